@@ -1,0 +1,245 @@
+//! Every variable of the environment, its default and its check. Nothing else in the program reads the environment.
+//!
+//! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`], so that tests
+//! need no process environment. Every bad key is reported in one pass ([`Refused`]).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::{DistinguishedName, Kind};
+
+/// A value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
+pub use secrecy::SecretString as Secret;
+
+/// Everything that the program is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The configured directories, each with its profile, schedule and upstream. Never empty; names are unique.
+    pub connections: Vec<Connection>,
+    /// `STATE_URL`: path of the SQLite file.
+    pub state: PathBuf,
+    /// `HTTP_LISTEN`, `HTTP_TOKEN`.
+    pub http: Http,
+    /// `LOG_FORMAT`, `LOG_LEVEL`.
+    pub log: Log,
+}
+
+/// One configured directory with its profile, schedule, mapping and upstream.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a file name and a URL path).
+    pub name: String,
+    /// `CONNECTION_DESCRIPTION`.
+    pub description: String,
+    /// Where the directory is and how to talk to it.
+    pub directory: Directory,
+    /// What to read there.
+    pub profile: Profile,
+    /// When to read.
+    pub schedule: Schedule,
+    /// `MAPPING_FILE`; `None` is the built-in table.
+    pub mapping_file: Option<PathBuf>,
+    /// What to do about objects that are gone.
+    pub removal: Removal,
+    /// Where the assets go.
+    pub upstream: Upstream,
+}
+
+/// Where the directory is and how to talk to it (`AD_*`).
+#[derive(Debug, Clone)]
+pub struct Directory {
+    /// `AD_HOST`: names or addresses, tried in order. Never empty.
+    pub hosts: Vec<String>,
+    /// `AD_TRANSPORT`.
+    pub transport: Transport,
+    /// `AD_PORT`; default by transport.
+    pub port: u16,
+    /// `AD_AUTH` with what it needs.
+    pub auth: Auth,
+    /// `AD_CERTIFICATE`: the CA certificates of the file, DER. `None` means the system roots.
+    pub certificates: Option<Vec<Vec<u8>>>,
+    /// `AD_CERTIFICATE_SHA256`: when not empty, the server certificate must match one of them.
+    pub pins: Vec<Pin>,
+    /// `AD_SERVER_NAME`: the name to verify in the certificate instead of the host.
+    pub server_name: Option<String>,
+    /// `AD_PAGE_SIZE`, 1 to 100 000 entries a page.
+    pub page_size: u32,
+    /// `AD_CONNECTIONS`, 1 to 16 parallel LDAP connections for a baseline.
+    pub connections: usize,
+    /// `AD_TIMEOUT`, one LDAP operation.
+    pub timeout: Duration,
+    /// `AD_DELTA`.
+    pub delta: DeltaMethod,
+}
+
+/// `AD_TRANSPORT`: how the LDAP connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS from the first byte (636).
+    Ldaps,
+    /// Plain, then the StartTLS extended operation (RFC 4511 section 4.14) before anything else.
+    StartTls,
+    /// No TLS. A simple bind over it needs `AD_ALLOW_PLAINTEXT=true`, which `config` checks.
+    Ldap,
+}
+
+/// `AD_AUTH`: how the account proves itself.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// LDAP simple bind with `AD_BIND_DN` (a DN, `user@domain` or `DOMAIN\user`) and `AD_PASSWORD`.
+    Simple {
+        /// As written by the user; AD accepts all three forms in the name field (MS-ADTS 5.1.1.1.1).
+        name: String,
+        /// Never empty: an empty password is an unauthenticated bind (RFC 4513 section 5.1.2).
+        password: Secret,
+    },
+}
+
+/// One accepted server certificate (`AD_CERTIFICATE_SHA256`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The host it is for, lower-case; `None` is any host.
+    pub host: Option<String>,
+    /// SHA-256 of the DER certificate.
+    pub sha256: [u8; 32],
+}
+
+/// `AD_DELTA`: how changes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeltaMethod {
+    /// By `uSNChanged` ("Polling for Changes Using uSNChanged").
+    Usn,
+    /// Never: every run is a baseline.
+    Off,
+}
+
+/// What is read from the directory.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// `AD_BASE_CONTEXT`; `None` is the domain root that rootDSE names.
+    pub base_context: Option<DistinguishedName>,
+    /// `AD_SEARCH_SCOPE`.
+    pub scope: SearchScope,
+    /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …), in the order of [`Kind`]. Never empty.
+    pub assets: Vec<(Kind, Option<String>)>,
+}
+
+/// `AD_SEARCH_SCOPE` (RFC 4511 section 4.5.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchScope {
+    /// The base and everything below.
+    Subtree,
+    /// The immediate children of the base.
+    OneLevel,
+    /// The base object alone.
+    Base,
+}
+
+/// When runs happen.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
+    pub sync_cron: String,
+    /// `BASELINE_CRON` as written; `None` is `off`.
+    pub baseline_cron: Option<String>,
+    /// `SYNC_TIMEZONE`.
+    pub timezone: chrono_tz::Tz,
+    /// `SYNC_ON_START`.
+    pub on_start: bool,
+}
+
+/// What to do about objects that are gone from the directory (R22 to R24).
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// `REMOVED_OBJECTS=send`: also post the object's last asset with the mapping's `[removed]` constants.
+    pub send: bool,
+    /// `REMOVAL_MAX_COUNT`, objects of one kind in one run.
+    pub max_count: u64,
+    /// `REMOVAL_MAX_PERCENT`, 0 to 100, of the known objects of one kind.
+    pub max_percent: u8,
+}
+
+/// The Qualys gateway (`QUALYS_*`).
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// `QUALYS_GATEWAY_URL` without a trailing slash: `https://…`, plain http only to loopback.
+    pub gateway: String,
+    /// `QUALYS_AUTH` with what it needs.
+    pub auth: UpstreamAuth,
+    /// `QUALYS_CONNECTOR_UUID`, lower-case.
+    pub connector_uuid: String,
+    /// `QUALYS_SOURCE`.
+    pub source: String,
+    /// `QUALYS_INGEST_PATH`, begins with `/`.
+    pub ingest_path: String,
+    /// `QUALYS_CA_CERTIFICATE`: extra roots, DER.
+    pub certificates: Vec<Vec<u8>>,
+    /// `QUALYS_BATCH_ASSETS`, 1 or more assets a request.
+    pub batch_assets: usize,
+    /// `QUALYS_BATCH_BYTES`, bytes of a request body.
+    pub batch_bytes: usize,
+    /// `QUALYS_CONCURRENCY`, requests in flight, 1 to 32.
+    pub concurrency: usize,
+    /// `QUALYS_TIMEOUT`, one request.
+    pub timeout: Duration,
+    /// `QUALYS_GIVE_UP_AFTER`, how long one run keeps retrying.
+    pub give_up_after: Duration,
+    /// `HTTPS_PROXY` as given (it may hold a password).
+    pub https_proxy: Option<Secret>,
+    /// `NO_PROXY` as given.
+    pub no_proxy: Option<String>,
+}
+
+/// `QUALYS_AUTH`: which token endpoint is asked, and with what.
+#[derive(Debug, Clone)]
+pub enum UpstreamAuth {
+    /// `POST /auth/oidc` with `clientId` and `clientSecret` headers (user level).
+    Client {
+        /// `QUALYS_CLIENT_ID`.
+        id: Secret,
+        /// `QUALYS_CLIENT_SECRET`.
+        secret: Secret,
+    },
+    /// `POST /auth/oauth` with the same headers (subscription level).
+    Subscription {
+        /// `QUALYS_CLIENT_ID`.
+        id: Secret,
+        /// `QUALYS_CLIENT_SECRET`.
+        secret: Secret,
+    },
+    /// `POST /auth` with the form `username`, `password`, `token=true`.
+    Password {
+        /// `QUALYS_USERNAME`.
+        username: Secret,
+        /// `QUALYS_PASSWORD`.
+        password: Secret,
+    },
+}
+
+/// The status page, API and metrics.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `HTTP_LISTEN`; `None` is `off`.
+    pub listen: Option<SocketAddr>,
+    /// `HTTP_TOKEN`: required to listen beyond loopback, and for every change.
+    pub token: Option<Secret>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `LOG_FORMAT`.
+    pub format: LogFormat,
+    /// `LOG_LEVEL`, a tracing filter, checked.
+    pub level: String,
+}
+
+/// `LOG_FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,16 @@
+//! ad-connector: reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM.
+//!
+//! The way of the data, one way through the house:
+//! `directory::Entry` → `mapping::Asset` → `store` (stage) → `upstream::Batch` → accepted → `store`.
+//! [`sync`] is the only room that knows all of them.
+
+pub mod cli;
+pub mod config;
+pub mod directory;
+pub mod http;
+pub mod identity;
+pub mod mapping;
+pub mod schedule;
+pub mod store;
+pub mod sync;
+pub mod upstream;
