@@ -1,1 +1,5 @@
-//! To come.
+//! When runs happen.
+
+mod cron;
+
+pub use cron::{Cron, CronError};
