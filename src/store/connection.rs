@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::error::Fault;
-use super::value::count;
+use super::value::{count, stored};
 use super::{ConnectionId, State, Store, StoreError};
 
 /// One registered connection, as `status` and the API show it. Times are Unix seconds.
@@ -111,15 +111,15 @@ impl Store {
         })
     }
 
-    /// Counts a tick of the schedule that fell into a running run (R25).
+    /// Counts ticks of the schedule that fell into a running run (R25).
     ///
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
-    pub fn skip_tick(&self, connection: ConnectionId) -> Result<(), StoreError> {
+    pub fn skip_ticks(&self, connection: ConnectionId, ticks: u64) -> Result<(), StoreError> {
         self.write(|transaction| {
             let changed = transaction.execute(
-                "UPDATE connection SET skipped_ticks = skipped_ticks + 1 WHERE id = ?",
-                [connection],
+                "UPDATE connection SET skipped_ticks = skipped_ticks + ? WHERE id = ?",
+                params![stored(ticks), connection],
             )?;
             found(changed, connection)
         })

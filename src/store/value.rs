@@ -79,13 +79,13 @@ words! {
     /// and processing → scheduled when a run failed.
     State {
         /// The configuration is valid and stored.
-        Registered = "registered",
+        Registered = "Registered",
         /// The next run is known.
-        Scheduled = "scheduled",
+        Scheduled = "Scheduled",
         /// A run is executing, or the process died in one.
-        Processing = "processing",
+        Processing = "Processing",
         /// Upstream accepted every asset of the last run.
-        Processed = "processed",
+        Processed = "Processed",
     }
 }
 

@@ -130,6 +130,21 @@ impl Store {
         })
     }
 
+    /// Drops what is noted of objects that could not be mapped and are no longer in scope.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_unmapped(&self, connection: ConnectionId, guids: &[Guid]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let mut forget =
+                transaction.prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?;
+            for guid in guids {
+                forget.execute(params![connection, guid])?;
+            }
+            Ok(())
+        })
+    }
+
     /// The objects of `kind` that the mapping could make no asset of when they were last read: a run reads them again,
     /// even where a delta would not (R15).
     ///

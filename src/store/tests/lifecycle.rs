@@ -239,8 +239,8 @@ fn recovery_schedules_what_was_interrupted_and_nothing_else() {
 fn the_next_times_and_skipped_ticks_are_kept() {
     let room = Room::new();
     room.store.set_next(room.connection, Some(5), None).unwrap();
-    room.store.skip_tick(room.connection).unwrap();
-    room.store.skip_tick(room.connection).unwrap();
+    room.store.skip_ticks(room.connection, 1).unwrap();
+    room.store.skip_ticks(room.connection, 1).unwrap();
     let connection = the_connection(&room);
     assert_eq!(
         (
@@ -256,7 +256,7 @@ fn the_next_times_and_skipped_ticks_are_kept() {
         Err(StoreError::Unknown { .. })
     ));
     assert!(matches!(
-        room.store.skip_tick(nobody),
+        room.store.skip_ticks(nobody, 1),
         Err(StoreError::Unknown { .. })
     ));
 }
