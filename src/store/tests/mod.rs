@@ -1,6 +1,7 @@
 //! Tests of the store.
 
 mod lifecycle;
+mod model;
 mod staging;
 
 use std::path::PathBuf;
