@@ -48,7 +48,10 @@ mod tests {
 
     #[test]
     fn a_skip_is_one_line_that_names_test_and_reason() {
-        assert_eq!(line("sync::works", "no samba:\n  install it"), "SKIPPED: sync::works: no samba: install it");
+        assert_eq!(
+            line("sync::works", "no samba:\n  install it"),
+            "SKIPPED: sync::works: no samba: install it"
+        );
     }
 
     #[test]

@@ -47,37 +47,61 @@ impl Change {
     pub fn add(dn: &str, class: &str, attributes: &[(&str, &str)]) -> Change {
         let mut all = BTreeMap::from([("objectClass".to_owned(), vec![class.to_owned()])]);
         for (name, value) in attributes {
-            all.entry((*name).to_owned()).or_default().push((*value).to_owned());
+            all.entry((*name).to_owned())
+                .or_default()
+                .push((*value).to_owned());
         }
-        Change::Add { dn: dn.to_owned(), attributes: all }
+        Change::Add {
+            dn: dn.to_owned(),
+            attributes: all,
+        }
     }
 
     /// A new user in `unit`, with a mail address. `account` (sAMAccountName, up to 20 characters) must be new in the domain.
     pub fn user(unit: &str, name: &str, account: &str) -> Change {
         let mail = format!("{account}@corp.example");
         // Without a password an enabled account needs PASSWD_NOTREQD (MS-ADTS 2.2.16): 0x200 + 0x20.
-        let attributes = [("sAMAccountName", account), ("userAccountControl", "544"), ("mail", &mail)];
+        let attributes = [
+            ("sAMAccountName", account),
+            ("userAccountControl", "544"),
+            ("mail", &mail),
+        ];
         Change::add(&format!("CN={name},{unit}"), "user", &attributes)
     }
 
     /// A new global security group in `unit`. `account` must be new in the domain.
     pub fn group(unit: &str, name: &str, account: &str) -> Change {
-        Change::add(&format!("CN={name},{unit}"), "group", &[("sAMAccountName", account)])
+        Change::add(
+            &format!("CN={name},{unit}"),
+            "group",
+            &[("sAMAccountName", account)],
+        )
     }
 
     /// `attribute` of `dn` becomes `value`.
     pub fn set(dn: &str, attribute: &str, value: &str) -> Change {
-        Change::Set { dn: dn.to_owned(), attribute: attribute.to_owned(), values: vec![value.to_owned()] }
+        Change::Set {
+            dn: dn.to_owned(),
+            attribute: attribute.to_owned(),
+            values: vec![value.to_owned()],
+        }
     }
 
     /// `attribute` of `dn` goes.
     pub fn clear(dn: &str, attribute: &str) -> Change {
-        Change::Set { dn: dn.to_owned(), attribute: attribute.to_owned(), values: Vec::new() }
+        Change::Set {
+            dn: dn.to_owned(),
+            attribute: attribute.to_owned(),
+            values: Vec::new(),
+        }
     }
 
     /// `dn` is called `to` from now on.
     pub fn rename(dn: &str, to: &str) -> Change {
-        Change::Move { dn: dn.to_owned(), to: to.to_owned() }
+        Change::Move {
+            dn: dn.to_owned(),
+            to: to.to_owned(),
+        }
     }
 
     /// `dn` and everything below is deleted.
@@ -116,7 +140,9 @@ mod tests {
 
     #[test]
     fn values_of_one_attribute_are_collected() {
-        let Change::Add { attributes, .. } = Change::add("CN=G", "group", &[("member", "CN=A"), ("member", "CN=B")]) else {
+        let Change::Add { attributes, .. } =
+            Change::add("CN=G", "group", &[("member", "CN=A"), ("member", "CN=B")])
+        else {
             unreachable!()
         };
         assert_eq!(attributes["member"], ["CN=A", "CN=B"]);

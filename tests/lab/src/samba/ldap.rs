@@ -8,7 +8,13 @@ use super::place::{Account, Place};
 ///
 /// # Errors
 /// What `ldapsearch` said, when it failed.
-pub fn search(place: &Place, account: &Account, base: &str, filter: &str, attributes: &[&str]) -> Result<String, String> {
+pub fn search(
+    place: &Place,
+    account: &Account,
+    base: &str,
+    filter: &str,
+    attributes: &[&str],
+) -> Result<String, String> {
     let options = ["-LLL", "-E", "pr=1000/noprompt", "-b", base, filter];
     let output = ldapsearch(place, account, &[&options[..], attributes].concat());
     if output.status.success() {
@@ -20,14 +26,26 @@ pub fn search(place: &Place, account: &Account, base: &str, filter: &str, attrib
 
 /// Whether a bind as administrator over LDAPS, with the certificate verified, succeeds right now.
 pub fn answers(place: &Place) -> bool {
-    ldapsearch(place, &place.administrator(), &["-s", "base", "-b", "", "dnsHostName"]).status.success()
+    ldapsearch(
+        place,
+        &place.administrator(),
+        &["-s", "base", "-b", "", "dnsHostName"],
+    )
+    .status
+    .success()
 }
 
 fn ldapsearch(place: &Place, account: &Account, arguments: &[&str]) -> Output {
     let mut command = Command::new("ldapsearch");
-    command.env("LDAPTLS_CACERT", place.tls().join("ca.pem")).env("LDAPTLS_REQCERT", "demand");
+    command
+        .env("LDAPTLS_CACERT", place.tls().join("ca.pem"))
+        .env("LDAPTLS_REQCERT", "demand");
     command.args(["-x", "-o", "ldif-wrap=no", "-o", "nettimeout=10", "-l", "60"]);
     command.arg("-H").arg(format!("ldaps://{}", place.host()));
-    command.args(["-D", &account.dn, "-w", account.password]).args(arguments);
-    command.output().unwrap_or_else(|error| panic!("cannot run ldapsearch: {error}"))
+    command
+        .args(["-D", &account.dn, "-w", account.password])
+        .args(arguments);
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run ldapsearch: {error}"))
 }

@@ -54,7 +54,10 @@ impl Place {
 
     /// The domain in `folder`, an absolute path, listening at `address`.
     pub fn new(folder: PathBuf, address: Ipv4Addr) -> Place {
-        assert!(address.is_loopback(), "{address} is not a loopback address (127.0.0.0/8)");
+        assert!(
+            address.is_loopback(),
+            "{address} is not a loopback address (127.0.0.0/8)"
+        );
         Place { folder, address }
     }
 
@@ -65,7 +68,11 @@ impl Place {
 
     /// The controller's short name: `dc1`, or `dcN` at another address than the usual one, whose last number N is.
     pub fn controller(&self) -> String {
-        if self.address == DEFAULT_ADDRESS { "dc1".to_owned() } else { format!("dc{}", self.address.octets()[3]) }
+        if self.address == DEFAULT_ADDRESS {
+            "dc1".to_owned()
+        } else {
+            format!("dc{}", self.address.octets()[3])
+        }
     }
 
     /// The controller's full name, which its certificate carries and `/etc/hosts` knows.
@@ -133,7 +140,8 @@ impl Place {
         std::fs::create_dir_all(&self.folder).unwrap();
         let path = self.folder.join(name);
         let file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        file.lock().unwrap_or_else(|error| panic!("cannot lock {}: {error}", path.display()));
+        file.lock()
+            .unwrap_or_else(|error| panic!("cannot lock {}: {error}", path.display()));
         file
     }
 }
@@ -174,7 +182,10 @@ mod tests {
     #[test]
     fn an_account_has_three_names() {
         let account = Place::new("/x".into(), DEFAULT_ADDRESS).connector();
-        assert_eq!(account.dn, "CN=svc-connector,OU=Service Accounts,DC=corp,DC=example");
+        assert_eq!(
+            account.dn,
+            "CN=svc-connector,OU=Service Accounts,DC=corp,DC=example"
+        );
         assert_eq!(account.principal, "svc-connector@corp.example");
         assert_eq!(account.down_level, "CORP\\svc-connector");
     }

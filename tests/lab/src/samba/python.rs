@@ -13,8 +13,13 @@ pub const PYTHON: &str = "/usr/bin/python3";
 pub fn run(script: &str, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new(PYTHON);
     command.arg("-B").arg(script).args(arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {PYTHON}: {error}"));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {PYTHON}: {error}"));
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     // A thread, for a script that writes before it has read everything. One that ends early closes the pipe: no harm.
