@@ -24,9 +24,20 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
         let page = match config.http.listen {
             Some(address) => Some(
-                http::serve(address, beats.clone(), std::sync::Arc::clone(&store), stop.clone())
-                    .await
-                    .map_err(|error| Failure::new(USAGE, format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"), "choose another address or port, or set HTTP_LISTEN=off"))?,
+                http::serve(
+                    address,
+                    beats.clone(),
+                    std::sync::Arc::clone(&store),
+                    stop.clone(),
+                )
+                .await
+                .map_err(|error| {
+                    Failure::new(
+                        USAGE,
+                        format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"),
+                        "choose another address or port, or set HTTP_LISTEN=off",
+                    )
+                })?,
             ),
             None => None,
         };

@@ -60,13 +60,20 @@ pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
 /// # Errors
 /// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
 /// tried again at the next tick.
-pub async fn serve(connections: Vec<Scheduled>, beats: Beats, stop: CancellationToken) -> Result<(), ServiceError> {
+pub async fn serve(
+    connections: Vec<Scheduled>,
+    beats: Beats,
+    stop: CancellationToken,
+) -> Result<(), ServiceError> {
     let mut tasks = JoinSet::new();
     for connection in connections {
         tasks.spawn(keep(connection, beats.clone(), stop.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended.map_err(ServiceError::from).and_then(|kept| kept.map_err(ServiceError::from)) {
+        if let Err(error) = ended
+            .map_err(ServiceError::from)
+            .and_then(|kept| kept.map_err(ServiceError::from))
+        {
             stop.cancel();
             while tasks.join_next().await.is_some() {}
             return Err(error);
@@ -97,12 +104,17 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
         }
         let now = Utc::now();
         next = connection.timetable.corrected(next, now);
-        wanted = next.due(now).map(|mode| (mode, format!("{} schedule", mode.name())));
+        wanted = next
+            .due(now)
+            .map(|mode| (mode, format!("{} schedule", mode.name())));
     }
 }
 
 /// When a connection is due after a start, and what it runs at once.
-async fn at_start(connection: &Scheduled, now: DateTime<Utc>) -> Result<(Next, Option<(RunMode, String)>), RunError> {
+async fn at_start(
+    connection: &Scheduled,
+    now: DateTime<Utc>,
+) -> Result<(Next, Option<(RunMode, String)>), RunError> {
     let name = connection.connector.name().to_owned();
     let id = connection.connector.id;
     let (row, last) = connection
@@ -117,7 +129,10 @@ async fn at_start(connection: &Scheduled, now: DateTime<Utc>) -> Result<(Next, O
     let wanted = if let Some(run) = last.filter(|run| run.ended.is_none()) {
         Some((run.wanted, "a run that was interrupted is resumed".to_owned()))
     } else if let Some(mode) = next.due(now) {
-        Some((mode, format!("{} schedule, missed while the service was down", mode.name())))
+        Some((
+            mode,
+            format!("{} schedule, missed while the service was down", mode.name()),
+        ))
     } else if connection.connector.settings.schedule.on_start {
         Some((RunMode::Delta, "start of the service".to_owned()))
     } else {
@@ -150,7 +165,11 @@ async fn run_due(
     // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due.
     let after = Next {
         sync: fresh.sync,
-        baseline: if mode == RunMode::Baseline { fresh.baseline } else { next.baseline },
+        baseline: if mode == RunMode::Baseline {
+            fresh.baseline
+        } else {
+            next.baseline
+        },
     };
     let skipped = connection.timetable.skipped(started, ended);
     if skipped > 0 {
@@ -161,7 +180,10 @@ async fn run_due(
             "the run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped"
         );
         let id = connection.connector.id;
-        connection.connector.on_store(move |store| store.skip_ticks(id, skipped)).await?;
+        connection
+            .connector
+            .on_store(move |store| store.skip_ticks(id, skipped))
+            .await?;
     }
     connection.set_next(after).await?;
     Ok(after)

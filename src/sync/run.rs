@@ -28,7 +28,9 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
-    let run = connector.on_store(move |store| store.begin_run(id, mode, &asked_by, started)).await?;
+    let run = connector
+        .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
+        .await?;
     tracing::info!(connection = connector.name(), %run, mode = mode.name(), asked_by = request.asked_by, "run started");
 
     let request = Arc::new(request);
@@ -42,7 +44,7 @@ pub async fn run(
             read = read::read(&connector, &request, run, started, pieces, &planned) => read,
         }
     };
-    let staging = stage_on_thread(&connector, &request, run, to_stage, staged);
+    let staging = stage_on_thread(&connector, &request, run, started, to_stage, staged);
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
@@ -55,16 +57,28 @@ async fn stage_on_thread(
     connector: &Arc<Connector>,
     request: &Arc<Request>,
     run: RunId,
+    now: i64,
     pieces: mpsc::Receiver<read::Piece>,
     staged: watch::Sender<u64>,
 ) -> Result<KindCounts, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
     let stager = tokio::task::spawn_blocking(move || {
-        stage::stage(&connector, run, request.resend, &request.progress, pieces, &staged)
+        stage::stage(
+            &connector,
+            run,
+            now,
+            request.resend,
+            &request.progress,
+            pieces,
+            &staged,
+        )
     });
     match stager.await {
         Ok(counts) => counts,
-        Err(panic) => Err(RunError::Panicked { task: "stage", cause: panic.to_string() }),
+        Err(panic) => Err(RunError::Panicked {
+            task: "stage",
+            cause: panic.to_string(),
+        }),
     }
 }
 
@@ -81,7 +95,10 @@ async fn deliver_unless_dry(
     }
     while staged.changed().await.is_ok() {}
     let failure = deliver::write_only(connector, request, run).await.err();
-    deliver::Summary { failure, ..deliver::Summary::default() }
+    deliver::Summary {
+        failure,
+        ..deliver::Summary::default()
+    }
 }
 
 /// Brings the three ends together: counts, outcome, state, and the line that tells the run.
@@ -125,7 +142,9 @@ async fn conclude(
         failure,
     };
     let end = report.end();
-    connector.on_store(move |store| store.end_run(run, &end, Utc::now().timestamp())).await?;
+    connector
+        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
+        .await?;
     report.log(connector.name());
     Ok(report)
 }
@@ -136,7 +155,10 @@ impl Report {
         let (outcome, error) = match &self.failure {
             Some(RunError::Stopped) => (Outcome::Stopped, Some(RunError::Stopped.to_string())),
             Some(failure) => (Outcome::Failed, Some(failure.to_string())),
-            None if self.refused() > 0 => (Outcome::Partial, Some(format!("{} objects were rejected", self.refused()))),
+            None if self.refused() > 0 => (
+                Outcome::Partial,
+                Some(format!("{} objects were rejected", self.refused())),
+            ),
             None => (Outcome::Processed, None),
         };
         RunEnd {
