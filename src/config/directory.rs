@@ -25,7 +25,9 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     );
     let port = port(reader, transport);
     let auth = auth(reader, transport);
-    let certificates = reader.optional(&v::AD_CERTIFICATE, certificate::certificates).optional();
+    let certificates = reader
+        .optional(&v::AD_CERTIFICATE, certificate::certificates)
+        .optional();
     let pins = reader.optional(&v::AD_CERTIFICATE_SHA256, pin::pins).optional();
     let server_name = reader.optional(&v::AD_SERVER_NAME, host::host).optional();
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
@@ -49,7 +51,7 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
 
 /// `AD_HOST`. `AD_DOMAIN` beside it is no mistake: the contract knows both, and the host is what was meant.
 fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
-    let domain = reader.optional(&v::AD_DOMAIN, host::host);
+    let domain = reader.optional(&v::AD_DOMAIN, plain::text(255));
     match reader.optional(&v::AD_HOST, host::hosts) {
         Field::Given(hosts) => Some(hosts),
         Field::Bad => None,
@@ -57,6 +59,7 @@ fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
             reader.require(&v::AD_HOST, "is required");
             None
         }
+        Field::Absent if !domain.is_given() => None,
         Field::Absent => {
             let fault = Fault::new(
                 "finding controllers by SRV record is not available in this version",
@@ -69,7 +72,10 @@ fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
 }
 
 fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<u16> {
-    match reader.optional(&v::AD_PORT, quantity::number(1..=u16::MAX)).optional()? {
+    match reader
+        .optional(&v::AD_PORT, quantity::number(1..=u16::MAX))
+        .optional()?
+    {
         Some(port) => Some(port),
         // RFC 4511 section 5.2 (389), and 636 by IANA's registry of ports.
         None => transport.map(|transport| match transport {
@@ -113,14 +119,19 @@ fn auth(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -
 
 fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
     reader.value(&v::AD_DELTA, |text| match text {
-        "dirsync" => Err(Fault::new("`dirsync` is not available in this version", "use AD_DELTA=usn")),
+        "dirsync" => Err(Fault::new(
+            "`dirsync` is not available in this version",
+            "use AD_DELTA=usn",
+        )),
         other => plain::choice(&[("usn", DeltaMethod::Usn), ("off", DeltaMethod::Off)])(other),
     })
 }
 
 /// What to read there; `None` when anything in it is bad.
 pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile> {
-    let base_context = reader.optional(&v::AD_BASE_CONTEXT, plain::distinguished_name).optional();
+    let base_context = reader
+        .optional(&v::AD_BASE_CONTEXT, plain::distinguished_name)
+        .optional();
     let scope = reader.value(
         &v::AD_SEARCH_SCOPE,
         plain::choice(&[

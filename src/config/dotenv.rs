@@ -28,7 +28,10 @@ pub(super) fn read(directory: &Path) -> Result<BTreeMap<String, String>, Refused
             Err(_) => Err(refuse("is not UTF-8 text".to_owned(), "save it as UTF-8")),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(refuse(format!("cannot be read: {error}"), "make it readable, or remove it")),
+        Err(error) => Err(refuse(
+            format!("cannot be read: {error}"),
+            "make it readable, or remove it",
+        )),
     }
 }
 
@@ -38,18 +41,22 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
     let taken = Rc::new(Cell::new(0));
-    let mut items = dotenvy::from_read_iter(LineByLine {
+    let items = dotenvy::from_read_iter(LineByLine {
         lines: &lines,
         offset: 0,
         taken: Rc::clone(&taken),
     });
     let mut pairs = BTreeMap::new();
     let mut problems = Vec::new();
-    while let Some(item) = items.next() {
+    for item in items {
         let last = taken.get();
         match item {
             Ok((name, value)) => {
-                let written = last.checked_sub(1).and_then(|index| lines.get(index)).copied().unwrap_or_default();
+                let written = last
+                    .checked_sub(1)
+                    .and_then(|index| lines.get(index))
+                    .copied()
+                    .unwrap_or_default();
                 if let Some(fault) = ambiguity(&name, written) {
                     problems.push(at_line(last, &name, fault));
                 }
@@ -67,7 +74,10 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
             }
             Err(dotenvy::Error::LineParse(rest, _)) => {
                 let first = (last + 1).saturating_sub(rest.lines().count().max(1));
-                problems.push(malformed(first, lines.get(first.saturating_sub(1)).copied().unwrap_or_default()));
+                problems.push(malformed(
+                    first,
+                    lines.get(first.saturating_sub(1)).copied().unwrap_or_default(),
+                ));
             }
             Err(_) => {
                 problems.push(Fault::new(format!("line {last} cannot be read"), "rewrite the line").of(FILE));
@@ -75,12 +85,21 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok(pairs) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(problems)
+    }
 }
 
 /// The name at the start of a malformed line is safe to show when it is one of ours; nothing else of the line is.
 fn malformed(number: usize, line: &str) -> Problem {
-    let name = line.split('=').next().unwrap_or_default().trim().trim_start_matches("export ");
+    let name = line
+        .split('=')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_start_matches("export ");
     match variables::position(name) {
         Some(_) => Fault::new(
             format!("line {number} ({name}) is malformed"),
@@ -151,7 +170,11 @@ impl Read for LineByLine<'_> {
         let Some(line) = self.lines.get(self.taken.get()) else {
             return Ok(0);
         };
-        let mut rest = line.as_bytes().get(self.offset..).unwrap_or_default().chain(&b"\n"[..]);
+        let mut rest = line
+            .as_bytes()
+            .get(self.offset..)
+            .unwrap_or_default()
+            .chain(&b"\n"[..]);
         let count = rest.read(buffer)?;
         self.offset += count;
         if count > 0 && self.offset > line.len() {

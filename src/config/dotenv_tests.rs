@@ -15,7 +15,11 @@ fn pairs_comments_quotes_and_blank_lines() {
     let text = "\u{feff}# a comment\n\nAD_HOST=dc1, dc2 \nAD_PORT=636 # the port\nexport LOG_LEVEL=debug\n\
                 SYNC_CRON='*/5 * * * *'\nAD_PASSWORD='Pa$$w0rd\\ #1'\nAD_TIMEOUT=\n";
     let text = text.replace("dc1, dc2", "'dc1, dc2'");
-    for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_owned()] {
+    for text in [
+        text.clone(),
+        text.replace('\n', "\r\n"),
+        text.trim_end().to_owned(),
+    ] {
         assert_eq!(
             pairs(&text),
             [
@@ -38,9 +42,14 @@ fn a_trailing_space_on_a_last_line_without_newline_is_harmless() {
 
 #[test]
 fn every_malformed_line_is_named_by_its_number() {
-    let found = problems("AD_HOST=dc1\n\n# comment\nthis is no pair\nAD_PORT=636\nSYNC_CRON=*/5 * * * *\n=x\n");
+    let found =
+        problems("AD_HOST=dc1\n\n# comment\nthis is no pair\nAD_PORT=636\nSYNC_CRON=*/5 * * * *\n=x\n");
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with(".env: line 4 is malformed; write NAME=VALUE"), "{}", found[0]);
+    assert!(
+        found[0].starts_with(".env: line 4 is malformed; write NAME=VALUE"),
+        "{}",
+        found[0]
+    );
     assert_eq!(
         found[1],
         ".env: line 6 (SYNC_CRON) is malformed; put the value in single quotes: SYNC_CRON='…'"
@@ -50,9 +59,14 @@ fn every_malformed_line_is_named_by_its_number() {
 
 #[test]
 fn a_quote_never_closed_is_reported_where_it_begins() {
-    let found = problems("AD_HOST=dc1\nCONNECTION_DESCRIPTION=Bob's directory\nAD_PORT=636\nLOG_LEVEL=info\n");
+    let found =
+        problems("AD_HOST=dc1\nCONNECTION_DESCRIPTION=Bob's directory\nAD_PORT=636\nLOG_LEVEL=info\n");
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with(".env: line 2 (CONNECTION_DESCRIPTION) is malformed"), "{}", found[0]);
+    assert!(
+        found[0].starts_with(".env: line 2 (CONNECTION_DESCRIPTION) is malformed"),
+        "{}",
+        found[0]
+    );
 }
 
 #[test]
@@ -95,7 +109,10 @@ fn what_two_readers_read_in_two_ways_is_refused() {
     ] {
         let found = problems(line);
         assert_eq!(found.len(), 1, "{line}: {found:?}");
-        assert!(found[0].starts_with(".env: line 1") && found[0].contains(cause), "{line}: {found:?}");
+        assert!(
+            found[0].starts_with(".env: line 1") && found[0].contains(cause),
+            "{line}: {found:?}"
+        );
         assert!(found[0].contains("in single quotes"), "{line}: {found:?}");
     }
 }
@@ -129,7 +146,10 @@ fn no_file_is_no_variable_and_a_directory_is_refused() {
     assert!(read(directory.path()).unwrap().is_empty());
     std::fs::create_dir(directory.path().join(FILE)).unwrap();
     let refused = read(directory.path()).unwrap_err().to_string();
-    assert!(refused.starts_with(".env: cannot be read: ") && refused.ends_with("or remove it"), "{refused}");
+    assert!(
+        refused.starts_with(".env: cannot be read: ") && refused.ends_with("or remove it"),
+        "{refused}"
+    );
 }
 
 #[test]

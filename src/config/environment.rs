@@ -83,7 +83,10 @@ pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
         .filter(|name| is_ours(name) && !known.contains(name))
         .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
         .map(|name| {
-            let advice = match (name.strip_suffix("_FILE"), nearest(&name, known.iter().map(String::as_str))) {
+            let advice = match (
+                name.strip_suffix("_FILE"),
+                nearest(&name, known.iter().map(String::as_str)),
+            ) {
                 (Some(stem), _) if known.iter().any(|known| known == stem) => {
                     format!("set {stem} itself, only secrets may be given as a file")
                 }
@@ -120,14 +123,23 @@ mod tests {
 
     fn environment(process: &[(&str, &str)], file: &[(&str, &str)]) -> Environment {
         Environment {
-            process: process.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            file: file.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            process: process
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            file: file
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         }
     }
 
     #[test]
     fn the_real_environment_wins_over_the_file() {
-        let environment = environment(&[("AD_HOST", "real")], &[("AD_HOST", "written"), ("AD_PORT", "3269")]);
+        let environment = environment(
+            &[("AD_HOST", "real")],
+            &[("AD_HOST", "written"), ("AD_PORT", "3269")],
+        );
         assert_eq!(environment.get("AD_HOST"), Some("real".into()));
         assert_eq!(environment.get("AD_PORT"), Some("3269".into()));
         assert_eq!(environment.get("AD_AUTH"), None);
@@ -160,7 +172,9 @@ mod tests {
         ] {
             assert_eq!(
                 lines(name, "x"),
-                [format!("{name}: is not a variable of ad-connector; did you mean {near}? Otherwise remove it")]
+                [format!(
+                    "{name}: is not a variable of ad-connector; did you mean {near}? Otherwise remove it"
+                )]
             );
         }
         assert!(lines("AD_ENTIRELY_DIFFERENT", "x")[0].contains("docs/configure.md"));
@@ -168,7 +182,10 @@ mod tests {
 
     #[test]
     fn only_secrets_have_a_file_form() {
-        assert!(lines("AD_HOST_FILE", "x")[0].ends_with("set AD_HOST itself, only secrets may be given as a file"));
+        assert!(
+            lines("AD_HOST_FILE", "x")[0]
+                .ends_with("set AD_HOST itself, only secrets may be given as a file")
+        );
         assert!(lines("AD_PASSWORD_FILE", "x").is_empty());
     }
 
@@ -176,9 +193,20 @@ mod tests {
     fn what_is_empty_or_not_ours_is_let_alone() {
         assert!(lines("AD_HOSTS", "").is_empty());
         for name in [
-            "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "NO_PROXY", "PATH", "LOGNAME", "ADMIN", "STATE_DIRECTORY",
-            "LOG_NAMESPACE", "AD_CONNECTOR_SERVICE_HOST", "AD_CONNECTOR_SERVICE_PORT_WEB", "AD_CONNECTOR_PORT",
-            "AD_CONNECTOR_PORT_8080_TCP_ADDR", "ad_hosts",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "NO_PROXY",
+            "PATH",
+            "LOGNAME",
+            "ADMIN",
+            "STATE_DIRECTORY",
+            "LOG_NAMESPACE",
+            "AD_CONNECTOR_SERVICE_HOST",
+            "AD_CONNECTOR_SERVICE_PORT_WEB",
+            "AD_CONNECTOR_PORT",
+            "AD_CONNECTOR_PORT_8080_TCP_ADDR",
+            "ad_hosts",
         ] {
             assert!(lines(name, "x").is_empty(), "{name}");
         }

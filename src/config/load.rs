@@ -77,7 +77,11 @@ pub fn load_mapping_file() -> Result<Option<PathBuf>, Refused> {
     }
 }
 
-fn conclude<T>(reader: Reader<'_, impl Variables>, variables: &impl Variables, found: Option<T>) -> Result<T, Refused> {
+fn conclude<T>(
+    reader: Reader<'_, impl Variables>,
+    variables: &impl Variables,
+    found: Option<T>,
+) -> Result<T, Refused> {
     let mut problems = reader.into_problems();
     problems.extend(unknown_names(variables));
     match found {

@@ -10,7 +10,7 @@ use super::variables::{Unset, Variable};
 /// What was found under a name.
 ///
 /// `Bad` is apart from `Absent` so that a value already complained about is not called missing as well.
-#[derive(Debug)]
+/// It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
 pub(super) enum Field<T> {
     Absent,
     Bad,
@@ -65,7 +65,10 @@ impl<'a, V: Variables> Reader<'a, V> {
             Some(file) => format!("set it, or {file} to the path of a file that holds it"),
             None => "set it".to_owned(),
         };
-        self.refuse(variable, Fault::new(why, format!("{advice} ({})", variable.meaning)));
+        self.refuse(
+            variable,
+            Fault::new(why, format!("{advice} ({})", variable.meaning)),
+        );
     }
 
     /// A variable that may be absent.
@@ -134,7 +137,9 @@ impl<'a, V: Variables> Reader<'a, V> {
         };
         // Editors on Windows begin a file with a byte order mark, and most editors end it with a newline.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        let text = text
+            .strip_suffix('\n')
+            .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             return self.bad_file(&name, path, "is empty");
         }
@@ -143,7 +148,8 @@ impl<'a, V: Variables> Reader<'a, V> {
 
     fn bad_file(&mut self, name: &str, path: &str, cause: &str) -> Field<Secret> {
         let advice = "give the path of a readable file that holds the secret alone";
-        self.problems.push(Fault::new(format!("{} {cause}", quoted(path)), advice).of(name));
+        self.problems
+            .push(Fault::new(format!("{} {cause}", quoted(path)), advice).of(name));
         Field::Bad
     }
 
@@ -205,7 +211,8 @@ impl<'a, V: Variables> Reader<'a, V> {
             Some(value) => match value.into_string() {
                 Ok(text) => Field::Given(text),
                 Err(_) => {
-                    self.problems.push(Fault::new("is not UTF-8 text", "write it in UTF-8").of(name));
+                    self.problems
+                        .push(Fault::new("is not UTF-8 text", "write it in UTF-8").of(name));
                     Field::Bad
                 }
             },

@@ -40,7 +40,11 @@ fn example_note(variable: &Variable) -> String {
 /// In single quotes, unless every character is one that no reader of a `.env` file takes for anything but itself.
 fn shell_quoted(value: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "._-/:@,".contains(character);
-    if value.chars().all(plain) { value.to_owned() } else { format!("'{value}'") }
+    if value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{value}'")
+    }
 }
 
 /// The tables of docs/configure.md, in Markdown.
@@ -48,7 +52,11 @@ fn shell_quoted(value: &str) -> String {
 pub fn markdown() -> String {
     let mut text = String::new();
     for group in GROUPS {
-        let _ = writeln!(text, "\n### {}\n\n| Variable | Meaning | Default |\n|---|---|---|", group.title);
+        let _ = writeln!(
+            text,
+            "\n### {}\n\n| Variable | Meaning | Default |\n|---|---|---|",
+            group.title
+        );
         for variable in group.variables {
             let secret = if variable.secret { " (secret)" } else { "" };
             let default = match variable.unset {
@@ -69,7 +77,8 @@ pub fn markdown() -> String {
 /// The variables for the end of `--help`: name, default and meaning of each, by group.
 #[must_use]
 pub fn help() -> String {
-    let mut text = String::from("Environment (also read from .env; a secret NAME may be given as NAME_FILE):\n");
+    let mut text =
+        String::from("Environment (also read from .env; a secret NAME may be given as NAME_FILE):\n");
     for group in GROUPS {
         let _ = writeln!(text, "\n  {}", group.title);
         for variable in group.variables {
@@ -80,7 +89,11 @@ pub fn help() -> String {
                 Unset::Nothing => String::new(),
             };
             let secret = if variable.secret { " (secret)" } else { "" };
-            let _ = writeln!(text, "    {:<22} {}{secret}{default}", variable.name, variable.meaning);
+            let _ = writeln!(
+                text,
+                "    {:<22} {}{secret}{default}",
+                variable.name, variable.meaning
+            );
         }
     }
     text

@@ -36,7 +36,10 @@ fn the_page_on_configuration_holds_the_table() {
     let page = std::fs::read_to_string(root("docs/configure.md")).unwrap();
     let (before, rest) = page.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    equal_or_written_anew("docs/configure.md", &format!("{before}{BEGIN}{}{END}{after}", markdown()));
+    equal_or_written_anew(
+        "docs/configure.md",
+        &format!("{before}{BEGIN}{}{END}{after}", markdown()),
+    );
 }
 
 fn environment(text: &str) -> Environment {
@@ -57,7 +60,13 @@ fn the_example_file_is_a_valid_configuration_and_says_the_defaults() {
         .collect();
     let with_defaults = parse(&environment(&uncommented)).unwrap();
     assert_eq!(format!("{with_defaults:?}"), format!("{as_it_is:?}"));
-    assert_eq!(uncommented.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count(), variables::all().count());
+    assert_eq!(
+        uncommented
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+            .count(),
+        variables::all().count()
+    );
 }
 
 #[test]
@@ -67,27 +76,50 @@ fn each_list_names_every_variable_once() {
     assert_eq!(names.len(), 53);
     for name in names {
         assert_eq!(markdown().matches(&format!("| `{name}` |")).count(), 1, "{name}");
-        assert_eq!(help().lines().filter(|line| line.trim_start().starts_with(&format!("{name} "))).count(), 1, "{name}");
+        assert_eq!(
+            help()
+                .lines()
+                .filter(|line| line.trim_start().starts_with(&format!("{name} ")))
+                .count(),
+            1,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn every_variable_is_described_in_one_line_and_has_a_known_prefix() {
     for variable in variables::all() {
-        assert!(!variable.meaning.is_empty() && !variable.meaning.contains('\n'), "{}", variable.name);
+        assert!(
+            !variable.meaning.is_empty() && !variable.meaning.contains('\n'),
+            "{}",
+            variable.name
+        );
         assert!(!variable.meaning.ends_with('.'), "{}", variable.name);
         let ours = PREFIXES.iter().any(|prefix| variable.name.starts_with(prefix));
-        assert!(ours || ["HTTPS_PROXY", "NO_PROXY"].contains(&variable.name), "{}", variable.name);
+        assert!(
+            ours || ["HTTPS_PROXY", "NO_PROXY"].contains(&variable.name),
+            "{}",
+            variable.name
+        );
     }
 }
 
 #[test]
 fn the_secrets_are_those_of_the_contract() {
-    let secrets: Vec<&str> = variables::all().filter(|variable| variable.secret).map(|variable| variable.name).collect();
+    let secrets: Vec<&str> = variables::all()
+        .filter(|variable| variable.secret)
+        .map(|variable| variable.name)
+        .collect();
     assert_eq!(
         secrets,
         [
-            "AD_PASSWORD", "QUALYS_CLIENT_ID", "QUALYS_CLIENT_SECRET", "QUALYS_USERNAME", "QUALYS_PASSWORD", "HTTP_TOKEN",
+            "AD_PASSWORD",
+            "QUALYS_CLIENT_ID",
+            "QUALYS_CLIENT_SECRET",
+            "QUALYS_USERNAME",
+            "QUALYS_PASSWORD",
+            "HTTP_TOKEN",
         ]
     );
 }

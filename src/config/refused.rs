@@ -121,6 +121,8 @@ pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a s
     let wanted = text.to_ascii_lowercase();
     candidates
         .into_iter()
+        // Lengths further apart than this cannot be alike; it spares the costly comparison.
+        .filter(|candidate| candidate.len().abs_diff(wanted.len()) * 4 <= candidate.len().max(wanted.len()))
         .map(|candidate| {
             let likeness = strsim::normalized_damerau_levenshtein(&wanted, &candidate.to_ascii_lowercase());
             (likeness, candidate)

@@ -14,7 +14,9 @@ use super::{Http, Log, LogFormat, Removal, Schedule};
 /// Name and description of the connection.
 pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, String)> {
     let name = reader.value(&v::CONNECTION_NAME, plain::connection_name);
-    let description = reader.optional(&v::CONNECTION_DESCRIPTION, plain::text(1024)).optional();
+    let description = reader
+        .optional(&v::CONNECTION_DESCRIPTION, plain::text(1024))
+        .optional();
     Some((name?, description?.unwrap_or_default()))
 }
 
@@ -39,7 +41,10 @@ pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Op
 
 /// What to do about objects that are gone.
 pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal> {
-    let send = reader.value(&v::REMOVED_OBJECTS, plain::choice(&[("report", false), ("send", true)]));
+    let send = reader.value(
+        &v::REMOVED_OBJECTS,
+        plain::choice(&[("report", false), ("send", true)]),
+    );
     let max_count = reader.value(&v::REMOVAL_MAX_COUNT, quantity::number(0..=u64::MAX));
     let max_percent = reader.value(&v::REMOVAL_MAX_PERCENT, quantity::number(0..=100));
     Some(Removal {
@@ -62,7 +67,10 @@ pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
         && !address.ip().is_loopback()
         && token.is_absent()
     {
-        reader.require(&v::HTTP_TOKEN, &format!("is required to listen on {address}, which is beyond loopback"));
+        reader.require(
+            &v::HTTP_TOKEN,
+            &format!("is required to listen on {address}, which is beyond loopback"),
+        );
         return None;
     }
     Some(Http {

@@ -20,14 +20,26 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
     let connector_uuid = reader.value(&v::QUALYS_CONNECTOR_UUID, plain::uuid);
     let source = reader.value(&v::QUALYS_SOURCE, plain::text(256));
     let ingest_path = reader.value(&v::QUALYS_INGEST_PATH, url::ingest_path);
-    let certificates = reader.optional(&v::QUALYS_CA_CERTIFICATE, certificate::certificates).optional();
+    let certificates = reader
+        .optional(&v::QUALYS_CA_CERTIFICATE, certificate::certificates)
+        .optional();
     let batch_assets = reader.value(&v::QUALYS_BATCH_ASSETS, quantity::number(1..=10_000));
     let batch_bytes = reader.value(&v::QUALYS_BATCH_BYTES, quantity::size(256..=64 << 20));
     let concurrency = reader.value(&v::QUALYS_CONCURRENCY, quantity::number(1..=32));
-    let timeout = reader.value(&v::QUALYS_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
-    let give_up_after = reader.value(&v::QUALYS_GIVE_UP_AFTER, quantity::duration(Duration::ZERO..=30 * DAY));
-    let https_proxy = reader.either(&v::HTTPS_PROXY, "https_proxy", url::proxy).optional();
-    let no_proxy = reader.either(&v::NO_PROXY, "no_proxy", plain::text(8192)).optional();
+    let timeout = reader.value(
+        &v::QUALYS_TIMEOUT,
+        quantity::duration(Duration::from_millis(1)..=DAY),
+    );
+    let give_up_after = reader.value(
+        &v::QUALYS_GIVE_UP_AFTER,
+        quantity::duration(Duration::ZERO..=30 * DAY),
+    );
+    let https_proxy = reader
+        .either(&v::HTTPS_PROXY, "https_proxy", url::proxy)
+        .optional();
+    let no_proxy = reader
+        .either(&v::NO_PROXY, "no_proxy", plain::text(8192))
+        .optional();
     Some(Upstream {
         gateway: gateway?,
         auth: auth?,
@@ -65,7 +77,10 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
         header_secret(reader, &v::QUALYS_CLIENT_ID),
         header_secret(reader, &v::QUALYS_CLIENT_SECRET),
     ];
-    let account = [reader.secret(&v::QUALYS_USERNAME), reader.secret(&v::QUALYS_PASSWORD)];
+    let account = [
+        reader.secret(&v::QUALYS_USERNAME),
+        reader.secret(&v::QUALYS_PASSWORD),
+    ];
     let begun = |pair: &[Field<Secret>; 2]| !pair.iter().all(Field::is_absent);
     let endpoint = match asked {
         Field::Given(endpoint) => endpoint,
@@ -75,8 +90,18 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
             (true, false) => Endpoint::Client,
             (false, true) => Endpoint::Password,
             (true, true) if !client.iter().all(Field::is_given) || !account.iter().all(Field::is_given) => {
-                missing_half(reader, &client, CLIENT, "is required beside the other half of the pair");
-                missing_half(reader, &account, ACCOUNT, "is required beside the other half of the pair");
+                missing_half(
+                    reader,
+                    &client,
+                    CLIENT,
+                    "is required beside the other half of the pair",
+                );
+                missing_half(
+                    reader,
+                    &account,
+                    ACCOUNT,
+                    "is required beside the other half of the pair",
+                );
                 return None;
             }
             (true, true) => {
@@ -105,7 +130,8 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
             Some(UpstreamAuth::Subscription { id, secret })
         }
         Endpoint::Password => {
-            let (username, password) = pair(reader, account, ACCOUNT, "is required for QUALYS_AUTH=password")?;
+            let (username, password) =
+                pair(reader, account, ACCOUNT, "is required for QUALYS_AUTH=password")?;
             Some(UpstreamAuth::Password { username, password })
         }
     }
@@ -144,7 +170,10 @@ fn missing_half(
 pub(super) fn header_secret(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> Field<Secret> {
     match reader.secret(variable) {
         Field::Given(secret) if !secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => {
-            let fault = Fault::new("holds a space or a character beyond ASCII", "copy it again, without spaces around");
+            let fault = Fault::new(
+                "holds a space or a character beyond ASCII",
+                "copy it again, without spaces around",
+            );
             reader.refuse(variable, fault);
             Field::Bad
         }

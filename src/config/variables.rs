@@ -185,7 +185,16 @@ variables! {
 
 /// Names that begin so are ours; one that is not in the table is a mistake.
 pub const PREFIXES: &[&str] = &[
-    "CONNECTION_", "AD_", "SYNC_", "BASELINE_", "MAPPING_", "REMOVED_", "REMOVAL_", "QUALYS_", "STATE_", "HTTP_",
+    "CONNECTION_",
+    "AD_",
+    "SYNC_",
+    "BASELINE_",
+    "MAPPING_",
+    "REMOVED_",
+    "REMOVAL_",
+    "QUALYS_",
+    "STATE_",
+    "HTTP_",
     "LOG_",
 ];
 

@@ -21,8 +21,18 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, Fault> {
     for (index, der) in found.iter().enumerate() {
         match X509Certificate::from_der(der) {
             Ok(([], _)) => {}
-            Ok(_) => return Err(fault(format!("certificate {} has bytes after its end", index + 1))),
-            Err(error) => return Err(fault(format!("certificate {} does not parse: {error}", index + 1))),
+            Ok(_) => {
+                return Err(fault(format!(
+                    "certificate {} has bytes after its end",
+                    index + 1
+                )));
+            }
+            Err(error) => {
+                return Err(fault(format!(
+                    "certificate {} does not parse: {error}",
+                    index + 1
+                )));
+            }
         }
     }
     Ok(found)
@@ -30,7 +40,9 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, Fault> {
 
 fn content(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    std::fs::File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length > LARGEST) {
         return Err(std::io::Error::other("it is larger than 4 MiB"));
     }
@@ -70,7 +82,9 @@ fn from_pem(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let text = String::from_utf8_lossy(content);
     match found.is_empty() {
         false => Ok(found),
-        true if key || text.contains("PRIVATE KEY-----") => Err("is a private key, not a certificate".to_owned()),
+        true if key || text.contains("PRIVATE KEY-----") => {
+            Err("is a private key, not a certificate".to_owned())
+        }
         true => Err("is PEM without a CERTIFICATE section".to_owned()),
     }
 }

@@ -7,14 +7,22 @@ const DEEPEST: usize = 50;
 
 /// A filter in parentheses; they are added when the text has none.
 pub fn filter(text: &str) -> Result<String, Fault> {
-    let advice = "write an LDAP filter such as (department=Sales); in a value, ( ) * \\ are \\28 \\29 \\2a \\5c";
-    let whole = if text.starts_with('(') { text.to_owned() } else { format!("({text})") };
+    let advice =
+        "write an LDAP filter such as (department=Sales); in a value, ( ) * \\ are \\28 \\29 \\2a \\5c";
+    let whole = if text.starts_with('(') {
+        text.to_owned()
+    } else {
+        format!("({text})")
+    };
     let cause = match imbalance(&whole) {
         Some(cause) => cause,
         None if ldap3::parse_filter(&whole).is_ok() => return Ok(whole),
         None => likely_cause(&whole),
     };
-    Err(Fault::new(format!("{} is not an LDAP filter: {cause}", quoted(text)), advice))
+    Err(Fault::new(
+        format!("{} is not an LDAP filter: {cause}", quoted(text)),
+        advice,
+    ))
 }
 
 /// What is wrong with the parentheses. Checked first: it bounds the recursion of the parser.
@@ -61,7 +69,10 @@ fn likely_cause(text: &str) -> String {
         .filter_map(|piece| piece.split_once(')'))
         .map(|(inner, _)| format!("({inner})"))
         .find(|part| ldap3::parse_filter(part).is_err())
-        .map_or_else(|| "`&`, `|` or `!` is not followed by parts in parentheses".to_owned(), |part| part_fault(&part))
+        .map_or_else(
+            || "`&`, `|` or `!` is not followed by parts in parentheses".to_owned(),
+            |part| part_fault(&part),
+        )
 }
 
 fn part_fault(part: &str) -> String {
@@ -69,7 +80,9 @@ fn part_fault(part: &str) -> String {
     let why = match inner.split_once('=') {
         _ if inner.is_empty() => "it is empty",
         None => "it has no `=`",
-        Some((attribute, _)) if attribute.trim_end_matches(['<', '>', '~', ':']).is_empty() => "it has no attribute",
+        Some((attribute, _)) if attribute.trim_end_matches(['<', '>', '~', ':']).is_empty() => {
+            "it has no attribute"
+        }
         Some((attribute, _)) if attribute.contains(char::is_whitespace) => "there is a space before its `=`",
         Some((_, value)) if value.contains('\\') => "a `\\` is not followed by two hexadecimal digits",
         Some((_, value)) if value.contains("**") => "two `*` stand together",

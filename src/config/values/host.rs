@@ -49,7 +49,10 @@ pub fn host(text: &str) -> Result<String, Fault> {
     }
     match name_fault(text) {
         None => Ok(text.to_owned()),
-        Some(cause) => Err(Fault::new(format!("{} is not a host: {cause}", quoted(text)), advice)),
+        Some(cause) => Err(Fault::new(
+            format!("{} is not a host: {cause}", quoted(text)),
+            advice,
+        )),
     }
 }
 
@@ -65,14 +68,19 @@ fn name_fault(name: &str) -> Option<String> {
             return Some("a part between dots has 1 to 63 characters".to_owned());
         }
         if let Some(character) = label.chars().find(|character| !fits(*character)) {
-            return Some(format!("{} does not belong in a name", quoted(&character.to_string())));
+            return Some(format!(
+                "{} does not belong in a name",
+                quoted(&character.to_string())
+            ));
         }
         if label.starts_with('-') || label.ends_with('-') {
             return Some("a part between dots neither begins nor ends with `-`".to_owned());
         }
     }
     let last = name.rsplit('.').next().unwrap_or_default();
-    last.bytes().all(|byte| byte.is_ascii_digit()).then(|| "it is neither an IPv4 address nor a name".to_owned())
+    last.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| "it is neither an IPv4 address nor a name".to_owned())
 }
 
 /// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the system choose.

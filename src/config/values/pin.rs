@@ -23,7 +23,10 @@ fn pin(text: &str) -> Result<Pin, Fault> {
         return Err(Fault::new(format!("{} is not a SHA-256", quoted(text)), advice));
     };
     let Some(sha256) = digest(value.trim()) else {
-        return Err(Fault::new(format!("{} is not a SHA-256", quoted(value.trim())), advice));
+        return Err(Fault::new(
+            format!("{} is not a SHA-256", quoted(value.trim())),
+            advice,
+        ));
     };
     let host = host(name.trim())?.to_ascii_lowercase();
     Ok(Pin {

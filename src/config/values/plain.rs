@@ -20,12 +20,18 @@ pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result
             return Ok(*value);
         }
         let words = || choices.iter().map(|(word, _)| *word);
-        let known = words().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ");
+        let known = words()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(" or ");
         let advice = match nearest(text, words()) {
             Some(near) => format!("write {known}, perhaps `{near}` is meant"),
             None => format!("write {known}"),
         };
-        Err(Fault::new(format!("{} is not a value of it", quoted(text)), advice))
+        Err(Fault::new(
+            format!("{} is not a value of it", quoted(text)),
+            advice,
+        ))
     }
 }
 
@@ -47,7 +53,10 @@ pub fn connection_name(text: &str) -> Result<String, Fault> {
     let advice = "write 1 to 64 of A-Z a-z 0-9 . _ -, and not `.` or `..`";
     let fits = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     if let Some(character) = text.chars().find(|character| !fits(*character)) {
-        return Err(Fault::new(format!("{} holds {}", quoted(text), quoted(&character.to_string())), advice));
+        return Err(Fault::new(
+            format!("{} holds {}", quoted(text), quoted(&character.to_string())),
+            advice,
+        ));
     }
     if !(1..=64).contains(&text.len()) || text == "." || text == ".." {
         return Err(Fault::new(format!("{} cannot be a name", quoted(text)), advice));
@@ -81,7 +90,10 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, Fault> {
             });
         };
         if kinds.contains(&kind) {
-            return Err(Fault::new(format!("{} is listed twice", quoted(item)), "list each kind once"));
+            return Err(Fault::new(
+                format!("{} is listed twice", quoted(item)),
+                "list each kind once",
+            ));
         }
         kinds.push(kind);
     }
@@ -105,7 +117,10 @@ pub fn log_filter(text: &str) -> Result<String, Fault> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let advice = "write error, warn, info, debug, trace or off, or TARGET=LEVEL pairs, comma-separated";
     // To the library a misspelt level is the name of a target, to be logged in full: `inof` would silence everything.
-    let is_word = |item: &&str| item.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_word = |item: &&str| {
+        item.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
     for word in text.split(',').map(str::trim).filter(is_word) {
         if !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) {
             let cause = format!("{} is not a level", quoted(word));
@@ -118,11 +133,17 @@ pub fn log_filter(text: &str) -> Result<String, Fault> {
     // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts between bytes), and no
     // target has any.
     if !text.is_ascii() {
-        return Err(Fault::new(format!("{} holds a character beyond ASCII", quoted(text)), advice));
+        return Err(Fault::new(
+            format!("{} holds a character beyond ASCII", quoted(text)),
+            advice,
+        ));
     }
     match EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(Fault::new(format!("{} is not a log filter: {error}", quoted(text)), advice)),
+        Err(error) => Err(Fault::new(
+            format!("{} is not a log filter: {error}", quoted(text)),
+            advice,
+        )),
     }
 }
 
@@ -131,12 +152,23 @@ pub fn file(text: &str) -> Result<PathBuf, Fault> {
     let path = PathBuf::from(text);
     let advice = "give the path of a readable file";
     let about = match std::fs::metadata(&path) {
-        Ok(about) if about.is_dir() => return Err(Fault::new(format!("{} is a directory", quoted(text)), advice)),
+        Ok(about) if about.is_dir() => {
+            return Err(Fault::new(format!("{} is a directory", quoted(text)), advice));
+        }
         other => other,
     };
     // Only a regular file is opened: to open a pipe would wait for its writer.
-    match about.and_then(|about| if about.is_file() { std::fs::File::open(&path).map(drop) } else { Ok(()) }) {
+    match about.and_then(|about| {
+        if about.is_file() {
+            std::fs::File::open(&path).map(drop)
+        } else {
+            Ok(())
+        }
+    }) {
         Ok(()) => Ok(path),
-        Err(error) => Err(Fault::new(format!("{} cannot be read: {error}", quoted(text)), advice)),
+        Err(error) => Err(Fault::new(
+            format!("{} cannot be read: {error}", quoted(text)),
+            advice,
+        )),
     }
 }

@@ -17,13 +17,17 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
             return Err(bad("it is longer than 200 characters".to_owned()));
         }
         if text.starts_with(['\'', '"']) {
-            return Err(bad("the quotes became part of it; `docker run --env-file` does not remove them".to_owned()));
+            return Err(bad(
+                "the quotes became part of it; `docker run --env-file` does not remove them".to_owned(),
+            ));
         }
         let fields = text.split_whitespace().count();
         if !text.starts_with('@') && !(5..=7).contains(&fields) {
             return Err(bad(format!("it has {fields} of 5, 6 or 7 fields")));
         }
-        let schedule: Cron = text.parse().map_err(|error: croner::errors::CronError| bad(reason(&error)))?;
+        let schedule: Cron = text
+            .parse()
+            .map_err(|error: croner::errors::CronError| bad(reason(&error)))?;
         match schedule.find_next_occurrence(&now, false) {
             Ok(_) => Ok(text.to_owned()),
             Err(_) => Err(Fault::new(
@@ -38,7 +42,9 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
 fn reason(error: &croner::errors::CronError) -> String {
     use croner::errors::CronError::{ComponentError, IllegalCharacters, InvalidPattern};
     match error {
-        InvalidPattern(text) | IllegalCharacters(text) | ComponentError(text) => text.trim_end_matches('.').to_owned(),
+        InvalidPattern(text) | IllegalCharacters(text) | ComponentError(text) => {
+            text.trim_end_matches('.').to_owned()
+        }
         other => other.to_string().trim_end_matches('.').to_owned(),
     }
 }
@@ -58,7 +64,11 @@ pub fn time_zone(text: &str) -> Result<Tz, Fault> {
     text.parse().map_err(|_| {
         let names = || TZ_VARIANTS.into_iter().map(Tz::name);
         // People know the city, and often not its continent.
-        let city = |name: &&str| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(text));
+        let city = |name: &&str| {
+            name.rsplit('/')
+                .next()
+                .is_some_and(|city| city.eq_ignore_ascii_case(text))
+        };
         let advice = match names().find(city).or_else(|| nearest(text, names())) {
             Some(near) => format!("did you mean {near}?"),
             None => "write an IANA name such as Europe/Berlin or America/New_York".to_owned(),

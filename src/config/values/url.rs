@@ -11,11 +11,16 @@ use crate::config::refused::{Fault, quoted};
 /// A message shows the value only where it holds no `@`: somebody may have written a password into it.
 pub fn gateway(text: &str) -> Result<String, Fault> {
     let advice = "write it like https://gateway.qg1.apps.qualys.com";
-    let shown = if text.contains('@') { "the value".to_owned() } else { quoted(text) };
+    let shown = if text.contains('@') {
+        "the value".to_owned()
+    } else {
+        quoted(text)
+    };
     if !text.contains("://") {
         return Err(Fault::new(format!("{shown} has no scheme"), advice));
     }
-    let url = Url::parse(text).map_err(|error| Fault::new(format!("{shown} is not a URL: {error}"), advice))?;
+    let url =
+        Url::parse(text).map_err(|error| Fault::new(format!("{shown} is not a URL: {error}"), advice))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Fault::new(
             "the URL holds credentials",
@@ -42,19 +47,29 @@ pub fn gateway(text: &str) -> Result<String, Fault> {
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// `QUALYS_INGEST_PATH`: what follows the gateway, beginning with `/`.
 pub fn ingest_path(text: &str) -> Result<String, Fault> {
     let advice = "write it like /rest/2.0/am/connector/asset/data/sync";
     if !text.starts_with('/') || text.starts_with("//") {
-        return Err(Fault::new(format!("{} does not begin with one `/`", quoted(text)), advice));
+        return Err(Fault::new(
+            format!("{} does not begin with one `/`", quoted(text)),
+            advice,
+        ));
     }
     let fits = |character: char| character.is_ascii_graphic() && !"#\\\"<>^`{|}".contains(character);
     match text.chars().find(|character| !fits(*character)) {
         Some(character) => Err(Fault::new(
-            format!("{} holds {}, which does not belong in a path", quoted(text), quoted(&character.to_string())),
+            format!(
+                "{} holds {}, which does not belong in a path",
+                quoted(text),
+                quoted(&character.to_string())
+            ),
             advice,
         )),
         None => Ok(text.to_owned()),
@@ -64,10 +79,19 @@ pub fn ingest_path(text: &str) -> Result<String, Fault> {
 /// `HTTPS_PROXY`: checked, never shown, because it may hold a password. As with curl, `http://` may be left out.
 pub fn proxy(text: &str) -> Result<String, Fault> {
     let advice = "write it like http://proxy.example.com:3128";
-    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
     match Url::parse(&whole) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(text.to_owned()),
-        Ok(_) => Err(Fault::new("the scheme of the proxy is neither http nor https", advice)),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {
+            Ok(text.to_owned())
+        }
+        Ok(_) => Err(Fault::new(
+            "the scheme of the proxy is neither http nor https",
+            advice,
+        )),
         Err(error) => Err(Fault::new(format!("the value is not a URL: {error}"), advice)),
     }
 }
@@ -76,7 +100,11 @@ pub fn proxy(text: &str) -> Result<String, Fault> {
 pub fn state(text: &str) -> Result<PathBuf, Fault> {
     let advice = "write sqlite:PATH such as sqlite:/var/lib/ad-connector/state.db";
     let Some(path) = text.strip_prefix("sqlite:") else {
-        let cause = if text.contains(':') { "names another store than sqlite" } else { "does not begin with `sqlite:`" };
+        let cause = if text.contains(':') {
+            "names another store than sqlite"
+        } else {
+            "does not begin with `sqlite:`"
+        };
         // A URL of a database server may hold a password.
         return Err(Fault::new(cause, advice));
     };
@@ -86,7 +114,9 @@ pub fn state(text: &str) -> Result<PathBuf, Fault> {
         "" => fault("has no path"),
         ":memory:" => fault("would forget everything at a restart"),
         _ if path.contains('?') => fault("has options, which are not taken"),
-        _ if path.ends_with('/') || path.ends_with("/.") || path.ends_with("..") => fault("is a directory, not a file"),
+        _ if path.ends_with('/') || path.ends_with("/.") || path.ends_with("..") => {
+            fault("is a directory, not a file")
+        }
         _ => Ok(PathBuf::from(path)),
     }
 }
