@@ -48,8 +48,8 @@ pub async fn run(
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
-    let plan = planned.into_inner();
-    conclude(&connector, run, mode, clock, plan, read, staged, delivered).await
+    let ends = Ends { plan: planned.into_inner(), read, staged, delivered };
+    conclude(&connector, run, mode, clock, ends).await
 }
 
 /// The stager on a thread that may block; it ends when the reader drops its end.
@@ -101,29 +101,32 @@ async fn deliver_unless_dry(
     }
 }
 
+/// What the three parts of a run came to.
+struct Ends {
+    plan: Option<Plan>,
+    read: Result<read::Summary, RunError>,
+    staged: Result<KindCounts, RunError>,
+    delivered: deliver::Summary,
+}
+
 /// Brings the three ends together: counts, outcome, state, and the line that tells the run.
 async fn conclude(
     connector: &Connector,
     run: RunId,
     wanted: RunMode,
     clock: Instant,
-    plan: Option<Plan>,
-    read: Result<read::Summary, RunError>,
-    staged: Result<KindCounts, RunError>,
-    delivered: deliver::Summary,
+    ends: Ends,
 ) -> Result<Report, RunError> {
-    let (mut counts, stage_failure) = match staged {
+    let (mut counts, stage_failure) = match ends.staged {
         Ok(counts) => (counts, None),
         Err(error) => (KindCounts::default(), Some(error)),
     };
-    counts += &delivered.counts;
-    let (summary, read_failure) = match read {
+    counts += &ends.delivered.counts;
+    let (summary, read_failure) = match ends.read {
         Ok(summary) => (Some(summary), None),
         Err(error) => (None, Some(error)),
     };
-    // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
-    let failure = stage_failure.or(read_failure).or(delivered.failure);
-    let (mode, reason) = match &plan {
+    let (mode, reason) = match &ends.plan {
         Some(plan @ Plan::Delta { .. }) => (RunMode::Delta, plan.to_string()),
         Some(plan @ Plan::Full { .. }) => (RunMode::Baseline, plan.to_string()),
         None => (wanted, "the directory could not be read".to_owned()),
@@ -133,18 +136,17 @@ async fn conclude(
         mode,
         reason,
         counts,
-        requests: delivered.requests,
-        retries: delivered.retries,
-        pages: summary.as_ref().map_or(0, |summary| summary.pages),
-        referrals: summary.as_ref().map_or(0, |summary| summary.referrals),
-        watermark: summary.as_ref().map(|summary| summary.watermark),
+        requests: ends.delivered.requests,
+        retries: ends.delivered.retries,
+        pages: summary.map_or(0, |summary| summary.pages),
+        referrals: summary.map_or(0, |summary| summary.referrals),
+        watermark: summary.map(|summary| summary.watermark),
         seconds: clock.elapsed().as_secs_f64(),
-        failure,
+        // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
+        failure: stage_failure.or(read_failure).or(ends.delivered.failure),
     };
     let end = report.end();
-    connector
-        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
-        .await?;
+    connector.on_store(move |store| store.end_run(run, &end, Utc::now().timestamp())).await?;
     report.log(connector.name());
     Ok(report)
 }
