@@ -48,7 +48,12 @@ pub async fn run(
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
-    let ends = Ends { plan: planned.into_inner(), read, staged, delivered };
+    let ends = Ends {
+        plan: planned.into_inner(),
+        read,
+        staged,
+        delivered,
+    };
     conclude(&connector, run, mode, clock, ends).await
 }
 
@@ -146,7 +151,9 @@ async fn conclude(
         failure: stage_failure.or(read_failure).or(ends.delivered.failure),
     };
     let end = report.end();
-    connector.on_store(move |store| store.end_run(run, &end, Utc::now().timestamp())).await?;
+    connector
+        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
+        .await?;
     report.log(connector.name());
     Ok(report)
 }
