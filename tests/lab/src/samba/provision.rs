@@ -86,8 +86,13 @@ fn is_current(folder: &Path, place: &Place) -> bool {
 }
 
 fn fingerprint(place: &Place) -> String {
-    let version = Command::new("samba").arg("--version").output().unwrap();
-    let mut text = String::from_utf8_lossy(&version.stdout).into_owned();
+    // Empty where there is no Samba: nothing can have been made there.
+    let version = Command::new("samba")
+        .arg("--version")
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default();
+    let mut text = String::from_utf8_lossy(&version).into_owned();
     let administrator = place.administrator();
     write!(
         text,
