@@ -1,8 +1,8 @@
 //! A real Active Directory for the tests: Samba's domain controller on a loopback address, filled with 2,000 users and
 //! 250 groups of all shapes.
 //!
-//! One domain serves all test binaries of a run. [`domain`] starts it when needed (provisioning takes some 20 seconds
-//! once, a later start some 3) and gives it to one test at a time: a file lock, across processes, lasts as long as the
+//! One domain serves all test binaries of a run. [`domain`] starts it when needed (some 12 seconds the first
+//! time, one later) and gives it to one test at a time: a file lock, across processes, lasts as long as the
 //! [`Domain`] lives, so no test sees another's changes while it works. It keeps running afterwards; `cargo run -p lab --bin
 //! samba -- stop` ends it, and it ends by itself when the process in `LAB_OWNER` is gone or nobody used it for an hour.
 //!

@@ -168,7 +168,9 @@ async fn ingest(
         let mut state = shared.lock();
         state.counts.unauthorized += 1;
         // The scripted answer is for the request that gets past the door.
-        scripted.into_iter().for_each(|answer| state.ingest_script.push_front(answer));
+        scripted
+            .into_iter()
+            .for_each(|answer| state.ingest_script.push_front(answer));
         return StatusCode::UNAUTHORIZED.into_response();
     }
     if let Answer::RevokeToken = answer {

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::python::PYTHON;
 use super::{ldap, provision};
 
-/// How long a controller may take to answer the first bind. It takes 3 s on two idle cores.
+/// How long a controller may take to answer the first bind. It takes less than 1 s on two idle cores.
 const START_LIMIT: Duration = Duration::from_secs(90);
 /// How long the processes may take to end before they are killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -29,6 +29,12 @@ pub fn make(place: &Place) {
         &[place.smb_conf().to_str().unwrap(), place.connector().password],
         "",
     );
+    // The controller's service principals, without which no client gets a Kerberos ticket for it.
+    let register = Command::new("samba_spnupdate")
+        .arg("-s")
+        .arg(place.smb_conf())
+        .output();
+    must_succeed("samba_spnupdate", &register.unwrap());
     fs::write(place.data().join(FINGERPRINT), fingerprint(place)).unwrap();
     copy(&place.data(), &place.filled());
 }
@@ -236,6 +242,12 @@ mod tests {
         let place = Place::new(folder.path().to_owned(), [127, 0, 0, 21].into());
         assert!(!is_made(&place));
         fs::create_dir(place.data()).unwrap();
+        // The controller's service principals, without which no client gets a Kerberos ticket for it.
+        let register = Command::new("samba_spnupdate")
+            .arg("-s")
+            .arg(place.smb_conf())
+            .output();
+        must_succeed("samba_spnupdate", &register.unwrap());
         fs::write(place.data().join(FINGERPRINT), "another").unwrap();
         assert!(!is_made(&place));
         assert!(!restore(&place));
