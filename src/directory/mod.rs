@@ -1,1 +1,38 @@
-//! To come.
+//! The directory: connection, bind, rootDSE, searches page by page, single look-ups. Reads only.
+//!
+//! The way of the octets: socket and TLS are ours ([`transport`]), a [`guard`] checks each message, then the LDAP library
+//! decodes it, and [`Entry`] takes the values over. Whatever goes wrong ends as one [`DirectoryError`] with a cause and a
+//! next step. No referral is ever chased (R10), and an error is never "not found" (R4).
+
+mod ber;
+mod bind;
+mod certificate;
+mod entry;
+mod error;
+mod frame;
+mod guard;
+mod message;
+mod paging;
+mod ranges;
+mod result;
+mod root_dse;
+mod search;
+mod session;
+mod tls;
+mod tls_fault;
+mod transport;
+
+pub use certificate::PeerCertificate;
+pub use entry::Entry;
+pub use error::{DirectoryError, Phase};
+pub use guard::GuardFault;
+pub use result::Outcome;
+pub use root_dse::RootDse;
+pub use search::{Pages, Search};
+pub use session::{Counters, Session, connect};
+pub use tls_fault::TlsFault;
+
+/// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`: the LDAP
+/// library holds the bind request with the password in the values that it logs from, and it writes one line per
+/// message when a search is dropped.
+pub const QUIET_LOG_TARGETS: [(&str, &str); 3] = [("ldap3", "error"), ("lber", "error"), ("rustls", "warn")];

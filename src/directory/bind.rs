@@ -1,0 +1,63 @@
+//! The bind: who the service is to the controller.
+
+use secrecy::ExposeSecret;
+use tokio::time::timeout;
+
+use super::error::{DirectoryError, Phase};
+use super::result::Outcome;
+use super::transport::Link;
+use crate::config::{self, Auth};
+
+/// Binds `link` as the settings say.
+///
+/// # Errors
+/// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in none of them (R27).
+pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> Result<(), DirectoryError> {
+    let Auth::Simple { name, password } = &settings.auth;
+    let host = || host.to_owned();
+    let refused = |outcome| DirectoryError::Bind {
+        host: host(),
+        account: name.clone(),
+        outcome,
+    };
+    if name.is_empty() || password.expose_secret().is_empty() {
+        // The controller would take it for an anonymous bind and say yes (RFC 4513 section 5.1.2).
+        return Err(refused(Outcome::new(
+            48,
+            "",
+            "an empty name or password is not sent",
+            vec![],
+        )));
+    }
+    let answer = timeout(
+        settings.timeout,
+        link.ldap.simple_bind(name, password.expose_secret()),
+    )
+    .await;
+    match answer {
+        Err(_) => Err(DirectoryError::Timeout {
+            host: host(),
+            phase: Phase::Bind,
+            after: settings.timeout,
+        }),
+        Ok(Ok(result)) if result.rc == 0 => Ok(()),
+        Ok(Ok(result)) => Err(refused(Outcome::new(
+            result.rc,
+            &result.matched,
+            &result.text,
+            result.refs,
+        ))),
+        // The library's own error is left out: it may hold the request, and the guard knows better.
+        Ok(Err(_)) => Err(lost(link, host()).await),
+    }
+}
+
+/// The error for an operation whose connection ended under it.
+pub async fn lost(link: &mut Link, host: String) -> DirectoryError {
+    match link.fault().await {
+        Some(fault) => DirectoryError::Protocol { host, fault },
+        None => DirectoryError::Internal {
+            what: format!("the LDAP library ended the connection to {host}"),
+        },
+    }
+}

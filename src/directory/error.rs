@@ -1,0 +1,233 @@
+//! Everything that can go wrong with the directory: one sentence with the cause, one with the next step.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::guard::GuardFault;
+use super::result::{self, Outcome};
+use super::tls_fault::TlsFault;
+use super::transport::seconds;
+use crate::config::Transport;
+
+/// A step with a time limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The StartTLS request and its answer.
+    StartTls,
+    /// The TLS handshake.
+    Tls,
+    /// The bind.
+    Bind,
+    /// One search operation: a page, a look-up.
+    Search,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StartTls => "StartTLS",
+            Self::Tls => "the TLS handshake",
+            Self::Bind => "the bind",
+            Self::Search => "a search",
+        })
+    }
+}
+
+/// Why the directory could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryError {
+    /// No address for the name.
+    #[error("{host}: the name cannot be resolved: {cause}")]
+    Resolve {
+        /// As in `AD_HOST`.
+        host: String,
+        /// What the resolver said.
+        cause: String,
+    },
+    /// No address of the host accepts a connection.
+    #[error("{host}: no connection to port {port} ({})", causes.join("; "))]
+    Connect {
+        /// As in `AD_HOST`.
+        host: String,
+        /// `AD_PORT`.
+        port: u16,
+        /// One cause an address.
+        causes: Vec<String>,
+    },
+    /// StartTLS was refused.
+    #[error("{host}: {}: {outcome}", result::start_tls_meaning(outcome).cause)]
+    StartTls {
+        /// As in `AD_HOST`.
+        host: String,
+        /// The server's answer.
+        outcome: Outcome,
+    },
+    /// No TLS connection.
+    #[error("{host}: {fault}")]
+    Tls {
+        /// As in `AD_HOST`.
+        host: String,
+        /// `AD_PORT`.
+        port: u16,
+        /// `AD_TRANSPORT`.
+        transport: Transport,
+        /// Why.
+        fault: TlsFault,
+    },
+    /// The bind was answered with an error.
+    #[error("{host}: {} ({account}): {outcome}", result::bind_meaning(outcome).cause)]
+    Bind {
+        /// As in `AD_HOST`.
+        host: String,
+        /// `AD_BIND_DN`.
+        account: String,
+        /// The server's answer.
+        outcome: Outcome,
+    },
+    /// A search was answered with an error.
+    #[error("{host}: {} (base \"{base}\"): {outcome}", result::search_meaning(outcome).cause)]
+    Search {
+        /// As in `AD_HOST`.
+        host: String,
+        /// The base of the search.
+        base: String,
+        /// The server's answer.
+        outcome: Outcome,
+    },
+    /// A step took longer than its limit.
+    #[error("{host}: no answer to {phase} within {}", seconds(*after))]
+    Timeout {
+        /// As in `AD_HOST`.
+        host: String,
+        /// The step.
+        phase: Phase,
+        /// Its limit.
+        after: Duration,
+    },
+    /// The connection ended, or was ended because of what came over it.
+    #[error("{host}: {fault}")]
+    Protocol {
+        /// As in `AD_HOST`.
+        host: String,
+        /// Why.
+        fault: GuardFault,
+    },
+    /// The server's messages are sound, but what they say is not.
+    #[error("{host}: {what}")]
+    Answer {
+        /// As in `AD_HOST`.
+        host: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A search filter cannot be read.
+    #[error("the search filter \"{filter}\" cannot be read")]
+    Filter {
+        /// The filter.
+        filter: String,
+    },
+    /// An earlier operation broke off, and the connection went with it.
+    #[error("{host}: the connection was given up when an earlier operation broke off")]
+    Gone {
+        /// As in `AD_HOST`.
+        host: String,
+    },
+    /// No host could be used.
+    #[error("no controller of AD_HOST can be used: {}", list(causes))]
+    AllFailed {
+        /// One error a host, in the order of `AD_HOST`.
+        causes: Vec<DirectoryError>,
+    },
+    /// A fault of this program or its computer.
+    #[error("the connection could not be set up on this computer: {what}")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+}
+
+fn list(causes: &[DirectoryError]) -> String {
+    causes
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+impl DirectoryError {
+    /// The exit code of the command that ends with this error: 77 when the credentials were refused, else 69.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.refuses_credentials() { 77 } else { 69 }
+    }
+
+    /// Whether the controller judged the credentials and said no. Nothing must try them elsewhere then: every
+    /// attempt counts towards the account's lockout.
+    #[must_use]
+    pub fn refuses_credentials(&self) -> bool {
+        // invalidDNSyntax, inappropriateAuthentication, invalidCredentials
+        matches!(self, Self::Bind { outcome, .. } if matches!(outcome.code, 34 | 48 | 49))
+    }
+
+    /// Whether another host may be tried: not after a bind that was judged. A busy or unavailable controller judges nothing.
+    pub(super) fn lets_others_try(&self) -> bool {
+        !matches!(self, Self::Bind { outcome, .. } if !matches!(outcome.code, 51 | 52))
+    }
+
+    /// The next step for whoever reads the error.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Resolve { .. } => {
+                "check the spelling in AD_HOST and this computer's DNS servers; inside a container, its DNS settings".to_owned()
+            }
+            Self::Connect { port, .. } => {
+                format!("check that the controller runs, and that firewalls let this computer reach port {port}")
+            }
+            Self::StartTls { outcome, .. } => result::start_tls_meaning(outcome).advice.to_owned(),
+            Self::Tls { port, transport, fault, .. } => fault.advice(*transport, *port),
+            Self::Bind { outcome, .. } => result::bind_meaning(outcome).advice.to_owned(),
+            Self::Search { outcome, .. } => result::search_meaning(outcome).advice.to_owned(),
+            Self::Timeout { phase: Phase::Search, .. } => {
+                "raise AD_TIMEOUT or lower AD_PAGE_SIZE; look at the controller's load".to_owned()
+            }
+            Self::Timeout { phase: Phase::Bind, .. } => {
+                "check that AD_PORT fits AD_TRANSPORT, and the controller's load".to_owned()
+            }
+            Self::Timeout { phase: Phase::StartTls | Phase::Tls, .. } => {
+                "check that AD_PORT fits AD_TRANSPORT: 636 for ldaps, 389 for starttls".to_owned()
+            }
+            Self::Protocol { fault, .. } => protocol_advice(fault).to_owned(),
+            Self::Answer { .. } => {
+                "check that AD_HOST is an Active Directory controller and that nothing alters its traffic".to_owned()
+            }
+            Self::Filter { .. } => "correct AD_USER_FILTER, AD_GROUP_FILTER or AD_COMPUTER_FILTER".to_owned(),
+            Self::Gone { .. } => "connect again; the error before this one says why".to_owned(),
+            Self::AllFailed { causes } => causes.first().map_or_else(
+                || "set AD_HOST".to_owned(),
+                |first| format!("for the first of them: {}", first.advice()),
+            ),
+            Self::Internal { .. } => "check this computer's limits of open files and memory".to_owned(),
+        }
+    }
+}
+
+fn protocol_advice(fault: &GuardFault) -> &'static str {
+    match fault {
+        GuardFault::SpeaksTls => "this port expects TLS: set AD_TRANSPORT=ldaps",
+        GuardFault::NotLdap(_) => "check AD_HOST and AD_PORT: another service answers there",
+        GuardFault::Closed | GuardFault::Truncated | GuardFault::Broken(_) => {
+            "check AD_PORT and AD_TRANSPORT, and whether the controller restarted or a firewall cut the connection; the next run tries again"
+        }
+        GuardFault::Disconnected(_) => {
+            "wait until the controller serves again, or name another one in AD_HOST"
+        }
+        GuardFault::TooMuch => "lower AD_PAGE_SIZE",
+        GuardFault::Frame(_)
+        | GuardFault::Message(_)
+        | GuardFault::Unasked(_)
+        | GuardFault::Notifications => {
+            "check that AD_HOST is an Active Directory controller and that nothing alters its traffic"
+        }
+    }
+}

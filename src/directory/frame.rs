@@ -1,0 +1,121 @@
+//! Where one LDAP message ends, and whether its structure can be handed to a decoder that trusts it.
+//!
+//! INVARIANT: a message that [`Scan::advance`] reports as whole has definite lengths only, lies within [`MAX_MESSAGE`],
+//! [`MAX_DEPTH`] and [`MAX_ELEMENTS`], and every element in it ends inside the one around it. Each limit trips as soon as
+//! the octets that break it have arrived: a header that claims a gigabyte is refused before anything is stored for it.
+
+use super::ber::{self, BerFault, SEQUENCE};
+
+/// Largest message, in octets. The largest that a controller sends is a group with its members: Windows hands out 1500 of
+/// them at a time (`MaxValRange`, MS-ADTS 3.1.1.3.4.6), Samba all at once; 32 MiB hold 300 000 members of 100 octets.
+pub const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+
+/// Deepest nesting. The deepest message that LDAP defines for a client is a search entry: message, entry, attribute list,
+/// attribute, set, value, which makes 6.
+pub const MAX_DEPTH: usize = 12;
+
+/// Most elements in one message. Each becomes a node in the decoder (tens of octets even when it is empty), so that a
+/// message of empty elements would take thirty times its length in memory. Enough for 300 000 members.
+pub const MAX_ELEMENTS: usize = 400_000;
+
+/// Why a message is refused before it is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameFault {
+    /// The first octet is not that of an LDAP message.
+    #[error("it does not begin as an LDAP message does")]
+    NotLdap,
+    /// The header claims more than [`MAX_MESSAGE`].
+    #[error("a message of {0} octets; the most that is taken is {MAX_MESSAGE}")]
+    TooLong(usize),
+    /// Nested deeper than [`MAX_DEPTH`].
+    #[error("a message nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// More elements than [`MAX_ELEMENTS`].
+    #[error("a message of more than {MAX_ELEMENTS} elements")]
+    TooMany,
+    /// Not BER as LDAP uses it.
+    #[error("a message with {0}")]
+    Ber(#[from] BerFault),
+}
+
+/// The incremental check of one message. Fed with the octets from its start as they arrive, it looks at each header once.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Offset of the next header.
+    at: usize,
+    /// Where the constructed elements around `at` end, outermost first.
+    ends: Vec<usize>,
+    /// Headers seen.
+    elements: usize,
+}
+
+/// A message whose structure was checked to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Whole {
+    /// Octets of the message.
+    pub length: usize,
+    /// Elements in it, itself included.
+    pub elements: usize,
+}
+
+impl Scan {
+    /// Goes on with `bytes`, which begin where the message begins and may hold less or more than it.
+    /// `None` means: well-formed so far, more octets are needed.
+    ///
+    /// # Errors
+    /// As soon as no further octets could make it acceptable.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<Whole>, FrameFault> {
+        loop {
+            if self.at > bytes.len() {
+                return Ok(None); // inside a primitive that has not arrived in full
+            }
+            while self.ends.last() == Some(&self.at) {
+                self.ends.pop();
+                if self.ends.is_empty() {
+                    return Ok(Some(Whole {
+                        length: self.at,
+                        elements: self.elements,
+                    }));
+                }
+            }
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            if self.ends.is_empty() && rest.first().is_some_and(|tag| *tag != SEQUENCE) {
+                return Err(FrameFault::NotLdap);
+            }
+            let Some(header) = ber::header(rest)? else {
+                return self.fits_header(rest.len());
+            };
+            let content = self.at + header.size;
+            let end = content + header.length;
+            match self.ends.last() {
+                None if end > MAX_MESSAGE => return Err(FrameFault::TooLong(end)),
+                Some(outer) if end > *outer => return Err(BerFault::Overrun.into()),
+                _ => {}
+            }
+            self.elements += 1;
+            if self.elements > MAX_ELEMENTS {
+                return Err(FrameFault::TooMany);
+            }
+            if header.is_constructed() {
+                if self.ends.len() == MAX_DEPTH {
+                    return Err(FrameFault::TooDeep);
+                }
+                self.ends.push(end);
+                self.at = content;
+            } else {
+                self.at = end;
+            }
+        }
+    }
+
+    /// A header of which only `present` octets have arrived must still be able to end inside the element around it.
+    fn fits_header(&self, present: usize) -> Result<Option<Whole>, FrameFault> {
+        match self.ends.last() {
+            Some(outer) if self.at + present.max(2) > *outer => Err(BerFault::Overrun.into()),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! The guard between the socket and the LDAP library.
+//!
+//! The library trusts what it reads: nested BER overflows its stack, a long length makes it buffer without end, an
+//! operation that it does not expect makes it panic. So it never gets the socket, but one end of a socket pair; the guard
+//! holds the other end and the real connection, and passes on whole messages that it has checked ([`frame`], [`message`]).
+//!
+//! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. What
+//! has been passed on and not yet asked past is bounded by [`MAX_ANSWER`]. The socket is read no faster than the library
+//! takes. The first reason to stop is kept ([`Faults`]) and is what the caller gets to see.
+
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::ber::BerFault;
+use super::frame::{FrameFault, Scan};
+use super::message::{self, Message, NOTICE_OF_DISCONNECTION, Request};
+use super::result::{Outcome, printable};
+
+/// Most that may answer one request, in octets, an element counted as [`ELEMENT`] more: one page of results. A page of
+/// 1000 groups with 1500 members each, as large as Windows makes them, is about 250 MiB by this measure; of users, 3 MiB.
+const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
+/// What an element costs in the decoder beside its octets.
+const ELEMENT: usize = 64;
+
+/// How much is read from the socket at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Notifications other than Notice of Disconnection are ignored, as RFC 4511 section 4.4 demands, but not for ever.
+const MAX_NOTIFICATIONS: u32 = 100;
+
+/// Why the guard ended the connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardFault {
+    /// The server closed between two messages.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The server closed inside of a message.
+    #[error("the server closed the connection in the middle of a message")]
+    Truncated,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    /// The server announced the end of the connection and said why.
+    #[error("the server ended the connection: {0}")]
+    Disconnected(Outcome),
+    /// What speaks there is no LDAP server; the first octets, printable.
+    #[error("the answer is not LDAP, it begins with \"{0}\"")]
+    NotLdap(String),
+    /// What speaks there expects TLS.
+    #[error("the server answered with a TLS record")]
+    SpeaksTls,
+    /// A message breaks a limit or is malformed.
+    #[error("refused {0}")]
+    Frame(FrameFault),
+    /// A message lacks a part or has one too many.
+    #[error("refused a message with {0}")]
+    Message(BerFault),
+    /// A well-formed answer that answers nothing.
+    #[error("refused a message that answers no open request (message id {0})")]
+    Unasked(u32),
+    /// The answer to one request is larger than any page may be.
+    #[error("refused an answer of more than {} MiB to one request", MAX_ANSWER / 1024 / 1024)]
+    TooMuch,
+    /// Notifications without end.
+    #[error("refused more than {MAX_NOTIFICATIONS} unsolicited notifications")]
+    Notifications,
+}
+
+/// Where the guard leaves the reason for its end. Clones share it; the first reason stays.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<OnceLock<GuardFault>>);
+
+impl Faults {
+    /// The reason, once there is one.
+    #[must_use]
+    pub fn get(&self) -> Option<GuardFault> {
+        self.0.get().cloned()
+    }
+
+    fn set(&self, fault: GuardFault) {
+        // Only the first says what went wrong; what follows are its consequences.
+        let _ = self.0.set(fault);
+    }
+}
+
+/// The one request that is open, and what has come for it.
+#[derive(Debug, Default)]
+struct Exchange {
+    open: Option<(u32, Request)>,
+    answered: usize,
+}
+
+/// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP library holds.
+pub async fn run<S>(socket: S, library: UnixStream, faults: Faults)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (from_server, to_server) = tokio::io::split(socket);
+    let (from_library, to_library) = library.into_split();
+    let exchange = Mutex::new(Exchange::default());
+    let fault = tokio::select! {
+        fault = answers(from_server, to_library, &exchange) => fault,
+        fault = requests(from_library, to_server, &exchange) => fault,
+    };
+    if let Some(fault) = fault {
+        faults.set(fault);
+    }
+}
+
+/// Carries requests to the server and notes what is asked. `None` when the library is done.
+async fn requests(
+    mut library: impl AsyncRead + Unpin,
+    mut server: impl AsyncWrite + Unpin,
+    exchange: &Mutex<Exchange>,
+) -> Option<GuardFault> {
+    let mut buffer = BytesMut::new();
+    loop {
+        let mut scan = Scan::default();
+        let whole = loop {
+            match scan.advance(&buffer) {
+                Ok(Some(whole)) => break whole,
+                Ok(None) => {}
+                Err(fault) => return Some(GuardFault::Frame(fault)),
+            }
+            match library.read_buf(&mut buffer).await {
+                Ok(0) | Err(_) => {
+                    let _ = server.shutdown().await;
+                    return None;
+                }
+                Ok(_) => {}
+            }
+        };
+        let request = buffer.split_to(whole.length);
+        let open = message::request(&request);
+        if open.is_none() {
+            return Some(GuardFault::Message(BerFault::Unexpected(
+                "a request that this client never makes",
+            )));
+        }
+        *exchange.lock().unwrap_or_else(PoisonError::into_inner) = Exchange { open, answered: 0 };
+        let written = async {
+            server.write_all(&request).await?;
+            server.flush().await
+        };
+        if let Err(error) = written.await {
+            return Some(broken(&error));
+        }
+    }
+}
+
+/// Carries answers to the library, each after its check.
+async fn answers(
+    mut server: impl AsyncRead + Unpin,
+    mut library: impl AsyncWrite + Unpin,
+    exchange: &Mutex<Exchange>,
+) -> Option<GuardFault> {
+    let mut buffer = BytesMut::with_capacity(CHUNK);
+    let mut checked = 0; // octets at the start of the buffer that may be passed on
+    let mut scan = Scan::default();
+    let mut notifications = 0;
+    loop {
+        let waiting = buffer.get(checked..).unwrap_or_default();
+        match scan.advance(waiting) {
+            Err(fault) => return Some(refusal(fault, waiting)),
+            Ok(Some(whole)) => {
+                scan = Scan::default();
+                let bytes = waiting.get(..whole.length).unwrap_or_default();
+                match admit(bytes, whole.elements, exchange) {
+                    Err(fault) => return Some(fault),
+                    Ok(true) => checked += whole.length,
+                    Ok(false) => {
+                        notifications += 1;
+                        if notifications > MAX_NOTIFICATIONS {
+                            return Some(GuardFault::Notifications);
+                        }
+                        // Whatever was checked before it goes first; then the notification itself is dropped.
+                        library.write_all(&buffer.split_to(checked)).await.ok()?;
+                        checked = 0;
+                        let _ = buffer.split_to(whole.length);
+                    }
+                }
+            }
+            Ok(None) => {
+                if checked > 0 {
+                    // The library has gone away: the reason is on its side.
+                    library.write_all(&buffer.split_to(checked)).await.ok()?;
+                    checked = 0;
+                }
+                buffer.reserve(CHUNK);
+                match server.read_buf(&mut buffer).await {
+                    Ok(0) if buffer.is_empty() => return Some(GuardFault::Closed),
+                    Ok(0) => return Some(GuardFault::Truncated),
+                    Ok(_) => {}
+                    // Many TLS peers close without close_notify. No message is cut by it, so it is an end like another.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && buffer.is_empty() => {
+                        return Some(GuardFault::Closed);
+                    }
+                    Err(error) => return Some(broken(&error)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether one whole message is passed on; `false` for a notification, which is dropped.
+fn admit(bytes: &[u8], elements: usize, exchange: &Mutex<Exchange>) -> Result<bool, GuardFault> {
+    match message::answer(bytes).map_err(GuardFault::Message)? {
+        Message::Notification { name, outcome } if name == NOTICE_OF_DISCONNECTION => {
+            Err(GuardFault::Disconnected(outcome))
+        }
+        Message::Notification { .. } => Ok(false),
+        Message::Answer { id, answer } => {
+            let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+            match exchange.open {
+                Some((open, request)) if open == id && request.admits(answer) => {}
+                _ => return Err(GuardFault::Unasked(id)),
+            }
+            exchange.answered += bytes.len() + ELEMENT * elements;
+            if exchange.answered > MAX_ANSWER {
+                return Err(GuardFault::TooMuch);
+            }
+            if answer.is_last() {
+                exchange.open = None;
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// What is there instead of LDAP, as far as its first octets tell.
+pub(super) fn refusal(fault: FrameFault, bytes: &[u8]) -> GuardFault {
+    if fault != FrameFault::NotLdap {
+        return GuardFault::Frame(fault);
+    }
+    // A TLS record: type 20 to 23, major version 3 (RFC 8446 section 5.1).
+    if let [0x14..=0x17, 0x03, ..] = bytes {
+        return GuardFault::SpeaksTls;
+    }
+    let start = bytes.get(..60).unwrap_or(bytes);
+    GuardFault::NotLdap(printable(&String::from_utf8_lossy(start)))
+}
+
+fn broken(error: &io::Error) -> GuardFault {
+    GuardFault::Broken(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder that trusts it needs.
+//!
+//! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in order, with text where
+//! LDAP has text (UTF-8). The decoder behind the guard unwraps each of these without looking.
+
+use super::ber::{self, BOOLEAN, BerFault, ENUMERATED, Elements, INTEGER, OCTET_STRING, SEQUENCE};
+use super::result::Outcome;
+
+/// Notice of Disconnection (RFC 4511 section 4.4.1).
+pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
+
+/// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier octet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// `[APPLICATION 1]`
+    Bind,
+    /// `[APPLICATION 4]`
+    Entry,
+    /// `[APPLICATION 5]`
+    SearchDone,
+    /// `[APPLICATION 19]`
+    Reference,
+    /// `[APPLICATION 24]`
+    Extended,
+}
+
+impl Answer {
+    const fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            0x61 => Some(Self::Bind),
+            0x64 => Some(Self::Entry),
+            0x65 => Some(Self::SearchDone),
+            0x73 => Some(Self::Reference),
+            0x78 => Some(Self::Extended),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing more comes for the request after this.
+    #[must_use]
+    pub const fn is_last(self) -> bool {
+        !matches!(self, Self::Entry | Self::Reference)
+    }
+}
+
+/// The requests that this client makes, by their identifier octet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// `[APPLICATION 0]`
+    Bind,
+    /// `[APPLICATION 3]`
+    Search,
+    /// Unbind `[APPLICATION 2]` or abandon `[APPLICATION 16]`: nothing answers these.
+    Farewell,
+}
+
+impl Request {
+    /// Whether `answer` may come for this request. Intermediate responses are never asked for.
+    #[must_use]
+    pub const fn admits(self, answer: Answer) -> bool {
+        match self {
+            Self::Bind => matches!(answer, Answer::Bind),
+            Self::Search => matches!(answer, Answer::Entry | Answer::Reference | Answer::SearchDone),
+            Self::Farewell => false,
+        }
+    }
+}
+
+/// What arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Something that answers the request with this message id.
+    Answer {
+        /// `messageID`, never 0.
+        id: u32,
+        /// What it is.
+        answer: Answer,
+    },
+    /// Message id 0: an unsolicited notification (RFC 4511 section 4.4).
+    Notification {
+        /// `responseName`, empty where there is none.
+        name: String,
+        /// Its result.
+        outcome: Outcome,
+    },
+}
+
+/// Reads one whole message that came from the server.
+///
+/// # Errors
+/// When it is not one that a client may receive, or a part of it is missing or misshapen.
+pub fn answer(bytes: &[u8]) -> Result<Message, BerFault> {
+    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+    let id = ber::number(
+        parts.expect(INTEGER, "no message id")?,
+        "a message id out of range",
+    )?;
+    let (tag, content) = parts.next()?.ok_or(BerFault::Unexpected("no operation"))?;
+    let answer = Answer::from_tag(tag).ok_or(BerFault::Unexpected("an operation that no client expects"))?;
+    if id == 0 {
+        return notification(answer, content, parts);
+    }
+    match answer {
+        // Their content is taken apart by `entry`, which trusts nothing.
+        Answer::Entry | Answer::Reference => {}
+        Answer::Bind | Answer::SearchDone | Answer::Extended => {
+            result(content)?;
+        }
+    }
+    if !parts.is_empty() {
+        controls(parts.expect(0xA0, "something after the operation that is no control")?)?;
+    }
+    if !parts.is_empty() {
+        return Err(BerFault::Unexpected("something after the controls"));
+    }
+    Ok(Message::Answer { id, answer })
+}
+
+/// Active Directory puts the name of its Notice of Disconnection outside of the operation; both places are read.
+fn notification(answer: Answer, content: &[u8], mut rest: Elements<'_>) -> Result<Message, BerFault> {
+    if answer != Answer::Extended {
+        return Err(BerFault::Unexpected(
+            "message id 0 on something that is no notification",
+        ));
+    }
+    let (outcome, name) = result(content)?;
+    let name = match (name, rest.next()?) {
+        (Some(name), _) => name,
+        (None, Some((0x8A, name))) => String::from_utf8_lossy(name).into_owned(),
+        (None, _) => String::new(),
+    };
+    Ok(Message::Notification { name, outcome })
+}
+
+/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one.
+///
+/// # Errors
+/// When a part is missing, misshapen or not UTF-8.
+pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
+    let mut parts = Elements::new(content);
+    let code = ber::number(
+        parts.expect(ENUMERATED, "no result code")?,
+        "a result code out of range",
+    )?;
+    let matched = text(parts.expect(OCTET_STRING, "no matchedDN")?)?;
+    let diagnostic = text(parts.expect(OCTET_STRING, "no diagnostic message")?)?;
+    let mut referrals = Vec::new();
+    let mut name = None;
+    while let Some((tag, content)) = parts.next()? {
+        match tag {
+            0xA3 => referrals = texts(content)?,
+            0x8A => name = Some(text(content)?.to_owned()),
+            0x87 | 0x8B => {}
+            _ => {
+                return Err(BerFault::Unexpected(
+                    "a result with a part that LDAP does not know",
+                ));
+            }
+        }
+    }
+    Ok((Outcome::new(code, matched, diagnostic, referrals), name))
+}
+
+/// `Controls` (RFC 4511 section 4.1.11).
+fn controls(content: &[u8]) -> Result<(), BerFault> {
+    let mut row = Elements::new(content);
+    while !row.is_empty() {
+        let mut parts = Elements::new(row.expect(SEQUENCE, "a control that is no sequence")?);
+        text(parts.expect(OCTET_STRING, "a control without a type")?)?;
+        if parts.peek() == Some(BOOLEAN) && parts.expect(BOOLEAN, "")?.len() != 1 {
+            return Err(BerFault::Unexpected("a control with a misshapen criticality"));
+        }
+        if !parts.is_empty() {
+            parts.expect(OCTET_STRING, "a control with a misshapen value")?;
+        }
+        if !parts.is_empty() {
+            return Err(BerFault::Unexpected("a control with too many parts"));
+        }
+    }
+    Ok(())
+}
+
+fn text(content: &[u8]) -> Result<&str, BerFault> {
+    str::from_utf8(content).map_err(|_| BerFault::Unexpected("text that is not UTF-8"))
+}
+
+fn texts(content: &[u8]) -> Result<Vec<String>, BerFault> {
+    let mut row = Elements::new(content);
+    let mut found = Vec::new();
+    while !row.is_empty() {
+        found.push(text(row.expect(OCTET_STRING, "a referral that is no text")?)?.to_owned());
+    }
+    Ok(found)
+}
+
+/// The result of the answer to StartTLS, which this client asks for with message id 1.
+///
+/// # Errors
+/// When it is another message.
+pub fn start_tls_outcome(bytes: &[u8]) -> Result<Outcome, BerFault> {
+    match answer(bytes)? {
+        Message::Notification { outcome, .. } if !outcome.is_success() => Ok(outcome),
+        Message::Answer {
+            id: 1,
+            answer: Answer::Extended,
+        } => {
+            let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+            parts.expect(INTEGER, "no message id")?;
+            Ok(result(parts.expect(0x78, "no extended response")?)?.0)
+        }
+        _ => Err(BerFault::Unexpected("something else than the answer to StartTLS")),
+    }
+}
+
+/// Message id and kind of a message that this client sends; `None` for what it never sends.
+#[must_use]
+pub fn request(bytes: &[u8]) -> Option<(u32, Request)> {
+    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+    let id = ber::number(parts.expect(INTEGER, "").ok()?, "").ok()?;
+    let request = match parts.peek()? {
+        0x60 => Request::Bind,
+        0x63 => Request::Search,
+        0x42 | 0x50 => Request::Farewell,
+        _ => return None,
+    };
+    Some((id, request))
+}
+
+#[cfg(test)]
+mod tests;

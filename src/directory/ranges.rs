@@ -1,0 +1,273 @@
+//! Attributes with more values than the controller gives at once (R11; MS-ADTS 3.1.1.3.1.3.3).
+//!
+//! Windows answers a request for `member` with an empty `member` and a first part named `member;range=0-1499`; the next
+//! part is `member;range=1500-*` asked for by name, until the answer's own range ends with `*`.
+
+use super::entry::{Attribute, Entry};
+use super::error::DirectoryError;
+use super::session::Line;
+
+/// Most parts of one attribute: 15 million values at Windows' 1500 a part.
+const MAX_PARTS: u32 = 10_000;
+
+/// Most octets of one attribute.
+const MAX_ATTRIBUTE: usize = 128 * 1024 * 1024;
+
+/// How often an attribute is read from its start when its values change under the reading.
+const ATTEMPTS: u32 = 3;
+
+/// The part of an attribute that a name with a range option stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part<'a> {
+    /// The name without the option.
+    name: &'a str,
+    /// Index of the first value.
+    from: usize,
+    /// Index of the last value; `None` when it is the last of all.
+    to: Option<usize>,
+}
+
+impl<'a> Part<'a> {
+    /// Reads `name;range=from-to`. `None` when there is no range option; `Some(None)` when there is one that makes no sense.
+    fn read(attribute: &'a str) -> Option<Option<Self>> {
+        let (name, option) = attribute.split_once(';')?;
+        let range = option
+            .get(..6)
+            .filter(|start| start.eq_ignore_ascii_case("range="))?;
+        let (from, to) = option.get(range.len()..)?.split_once('-').unwrap_or(("", ""));
+        let part = from.parse().ok().zip(if to == "*" {
+            Some(None)
+        } else {
+            to.parse().ok().map(Some)
+        });
+        Some(part.map(|(from, to)| Self { name, from, to }))
+    }
+}
+
+/// What one step of the reading has led to.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// All values are there.
+    Complete,
+    /// The next part begins at this index.
+    From(usize),
+    /// The values have changed under the reading.
+    Changed,
+}
+
+/// Makes every attribute of `entry` whole.
+///
+/// # Errors
+/// When a part cannot be read; then the entry must not be used.
+pub async fn complete(line: &Line, entry: &mut Entry, show_deleted: bool) -> Result<(), DirectoryError> {
+    let attributes = entry.attributes_mut();
+    if attributes
+        .iter()
+        .all(|attribute| Part::read(&attribute.name).is_none())
+    {
+        return Ok(());
+    }
+    let partial: Vec<Attribute> = attributes
+        .extract_if(.., |attribute| Part::read(&attribute.name).is_some())
+        .collect();
+    let object = address(entry);
+    for attribute in partial {
+        let Some(Some(part)) = Part::read(&attribute.name) else {
+            return Err(line.unsound(format!(
+                "\"{}\" comes with the range \"{}\"",
+                entry.dn, attribute.name
+            )));
+        };
+        let name = part.name.to_owned();
+        let values = whole(line, &object, &entry.dn, &name, attribute, show_deleted).await?;
+        let attributes = entry.attributes_mut();
+        // The empty attribute beside the first part.
+        attributes.retain(|attribute| !attribute.name.eq_ignore_ascii_case(&name));
+        attributes.push(Attribute { name, values });
+    }
+    Ok(())
+}
+
+/// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
+fn address(entry: &Entry) -> String {
+    match entry.first("objectGUID") {
+        Some(guid) if guid.len() == 16 => format!("<GUID={}>", super::certificate::hex(guid)),
+        _ => entry.dn.clone(),
+    }
+}
+
+/// All values of the attribute of which `first` is the first part.
+async fn whole(
+    line: &Line,
+    object: &str,
+    dn: &str,
+    name: &str,
+    first: Attribute,
+    show_deleted: bool,
+) -> Result<Vec<Vec<u8>>, DirectoryError> {
+    let changed = || {
+        line.unsound(format!(
+            "the values of {name} of \"{dn}\" keep changing while they are read"
+        ))
+    };
+    let mut start = Some(first);
+    for _ in 0..ATTEMPTS {
+        let mut values = Vec::new();
+        let mut step = match start.take() {
+            Some(first) => {
+                take(&mut values, first).map_err(|what| line.unsound(format!("\"{dn}\": {what}")))?
+            }
+            None => Step::From(0),
+        };
+        let mut parts = 0;
+        let mut size = 0;
+        loop {
+            let from = match step {
+                Step::Complete => return Ok(values),
+                Step::Changed => break,
+                Step::From(from) => from,
+            };
+            parts += 1;
+            size += values.iter().skip(from).map(Vec::len).sum::<usize>();
+            if parts > MAX_PARTS || size > MAX_ATTRIBUTE {
+                return Err(line.unsound(format!("the values of {name} of \"{dn}\" do not end")));
+            }
+            step = match next(line, object, name, from, show_deleted).await? {
+                Some(part) => {
+                    take(&mut values, part).map_err(|what| line.unsound(format!("\"{dn}\": {what}")))?
+                }
+                None => Step::Changed,
+            };
+        }
+    }
+    Err(changed())
+}
+
+/// The part of `name` that begins at `from`; `None` when there is none any more.
+async fn next(
+    line: &Line,
+    object: &str,
+    name: &str,
+    from: usize,
+    show_deleted: bool,
+) -> Result<Option<Attribute>, DirectoryError> {
+    let asked = format!("{name};range={from}-*");
+    let entry = match line.shown(object, &[&asked], show_deleted).await {
+        Ok(entry) => entry,
+        // operationsError: the range begins beyond the end, because values were removed in the meantime.
+        Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut entry =
+        entry.ok_or_else(|| line.unsound(format!("{object} vanished while its {name} was read")))?;
+    let found = entry.attributes_mut().extract_if(.., |attribute| {
+        matches!(Part::read(&attribute.name), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
+    });
+    Ok(found.take(1).next())
+}
+
+/// Appends `part` to `values`.
+fn take(values: &mut Vec<Vec<u8>>, part: Attribute) -> Result<Step, String> {
+    let Some(Some(range)) = Part::read(&part.name) else {
+        return Err(format!("range \"{}\"", part.name));
+    };
+    if range.from != values.len() {
+        return Err(format!(
+            "range \"{}\" does not follow the {} values before it",
+            part.name,
+            values.len()
+        ));
+    }
+    let count = part.values.len();
+    let step = match range.to {
+        None => Step::Complete,
+        Some(to) => {
+            if count == 0 || to.checked_sub(range.from).and_then(|span| span.checked_add(1)) != Some(count) {
+                return Err(format!("range \"{}\" comes with {count} values", part.name));
+            }
+            Step::From(range.from + count)
+        }
+    };
+    values.extend(part.values);
+    Ok(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, count: usize) -> Attribute {
+        Attribute {
+            name: name.to_owned(),
+            values: vec![b"v".to_vec(); count],
+        }
+    }
+
+    #[test]
+    fn r11_a_range_option_is_told_from_other_names() {
+        assert_eq!(Part::read("member"), None);
+        assert_eq!(Part::read("userCertificate;binary"), None);
+        let part = Part {
+            name: "member",
+            from: 0,
+            to: Some(1499),
+        };
+        assert_eq!(Part::read("member;range=0-1499"), Some(Some(part)));
+        assert_eq!(
+            Part::read("member;Range=1500-*"),
+            Some(Some(Part {
+                name: "member",
+                from: 1500,
+                to: None
+            }))
+        );
+        for wrong in [
+            "m;range=",
+            "m;range=5",
+            "m;range=-5",
+            "m;range=a-b",
+            "m;range=*-5",
+            "m;range=99999999999999999999-*",
+        ] {
+            assert_eq!(Part::read(wrong), Some(None), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn r11_parts_join_without_gap_or_overlap() {
+        let mut values = Vec::new();
+        assert_eq!(
+            take(&mut values, part("m;range=0-1499", 1500)),
+            Ok(Step::From(1500))
+        );
+        assert_eq!(
+            take(&mut values, part("m;range=1500-2999", 1500)),
+            Ok(Step::From(3000))
+        );
+        assert!(take(&mut values, part("m;range=3001-*", 1)).is_err());
+        assert!(take(&mut values, part("m;range=2999-*", 1)).is_err());
+        assert_eq!(take(&mut values, part("m;range=3000-*", 1)), Ok(Step::Complete));
+        assert_eq!(values.len(), 3001);
+    }
+
+    #[test]
+    fn r12_a_range_that_lies_about_its_values_is_refused() {
+        for lie in [
+            part("m;range=0-1499", 1499),
+            part("m;range=0-1499", 0),
+            part("m;range=0-0", 0),
+        ] {
+            assert!(take(&mut Vec::new(), lie).is_err());
+        }
+        let huge = format!("m;range=0-{}", usize::MAX);
+        assert!(take(&mut Vec::new(), part(&huge, 1)).is_err());
+    }
+
+    #[test]
+    fn an_object_is_addressed_by_its_guid_where_it_is_known() {
+        let mut entry = Entry::new("CN=a", vec![]);
+        assert_eq!(address(&entry), "CN=a");
+        entry = Entry::new("CN=a", vec![("objectGUID".to_owned(), vec![vec![0xAB; 16]])]);
+        assert_eq!(address(&entry), format!("<GUID={}>", "ab".repeat(16)));
+    }
+}

@@ -1,0 +1,371 @@
+//! LDAP result codes and Active Directory's diagnostic messages, as sentences with a next step.
+
+use std::fmt;
+
+/// `LDAPResult` of an answer (RFC 4511 section 4.1.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// `resultCode`; 0 is success.
+    pub code: u32,
+    /// `matchedDN`: the nearest object that exists, where the named one does not.
+    pub matched: String,
+    /// `diagnosticMessage`, printable, without the NUL that Active Directory ends it with.
+    pub diagnostic: String,
+    /// Where the server says that the answer is to be found. Never followed (R10).
+    pub referrals: Vec<String>,
+}
+
+impl Outcome {
+    /// Puts the parts together and makes the texts fit for a log line.
+    #[must_use]
+    pub fn new(code: u32, matched: &str, diagnostic: &str, referrals: Vec<String>) -> Self {
+        let referrals = referrals
+            .iter()
+            .take(MOST_REFERRALS)
+            .map(|referral| printable(referral))
+            .collect();
+        Self {
+            code,
+            matched: printable(matched),
+            diagnostic: printable(diagnostic),
+            referrals,
+        }
+    }
+
+    /// Whether the operation was done.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        self.code == 0
+    }
+
+    /// The Win32 error in hexadecimal that Active Directory writes as `data 52e` into the diagnostic message
+    /// (MS-ADTS 3.1.1.3.1.9 names the format), lower-case; `None` where there is none, or it is 0.
+    #[must_use]
+    pub fn sub_code(&self) -> Option<String> {
+        let lower = self.diagnostic.to_ascii_lowercase();
+        let rest = lower.split("data ").nth(1)?;
+        let digits: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+        let digits = digits.trim_start_matches('0');
+        (!digits.is_empty()).then(|| digits.to_owned())
+    }
+
+    /// The name of the code (RFC 4511 appendix A).
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.code {
+            0 => "success",
+            1 => "operationsError",
+            2 => "protocolError",
+            3 => "timeLimitExceeded",
+            4 => "sizeLimitExceeded",
+            7 => "authMethodNotSupported",
+            8 => "strongerAuthRequired",
+            10 => "referral",
+            11 => "adminLimitExceeded",
+            12 => "unavailableCriticalExtension",
+            13 => "confidentialityRequired",
+            14 => "saslBindInProgress",
+            16 => "noSuchAttribute",
+            32 => "noSuchObject",
+            34 => "invalidDNSyntax",
+            48 => "inappropriateAuthentication",
+            49 => "invalidCredentials",
+            50 => "insufficientAccessRights",
+            51 => "busy",
+            52 => "unavailable",
+            53 => "unwillingToPerform",
+            80 => "other",
+            _ => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "result {} ({})", self.code, self.name())?;
+        if !self.matched.is_empty() {
+            write!(f, ", nearest object \"{}\"", self.matched)?;
+        }
+        if !self.diagnostic.is_empty() {
+            write!(f, ", \"{}\"", self.diagnostic)?;
+        }
+        Ok(())
+    }
+}
+
+/// Longest text of a server that is repeated in an error, in characters.
+const MOST_TEXT: usize = 400;
+/// Most referrals that are repeated in an error.
+const MOST_REFERRALS: usize = 4;
+
+/// `text` as one printable line of at most [`MOST_TEXT`] characters: what a server sends must not forge log lines.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let trimmed = text.trim_matches(|c: char| c.is_control() || c.is_whitespace());
+    let mut line: String = trimmed
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MOST_TEXT)
+        .collect();
+    if trimmed.chars().nth(MOST_TEXT).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// A cause and what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    /// What happened, to be read after the name of what it happened to.
+    pub cause: &'static str,
+    /// The next step.
+    pub advice: &'static str,
+}
+
+/// What a refused bind means. Sub-codes: Win32 errors (MS-ERREF 2.2) that AD gives with result code 49.
+#[must_use]
+pub fn bind_meaning(outcome: &Outcome) -> Meaning {
+    let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
+        (49, Some("525")) => (
+            "the account does not exist",
+            "check AD_BIND_DN: a DN, user@domain or DOMAIN\\user of an existing account",
+        ),
+        (49, Some("52e")) => (
+            "the account name or the password is wrong",
+            "check AD_PASSWORD, and that AD_BIND_DN is a DN, user@domain or DOMAIN\\user",
+        ),
+        (49, Some("52f")) => (
+            "a restriction of the account forbids this logon",
+            "check the account's logon restrictions, and that it is not in Protected Users",
+        ),
+        (49, Some("530")) => (
+            "the account may not log on at this time",
+            "widen the account's logon hours to cover every scheduled run",
+        ),
+        (49, Some("531")) => (
+            "the account may not log on from this computer",
+            "remove the account's list of permitted workstations, or add the controllers to it",
+        ),
+        (49, Some("532")) => (
+            "the password has expired",
+            "set a new password in Active Directory and in AD_PASSWORD; a service account is best exempt from expiry",
+        ),
+        (49, Some("533")) => (
+            "the account is disabled",
+            "enable the account in Active Directory",
+        ),
+        (49, Some("568")) => (
+            "the account is in too many groups for one logon",
+            "use a service account with few group memberships (1010 is the limit)",
+        ),
+        (49, Some("569")) => (
+            "the account lacks the right to log on to the controllers",
+            "grant it \"access this computer from the network\" on the domain controllers",
+        ),
+        (49, Some("701")) => (
+            "the account has expired",
+            "move or clear the account's expiry date",
+        ),
+        (49, Some("773")) => (
+            "the password must be changed before the first logon",
+            "clear \"user must change password at next logon\", or change the password once",
+        ),
+        (49, Some("775")) => (
+            "the account is locked out",
+            "unlock it in Active Directory, and look for another place that uses an old password",
+        ),
+        (49, Some("80090346")) => (
+            "the controller requires channel binding",
+            "use AD_AUTH=simple with AD_TRANSPORT=ldaps",
+        ),
+        (49, _) => (
+            "the controller refused the credentials",
+            "check AD_BIND_DN and AD_PASSWORD; the controller's security log (event 4625) says why",
+        ),
+        (8, _) => (
+            "the controller requires signing and refuses a simple bind without TLS",
+            "set AD_TRANSPORT=ldaps or starttls",
+        ),
+        (13, _) => (
+            "the controller refuses a simple bind without TLS",
+            "set AD_TRANSPORT=ldaps or starttls",
+        ),
+        (34, _) => (
+            "the controller does not understand the account name",
+            "write AD_BIND_DN as a DN, user@domain or DOMAIN\\user",
+        ),
+        (48, _) => (
+            "the controller does not accept this way of logging on for the account",
+            "check that AD_BIND_DN names a user account with a password",
+        ),
+        (7, _) => (
+            "the controller does not offer a simple bind",
+            "allow LDAP simple binds over TLS on the controller",
+        ),
+        (51 | 52, _) => (
+            "the controller cannot serve now",
+            "wait, or name another controller in AD_HOST; the next run tries again",
+        ),
+        (53, _) => (
+            "the controller is unwilling to let this account log on",
+            "check that AD_PASSWORD is not empty and that the account may log on",
+        ),
+        (1, _) => (
+            "the controller could not work on the bind",
+            "check the controller's directory service log, or name another controller in AD_HOST",
+        ),
+        _ => (
+            "the bind failed",
+            "look the result code up in the controller's directory service log",
+        ),
+    };
+    Meaning { cause, advice }
+}
+
+/// What a failed search means.
+#[must_use]
+pub fn search_meaning(outcome: &Outcome) -> Meaning {
+    let needs_bind = outcome.diagnostic.contains("a successful bind must be completed");
+    let (cause, advice) = match outcome.code {
+        1 if needs_bind => (
+            "the controller wants a bind before a search",
+            "check AD_BIND_DN; the controller treats the session as anonymous",
+        ),
+        1 => (
+            "the controller could not work on the search",
+            "run again; if it stays, check the controller's directory service log",
+        ),
+        3 => (
+            "the controller gave up after its time limit for one search",
+            "lower AD_PAGE_SIZE, narrow AD_BASE_CONTEXT, or raise MaxQueryDuration on the controller",
+        ),
+        4 => (
+            "the controller stopped at its size limit",
+            "lower AD_PAGE_SIZE to the controller's MaxPageSize (1000 unless changed) or less",
+        ),
+        10 => (
+            "the base context belongs to another domain",
+            "set AD_BASE_CONTEXT to a DN of this controller's domain, or AD_HOST to a controller of that domain",
+        ),
+        11 => (
+            "the search exceeds an administrative limit of the controller",
+            "lower AD_PAGE_SIZE, or simplify the filters",
+        ),
+        12 => (
+            "the controller does not support a control that the search needs, or it dropped the paging state",
+            "run again; if it stays, check that AD_HOST is an Active Directory controller",
+        ),
+        16 => (
+            "the controller says that an attribute of the search is unknown",
+            "check the attribute names of the mapping and the filters",
+        ),
+        32 => (
+            "the base context does not exist, or the account may not see it",
+            "correct AD_BASE_CONTEXT, or leave it out to read the whole domain",
+        ),
+        34 => ("the base context is not a valid DN", "correct AD_BASE_CONTEXT"),
+        50 => (
+            "the account lacks the right to read this",
+            "grant the account read access to the base context",
+        ),
+        51 | 52 => (
+            "the controller cannot serve now",
+            "wait, or name another controller in AD_HOST; the next run tries again",
+        ),
+        53 => (
+            "the controller is unwilling to do this search",
+            "check the filters and AD_PAGE_SIZE; the controller's directory service log says why",
+        ),
+        80 => (
+            "the controller met an internal error",
+            "check the controller's directory service log, or name another controller in AD_HOST",
+        ),
+        _ => (
+            "the search failed",
+            "look the result code up in the controller's directory service log",
+        ),
+    };
+    Meaning { cause, advice }
+}
+
+/// What a refused StartTLS means (RFC 4511 section 4.14.1).
+#[must_use]
+pub fn start_tls_meaning(outcome: &Outcome) -> Meaning {
+    let (cause, advice) = match outcome.code {
+        2 => (
+            "the server does not know StartTLS",
+            "set AD_TRANSPORT=ldaps (port 636), or check that AD_HOST is a domain controller",
+        ),
+        52 => (
+            "the controller has no usable server certificate",
+            "install a server certificate on the controller (its event log, source Schannel, says what is missing)",
+        ),
+        _ => (
+            "the controller refused StartTLS",
+            "set AD_TRANSPORT=ldaps (port 636)",
+        ),
+    };
+    Meaning { cause, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u32, diagnostic: &str) -> Outcome {
+        Outcome::new(code, "", diagnostic, vec![])
+    }
+
+    #[test]
+    fn the_sub_code_is_read_from_the_message_of_active_directory() {
+        let message =
+            "80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data 52e, v4563\0";
+        assert_eq!(refused(49, message).sub_code().as_deref(), Some("52e"));
+        let none = "00002020: Operation unavailable without authentication, data 0, v1db1";
+        assert_eq!(refused(1, none).sub_code(), None);
+        assert_eq!(refused(49, "data ").sub_code(), None);
+        assert_eq!(refused(49, "Data 0000052E").sub_code().as_deref(), Some("52e"));
+    }
+
+    #[test]
+    fn every_sub_code_has_its_own_sentence() {
+        let codes = [
+            "525", "52e", "52f", "530", "531", "532", "533", "568", "569", "701", "773", "775", "0",
+        ];
+        let mut causes: Vec<_> = codes
+            .iter()
+            .map(|code| bind_meaning(&refused(49, &format!("data {code}, v1"))).cause)
+            .collect();
+        causes.sort_unstable();
+        causes.dedup();
+        assert_eq!(causes.len(), codes.len());
+    }
+
+    #[test]
+    fn a_bind_without_tls_points_to_the_transport() {
+        let message = "00002028: LdapErr: DSID-0C090259, comment: The server requires binds to turn on integrity checking";
+        assert!(
+            bind_meaning(&refused(8, message))
+                .advice
+                .contains("AD_TRANSPORT=ldaps or starttls")
+        );
+    }
+
+    #[test]
+    fn an_anonymous_search_is_told_from_another_operations_error() {
+        let message = "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563";
+        assert!(search_meaning(&refused(1, message)).cause.contains("bind"));
+        assert!(!search_meaning(&refused(1, "")).cause.contains("bind"));
+    }
+
+    #[test]
+    fn texts_of_the_server_become_one_bounded_printable_line() {
+        assert_eq!(printable("a\nERROR forged\u{1b}[31m\0"), "a ERROR forged [31m");
+        assert_eq!(printable(&"x".repeat(1000)).chars().count(), MOST_TEXT + 1);
+        let outcome = Outcome::new(32, "DC=corp,DC=example", "0000208D: NameErr\0", vec![]);
+        assert_eq!(
+            outcome.to_string(),
+            "result 32 (noSuchObject), nearest object \"DC=corp,DC=example\", \"0000208D: NameErr\""
+        );
+    }
+}

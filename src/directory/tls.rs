@@ -1,0 +1,202 @@
+//! The TLS side of a connection: which certificates are trusted, and the handshake.
+//!
+//! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a certificate that either
+//! chains to a trusted root and bears the expected name, or is pinned. There is no way to turn this off.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::certificate::PeerCertificate;
+use super::tls_fault::{TlsFault, TlsProblem};
+use crate::config;
+
+/// Turns `stream` into a TLS connection to `host`.
+///
+/// # Errors
+/// [`TlsFault`] with what the server showed, as far as it came to that. No time limit of its own.
+pub async fn handshake(
+    stream: TcpStream,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(TlsStream<TcpStream>, Option<PeerCertificate>), TlsFault> {
+    let expected = settings
+        .server_name
+        .as_deref()
+        .unwrap_or(host)
+        .trim_end_matches('.')
+        .to_owned();
+    let name = ServerName::try_from(expected.clone())
+        .map_err(|_| TlsFault::from(TlsProblem::ServerName(expected.clone())))?;
+    let (config, seen) = client_config(host, settings)?;
+    let outcome = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let leaf = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let shown = leaf.and_then(|leaf| PeerCertificate::read(&leaf));
+    match outcome {
+        Ok(stream) => Ok((stream, shown)),
+        Err(error) => {
+            let pinned = !pins_for(host, settings).is_empty();
+            Err(TlsFault {
+                problem: TlsProblem::of(&error, &expected, pinned),
+                shown: shown.map(Box::new),
+            })
+        }
+    }
+}
+
+/// The certificate of the last handshake, put there before it is judged.
+type Seen = Arc<Mutex<Option<CertificateDer<'static>>>>;
+
+fn client_config(host: &str, settings: &config::Directory) -> Result<(ClientConfig, Seen), TlsFault> {
+    let provider = Arc::new(ring::default_provider());
+    let pins = pins_for(host, settings);
+    // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
+    let chain = if pins.is_empty() {
+        Some(chain_verifier(settings, &provider)?)
+    } else {
+        None
+    };
+    let seen = Seen::default();
+    let verifier = Verifier {
+        provider: Arc::clone(&provider),
+        chain,
+        pins,
+        seen: Arc::clone(&seen),
+    };
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsFault::from(TlsProblem::Other(error.to_string())))?
+        .dangerous() // the name of the door to a verifier of one's own; ours only adds pins to the library's
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    // Each connection shows and verifies its certificate; a resumed one would show none.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok((config, seen))
+}
+
+/// The pins that speak about `host`.
+fn pins_for(host: &str, settings: &config::Directory) -> Vec<[u8; 32]> {
+    settings
+        .pins
+        .iter()
+        .filter(|pin| {
+            pin.host
+                .as_ref()
+                .is_none_or(|pinned| pinned.eq_ignore_ascii_case(host))
+        })
+        .map(|pin| pin.sha256)
+        .collect()
+}
+
+fn chain_verifier(
+    settings: &config::Directory,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, TlsFault> {
+    let mut roots = RootCertStore::empty();
+    let mut refused = Vec::new();
+    match &settings.certificates {
+        Some(certificates) => {
+            for der in certificates {
+                if let Err(error) = roots.add(CertificateDer::from(der.as_slice())) {
+                    refused.push(error.to_string());
+                }
+            }
+        }
+        None => {
+            let system = rustls_native_certs::load_native_certs();
+            refused.extend(system.errors.iter().map(ToString::to_string));
+            // One unreadable root among a hundred good ones must not cost the others.
+            let (_, ignored) = roots.add_parsable_certificates(system.certs);
+            if ignored > 0 {
+                tracing::debug!(
+                    ignored,
+                    "Some roots of the system are no certificates that can be used."
+                );
+            }
+        }
+    }
+    if roots.is_empty() {
+        let problem = TlsProblem::NoRoots {
+            own: settings.certificates.is_some(),
+            why: refused.first().cloned(),
+        };
+        return Err(problem.into());
+    }
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| TlsProblem::Other(error.to_string()).into())
+}
+
+/// The library's verification of chain and name, or the comparison with pins; signatures are verified either way.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    /// `None` exactly when there are pins.
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    pins: Vec<[u8; 32]>,
+    seen: Seen,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(end_entity.clone().into_owned());
+        if let Some(chain) = &self.chain {
+            return chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        }
+        let shown: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
+        if self.pins.contains(&shown) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

@@ -1,0 +1,305 @@
+//! Why TLS failed, in sentences with a remedy: each of these is a support call otherwise.
+
+use std::fmt;
+use std::io;
+
+use rustls::CertificateError;
+
+use super::certificate::{PeerCertificate, date};
+use crate::config::Transport;
+
+/// Why there is no TLS connection, with the certificate that the server showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFault {
+    /// What went wrong.
+    pub problem: TlsProblem,
+    /// What the server showed, if it came to that.
+    pub shown: Option<Box<PeerCertificate>>,
+}
+
+/// The kinds of failure that have a remedy of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsProblem {
+    /// Nothing to trust: no root at all.
+    NoRoots {
+        /// Whether `AD_CERTIFICATE` was given.
+        own: bool,
+        /// The first reason.
+        why: Option<String>,
+    },
+    /// Neither a DNS name nor an address.
+    ServerName(String),
+    /// The chain ends at a CA that is not trusted.
+    UnknownIssuer,
+    /// Other names than this expected one are in the certificate.
+    WrongName(String),
+    /// `notAfter` lies in the past.
+    Expired,
+    /// `notBefore` lies in the future.
+    NotYetValid,
+    /// The server shows the certificate of a CA as its own.
+    CaAsServer,
+    /// The certificate is for another use than a server.
+    WrongPurpose,
+    /// Not one of `AD_CERTIFICATE_SHA256`.
+    NotPinned,
+    /// Another flaw of the certificate.
+    Certificate(String),
+    /// The answer is no TLS.
+    NotTls,
+    /// The server ended the handshake with this alert.
+    Alert(String),
+    /// The server ended the connection without a word.
+    Closed,
+    /// No version or cipher suite in common.
+    Incompatible(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<TlsProblem> for TlsFault {
+    fn from(problem: TlsProblem) -> Self {
+        Self { problem, shown: None }
+    }
+}
+
+impl TlsProblem {
+    /// Reads the library's error. `expected` is the name that was to be in the certificate.
+    #[must_use]
+    pub fn of(error: &io::Error, expected: &str, pinned: bool) -> Self {
+        let Some(inner) = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        else {
+            return match error.kind() {
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe => Self::Closed,
+                _ => Self::Other(error.to_string()),
+            };
+        };
+        match inner {
+            rustls::Error::InvalidCertificate(flaw) => Self::of_certificate(flaw, expected, pinned),
+            rustls::Error::InvalidMessage(_) => Self::NotTls,
+            rustls::Error::AlertReceived(alert) => Self::Alert(format!("{alert:?}")),
+            rustls::Error::PeerIncompatible(why) => Self::Incompatible(format!("{why:?}")),
+            other => Self::Other(other.to_string()),
+        }
+    }
+
+    fn of_certificate(flaw: &CertificateError, expected: &str, pinned: bool) -> Self {
+        match flaw {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::WrongName(expected.to_owned())
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::WrongPurpose
+            }
+            CertificateError::ApplicationVerificationFailure if pinned => Self::NotPinned,
+            // The library gives this one only as text.
+            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+                Self::CaAsServer
+            }
+            other => Self::Certificate(other.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.shown.as_deref();
+        match &self.problem {
+            TlsProblem::NoRoots { own: true, why } => {
+                write!(f, "AD_CERTIFICATE holds no certificate that can be a root")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))?;
+            }
+            TlsProblem::NoRoots { own: false, why } => {
+                write!(f, "the system has no root certificates")?;
+                why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))?;
+            }
+            TlsProblem::ServerName(name) => {
+                write!(
+                    f,
+                    "\"{name}\" is neither a DNS name nor an address, so no certificate can be verified against it"
+                )?;
+            }
+            TlsProblem::UnknownIssuer => write!(
+                f,
+                "the server certificate is issued by a CA that is not trusted{}",
+                shown
+                    .map(|shown| format!(" ({})", shown.issuer))
+                    .unwrap_or_default()
+            )?,
+            TlsProblem::WrongName(expected) => match shown {
+                Some(shown) if shown.names.is_empty() => write!(
+                    f,
+                    "the server certificate has no subjectAltName, so that \"{expected}\" cannot be verified"
+                )?,
+                Some(shown) => {
+                    write!(
+                        f,
+                        "the server certificate is for {}, not for {expected}",
+                        shown.names.join(", ")
+                    )?;
+                }
+                None => write!(f, "the server certificate is not for {expected}")?,
+            },
+            TlsProblem::Expired => write!(
+                f,
+                "the server certificate expired{}",
+                shown
+                    .map(|shown| format!(" on {}", date(shown.not_after)))
+                    .unwrap_or_default()
+            )?,
+            TlsProblem::NotYetValid => write!(
+                f,
+                "the server certificate is not valid before {}",
+                shown.map_or_else(|| "later".to_owned(), |shown| date(shown.not_before))
+            )?,
+            TlsProblem::CaAsServer => {
+                write!(f, "the server shows the certificate of a CA as its own")?;
+            }
+            TlsProblem::WrongPurpose => {
+                write!(
+                    f,
+                    "the server certificate is not meant for servers (extended key usage)"
+                )?;
+            }
+            TlsProblem::NotPinned => write!(f, "the server certificate is none of AD_CERTIFICATE_SHA256")?,
+            TlsProblem::Certificate(why) => write!(f, "the server certificate cannot be verified: {why}")?,
+            TlsProblem::NotTls => write!(f, "the server does not speak TLS on this port")?,
+            TlsProblem::Alert(alert) => {
+                write!(f, "the server ended the TLS handshake with the alert {alert}")?
+            }
+            TlsProblem::Closed => write!(f, "the server closed the connection during the TLS handshake")?,
+            TlsProblem::Incompatible(why) => write!(f, "no TLS version or cipher suite in common: {why}")?,
+            TlsProblem::Other(why) => write!(f, "TLS failed: {why}")?,
+        }
+        shown.map_or(Ok(()), |shown| write!(f, "; shown was a {shown}"))
+    }
+}
+
+impl TlsFault {
+    /// The next step.
+    #[must_use]
+    pub fn advice(&self, transport: Transport, port: u16) -> String {
+        let shown = self.shown.as_deref();
+        match &self.problem {
+            TlsProblem::NoRoots { own: true, .. } => {
+                "put the certificate of the issuing CA, PEM or DER, into the file of AD_CERTIFICATE".to_owned()
+            }
+            TlsProblem::NoRoots { own: false, .. } => {
+                "set AD_CERTIFICATE to the file of the CA that issued the controllers' certificates".to_owned()
+            }
+            TlsProblem::ServerName(_) => "write AD_HOST or AD_SERVER_NAME as a DNS name".to_owned(),
+            TlsProblem::UnknownIssuer => {
+                "set AD_CERTIFICATE to the file of that CA, with every CA between it and the root".to_owned()
+            }
+            TlsProblem::WrongName(_) => match shown.and_then(|shown| shown.names.first()) {
+                Some(name) => format!("set AD_HOST to a name of the certificate, or AD_SERVER_NAME={name}"),
+                None => {
+                    "issue a certificate with the controller's DNS name in subjectAltName, or pin this one with AD_CERTIFICATE_SHA256"
+                        .to_owned()
+                }
+            },
+            TlsProblem::Expired => "renew the controller's certificate; check this computer's clock too".to_owned(),
+            TlsProblem::NotYetValid => "check this computer's clock and the controller's".to_owned(),
+            TlsProblem::CaAsServer => {
+                "issue a server certificate for the controller, or pin this one with AD_CERTIFICATE_SHA256".to_owned()
+            }
+            TlsProblem::WrongPurpose => {
+                "issue the controller a certificate with the extended key usage Server Authentication".to_owned()
+            }
+            TlsProblem::NotPinned => shown.map_or_else(
+                || "correct AD_CERTIFICATE_SHA256".to_owned(),
+                |shown| {
+                    format!("if the controller's certificate was renewed, set AD_CERTIFICATE_SHA256={}", shown.sha256)
+                },
+            ),
+            TlsProblem::Certificate(_) => {
+                "issue the controller another certificate, or pin this one with AD_CERTIFICATE_SHA256".to_owned()
+            }
+            TlsProblem::NotTls | TlsProblem::Closed if transport == Transport::Ldaps && port == 389 => {
+                "389 is the port without TLS: set AD_PORT=636, or AD_TRANSPORT=starttls".to_owned()
+            }
+            TlsProblem::NotTls => format!("check that port {port} is the controller's LDAPS port (636), or set AD_TRANSPORT=starttls"),
+            TlsProblem::Closed => {
+                "a controller without a server certificate does this: install one; or check AD_HOST and AD_PORT".to_owned()
+            }
+            TlsProblem::Alert(_) | TlsProblem::Incompatible(_) => {
+                "the controller must offer TLS 1.2 or 1.3 with a modern cipher suite; its event log, source Schannel, says more".to_owned()
+            }
+            TlsProblem::Other(_) => "run `ad-connector check`; the controller's event log, source Schannel, may say more".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: &[&str]) -> Box<PeerCertificate> {
+        Box::new(PeerCertificate {
+            subject: String::new(),
+            issuer: "CN=Corp CA".to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            not_before: 1_700_000_000,
+            not_after: 1_731_536_000,
+            sha256: "ab".repeat(32),
+            spki_sha256: "cd".repeat(32),
+        })
+    }
+
+    #[test]
+    fn a_wrong_name_says_which_names_would_do() {
+        let fault = TlsFault {
+            problem: TlsProblem::WrongName("10.0.0.1".to_owned()),
+            shown: Some(certificate(&["dc1.corp.example", "corp.example"])),
+        };
+        assert!(
+            fault
+                .to_string()
+                .contains("dc1.corp.example, corp.example, not for 10.0.0.1"),
+            "{fault}"
+        );
+        assert!(
+            fault
+                .advice(Transport::Ldaps, 636)
+                .contains("AD_SERVER_NAME=dc1.corp.example")
+        );
+    }
+
+    #[test]
+    fn a_certificate_without_names_is_told_from_one_with_others() {
+        let fault = TlsFault {
+            problem: TlsProblem::WrongName("dc1".to_owned()),
+            shown: Some(certificate(&[])),
+        };
+        assert!(fault.to_string().contains("no subjectAltName"), "{fault}");
+        assert!(
+            fault
+                .advice(Transport::Ldaps, 636)
+                .contains("AD_CERTIFICATE_SHA256")
+        );
+    }
+
+    #[test]
+    fn an_expired_certificate_says_since_when() {
+        let fault = TlsFault {
+            problem: TlsProblem::Expired,
+            shown: Some(certificate(&["dc1"])),
+        };
+        assert!(fault.to_string().contains("expired on 2024-11-13"), "{fault}");
+    }
+
+    #[test]
+    fn tls_on_the_plain_port_points_to_the_right_one() {
+        let fault = TlsFault::from(TlsProblem::Closed);
+        assert!(fault.advice(Transport::Ldaps, 389).contains("AD_PORT=636"));
+        assert!(fault.advice(Transport::Ldaps, 636).contains("server certificate"));
+    }
+}

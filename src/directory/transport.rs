@@ -1,0 +1,266 @@
+//! The connection itself: socket, StartTLS, TLS, and the guard in front of the LDAP library.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, StdStream};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::ber::{self, BerFault, INTEGER, SEQUENCE};
+use super::certificate::PeerCertificate;
+use super::error::{DirectoryError, Phase};
+use super::frame::Scan;
+use super::guard::{self, Faults, GuardFault};
+use super::message;
+use super::tls;
+use crate::config::{self, Transport};
+
+/// Longest wait for one address to accept a connection: a controller on the same continent answers in a tenth of a
+/// second, and the next host waits behind a dead one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Idle time before the first keepalive probe: below the five minutes after which common firewalls forget a connection.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// Time between keepalive probes.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+
+/// Largest StartTLS response. It holds a result code, an OID and a sentence.
+const MAX_START_TLS: usize = 16 * 1024;
+
+/// The OID of StartTLS (RFC 4511 section 4.14.1).
+const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
+
+/// A connection to one controller, ready for the bind. Dropping it ends it.
+#[derive(Debug)]
+pub struct Link {
+    /// The library's handle. Operations go through it one at a time.
+    pub ldap: Ldap,
+    /// Why the guard ended the connection, once it has.
+    pub faults: Faults,
+    driver: Task,
+    guard: Task,
+}
+
+/// A task that ends with its owner.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Link {
+    /// Says goodbye to the server; gives up after a second.
+    pub async fn close(mut self) {
+        let goodbye = async {
+            let _ = self.ldap.unbind().await;
+            let _ = (&mut self.driver.0).await;
+            let _ = (&mut self.guard.0).await;
+        };
+        let _ = timeout(Duration::from_secs(1), goodbye).await;
+    }
+
+    /// Waits until the guard has said why the connection ended. `None` when it does not know: then the fault is in this program.
+    pub async fn fault(&mut self) -> Option<GuardFault> {
+        // The library has seen the end of its stream, so the guard is ending or has ended.
+        let _ = timeout(Duration::from_secs(1), &mut self.guard.0).await;
+        self.faults.get()
+    }
+}
+
+/// Connects to `host`: TCP, then what `settings.transport` says.
+///
+/// # Errors
+/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] an address and `settings.timeout` for each of StartTLS and TLS.
+pub async fn open(
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(Link, Option<PeerCertificate>), DirectoryError> {
+    let host = bare(host);
+    let mut stream = connect(host, settings).await?;
+    let limit = settings.timeout;
+    let late = |phase| DirectoryError::Timeout {
+        host: host.to_owned(),
+        phase,
+        after: limit,
+    };
+    match settings.transport {
+        Transport::Ldap => return Ok((link(stream).await?, None)),
+        Transport::Ldaps => {}
+        Transport::StartTls => {
+            timeout(limit, start_tls(&mut stream, host))
+                .await
+                .map_err(|_| late(Phase::StartTls))??;
+        }
+    }
+    let (stream, certificate) = timeout(limit, tls::handshake(stream, host, settings))
+        .await
+        .map_err(|_| late(Phase::Tls))?
+        .map_err(|fault| DirectoryError::Tls {
+            host: host.to_owned(),
+            port: settings.port,
+            transport: settings.transport,
+            fault,
+        })?;
+    Ok((link(stream).await?, certificate))
+}
+
+/// A host as written in a URL or in AD_HOST: an IPv6 address may stand in brackets.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+/// Tries each address of `host` in the order of the resolver.
+async fn connect(host: &str, settings: &config::Directory) -> Result<TcpStream, DirectoryError> {
+    let limit = CONNECT_TIMEOUT.min(settings.timeout);
+    let unknown = |cause: String| DirectoryError::Resolve {
+        host: host.to_owned(),
+        cause,
+    };
+    let addresses: Vec<SocketAddr> = timeout(limit, tokio::net::lookup_host((host, settings.port)))
+        .await
+        .map_err(|_| unknown(format!("no answer from DNS within {}", seconds(limit))))?
+        .map_err(|error| unknown(error.to_string()))?
+        .collect();
+    let mut causes = Vec::new();
+    for address in addresses {
+        match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream, settings.timeout);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => causes.push(format!("{address}: {error}")),
+            Err(_) => causes.push(format!("{address}: no answer within {}", seconds(limit))),
+        }
+    }
+    if causes.is_empty() {
+        return Err(unknown("the name has no address".to_owned()));
+    }
+    Err(DirectoryError::Connect {
+        host: host.to_owned(),
+        port: settings.port,
+        causes,
+    })
+}
+
+/// Small requests leave at once, and a peer that vanished is noticed. Where the system refuses, the connection works
+/// all the same, and the time limits of the operations remain.
+fn tune(stream: &TcpStream, limit: Duration) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY);
+    let refused = [
+        socket.set_tcp_nodelay(true),
+        socket.set_tcp_keepalive(&keepalive),
+        user_timeout(&socket, limit),
+    ];
+    for error in refused.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "The system refused a socket option.");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn user_timeout(socket: &SockRef<'_>, limit: Duration) -> std::io::Result<()> {
+    socket.set_tcp_user_timeout(Some(limit))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_timeout(_: &SockRef<'_>, _: Duration) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Asks for TLS and reads the one answer, in clear text. Anything that follows it in clear text was put there by
+/// somebody in between (RFC 4511 section 6 warns of it), so it is refused, not carried over into the secured connection.
+async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryError> {
+    let protocol = |fault| DirectoryError::Protocol {
+        host: host.to_owned(),
+        fault,
+    };
+    let broken = |error: std::io::Error| protocol(GuardFault::Broken(error.to_string()));
+    let mut name = Vec::new();
+    ber::write(&mut name, 0x80, START_TLS);
+    let mut parts = Vec::new();
+    ber::write(&mut parts, INTEGER, &[1]);
+    ber::write(&mut parts, 0x77, &name);
+    let mut request = Vec::new();
+    ber::write(&mut request, SEQUENCE, &parts);
+    stream.write_all(&request).await.map_err(broken)?;
+
+    let mut answer = Vec::new();
+    let mut scan = Scan::default();
+    let whole = loop {
+        if answer.len() > MAX_START_TLS {
+            return Err(protocol(GuardFault::TooMuch));
+        }
+        match stream.read_buf(&mut answer).await.map_err(broken)? {
+            0 if answer.is_empty() => return Err(protocol(GuardFault::Closed)),
+            0 => return Err(protocol(GuardFault::Truncated)),
+            _ => {}
+        }
+        if let Some(whole) = scan
+            .advance(&answer)
+            .map_err(|fault| protocol(guard::refusal(fault, &answer)))?
+        {
+            break whole;
+        }
+    };
+    if answer.len() > whole.length {
+        return Err(protocol(GuardFault::Message(BerFault::Unexpected(
+            "further octets in clear text after the answer to StartTLS",
+        ))));
+    }
+    let outcome =
+        message::start_tls_outcome(&answer).map_err(|fault| protocol(GuardFault::Message(fault)))?;
+    if outcome.is_success() {
+        return Ok(());
+    }
+    Err(DirectoryError::StartTls {
+        host: host.to_owned(),
+        outcome,
+    })
+}
+
+/// Puts the guard and the library behind `socket`.
+async fn link<S>(socket: S) -> Result<Link, DirectoryError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let internal = |what: String| DirectoryError::Internal { what };
+    let (ours, theirs) = UnixStream::pair().map_err(|error| internal(error.to_string()))?;
+    let theirs = theirs.into_std().map_err(|error| internal(error.to_string()))?;
+    let settings = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
+    let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
+        .await
+        .map_err(|error| internal(error.to_string()))?;
+    let faults = Faults::default();
+    let guard = tokio::spawn(guard::run(socket, ours, faults.clone()));
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.drive().await {
+            tracing::debug!(%error, "The LDAP library ended the connection.");
+        }
+    });
+    Ok(Link {
+        ldap,
+        faults,
+        driver: Task(driver),
+        guard: Task(guard),
+    })
+}
+
+/// A time limit for people.
+pub fn seconds(limit: Duration) -> String {
+    if limit.subsec_millis() == 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{:.1} s", limit.as_secs_f64())
+    }
+}
