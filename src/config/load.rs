@@ -69,8 +69,11 @@ pub fn parse_at(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config
 /// # Errors
 /// When `.env` is malformed, or the file cannot be opened.
 pub fn load_mapping_file() -> Result<Option<PathBuf>, Refused> {
-    let environment = Environment::read(Path::new("."))?;
-    let mut reader = Reader::new(&environment);
+    mapping_file(&Environment::read(Path::new("."))?)
+}
+
+pub(super) fn mapping_file(variables: &impl Variables) -> Result<Option<PathBuf>, Refused> {
+    let mut reader = Reader::new(variables);
     match service::mapping_file(&mut reader) {
         Some(path) => Ok(path),
         None => Err(Refused::new(reader.into_problems())),

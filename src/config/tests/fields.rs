@@ -232,3 +232,15 @@ fn the_proxy_is_read_in_either_case() {
     );
     assert_eq!(refused_names(&[("https_proxy", "x://y")]), ["https_proxy"]);
 }
+
+#[test]
+fn the_mapping_file_is_found_without_the_rest() {
+    let of = |path: &str| load::mapping_file(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]));
+    assert_eq!(of(""), Ok(None));
+    assert_eq!(of("/dev/null"), Ok(Some("/dev/null".into())));
+    let refused = of("/no/such").unwrap_err().to_string();
+    assert!(
+        refused.starts_with("MAPPING_FILE: `/no/such` cannot be read: "),
+        "{refused}"
+    );
+}
