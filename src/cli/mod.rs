@@ -1,9 +1,63 @@
 //! The commands, one file each.
 
+mod arguments;
+mod check;
+mod failure;
+mod healthcheck;
+mod logging;
+mod mapping;
+mod preview;
+mod run;
+mod runs;
+mod setup;
+mod signals;
+mod status;
+mod sync;
+
 use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
 
 /// Runs the command that the command line names and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match dispatch(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
+    let connection = arguments.connection.as_deref();
+    match arguments.command {
+        Command::Run => run::run(connection),
+        Command::Sync(options) => sync::run(connection, &options),
+        Command::Check => check::run(connection),
+        Command::Status(options) => status::run(connection, &options),
+        Command::Preview(options) => preview::run(connection, &options),
+        Command::Mapping(options) => mapping::run(&options),
+        Command::Runs(options) => runs::run(connection, &options),
+        Command::Healthcheck => healthcheck::run(),
+    }
+}
+
+/// `--help` and `--version` are answers, anything else is a mistake: 64, since clap's own 2 means «some objects were
+/// rejected» here.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(failure::USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

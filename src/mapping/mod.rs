@@ -1,1 +1,206 @@
-//! To come.
+//! The mapping: an editable table that turns an object of the directory into an asset.
+//!
+//! A [`Mapping`] is read once ([`Mapping::load`], every mistake reported in one pass), compiled to a tree in the shape
+//! of the asset, and applied to any [`Source`]. The same object and the same mapping give the same bytes (R16), so a
+//! comparison of bytes tells whether there is anything to send (R17).
+
+mod errors;
+mod explain;
+mod form;
+mod read;
+mod row;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+pub use errors::{MappingError, MappingErrors};
+pub use explain::{Explained, Outcome, Raw};
+pub use form::{Form, Output, Undecodable};
+pub use read::{Cause, Unmappable};
+pub use row::{Attribute, Literal, Origin, Row, Target};
+
+use crate::identity::Kind;
+
+/// An object of the directory, as the mapping sees it.
+pub trait Source {
+    /// The distinguished name, which the pseudo-source `dn` gives.
+    fn dn(&self) -> &str;
+
+    /// The values of an attribute in the order of the directory; none when it is absent. Names compare without case.
+    fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
+}
+
+/// What ETM receives for one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// The value at [`Target::EXTERNAL_ID`].
+    pub external_id: String,
+    /// One element of `assetData`, `{"asset":{…}}`: compact, on one line, keys in the order of the table.
+    pub json: String,
+}
+
+/// A mapping table, checked and ready to apply.
+#[derive(Debug, Clone, Default)]
+pub struct Mapping {
+    tables: BTreeMap<Kind, Compiled>,
+    removed: Vec<(Target, Literal)>,
+}
+
+/// The rows of one kind, as written and as a tree.
+#[derive(Debug, Clone)]
+struct Compiled {
+    rows: Vec<Row>,
+    tree: Vec<tree::Node>,
+}
+
+/// The default table and the name under which its mistakes would be reported.
+const BUILTIN: (&str, &str) = ("config/mapping.toml", include_str!("../../config/mapping.toml"));
+
+impl Mapping {
+    /// The default table, `config/mapping.toml` as it was when the program was built.
+    #[must_use]
+    pub fn builtin() -> Self {
+        // A test parses the file, so the empty mapping never comes into being here.
+        Self::parse(BUILTIN.0, BUILTIN.1).unwrap_or_default()
+    }
+
+    /// The text of the default table, comments included: what a user may start from.
+    #[must_use]
+    pub const fn builtin_text() -> &'static str {
+        BUILTIN.1
+    }
+
+    /// Reads the file at `path` (`MAPPING_FILE`).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds mistakes: all of them, each with its line.
+    pub fn load(path: &Path) -> Result<Self, MappingErrors> {
+        let name = path.display().to_string();
+        let mut report = errors::Report::new(&name, "");
+        match std::fs::read(path) {
+            Err(error) => report.whole(format!(
+                "the mapping file cannot be read: {error}; MAPPING_FILE names it, and without MAPPING_FILE the \
+                 built-in table is used"
+            )),
+            Ok(bytes) => match std::str::from_utf8(&bytes) {
+                Ok(text) => return Self::parse(&name, text),
+                Err(error) => {
+                    let line = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
+                    report.whole(format!("line {line} is not UTF-8 text; save the file as UTF-8"));
+                }
+            },
+        }
+        report.finish(Self::default())
+    }
+
+    /// Reads `text`, the contents of a mapping file, reporting mistakes under `file_name`.
+    ///
+    /// # Errors
+    /// When the text holds mistakes: all of them, each with its line.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, MappingErrors> {
+        let table = table::read(file_name, text)?;
+        let compile = |(kind, rows): (Kind, Vec<Row>)| {
+            (
+                kind,
+                Compiled {
+                    tree: tree::compile(&rows),
+                    rows,
+                },
+            )
+        };
+        Ok(Self {
+            tables: table.kinds.into_iter().map(compile).collect(),
+            removed: table.removed,
+        })
+    }
+
+    /// Whether there are rows for this kind. A kind without rows cannot become assets.
+    #[must_use]
+    pub fn has(&self, kind: Kind) -> bool {
+        self.tables.contains_key(&kind)
+    }
+
+    /// The rows of a kind, in the order of the file; none when the kind has no table.
+    #[must_use]
+    pub fn rows(&self, kind: Kind) -> &[Row] {
+        self.tables.get(&kind).map_or(&[], |table| table.rows.as_slice())
+    }
+
+    /// The attributes to ask the directory for: sorted without case, each once, without the pseudo-source `dn`.
+    #[must_use]
+    pub fn attributes(&self, kind: Kind) -> Vec<String> {
+        let mut names = BTreeMap::new();
+        for source in self
+            .rows(kind)
+            .iter()
+            .flat_map(Row::sources)
+            .filter(|source| !source.is_dn())
+        {
+            names
+                .entry(source.name.to_ascii_lowercase())
+                .or_insert_with(|| source.name.clone());
+        }
+        names.into_values().collect()
+    }
+
+    /// The constants that `REMOVED_OBJECTS=send` adds to the last asset of a removed object, in the order of the file.
+    #[must_use]
+    pub fn removed(&self) -> &[(Target, Literal)] {
+        &self.removed
+    }
+
+    /// SHA-256 of what the mapping means: rows with their order, forms, constants. Comments, spacing and the case of
+    /// attribute names do not change it. Part of the scope digest (R2).
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        // Arrays throughout, so that the text is the same whatever map type serde_json was built with.
+        let rows = |rows: &[Row]| rows.iter().map(meaning).collect::<serde_json::Value>();
+        let tables = self
+            .tables
+            .iter()
+            .map(|(kind, table)| serde_json::json!([kind.name(), rows(&table.rows)]));
+        let removed = self
+            .removed
+            .iter()
+            .map(|(target, literal)| serde_json::json!([target.keys(), serde_json::Value::from(literal)]));
+        let text = serde_json::Value::Array(vec![tables.collect(), removed.collect()]).to_string();
+        Sha256::digest(text).into()
+    }
+
+    /// The asset that the mapping makes of an object.
+    ///
+    /// # Errors
+    /// When a required value is missing or cannot be decoded (R15), or the kind has no rows.
+    pub fn apply<S: Source>(&self, kind: Kind, source: &S) -> Result<Asset, Unmappable> {
+        let table = self.tables.get(&kind).ok_or_else(|| Unmappable::no_rows(kind))?;
+        tree::write(&table.tree, &table.rows, source)
+    }
+
+    /// What each row makes of an object, in the order of the file; also of an object that [`Self::apply`] rejects.
+    #[must_use]
+    pub fn explain<S: Source>(&self, kind: Kind, source: &S) -> Vec<Explained> {
+        self.rows(kind)
+            .iter()
+            .map(|row| explain::explain(row, source))
+            .collect()
+    }
+}
+
+/// A row without anything that makes no difference.
+fn meaning(row: &Row) -> serde_json::Value {
+    let origin: serde_json::Value = match &row.origin {
+        Origin::Constant(literal) => literal.into(),
+        Origin::Sources(sources) => sources
+            .iter()
+            .map(|source| [source.name.to_ascii_lowercase(), source.form.name().to_owned()].to_vec())
+            .collect(),
+    };
+    let default = row.default.as_ref().map(serde_json::Value::from);
+    serde_json::json!([row.target.keys(), origin, row.required, default])
+}

@@ -1,1 +1,11 @@
-//! To come.
+//! When runs happen: cron expressions in a zone, what is due, the four states, and the service that starts runs.
+
+mod cron;
+mod lifecycle;
+mod service;
+mod timetable;
+
+pub use cron::{Cron, CronError};
+pub use lifecycle::Scheduled;
+pub use service::{Beats, STOP_WITHIN, ServiceError, heartbeat, serve};
+pub use timetable::{Next, Timetable};

@@ -1,1 +1,24 @@
-//! To come.
+//! One run: plan (full or delta, and why) → read → map → stage → deliver → conclude.
+//!
+//! [`run`] shows the whole of it on one screen. Reading, staging and delivering go on side by side, joined by a
+//! bounded channel (reader → stager) and by the durable stage (stager → deliverer), so that the directory is never made
+//! to wait for the gateway (R6).
+
+mod connector;
+mod deliver;
+mod error;
+mod plan;
+mod progress;
+mod read;
+mod report;
+mod run;
+mod scope;
+mod stage;
+
+pub use connector::{Connector, Output, Request};
+pub use error::RunError;
+pub use plan::{Facts, Plan, plan};
+pub use progress::Progress;
+pub use report::Report;
+pub use run::run;
+pub use scope::Scope;

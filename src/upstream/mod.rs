@@ -1,1 +1,154 @@
-//! To come.
+//! Qualys: tokens, requests, what their answers mean, and when to ask again.
+//!
+//! [`Upstream::batches`] forms batches, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
+//! rejected, or neither ([`Delivery`]). The invariant of this room is R18: nothing is called accepted that the gateway did
+//! not accept.
+
+mod answer;
+mod client;
+mod credentials;
+mod error;
+mod pace;
+mod rejection;
+mod request;
+mod sender;
+mod text;
+mod token;
+mod wait;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+
+pub use answer::{Answer, Decision, decide};
+pub use error::UpstreamError;
+pub use pace::Pace;
+pub use request::{Batch, Batches, Item, Sizing};
+
+use pace::Gate;
+use request::Envelope;
+use token::{NoToken, Token, Tokens};
+
+/// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one
+/// limit of requests in flight.
+pub struct Upstream {
+    client: Client,
+    tokens: Tokens,
+    url: String,
+    ingest_path: String,
+    connector_uuid: String,
+    envelope: Envelope,
+    sizing: Sizing,
+    give_up_after: Duration,
+    in_flight: Semaphore,
+    gate: Gate,
+    pace: Pace,
+}
+
+/// What became of a batch. An item that is in neither list was not decided upon and stays staged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Delivery {
+    /// [`Item::seq`] of what the gateway accepted.
+    pub accepted: Vec<u64>,
+    /// [`Item::seq`] of what it rejected, with the reason.
+    pub rejected: Vec<(u64, String)>,
+    /// Why the rest was not decided upon.
+    pub failure: Option<UpstreamError>,
+    /// Ingest requests sent.
+    pub requests: u64,
+    /// Attempts after the first one of each request, those that ended at the token included.
+    pub retries: u64,
+}
+
+impl Upstream {
+    /// Ready to deliver; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Setting`]: a certificate, the proxy or a credential cannot be used as it is.
+    pub fn new(settings: &config::Upstream) -> Result<Self, UpstreamError> {
+        Self::with_pace(settings, Pace::default())
+    }
+
+    /// As [`Upstream::new`], at another pace: for tests.
+    ///
+    /// # Errors
+    /// As [`Upstream::new`].
+    pub fn with_pace(settings: &config::Upstream, pace: Pace) -> Result<Self, UpstreamError> {
+        let client = client::client(settings)?;
+        Ok(Self {
+            tokens: Tokens::new(settings, client.clone(), pace.token_life())?,
+            client,
+            url: format!("{}{}", settings.gateway, settings.ingest_path),
+            ingest_path: settings.ingest_path.clone(),
+            connector_uuid: settings.connector_uuid.clone(),
+            envelope: Envelope::new(&settings.connector_uuid, &settings.source),
+            sizing: Sizing::new(settings),
+            give_up_after: settings.give_up_after,
+            in_flight: Semaphore::new(settings.concurrency.max(1)),
+            gate: Gate::default(),
+            pace,
+        })
+    }
+
+    /// Asks for a token, once, to see whether the gateway can be reached and takes the credentials.
+    ///
+    /// # Errors
+    /// What stands in the way; never retried, so that the answer comes at once.
+    pub async fn check(&self) -> Result<(), UpstreamError> {
+        let path = self.tokens.path().to_owned();
+        match self.tokens.current().await {
+            Ok(_) => Ok(()),
+            Err(NoToken::Refused(reason)) => Err(UpstreamError::CredentialsRefused { path, reason }),
+            Err(NoToken::Final(reason)) => Err(UpstreamError::NoToken { path, reason }),
+            Err(NoToken::Wait(pause, reason)) => Err(UpstreamError::Unavailable {
+                reason: format!("{path}: {reason}; it asked to wait {} s", pause.as_secs()),
+            }),
+            Err(NoToken::Retry(_, reason)) => Err(UpstreamError::Unavailable {
+                reason: format!("{path}: {reason}"),
+            }),
+        }
+    }
+
+    /// How much fits into one request.
+    pub const fn sizing(&self) -> &Sizing {
+        &self.sizing
+    }
+
+    /// Forms batches of these items, in their order, each as full as `QUALYS_BATCH_ASSETS` and `QUALYS_BATCH_BYTES`
+    /// allow.
+    pub fn batches<I: IntoIterator<Item = Item>>(&self, items: I) -> Batches<'_, I::IntoIter> {
+        self.sizing.batches(items)
+    }
+
+    /// Delivers a batch, with all the waits, new tokens and halves that this takes, until each item is decided upon or
+    /// `QUALYS_GIVE_UP_AFTER` is over.
+    ///
+    /// When `stop` is cancelled, waits end at once, and the request in flight is given 20 s (R26).
+    pub async fn deliver(&self, batch: Batch, stop: &CancellationToken) -> Delivery {
+        sender::deliver(self, batch, stop).await
+    }
+
+    fn request(&self, body: &Bytes, token: &Token) -> RequestBuilder {
+        self.client
+            .post(&self.url)
+            .header(AUTHORIZATION, token.header.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(ACCEPT, HeaderValue::from_static("application/json"))
+            .body(body.clone())
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}

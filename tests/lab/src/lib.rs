@@ -4,3 +4,4 @@ pub mod certificates;
 pub mod receiver;
 pub mod samba;
 pub mod simulator;
+pub mod skip;

@@ -1,0 +1,103 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Text after the list of commands.
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  1    internal error
+  2    finished, but some objects were rejected (listed)
+  4    another run holds the connection
+  64   configuration or command line refused
+  69   directory, upstream or store cannot be reached
+  77   credentials refused by directory or upstream
+  130  a sync stopped by Ctrl-C, everything staged is kept
+  143  a sync stopped by SIGTERM, everything staged is kept
+
+Every setting is a variable of the environment, also read from the file .env of the working directory;
+the real environment wins. See .env.example, or `ad-connector help variables`.";
+
+/// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
+#[derive(Debug, Parser)]
+#[command(name = "ad-connector", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES, max_term_width = 110)]
+pub(super) struct Arguments {
+    /// The connection to work on, where several are configured.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) connection: Option<String>,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the service: every connection on its schedule, until SIGTERM or Ctrl-C.
+    Run,
+    /// Run once now: read what changed, deliver it, end.
+    Sync(Sync),
+    /// Test directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
+    Check,
+    /// Show state, last and next run, counts and what is waiting or rejected.
+    Status(Status),
+    /// Show one object: its source attributes beside the asset that the mapping makes of it.
+    Preview(Preview),
+    /// Show or check the mapping table.
+    #[command(subcommand)]
+    Mapping(Mapping),
+    /// Show the history of runs, newest first.
+    Runs(Runs),
+    /// For Docker: ends 0 while the service is alive.
+    Healthcheck,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sync {
+    /// Read everything in scope, not only what changed.
+    #[arg(long)]
+    pub(super) baseline: bool,
+    /// Send unchanged assets too.
+    #[arg(long)]
+    pub(super) resend: bool,
+    /// Post nothing and store nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Write the assets that are (or, with --dry-run, would be) sent to FILE as NDJSON, one assetData element a line; - is
+    /// standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// One JSON object a connection and line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Preview {
+    /// Account name, common name, mail address, user principal name, DN, SID or GUID of the object.
+    pub(super) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mapping {
+    /// Print the table in force, row by row.
+    Show,
+    /// Check a mapping file: every mistake with file, line and reason.
+    Check {
+        /// The file; without it, that of MAPPING_FILE, else the built-in table.
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    /// How many runs.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) limit: u32,
+    /// One JSON object a run and line.
+    #[arg(long)]
+    pub(super) json: bool,
+}

@@ -1,0 +1,204 @@
+//! `check`: directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
+
+use std::future::Future;
+use std::time::Instant;
+
+use crate::config::{self, Config};
+use crate::directory::{self, RootDse, Session};
+use crate::identity::{Guid, Kind};
+use crate::store::{Access, Store};
+use crate::sync::Scope;
+use crate::upstream::Upstream;
+
+use super::failure::{Failure, UNAVAILABLE};
+use super::setup;
+
+/// Tests every chosen connection; the exit code is that of the worst step.
+pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let connections = setup::chosen(&config, connection)?;
+    let runtime = setup::runtime()?;
+    let mut steps = Steps::default();
+    steps.told(
+        "configuration",
+        Ok(format!("{} connection(s)", config.connections.len())),
+    );
+    steps.told("store", store(&config));
+    for connection in connections {
+        println!("{}", connection.name);
+        runtime.block_on(check(connection, &mut steps));
+    }
+    Ok(steps.worst)
+}
+
+async fn check(connection: &config::Connection, steps: &mut Steps) {
+    let mapping = setup::mapping(connection);
+    steps.told(
+        "mapping",
+        match &mapping {
+            Ok(_) => Ok(connection
+                .mapping_file
+                .as_ref()
+                .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())),
+            Err(failure) => Err(failure.clone()),
+        },
+    );
+    if let Ok(mapping) = &mapping
+        && let Some((mut session, root)) = directory_steps(connection, steps).await
+    {
+        let scope = Scope::new(&connection.profile, mapping, &root);
+        content_steps(connection, &scope, &mut session, mapping, steps).await;
+        session.close().await;
+    }
+    let upstream = timed(async {
+        Upstream::new(&connection.upstream)?.check().await?;
+        Ok(format!("{} gave a token", connection.upstream.gateway))
+    });
+    steps.told("upstream", upstream.await);
+}
+
+/// Connect, log in, rootDSE, delta.
+async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> Option<(Session, RootDse)> {
+    let started = Instant::now();
+    let mut session = match directory::connect(&connection.directory).await {
+        Ok(session) => session,
+        Err(error) => {
+            steps.told("directory", Err(error.into()));
+            return None;
+        }
+    };
+    steps.told(
+        "directory",
+        Ok(format!(
+            "connected to {} and logged in, {} ms",
+            session.host(),
+            started.elapsed().as_millis()
+        )),
+    );
+    if let Some(certificate) = session.certificate() {
+        steps.told("certificate", Ok(certificate.to_string()));
+    }
+    let root = match session.root_dse().await {
+        Ok(root) => root,
+        Err(error) => {
+            steps.told("rootDSE", Err(error.into()));
+            return None;
+        }
+    };
+    steps.told(
+        "rootDSE",
+        Ok(format!(
+            "{}, {}",
+            root.dns_host_name.as_deref().unwrap_or("no dnsHostName"),
+            root.default_naming_context
+        )),
+    );
+    let delta = session.invocation_id(&root).await;
+    steps.told(
+        "delta",
+        match delta {
+            Ok(id) => Ok(format!(
+                "by uSNChanged: invocationId {}, highestCommittedUSN {}",
+                Guid::from(id),
+                root.highest_committed_usn
+            )),
+            Err(error) => Err(error.into()),
+        },
+    );
+    Some((session, root))
+}
+
+/// Base context, then one page of every kind, mapped.
+async fn content_steps(
+    connection: &config::Connection,
+    scope: &Scope,
+    session: &mut Session,
+    mapping: &crate::mapping::Mapping,
+    steps: &mut Steps,
+) {
+    let base = scope.base().to_owned();
+    let found = session.lookup(&base, &["distinguishedName"], false).await;
+    let found = match found {
+        Ok(Some(_)) => Ok(base),
+        Ok(None) => Err(Failure::new(
+            UNAVAILABLE,
+            format_args!("the base context {base} does not exist, or the account may not see it"),
+            "correct AD_BASE_CONTEXT, or leave it out for the whole domain; grant the account List Contents and Read Property there",
+        )),
+        Err(error) => Err(error.into()),
+    };
+    let exists = found.is_ok();
+    steps.told("base context", found);
+    if !exists {
+        return;
+    }
+    for (kind, _) in &connection.profile.assets {
+        let outcome = kind_step(*kind, scope, session, mapping).await;
+        steps.told(kind.plural(), outcome);
+    }
+}
+
+async fn kind_step(
+    kind: Kind,
+    scope: &Scope,
+    session: &mut Session,
+    mapping: &crate::mapping::Mapping,
+) -> Result<String, Failure> {
+    let Some(search) = scope.everything(kind) else {
+        return Ok("not asked for".to_owned());
+    };
+    let filter = search.filter.clone();
+    let mut pages = session.search(search);
+    let page = pages.next().await?.unwrap_or_default();
+    if page.is_empty() {
+        return Err(Failure::new(
+            UNAVAILABLE,
+            format_args!("nothing matches {filter} below {}", scope.base()),
+            format_args!(
+                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}",
+                kind.plural()
+            ),
+        ));
+    }
+    let unmapped = page
+        .iter()
+        .filter(|entry| mapping.apply(kind, *entry).is_err())
+        .count();
+    let more = if pages.has_more() { "at least " } else { "" };
+    let all = if unmapped == 0 {
+        "all can be mapped".to_owned()
+    } else {
+        format!("{unmapped} of them cannot be mapped")
+    };
+    Ok(format!("{more}{} found, {all}", page.len()))
+}
+
+fn store(config: &Config) -> Result<String, Failure> {
+    let store = Store::open(&config.state, Access::ReadWrite)?;
+    store.check()?;
+    Ok(config.state.display().to_string())
+}
+
+async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {
+    let started = Instant::now();
+    let told = work.await?;
+    Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
+}
+
+/// The steps as they are told, and the worst exit code among them.
+#[derive(Default)]
+struct Steps {
+    worst: u8,
+}
+
+impl Steps {
+    fn told(&mut self, step: &str, outcome: Result<String, Failure>) {
+        match outcome {
+            Ok(detail) => println!("  ok      {step:<14} {detail}"),
+            Err(failure) => {
+                self.worst = self.worst.max(failure.exit_code());
+                println!("  FAILED  {step:<14} {failure}");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `preview`: one object, its source attributes beside the asset that the mapping makes of it.
+
+use crate::directory::{self, Entry, Session};
+use crate::identity::{DistinguishedName, Guid, Kind};
+use crate::mapping::{Mapping, Raw};
+use crate::sync::Scope;
+
+use super::arguments::Preview;
+use super::failure::{Failure, REJECTED, UNAVAILABLE};
+use super::{setup, status};
+
+/// Shows the objects that `options.name` names, at most [`MOST`].
+pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let connection = setup::one(&config, connection)?;
+    let mapping = setup::mapping(connection)?;
+    setup::runtime()?.block_on(async {
+        let mut session = directory::connect(&connection.directory).await?;
+        let root = session.root_dse().await?;
+        let scope = Scope::new(&connection.profile, &mapping, &root);
+        let found = find(&mut session, &scope, &options.name).await?;
+        session.close().await;
+        if found.is_empty() {
+            return Err(Failure::new(
+                UNAVAILABLE,
+                format_args!("no object in scope has the account name, name, mail address, DN, SID or GUID `{}`", options.name),
+                format_args!("base context is {}; check AD_BASE_CONTEXT, AD_SEARCH_SCOPE, AD_ASSETS and the extra filters", scope.base()),
+            ));
+        }
+        let mut code = 0;
+        for (kind, entry) in found.iter().take(MOST) {
+            code = code.max(show(&mapping, *kind, entry)?);
+        }
+        if found.len() > MOST {
+            println!("{} more objects match; give a name that only one has", found.len() - MOST);
+        }
+        Ok(code)
+    })
+}
+
+/// Objects shown at most.
+const MOST: usize = 5;
+
+async fn find(session: &mut Session, scope: &Scope, name: &str) -> Result<Vec<(Kind, Entry)>, Failure> {
+    let mut found = Vec::new();
+    let kinds: Vec<Kind> = scope.kinds().collect();
+    for kind in kinds {
+        let Some(search) = scope.matching(kind, &filter(name)) else {
+            continue;
+        };
+        let mut pages = session.search(search);
+        while let Some(page) = pages.next().await? {
+            found.extend(page.into_iter().map(|entry| (kind, entry)));
+        }
+    }
+    Ok(found)
+}
+
+/// The filter for every way to name an object. All attributes of it are indexed (MS-ADA: sAMAccountName,
+/// userPrincipalName, mail, name, displayName, objectSid, objectGUID, distinguishedName).
+fn filter(name: &str) -> String {
+    let octets = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("\\{byte:02x}"))
+            .collect::<String>()
+    };
+    if let Ok(guid) = name.parse::<Guid>() {
+        return format!("(objectGUID={})", octets(guid.as_bytes()));
+    }
+    let text = ldap3::ldap_escape(name);
+    if name.starts_with("S-1-") {
+        return format!("(objectSid={text})");
+    }
+    if name.contains('=') && DistinguishedName::parse(name).is_ok() {
+        return format!("(distinguishedName={text})");
+    }
+    let terms: String = [
+        "sAMAccountName",
+        "userPrincipalName",
+        "mail",
+        "name",
+        "displayName",
+    ]
+    .iter()
+    .map(|attribute| format!("({attribute}={text})"))
+    .collect();
+    format!("(|{terms})")
+}
+
+/// A source attribute and what the directory gave for it.
+fn source(raw: &Raw) -> (String, String) {
+    let values = if raw.values.is_empty() {
+        "(absent)".to_owned()
+    } else {
+        raw.values.join(" | ")
+    };
+    (raw.attribute.clone(), values)
+}
+
+fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
+    println!("{kind}  {}", entry.dn);
+    let rows: Vec<[String; 4]> = mapping
+        .explain(kind, entry)
+        .into_iter()
+        .map(|row| {
+            let (names, values): (Vec<_>, Vec<_>) = row.sources.iter().map(source).unzip();
+            [
+                names.join(", "),
+                values.join(", "),
+                format!("→ {}", row.target),
+                row.outcome.to_string(),
+            ]
+        })
+        .collect();
+    print!("{}", status::columns(&rows));
+    match mapping.apply(kind, entry) {
+        Ok(asset) => {
+            let value: serde_json::Value = serde_json::from_str(&asset.json).map_err(Failure::internal)?;
+            println!(
+                "{}\n",
+                serde_json::to_string_pretty(&value).map_err(Failure::internal)?
+            );
+            Ok(0)
+        }
+        Err(unmappable) => {
+            println!("  this object cannot be mapped: {unmappable}\n");
+            Ok(REJECTED)
+        }
+    }
+}

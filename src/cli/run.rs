@@ -1,0 +1,75 @@
+//! `run`: the service.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::http;
+use crate::schedule;
+use crate::store::Access;
+
+use super::failure::{Failure, USAGE};
+use super::{setup, signals};
+
+/// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
+pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let store = setup::store(&config, Access::ReadWrite)?;
+    let connections = setup::chosen(&config, connection)?
+        .into_iter()
+        .map(|connection| setup::connector(&config, connection, &store))
+        .collect::<Result<Vec<_>, _>>()?;
+    let runtime = setup::runtime()?;
+    let served = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        signals::cancel_on_signal(stop.clone())?;
+        let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
+        let page = match config.http.listen {
+            Some(address) => Some(
+                http::serve(
+                    address,
+                    beats.clone(),
+                    std::sync::Arc::clone(&store),
+                    stop.clone(),
+                )
+                .await
+                .map_err(|error| {
+                    Failure::new(
+                        USAGE,
+                        format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"),
+                        "choose another address or port, or set HTTP_LISTEN=off",
+                    )
+                })?,
+            ),
+            None => None,
+        };
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            state = %config.state.display(),
+            http = page.as_ref().map(|page| page.address.to_string()),
+            connections = connections.len(),
+            "service started"
+        );
+        let served = tokio::select! {
+            served = schedule::serve(connections, beats, stop.clone()) => served.map_err(|error| match error {
+                schedule::ServiceError::Run(error) => Failure::from(error),
+                error => Failure::internal(error),
+            }),
+            () = overdue(&stop) => {
+                tracing::warn!("a run did not end in time; everything staged is kept");
+                Ok(())
+            }
+        };
+        let _ = scheduler.shutdown().await;
+        served
+    });
+    // A read that hangs in the system must not hold up the end; everything staged is on disk.
+    runtime.shutdown_background();
+    served?;
+    tracing::info!("service stopped");
+    Ok(0)
+}
+
+/// Comes when a stop has taken too long (R26).
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(schedule::STOP_WITHIN).await;
+}

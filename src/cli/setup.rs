@@ -1,0 +1,137 @@
+//! What the commands need before they can work: configuration, log, store, connections.
+
+use std::sync::Arc;
+
+use crate::config::{self, Config};
+use crate::mapping::Mapping;
+use crate::schedule::{Cron, Scheduled, Timetable};
+use crate::store::{Access, Store};
+use crate::sync::Connector;
+use crate::upstream::Upstream;
+
+use super::failure::{Failure, USAGE};
+use super::logging;
+
+/// Reads and checks the configuration, and starts the log.
+pub(super) fn configuration() -> Result<Config, Failure> {
+    let config = config::load()?;
+    logging::start(&config.log);
+    Ok(config)
+}
+
+/// The asynchronous runtime of a command.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format_args!("the runtime cannot start: {error}")))
+}
+
+/// The connections that the command works on: all, or the one named.
+pub(super) fn chosen<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<Vec<&'a config::Connection>, Failure> {
+    let Some(name) = name else {
+        return Ok(config.connections.iter().collect());
+    };
+    match config
+        .connections
+        .iter()
+        .find(|connection| connection.name == name)
+    {
+        Some(connection) => Ok(vec![connection]),
+        None => {
+            let known: Vec<&str> = config
+                .connections
+                .iter()
+                .map(|connection| connection.name.as_str())
+                .collect();
+            Err(Failure::new(
+                USAGE,
+                format_args!("no connection is named `{name}`"),
+                format_args!("configured: {}", known.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The one connection that a command works on.
+pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a config::Connection, Failure> {
+    match chosen(config, name)?.as_slice() {
+        [connection] => Ok(connection),
+        several => {
+            let names: Vec<&str> = several
+                .iter()
+                .map(|connection| connection.name.as_str())
+                .collect();
+            Err(Failure::new(
+                USAGE,
+                "several connections are configured",
+                format_args!("name one of them with --connection: {}", names.join(", ")),
+            ))
+        }
+    }
+}
+
+/// The state file.
+pub(super) fn store(config: &Config, access: Access) -> Result<Arc<Store>, Failure> {
+    Ok(Arc::new(Store::open(&config.state, access)?))
+}
+
+/// The mapping table of a connection, checked against the kinds that it is to read.
+pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failure> {
+    let mapping = match &connection.mapping_file {
+        Some(path) => Mapping::load(path)?,
+        None => Mapping::builtin(),
+    };
+    for (kind, _) in &connection.profile.assets {
+        if !mapping.has(*kind) {
+            return Err(Failure::new(
+                USAGE,
+                format_args!(
+                    "AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows",
+                    kind.plural()
+                ),
+                format_args!(
+                    "add [[{kind}]] rows to the file of MAPPING_FILE (see docs/mapping.md), or leave {} out of AD_ASSETS",
+                    kind.plural()
+                ),
+            ));
+        }
+    }
+    Ok(mapping)
+}
+
+/// A connection, ready to run.
+pub(super) fn connector(
+    config: &Config,
+    connection: &config::Connection,
+    store: &Arc<Store>,
+) -> Result<Scheduled, Failure> {
+    let schedule = &connection.schedule;
+    let cron = |text: &str| {
+        Cron::parse(text, schedule.timezone)
+            .map_err(|error| Failure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
+    };
+    let timetable = Timetable::new(
+        cron(&schedule.sync_cron)?,
+        schedule.baseline_cron.as_deref().map(cron).transpose()?,
+    );
+    let connector = Connector {
+        mapping: mapping(connection)?,
+        upstream: Arc::new(Upstream::new(&connection.upstream)?),
+        id: store.register(
+            &connection.name,
+            &connection.description,
+            chrono::Utc::now().timestamp(),
+        )?,
+        settings: connection.clone(),
+        store: Arc::clone(store),
+        state: config.state.clone(),
+    };
+    Ok(Scheduled {
+        connector: Arc::new(connector),
+        timetable,
+    })
+}

@@ -1,0 +1,159 @@
+//! `sync`: one run now.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Access, RunMode};
+use crate::sync::{Output, Progress, Report, Request};
+
+use super::arguments::Sync;
+use super::failure::{Failure, USAGE};
+use super::{setup, signals};
+
+/// Runs every chosen connection once; the exit code is that of the worst.
+pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let access = if options.dry_run {
+        Access::Scratch
+    } else {
+        Access::ReadWrite
+    };
+    let connections = setup::chosen(&config, connection)?;
+    let store = setup::store(&config, access)?;
+    let scheduled = connections
+        .into_iter()
+        .map(|one| setup::connector(&config, one, &store))
+        .collect::<Result<Vec<_>, _>>()?;
+    let output = options.output.as_deref().map(open_output).transpose()?;
+    let runtime = setup::runtime()?;
+    let code = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let signalled = signals::cancel_on_signal(stop.clone())?;
+        let mut worst = 0;
+        for one in &scheduled {
+            let request = request(options, output.clone());
+            let bar = Bar::start(&request.progress);
+            let ended = one.run(request, &stop).await;
+            bar.finish();
+            let code = match ended {
+                Ok(report) => told(&report),
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    eprintln!("{failure}");
+                    failure.exit_code()
+                }
+            };
+            worst = worse(worst, code);
+            if let Some(code) = signalled.exit_code() {
+                return Ok(code);
+            }
+        }
+        Ok::<u8, Failure>(worst)
+    });
+    runtime.shutdown_background();
+    code
+}
+
+fn request(options: &Sync, output: Option<Output>) -> Request {
+    let mode = if options.baseline {
+        RunMode::Baseline
+    } else {
+        RunMode::Delta
+    };
+    let asked_by = if options.baseline {
+        "sync --baseline"
+    } else {
+        "sync"
+    };
+    Request {
+        resend: options.resend,
+        dry_run: options.dry_run,
+        output,
+        ..Request::new(mode, asked_by)
+    }
+}
+
+/// Says on standard error why a run failed; what it did is in the log.
+fn told(report: &Report) -> u8 {
+    if let Some(failure) = &report.failure {
+        eprintln!("error: {failure}\n  what to do: {}", failure.advice());
+    }
+    report.exit_code()
+}
+
+/// The code that says more: a failure over rejected objects over nothing.
+fn worse(one: u8, other: u8) -> u8 {
+    one.max(other)
+}
+
+fn open_output(path: &Path) -> Result<Output, Failure> {
+    if path == Path::new("-") {
+        return Ok(Arc::new(Mutex::new(std::io::stdout())));
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // People's names and mail addresses: for the owner alone.
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(|error| {
+        Failure::new(
+            USAGE,
+            format_args!("--output: cannot write {}: {error}", path.display()),
+            "give a path that can be written",
+        )
+    })?;
+    let writer: Box<dyn Write + Send> = Box::new(BufWriter::new(file));
+    Ok(Arc::new(Mutex::new(writer)))
+}
+
+/// Progress on a terminal; elsewhere the log is enough.
+struct Bar {
+    bar: Option<ProgressBar>,
+    ticker: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Bar {
+    fn start(progress: &Arc<Progress>) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self {
+                bar: None,
+                ticker: None,
+            };
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
+            bar.set_style(style);
+        }
+        let (shown, progress) = (bar.clone(), Arc::clone(progress));
+        let ticker = tokio::spawn(async move {
+            let mut every = tokio::time::interval(Duration::from_millis(100));
+            loop {
+                every.tick().await;
+                let now = progress.snapshot();
+                shown.set_message(format!(
+                    "read {}  changed {}  sent {}  rejected {}",
+                    now.read, now.staged, now.accepted, now.rejected
+                ));
+                shown.tick();
+            }
+        });
+        Self {
+            bar: Some(bar),
+            ticker: Some(ticker),
+        }
+    }
+
+    fn finish(self) {
+        if let Some(ticker) = self.ticker {
+            ticker.abort();
+        }
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

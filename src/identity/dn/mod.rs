@@ -1,0 +1,169 @@
+//! Distinguished names (RFC 4514), as Active Directory compares them.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+/// A distinguished name, syntax checked, kept as written.
+///
+/// Two names are equal when they name the same object: case, the way a character is escaped, and spaces around the
+/// separators do not count. The one thing in which AD's own comparison (MS-ADTS 3.1.1.2.2.4.13) goes further is that
+/// it also ignores accents; a base context is best copied from the directory rather than typed.
+#[derive(Debug, Clone)]
+pub struct DistinguishedName {
+    text: String,
+    /// From the object up to the root, as in the text.
+    rdns: Vec<Rdn>,
+}
+
+/// One step of the path: `CN=Jane Doe`.
+#[derive(Debug, Clone)]
+struct Rdn {
+    /// Where the step begins in the text.
+    start: usize,
+    /// The first attribute type, as written.
+    kind: String,
+    /// The first value, unescaped.
+    value: String,
+    /// The form in which two steps are compared.
+    folded: String,
+}
+
+/// Why a text is not a distinguished name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{reason}, at character {at}: `{text}` is not a distinguished name such as OU=Staff,DC=example,DC=com"
+)]
+pub struct DnError {
+    text: String,
+    at: usize,
+    reason: &'static str,
+}
+
+impl DistinguishedName {
+    /// Parses `text`. The empty text is the name of the root (rootDSE), above all naming contexts.
+    ///
+    /// Accepted are all of RFC 4514 and what AD writes besides: raw or escaped line feeds in the names of deleted and
+    /// conflicting objects (`CN=Jane\0ADEL:…`), spaces around separators, upper and lower case hex.
+    ///
+    /// # Errors
+    /// When `text` is not a distinguished name.
+    pub fn parse(text: &str) -> Result<Self, DnError> {
+        match parse::rdns(text) {
+            Ok(rdns) => Ok(Self {
+                text: text.to_owned(),
+                rdns,
+            }),
+            Err(fault) => Err(DnError {
+                text: text.to_owned(),
+                at: text.get(..fault.at).map_or(0, |before| before.chars().count()) + 1,
+                reason: fault.reason,
+            }),
+        }
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// How many steps below the root the object is; 0 is the root itself.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.rdns.len()
+    }
+
+    /// The name of the container that holds the object; the root has none.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        let (_, above) = self.rdns.split_first()?;
+        let start = above.first().map_or(self.text.len(), |rdn| rdn.start);
+        let rdns = above
+            .iter()
+            .map(|rdn| Rdn {
+                start: rdn.start - start,
+                ..rdn.clone()
+            })
+            .collect();
+        Some(Self {
+            text: self.text.get(start..).unwrap_or_default().to_owned(),
+            rdns,
+        })
+    }
+
+    /// The attribute type of the first step, as written: `CN`, `OU`, `DC`. The root has none.
+    #[must_use]
+    pub fn rdn_type(&self) -> Option<&str> {
+        self.rdns.first().map(|rdn| rdn.kind.as_str())
+    }
+
+    /// The value of the first step, unescaped: `Doe, Jane` for `CN=Doe\, Jane,…`. The root has none.
+    #[must_use]
+    pub fn rdn_value(&self) -> Option<&str> {
+        self.rdns.first().map(|rdn| rdn.value.as_str())
+    }
+
+    /// Whether the object is `base` or somewhere below it: the `subtree` scope (RFC 4511 section 4.5.1.2).
+    #[must_use]
+    pub fn is_within(&self, base: &Self) -> bool {
+        self.depth()
+            .checked_sub(base.depth())
+            .and_then(|below| self.rdns.get(below..))
+            .is_some_and(|above| folded(above).eq(folded(&base.rdns)))
+    }
+
+    /// Whether the object is an immediate child of `base`: the `onelevel` scope (RFC 4511 section 4.5.1.2).
+    #[must_use]
+    pub fn is_child_of(&self, base: &Self) -> bool {
+        self.depth() == base.depth() + 1 && self.is_within(base)
+    }
+
+    /// One text for all spellings of the name, for keys of maps and stores. Equal names have equal texts.
+    #[must_use]
+    pub fn comparison_form(&self) -> String {
+        folded(&self.rdns).collect::<Vec<_>>().join(",")
+    }
+
+    /// `value` with everything escaped that RFC 4514 section 2.4 wants escaped, ready to stand in a name.
+    #[must_use]
+    pub fn escape_value(value: &str) -> String {
+        parse::escape(value)
+    }
+}
+
+fn folded(rdns: &[Rdn]) -> impl Iterator<Item = &str> {
+    rdns.iter().map(|rdn| rdn.folded.as_str())
+}
+
+impl PartialEq for DistinguishedName {
+    fn eq(&self, other: &Self) -> bool {
+        folded(&self.rdns).eq(folded(&other.rdns))
+    }
+}
+
+impl Eq for DistinguishedName {}
+
+impl Hash for DistinguishedName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        folded(&self.rdns).for_each(|step| step.hash(state));
+    }
+}
+
+impl FromStr for DistinguishedName {
+    type Err = DnError;
+
+    fn from_str(text: &str) -> Result<Self, DnError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

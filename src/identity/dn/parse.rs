@@ -1,0 +1,194 @@
+//! The grammar of RFC 4514 section 3.
+
+use super::Rdn;
+
+/// A place in the text, in bytes, and what is wrong there.
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) reason: &'static str,
+}
+
+/// One `type=value`.
+struct Pair {
+    kind: String,
+    value: String,
+}
+
+/// The steps of `text`, in the order written.
+pub(super) fn rdns(text: &str) -> Result<Vec<Rdn>, Fault> {
+    let mut rdns = Vec::new();
+    let mut rest = Cursor { text, at: 0 };
+    rest.spaces();
+    if rest.peek().is_none() {
+        return Ok(rdns);
+    }
+    loop {
+        let start = rest.at;
+        let mut pairs = vec![rest.pair()?];
+        while rest.take('+') {
+            rest.spaces();
+            pairs.push(rest.pair()?);
+        }
+        rdns.push(step(start, pairs));
+        if !rest.take(',') {
+            return Ok(rdns);
+        }
+        rest.spaces();
+    }
+}
+
+fn step(start: usize, pairs: Vec<Pair>) -> Rdn {
+    // The pairs of a multi-valued step are a set (X.501), so their order does not count.
+    let mut folded: Vec<String> = pairs
+        .iter()
+        .map(|pair| format!("{}={}", fold(&pair.kind), escape(&fold(&pair.value))))
+        .collect();
+    folded.sort();
+    let (kind, value) = pairs
+        .into_iter()
+        .next()
+        .map(|pair| (pair.kind, pair.value))
+        .unwrap_or_default();
+    Rdn {
+        start,
+        kind,
+        value,
+        folded: folded.join("+"),
+    }
+}
+
+/// Without case. Upper first: some letters have two lower-case forms (sigma) that only meet in upper case.
+fn fold(text: &str) -> String {
+    text.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// See [`super::DistinguishedName::escape_value`]. Control characters are written as hex pairs, as AD writes them.
+pub(super) fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    let last = value.chars().count().saturating_sub(1);
+    for (at, character) in value.chars().enumerate() {
+        match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' => escaped.extend(['\\', character]),
+            '#' if at == 0 => escaped.push_str("\\#"),
+            ' ' if at == 0 || at == last => escaped.push_str("\\ "),
+            '\0'..='\u{1f}' | '\u{7f}' => escaped.push_str(&format!("\\{:02X}", u32::from(character))),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// What is left to read.
+struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Cursor<'_> {
+    fn peek(&self) -> Option<char> {
+        self.text.get(self.at..)?.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let character = self.peek()?;
+        self.at += character.len_utf8();
+        Some(character)
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += wanted.len_utf8();
+        }
+        found
+    }
+
+    fn spaces(&mut self) {
+        while self.take(' ') {}
+    }
+
+    fn fault<T>(&self, reason: &'static str) -> Result<T, Fault> {
+        Err(Fault { at: self.at, reason })
+    }
+
+    fn pair(&mut self) -> Result<Pair, Fault> {
+        let start = self.at;
+        while self
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        {
+            self.next();
+        }
+        let kind = self.text.get(start..self.at).unwrap_or_default().to_owned();
+        if kind.is_empty() {
+            return self.fault("an attribute type such as CN, OU or DC is missing");
+        }
+        self.spaces();
+        if !self.take('=') {
+            return self.fault("`=` is missing after the attribute type");
+        }
+        self.spaces();
+        Ok(Pair {
+            kind,
+            value: self.value()?,
+        })
+    }
+
+    /// The value up to the next separator, which is left in place; spaces before the separator are none of it.
+    fn value(&mut self) -> Result<String, Fault> {
+        let start = self.at;
+        let mut bytes = Vec::new();
+        // Length up to the last character that is not a bare space.
+        let mut kept = 0;
+        while let Some(character) = self.peek() {
+            match character {
+                ',' | '+' => break,
+                '"' | ';' | '<' | '>' => {
+                    return self.fault("one of `\"`, `;`, `<`, `>` stands without a `\\` before it");
+                }
+                '\\' => {
+                    self.next();
+                    self.escaped(&mut bytes)?;
+                    kept = bytes.len();
+                }
+                _ => {
+                    self.next();
+                    bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    if character != ' ' {
+                        kept = bytes.len();
+                    }
+                }
+            }
+        }
+        bytes.truncate(kept);
+        String::from_utf8(bytes).map_err(|_| Fault {
+            at: start,
+            reason: "the escaped bytes of the value are not UTF-8",
+        })
+    }
+
+    /// What stands after a backslash: a character that needs one, or two hexadecimal digits (one byte).
+    fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+        let Some(first) = self.next() else {
+            return self.fault("nothing follows the `\\`");
+        };
+        if matches!(first, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' | '#' | ' ') {
+            bytes.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
+            return Ok(());
+        }
+        let second = self.next();
+        let pair = first
+            .to_digit(16)
+            .zip(second.and_then(|second| second.to_digit(16)));
+        match pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok()) {
+            Some(byte) => bytes.push(byte),
+            None => {
+                return self.fault("a `\\` is followed by neither a special character nor two hex digits");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! What each row makes of an object, for people (`preview`).
+
+use std::fmt;
+
+use super::Source;
+use super::read::Found;
+use super::row::{Literal, Origin, Row};
+
+/// The most bytes of a raw value that are shown; a photo in the directory has 100,000.
+const SHOWN_BYTES: usize = 256;
+
+/// What one row made of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// The sources with their raw values, in the order of the row; empty for a constant.
+    pub sources: Vec<Raw>,
+    /// The form that was applied: that of the source that gave the value, else of the first; `constant` for a constant.
+    pub form: &'static str,
+    /// The path in the asset.
+    pub target: String,
+    /// Whether the object is rejected without this value.
+    pub required: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Sources that had a value which could not be decoded: name and cause.
+    pub faults: Vec<(String, String)>,
+}
+
+/// One source attribute as the directory gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw {
+    /// The name as the mapping writes it.
+    pub attribute: String,
+    /// The values as text, or in hexadecimal (`0x…`) when they are binary; long ones are cut.
+    pub values: Vec<String>,
+    /// Whether this source gave the value.
+    pub used: bool,
+}
+
+/// What came of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A source gave the value; as JSON.
+    Value(String),
+    /// The constant of the row; as JSON.
+    Constant(String),
+    /// No source gave a value, and the default stands in; as JSON.
+    Default(String),
+    /// The key is left out, because no source has a value.
+    Absent,
+    /// The key is left out, because what the sources have cannot be decoded.
+    Undecodable,
+    /// The object is rejected; why.
+    Rejected(String),
+}
+
+impl Outcome {
+    /// The JSON that stands in the asset, if any does.
+    #[must_use]
+    pub fn json(&self) -> Option<&str> {
+        match self {
+            Self::Value(json) | Self::Constant(json) | Self::Default(json) => Some(json),
+            Self::Absent | Self::Undecodable | Self::Rejected(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(json) | Self::Constant(json) => f.write_str(json),
+            Self::Default(json) => write!(f, "{json} (default)"),
+            Self::Absent => f.write_str("left out: absent"),
+            Self::Undecodable => f.write_str("left out: cannot be decoded"),
+            Self::Rejected(reason) => write!(f, "rejected: {reason}"),
+        }
+    }
+}
+
+pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
+    let reading = row.read(source);
+    let raw = |attribute: &super::Attribute| Raw {
+        attribute: attribute.name.clone(),
+        values: if attribute.is_dn() {
+            vec![shown(source.dn().as_bytes(), false)]
+        } else {
+            source
+                .values(&attribute.name)
+                .map(|value| shown(value, attribute.form.is_binary()))
+                .collect()
+        },
+        used: reading.from == Some(attribute),
+    };
+    let form = match &row.origin {
+        Origin::Constant(_) => "constant",
+        Origin::Sources(sources) => reading
+            .from
+            .or(sources.first())
+            .map_or("", |attribute| attribute.form.name()),
+    };
+    let faults: Vec<_> = reading
+        .faults
+        .iter()
+        .map(|(at, cause)| (at.name.clone(), cause.to_string()))
+        .collect();
+    let outcome = match &reading.found {
+        Found::Value(value) => {
+            let mut json = Vec::new();
+            value.write(&mut json);
+            Outcome::Value(String::from_utf8_lossy(&json).into_owned())
+        }
+        Found::Constant(literal) => Outcome::Constant(Literal::to_string(literal)),
+        Found::Default(literal) => Outcome::Default(Literal::to_string(literal)),
+        Found::Nothing if faults.is_empty() => Outcome::Absent,
+        Found::Nothing => Outcome::Undecodable,
+        Found::Rejected(unmappable) => Outcome::Rejected(unmappable.to_string()),
+    };
+    Explained {
+        sources: row.sources().iter().map(raw).collect(),
+        form,
+        target: row.target.to_string(),
+        required: row.required,
+        outcome,
+        faults,
+    }
+}
+
+/// A raw value for the eye: text where it is text, else hexadecimal.
+fn shown(value: &[u8], binary: bool) -> String {
+    let text = std::str::from_utf8(value).ok();
+    // Some SIDs are valid UTF-8, but none without control characters: the first byte is 1.
+    let text = text.filter(|text| !binary && !text.chars().any(char::is_control));
+    let mut shown: String = match text {
+        Some(text) => {
+            let ends = text
+                .char_indices()
+                .map(|(at, character)| at + character.len_utf8());
+            let end = ends.take_while(|end| *end <= SHOWN_BYTES).last().unwrap_or(0);
+            text.get(..end).unwrap_or(text).to_owned()
+        }
+        None => {
+            let hex = value.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}"));
+            std::iter::once("0x".to_owned()).chain(hex).collect()
+        }
+    };
+    if value.len() > SHOWN_BYTES {
+        shown.push_str(&format!("… ({} bytes)", value.len()));
+    }
+    shown
+}

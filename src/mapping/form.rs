@@ -1,0 +1,284 @@
+//! Forms: how the bytes of an attribute become a JSON value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::identity::{
+    AccountControl, DistinguishedName, DnError, GroupType, Guid, GuidError, Sid, SidError, TimeError,
+    Timestamp,
+};
+
+/// How the values of an attribute become a JSON value.
+///
+/// An empty value counts as none. Where an attribute has several values, all forms but [`Form::List`] take the first
+/// that is not empty, in the order in which the directory gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// UTF-8 text, unchanged.
+    Text,
+    /// A whole number of 64 bits, from decimal digits (LDAP INTEGER, AD LargeInteger).
+    Integer,
+    /// `TRUE` or `FALSE` (RFC 4517 section 3.3.3).
+    Boolean,
+    /// A binary SID as `S-1-5-21-…` (R14).
+    Sid,
+    /// A binary GUID as lower-case text with hyphens (R14).
+    Guid,
+    /// A FILETIME or a generalized time as `2026-11-22T02:10:34Z`; "never" is no value (R13).
+    Iso8601,
+    /// The same moments as milliseconds since the Unix epoch, a number.
+    EpochMs,
+    /// `groupType` as `Security Group - Global`.
+    GroupType,
+    /// `userAccountControl` as true when the account is not disabled.
+    AccountEnabled,
+    /// The first name of a distinguished name: `Jane Doe` for `CN=Jane Doe,OU=Staff,…`.
+    DnName,
+    /// All values as a list of texts, sorted and without repetitions: LDAP values have no order (RFC 4511 section
+    /// 4.1.7), and another controller giving them in another one must not look like a change (R16).
+    List,
+}
+
+/// What sort of JSON value a form gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// A JSON string.
+    Text,
+    /// A JSON number without a fraction.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// A JSON array of strings.
+    List,
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "a string",
+            Self::Integer => "an integer",
+            Self::Boolean => "true or false",
+            Self::List => "a list",
+        })
+    }
+}
+
+/// Attributes with a natural form other than text, in lower case (MS-ADA1 to MS-ADA3 give their syntaxes).
+const NATURAL: &[(&str, Form)] = &[
+    ("accountexpires", Form::Iso8601),
+    ("badpasswordtime", Form::Iso8601),
+    ("createtimestamp", Form::Iso8601),
+    ("grouptype", Form::GroupType),
+    ("lastlogoff", Form::Iso8601),
+    ("lastlogon", Form::Iso8601),
+    ("lastlogontimestamp", Form::Iso8601),
+    ("lockouttime", Form::Iso8601),
+    ("modifytimestamp", Form::Iso8601),
+    ("ms-ds-consistencyguid", Form::Guid),
+    ("ms-ds-creatorsid", Form::Sid),
+    ("msds-lastfailedinteractivelogontime", Form::Iso8601),
+    ("msds-lastsuccessfulinteractivelogontime", Form::Iso8601),
+    ("msds-userpasswordexpirytimecomputed", Form::Iso8601),
+    ("objectguid", Form::Guid),
+    ("objectsid", Form::Sid),
+    ("parentguid", Form::Guid),
+    ("pwdlastset", Form::Iso8601),
+    ("sidhistory", Form::Sid),
+    ("whenchanged", Form::Iso8601),
+    ("whencreated", Form::Iso8601),
+];
+
+impl Form {
+    /// All forms, in the order of the documentation.
+    pub const ALL: [Self; 11] = [
+        Self::Text,
+        Self::Integer,
+        Self::Boolean,
+        Self::Sid,
+        Self::Guid,
+        Self::Iso8601,
+        Self::EpochMs,
+        Self::GroupType,
+        Self::AccountEnabled,
+        Self::DnName,
+        Self::List,
+    ];
+
+    /// The name in the mapping file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Sid => "sid",
+            Self::Guid => "guid",
+            Self::Iso8601 => "iso8601",
+            Self::EpochMs => "epoch_ms",
+            Self::GroupType => "group_type",
+            Self::AccountEnabled => "account_enabled",
+            Self::DnName => "dn_name",
+            Self::List => "list",
+        }
+    }
+
+    /// The form with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.name() == name)
+    }
+
+    /// The form an attribute has when its row names none: what its syntax in AD suggests, else text.
+    #[must_use]
+    pub fn natural(attribute: &str) -> Self {
+        let known = NATURAL
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+        known.map_or(Self::Text, |(_, form)| *form)
+    }
+
+    /// What sort of JSON value the form gives.
+    #[must_use]
+    pub const fn output(self) -> Output {
+        match self {
+            Self::Text | Self::Sid | Self::Guid | Self::Iso8601 | Self::GroupType | Self::DnName => {
+                Output::Text
+            }
+            Self::Integer | Self::EpochMs => Output::Integer,
+            Self::Boolean | Self::AccountEnabled => Output::Boolean,
+            Self::List => Output::List,
+        }
+    }
+
+    /// Whether the raw value is binary, so that it is shown in hexadecimal.
+    pub(super) const fn is_binary(self) -> bool {
+        matches!(self, Self::Sid | Self::Guid)
+    }
+
+    /// The value that `values` have in this form; `None` where there is none to give.
+    pub(super) fn decode<'a>(
+        self,
+        values: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Option<Value<'a>>, Undecodable> {
+        let mut values = values.filter(|value| !value.is_empty());
+        if self == Self::List {
+            let mut texts = values.map(text).collect::<Result<Vec<_>, _>>()?;
+            texts.sort_unstable();
+            texts.dedup();
+            return Ok((!texts.is_empty()).then_some(Value::List(texts)));
+        }
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        Ok(match self {
+            Self::Text | Self::List => Some(Value::Text(Cow::Borrowed(text(value)?))),
+            Self::Integer => Some(Value::Integer(integer(value)?)),
+            Self::Boolean => Some(Value::Boolean(boolean(value)?)),
+            Self::Sid => Some(Value::Sid(Sid::from_bytes(value)?)),
+            Self::Guid => Some(Value::Guid(Guid::from_bytes(value)?)),
+            Self::Iso8601 => moment(value)?.map(Value::Moment),
+            Self::EpochMs => moment(value)?.map(|moment| Value::Integer(moment.epoch_ms())),
+            Self::GroupType => {
+                let kind = GroupType::new(bits(value)?.cast_signed());
+                Some(Value::Text(Cow::Borrowed(
+                    kind.text().ok_or(Undecodable::GroupType(kind))?,
+                )))
+            }
+            Self::AccountEnabled => Some(Value::Boolean(AccountControl::new(bits(value)?).is_enabled())),
+            Self::DnName => DistinguishedName::parse(text(value)?)?
+                .rdn_value()
+                .filter(|name| !name.is_empty())
+                .map(|name| Value::Text(Cow::Owned(name.to_owned()))),
+        })
+    }
+}
+
+/// A value in its form, not yet JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    Integer(i64),
+    Boolean(bool),
+    Sid(Sid),
+    Guid(Guid),
+    Moment(Timestamp),
+    List(Vec<&'a str>),
+}
+
+/// Why a value cannot be given its form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecodable {
+    /// Bytes that are no text.
+    #[error("its {0} bytes are not UTF-8 text")]
+    Utf8(usize),
+    /// No decimal number, or one of more than 64 bits.
+    #[error("it is not a whole number of 64 bits")]
+    Integer,
+    /// A number of more than 32 bits where the attribute holds bits.
+    #[error("it is not a whole number of 32 bits")]
+    Bits,
+    /// Neither of the two.
+    #[error("it is neither TRUE nor FALSE")]
+    Boolean,
+    /// No SID.
+    #[error(transparent)]
+    Sid(#[from] SidError),
+    /// No GUID.
+    #[error(transparent)]
+    Guid(#[from] GuidError),
+    /// Neither digits alone nor a generalized time.
+    #[error("it is neither a FILETIME number nor a generalized time: {0}")]
+    Moment(#[from] TimeError),
+    /// A group type that has no text.
+    #[error("group type {0} is neither global, domain local, universal nor builtin local")]
+    GroupType(GroupType),
+    /// No distinguished name.
+    #[error(transparent)]
+    DistinguishedName(#[from] DnError),
+}
+
+fn text(value: &[u8]) -> Result<&str, Undecodable> {
+    std::str::from_utf8(value).map_err(|_| Undecodable::Utf8(value.len()))
+}
+
+fn number(value: &[u8]) -> Option<i64> {
+    // `parse` takes a leading plus, which no LDAP syntax knows.
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|text| !text.starts_with('+'))?
+        .parse()
+        .ok()
+}
+
+fn integer(value: &[u8]) -> Result<i64, Undecodable> {
+    number(value).ok_or(Undecodable::Integer)
+}
+
+/// AD writes 32 bits as a signed number; other servers were seen to write them unsigned.
+fn bits(value: &[u8]) -> Result<u32, Undecodable> {
+    let number = number(value).ok_or(Undecodable::Bits)?;
+    i32::try_from(number)
+        .map(i32::cast_unsigned)
+        .or_else(|_| u32::try_from(number))
+        .map_err(|_| Undecodable::Bits)
+}
+
+fn boolean(value: &[u8]) -> Result<bool, Undecodable> {
+    if value.eq_ignore_ascii_case(b"TRUE") {
+        Ok(true)
+    } else if value.eq_ignore_ascii_case(b"FALSE") {
+        Ok(false)
+    } else {
+        Err(Undecodable::Boolean)
+    }
+}
+
+/// Digits alone are a FILETIME: a generalized time always ends with its zone.
+fn moment(value: &[u8]) -> Result<Option<Timestamp>, Undecodable> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
+        // A number of more than 64 bits lies outside the years that R13 lets through, like any other too great one.
+        return Ok(number(value).and_then(Timestamp::from_filetime));
+    }
+    Ok(Timestamp::from_generalized_time(value)?)
+}

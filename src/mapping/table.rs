@@ -1,0 +1,450 @@
+//! The mapping file: from TOML to rows, with every mistake noted at its line.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::errors::{MappingErrors, Report, suggestion};
+use super::form::{Form, Output};
+use super::row::{Attribute, Clash, Literal, Origin, Row, Target};
+use crate::identity::Kind;
+
+/// The name of the table with the constants for removed objects.
+const REMOVED: &str = "removed";
+/// What a row may say.
+const KEYS: [&str; 6] = ["source", "constant", "form", "target", "required", "default"];
+
+/// A mapping file that was found in order.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Never an empty list of rows.
+    pub(super) kinds: Vec<(Kind, Vec<Row>)>,
+    pub(super) removed: Vec<(Target, Literal)>,
+}
+
+type Value<'i> = Spanned<DeValue<'i>>;
+/// A target and where the file names it.
+type Placed<'a> = (&'a Target, &'a Range<usize>);
+
+/// A row as far as it could be read.
+struct Draft {
+    /// Where the row begins.
+    place: Range<usize>,
+    target: Option<(Target, Range<usize>)>,
+    origin: Option<Origin>,
+    required: bool,
+    default: Option<Literal>,
+}
+
+/// Reads `text`, the contents of the file named `file`.
+pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {
+    let mut report = Report::new(file, text);
+    let (document, mistakes) = DeTable::parse_recoverable(text);
+    for mistake in &mistakes {
+        report.at(
+            &mistake.span().unwrap_or(0..0),
+            format!("not TOML: {}", mistake.message()),
+        );
+    }
+    // After a slip in the TOML whole rows may be lost; what they would have said is not missed.
+    let whole = report.is_empty();
+    let mut kinds = Vec::new();
+    let mut removed = Vec::new();
+    for (key, value) in document.get_ref() {
+        let name = key.get_ref().as_ref();
+        if let Some(kind) = Kind::from_name(name) {
+            kinds.push((kind, drafts(&mut report, kind, value)));
+        } else if name == REMOVED {
+            constants(&mut report, value, "", &mut removed);
+        } else {
+            let known = Kind::ALL.map(Kind::name).into_iter().chain([REMOVED]);
+            report.at(
+                &key.span(),
+                format!("unknown table `{name}`; {}", suggestion(name, known)),
+            );
+        }
+    }
+    kinds.retain(|(_, drafts)| !drafts.is_empty());
+    kinds.sort_by_key(|(kind, _)| *kind);
+    removed.sort_by_key(|(_, place, _)| place.start);
+    for (kind, drafts) in &kinds {
+        clashes(&mut report, drafts);
+        identity(&mut report, *kind, drafts, whole);
+    }
+    removal(&mut report, &kinds, &removed);
+    if kinds.is_empty() && report.is_empty() {
+        report.whole(
+            "has no rows: write `[[user]]` or `[[group]]` tables, or take config/mapping.toml as a start",
+        );
+    }
+    report.finish(Table {
+        kinds: kinds
+            .into_iter()
+            .map(|(kind, drafts)| (kind, drafts.into_iter().filter_map(row).collect()))
+            .collect(),
+        removed: removed
+            .into_iter()
+            .map(|(target, _, literal)| (target, literal))
+            .collect(),
+    })
+}
+
+/// A draft without a mistake is a row.
+fn row(draft: Draft) -> Option<Row> {
+    let Draft {
+        target,
+        origin,
+        required,
+        default,
+        ..
+    } = draft;
+    Some(Row {
+        target: target?.0,
+        origin: origin?,
+        required,
+        default,
+    })
+}
+
+fn drafts(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Vec<Draft> {
+    let rows = value
+        .get_ref()
+        .as_array()
+        .filter(|rows| rows.iter().all(|row| row.get_ref().is_table()));
+    let Some(rows) = rows else {
+        report.at(
+            &value.span(),
+            format!("`{kind}` is a list of rows: write `[[{kind}]]` above each"),
+        );
+        return Vec::new();
+    };
+    rows.iter()
+        .filter_map(|row| {
+            row.get_ref()
+                .as_table()
+                .map(|table| draft(report, row.span(), table))
+        })
+        .collect()
+}
+
+fn draft(report: &mut Report<'_>, place: Range<usize>, table: &DeTable<'_>) -> Draft {
+    for key in table.keys() {
+        let name = key.get_ref().as_ref();
+        if !KEYS.contains(&name) {
+            report.at(
+                &key.span(),
+                format!("unknown key `{name}`; {}", suggestion(name, KEYS)),
+            );
+        }
+    }
+    let target = match table.get("target") {
+        Some(value) => target(report, value),
+        None => {
+            report.at(&place, "the row has no `target`: say where the value goes, such as asset.assetDetail.userAssetClass.name");
+            None
+        }
+    };
+    let form = table.get("form");
+    let origin = match (table.get("source"), table.get("constant")) {
+        (Some(source), None) => {
+            let form = form.map(|value| known_form(report, value));
+            match (sources(report, source), form) {
+                (_, Some(None)) | (None, _) => None,
+                (Some(names), form) => Some(attributes(names, form.flatten())),
+            }
+        }
+        (None, Some(constant)) => {
+            for key in ["form", "default"] {
+                if let Some(value) = table.get(key) {
+                    report.at(
+                        &value.span(),
+                        format!("a constant has no `{key}`: it is given as it is written"),
+                    );
+                }
+            }
+            literal(report, "constant", constant).map(Origin::Constant)
+        }
+        (Some(_), Some(constant)) => {
+            report.at(&constant.span(), "`source` and `constant` exclude each other: keep one; for a value of last resort use `default`");
+            None
+        }
+        (None, None) => {
+            report.at(
+                &place,
+                "the row has neither `source` nor `constant`: say where the value comes from",
+            );
+            None
+        }
+    };
+    let required = table.get("required").is_some_and(|value| {
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            report.at(&value.span(), "`required` is true or false");
+            false
+        })
+    });
+    let default = table
+        .get("default")
+        .filter(|_| table.get("constant").is_none())
+        .and_then(|value| {
+            let default = literal(report, "default", value)?;
+            if let Some(Origin::Sources(sources)) = &origin {
+                fitting(report, value.span(), &default, sources);
+            }
+            Some(default)
+        });
+    Draft {
+        place,
+        target,
+        origin,
+        required,
+        default,
+    }
+}
+
+fn target(report: &mut Report<'_>, value: &Value<'_>) -> Option<(Target, Range<usize>)> {
+    let Some(text) = value.get_ref().as_str() else {
+        report.at(
+            &value.span(),
+            "`target` is a string, such as \"asset.assetDetail.userAssetClass.name\"",
+        );
+        return None;
+    };
+    match Target::parse(text) {
+        Ok(target) => Some((target, value.span())),
+        Err(reason) => {
+            report.at(&value.span(), format!("target `{text}` {reason}"));
+            None
+        }
+    }
+}
+
+fn known_form(report: &mut Report<'_>, value: &Value<'_>) -> Option<Form> {
+    let name = value.get_ref().as_str();
+    let form = name.and_then(Form::from_name);
+    if form.is_none() {
+        let forms = Form::ALL.map(Form::name);
+        let reason = match name {
+            Some(name) => format!("unknown form `{name}`; {}", suggestion(name, forms)),
+            None => format!("`form` is one of {}", forms.join(", ")),
+        };
+        report.at(&value.span(), reason);
+    }
+    form
+}
+
+fn attributes(names: Vec<String>, form: Option<Form>) -> Origin {
+    let attribute = |name: String| Attribute {
+        form: form.unwrap_or_else(|| Form::natural(&name)),
+        name,
+    };
+    Origin::Sources(names.into_iter().map(attribute).collect())
+}
+
+/// The attribute names of `source`, a name or a list of names.
+fn sources(report: &mut Report<'_>, value: &Value<'_>) -> Option<Vec<String>> {
+    let one = std::slice::from_ref(value);
+    let listed: Vec<&Value<'_>> = match value.get_ref().as_array() {
+        Some(list) => list.iter().collect(),
+        None => one.iter().collect(),
+    };
+    if listed.is_empty() {
+        report.at(
+            &value.span(),
+            "`source` is empty: name an attribute, such as \"mail\"",
+        );
+        return None;
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut sound = true;
+    for item in listed {
+        let reason = match item.get_ref().as_str() {
+            None => "`source` is the name of an attribute, or a list of names".to_owned(),
+            Some("") => "`source` is empty: name an attribute, such as \"mail\"".to_owned(),
+            // RFC 4512 section 2.5: a name or a dotted number. Options after `;` are the reader's business (R11).
+            Some(name)
+                if !name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') =>
+            {
+                format!(
+                    "source `{name}` is not the name of an attribute: letters, digits and hyphens, such as `mail`"
+                )
+            }
+            Some(name) if names.iter().any(|other| other.eq_ignore_ascii_case(name)) => {
+                format!("source `{name}` is named twice")
+            }
+            Some(name) => {
+                names.push(name.to_owned());
+                continue;
+            }
+        };
+        report.at(&item.span(), reason);
+        sound = false;
+    }
+    sound.then_some(names)
+}
+
+fn literal(report: &mut Report<'_>, key: &str, value: &Value<'_>) -> Option<Literal> {
+    let literal = match value.get_ref() {
+        DeValue::String(text) => Some(Literal::Text(text.clone().into_owned())),
+        DeValue::Boolean(boolean) => Some(Literal::Boolean(*boolean)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(Literal::Integer),
+        _ => None,
+    };
+    if literal.is_none() {
+        let found = value.get_ref().type_str();
+        report.at(
+            &value.span(),
+            format!("`{key}` is a string, an integer of 64 bits, true or false; this is {found}"),
+        );
+    }
+    literal
+}
+
+/// A default has to be of the sort that the row gives otherwise.
+fn fitting(report: &mut Report<'_>, place: Range<usize>, default: &Literal, sources: &[Attribute]) {
+    for Attribute { form, .. } in sources {
+        if form.output() != default.output() {
+            let (name, wanted) = (form.name(), form.output());
+            report.at(
+                &place,
+                format!(
+                    "the default is {}, but the form `{name}` gives {wanted}",
+                    default.output()
+                ),
+            );
+            return;
+        }
+    }
+}
+
+/// Two rows of a kind must not write to the same place, nor one inside the other.
+fn clashes(report: &mut Report<'_>, drafts: &[Draft]) {
+    let targets: Vec<Placed<'_>> = drafts
+        .iter()
+        .filter_map(|draft| draft.target.as_ref())
+        .map(|(target, place)| (target, place))
+        .collect();
+    for (at, (target, place)) in targets.iter().enumerate() {
+        for (earlier, earlier_place) in targets.iter().take(at) {
+            if let Some(clash) = target.clash(earlier) {
+                let line = report.line(earlier_place);
+                report.at(place, clash_reason(clash, target, earlier, line));
+            }
+        }
+    }
+}
+
+fn clash_reason(clash: Clash, target: &Target, other: &Target, line: usize) -> String {
+    match clash {
+        Clash::Same => format!("target `{target}` is already given in line {line}"),
+        Clash::OtherHoldsThis => {
+            format!(
+                "target `{target}` lies inside `{other}` of line {line}, which holds a value and can hold no keys"
+            )
+        }
+        Clash::ThisHoldsOther => {
+            format!("target `{target}` holds a value, but line {line} puts `{other}` inside it")
+        }
+    }
+}
+
+/// Every kind gives the identity of its assets, in every object, from the object itself.
+fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], whole: bool) {
+    let is_identity = |draft: &&Draft| {
+        draft
+            .target
+            .as_ref()
+            .is_some_and(|(target, _)| target.is_external_id())
+    };
+    let Some(row) = drafts.iter().find(is_identity) else {
+        if let Some(first) = drafts.first().filter(|_| whole) {
+            let reason = format!(
+                "no row of `{kind}` has the target `{}`: without it ETM cannot tell assets apart; add one, \
+                 with source = \"objectSid\" and required = true",
+                Target::EXTERNAL_ID
+            );
+            report.at(&first.place, reason);
+        }
+        return;
+    };
+    let mut wrong =
+        |reason: &str| report.at(&row.place, format!("target `{}` {reason}", Target::EXTERNAL_ID));
+    match &row.origin {
+        Some(Origin::Constant(_)) => wrong("cannot be a constant: every asset needs an identity of its own"),
+        Some(Origin::Sources(sources)) => {
+            if sources.iter().any(|source| source.form.output() != Output::Text) {
+                wrong("needs a form that gives a string, such as sid, guid or text");
+            }
+            if !row.required {
+                wrong("needs required = true: an asset without an identity cannot be sent");
+            }
+        }
+        None => {}
+    }
+    if row.default.is_some() {
+        wrong("cannot have a default: every asset needs an identity of its own");
+    }
+}
+
+/// The constants below `[removed]`, whether written as one dotted key, quoted or not, or as tables.
+fn constants(
+    report: &mut Report<'_>,
+    value: &Value<'_>,
+    prefix: &str,
+    found: &mut Vec<(Target, Range<usize>, Literal)>,
+) {
+    let Some(table) = value.get_ref().as_table() else {
+        report.at(&value.span(), "`removed` is a table: write `[removed]` and below it lines such as asset.assetDetail.status = \"REMOVED\"");
+        return;
+    };
+    for (key, value) in table {
+        let path = format!("{prefix}{}", key.get_ref());
+        if value.get_ref().is_table() {
+            constants(report, value, &format!("{path}."), found);
+            continue;
+        }
+        match Target::parse(&path) {
+            Err(reason) => report.at(&key.span(), format!("target `{path}` {reason}")),
+            Ok(target) => {
+                found.extend(literal(report, &path, value).map(|literal| (target, key.span(), literal)))
+            }
+        }
+    }
+}
+
+/// A removed object keeps its identity, and its constants fit into the asset that it had.
+fn removal(
+    report: &mut Report<'_>,
+    kinds: &[(Kind, Vec<Draft>)],
+    removed: &[(Target, Range<usize>, Literal)],
+) {
+    for (at, (target, place, _)) in removed.iter().enumerate() {
+        if target.is_external_id() {
+            report.at(
+                place,
+                format!("target `{target}` cannot be replaced: it says which asset was removed"),
+            );
+        }
+        for (earlier, earlier_place, _) in removed.iter().take(at) {
+            if let Some(clash) = target.clash(earlier) {
+                let line = report.line(earlier_place);
+                report.at(place, clash_reason(clash, target, earlier, line));
+            }
+        }
+        let rows = kinds
+            .iter()
+            .flat_map(|(_, drafts)| drafts)
+            .filter_map(|draft| draft.target.as_ref());
+        for (other, other_place) in rows {
+            // The same target is no clash: the constant takes the place of the last value.
+            if let Some(clash) = target.clash(other).filter(|clash| *clash != Clash::Same) {
+                let line = report.line(other_place);
+                report.at(place, clash_reason(clash, target, other, line));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+use super::*;
+
+/// What `form` makes of one value.
+fn formed(form: &str, value: impl AsRef<[u8]>) -> Option<serde_json::Value> {
+    made(
+        &format!("source = \"a\"\nform = \"{form}\""),
+        &bare().with("a", value),
+    )
+}
+
+fn text(form: &str, value: impl AsRef<[u8]>) -> Option<String> {
+    formed(form, value).map(|json| json.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn text_is_unchanged() {
+    assert_eq!(text("text", " Größe 🙂 ").unwrap(), " Größe 🙂 ");
+    assert_eq!(text("text", b"\xff"), None);
+    assert_eq!(text("text", ""), None);
+}
+
+#[test]
+fn the_first_value_that_is_not_empty_counts() {
+    let row = "source = \"description\"";
+    assert_eq!(
+        made(row, &bare().with_all("description", &[b"", b"b", b"a"])).unwrap(),
+        "b"
+    );
+    assert_eq!(made(row, &bare().with_all("description", &[])), None);
+}
+
+#[test]
+fn integers() {
+    assert_eq!(formed("integer", "42").unwrap(), 42);
+    assert_eq!(formed("integer", "-9223372036854775808").unwrap(), i64::MIN);
+    for bad in ["4.2", "9223372036854775808", "+1", "", " 1", "one"] {
+        assert_eq!(formed("integer", bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn booleans() {
+    assert_eq!(formed("boolean", "TRUE").unwrap(), true);
+    assert_eq!(formed("boolean", "False").unwrap(), false);
+    assert_eq!(formed("boolean", "1"), None);
+}
+
+#[test]
+fn r14_sids_and_guids() {
+    assert_eq!(text("sid", SID).unwrap(), SID_TEXT);
+    assert_eq!(text("guid", GUID).unwrap(), GUID_TEXT);
+    assert_eq!(text("sid", SID_TEXT), None);
+    assert_eq!(text("guid", &GUID[1..]), None);
+}
+
+#[test]
+fn moments_of_both_kinds_are_told_apart() {
+    for value in [
+        "134397870349999999",
+        "20261122021034.0Z",
+        "20261122021034Z",
+        "20261122031034+0100",
+    ] {
+        assert_eq!(text("iso8601", value).unwrap(), "2026-11-22T02:10:34Z", "{value}");
+        assert_eq!(
+            formed("epoch_ms", value).unwrap(),
+            1_795_313_434_000_i64,
+            "{value}"
+        );
+    }
+    // Fourteen digits without a zone are a FILETIME, early in 1601.
+    assert_eq!(text("iso8601", "20261122021034").unwrap(), "1601-01-24T10:48:32Z");
+}
+
+#[test]
+fn r13_never_is_absent_in_every_spelling() {
+    for value in [
+        "0",
+        "9223372036854775807",
+        "-1",
+        "-9223372036854775808",
+        "2650467744000000000",
+        "99999999999999999999",
+        "16010101000000.0Z",
+    ] {
+        assert_eq!(text("iso8601", value), None, "{value}");
+        assert_eq!(formed("epoch_ms", value), None, "{value}");
+    }
+}
+
+#[test]
+fn r13_never_does_not_reject_but_garbage_does_when_required() {
+    let mapping = mapping("[[user]]\nsource = \"pwdLastSet\"\ntarget = \"asset.x\"\nrequired = true");
+    let cause = |value: &str| {
+        mapping
+            .apply(Kind::User, &bare().with("pwdLastSet", value))
+            .unwrap_err()
+            .cause
+    };
+    assert_eq!(cause("0"), Cause::Missing);
+    assert!(matches!(cause("soon"), Cause::Undecodable(..)));
+    assert!(matches!(cause("-"), Cause::Undecodable(..)));
+}
+
+#[test]
+fn group_types() {
+    for (value, wanted) in [
+        ("-2147483646", Some("Security Group - Global")),
+        ("2147483650", Some("Security Group - Global")),
+        ("-2147483643", Some("Security Group - Builtin Local")),
+        ("8", Some("Distribution Group - Universal")),
+        ("16", None),
+        ("4294967296", None),
+        ("x", None),
+    ] {
+        assert_eq!(text("group_type", value).as_deref(), wanted, "{value}");
+    }
+}
+
+#[test]
+fn accounts_enabled_or_not() {
+    assert_eq!(formed("account_enabled", "512").unwrap(), true);
+    assert_eq!(formed("account_enabled", "66050").unwrap(), false);
+    assert_eq!(formed("account_enabled", "-1").unwrap(), false);
+    assert_eq!(formed("account_enabled", "yes"), None);
+}
+
+#[test]
+fn the_first_name_of_a_distinguished_name() {
+    assert_eq!(
+        text("dn_name", r"CN=Doe\, Jane,OU=Staff,DC=com").unwrap(),
+        "Doe, Jane"
+    );
+    assert_eq!(text("dn_name", "no name"), None);
+    assert_eq!(text("dn_name", "CN=,DC=com"), None);
+}
+
+#[test]
+fn the_pseudo_source_dn() {
+    assert_eq!(
+        made("source = \"dn\"", &bare()).unwrap(),
+        "CN=Jane Doe,OU=Staff,DC=example,DC=com"
+    );
+    assert_eq!(
+        made("source = \"DN\"\nform = \"dn_name\"", &bare()).unwrap(),
+        "Jane Doe"
+    );
+}
+
+#[test]
+fn lists() {
+    assert_eq!(formed("list", "x\"y").unwrap().to_string(), r#"["x\"y"]"#);
+    assert_eq!(formed("list", ""), None);
+    let half = bare().with_all("a", &[b"good", b"\xff"]);
+    assert_eq!(made("source = \"a\"\nform = \"list\"", &half), None);
+}
+
+#[test]
+fn natural_forms_ignore_case() {
+    for (attribute, form) in [
+        ("objectSid", Form::Sid),
+        ("OBJECTGUID", Form::Guid),
+        ("whencreated", Form::Iso8601),
+        ("pwdLastSet", Form::Iso8601),
+        ("lastLogonTimestamp", Form::Iso8601),
+        ("accountExpires", Form::Iso8601),
+        ("groupType", Form::GroupType),
+        ("userAccountControl", Form::Text),
+        ("mail", Form::Text),
+    ] {
+        assert_eq!(Form::natural(attribute), form, "{attribute}");
+    }
+}
+
+#[test]
+fn names_and_forms_belong_together() {
+    for form in Form::ALL {
+        assert_eq!(Form::from_name(form.name()), Some(form));
+    }
+    assert_eq!(Form::from_name("Text"), None);
+}

@@ -1,0 +1,193 @@
+//! The table in the shape of the asset, and writing it.
+
+use std::io::Write as _;
+
+use super::form::Value;
+use super::read::{Found, Unmappable};
+use super::row::{Literal, Row};
+use super::{Asset, Source};
+
+/// One key of the asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    /// The key as JSON with its colon: `"name":`.
+    label: Vec<u8>,
+    content: Content,
+}
+
+/// What stands behind a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    /// The value of the row at this place of the table.
+    Row { row: usize, is_external_id: bool },
+    /// An object; left out when all its keys are.
+    Object(Vec<Node>),
+}
+
+/// Room for a usual user: seven rows are 300 to 450 bytes.
+const USUAL_BYTES: usize = 512;
+
+/// The tree of a table. An object stands where the first of its rows does.
+pub(super) fn compile(rows: &[Row]) -> Vec<Node> {
+    let mut root = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let content = Content::Row {
+            row: at,
+            is_external_id: row.target.is_external_id(),
+        };
+        place(&mut root, row.target.keys(), content);
+    }
+    root
+}
+
+fn place(nodes: &mut Vec<Node>, keys: &[String], content: Content) {
+    let Some((key, below)) = keys.split_first() else {
+        return;
+    };
+    let mut label = Vec::new();
+    string(&mut label, key);
+    label.push(b':');
+    if below.is_empty() {
+        nodes.push(Node { label, content });
+        return;
+    }
+    let at = nodes
+        .iter()
+        .position(|node| node.label == label)
+        .unwrap_or_else(|| {
+            nodes.push(Node {
+                label,
+                content: Content::Object(Vec::new()),
+            });
+            nodes.len() - 1
+        });
+    if let Some(Node {
+        content: Content::Object(children),
+        ..
+    }) = nodes.get_mut(at)
+    {
+        place(children, below, content);
+    }
+}
+
+/// The asset that a tree makes of an object.
+pub(super) fn write<S: Source>(tree: &[Node], rows: &[Row], source: &S) -> Result<Asset, Unmappable> {
+    let mut writer = Writer {
+        rows,
+        source,
+        out: Vec::with_capacity(USUAL_BYTES),
+        external_id: None,
+    };
+    writer.object(tree)?;
+    // The table is refused without a required row for the identity, so this is never missing; but if it were, the
+    // object would have to be rejected all the same.
+    let external_id = writer.external_id.ok_or_else(Unmappable::no_identity)?;
+    // Everything written comes from strings or is ASCII; the lossy path is there for lack of a proof in the types.
+    let json = String::from_utf8(writer.out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Ok(Asset { external_id, json })
+}
+
+struct Writer<'a, S> {
+    rows: &'a [Row],
+    source: &'a S,
+    out: Vec<u8>,
+    external_id: Option<String>,
+}
+
+impl<S: Source> Writer<'_, S> {
+    /// Writes an object; says whether there is anything in it.
+    fn object(&mut self, nodes: &[Node]) -> Result<bool, Unmappable> {
+        let mut filled = false;
+        self.out.push(b'{');
+        for node in nodes {
+            let start = self.out.len();
+            if filled {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(&node.label);
+            let written = match &node.content {
+                Content::Object(children) => self.object(children)?,
+                Content::Row { row, is_external_id } => self.row(*row, *is_external_id)?,
+            };
+            if written {
+                filled = true;
+            } else {
+                self.out.truncate(start);
+            }
+        }
+        self.out.push(b'}');
+        Ok(filled)
+    }
+
+    /// Writes the value of a row; says whether there is one.
+    fn row(&mut self, at: usize, is_external_id: bool) -> Result<bool, Unmappable> {
+        let Some(row) = self.rows.get(at) else {
+            return Ok(false);
+        };
+        match row.read(self.source).found {
+            Found::Value(value) => {
+                if is_external_id {
+                    self.external_id = Some(value.to_text());
+                }
+                value.write(&mut self.out);
+            }
+            Found::Constant(literal) | Found::Default(literal) => write_literal(&mut self.out, literal),
+            Found::Nothing => return Ok(false),
+            Found::Rejected(unmappable) => return Err(unmappable),
+        }
+        Ok(true)
+    }
+}
+
+impl Value<'_> {
+    /// Writes the value as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => string(out, text),
+            Self::Integer(number) => plain(out, format_args!("{number}")),
+            Self::Boolean(boolean) => plain(out, format_args!("{boolean}")),
+            Self::Sid(sid) => plain(out, format_args!("\"{sid}\"")),
+            Self::Guid(guid) => plain(out, format_args!("\"{guid}\"")),
+            Self::Moment(moment) => plain(out, format_args!("\"{moment}\"")),
+            Self::List(texts) => {
+                for (at, text) in texts.iter().enumerate() {
+                    out.push(if at == 0 { b'[' } else { b',' });
+                    string(out, text);
+                }
+                out.push(b']');
+            }
+        }
+    }
+
+    /// The value as plain text, without quotes and escapes.
+    fn to_text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone().into_owned(),
+            Self::Integer(number) => number.to_string(),
+            Self::Boolean(boolean) => boolean.to_string(),
+            Self::Sid(sid) => sid.to_string(),
+            Self::Guid(guid) => guid.to_string(),
+            Self::Moment(moment) => moment.to_string(),
+            Self::List(texts) => texts.join(","),
+        }
+    }
+}
+
+pub(super) fn write_literal(out: &mut Vec<u8>, literal: &Literal) {
+    match literal {
+        Literal::Text(text) => string(out, text),
+        Literal::Integer(number) => plain(out, format_args!("{number}")),
+        Literal::Boolean(boolean) => plain(out, format_args!("{boolean}")),
+    }
+}
+
+/// Writes a JSON string with all its escapes. A `Vec` takes every byte, so the result has nothing to say.
+fn string(out: &mut Vec<u8>, text: &str) {
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Writes what needs no escapes. A `Vec` takes every byte, so the result has nothing to say.
+fn plain(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}

@@ -1,0 +1,84 @@
+//! The four states of a connection around a run: Registered → Scheduled → Processing → Processed → Scheduled …
+//!
+//! Invariant kept here: one run a connection at a time, also across processes (R21). The store refuses any transition
+//! that the contract does not know; the lock makes sure that nobody else attempts one.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Next, Timetable};
+use crate::store::{RunLock, State};
+use crate::sync::{self, Connector, Report, Request, RunError};
+
+/// A connection and when it runs.
+#[derive(Clone)]
+pub struct Scheduled {
+    /// What runs.
+    pub connector: Arc<Connector>,
+    /// When.
+    pub timetable: Timetable,
+}
+
+impl Scheduled {
+    /// Stores when the connection is due next: it is Scheduled from now on, unless a run holds it.
+    ///
+    /// # Errors
+    /// When the state file fails.
+    pub async fn schedule(&self, next: Next) -> Result<(), RunError> {
+        self.set_next(next).await?;
+        let (id, name) = (self.connector.id, self.connector.name().to_owned());
+        self.connector
+            .on_store(move |store| match store.connection(&name)?.map(|row| row.state) {
+                Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
+                _ => Ok(()),
+            })
+            .await
+    }
+
+    /// Stores when the connection is due next, whatever its state.
+    ///
+    /// # Errors
+    /// When the state file fails.
+    pub async fn set_next(&self, next: Next) -> Result<(), RunError> {
+        let id = self.connector.id;
+        self.connector
+            .on_store(move |store| store.set_next(id, seconds(next.sync), seconds(next.baseline)))
+            .await
+    }
+
+    /// One run, from taking the lock to the state after it.
+    ///
+    /// # Errors
+    /// When the run could not begin: another one holds the connection, or the state file fails. A run that began and
+    /// failed is a [`Report`] with a failure.
+    pub async fn run(&self, request: Request, stop: &CancellationToken) -> Result<Report, RunError> {
+        let _lock = self.lock(&request)?;
+        // Processing while we hold the lock: that run was killed.
+        let id = self.connector.id;
+        self.connector
+            .on_store(move |store| store.recover(id, Utc::now().timestamp()))
+            .await?;
+        self.schedule(self.timetable.after(Utc::now())).await?;
+        sync::run(Arc::clone(&self.connector), request, stop).await
+    }
+
+    /// The lock of the connection; a dry run stores nothing and needs none.
+    fn lock(&self, request: &Request) -> Result<Option<RunLock>, RunError> {
+        if request.dry_run {
+            return Ok(None);
+        }
+        let now = Utc::now().timestamp();
+        Ok(Some(RunLock::acquire(
+            &self.connector.state,
+            self.connector.name(),
+            &request.asked_by,
+            now,
+        )?))
+    }
+}
+
+fn seconds(at: Option<chrono::DateTime<Utc>>) -> Option<i64> {
+    at.map(|at| at.timestamp())
+}

@@ -1,0 +1,193 @@
+//! The service: every connection runs when it is due, one run at a time, until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use super::{Next, Scheduled};
+use crate::store::{RunMode, State};
+use crate::sync::{Request, RunError};
+
+/// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
+/// off after a daylight-saving change, and its jobs may overlap.
+const HEARTBEAT: &str = "* * * * * *";
+
+/// Why the service cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The heartbeat does not start.
+    #[error("the scheduler cannot start: {0}")]
+    Scheduler(#[from] JobSchedulerError),
+    /// A connection cannot be scheduled.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A defect.
+    #[error("internal error: the schedule of a connection panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
+/// The times of the heartbeat; also what `/live` looks at.
+pub type Beats = watch::Receiver<DateTime<Utc>>;
+
+/// Starts the heartbeat.
+///
+/// # Errors
+/// When the scheduler cannot start.
+pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
+    let (beat, beats) = watch::channel(Utc::now());
+    let beat = Arc::new(beat);
+    let mut scheduler = JobScheduler::new().await?;
+    scheduler
+        .add(Job::new_async(HEARTBEAT, move |_, _| {
+            let beat = Arc::clone(&beat);
+            Box::pin(async move {
+                beat.send_replace(Utc::now());
+            })
+        })?)
+        .await?;
+    scheduler.start().await?;
+    scheduler.set_shutdown_handler(Box::new(|| Box::pin(async {})));
+    Ok((scheduler, beats))
+}
+
+/// Runs every connection on its schedule until `stop`; a run in progress is then ended as R26 says.
+///
+/// # Errors
+/// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
+/// tried again at the next tick.
+pub async fn serve(
+    connections: Vec<Scheduled>,
+    beats: Beats,
+    stop: CancellationToken,
+) -> Result<(), ServiceError> {
+    let mut tasks = JoinSet::new();
+    for connection in connections {
+        tasks.spawn(keep(connection, beats.clone(), stop.clone()));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            .map_err(ServiceError::from)
+            .and_then(|kept| kept.map_err(ServiceError::from))
+        {
+            stop.cancel();
+            while tasks.join_next().await.is_some() {}
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the schedule of one connection.
+async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) -> Result<(), RunError> {
+    let (mut next, mut wanted) = at_start(&connection, Utc::now()).await?;
+    connection.schedule(next).await?;
+    tracing::info!(
+        connection = connection.connector.name(),
+        state = %State::Scheduled,
+        next_sync = next.sync.map(|at| at.to_rfc3339()),
+        next_baseline = next.baseline.map(|at| at.to_rfc3339()),
+        "connection is scheduled"
+    );
+    loop {
+        if let Some((mode, asked_by)) = wanted.take() {
+            next = run_due(&connection, next, mode, &asked_by, &stop).await?;
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            beat = beats.changed() => if beat.is_err() { return Ok(()) },
+        }
+        let now = Utc::now();
+        next = connection.timetable.corrected(next, now);
+        wanted = next
+            .due(now)
+            .map(|mode| (mode, format!("{} schedule", mode.name())));
+    }
+}
+
+/// When a connection is due after a start, and what it runs at once.
+async fn at_start(
+    connection: &Scheduled,
+    now: DateTime<Utc>,
+) -> Result<(Next, Option<(RunMode, String)>), RunError> {
+    let name = connection.connector.name().to_owned();
+    let id = connection.connector.id;
+    let (row, last) = connection
+        .connector
+        .on_store(move |store| Ok((store.connection(&name)?, store.runs(id, 1)?.pop())))
+        .await?;
+    let stored = row.as_ref().map_or_else(Next::default, |row| Next {
+        sync: row.next_sync.and_then(|at| DateTime::from_timestamp(at, 0)),
+        baseline: row.next_baseline.and_then(|at| DateTime::from_timestamp(at, 0)),
+    });
+    let next = connection.timetable.resumed(stored, now);
+    let wanted = if let Some(run) = last.filter(|run| run.ended.is_none()) {
+        Some((run.wanted, "a run that was interrupted is resumed".to_owned()))
+    } else if let Some(mode) = next.due(now) {
+        Some((
+            mode,
+            format!("{} schedule, missed while the service was down", mode.name()),
+        ))
+    } else if connection.connector.settings.schedule.on_start {
+        Some((RunMode::Delta, "start of the service".to_owned()))
+    } else {
+        None
+    };
+    Ok((next, wanted))
+}
+
+/// One run of the schedule, and when the connection is due after it.
+async fn run_due(
+    connection: &Scheduled,
+    next: Next,
+    mode: RunMode,
+    asked_by: &str,
+    stop: &CancellationToken,
+) -> Result<Next, RunError> {
+    let started = Utc::now();
+    match connection.run(Request::new(mode, asked_by), stop).await {
+        Ok(_) => {}
+        // The other run does what this one would have done.
+        Err(RunError::Lock(held)) => {
+            tracing::warn!(connection = connection.connector.name(), reason = %held, "run skipped");
+        }
+        Err(error) => {
+            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "run could not begin");
+        }
+    }
+    let ended = Utc::now();
+    let fresh = connection.timetable.after(ended);
+    // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due.
+    let after = Next {
+        sync: fresh.sync,
+        baseline: if mode == RunMode::Baseline {
+            fresh.baseline
+        } else {
+            next.baseline
+        },
+    };
+    let skipped = connection.timetable.skipped(started, ended);
+    if skipped > 0 {
+        tracing::warn!(
+            connection = connection.connector.name(),
+            skipped,
+            seconds = (ended - started).num_seconds(),
+            "the run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped"
+        );
+        let id = connection.connector.id;
+        connection
+            .connector
+            .on_store(move |store| store.skip_ticks(id, skipped))
+            .await?;
+    }
+    connection.set_next(after).await?;
+    Ok(after)
+}
+
+/// How long a stop may take in all; R26 asks for 25 s.
+pub const STOP_WITHIN: Duration = Duration::from_secs(24);

@@ -1,0 +1,248 @@
+//! What can go wrong with the state file, and what the operator does about it (R29).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
+
+use super::State;
+
+/// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no state file, and the caller may not create one.
+    #[error("there is no state file {}", path.display())]
+    Missing {
+        /// The state file.
+        path: PathBuf,
+    },
+    /// The file, or the directory it belongs in, cannot be opened or created.
+    #[error("cannot open the state file {}: {cause}", path.display())]
+    CannotOpen {
+        /// The state file.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+    /// The file can be read, but not written.
+    #[error("the state file {} cannot be written: {cause}", path.display())]
+    ReadOnly {
+        /// The state file.
+        path: PathBuf,
+        /// What SQLite or the operating system says.
+        cause: String,
+    },
+    /// The disk is full.
+    #[error("no space left for the state file {}: {cause}", path.display())]
+    Full {
+        /// The state file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// The file is damaged, or no database at all.
+    #[error("the state file {} is damaged: {cause}", path.display())]
+    Corrupt {
+        /// The state file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// The file is a healthy database of another program.
+    #[error("{} is a database of another program (application id {application_id:#x})", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// `PRAGMA application_id` of the file.
+        application_id: i32,
+    },
+    /// The file was written by a newer version of the program (R28).
+    #[error("the state file {} has schema version {found}; this program knows up to {known}", path.display())]
+    Newer {
+        /// The state file.
+        path: PathBuf,
+        /// Version of the file.
+        found: i32,
+        /// Newest version that this program knows.
+        known: i32,
+    },
+    /// The file is of an older version, and was opened for reading only, so that it cannot be migrated.
+    #[error("the state file {} has schema version {found}, older than {known}", path.display())]
+    Older {
+        /// The state file.
+        path: PathBuf,
+        /// Version of the file.
+        found: i32,
+        /// Version that this program needs.
+        known: i32,
+    },
+    /// Another process held the file longer than [`super::BUSY_TIMEOUT`].
+    #[error("the state file {} is busy: {cause}", path.display())]
+    Busy {
+        /// The state file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+    /// The connection's life does not allow the step; nothing was changed.
+    #[error("a connection cannot go from {from} to {to}")]
+    Transition {
+        /// The state it is in.
+        from: State,
+        /// The state that was asked for.
+        to: State,
+    },
+    /// A connection that is not registered, or a run that is unknown or has ended; nothing was changed.
+    #[error("{what} is not in the state file {}, or has ended", path.display())]
+    Unknown {
+        /// The state file.
+        path: PathBuf,
+        /// What was asked for, such as `run 7`.
+        what: String,
+    },
+    /// Input or output failed below SQLite, or SQLite refused something for a reason that has no case of its own.
+    #[error("the state file {} failed: {cause}", path.display())]
+    Failed {
+        /// The state file.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: String,
+    },
+}
+
+impl StoreError {
+    /// Every failure of the store ends the program with 69 (EX_UNAVAILABLE of sysexits.h).
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        69
+    }
+
+    /// What the operator does next: one or two sentences.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Missing { .. } => {
+                "nothing was synchronised with this STATE_URL yet: start the service or run \
+                 `ad-connector sync`, or correct STATE_URL"
+                    .into()
+            }
+            Self::CannotOpen { path, .. } => format!(
+                "check that {} exists and that this user may read, write and search it, or point STATE_URL elsewhere",
+                directory_of(path).display()
+            ),
+            Self::ReadOnly { path, .. } => format!(
+                "give this user write permission on {} and on its directory, and check that the volume is not \
+                 mounted read-only",
+                path.display()
+            ),
+            Self::Full { path, .. } => format!(
+                "free space on the volume of {}; nothing read or staged was lost, the next run goes on",
+                directory_of(path).display()
+            ),
+            Self::Corrupt { path, .. } => format!(
+                "stop the service, move {0} and {0}-wal away, and start again: a full read rebuilds the file, at the \
+                 price of sending every asset once more; check the disk before",
+                path.display()
+            ),
+            Self::Foreign { .. } => "point STATE_URL to a file of its own".into(),
+            Self::Newer { .. } => {
+                "install the version of ad-connector that wrote the file or a later one, or point \
+                 STATE_URL to a new file (a full read fills it)"
+                    .into()
+            }
+            Self::Older { .. } => {
+                "start the service or run `ad-connector sync` once: that migrates the file".into()
+            }
+            Self::Busy { .. } => {
+                "see which other process has the file open (`fuser FILE`), let it finish, and try \
+                 again"
+                    .into()
+            }
+            Self::Transition { .. } => {
+                "see `ad-connector status`: another run may hold the connection".into()
+            }
+            Self::Unknown { .. } => {
+                "see `ad-connector status` for the connections and `ad-connector runs` for the \
+                 runs of this file"
+                    .into()
+            }
+            Self::Failed { path, .. } => format!(
+                "check the volume of {} and the system log for disk errors",
+                directory_of(path).display()
+            ),
+        }
+    }
+}
+
+/// The directory that a state file lives in.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// What ends a transaction: SQLite's word, or ours.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Sql(rusqlite::Error),
+    Refused(StoreError),
+    /// A connection or run that does not exist.
+    Unknown(String),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<rusqlite::types::FromSqlError> for Fault {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Sql(error.into())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl Fault {
+    /// The error as the operator sees it.
+    pub(super) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Self::Sql(error) => explained(path, &error),
+            Self::Refused(error) => error,
+            Self::Unknown(what) => StoreError::Unknown {
+                path: path.to_owned(),
+                what,
+            },
+        }
+    }
+}
+
+/// What SQLite's `error` means for the file at `path`.
+pub(super) fn explained(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let (path, cause) = (path.to_owned(), error.to_string());
+    let Some(code) = error.sqlite_error() else {
+        return StoreError::Failed { path, cause };
+    };
+    match code.code {
+        ErrorCode::DiskFull => StoreError::Full { path, cause },
+        // On a full volume the index of the log (-shm) cannot grow, and some file systems answer a write with EDQUOT.
+        _ if matches!(code.extended_code, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_WRITE) => {
+            StoreError::Full { path, cause }
+        }
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => StoreError::ReadOnly { path, cause },
+        ErrorCode::CannotOpen => StoreError::CannotOpen {
+            path,
+            cause: io::Error::other(cause),
+        },
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt { path, cause },
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { path, cause },
+        _ => StoreError::Failed { path, cause },
+    }
+}

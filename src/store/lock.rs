@@ -1,0 +1,133 @@
+//! One run a connection at a time, also across processes (R21).
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, SecondsFormat};
+
+/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`. The operating system takes
+/// it back when the value is dropped and when the process dies, however it does. The file stays: were it deleted, two
+/// processes could hold locks on two files of one name.
+#[derive(Debug)]
+pub struct RunLock {
+    file: File,
+}
+
+/// Why a connection cannot be run now.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another run holds the connection.
+    #[error("another run holds the connection: {by}")]
+    Held {
+        /// Process, host, command and since when.
+        by: String,
+    },
+    /// The lock file cannot be created, locked or written.
+    #[error("cannot lock {}: {cause}", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+}
+
+impl LockError {
+    /// 4 when another run holds the connection, else 69 (EX_UNAVAILABLE of sysexits.h).
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Held { .. } => 4,
+            Self::Io { .. } => 69,
+        }
+    }
+
+    /// What the operator does next.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Held { .. } => {
+                "wait until that run has ended (`ad-connector status` shows it), or stop it".into()
+            }
+            Self::Io { path, .. } => format!(
+                "check that this user may write {} and its directory, and that the volume has space left",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl RunLock {
+    /// Takes the lock of a connection, at once or not at all. `purpose` (the command) and `now` (Unix seconds) are for
+    /// whoever is refused meanwhile.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn acquire(state: &Path, connection: &str, purpose: &str, now: i64) -> Result<Self, LockError> {
+        let mut name = state.as_os_str().to_owned();
+        name.push(format!(".{connection}.lock"));
+        let path = PathBuf::from(name);
+        let failed = |cause| LockError::Io {
+            path: path.clone(),
+            cause,
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held {
+                    by: holder(&mut file),
+                });
+            }
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+        let since = DateTime::from_timestamp(now, 0).unwrap_or_default();
+        let holder = format!(
+            "process {} on {}, {purpose}, since {}\n",
+            std::process::id(),
+            host(),
+            since.to_rfc3339_opts(SecondsFormat::Secs, true)
+        );
+        file.set_len(0)
+            .and_then(|()| file.write_all(holder.as_bytes()))
+            .map_err(failed)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // So that nobody reads of a holder that is gone. The lock itself goes with the file.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Who holds the lock, as it wrote into the file; it may be about to.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let _ = file
+        .rewind()
+        .and_then(|()| file.take(1024).read_to_string(&mut text));
+    match text.trim() {
+        "" => "another process".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// The name of this host (Linux; in a container that is the container's).
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "this host".to_owned(),
+        name => name.to_owned(),
+    }
+}

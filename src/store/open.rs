@@ -1,0 +1,238 @@
+//! Opens the file: permissions, pragmas, identity, schema version and migrations (R28, R29).
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+use super::error::{Fault, directory_of};
+use super::{Access, StoreError, scratch};
+
+/// How long a call waits for another process to finish with the file.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The schema version that this program writes: the number of migrations.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a handful of files"
+)]
+pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// `MIGRATIONS[n]` leads from schema version n to n + 1. Append only: files in the field hold every version.
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+
+/// "ADET" in ASCII; `file` and `sqlite3` show it.
+const APPLICATION_ID: i32 = 0x4144_4554;
+
+/// Pages of 4 KiB in the log before it is copied into the file. A baseline then writes each hot page some 50 times
+/// less often than with SQLite's 1000, for a log of 80 MB at most while nobody reads for long.
+const CHECKPOINT_PAGES: i64 = 20_000;
+
+/// To what the log is cut after a checkpoint, in bytes.
+const LOG_LIMIT: i64 = 16 << 20;
+
+/// Page cache, in KiB: the product stays below 48 MiB with a million objects.
+const CACHE_KIB: i64 = 8 << 10;
+
+/// Prepared statements kept; the store has fewer.
+const STATEMENTS: usize = 64;
+
+/// A connection to the file at `path`, ready for use.
+pub(super) fn opened(path: &Path, access: Access) -> Result<Connection, StoreError> {
+    opened_with(path, access, MIGRATIONS)
+}
+
+/// As [`opened`], for any list of migrations.
+pub(super) fn opened_with(
+    path: &Path,
+    access: Access,
+    migrations: &[&str],
+) -> Result<Connection, StoreError> {
+    let known = i32::try_from(migrations.len()).unwrap_or(i32::MAX);
+    let exists = path.try_exists().map_err(|cause| cannot_open(path, cause))?;
+    match (access, exists) {
+        (Access::ReadOnly, false) => {
+            return Err(StoreError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        (Access::Scratch, false) => return fresh_scratch(migrations).map_err(|fault| fault.at(path)),
+        (Access::ReadWrite, _) => create(path)?,
+        (Access::ReadOnly | Access::Scratch, true) => {
+            OpenOptions::new()
+                .read(true)
+                .open(path)
+                .map_err(|cause| cannot_open(path, cause))?;
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | match access {
+            Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            Access::ReadOnly | Access::Scratch => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        };
+    let prepared = || -> Result<Connection, Fault> {
+        let mut sql = Connection::open_with_flags(path, flags)?;
+        settings(&sql)?;
+        let found = version(&sql, path)?;
+        if found > known {
+            return Err(StoreError::Newer {
+                path: path.to_owned(),
+                found,
+                known,
+            }
+            .into());
+        }
+        match access {
+            Access::ReadWrite => {
+                write_ahead_log(&sql, path)?;
+                migrate(&mut sql, path, migrations)?;
+            }
+            Access::ReadOnly | Access::Scratch if found < known => {
+                return Err(StoreError::Older {
+                    path: path.to_owned(),
+                    found,
+                    known,
+                }
+                .into());
+            }
+            Access::ReadOnly => {}
+            Access::Scratch => scratch::shadow(&mut sql)?,
+        }
+        scratch::name_known_objects(&sql, access == Access::Scratch)?;
+        Ok(sql)
+    };
+    prepared().map_err(|fault| fault.at(path))
+}
+
+/// An empty database that ends with the connection; SQLite keeps it in a nameless temporary file.
+fn fresh_scratch(migrations: &[&str]) -> Result<Connection, Fault> {
+    let mut sql = Connection::open("")?;
+    settings(&sql)?;
+    migrate(&mut sql, Path::new(""), migrations)?;
+    scratch::name_known_objects(&sql, false)?;
+    Ok(sql)
+}
+
+fn cannot_open(path: &Path, cause: io::Error) -> StoreError {
+    match cause.kind() {
+        ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        },
+        ErrorKind::StorageFull => StoreError::Full {
+            path: path.to_owned(),
+            cause: cause.to_string(),
+        },
+        _ => StoreError::CannotOpen {
+            path: path.to_owned(),
+            cause,
+        },
+    }
+}
+
+/// Makes sure of a file that can be written. SQLite would report each of its failures as "unable to open", and give
+/// the file the mode of the umask; its -wal and -shm files take their mode from the file.
+fn create(path: &Path) -> Result<(), StoreError> {
+    let directory = directory_of(path);
+    if !directory.is_dir() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|cause| cannot_open(path, cause))?;
+    }
+    match OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => Ok(()),
+        // The file is there and readable: only writing is refused.
+        Err(cause) if cause.kind() == ErrorKind::PermissionDenied && fs::File::open(path).is_ok() => {
+            Err(StoreError::ReadOnly {
+                path: path.to_owned(),
+                cause: cause.to_string(),
+            })
+        }
+        Err(cause) => Err(cannot_open(path, cause)),
+    }
+}
+
+/// Settings of the connection, not of the file.
+fn settings(sql: &Connection) -> Result<(), Fault> {
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.set_prepared_statement_cache_capacity(STATEMENTS);
+    sql.pragma_update(None, "foreign_keys", true)?;
+    // A commit is on the disk when it returns, also after a loss of power: a watermark must not come back older than
+    // what upstream was told, nor a stage older than its watermark.
+    sql.pragma_update(None, "synchronous", "FULL")?;
+    sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    sql.pragma_update(None, "temp_store", "FILE")?;
+    sql.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    sql.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    // A damaged or hostile file must not run anything of its own.
+    sql.pragma_update(None, "trusted_schema", false)?;
+    Ok(())
+}
+
+/// The schema version of the file; 0 is an empty file.
+fn version(sql: &Connection, path: &Path) -> Result<i32, Fault> {
+    let number = |pragma| sql.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let (application_id, version) = (number("application_id")?, number("user_version")?);
+    let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let empty = application_id == 0 && version == 0 && tables == 0;
+    if application_id != APPLICATION_ID && !empty {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+            application_id,
+        }
+        .into());
+    }
+    Ok(version)
+}
+
+/// Readers and one writer side by side, and commits that append.
+fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), Fault> {
+    let mode: String = sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let cause = format!("the volume supports no write-ahead log (SQLite stays in journal mode {mode})");
+    Err(StoreError::Failed {
+        path: path.to_owned(),
+        cause,
+    }
+    .into())
+}
+
+/// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old version or of the new.
+fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Fault> {
+    let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read again under the lock: another process may just have migrated.
+    let found = usize::try_from(version(&transaction, path)?).unwrap_or(0);
+    if found < migrations.len() {
+        apply(&transaction, &migrations[found..])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(migrations.len()).unwrap_or(i64::MAX),
+        )?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn apply(transaction: &Transaction<'_>, migrations: &[&str]) -> Result<(), Fault> {
+    for migration in migrations {
+        transaction.execute_batch(migration)?;
+    }
+    Ok(())
+}

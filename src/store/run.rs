@@ -1,0 +1,314 @@
+//! Runs: their beginning, their end, their history.
+
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+
+use super::connection::{state, step};
+use super::error::Fault;
+use super::value::{count, count_or_null, stored};
+use super::{ConnectionId, Counts, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError};
+use crate::identity::Guid;
+
+/// Runs kept for each connection: a week and a half of runs every quarter of an hour.
+pub(super) const KEPT_RUNS: i64 = 1000;
+
+/// What `last_error` and the run's `error` say of a run whose process died.
+const INTERRUPTED: &str =
+    "the process ended in the middle of the run; what was staged is sent by the next run";
+
+/// What is known of a run once it has looked at the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunPlan {
+    /// How much it reads.
+    pub mode: RunMode,
+    /// Why it reads that much: one sentence.
+    pub reason: String,
+    /// The domain controller's invocationId.
+    pub controller: Option<Guid>,
+    /// The watermark that the run reads from (a USN).
+    pub watermark_before: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEnd {
+    /// [`Outcome::Processed`] makes the connection processed, every other outcome makes it scheduled with `error`.
+    pub outcome: Outcome,
+    /// Why it is not processed: one sentence.
+    pub error: Option<String>,
+    /// What became of the objects.
+    pub counts: KindCounts,
+    /// Requests upstream.
+    pub requests: u64,
+    /// LDAP pages read.
+    pub pages: u64,
+    /// Referrals and continuation references met (R10).
+    pub referrals: u64,
+    /// The watermark that the run committed (a USN).
+    pub watermark_after: Option<u64>,
+}
+
+impl Default for RunEnd {
+    fn default() -> Self {
+        Self {
+            outcome: Outcome::Processed,
+            error: None,
+            counts: KindCounts::default(),
+            requests: 0,
+            pages: 0,
+            referrals: 0,
+            watermark_after: None,
+        }
+    }
+}
+
+/// One run, as `runs` and the API show it. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its number.
+    pub id: RunId,
+    /// What was asked for.
+    pub wanted: RunMode,
+    /// What was done.
+    pub mode: RunMode,
+    /// Why.
+    pub reason: String,
+    /// When it began.
+    pub started: i64,
+    /// When it ended; `None` while it runs, or after its process died.
+    pub ended: Option<i64>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Why it did not end as processed.
+    pub error: Option<String>,
+    /// What became of the objects.
+    pub counts: KindCounts,
+    /// Requests upstream.
+    pub requests: u64,
+    /// LDAP pages read.
+    pub pages: u64,
+    /// Referrals and continuation references met.
+    pub referrals: u64,
+    /// The domain controller's invocationId.
+    pub controller: Option<Guid>,
+    /// The watermark that the run read from.
+    pub watermark_before: Option<u64>,
+    /// The watermark that the run committed.
+    pub watermark_after: Option<u64>,
+}
+
+impl Store {
+    /// Scheduled → processing. The caller holds the connection's [`super::RunLock`]: a run found open is therefore dead,
+    /// and is closed as interrupted before. `reason` says who or what asked for the run.
+    ///
+    /// # Errors
+    /// [`StoreError::Transition`] when the connection is registered or processed: [`Self::schedule`] it first.
+    pub fn begin_run(
+        &self,
+        connection: ConnectionId,
+        wanted: RunMode,
+        reason: &str,
+        now: i64,
+    ) -> Result<RunId, StoreError> {
+        self.write_in_flight(|transaction, in_flight| {
+            close_interrupted(transaction, connection, now)?;
+            step(transaction, connection, State::Processing, now)?;
+            in_flight.retain(|(other, _), _| *other != connection);
+            let run = transaction.query_row(
+                "INSERT INTO run (connection, wanted, mode, reason, started) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                params![connection, wanted, wanted, reason, now],
+                |row| row.get(0),
+            )?;
+            transaction.execute(
+                "DELETE FROM run WHERE connection = ?1 AND id <=
+                     (SELECT id FROM run WHERE connection = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                params![connection, KEPT_RUNS],
+            )?;
+            Ok(run)
+        })
+    }
+
+    /// Notes what the run does and why, once that is known.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn plan_run(&self, run: RunId, plan: &RunPlan) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            open_run(transaction, run)?;
+            transaction.execute(
+                "UPDATE run SET mode = ?, reason = ?, controller = ?, watermark_before = ? WHERE id = ?",
+                params![
+                    plan.mode,
+                    plan.reason,
+                    plan.controller,
+                    plan.watermark_before.map(stored),
+                    run
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Processing → processed, or → scheduled with `last_error`, together with the run's row. Settle every batch before.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn end_run(&self, run: RunId, end: &RunEnd, now: i64) -> Result<(), StoreError> {
+        self.write_in_flight(|transaction, in_flight| {
+            let connection = open_run(transaction, run)?;
+            in_flight.retain(|(other, _), _| *other != connection);
+            let processed = end.outcome == Outcome::Processed;
+            let to = if processed {
+                State::Processed
+            } else {
+                State::Scheduled
+            };
+            step(transaction, connection, to, now)?;
+            close(transaction, connection, run, end, now)
+        })
+    }
+
+    /// At the start of the service: a connection found in processing was interrupted, and becomes scheduled. Needs the
+    /// connection's [`super::RunLock`]. Gives the run that was interrupted, if any.
+    ///
+    /// # Errors
+    /// When the connection is unknown or the file cannot be written.
+    pub fn recover(&self, connection: ConnectionId, now: i64) -> Result<Option<RunId>, StoreError> {
+        self.write(|transaction| close_interrupted(transaction, connection, now))
+    }
+
+    /// The last `limit` runs, newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn runs(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|sql| {
+            let mut statement =
+                sql.prepare_cached("SELECT * FROM run WHERE connection = ? ORDER BY id DESC LIMIT ?")?;
+            let mut runs: Vec<Run> = statement
+                .query_map(params![connection, limit], run_of)?
+                .collect::<Result<_, _>>()?;
+            let mut statement = sql.prepare_cached("SELECT * FROM run_count WHERE run = ?")?;
+            for run in &mut runs {
+                for counted in statement.query_map([run.id], |row| Ok((row.get("kind")?, counts_of(row)?)))? {
+                    let (kind, counts) = counted?;
+                    run.counts.0.insert(kind, counts);
+                }
+            }
+            Ok(runs)
+        })
+    }
+}
+
+/// The connection of `run`, which must be open.
+pub(super) fn open_run(transaction: &Transaction<'_>, run: RunId) -> Result<ConnectionId, Fault> {
+    transaction
+        .prepare_cached("SELECT connection FROM run WHERE id = ? AND ended IS NULL")?
+        .query_row([run], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Fault::Unknown(format!("run {run}")))
+}
+
+/// Closes what a dead process left open; gives the last such run.
+fn close_interrupted(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    now: i64,
+) -> Result<Option<RunId>, Fault> {
+    if state(transaction, connection)? == State::Processing {
+        step(transaction, connection, State::Scheduled, now)?;
+    }
+    let mut statement =
+        transaction.prepare("SELECT id FROM run WHERE connection = ? AND ended IS NULL ORDER BY id")?;
+    let open: Vec<RunId> = statement
+        .query_map([connection], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let end = RunEnd {
+        outcome: Outcome::Interrupted,
+        error: Some(INTERRUPTED.to_owned()),
+        ..RunEnd::default()
+    };
+    for run in &open {
+        close(transaction, connection, *run, &end, now)?;
+    }
+    Ok(open.last().copied())
+}
+
+/// Writes the end of a run into its row and its connection.
+fn close(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    run: RunId,
+    end: &RunEnd,
+    now: i64,
+) -> Result<(), Fault> {
+    transaction.execute(
+        "UPDATE run SET ended = :now, outcome = :outcome, error = :error, requests = :requests, pages = :pages,
+             referrals = :referrals, watermark_after = :watermark WHERE id = :run",
+        named_params! {
+            ":now": now, ":outcome": end.outcome, ":error": end.error, ":requests": stored(end.requests),
+            ":pages": stored(end.pages), ":referrals": stored(end.referrals),
+            ":watermark": end.watermark_after.map(stored), ":run": run,
+        },
+    )?;
+    transaction.execute(
+        "UPDATE connection SET last_synced = :now, last_error = :error,
+             last_successful_sync = iif(:processed, :now, last_successful_sync) WHERE id = :connection",
+        named_params! {
+            ":now": now, ":error": end.error, ":processed": end.outcome == Outcome::Processed,
+            ":connection": connection,
+        },
+    )?;
+    for (kind, counts) in &end.counts.0 {
+        transaction.execute(
+            "INSERT INTO run_count (run, kind, read, unchanged, staged, accepted, rejected, unmapped, removed, held)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                run,
+                kind,
+                stored(counts.read),
+                stored(counts.unchanged),
+                stored(counts.staged),
+                stored(counts.accepted),
+                stored(counts.rejected),
+                stored(counts.unmapped),
+                stored(counts.removed),
+                stored(counts.held),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
+    Ok(Run {
+        id: row.get("id")?,
+        wanted: row.get("wanted")?,
+        mode: row.get("mode")?,
+        reason: row.get("reason")?,
+        started: row.get("started")?,
+        ended: row.get("ended")?,
+        outcome: row.get("outcome")?,
+        error: row.get("error")?,
+        counts: KindCounts::default(),
+        requests: count(row, "requests")?,
+        pages: count(row, "pages")?,
+        referrals: count(row, "referrals")?,
+        controller: row.get("controller")?,
+        watermark_before: count_or_null(row, "watermark_before")?,
+        watermark_after: count_or_null(row, "watermark_after")?,
+    })
+}
+
+fn counts_of(row: &Row<'_>) -> rusqlite::Result<Counts> {
+    Ok(Counts {
+        read: count(row, "read")?,
+        unchanged: count(row, "unchanged")?,
+        staged: count(row, "staged")?,
+        accepted: count(row, "accepted")?,
+        rejected: count(row, "rejected")?,
+        unmapped: count(row, "unmapped")?,
+        removed: count(row, "removed")?,
+        held: count(row, "held")?,
+    })
+}

@@ -1,0 +1,127 @@
+//! Tests of the store.
+
+mod lifecycle;
+mod model;
+mod staging;
+
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::identity::Kind;
+
+/// 2026-11-22T02:10:34Z.
+const NOW: i64 = 1_795_313_434;
+
+/// More than any test stages.
+const ANY: usize = 1 << 30;
+
+/// A state file of its own, with one connection.
+struct Room {
+    directory: TempDir,
+    store: Store,
+    connection: ConnectionId,
+}
+
+impl Room {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("state.db"), Access::ReadWrite).unwrap();
+        let connection = store.register("corp", "the directory", NOW).unwrap();
+        Self {
+            directory,
+            store,
+            connection,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("state.db")
+    }
+
+    /// Begins a run from whatever state.
+    fn run(&self) -> RunId {
+        begin(&self.store, self.connection)
+    }
+
+    fn end(&self, run: RunId) {
+        self.store.end_run(run, &RunEnd::default(), NOW).unwrap();
+    }
+
+    fn stage(&self, run: RunId, page: &[Reading]) -> Counts {
+        self.store
+            .stage_page(run, page, false, None, NOW)
+            .unwrap()
+            .total()
+    }
+
+    /// What waits, sent and accepted, until nothing is left; gives what was sent.
+    fn drain(&self, run: RunId) -> Vec<Item> {
+        let mut sent = Vec::new();
+        loop {
+            let batch = self.store.next_batch(run, 0, 100, ANY, 0).unwrap();
+            if batch.is_empty() {
+                return sent;
+            }
+            self.store.settle(run, &batch, &seqs(&batch), &[], NOW).unwrap();
+            sent.extend(batch);
+        }
+    }
+
+    fn waiting(&self) -> u64 {
+        self.store.pending(self.connection).unwrap().counts.values().sum()
+    }
+}
+
+fn begin(store: &Store, connection: ConnectionId) -> RunId {
+    let state = store
+        .connections()
+        .unwrap()
+        .into_iter()
+        .find(|found| found.id == connection)
+        .unwrap()
+        .state;
+    if matches!(state, State::Registered | State::Processed) {
+        store.schedule(connection, NOW).unwrap();
+    }
+    store
+        .begin_run(connection, RunMode::Delta, "a test", NOW)
+        .unwrap()
+}
+
+fn guid(number: u8) -> Guid {
+    Guid::from([number; 16])
+}
+
+/// Object `number` as a user whose asset holds `version`.
+fn user(number: u8, version: &str) -> Reading {
+    Reading {
+        guid: guid(number),
+        kind: Kind::User,
+        dn: format!("CN=User {number},OU=Staff,DC=corp,DC=example"),
+        asset: Ok(Staged {
+            external_id: format!("S-1-5-21-{number}"),
+            json: asset(version),
+        }),
+    }
+}
+
+fn unmappable(number: u8, reason: &str) -> Reading {
+    Reading {
+        asset: Err(reason.to_owned()),
+        ..user(number, "")
+    }
+}
+
+fn asset(version: &str) -> String {
+    format!(r#"{{"asset":{{"version":"{version}"}}}}"#)
+}
+
+fn seqs(items: &[Item]) -> Vec<u64> {
+    items.iter().map(|item| item.seq).collect()
+}
+
+fn assets(items: &[Item]) -> Vec<&str> {
+    items.iter().map(|item| item.asset.as_str()).collect()
+}

@@ -1,0 +1,260 @@
+//! How the values of the domain look in SQL, and the counts that runs are made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::AddAssign;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::identity::{Guid, Kind};
+
+/// A registered connection. Valid in the file that gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(super) i64);
+
+/// One execution. Grows with time, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub(super) i64);
+
+impl RunId {
+    /// The number shown to people.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A closed set of words, stored by name.
+macro_rules! words {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $($(#[$variant_doc])* $variant),+ }
+
+        impl $type {
+            /// Every value, in the order of the declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word used in the state file, in JSON and in the log.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The value with this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.name().into())
+            }
+        }
+
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
+            }
+        }
+    };
+}
+
+words! {
+    /// Where a connection is in its life. The only steps: registered → scheduled → processing → processed → scheduled,
+    /// and processing → scheduled when a run failed.
+    State {
+        /// The configuration is valid and stored.
+        Registered = "Registered",
+        /// The next run is known.
+        Scheduled = "Scheduled",
+        /// A run is executing, or the process died in one.
+        Processing = "Processing",
+        /// Upstream accepted every asset of the last run.
+        Processed = "Processed",
+    }
+}
+
+words! {
+    /// How much a run reads.
+    RunMode {
+        /// What changed since the watermark.
+        Delta = "delta",
+        /// Everything.
+        Baseline = "baseline",
+    }
+}
+
+words! {
+    /// How a run ended.
+    Outcome {
+        /// Upstream accepted everything.
+        Processed = "processed",
+        /// The run came to its end, but some objects were rejected or removals were held back.
+        Partial = "partial",
+        /// The run broke off on an error. What it staged is kept.
+        Failed = "failed",
+        /// Somebody stopped the run. What it staged is kept.
+        Stopped = "stopped",
+        /// The process died in the run, which was noticed later.
+        Interrupted = "interrupted",
+    }
+}
+
+impl State {
+    /// Whether the contract knows the step from this state to `to`.
+    #[must_use]
+    pub const fn may_become(self, to: Self) -> bool {
+        matches!(
+            (self, to),
+            (
+                Self::Registered | Self::Processing | Self::Processed,
+                Self::Scheduled
+            ) | (Self::Scheduled, Self::Processing)
+                | (Self::Processing, Self::Processed)
+        )
+    }
+}
+
+impl ToSql for ConnectionId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl ToSql for RunId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for ConnectionId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl FromSql for RunId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl ToSql for Kind {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for Kind {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl ToSql for Guid {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_bytes().as_slice().into())
+    }
+}
+
+impl FromSql for Guid {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 16]>::column_result(value).map(Self::from)
+    }
+}
+
+/// `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed 64-bit value, MS-ADTS 3.1.1.1.9)
+/// reaches, it stays there.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The number in a column that is never negative.
+pub(super) fn count(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column)
+        .map(|number| u64::try_from(number).unwrap_or(0))
+}
+
+/// The number in a column that is never negative, or NULL.
+pub(super) fn count_or_null(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
+    let number: Option<i64> = row.get(column)?;
+    Ok(number.map(|number| u64::try_from(number).unwrap_or(0)))
+}
+
+/// What became of the objects of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Objects read from the directory.
+    pub read: u64,
+    /// Of those, equal to what upstream holds (R17).
+    pub unchanged: u64,
+    /// Of those, put on the stage, or waiting there already in the same version.
+    pub staged: u64,
+    /// Assets that upstream accepted.
+    pub accepted: u64,
+    /// Assets that upstream rejected.
+    pub rejected: u64,
+    /// Of those read, the mapping could make no asset of (R15).
+    pub unmapped: u64,
+    /// Objects concluded to be gone.
+    pub removed: u64,
+    /// Objects gone, but held back by the threshold (R23).
+    pub held: u64,
+}
+
+/// Counts by kind; a kind that nothing was counted of may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KindCounts(pub BTreeMap<Kind, Counts>);
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.read += more.read;
+        self.unchanged += more.unchanged;
+        self.staged += more.staged;
+        self.accepted += more.accepted;
+        self.rejected += more.rejected;
+        self.unmapped += more.unmapped;
+        self.removed += more.removed;
+        self.held += more.held;
+    }
+}
+
+impl AddAssign<&Self> for KindCounts {
+    fn add_assign(&mut self, more: &Self) {
+        for (kind, counts) in &more.0 {
+            *self.of(*kind) += *counts;
+        }
+    }
+}
+
+impl KindCounts {
+    /// The counts of `kind`, to add to.
+    pub fn of(&mut self, kind: Kind) -> &mut Counts {
+        self.0.entry(kind).or_default()
+    }
+
+    /// All kinds together.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for counts in self.0.values() {
+            total += *counts;
+        }
+        total
+    }
+}

@@ -1,0 +1,61 @@
+//! How far each domain controller has been read (R2).
+
+use rusqlite::{Transaction, params};
+
+use super::error::Fault;
+use super::value::{count, stored};
+use super::{ConnectionId, Store, StoreError};
+use crate::identity::Guid;
+
+/// A point that a domain controller has been read up to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermark {
+    /// The controller's invocationId.
+    pub controller: Guid,
+    /// Digest of what was read: base context, scope, filters, kinds and mapping.
+    pub scope: [u8; 32],
+    /// highestCommittedUSN from before the read (R1).
+    pub usn: u64,
+    /// When that was read, Unix seconds (R9).
+    pub read_at: i64,
+}
+
+impl Store {
+    /// The watermarks of a connection, by controller.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn watermarks(&self, connection: ConnectionId) -> Result<Vec<Watermark>, StoreError> {
+        self.read(|sql| {
+            let mut statement =
+                sql.prepare_cached("SELECT * FROM watermark WHERE connection = ? ORDER BY controller")?;
+            let watermarks = statement.query_map([connection], |row| {
+                Ok(Watermark {
+                    controller: row.get("controller")?,
+                    scope: row.get("scope")?,
+                    usn: count(row, "usn")?,
+                    read_at: row.get("read_at")?,
+                })
+            })?;
+            Ok(watermarks.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+/// Puts `watermark` in the place of the controller's last one. Those of another scope are worthless from here on: going
+/// back to the old scope must mean a full read, because what left it meanwhile was not watched.
+pub(super) fn advance(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    watermark: &Watermark,
+) -> Result<(), Fault> {
+    transaction.execute(
+        "DELETE FROM watermark WHERE connection = ? AND scope <> ?",
+        params![connection, watermark.scope],
+    )?;
+    transaction.execute(
+        "INSERT OR REPLACE INTO watermark (connection, controller, scope, usn, read_at) VALUES (?, ?, ?, ?, ?)",
+        params![connection, watermark.controller, watermark.scope, stored(watermark.usn), watermark.read_at],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What the runs of one connection share.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::config;
+use crate::mapping::Mapping;
+use crate::store::{ConnectionId, RunMode, Store, StoreError};
+use crate::upstream::Upstream;
+
+use super::{Progress, RunError};
+
+/// One connection, ready to run: settings, mapping, upstream and store.
+pub struct Connector {
+    /// Its row in the store.
+    pub id: ConnectionId,
+    /// Its settings.
+    pub settings: config::Connection,
+    /// The table in force.
+    pub mapping: Mapping,
+    /// The gateway.
+    pub upstream: Arc<Upstream>,
+    /// The state file.
+    pub store: Arc<Store>,
+    /// Path of the state file, beside which the lock of the connection lies (R21).
+    pub state: PathBuf,
+}
+
+/// What one run is asked to do.
+pub struct Request {
+    /// Delta where a watermark allows it, or a full read.
+    pub mode: RunMode,
+    /// Who asked, as a phrase for the log: `schedule`, `sync --baseline`.
+    pub asked_by: String,
+    /// Send unchanged assets too (`--resend`).
+    pub resend: bool,
+    /// Post nothing (`--dry-run`). The store must be a scratch one.
+    pub dry_run: bool,
+    /// Where the assets are also written, one `assetData` element a line (`--output`).
+    pub output: Option<Output>,
+    /// What a watcher sees while the run goes on.
+    pub progress: Arc<Progress>,
+}
+
+/// The NDJSON output of a run.
+pub type Output = Arc<Mutex<dyn Write + Send>>;
+
+impl Request {
+    /// A run of `mode` for `asked_by`, without options.
+    #[must_use]
+    pub fn new(mode: RunMode, asked_by: &str) -> Self {
+        Self {
+            mode,
+            asked_by: asked_by.to_owned(),
+            resend: false,
+            dry_run: false,
+            output: None,
+            progress: Arc::default(),
+        }
+    }
+}
+
+impl Connector {
+    /// The connection's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Runs `work` on the store away from the async threads, since SQLite waits for the disk.
+    ///
+    /// # Errors
+    /// What `work` gives, or that it panicked.
+    pub(crate) async fn on_store<T, F>(&self, work: F) -> Result<T, RunError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => Ok(result?),
+            Err(panic) => Err(RunError::Panicked {
+                task: "store",
+                cause: panic.to_string(),
+            }),
+        }
+    }
+}

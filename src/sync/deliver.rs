@@ -1,0 +1,221 @@
+//! The deliverer of a run: takes batches from the stage in order, posts them, and settles what upstream answered.
+//!
+//! Invariants kept here: an asset leaves the stage only after upstream accepted it, and two versions of one object are
+//! never in flight at once, so they cannot arrive out of order (R18). A failing upstream ends the delivery, not the
+//! read (R20).
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{self, KindCounts, RunId};
+use crate::upstream::{Batch, Delivery, Item};
+
+use super::{Connector, Request, RunError};
+
+/// What was delivered, and why it ended before the stage was empty.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) counts: KindCounts,
+    pub(super) requests: u64,
+    pub(super) retries: u64,
+    pub(super) failure: Option<RunError>,
+}
+
+/// Delivers until the stage is empty and `staged` says, by being dropped, that nothing more will be staged.
+pub(super) async fn deliver(
+    connector: &Connector,
+    request: &Request,
+    run: RunId,
+    mut staged: watch::Receiver<u64>,
+    stop: &CancellationToken,
+) -> Summary {
+    let mut deliverer = Deliverer {
+        connector,
+        request,
+        run,
+        stop,
+        after: 0,
+        in_flight: JoinSet::new(),
+        taken: 0,
+        summary: Summary::default(),
+    };
+    let outcome = deliverer.drain(&mut staged).await;
+    deliverer.finish(outcome).await
+}
+
+struct Deliverer<'a> {
+    connector: &'a Connector,
+    request: &'a Request,
+    run: RunId,
+    stop: &'a CancellationToken,
+    /// Everything in the stage up to this sequence number was taken.
+    after: u64,
+    /// Assets taken in this run.
+    taken: u64,
+    in_flight: JoinSet<(Vec<store::Item>, Delivery)>,
+    summary: Summary,
+}
+
+impl Deliverer<'_> {
+    async fn drain(&mut self, staged: &mut watch::Receiver<u64>) -> Result<(), RunError> {
+        loop {
+            // Asked before the stage is looked at: what is staged in between is then seen in the next round.
+            let complete = staged.has_changed().is_err();
+            let rows = *staged.borrow_and_update();
+            while self.in_flight.len() < self.connector.settings.upstream.concurrency {
+                // While the read goes on only a full batch is worth a request.
+                let full =
+                    rows.saturating_sub(self.taken) >= self.connector.settings.upstream.batch_assets as u64;
+                if !(complete || full) || !self.post_next().await? {
+                    break;
+                }
+            }
+            if self.in_flight.is_empty() {
+                if complete {
+                    return Ok(());
+                }
+                // An error says that the stager is done: the next round takes what is left.
+                let _ = staged.changed().await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                Some(done) = self.in_flight.join_next() => self.settle(done).await?,
+                _ = staged.changed(), if !complete => {}
+            }
+        }
+    }
+
+    /// Posts the next batch; false when there is none, or when the next object has an earlier version in flight.
+    async fn post_next(&mut self) -> Result<bool, RunError> {
+        let settings = &self.connector.settings.upstream;
+        let (run, after, assets) = (self.run, self.after, settings.batch_assets);
+        let envelope = self.connector.upstream.sizing().body_bytes(assets, 0);
+        let room = settings.batch_bytes.saturating_sub(envelope);
+        let items = self
+            .connector
+            .on_store(move |store| store.next_batch(run, after, assets, room, 0))
+            .await?;
+        let Some(last) = items.last() else {
+            return Ok(false);
+        };
+        self.after = last.seq;
+        self.taken += items.len() as u64;
+        let batch = Batch::new(
+            &settings.connector_uuid,
+            items
+                .iter()
+                .map(|item| Item {
+                    seq: item.seq,
+                    external_id: item.external_id.clone(),
+                    asset: item.asset.clone(),
+                })
+                .collect(),
+        );
+        let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
+        self.in_flight.spawn(async move {
+            let delivery = upstream.deliver(batch, &stop).await;
+            (items, delivery)
+        });
+        Ok(true)
+    }
+
+    async fn settle(
+        &mut self,
+        done: Result<(Vec<store::Item>, Delivery), tokio::task::JoinError>,
+    ) -> Result<(), RunError> {
+        let (items, delivery) = done.map_err(|error| RunError::Panicked {
+            task: "delivery",
+            cause: error.to_string(),
+        })?;
+        self.summary.requests += delivery.requests;
+        self.summary.retries += delivery.retries;
+        self.tell(&items, &delivery);
+        let (run, now) = (self.run, Utc::now().timestamp());
+        let (accepted, rejected) = (delivery.accepted, delivery.rejected);
+        let sent: Vec<store::Item> = match &self.request.output {
+            Some(_) => items
+                .iter()
+                .filter(|item| accepted.contains(&item.seq))
+                .cloned()
+                .collect(),
+            None => Vec::new(),
+        };
+        let counts = self
+            .connector
+            .on_store(move |store| store.settle(run, &items, &accepted, &rejected, now))
+            .await?;
+        self.summary.counts += &counts;
+        write_lines(self.request, &sent)?;
+        match delivery.failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Says which assets upstream refused, and why.
+    fn tell(&self, items: &[store::Item], delivery: &Delivery) {
+        self.request.progress.add_accepted(delivery.accepted.len() as u64);
+        self.request.progress.add_rejected(delivery.rejected.len() as u64);
+        for (seq, reason) in &delivery.rejected {
+            let Some(item) = items.iter().find(|item| item.seq == *seq) else {
+                continue;
+            };
+            tracing::warn!(
+                connection = self.connector.name(),
+                kind = %item.kind,
+                external_asset_id = item.external_id,
+                dn = item.dn,
+                reason,
+                "asset rejected by upstream; it is tried again on the next run"
+            );
+        }
+    }
+
+    /// Waits for what is still in flight and settles it: an answer that came must not be forgotten because another
+    /// request failed.
+    async fn finish(mut self, outcome: Result<(), RunError>) -> Summary {
+        let mut failure = outcome.err();
+        while let Some(done) = self.in_flight.join_next().await {
+            if let Err(error) = self.settle(done).await {
+                failure.get_or_insert(error);
+            }
+        }
+        self.summary.failure = failure;
+        self.summary
+    }
+}
+
+/// Writes the staged assets to the output and posts nothing (`--dry-run`).
+pub(super) async fn write_only(connector: &Connector, request: &Request, run: RunId) -> Result<(), RunError> {
+    let settings = &connector.settings.upstream;
+    let (assets, bytes) = (settings.batch_assets, settings.batch_bytes);
+    let mut after = 0;
+    loop {
+        let items = connector
+            .on_store(move |store| store.next_batch(run, after, assets, bytes, 0))
+            .await?;
+        let Some(last) = items.last() else { break };
+        after = last.seq;
+        write_lines(request, &items)?;
+    }
+    Ok(())
+}
+
+/// One asset a line.
+fn write_lines(request: &Request, items: &[store::Item]) -> Result<(), RunError> {
+    let Some(output) = &request.output else {
+        return Ok(());
+    };
+    // A poisoned lock means that another writer panicked in the middle of a line; the lines of this one are whole.
+    let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for item in items {
+        output.write_all(item.asset.as_bytes())?;
+        output.write_all(b"\n")?;
+    }
+    Ok(output.flush()?)
+}

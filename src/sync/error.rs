@@ -1,0 +1,82 @@
+//! Why a run failed.
+
+use crate::directory::DirectoryError;
+use crate::store::{LockError, StoreError};
+use crate::upstream::UpstreamError;
+
+/// Why a run did not do all it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The directory could not be read to its end.
+    #[error(transparent)]
+    Directory(Box<DirectoryError>),
+    /// Upstream did not take everything.
+    #[error(transparent)]
+    Upstream(UpstreamError),
+    /// The state file failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another run holds the connection (R21).
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The file of `--output` cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] std::io::Error),
+    /// A signal ended the run; everything staged is kept (R26).
+    #[error("stopped by a signal")]
+    Stopped,
+    /// A defect: part of the run panicked. What was staged is kept.
+    #[error("internal error: the {task} task panicked: {cause}")]
+    Panicked {
+        /// Which part.
+        task: &'static str,
+        /// What it said.
+        cause: String,
+    },
+}
+
+impl From<DirectoryError> for RunError {
+    fn from(error: DirectoryError) -> Self {
+        Self::Directory(Box::new(error))
+    }
+}
+
+impl From<UpstreamError> for RunError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Stopped { .. } => Self::Stopped,
+            error => Self::Upstream(error),
+        }
+    }
+}
+
+impl RunError {
+    /// The exit code of the contract.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Directory(error) => error.exit_code(),
+            Self::Upstream(error) => error.exit_code(),
+            Self::Store(error) => error.exit_code(),
+            Self::Lock(error) => error.exit_code(),
+            Self::Output(_) | Self::Panicked { .. } => 1,
+            Self::Stopped => 143,
+        }
+    }
+
+    /// What the operator can do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Directory(error) => error.advice(),
+            Self::Upstream(error) => error.advice().to_owned(),
+            Self::Store(error) => error.advice(),
+            Self::Lock(error) => error.advice(),
+            Self::Output(_) => "check the path, the rights and the free space of --output".to_owned(),
+            Self::Stopped => "the next run goes on with what is staged".to_owned(),
+            Self::Panicked { .. } => {
+                "this is a defect of ad-connector: please report it with the log; the next run goes on with what is staged".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run did, as the log, the history and the exit code tell it.
+
+use crate::store::{Counts, KindCounts, RunId, RunMode};
+
+use super::RunError;
+
+/// What one run did.
+#[derive(Debug)]
+pub struct Report {
+    /// Its number in the history.
+    pub run: RunId,
+    /// What it turned out to be.
+    pub mode: RunMode,
+    /// Why a full read, or since which USN.
+    pub reason: String,
+    /// By kind.
+    pub counts: KindCounts,
+    /// Requests to the gateway, retries included.
+    pub requests: u64,
+    /// Of those, repeated ones.
+    pub retries: u64,
+    /// Pages read from the directory.
+    pub pages: u64,
+    /// Referrals that were not followed (R10).
+    pub referrals: u64,
+    /// The watermark that the run committed.
+    pub watermark: Option<u64>,
+    /// Wall time, seconds.
+    pub seconds: f64,
+    /// Why the run did not do all it was asked.
+    pub failure: Option<RunError>,
+}
+
+impl Report {
+    /// The sums over all kinds.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        self.counts.total()
+    }
+
+    /// Objects that could not be mapped, and assets that upstream refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        let total = self.total();
+        total.unmapped + total.rejected
+    }
+
+    /// The exit code of the contract: 0 done, 2 some objects were rejected, else that of the failure.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match &self.failure {
+            Some(failure) => failure.exit_code(),
+            None if self.refused() > 0 => 2,
+            None => 0,
+        }
+    }
+}
+
+impl Report {
+    /// The one line that tells the run.
+    pub(super) fn log(&self, connection: &str) {
+        let total = self.total();
+        tracing::info!(
+            connection,
+            run = %self.run,
+            mode = self.mode.name(),
+            reason = self.reason,
+            read = total.read,
+            changed = total.staged,
+            sent = total.accepted,
+            rejected = self.refused(),
+            skipped = total.unchanged,
+            requests = self.requests,
+            referrals = self.referrals,
+            watermark = self.watermark,
+            seconds = (self.seconds * 1000.0).round() / 1000.0,
+            error = self.failure.as_ref().map(tracing::field::display),
+            advice = self.failure.as_ref().map(RunError::advice),
+            state = if self.failure.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
+            "run finished"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The whole of a run.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use chrono::Utc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{KindCounts, Outcome, RunEnd, RunId, RunMode};
+
+use super::report::Report;
+use super::{Connector, Plan, Request, RunError, deliver, read, stage};
+
+/// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
+const PAGES_AHEAD: usize = 2;
+
+/// One run: reads what `request` asks for, maps and stages it, delivers what is staged, and closes with the state that
+/// the outcome calls for. The caller holds the connection's lock, and the connection is Scheduled.
+///
+/// # Errors
+/// When the run could not be begun or closed in the state file. A run that began and failed is a [`Report`] with a
+/// failure.
+pub async fn run(
+    connector: Arc<Connector>,
+    request: Request,
+    stop: &CancellationToken,
+) -> Result<Report, RunError> {
+    let (started, clock) = (Utc::now().timestamp(), Instant::now());
+    let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
+    let run = connector
+        .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
+        .await?;
+    tracing::info!(connection = connector.name(), %run, mode = mode.name(), asked_by = request.asked_by, "run started");
+
+    let request = Arc::new(request);
+    let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);
+    let (staged, to_deliver) = watch::channel(0);
+    let planned = OnceLock::new();
+    let reading = async {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(RunError::Stopped),
+            read = read::read(&connector, &request, run, started, pieces, &planned) => read,
+        }
+    };
+    let staging = stage_on_thread(&connector, &request, run, started, to_stage, staged);
+    let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
+    let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
+
+    let plan = planned.into_inner();
+    conclude(&connector, run, mode, clock, plan, read, staged, delivered).await
+}
+
+/// The stager on a thread that may block; it ends when the reader drops its end.
+async fn stage_on_thread(
+    connector: &Arc<Connector>,
+    request: &Arc<Request>,
+    run: RunId,
+    now: i64,
+    pieces: mpsc::Receiver<read::Piece>,
+    staged: watch::Sender<u64>,
+) -> Result<KindCounts, RunError> {
+    let (connector, request) = (Arc::clone(connector), Arc::clone(request));
+    let stager = tokio::task::spawn_blocking(move || {
+        stage::stage(
+            &connector,
+            run,
+            now,
+            request.resend,
+            &request.progress,
+            pieces,
+            &staged,
+        )
+    });
+    match stager.await {
+        Ok(counts) => counts,
+        Err(panic) => Err(RunError::Panicked {
+            task: "stage",
+            cause: panic.to_string(),
+        }),
+    }
+}
+
+/// The delivery; a dry run waits for the stage to be complete, writes the output, and posts nothing.
+async fn deliver_unless_dry(
+    connector: &Connector,
+    request: &Request,
+    run: RunId,
+    mut staged: watch::Receiver<u64>,
+    stop: &CancellationToken,
+) -> deliver::Summary {
+    if !request.dry_run {
+        return deliver::deliver(connector, request, run, staged, stop).await;
+    }
+    while staged.changed().await.is_ok() {}
+    let failure = deliver::write_only(connector, request, run).await.err();
+    deliver::Summary {
+        failure,
+        ..deliver::Summary::default()
+    }
+}
+
+/// Brings the three ends together: counts, outcome, state, and the line that tells the run.
+async fn conclude(
+    connector: &Connector,
+    run: RunId,
+    wanted: RunMode,
+    clock: Instant,
+    plan: Option<Plan>,
+    read: Result<read::Summary, RunError>,
+    staged: Result<KindCounts, RunError>,
+    delivered: deliver::Summary,
+) -> Result<Report, RunError> {
+    let (mut counts, stage_failure) = match staged {
+        Ok(counts) => (counts, None),
+        Err(error) => (KindCounts::default(), Some(error)),
+    };
+    counts += &delivered.counts;
+    let (summary, read_failure) = match read {
+        Ok(summary) => (Some(summary), None),
+        Err(error) => (None, Some(error)),
+    };
+    // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
+    let failure = stage_failure.or(read_failure).or(delivered.failure);
+    let (mode, reason) = match &plan {
+        Some(plan @ Plan::Delta { .. }) => (RunMode::Delta, plan.to_string()),
+        Some(plan @ Plan::Full { .. }) => (RunMode::Baseline, plan.to_string()),
+        None => (wanted, "the directory could not be read".to_owned()),
+    };
+    let report = Report {
+        run,
+        mode,
+        reason,
+        counts,
+        requests: delivered.requests,
+        retries: delivered.retries,
+        pages: summary.as_ref().map_or(0, |summary| summary.pages),
+        referrals: summary.as_ref().map_or(0, |summary| summary.referrals),
+        watermark: summary.as_ref().map(|summary| summary.watermark),
+        seconds: clock.elapsed().as_secs_f64(),
+        failure,
+    };
+    let end = report.end();
+    connector
+        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
+        .await?;
+    report.log(connector.name());
+    Ok(report)
+}
+
+impl Report {
+    /// The outcome for the history and the state: Processed means that upstream accepted every asset of the run.
+    fn end(&self) -> RunEnd {
+        let (outcome, error) = match &self.failure {
+            Some(RunError::Stopped) => (Outcome::Stopped, Some(RunError::Stopped.to_string())),
+            Some(failure) => (Outcome::Failed, Some(failure.to_string())),
+            None if self.refused() > 0 => (
+                Outcome::Partial,
+                Some(format!("{} objects were rejected", self.refused())),
+            ),
+            None => (Outcome::Processed, None),
+        };
+        RunEnd {
+            outcome,
+            error,
+            counts: self.counts.clone(),
+            requests: self.requests,
+            pages: self.pages,
+            referrals: self.referrals,
+            watermark_after: self.watermark,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a run reads: base context, scope, filter and attributes of every kind, and their digest (R2).
+
+use sha2::{Digest, Sha256};
+
+use crate::config::{Profile, SearchScope};
+use crate::directory::{RootDse, Search};
+use crate::identity::{Guid, Kind};
+use crate::mapping::Mapping;
+
+/// The attribute that identifies an object (R7); always read, mapped or not.
+pub(super) const OBJECT_GUID: &str = "objectGUID";
+
+/// GUIDs in one retry filter. 100 terms keep the filter near 6 KB, far below AD's default limit of 256 KB for a
+/// request (MaxReceiveBuffer is 10 MB; MS-ADTS 3.1.1.3.4.6).
+const GUIDS_PER_FILTER: usize = 100;
+
+/// A profile bound to the directory that it is read from.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    base: String,
+    depth: SearchScope,
+    kinds: Vec<KindScope>,
+    digest: [u8; 32],
+}
+
+#[derive(Debug, Clone)]
+struct KindScope {
+    kind: Kind,
+    filter: String,
+    attributes: Vec<String>,
+}
+
+impl Scope {
+    /// The scope of `profile` with the attributes that `mapping` needs. Where the profile names no base context, it
+    /// is the domain root that rootDSE names (`defaultNamingContext`).
+    #[must_use]
+    pub fn new(profile: &Profile, mapping: &Mapping, root: &RootDse) -> Self {
+        let base = match &profile.base_context {
+            Some(base) => base.as_str().to_owned(),
+            None => root.default_naming_context.clone(),
+        };
+        let kinds: Vec<KindScope> = profile
+            .assets
+            .iter()
+            .map(|(kind, extra)| {
+                let mut attributes = mapping.attributes(*kind);
+                if !attributes
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(OBJECT_GUID))
+                {
+                    attributes.push(OBJECT_GUID.to_owned());
+                }
+                KindScope {
+                    kind: *kind,
+                    filter: and(kind.filter(), extra.as_deref()),
+                    attributes,
+                }
+            })
+            .collect();
+        let digest = digest(&base, profile.scope, &kinds, &mapping.digest());
+        Self {
+            base,
+            depth: profile.scope,
+            kinds,
+            digest,
+        }
+    }
+
+    /// The base context.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Base context, scope, filters, kinds and mapping in 32 bytes: another value means that no watermark counts (R2).
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The kinds that are read, in order.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.kinds.iter().map(|scope| scope.kind)
+    }
+
+    /// The search for every object of `kind` in scope.
+    #[must_use]
+    pub fn everything(&self, kind: Kind) -> Option<Search> {
+        self.search(kind, None)
+    }
+
+    /// The search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's filters know `>=` alone.
+    #[must_use]
+    pub fn changed_since(&self, kind: Kind, usn: u64) -> Option<Search> {
+        self.search(kind, Some(&format!("(uSNChanged>={})", usn.saturating_add(1))))
+    }
+
+    /// The search for the objects of `kind` in scope that match `filter`, which has its parentheses.
+    #[must_use]
+    pub fn matching(&self, kind: Kind, filter: &str) -> Option<Search> {
+        self.search(kind, Some(filter))
+    }
+
+    /// The searches for the objects of `kind` in scope that have one of these GUIDs.
+    #[must_use]
+    pub fn with_guids(&self, kind: Kind, guids: &[Guid]) -> Vec<Search> {
+        guids
+            .chunks(GUIDS_PER_FILTER)
+            .filter_map(|chunk| {
+                let terms: String = chunk
+                    .iter()
+                    .map(|guid| format!("(objectGUID={})", escaped(guid)))
+                    .collect();
+                self.search(kind, Some(&format!("(|{terms})")))
+            })
+            .collect()
+    }
+
+    fn search(&self, kind: Kind, narrowed: Option<&str>) -> Option<Search> {
+        let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
+        Some(Search {
+            base: self.base.clone(),
+            scope: self.depth,
+            filter: and(&scope.filter, narrowed),
+            attributes: scope.attributes.clone(),
+            show_deleted: false,
+        })
+    }
+}
+
+/// `filter` and `more`, both with their parentheses.
+fn and(filter: &str, more: Option<&str>) -> String {
+    match more {
+        Some(more) => format!("(&{filter}{more})"),
+        None => filter.to_owned(),
+    }
+}
+
+/// The octets of a GUID as a filter value (RFC 4515 section 3).
+fn escaped(guid: &Guid) -> String {
+    guid.as_bytes()
+        .iter()
+        .map(|byte| format!("\\{byte:02x}"))
+        .collect()
+}
+
+fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    // Each part is preceded by its length, so that no two scopes run together into the same bytes.
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    part("scope 1");
+    part(&base.to_lowercase());
+    part(match depth {
+        SearchScope::Subtree => "subtree",
+        SearchScope::OneLevel => "onelevel",
+        SearchScope::Base => "base",
+    });
+    for scope in kinds {
+        part(scope.kind.name());
+        part(&scope.filter);
+    }
+    hash.update(mapping);
+    hash.finalize().into()
+}

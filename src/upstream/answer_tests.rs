@@ -1,0 +1,319 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn items() -> Vec<Item> {
+    (1..=3)
+        .map(|seq| {
+            let external_id = format!("S-1-5-21-{seq}");
+            let asset = json!({"asset": {"assetHeader": {"externalAssetId": external_id}}}).to_string();
+            Item {
+                seq,
+                external_id,
+                asset,
+            }
+        })
+        .collect()
+}
+
+fn answer(status: u16, body: impl ToString) -> Answer {
+    Answer {
+        status,
+        body: body.to_string().into_bytes(),
+        ..Answer::default()
+    }
+}
+
+fn decided(answer: &Answer) -> Decision {
+    decide(answer, &items(), SystemTime::UNIX_EPOCH)
+}
+
+/// The name of a decision, for tables.
+fn class(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Accepted => "accepted",
+        Decision::AcceptedExcept(_) => "except",
+        Decision::Wait { .. } => "wait",
+        Decision::NewToken { .. } => "token",
+        Decision::Split { .. } => "split",
+        Decision::Retry { .. } => "retry",
+        Decision::Final { .. } => "final",
+    }
+}
+
+#[test]
+fn r19_each_status_has_its_class() {
+    let cases: &[(&[u16], &str)] = &[
+        (&[200, 201, 202, 204], "accepted"),
+        (&[401], "token"),
+        (&[409, 429], "wait"),
+        (&[413], "split"),
+        (&[408, 425, 500, 502, 503, 504, 529, 599], "retry"),
+        (
+            &[
+                100, 103, 300, 301, 302, 304, 307, 308, 400, 402, 403, 404, 405, 406, 410, 415, 422, 451, 600,
+            ],
+            "final",
+        ),
+        // 207 says "partial", so an empty one is not an acceptance.
+        (&[207], "final"),
+    ];
+    for (statuses, expected) in cases {
+        for status in *statuses {
+            assert_eq!(class(&decided(&answer(*status, ""))), *expected, "{status}");
+        }
+    }
+}
+
+#[test]
+fn r19_a_2xx_is_what_its_body_says() {
+    let ok = json!({"message": "m", "responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}});
+    let cases = [
+        (200, ok.to_string(), "accepted"),
+        (202, ok.to_string(), "accepted"),
+        (200, "  \r\n".to_owned(), "accepted"),
+        (200, "{}".to_owned(), "accepted"),
+        (200, json!({"assetsError": null}).to_string(), "accepted"),
+        (200, json!({"assetsError": []}).to_string(), "accepted"),
+        (200, json!({"responseCode": "SUCCESS"}).to_string(), "accepted"),
+        (200, json!({"responseCode": "Accepted"}).to_string(), "accepted"),
+        (200, json!({"responseCode": 200}).to_string(), "accepted"),
+        (200, json!({"responseCode": 2002}).to_string(), "final"),
+        (200, json!({"responseCode": "UNSUCCESSFUL"}).to_string(), "final"),
+        (
+            200,
+            json!({"responseCode": "PARTIAL_SUCCESS"}).to_string(),
+            "final",
+        ),
+        (
+            200,
+            json!({"responseCode": "SUCCESS_WITH_ERRORS"}).to_string(),
+            "final",
+        ),
+        (
+            200,
+            json!({"responseCode": "NOT_PUBLISHED", "message": "m"}).to_string(),
+            "final",
+        ),
+        (
+            200,
+            json!({"responseCode": "INTERNAL_ERROR", "message": "m"}).to_string(),
+            "final",
+        ),
+        (200, json!({"error": "something"}).to_string(), "final"),
+        (200, json!({"errors": ["something"]}).to_string(), "final"),
+        (200, json!({"errors": []}).to_string(), "accepted"),
+        (
+            200,
+            json!({"responseCode": "INVALID_CREDENTIALS"}).to_string(),
+            "token",
+        ),
+        (
+            200,
+            json!({"errorCode": 2001, "message": "account expired"}).to_string(),
+            "token",
+        ),
+        (200, json!({"code": "2001"}).to_string(), "token"),
+        (200, json!({"responseCode": "TOKEN_EXPIRED"}).to_string(), "token"),
+        (
+            200,
+            json!({"assetsError": {"S-1-5-21-2": "bad"}}).to_string(),
+            "except",
+        ),
+        (
+            207,
+            json!({"assetsError": {"S-1-5-21-2": "bad"}}).to_string(),
+            "except",
+        ),
+        (
+            200,
+            json!({"ASSETSERROR": {"S-1-5-21-2": "bad"}}).to_string(),
+            "except",
+        ),
+        (
+            207,
+            json!({"responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}}).to_string(),
+            "final",
+        ),
+        (207, "<html>".to_owned(), "final"),
+        (
+            207,
+            json!({"assetsError": {"S-1-5-21-9": "bad"}}).to_string(),
+            "final",
+        ),
+        (200, json!({"assetsError": "all of them"}).to_string(), "final"),
+        (200, "<html>log in</html>".to_owned(), "retry"),
+        (200, "OK".to_owned(), "retry"),
+        (200, "[]".to_owned(), "retry"),
+        (200, "null".to_owned(), "retry"),
+        (200, r#"{"responseCode":"SUCCESSFULLY_PUB"#.to_owned(), "retry"),
+    ];
+    for (status, body, expected) in cases {
+        assert_eq!(
+            class(&decided(&answer(status, &body))),
+            expected,
+            "{status} {body}"
+        );
+    }
+}
+
+#[test]
+fn r18_a_body_that_broke_off_is_no_acceptance() {
+    let cut = Answer {
+        cut: true,
+        ..answer(200, json!({"responseCode": "SUCCESSFULLY_PUBLISHED"}))
+    };
+    assert_eq!(class(&decided(&cut)), "retry");
+    let cut_and_empty = Answer {
+        cut: true,
+        ..answer(200, "")
+    };
+    assert_eq!(class(&decided(&cut_and_empty)), "retry");
+    let cut_error = Answer {
+        cut: true,
+        ..answer(429, "")
+    };
+    assert_eq!(class(&decided(&cut_error)), "wait");
+}
+
+#[test]
+fn r19_rejected_assets_are_named_by_their_place() {
+    let body = json!({"assetsError": {"S-1-5-21-3": "bad mail", "S-1-5-21-1": ["bad name"]}});
+    let expected = BTreeMap::from([(0, "bad name".to_owned()), (2, "bad mail".to_owned())]);
+    assert_eq!(decided(&answer(207, body)), Decision::AcceptedExcept(expected));
+}
+
+#[test]
+fn r19_waits_are_taken_from_the_headers() {
+    let with = |status, name: &'static str, value: &'static str| {
+        let mut answer = answer(status, "");
+        answer.headers.insert(name, value.parse().unwrap());
+        decided(&answer)
+    };
+    let reason = |status: u16| format!("status {status}");
+    let wait = |status, s| Decision::Wait {
+        pause: Duration::from_secs(s),
+        reason: reason(status),
+    };
+    assert_eq!(with(409, "x-ratelimit-towait-sec", "300"), wait(409, 300));
+    assert_eq!(with(429, "retry-after", "5"), wait(429, 5));
+    assert_eq!(with(429, "retry-after", "whenever"), wait(429, 60));
+    let retry = |status, pause| Decision::Retry {
+        pause,
+        reason: reason(status),
+    };
+    assert_eq!(
+        with(503, "retry-after", "5"),
+        retry(503, Some(Duration::from_secs(5)))
+    );
+    assert_eq!(with(503, "retry-after", "whenever"), retry(503, None));
+    assert_eq!(with(500, "retry-after", "5"), retry(500, None));
+}
+
+#[test]
+fn r19_a_redirect_names_the_host_and_nothing_else_of_it() {
+    let mut answer = answer(302, "");
+    answer.headers.insert(
+        LOCATION,
+        "https://sso.example.com/login?ticket=geheim".parse().unwrap(),
+    );
+    let Decision::Final { reason } = decided(&answer) else {
+        panic!("not final")
+    };
+    assert!(reason.contains("sso.example.com"), "{reason}");
+    assert!(!reason.contains("geheim"), "{reason}");
+    answer.headers.insert(LOCATION, "/elsewhere".parse().unwrap());
+    assert!(redirected(&answer).contains("another path"));
+    answer.headers.clear();
+    assert!(redirected(&answer).contains("nowhere"));
+}
+
+#[test]
+fn r19_final_answers_say_why_and_hint_where_the_cause_is_known() {
+    let cases = [
+        (
+            400,
+            r#"{"message":"source is unknown"}"#,
+            "status 400: source is unknown",
+        ),
+        (403, "", "rights"),
+        (404, "", "QUALYS_INGEST_PATH"),
+        (
+            207,
+            r#"{"assetsError":{"X":"bad"}}"#,
+            "`X` is no asset of the batch",
+        ),
+        (
+            200,
+            r#"{"responseCode":"BAD_SOURCE","message":"no such source"}"#,
+            "BAD_SOURCE: no such source",
+        ),
+    ];
+    for (status, body, expected) in cases {
+        let Decision::Final { reason } = decided(&answer(status, body)) else {
+            panic!("{status} is not final")
+        };
+        assert!(reason.contains(expected), "{reason}");
+    }
+}
+
+/// Any JSON, three levels deep, with the keys that matter among others.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+        "S-1-5-21-[1-5]".prop_map(Value::from),
+        "(SUCCESS|SUCCESSFULLY_PUBLISHED|OK|ERROR)".prop_map(Value::from),
+    ];
+    let key = "(assetsError|responseCode|message|errorCode|externalAssetId|S-1-5-21-[1-5]|[a-z]{1,4})";
+    leaf.prop_recursive(3, 24, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..5)
+                .prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn r19_no_answer_makes_it_panic(
+        status in 0_u16..1000, body in prop::collection::vec(any::<u8>(), 0..200), json in any_json(), cut in any::<bool>(),
+        header in "[ -~]{0,20}",
+    ) {
+        for body in [body, json.to_string().into_bytes()] {
+            let mut answer = Answer { status, body, cut, ..Answer::default() };
+            answer.headers.insert("x-ratelimit-towait-sec", header.parse().unwrap());
+            answer.headers.insert("retry-after", header.parse().unwrap());
+            answer.headers.insert("location", header.parse().unwrap());
+            if let Decision::Wait { pause, .. } | Decision::Retry { pause: Some(pause), .. } = decided(&answer) {
+                prop_assert!((1..=3600).contains(&pause.as_secs()));
+            }
+        }
+    }
+
+    #[test]
+    fn r18_a_filled_assets_error_is_never_accepted(
+        status in 200_u16..300, errors in any_json().prop_filter("filled", is_filled), code in any_json(),
+    ) {
+        let body = json!({"responseCode": code, "assetsError": errors});
+        prop_assert_ne!(decided(&answer(status, body)), Decision::Accepted);
+    }
+
+    #[test]
+    fn r18_nothing_but_a_2xx_is_accepted(status in (0_u16..1000).prop_filter("not 2xx", |s| !(200..300).contains(s)), body in any_json()) {
+        prop_assert!(!matches!(decided(&answer(status, body)), Decision::Accepted | Decision::AcceptedExcept(_)));
+    }
+
+    #[test]
+    fn r19_the_rejected_are_assets_of_the_batch(status in 200_u16..300, errors in any_json()) {
+        if let Decision::AcceptedExcept(rejected) = decided(&answer(status, json!({"assetsError": errors}))) {
+            prop_assert!(!rejected.is_empty());
+            prop_assert!(rejected.keys().all(|index| *index < 3));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What proves who we are: the request for a token in the three modes, and keeping it all out of sight (R27).
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::UpstreamError;
+use crate::config::UpstreamAuth;
+
+/// What stands where a secret was.
+const HIDDEN: &[u8] = b"[hidden]";
+/// Shorter texts are not searched for: they would be found everywhere.
+const SHORTEST: usize = 4;
+
+/// The credentials in the form in which they are sent.
+pub(super) enum Credentials {
+    /// Two headers, marked as sensitive.
+    Headers {
+        path: &'static str,
+        id: HeaderValue,
+        secret: HeaderValue,
+    },
+    /// A form.
+    Form(SecretString),
+}
+
+impl Credentials {
+    pub(super) fn new(auth: &UpstreamAuth) -> Result<Self, UpstreamError> {
+        let (path, id, secret) = match auth {
+            UpstreamAuth::Client { id, secret } => ("/auth/oidc", id, secret),
+            UpstreamAuth::Subscription { id, secret } => ("/auth/oauth", id, secret),
+            UpstreamAuth::Password { username, password } => {
+                let (username, password) = (
+                    encoded(username.expose_secret()),
+                    encoded(password.expose_secret()),
+                );
+                return Ok(Self::Form(
+                    format!("username={username}&password={password}&token=true").into(),
+                ));
+            }
+        };
+        Ok(Self::Headers {
+            path,
+            id: sensitive(id.expose_secret(), "QUALYS_CLIENT_ID")?,
+            secret: sensitive(secret.expose_secret(), "QUALYS_CLIENT_SECRET")?,
+        })
+    }
+
+    /// Path of the token endpoint.
+    pub(super) fn path(&self) -> &'static str {
+        match self {
+            Self::Headers { path, .. } => path,
+            Self::Form(_) => "/auth",
+        }
+    }
+
+    /// The request for a token. The names of the headers are as Qualys writes them.
+    pub(super) fn request(&self, client: &Client, gateway: &str) -> RequestBuilder {
+        let request = client.post(format!("{gateway}{}", self.path())).header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        match self {
+            Self::Headers { id, secret, .. } => request
+                .header("clientId", id.clone())
+                .header("clientSecret", secret.clone())
+                .header(CONTENT_LENGTH, HeaderValue::from_static("0")),
+            Self::Form(form) => request.body(form.expose_secret().to_owned()),
+        }
+    }
+}
+
+fn sensitive(secret: &str, variable: &'static str) -> Result<HeaderValue, UpstreamError> {
+    let mut value = HeaderValue::from_str(secret).map_err(|_| UpstreamError::Setting {
+        variable,
+        reason: "it holds a character that no HTTP header can carry, perhaps a line break".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// `application/x-www-form-urlencoded`, everything but the unreserved characters escaped (RFC 3986 section 2.3).
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// The texts that must not be shown, to be taken out of what the gateway says: error pages like to echo a request.
+pub(super) struct Secrets(Vec<SecretString>);
+
+impl Secrets {
+    pub(super) fn new(auth: &UpstreamAuth) -> Self {
+        let secrets = match auth {
+            UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
+            UpstreamAuth::Password { username, password } => [username, password],
+        };
+        Self(
+            secrets
+                .into_iter()
+                .flat_map(|secret| forms(secret.expose_secret()))
+                .collect(),
+        )
+    }
+
+    /// Hides the credentials and this token in a body, before anything is read from it.
+    pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
+        let known = self.0.iter().map(ExposeSecret::expose_secret);
+        for secret in known.chain(token).filter(|secret| secret.len() >= SHORTEST) {
+            let mut from = 0;
+            while let Some(at) = position(body, secret.as_bytes(), from) {
+                body.splice(at..at + secret.len(), HIDDEN.iter().copied());
+                from = at + HIDDEN.len();
+            }
+        }
+    }
+}
+
+fn position(body: &[u8], text: &[u8], from: usize) -> Option<usize> {
+    let rest = body.get(from..)?;
+    Some(from + rest.windows(text.len()).position(|window| window == text)?)
+}
+
+/// A secret as it is, and as JSON or a form would show it; the longest first, for it may hold the others.
+fn forms(secret: &str) -> Vec<SecretString> {
+    let quoted = serde_json::Value::from(secret).to_string();
+    let mut forms = vec![
+        secret.to_owned(),
+        quoted.trim_matches('"').to_owned(),
+        encoded(secret),
+    ];
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.dedup();
+    forms.into_iter().map(SecretString::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(password: &str) -> UpstreamAuth {
+        UpstreamAuth::Password {
+            username: "user-7".to_owned().into(),
+            password: password.to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn the_form_is_escaped() {
+        let Ok(Credentials::Form(form)) = Credentials::new(&password("p&w=1 +ü%")) else {
+            panic!("no form")
+        };
+        assert_eq!(
+            form.expose_secret(),
+            "username=user-7&password=p%26w%3D1%20%2B%C3%BC%25&token=true"
+        );
+    }
+
+    #[test]
+    fn r27_headers_are_sensitive() {
+        let auth = UpstreamAuth::Client {
+            id: "id-1".to_owned().into(),
+            secret: "geheim".to_owned().into(),
+        };
+        let Ok(Credentials::Headers { path, id, secret }) = Credentials::new(&auth) else {
+            panic!("no headers")
+        };
+        assert_eq!(path, "/auth/oidc");
+        assert_eq!(format!("{id:?} {secret:?}"), "Sensitive Sensitive");
+    }
+
+    #[test]
+    fn r27_a_secret_that_no_header_can_carry_is_refused_without_its_text() {
+        let auth = UpstreamAuth::Subscription {
+            id: "id-1".to_owned().into(),
+            secret: "geh\neim".to_owned().into(),
+        };
+        let Err(error) = Credentials::new(&auth) else {
+            panic!("taken")
+        };
+        assert!(error.to_string().contains("QUALYS_CLIENT_SECRET"));
+        assert!(!error.to_string().contains("eim"));
+    }
+
+    #[test]
+    fn r27_every_form_of_a_secret_is_hidden_in_an_answer() {
+        let secrets = Secrets::new(&password(r#"p"w&1"#));
+        let mut body = br#"{"a":"p\"w&1","b":"p%22w%261","c":"user-7","d":"tok-9","e":"p\"w&1"}"#.to_vec();
+        secrets.hide(&mut body, Some("tok-9"));
+        let expected = r#"{"a":"[hidden]","b":"[hidden]","c":"[hidden]","d":"[hidden]","e":"[hidden]"}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn r27_hiding_ends_even_for_odd_secrets() {
+        for odd in ["", "a", "[hidden]", "hidden"] {
+            let mut body = b"say [hidden] or a".to_vec();
+            Secrets::new(&password(odd)).hide(&mut body, None);
+            assert!(body.starts_with(b"say"), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! How long to wait, and the gate that makes all senders wait together.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// The longest first back-off. Contract: 0.5 s … 60 s.
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+/// The longest back-off of all.
+const BACKOFF_LONGEST: Duration = Duration::from_secs(60);
+/// How long the request in flight may still take once the program is told to stop (R26).
+const DRAIN: Duration = Duration::from_secs(20);
+/// Age at which a token is renewed. Qualys' are valid for 4 h.
+const TOKEN_LIFE: Duration = Duration::from_secs(3 * 3600 + 1800);
+
+/// How fast the clock of all waits goes. The product's goes as fast as any clock; tests hurry it, so that a rule of
+/// seconds is seen in milliseconds on real sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    hurry: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { hurry: 1 }
+    }
+}
+
+impl Pace {
+    /// Every wait is shortened by this factor, 1 or more.
+    #[must_use]
+    pub const fn hurried(factor: u32) -> Self {
+        Self {
+            hurry: if factor == 0 { 1 } else { factor },
+        }
+    }
+
+    /// How long a wait really takes.
+    pub(super) fn real(self, nominal: Duration) -> Duration {
+        nominal / self.hurry
+    }
+
+    /// See [`DRAIN`].
+    pub(super) fn drain(self) -> Duration {
+        self.real(DRAIN)
+    }
+
+    /// See [`TOKEN_LIFE`].
+    pub(super) fn token_life(self) -> Duration {
+        self.real(TOKEN_LIFE)
+    }
+}
+
+/// Exponential back-off with full jitter: anything up to 0.5 s · 2^`failures`, at most 60 s, so that many clients of one
+/// recovering gateway do not come back in step. `random` is between 0 and 1; `failures` counts those before this one.
+pub(super) fn backoff(failures: u32, random: f64) -> Duration {
+    let longest = 2_u32
+        .checked_pow(failures)
+        .map_or(BACKOFF_LONGEST, |factor| BACKOFF_FIRST.saturating_mul(factor));
+    longest.min(BACKOFF_LONGEST).mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// Closed while the gateway has asked for a pause: one sender was told, all of them wait.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    opens: Mutex<Option<Instant>>,
+}
+
+impl Gate {
+    /// Closes it for at least this long; never shortens a pause.
+    pub(super) fn close(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        *opens = Some(opens.map_or(until, |before| before.max(until)));
+    }
+
+    /// How long it stays closed; `None` when it is open.
+    pub(super) fn closed_for(&self) -> Option<Duration> {
+        let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
+        opens
+            .map(|until| until.saturating_duration_since(Instant::now()))
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Resolves once it is open.
+    pub(super) async fn open(&self) {
+        while let Some(left) = self.closed_for() {
+            sleep_until(Instant::now() + left).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r19_back_off_grows_from_half_a_second_to_a_minute() {
+        let longest: Vec<u64> = (0..9).map(|n| backoff(n, 1.0).as_millis() as u64).collect();
+        assert_eq!(
+            longest,
+            [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+        );
+        assert_eq!(backoff(u32::MAX, 1.0), BACKOFF_LONGEST);
+    }
+
+    #[test]
+    fn r19_back_off_has_full_jitter() {
+        assert_eq!(backoff(3, 0.0), Duration::ZERO);
+        assert_eq!(backoff(3, 0.5), Duration::from_secs(2));
+        assert_eq!(backoff(3, f64::NAN.max(0.25)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_hurried_pace_shortens_every_wait() {
+        assert_eq!(Pace::default().drain(), Duration::from_secs(20));
+        assert_eq!(Pace::default().token_life(), Duration::from_secs(12_600));
+        assert_eq!(Pace::hurried(1000).drain(), Duration::from_millis(20));
+        assert_eq!(Pace::hurried(0), Pace::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r19_the_gate_holds_everyone_until_the_longest_pause_is_over() {
+        let gate = Gate::default();
+        assert_eq!(gate.closed_for(), None);
+        gate.close(Duration::from_secs(10));
+        gate.close(Duration::from_secs(3));
+        let start = Instant::now();
+        gate.open().await;
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+        assert_eq!(gate.closed_for(), None);
+    }
+}

@@ -1,0 +1,280 @@
+//! One request: its identity, its envelope, its size.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+use crate::config;
+
+/// One staged asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its number in the stage; answers refer to it.
+    pub seq: u64,
+    /// `externalAssetId`.
+    pub external_id: String,
+    /// One `assetData` element, compact JSON: `{"asset":{…}}`. Goes upstream byte for byte.
+    pub asset: String,
+}
+
+/// What one request delivers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// `connectorMetaData.requestId`, the same over every retry.
+    pub request_id: Uuid,
+    /// In the order of delivery.
+    pub items: Vec<Item>,
+}
+
+impl Batch {
+    /// A batch whose id follows from what is in it, so that the same batch formed again after a crash is the same
+    /// request to Qualys, and a different one never is.
+    #[must_use]
+    pub fn new(connector_uuid: &str, items: Vec<Item>) -> Self {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            // Lengths keep two different lists from having the same bytes.
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        add(connector_uuid.as_bytes());
+        for item in &items {
+            add(&item.seq.to_be_bytes());
+            add(item.asset.as_bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes
+            .iter_mut()
+            .zip(hash.finalize())
+            .for_each(|(byte, hashed)| *byte = hashed);
+        // Marked as version 5, name-based (RFC 9562 section 5.5), which every validator knows. The hash is a SHA-256
+        // instead of SHA-1, which nobody else can tell.
+        Self {
+            request_id: Builder::from_sha1_bytes(bytes).into_uuid(),
+            items,
+        }
+    }
+}
+
+/// The fixed parts around the assets of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Envelope {
+    /// From after the request id to before the count.
+    middle: String,
+}
+
+const HEAD: &str = r#"{"connectorMetaData":{"requestId":""#;
+const DATA: &str = r#"},"assetData":["#;
+const TAIL: &str = "]}";
+/// A UUID as text (RFC 9562 section 4).
+const REQUEST_ID: usize = 36;
+
+impl Envelope {
+    pub(super) fn new(connector_uuid: &str, source: &str) -> Self {
+        let (connector, source) = (serde_json::json!(connector_uuid), serde_json::json!(source));
+        Self {
+            middle: format!(r#"","connectorUuid":{connector},"source":{source},"assetCount":"#),
+        }
+    }
+
+    /// The body of a request. The assets are copied as they are, so that what was staged, compared and counted is what
+    /// is sent.
+    pub(super) fn body(&self, batch: &Batch) -> Bytes {
+        let assets = batch.items.iter().map(|item| item.asset.len()).sum();
+        let mut body = String::with_capacity(self.len(batch.items.len(), assets));
+        body.push_str(HEAD);
+        body.push_str(&batch.request_id.hyphenated().to_string());
+        body.push_str(&self.middle);
+        body.push_str(&batch.items.len().to_string());
+        body.push_str(DATA);
+        for (index, item) in batch.items.iter().enumerate() {
+            if index > 0 {
+                body.push(',');
+            }
+            body.push_str(&item.asset);
+        }
+        body.push_str(TAIL);
+        Bytes::from(body)
+    }
+
+    /// Bytes of a body with `count` assets that have `asset_bytes` bytes together.
+    fn len(&self, count: usize, asset_bytes: usize) -> usize {
+        let digits = count.checked_ilog10().unwrap_or(0) as usize + 1;
+        let commas = count.saturating_sub(1);
+        let fixed = HEAD.len() + REQUEST_ID + self.middle.len() + DATA.len() + TAIL.len();
+        asset_bytes.saturating_add(fixed + digits + commas)
+    }
+}
+
+/// How much fits into one request (`QUALYS_BATCH_ASSETS`, `QUALYS_BATCH_BYTES`).
+#[derive(Debug, Clone)]
+pub struct Sizing {
+    envelope: Envelope,
+    connector_uuid: String,
+    assets: usize,
+    bytes: usize,
+}
+
+impl Sizing {
+    pub(super) fn new(settings: &config::Upstream) -> Self {
+        Self {
+            envelope: Envelope::new(&settings.connector_uuid, &settings.source),
+            connector_uuid: settings.connector_uuid.clone(),
+            assets: settings.batch_assets.max(1),
+            bytes: settings.batch_bytes,
+        }
+    }
+
+    /// Bytes of the whole body of a request with `count` assets that have `asset_bytes` bytes together.
+    #[must_use]
+    pub fn body_bytes(&self, count: usize, asset_bytes: usize) -> usize {
+        self.envelope.len(count, asset_bytes)
+    }
+
+    /// Whether so many assets go into one request. One asset always does: it cannot be made smaller.
+    #[must_use]
+    pub fn fits(&self, count: usize, asset_bytes: usize) -> bool {
+        count <= 1 || (count <= self.assets && self.body_bytes(count, asset_bytes) <= self.bytes)
+    }
+
+    /// Forms batches, in order, each as full as it may be. Lazy: it holds one batch at a time.
+    pub fn batches<I: IntoIterator<Item = Item>>(&self, items: I) -> Batches<'_, I::IntoIter> {
+        Batches {
+            sizing: self,
+            items: items.into_iter(),
+            next: None,
+        }
+    }
+}
+
+/// See [`Sizing::batches`].
+#[derive(Debug)]
+pub struct Batches<'a, I> {
+    sizing: &'a Sizing,
+    items: I,
+    /// Taken from `items`, but did not fit into the last batch.
+    next: Option<Item>,
+}
+
+impl<I: Iterator<Item = Item>> Iterator for Batches<'_, I> {
+    type Item = Batch;
+
+    fn next(&mut self) -> Option<Batch> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(item) = self.next.take().or_else(|| self.items.next()) {
+            if !self.sizing.fits(batch.len() + 1, bytes + item.asset.len()) {
+                self.next = Some(item);
+                break;
+            }
+            bytes += item.asset.len();
+            batch.push(item);
+        }
+        (!batch.is_empty()).then(|| Batch::new(&self.sizing.connector_uuid, batch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(seq: u64, filling: usize) -> Item {
+        let external_id = format!("S-1-5-21-{seq}");
+        let asset = format!(
+            r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external_id}","x":"{}"}}}}}}"#,
+            "ä".repeat(filling)
+        );
+        Item {
+            seq,
+            external_id,
+            asset,
+        }
+    }
+
+    fn sizing(assets: usize, bytes: usize) -> Sizing {
+        Sizing {
+            envelope: Envelope::new("0b0c", "Microsoft Active Directory"),
+            connector_uuid: "0b0c".to_owned(),
+            assets,
+            bytes,
+        }
+    }
+
+    #[test]
+    fn the_body_is_the_contract_s_wire_json() {
+        let items = vec![item(1, 0), item(2, 1)];
+        let assets = format!("{},{}", items[0].asset, items[1].asset);
+        let batch = Batch::new("0b0c", items);
+        let body = Envelope::new("0b0c", "a \"quoted\" source").body(&batch);
+        let expected = format!(
+            r#"{{"connectorMetaData":{{"requestId":"{}","connectorUuid":"0b0c","source":"a \"quoted\" source","assetCount":2}},"assetData":[{assets}]}}"#,
+            batch.request_id
+        );
+        assert_eq!(String::from_utf8(body.to_vec()).unwrap(), expected);
+        serde_json::from_str::<serde_json::Value>(&expected).unwrap();
+    }
+
+    #[test]
+    fn r18_the_same_batch_formed_again_has_the_same_id_and_no_other_has() {
+        let id = |connector: &str, items: Vec<Item>| Batch::new(connector, items).request_id;
+        let first = id("0b0c", vec![item(1, 0), item(2, 0)]);
+        assert_eq!(first, id("0b0c", vec![item(1, 0), item(2, 0)]));
+        let others = [
+            id("0b0d", vec![item(1, 0), item(2, 0)]),
+            id("0b0c", vec![item(2, 0), item(1, 0)]),
+            id("0b0c", vec![item(1, 0)]),
+            id("0b0c", vec![item(1, 0), item(2, 1)]),
+            id("0b0c", vec![Item { seq: 3, ..item(1, 0) }, item(2, 0)]),
+        ];
+        assert!(!others.contains(&first));
+        assert_eq!(
+            (first.get_version_num(), first.get_variant()),
+            (5, uuid::Variant::RFC4122)
+        );
+    }
+
+    #[test]
+    fn batches_are_cut_by_count() {
+        let sizes: Vec<usize> = sizing(2, usize::MAX)
+            .batches((0..5).map(|n| item(n, 0)))
+            .map(|b| b.items.len())
+            .collect();
+        assert_eq!(sizes, [2, 2, 1]);
+    }
+
+    #[test]
+    fn an_asset_above_the_limit_goes_alone() {
+        let sizing = sizing(500, 400);
+        let batches: Vec<Vec<u64>> = sizing
+            .batches([item(1, 0), item(2, 1000), item(3, 0)])
+            .map(|b| b.items.iter().map(|i| i.seq).collect())
+            .collect();
+        assert_eq!(batches, [vec![1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn nothing_to_send_is_no_batch() {
+        assert_eq!(sizing(2, 1000).batches([]).count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_body_keeps_the_limits_and_nothing_is_lost(
+            fillings in prop::collection::vec(0_usize..200, 0..60), assets in 1_usize..20, bytes in 200_usize..3000,
+        ) {
+            let items: Vec<Item> = fillings.iter().zip(0..).map(|(f, seq)| item(seq, *f)).collect();
+            let sizing = sizing(assets, bytes);
+            let mut seen = Vec::new();
+            for batch in sizing.batches(items.clone()) {
+                let body = sizing.envelope.body(&batch);
+                let asset_bytes = batch.items.iter().map(|i| i.asset.len()).sum();
+                prop_assert_eq!(body.len(), sizing.body_bytes(batch.items.len(), asset_bytes));
+                prop_assert!(batch.items.len() == 1 || (body.len() <= bytes && batch.items.len() <= assets));
+                seen.extend(batch.items);
+            }
+            prop_assert_eq!(seen, items);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! One batch, from the first request to the last decision.
+//!
+//! Invariant (R18): an item is reported as accepted only after an answer that accepted it. Whatever ends the work early
+//! (stop, give up, refused credentials) leaves the items that are still open in neither list, so they stay staged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::answer::{self, Answer, Decision};
+use super::client;
+use super::error::UpstreamError;
+use super::pace::backoff;
+use super::request::Batch;
+use super::token::{NoToken, Token};
+use super::{Delivery, Upstream};
+
+/// Of the answer to a batch, this much is read at least …
+const ANSWER: usize = 1 << 20;
+/// … and this much more for each asset, which may all be rejected with a reason.
+const ANSWER_PER_ASSET: usize = 4 << 10;
+
+/// How one request ended.
+enum Outcome {
+    Accepted,
+    Except(BTreeMap<usize, String>),
+    TooLarge(String),
+    Rejected(String),
+    Failed(UpstreamError),
+}
+
+/// What one batch has gone through so far.
+struct Progress {
+    request_id: Uuid,
+    requests: u64,
+    /// Failures since the last pause that the gateway asked for; back-off grows with it.
+    failures: u32,
+    /// When the first answer failed: from then on counts `QUALYS_GIVE_UP_AFTER`.
+    failing_since: Option<Instant>,
+    /// A new token was got because the old one was refused.
+    renewed: bool,
+}
+
+/// Delivers a batch, in halves where it is too large.
+pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &CancellationToken) -> Delivery {
+    let mut delivery = Delivery::default();
+    let mut parts = VecDeque::from([batch]);
+    while let Some(part) = parts.pop_front() {
+        match send(upstream, &part, stop, &mut delivery).await {
+            Outcome::Accepted => delivery.accepted.extend(part.items.iter().map(|item| item.seq)),
+            Outcome::Except(mut reasons) => {
+                for (index, item) in part.items.iter().enumerate() {
+                    match reasons.remove(&index) {
+                        Some(reason) => delivery.rejected.push((item.seq, reason)),
+                        None => delivery.accepted.push(item.seq),
+                    }
+                }
+            }
+            Outcome::TooLarge(_) if part.items.len() > 1 => {
+                let mut first = part.items;
+                let second = first.split_off(first.len() / 2);
+                // Each half is another request, so it has another id. Their order stays.
+                for half in [second, first] {
+                    parts.push_front(Batch::new(&upstream.connector_uuid, half));
+                }
+            }
+            Outcome::TooLarge(reason) => {
+                let reason = format!("{reason} (this asset alone is too large for the gateway)");
+                delivery
+                    .rejected
+                    .extend(part.items.iter().map(|item| (item.seq, reason.clone())));
+            }
+            Outcome::Rejected(reason) => {
+                delivery
+                    .rejected
+                    .extend(part.items.iter().map(|item| (item.seq, reason.clone())));
+            }
+            Outcome::Failed(error) => {
+                tracing::warn!(reason = %error, "What is left of the batch stays staged.");
+                delivery.failure = Some(error);
+                break;
+            }
+        }
+    }
+    delivery
+}
+
+/// Sends one request until there is a decision that ends it.
+async fn send(
+    upstream: &Upstream,
+    batch: &Batch,
+    stop: &CancellationToken,
+    delivery: &mut Delivery,
+) -> Outcome {
+    let body = upstream.envelope.body(batch);
+    let mut progress = Progress {
+        request_id: batch.request_id,
+        requests: 0,
+        failures: 0,
+        failing_since: None,
+        renewed: false,
+    };
+    loop {
+        if let Err(error) = pass_gate(upstream, stop, &mut progress).await {
+            return Outcome::Failed(error);
+        }
+        let token = tokio::select! {
+            biased;
+            () = stop.cancelled() => return stopped("it was getting a token"),
+            token = upstream.tokens.current() => token,
+        };
+        let token = match token {
+            Ok(token) => token,
+            Err(none) => match no_token(upstream, none, stop, &mut progress).await {
+                Ok(()) => {
+                    delivery.retries += 1;
+                    continue;
+                }
+                Err(error) => return Outcome::Failed(error),
+            },
+        };
+        let permit = tokio::select! {
+            biased;
+            () = stop.cancelled() => return stopped("it waited for another request to end"),
+            permit = upstream.in_flight.acquire() => permit,
+        };
+        if upstream.gate.closed_for().is_some() {
+            // The request that was waited for brought a pause.
+            continue;
+        }
+        if progress.requests > 0 {
+            delivery.retries += 1;
+        }
+        progress.requests += 1;
+        delivery.requests += 1;
+        let answered = tokio::select! {
+            biased;
+            answered = post(upstream, &body, &token, batch.items.len()) => answered,
+            () = drained(upstream, stop) => return stopped("the request in flight was not answered in time"),
+        };
+        drop(permit);
+        let decision = match answered {
+            Ok(mut answer) => {
+                upstream.tokens.hide(&mut answer.body, Some(&token));
+                answer::decide(&answer, &batch.items, SystemTime::now())
+            }
+            Err(reason) => Decision::Retry { pause: None, reason },
+        };
+        log(&decision, batch, progress.requests);
+        let next = match decision {
+            Decision::Accepted => return Outcome::Accepted,
+            Decision::AcceptedExcept(reasons) => return Outcome::Except(reasons),
+            Decision::Split { reason } => return Outcome::TooLarge(reason),
+            Decision::Final { reason } => return Outcome::Rejected(reason),
+            Decision::NewToken { reason } if progress.renewed => {
+                let path = upstream.ingest_path.clone();
+                Err(UpstreamError::CredentialsRefused {
+                    path,
+                    reason: format!("{reason}, with a new token too"),
+                })
+            }
+            Decision::NewToken { .. } => {
+                progress.renewed = true;
+                upstream.tokens.refused(&token).await;
+                Ok(())
+            }
+            Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &mut progress),
+            Decision::Retry { pause, reason } => back_off(upstream, pause, reason, stop, &mut progress).await,
+        };
+        if let Err(error) = next {
+            return Outcome::Failed(error);
+        }
+    }
+}
+
+fn stopped(reason: &'static str) -> Outcome {
+    Outcome::Failed(UpstreamError::Stopped { reason })
+}
+
+/// One request and its answer.
+async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -> Result<Answer, String> {
+    client::exchange(upstream.request(body, token), ANSWER + assets * ANSWER_PER_ASSET).await
+}
+
+/// Resolves when a request in flight has had its time after the stop (R26).
+async fn drained(upstream: &Upstream, stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(upstream.pace.drain()).await;
+}
+
+/// Waits while the gateway wants a pause, whoever was told so.
+async fn pass_gate(
+    upstream: &Upstream,
+    stop: &CancellationToken,
+    progress: &mut Progress,
+) -> Result<(), UpstreamError> {
+    if let Some(left) = upstream.gate.closed_for() {
+        progress.must_not_outlast(upstream, left, || {
+            format!(
+                "the gateway asked to wait another {:.0?} before any request",
+                left
+            )
+        })?;
+    }
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it had not been sent, or waited to be sent again" }),
+        () = upstream.gate.open() => Ok(()),
+    }
+}
+
+/// Everyone pauses, also when this batch gives up: the gateway did ask.
+fn close_gate(
+    upstream: &Upstream,
+    pause: Duration,
+    reason: String,
+    progress: &mut Progress,
+) -> Result<(), UpstreamError> {
+    let real = upstream.pace.real(pause);
+    upstream.gate.close(real);
+    progress.failures = 0;
+    progress.must_not_outlast(upstream, real, || {
+        format!("{reason}; it asked to wait {} s", pause.as_secs())
+    })
+}
+
+/// Waits before the same request goes again: as long as asked for, else a growing back-off.
+async fn back_off(
+    upstream: &Upstream,
+    pause: Option<Duration>,
+    reason: String,
+    stop: &CancellationToken,
+    progress: &mut Progress,
+) -> Result<(), UpstreamError> {
+    let wait = pause.unwrap_or_else(|| backoff(progress.failures, fastrand::f64()));
+    progress.failures = progress.failures.saturating_add(1);
+    let real = upstream.pace.real(wait);
+    progress.must_not_outlast(upstream, real, || match pause {
+        Some(pause) => format!("{reason}; it asked to wait {} s", pause.as_secs()),
+        None => reason,
+    })?;
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it waited to be sent again" }),
+        () = tokio::time::sleep(real) => Ok(()),
+    }
+}
+
+/// What to do when there is no token; `Ok` after the wait for the next attempt.
+async fn no_token(
+    upstream: &Upstream,
+    none: NoToken,
+    stop: &CancellationToken,
+    progress: &mut Progress,
+) -> Result<(), UpstreamError> {
+    let path = upstream.tokens.path();
+    let (asked, reason) = match none {
+        NoToken::Refused(reason) => {
+            return Err(UpstreamError::CredentialsRefused {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        NoToken::Final(reason) => {
+            return Err(UpstreamError::NoToken {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        NoToken::Wait(pause, reason) => (Err(pause), reason),
+        NoToken::Retry(pause, reason) => (Ok(pause), reason),
+    };
+    tracing::warn!(request_id = %progress.request_id, path, reason, "The token endpoint gave no token and is asked again.");
+    let reason = format!("no token from {path}: {reason}");
+    match asked {
+        Err(pause) => close_gate(upstream, pause, reason, progress),
+        Ok(pause) => back_off(upstream, pause, reason, stop, progress).await,
+    }
+}
+
+impl Progress {
+    /// Gives up at once when the next wait would end after the limit.
+    fn must_not_outlast(
+        &mut self,
+        upstream: &Upstream,
+        wait: Duration,
+        reason: impl FnOnce() -> String,
+    ) -> Result<(), UpstreamError> {
+        let now = Instant::now();
+        let failing = now - *self.failing_since.get_or_insert(now);
+        if failing.saturating_add(wait) <= upstream.give_up_after {
+            return Ok(());
+        }
+        Err(UpstreamError::GaveUp {
+            after: failing,
+            requests: self.requests,
+            reason: reason(),
+        })
+    }
+}
+
+/// Tells the decision. Reasons come from the gateway, cleaned; assets and ids of people are told by who knows the run.
+fn log(decision: &Decision, batch: &Batch, attempt: u64) {
+    let (request_id, assets) = (batch.request_id, batch.items.len());
+    match decision {
+        Decision::Accepted => tracing::info!(%request_id, assets, attempt, "The gateway accepted the batch."),
+        Decision::AcceptedExcept(rejected) => tracing::warn!(
+            %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
+        ),
+        Decision::Wait { pause, reason } => tracing::warn!(
+            %request_id, assets, attempt, seconds = pause.as_secs(), reason,
+            "The gateway asks for a pause, so all requests wait."
+        ),
+        Decision::NewToken { reason } => {
+            tracing::info!(%request_id, assets, attempt, reason, "The gateway refused the token.");
+        }
+        Decision::Split { reason } => {
+            tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
+        }
+        Decision::Retry { reason, .. } => {
+            tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
+        }
+        Decision::Final { reason } => {
+            tracing::error!(%request_id, assets, attempt, reason, "The gateway will not take the batch.");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Text of the gateway, made fit to be shown: found in whatever shape it comes, one line, bounded.
+
+use serde_json::{Map, Value};
+
+/// Longest message that is passed on, characters.
+const LONGEST: usize = 300;
+
+/// The value of a key, whatever the case of its letters.
+pub(super) fn entry<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    object.get(key).or_else(|| {
+        object
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    })
+}
+
+/// The first of these keys that holds a filled text or a number.
+pub(super) fn field(object: &Map<String, Value>, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| match entry(object, key)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// What the body of an answer says, or `None` when it says nothing.
+pub(super) fn message(body: &[u8]) -> Option<String> {
+    let body = body.trim_ascii();
+    if body.is_empty() {
+        return None;
+    }
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        return Some(reason(&value)).filter(|text| !text.is_empty());
+    }
+    if body.starts_with(b"<") {
+        return Some("a page or document, not JSON".to_owned());
+    }
+    Some(line(
+        &String::from_utf8_lossy(body.get(..4 * LONGEST).unwrap_or(body)),
+        LONGEST,
+    ))
+}
+
+/// A reason in any JSON: a text, a list of them, or an object with a message and perhaps a code.
+pub(super) fn reason(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().take(20).map(reason).collect::<Vec<_>>().join("; "),
+        Value::Object(object) => {
+            let message = field(
+                object,
+                &[
+                    "message",
+                    "errorMessage",
+                    "error_description",
+                    "reason",
+                    "error",
+                    "description",
+                ],
+            );
+            let code = field(object, &["responseCode", "errorCode", "code"]);
+            match (code, message) {
+                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(text), None) | (None, Some(text)) => text,
+                (None, None) => value.to_string(),
+            }
+        }
+        other => other.to_string(),
+    };
+    line(&text, LONGEST)
+}
+
+/// One line of at most `longest` characters; control characters become blanks, so that no answer can forge a log line.
+pub(super) fn line(text: &str, longest: usize) -> String {
+    let mut line: String = text
+        .trim()
+        .chars()
+        .take(longest)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.trim().chars().nth(longest).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_is_found_in_any_shape() {
+        let cases: &[(&[u8], Option<&str>)] = &[
+            (b"", None),
+            (b" \n ", None),
+            (b"upstream connect error", Some("upstream connect error")),
+            (
+                b"<html><body>Log in</body></html>",
+                Some("a page or document, not JSON"),
+            ),
+            (br#"{"message":"no"}"#, Some("no")),
+            (br#"{"responseCode":"BAD","message":"no"}"#, Some("BAD: no")),
+            (br#"{"errorCode":2001}"#, Some("2001")),
+            (br#"["a",{"reason":"b"}]"#, Some("a; b")),
+            (br#"{"x":1}"#, Some(r#"{"x":1}"#)),
+            (b"\xff\xfe", Some("\u{fffd}\u{fffd}")),
+        ];
+        for (body, expected) in cases {
+            assert_eq!(
+                message(body).as_deref(),
+                *expected,
+                "{}",
+                String::from_utf8_lossy(body)
+            );
+        }
+    }
+
+    #[test]
+    fn no_answer_forges_a_log_line() {
+        assert_eq!(
+            line("bad\r\n2026-01-01 INFO all is well\u{1b}[0m", 300),
+            "bad  2026-01-01 INFO all is well [0m"
+        );
+        assert_eq!(message(b"a\nb").unwrap(), "a b");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(line("äöü", 2), "äö…");
+        assert_eq!(line("äö", 2), "äö");
+        assert_eq!(message("ä".repeat(9000).as_bytes()).unwrap().chars().count(), 301);
+    }
+}

@@ -1,0 +1,290 @@
+//! The bearer token: asked for once however many need it, renewed before it ends.
+//!
+//! Invariant: a token is thrown away only by the one who saw *that* token refused. Without it, senders that were refused
+//! together would each throw away the new token of the one before.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::Client;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::client;
+use super::credentials::{Credentials, Secrets};
+use super::error::UpstreamError;
+use super::text;
+use super::wait;
+use crate::config;
+
+/// Longest token that is taken. Servers bound a header to 8 KiB or so.
+const LONGEST: usize = 16 << 10;
+
+/// One token.
+#[derive(Clone)]
+pub(super) struct Token {
+    text: SecretString,
+    /// `Bearer …`, marked as sensitive.
+    pub(super) header: HeaderValue,
+    /// Monotonic, so that setting the clock neither ends a token nor prolongs it.
+    renew_at: Instant,
+    /// Tells two tokens apart, even if the gateway gives the same text again.
+    number: u64,
+}
+
+impl Token {
+    /// For [`Secrets::hide`].
+    pub(super) fn text(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+/// Why there is no token now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoToken {
+    /// The credentials are refused; asking again may lock the account.
+    Refused(String),
+    /// Asking again gives the same.
+    Final(String),
+    /// Rate limited.
+    Wait(Duration, String),
+    /// Passing trouble, with the pause that was asked for.
+    Retry(Option<Duration>, String),
+}
+
+/// Gets and keeps the token.
+pub(super) struct Tokens {
+    credentials: Credentials,
+    secrets: Secrets,
+    gateway: String,
+    client: Client,
+    /// How old a token gets before it is renewed.
+    life: Duration,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    token: Option<Token>,
+    given: u64,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        settings: &config::Upstream,
+        client: Client,
+        life: Duration,
+    ) -> Result<Self, UpstreamError> {
+        Ok(Self {
+            credentials: Credentials::new(&settings.auth)?,
+            secrets: Secrets::new(&settings.auth),
+            gateway: settings.gateway.clone(),
+            client,
+            life,
+            current: Mutex::default(),
+        })
+    }
+
+    /// Path of the token endpoint.
+    pub(super) fn path(&self) -> &'static str {
+        self.credentials.path()
+    }
+
+    /// Hides the credentials and this token in a body (R27).
+    pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&Token>) {
+        self.secrets.hide(body, token.map(Token::text));
+    }
+
+    /// The current token, or a new one. While one caller asks for it, the others wait for what it gets.
+    pub(super) async fn current(&self) -> Result<Token, NoToken> {
+        let mut current = self.current.lock().await;
+        let asked_at = Instant::now();
+        if let Some(token) = current.token.as_ref().filter(|token| asked_at < token.renew_at) {
+            return Ok(token.clone());
+        }
+        current.token = None;
+        let request = self.credentials.request(&self.client, &self.gateway);
+        let mut answer = client::exchange(request, 2 * LONGEST)
+            .await
+            .map_err(|cause| NoToken::Retry(None, cause))?;
+        if !is_2xx(&answer) {
+            self.hide(&mut answer.body, None);
+        }
+        let text = read(&answer, SystemTime::now())?;
+        let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
+            .map_err(|_| NoToken::Retry(None, "the token cannot be sent as a header".to_owned()))?;
+        header.set_sensitive(true);
+        current.given += 1;
+        let token = Token {
+            text,
+            header,
+            renew_at: asked_at + self.life,
+            number: current.given,
+        };
+        current.token = Some(token.clone());
+        tracing::debug!(path = self.path(), "The gateway gave a token.");
+        Ok(token)
+    }
+
+    /// Throws this token away, if it is still the current one.
+    pub(super) async fn refused(&self, refused: &Token) {
+        let mut current = self.current.lock().await;
+        if current
+            .token
+            .as_ref()
+            .is_some_and(|token| token.number == refused.number)
+        {
+            current.token = None;
+        }
+    }
+}
+
+fn is_2xx(answer: &Answer) -> bool {
+    (200..300).contains(&answer.status)
+}
+
+/// The token in an answer of the token endpoint, or what to do instead.
+fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
+    let reason = || answer::said(answer);
+    match answer.status {
+        200..=299 => token_in(answer),
+        300..=399 => Err(NoToken::Final(answer::redirected(answer))),
+        400 | 401 | 403 => Err(NoToken::Refused(reason())),
+        409 | 429 => Err(NoToken::Wait(wait::rate_limit(&answer.headers, now), reason())),
+        503 => Err(NoToken::Retry(wait::retry_after(&answer.headers, now), reason())),
+        408 | 425 | 500..=599 => Err(NoToken::Retry(None, reason())),
+        _ => Err(NoToken::Final(reason())),
+    }
+}
+
+/// A JWT as plain text, as documented; also as a JSON text or as `token` or `access_token` of a JSON object. The errors
+/// quote nothing of the body: half of a token is a secret too.
+fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
+    let unusable = |what: &str| {
+        Err(NoToken::Retry(
+            None,
+            format!("status {}, but {what}", answer.status),
+        ))
+    };
+    let body = answer.body.trim_ascii();
+    let text = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(object)) => {
+            let code = text::field(&object, &["responseCode", "errorCode", "code"]);
+            if let Some(code) = code.filter(|code| answer::is_about_the_account(code)) {
+                return Err(NoToken::Refused(format!(
+                    "status {}: {}",
+                    answer.status,
+                    text::line(&code, 100)
+                )));
+            }
+            match ["token", "access_token"]
+                .iter()
+                .find_map(|key| object.get(*key)?.as_str())
+            {
+                Some(token) => token.trim().to_owned(),
+                None => return unusable("the answer holds no token"),
+            }
+        }
+        Ok(Value::String(token)) => token.trim().to_owned(),
+        _ => String::from_utf8_lossy(body).into_owned(),
+    };
+    if text.is_empty() {
+        return unusable("the answer is empty");
+    }
+    if answer.cut || text.len() > LONGEST {
+        return unusable("the answer is too long for a token");
+    }
+    // b64token of RFC 6750 section 2.1: anything else is a page of a proxy, or would forge a header.
+    if !text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b))
+    {
+        return unusable("the answer holds characters that no token has");
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_body(status: u16, body: &[u8]) -> Result<String, NoToken> {
+        let answer = Answer {
+            status,
+            body: body.to_vec(),
+            ..Answer::default()
+        };
+        read(&answer, SystemTime::UNIX_EPOCH).map(|token| token.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_token_is_taken_in_every_form_it_comes_in() {
+        let forms: [&[u8]; 6] = [
+            b"eyJh.eyJz.c2ln",
+            b"  eyJh.eyJz.c2ln\r\n",
+            br#""eyJh.eyJz.c2ln""#,
+            br#"{"token":"eyJh.eyJz.c2ln"}"#,
+            br#"{"access_token":"eyJh.eyJz.c2ln","expires_in":14400}"#,
+            br#"{ "token_type":"Bearer", "access_token":" eyJh.eyJz.c2ln " }"#,
+        ];
+        for status in [200, 201, 202] {
+            for form in forms {
+                assert_eq!(read_body(status, form), Ok("eyJh.eyJz.c2ln".to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_and_not_quoted() {
+        let long = vec![b'a'; LONGEST + 1];
+        let bodies: [&[u8]; 9] = [
+            b"",
+            b" \n ",
+            &long,
+            b"geheim\r\nX-Other: 1",
+            b"geheim\x00",
+            b"<html>geheim</html>",
+            br#"{"geheim":"geheim"}"#,
+            br#"{"token":""}"#,
+            "gehéim".as_bytes(),
+        ];
+        for body in bodies {
+            let Err(NoToken::Retry(None, reason)) = read_body(200, body) else {
+                panic!("{body:?} taken")
+            };
+            assert!(!reason.contains("geh"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn r19_each_answer_of_the_token_endpoint_has_its_class() {
+        for status in [400, 401, 403] {
+            assert!(
+                matches!(read_body(status, b""), Err(NoToken::Refused(_))),
+                "{status}"
+            );
+        }
+        assert!(matches!(
+            read_body(200, br#"{"responseCode":"INVALID_CREDENTIALS"}"#),
+            Err(NoToken::Refused(_))
+        ));
+        for status in [302, 404, 405, 415] {
+            assert!(
+                matches!(read_body(status, b""), Err(NoToken::Final(_))),
+                "{status}"
+            );
+        }
+        for status in [409, 429] {
+            assert!(matches!(read_body(status, b""), Err(NoToken::Wait(pause, _)) if pause.as_secs() == 60));
+        }
+        for status in [408, 500, 502, 503, 504] {
+            assert!(
+                matches!(read_body(status, b""), Err(NoToken::Retry(None, _))),
+                "{status}"
+            );
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Plays the Qualys gateway: the three token endpoints and the ingest call, checked strictly, with faults on demand.
+//!
+//! [`Receiver::start`] listens; [`Receiver::script`] queues [`Answer`]s for the coming ingest requests, after which it
+//! answers normally again. What was delivered is asked with [`Receiver::assets`] and [`Receiver::deliveries`]; what was
+//! wrong about the form of any request with [`Receiver::violations`], which a test asserts to be empty.
+
+mod answer;
+mod form;
+mod pages;
+mod server;
+mod state;
+mod tls;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+pub use answer::{Answer, ErrorForm};
+pub use state::{Delivery, Request, Summary};
+pub use tls::throwaway_certificate;
+
+use state::State;
+
+/// The path of the documented push (docs.qualys.com/en/csam, "Import Third-Party Assets").
+pub const INGEST_PATH: &str = "/rest/2.0/am/connector/asset/data/sync";
+
+/// What a receiver accepts and where it listens.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address to bind; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// `clientId` that `/auth/oidc` and `/auth/oauth` accept.
+    pub client_id: String,
+    /// `clientSecret` that goes with it.
+    pub client_secret: String,
+    /// `username` that `/auth` accepts.
+    pub username: String,
+    /// `password` that goes with it.
+    pub password: String,
+    /// How long a token is valid; Qualys says 4 h.
+    pub token_life: Duration,
+    /// Path of the ingest call.
+    pub ingest_path: String,
+    /// Larger bodies are answered 413.
+    pub max_body: usize,
+    /// Batches of more assets are answered 413.
+    pub max_assets: usize,
+    /// Keep every delivery with its assets, not just the latest asset of each id. Off for loads of a million.
+    pub keep_deliveries: bool,
+    /// Certificate chain and private key, PEM; then it speaks TLS with HTTP/2 and HTTP/1.1.
+    pub tls: Option<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            client_id: "lab-client".to_owned(),
+            client_secret: "lab-client-secret".to_owned(),
+            username: "lab-user".to_owned(),
+            password: "lab-password & more=100%".to_owned(),
+            token_life: Duration::from_secs(4 * 3600),
+            ingest_path: INGEST_PATH.to_owned(),
+            max_body: 64 << 20,
+            max_assets: usize::MAX,
+            keep_deliveries: true,
+            tls: None,
+        }
+    }
+}
+
+/// A running receiver; dropping it cuts every connection and frees the port.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    tls: bool,
+    shared: Shared,
+    stop: CancellationToken,
+}
+
+impl Receiver {
+    /// Listens and answers until dropped. Panics, as a test does, when the address is taken or the certificate unusable.
+    pub async fn start(options: Options) -> Self {
+        let stop = CancellationToken::new();
+        let tls = options.tls.is_some();
+        let listener = wire::Listener::bind(&options, &stop).await;
+        let address = listener.address();
+        let shared = Shared::new(options);
+        tokio::spawn(server::serve(listener, shared.clone(), stop.clone()));
+        Self {
+            address,
+            tls,
+            shared,
+            stop,
+        }
+    }
+
+    /// The gateway's base URL, without a trailing slash.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The latest accepted asset of each `externalAssetId`.
+    pub fn assets(&self) -> BTreeMap<String, Value> {
+        self.shared.lock().assets.clone()
+    }
+
+    /// Every batch of which something was kept, in order of arrival.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.lock().deliveries.clone()
+    }
+
+    /// Every ingest request whose body was read, in order of arrival, whatever the answer was.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// How often each `requestId` was seen.
+    pub fn request_ids(&self) -> BTreeMap<String, usize> {
+        let mut seen = BTreeMap::new();
+        for request in &self.shared.lock().requests {
+            *seen.entry(request.request_id.clone()).or_default() += 1;
+        }
+        seen
+    }
+
+    /// What was wrong about the form of any request. Empty unless the client has a bug.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.lock().violations.clone()
+    }
+
+    /// Counts of everything.
+    pub fn summary(&self) -> Summary {
+        self.shared.lock().summary()
+    }
+
+    /// Every token given out so far, so that a test can look for them where they must not be.
+    pub fn tokens(&self) -> Vec<String> {
+        self.shared.lock().tokens.keys().cloned().collect()
+    }
+
+    /// Queues answers for the coming ingest requests; when they are used up, requests are accepted again.
+    pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.lock().ingest_script.extend(answers);
+    }
+
+    /// Queues answers for the coming token requests.
+    pub fn script_tokens(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.lock().token_script.extend(answers);
+    }
+
+    /// Makes every token given out so far worthless.
+    pub fn revoke_tokens(&self) {
+        self.shared
+            .lock()
+            .tokens
+            .values_mut()
+            .for_each(|valid_until| *valid_until = None);
+    }
+
+    /// Resolves when `count` ingest requests have arrived since the start or the last [`Receiver::reset`], counted when
+    /// their headers were read, whether or not they were answered.
+    pub async fn arrived(&self, count: u64) {
+        let mut arrivals = self.shared.arrivals.subscribe();
+        // The sender lives in `self.shared`, so waiting cannot fail.
+        let _ = arrivals.wait_for(|arrived| *arrived >= count).await;
+    }
+
+    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid.
+    pub fn reset(&self) {
+        self.shared.lock().reset();
+        self.shared.arrivals.send_replace(0);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+struct Shared {
+    options: Arc<Options>,
+    state: Arc<Mutex<State>>,
+    arrivals: Arc<tokio::sync::watch::Sender<u64>>,
+}
+
+impl Shared {
+    fn new(options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+            state: Arc::default(),
+            arrivals: Arc::new(tokio::sync::watch::Sender::new(0)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,177 @@
+//! What the receiver remembers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::form::Parsed;
+
+/// One batch of which something was kept.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// `connectorMetaData.requestId`.
+    pub request_id: String,
+    /// `externalAssetId` of each kept asset, in the order of the request.
+    pub external_ids: Vec<String>,
+    /// The kept `assetData` elements, in the same order.
+    pub assets: Vec<Value>,
+}
+
+/// One ingest request whose body was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `connectorMetaData.requestId`.
+    pub request_id: String,
+    /// `externalAssetId` of each asset, in the order of the request.
+    pub external_ids: Vec<String>,
+    /// Bytes of the body.
+    pub bytes: usize,
+    /// How it was answered.
+    pub answer: String,
+}
+
+/// Counts of everything since the start or the last reset.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Ingest requests whose body was read.
+    pub requests: u64,
+    /// Requests of which something was kept.
+    pub deliveries: u64,
+    /// Assets kept, counting every delivery of the same one.
+    pub assets_received: u64,
+    /// Assets rejected one by one.
+    pub assets_rejected: u64,
+    /// Different `externalAssetId`s kept.
+    pub assets: u64,
+    /// Tokens given out.
+    pub tokens_issued: u64,
+    /// Token requests refused.
+    pub tokens_refused: u64,
+    /// Ingest requests answered 401 because of their token.
+    pub unauthorized: u64,
+    /// See [`super::Receiver::violations`].
+    pub violations: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) assets: BTreeMap<String, Value>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) requests: Vec<Request>,
+    pub(super) violations: Vec<String>,
+    /// Token → valid until; `None` was revoked.
+    pub(super) tokens: BTreeMap<String, Option<Instant>>,
+    pub(super) ingest_script: VecDeque<Answer>,
+    pub(super) token_script: VecDeque<Answer>,
+    pub(super) counts: Summary,
+    /// `requestId` → what came under it, to see that a retry repeats it.
+    digests: BTreeMap<String, u64>,
+    /// Never goes back, so that a token is never given out twice.
+    token_number: u64,
+}
+
+impl State {
+    /// A new token with the look of a JWT.
+    pub(super) fn issue_token(&mut self, valid_until: Instant) -> String {
+        self.token_number += 1;
+        self.counts.tokens_issued += 1;
+        let token = format!(
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiJsYWIifQ.receiver-token-{}",
+            self.token_number
+        );
+        self.tokens.insert(token.clone(), Some(valid_until));
+        token
+    }
+
+    /// Whether the token was given out, not revoked, and is not too old.
+    pub(super) fn is_valid(&self, token: &str, now: Instant) -> bool {
+        self.tokens
+            .get(token)
+            .copied()
+            .flatten()
+            .is_some_and(|until| now < until)
+    }
+
+    /// Loudly remembers a mistake of the client.
+    pub(super) fn violate(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        tracing::error!(
+            violation = what,
+            "A request does not have the form of the contract."
+        );
+        self.violations.push(what);
+        self.counts.violations += 1;
+    }
+
+    /// Notes a request; one `requestId` with two contents is a violation.
+    pub(super) fn note(&mut self, parsed: &Parsed, body: &[u8], answer: &Answer, keep: bool) {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        let digest = hasher.finish();
+        self.counts.requests += 1;
+        if self
+            .digests
+            .insert(parsed.request_id.clone(), digest)
+            .is_some_and(|before| before != digest)
+        {
+            self.violate(format!(
+                "requestId {} came with two different bodies",
+                parsed.request_id
+            ));
+        }
+        if keep {
+            self.requests.push(Request {
+                request_id: parsed.request_id.clone(),
+                external_ids: parsed.assets.iter().map(|(id, _)| id.clone()).collect(),
+                bytes: body.len(),
+                answer: format!("{answer:?}"),
+            });
+        }
+    }
+
+    /// Keeps the assets of a batch, all but the rejected.
+    pub(super) fn keep(&mut self, parsed: Parsed, rejected: &BTreeMap<String, String>, keep_delivery: bool) {
+        let before = parsed.assets.len();
+        let kept: Vec<_> = parsed
+            .assets
+            .into_iter()
+            .filter(|(id, _)| !rejected.contains_key(id))
+            .collect();
+        self.counts.assets_rejected += (before - kept.len()) as u64;
+        self.counts.assets_received += kept.len() as u64;
+        if kept.is_empty() {
+            return;
+        }
+        self.counts.deliveries += 1;
+        if keep_delivery {
+            self.deliveries.push(Delivery {
+                request_id: parsed.request_id,
+                external_ids: kept.iter().map(|(id, _)| id.clone()).collect(),
+                assets: kept.iter().map(|(_, asset)| asset.clone()).collect(),
+            });
+        }
+        self.assets.extend(kept);
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            assets: self.assets.len() as u64,
+            ..self.counts.clone()
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        let tokens = std::mem::take(&mut self.tokens);
+        *self = Self {
+            tokens,
+            token_number: self.token_number,
+            ..Self::default()
+        };
+    }
+}
