@@ -360,5 +360,5 @@ async fn root_dse_and_invocation_id_are_read_from_the_controller_itself() {
         8038,
         "asked anew at each call"
     );
-    assert_eq!(session.invocation_id(&root).await.unwrap(), [9; 16]);
+    assert_eq!(session.invocation_id(&root).await.unwrap().as_bytes(), &[9; 16]);
 }
