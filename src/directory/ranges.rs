@@ -6,6 +6,7 @@
 use super::entry::{Attribute, Entry};
 use super::error::DirectoryError;
 use super::session::Line;
+use crate::identity::Guid;
 
 /// Most parts of one attribute: 15 million values at Windows' 1500 a part.
 const MAX_PARTS: u32 = 10_000;
@@ -90,10 +91,10 @@ pub async fn complete(line: &Line, entry: &mut Entry, show_deleted: bool) -> Res
 
 /// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
 fn address(entry: &Entry) -> String {
-    match entry.first("objectGUID") {
-        Some(guid) if guid.len() == 16 => format!("<GUID={}>", super::certificate::hex(guid)),
-        _ => entry.dn.clone(),
-    }
+    let guid = entry
+        .first("objectGUID")
+        .and_then(|value| Guid::from_bytes(value).ok());
+    guid.map_or_else(|| entry.dn.clone(), |guid| format!("<GUID={guid}>"))
 }
 
 /// All values of the attribute of which `first` is the first part.
@@ -268,6 +269,6 @@ mod tests {
         let mut entry = Entry::new("CN=a", vec![]);
         assert_eq!(address(&entry), "CN=a");
         entry = Entry::new("CN=a", vec![("objectGUID".to_owned(), vec![vec![0xAB; 16]])]);
-        assert_eq!(address(&entry), format!("<GUID={}>", "ab".repeat(16)));
+        assert_eq!(address(&entry), "<GUID=abababab-abab-abab-abab-abababababab>");
     }
 }
