@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use axum::http::Version;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub struct Request {
     pub external_ids: Vec<String>,
     /// Bytes of the body.
     pub bytes: usize,
+    /// Of HTTP.
+    pub version: Version,
     /// How it was answered.
     pub answer: String,
 }
@@ -109,7 +112,14 @@ impl State {
     }
 
     /// Notes a request; one `requestId` with two contents is a violation.
-    pub(super) fn note(&mut self, parsed: &Parsed, body: &[u8], answer: &Answer, keep: bool) {
+    pub(super) fn note(
+        &mut self,
+        parsed: &Parsed,
+        body: &[u8],
+        version: Version,
+        answer: &Answer,
+        keep: bool,
+    ) {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
@@ -130,6 +140,7 @@ impl State {
                 request_id: parsed.request_id.clone(),
                 external_ids: parsed.assets.iter().map(|(id, _)| id.clone()).collect(),
                 bytes: body.len(),
+                version,
                 answer: format!("{answer:?}"),
             });
         }
