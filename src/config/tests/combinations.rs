@@ -40,6 +40,7 @@ fn every_bad_key_is_named_in_one_pass() {
         ("AD_CERTIFICATE_SHA256", "x"),
         ("AD_SERVER_NAME", "a:1"),
         ("AD_ALLOW_PLAINTEXT", "yes"),
+        ("AD_BASE_CONTEXT", "corp.example.com"),
         ("AD_SEARCH_SCOPE", "sub"),
         ("AD_ASSETS", "people"),
         ("AD_USER_FILTER", "("),

@@ -68,8 +68,8 @@ pub fn connection_name(text: &str) -> Result<String, Fault> {
 pub fn distinguished_name(text: &str) -> Result<DistinguishedName, Fault> {
     DistinguishedName::parse(text).map_err(|error| {
         Fault::new(
-            format!("{} is not a distinguished name: {error}", quoted(text)),
-            "write it like OU=Staff,DC=corp,DC=example,DC=com",
+            error.to_string(),
+            "copy the attribute distinguishedName from the container's properties in Active Directory",
         )
     })
 }

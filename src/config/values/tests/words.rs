@@ -276,3 +276,34 @@ fn files_are_opened_at_start() {
         ],
     );
 }
+
+#[test]
+fn base_contexts() {
+    for text in [
+        "DC=corp,DC=example",
+        "OU=R\\, D,DC=corp",
+        "ou=Staff, dc=corp, dc=example",
+    ] {
+        assert_eq!(plain::distinguished_name(text).unwrap().as_str(), text);
+    }
+    refused(
+        plain::distinguished_name,
+        &[
+            (
+                "corp.example.com",
+                "`corp.example.com` is not a distinguished name",
+                "copy the attribute distinguishedName",
+            ),
+            (
+                "DC=corp,",
+                "is not a distinguished name",
+                "copy the attribute distinguishedName",
+            ),
+            (
+                "OU=a\\",
+                "is not a distinguished name",
+                "copy the attribute distinguishedName",
+            ),
+        ],
+    );
+}
