@@ -7,6 +7,7 @@ use ad_connector::config::UpstreamAuth;
 use lab::receiver::{Answer, Options, Receiver, throwaway_certificate};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use secrecy::ExposeSecret;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
@@ -27,12 +28,17 @@ impl io::Write for Log {
 
 /// One delivery after another, through every kind of answer that tells something.
 async fn deliveries(receiver: &Receiver, settings: &config::Upstream, shown: &mut String) {
+    let credentials = match &settings.auth {
+        UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
+        UpstreamAuth::Password { username, password } => [username, password],
+    };
+    let [who, proof] = credentials.map(ExposeSecret::expose_secret);
     let upstream = Upstream::with_pace(settings, FAST).unwrap();
     shown.push_str(&format!("{upstream:?} {settings:?}"));
     upstream.check().await.unwrap();
     // Error pages like to echo what they were sent.
     let echo = receiver.tokens().join(" ");
-    let echo = format!(r#"{{"message":"Bearer {echo} for lab-client with lab-client-secret is bad"}}"#);
+    let echo = format!(r#"{{"message":"Bearer {echo} for {who} with {proof} is bad"}}"#);
     let told = |code| Answer::Status(code, vec![], echo.clone());
     receiver.script([
         told(429),

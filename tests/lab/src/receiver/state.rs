@@ -186,3 +186,69 @@ impl State {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(ids: &[&str]) -> Parsed {
+        let assets = ids
+            .iter()
+            .map(|id| ((*id).to_owned(), json!({"asset": {"of": id}})))
+            .collect();
+        Parsed {
+            request_id: "one".to_owned(),
+            assets,
+        }
+    }
+
+    #[test]
+    fn a_retry_must_repeat_the_request() {
+        let mut state = State::default();
+        for body in [b"same", b"same", b"else"] {
+            state.note(&parsed(&["a"]), body, Version::HTTP_11, &Answer::Accept, true);
+        }
+        assert_eq!(state.violations, ["requestId one came with two different bodies"]);
+        assert_eq!((state.counts.requests, state.requests.len()), (3, 3));
+    }
+
+    #[test]
+    fn the_rejected_are_not_kept() {
+        let mut state = State::default();
+        state.keep(
+            parsed(&["a", "b"]),
+            &BTreeMap::from([("a".to_owned(), "bad".to_owned())]),
+            true,
+        );
+        state.keep(
+            parsed(&["c"]),
+            &BTreeMap::from([("c".to_owned(), "bad".to_owned())]),
+            true,
+        );
+        assert_eq!(state.assets.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(state.deliveries.len(), 1);
+        let summary = state.summary();
+        assert_eq!(
+            (summary.assets, summary.assets_received, summary.assets_rejected),
+            (1, 1, 2)
+        );
+    }
+
+    #[test]
+    fn tokens_end_and_survive_a_reset() {
+        let mut state = State::default();
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let token = state.issue_token(later);
+        assert!(
+            state.is_valid(&token, now) && !state.is_valid(&token, later) && !state.is_valid("other", now)
+        );
+        state.reset();
+        assert!(state.is_valid(&token, now));
+        assert_ne!(state.issue_token(later), token);
+        state.tokens.insert(token.clone(), None);
+        assert!(!state.is_valid(&token, now));
+    }
+}
