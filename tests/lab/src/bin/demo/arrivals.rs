@@ -31,12 +31,27 @@ impl Arrivals {
 
     /// Tells what came with the first full read.
     pub fn tell_baseline(&self, terminal: &Terminal) {
-        let users = self.assets.values().filter(|asset| class(asset).0 == "user").count();
+        let users = self
+            .assets
+            .values()
+            .filter(|asset| class(asset).0 == "user")
+            .count();
         let groups = self.assets.len() - users;
         let batches = if self.batches == 1 { "batch" } else { "batches" };
-        terminal.event("arrived", &format!("{users} users, {groups} groups in {} {batches}, among them", self.batches));
+        terminal.event(
+            "arrived",
+            &format!(
+                "{users} users, {groups} groups in {} {batches}, among them",
+                self.batches
+            ),
+        );
         for kind in ["user", "group"] {
-            for asset in self.assets.values().filter(|asset| class(asset).0 == kind).take(3) {
+            for asset in self
+                .assets
+                .values()
+                .filter(|asset| class(asset).0 == kind)
+                .take(3)
+            {
                 terminal.detail(&describe(asset));
             }
         }
@@ -65,7 +80,9 @@ fn describe(asset: &Value) -> String {
 /// What is new about an asset.
 fn difference(before: Option<&Value>, after: &Value) -> String {
     let (kind, fields) = class(after);
-    let Some(before) = before else { return format!("{}  (new)", describe(after)) };
+    let Some(before) = before else {
+        return format!("{}  (new)", describe(after));
+    };
     let old = class(before).1;
     let changed: Vec<String> = fields
         .as_object()

@@ -40,8 +40,8 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let terminal = Terminal::new();
-    match show(&arguments, &terminal).await {
+    let mut terminal = Terminal::new();
+    match show(&arguments, &mut terminal).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             terminal.failure(&reason);
@@ -50,10 +50,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn show(arguments: &Arguments, terminal: &Terminal) -> Result<(), String> {
+async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), String> {
     terminal.heading("ad-connector demo: everything runs on this machine and ends with this program");
     terminal.line("building the service …");
     let program = service::build().await?;
+    terminal.restart_clock();
 
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let authority = Authority::new("Demo CA");
@@ -61,13 +62,23 @@ async fn show(arguments: &Arguments, terminal: &Terminal) -> Result<(), String> 
     let mut company = Company::found();
     let simulator = Simulator::start(Options {
         directory: company.directory().clone(),
-        tls: Tls::Ldaps(authority.server(&["localhost", "127.0.0.1"], Shape::Sound).server_config()),
+        tls: Tls::Ldaps(
+            authority
+                .server(&["localhost", "127.0.0.1"], Shape::Sound)
+                .server_config(),
+        ),
         ..Options::default()
     });
     let receiver = Receiver::start(receiver::Options::default()).await;
     let mut service = Service::start(&program, folder.path(), &certificate, &simulator, &receiver)?;
     let (users, groups) = company.size();
-    terminal.fact("directory", &format!("ldaps://localhost:{}  {users} users, {groups} groups", simulator.addr().port()));
+    terminal.fact(
+        "directory",
+        &format!(
+            "ldaps://localhost:{}  {users} users, {groups} groups",
+            simulator.addr().port()
+        ),
+    );
     terminal.fact("gateway", &format!("{}  plays Qualys ETM", receiver.url()));
     terminal.fact("service", &format!("{} run  every 10 seconds", program.display()));
     terminal.fact("its log", &service.log().display().to_string());
@@ -79,7 +90,10 @@ async fn show(arguments: &Arguments, terminal: &Terminal) -> Result<(), String> 
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
     if let Err(reason) = ended {
-        return Err(format!("{reason}\n\nlast lines of the service's log:\n{}", service.last_lines()));
+        return Err(format!(
+            "{reason}\n\nlast lines of the service's log:\n{}",
+            service.last_lines()
+        ));
     }
     service.stop().await?;
     let violations = receiver.violations();
@@ -110,7 +124,9 @@ async fn tell(
         if arguments.once {
             terminal.blank();
             let (users, groups) = company.size();
-            terminal.success(&format!("all {users} users and {groups} groups arrived, with every change"));
+            terminal.success(&format!(
+                "all {users} users and {groups} groups arrived, with every change"
+            ));
             return Ok(());
         }
         tokio::time::sleep(BETWEEN_ROUNDS).await;
@@ -136,7 +152,10 @@ async fn wait(
         service.still_runs()?;
         if tokio::time::Instant::now() > until {
             let first = missing.iter().take(5).cloned().collect::<Vec<_>>().join("\n  ");
-            return Err(format!("after {} s this had not arrived:\n  {first}", PATIENCE.as_secs()));
+            return Err(format!(
+                "after {} s this had not arrived:\n  {first}",
+                PATIENCE.as_secs()
+            ));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

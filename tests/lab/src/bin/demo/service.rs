@@ -13,8 +13,19 @@ use tokio::process::{Child, Command};
 /// The service ends within 25 seconds of a signal (R26); a little is added for a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Prefixes of the service's variables: none of the caller's may reach the demo.
-const PREFIXES: [&str; 11] =
-    ["CONNECTION_", "AD_", "SYNC_", "BASELINE_", "MAPPING_", "REMOVED_", "REMOVAL_", "QUALYS_", "STATE_", "HTTP_", "LOG_"];
+const PREFIXES: [&str; 11] = [
+    "CONNECTION_",
+    "AD_",
+    "SYNC_",
+    "BASELINE_",
+    "MAPPING_",
+    "REMOVED_",
+    "REMOVAL_",
+    "QUALYS_",
+    "STATE_",
+    "HTTP_",
+    "LOG_",
+];
 
 /// The running service.
 pub struct Service {
@@ -28,7 +39,14 @@ pub async fn build() -> Result<PathBuf, String> {
     let folder = own.parent().ok_or("this program has no folder")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--package", "ad-connector", "--bin", "ad-connector"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "ad-connector",
+        "--bin",
+        "ad-connector",
+    ]);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     if folder.ends_with("release") {
         command.arg("--release");
@@ -55,7 +73,10 @@ impl Service {
         let gateway = receiver::Options::default();
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if PREFIXES.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            if PREFIXES
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
                 command.env_remove(name);
             }
         }
@@ -74,7 +95,10 @@ impl Service {
             .env("QUALYS_CLIENT_ID", gateway.client_id)
             .env("QUALYS_CLIENT_SECRET", gateway.client_secret)
             .env("QUALYS_CONNECTOR_UUID", "7d1ad43f-0f9b-4b8e-9a1e-6b1d7c5f2a10")
-            .env("STATE_URL", format!("sqlite:{}", folder.join("state.db").display()))
+            .env(
+                "STATE_URL",
+                format!("sqlite:{}", folder.join("state.db").display()),
+            )
             .env("HTTP_LISTEN", format!("127.0.0.1:{}", free_port()));
         let child = command
             .stdin(Stdio::null())
@@ -110,14 +134,20 @@ impl Service {
     /// Asks it to end, as Docker does, and waits for that; an error when it does not end with 0.
     pub async fn stop(&mut self) -> Result<(), String> {
         if let Some(process) = self.child.id() {
-            let asked = Command::new("sh").args(["-c", &format!("kill -TERM {process}")]).status().await;
+            let asked = Command::new("sh")
+                .args(["-c", &format!("kill -TERM {process}")])
+                .status()
+                .await;
             asked.map_err(|error| format!("the service cannot be asked to end: {error}"))?;
         }
         match tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!("the service ended with {status}:\n{}", self.last_lines())),
             Ok(Err(error)) => Err(format!("the service cannot be waited for: {error}")),
-            Err(_) => Err(format!("the service did not end within {} s", ENDS_WITHIN.as_secs())),
+            Err(_) => Err(format!(
+                "the service did not end within {} s",
+                ENDS_WITHIN.as_secs()
+            )),
         }
     }
 }
@@ -125,5 +155,7 @@ impl Service {
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    listener.and_then(|listener| listener.local_addr()).map_or(0, |addr| addr.port())
+    listener
+        .and_then(|listener| listener.local_addr())
+        .map_or(0, |addr| addr.port())
 }

@@ -13,7 +13,15 @@ impl Terminal {
     /// Standard output; with colours when it is a terminal and `NO_COLOR` is not set.
     pub fn new() -> Self {
         let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { start: Instant::now(), colours }
+        Self {
+            start: Instant::now(),
+            colours,
+        }
+    }
+
+    /// Times are told from now on as seconds since this moment.
+    pub fn restart_clock(&mut self) {
+        self.start = Instant::now();
     }
 
     /// The first line.
@@ -59,6 +67,10 @@ impl Terminal {
     }
 
     fn coloured(&self, code: &str, text: &str) -> String {
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colours {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
