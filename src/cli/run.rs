@@ -46,7 +46,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             state = %config.state.display(),
             http = page.as_ref().map(|page| page.address.to_string()),
             connections = connections.len(),
-            "service started"
+            "The service started."
         );
         let served = tokio::select! {
             served = schedule::serve(connections, beats, stop.clone()) => served.map_err(|error| match error {
@@ -54,7 +54,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
                 error => Failure::internal(error),
             }),
             () = overdue(&stop) => {
-                tracing::warn!("a run did not end in time; everything staged is kept");
+                tracing::warn!("A run did not end in time; everything staged is kept.");
                 Ok(())
             }
         };
@@ -64,7 +64,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     // A read that hangs in the system must not hold up the end; everything staged is on disk.
     runtime.shutdown_background();
     served?;
-    tracing::info!("service stopped");
+    tracing::info!("The service stopped.");
     Ok(0)
 }
 

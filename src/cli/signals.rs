@@ -35,7 +35,7 @@ pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Fai
         came.0.store(code, Ordering::Relaxed);
         tracing::info!(
             signal = name,
-            "stopping: reading ends, the request in flight gets its time, everything staged is kept"
+            "Stopping: reading ends, the request in flight gets its time, everything staged is kept."
         );
         stop.cancel();
     });

@@ -35,12 +35,16 @@ const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// trying them on every controller would lock the account.
 pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryError> {
     let mut causes = Vec::new();
-    for host in &settings.hosts {
+    let mut hosts = settings.hosts.iter().peekable();
+    while let Some(host) = hosts.next() {
         match reach(host, settings).await {
             Ok(session) => return Ok(session),
             Err(error) if !error.lets_others_try() => return Err(error),
             Err(error) => {
-                tracing::warn!(%host, %error, advice = error.advice(), "This controller cannot be used.");
+                if hosts.peek().is_some() {
+                    let advice = error.advice();
+                    tracing::warn!(%host, %error, advice, "This controller cannot be used; the next one is tried.");
+                }
                 causes.push(error);
             }
         }

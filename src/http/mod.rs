@@ -51,7 +51,7 @@ pub async fn serve(
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
         if let Err(error) = served {
-            tracing::error!(%error, "the HTTP listener ended");
+            tracing::error!(%error, "The HTTP listener ended.");
         }
     });
     Ok(page)

@@ -91,7 +91,7 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
         state = %State::Scheduled,
         next_sync = next.sync.map(|at| at.to_rfc3339()),
         next_baseline = next.baseline.map(|at| at.to_rfc3339()),
-        "connection is scheduled"
+        "The connection is scheduled."
     );
     loop {
         if let Some((mode, asked_by)) = wanted.take() {
@@ -154,10 +154,10 @@ async fn run_due(
         Ok(_) => {}
         // The other run does what this one would have done.
         Err(RunError::Lock(held)) => {
-            tracing::warn!(connection = connection.connector.name(), reason = %held, "run skipped");
+            tracing::warn!(connection = connection.connector.name(), reason = %held, "The run was skipped.");
         }
         Err(error) => {
-            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "run could not begin");
+            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "The run could not begin.");
         }
     }
     let ended = Utc::now();
@@ -177,7 +177,7 @@ async fn run_due(
             connection = connection.connector.name(),
             skipped,
             seconds = (ended - started).num_seconds(),
-            "the run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped"
+            "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
         );
         let id = connection.connector.id;
         connection

@@ -171,7 +171,7 @@ impl Deliverer<'_> {
                 external_asset_id = item.external_id,
                 dn = item.dn,
                 reason,
-                "asset rejected by upstream; it is tried again on the next run"
+                "The gateway rejected the asset; it is tried again on the next run."
             );
         }
     }

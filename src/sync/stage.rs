@@ -133,7 +133,7 @@ impl Stager<'_> {
             dn,
             guid,
             reason,
-            "object cannot be mapped; it is tried again on the next run"
+            "The object cannot be mapped; it is tried again on the next run."
         );
     }
 

@@ -338,6 +338,33 @@ async fn a_notice_of_disconnection_gives_its_reason() {
 }
 
 #[tokio::test]
+async fn a_notice_between_two_requests_is_told_at_the_next() {
+    let server = Server::bound(|mut wire| async move {
+        let request = wire.request().await.unwrap();
+        let name = element(0x8A, b"1.3.6.1.4.1.1466.20036");
+        let notice = message(0, 0x78, &[result(52, "idle too long"), name].concat(), &[]);
+        wire.send(
+            [
+                entry(request.id, "CN=a", &[]),
+                done(request.id, 0, "", Some(b"more")),
+                notice,
+            ]
+            .concat(),
+        )
+        .await;
+    })
+    .await;
+    let session = connect(&settings(server.port)).await.unwrap();
+    let mut pages = session.search(search());
+    assert!(
+        pages.next().await.unwrap().is_some(),
+        "the page before it was whole"
+    );
+    let error = pages.next().await.unwrap_err();
+    assert!(error.to_string().contains("\"idle too long\""), "{error}");
+}
+
+#[tokio::test]
 async fn other_notifications_are_ignored_but_not_for_ever() {
     let name = element(0x8A, b"1.2.3.4");
     let notification = message(0, 0x78, &[result(0, ""), name].concat(), &[]);

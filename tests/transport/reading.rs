@@ -97,6 +97,38 @@ async fn r11_a_range_that_fails_fails_the_page() {
 }
 
 #[tokio::test]
+async fn r11_values_that_change_under_the_reading_are_read_again() {
+    let server = Server::bound(|mut wire| async move {
+        while let Some(request) = wire.request().await {
+            let two = vec![b"a".to_vec(), b"b".to_vec()];
+            match range_of(&request) {
+                None => {
+                    let part = entry(
+                        request.id,
+                        "CN=g",
+                        &[("member", vec![]), ("member;range=0-1", two)],
+                    );
+                    wire.send([part, done(request.id, 0, "", Some(b""))].concat())
+                        .await;
+                }
+                // The values beyond the first part were removed in the meantime: Windows says operationsError.
+                Some(2) => {
+                    wire.send(done(request.id, 1, "range out of bounds", None)).await;
+                }
+                Some(_) => {
+                    let part = entry(request.id, "CN=g", &[("member;range=0-*", vec![b"c".to_vec()])]);
+                    wire.send([part, done(request.id, 0, "", None)].concat()).await;
+                }
+            }
+        }
+    })
+    .await;
+    let session = connect(&settings(server.port)).await.unwrap();
+    let page = session.search(search()).next().await.unwrap().unwrap();
+    assert_eq!(page[0].values("member").collect::<Vec<_>>(), [b"c"]);
+}
+
+#[tokio::test]
 async fn r05_pages_repeat_the_request_with_the_cookie_as_it_came() {
     let cookies: [&[u8]; 3] = [b"\x00\xFFfirst", b"\x00\xFFsecond", b""];
     let requests = Arc::new(Mutex::new(Vec::new()));
@@ -361,4 +393,18 @@ async fn root_dse_and_invocation_id_are_read_from_the_controller_itself() {
         "asked anew at each call"
     );
     assert_eq!(session.invocation_id(&root).await.unwrap().as_bytes(), &[9; 16]);
+}
+
+#[tokio::test]
+async fn operations_can_move_to_other_threads() {
+    let server = group_server(3).await;
+    let settings = settings(server.port);
+    let read = tokio::spawn(async move {
+        let mut session = connect(&settings).await?;
+        let mut pages = session.search(search());
+        let page = pages.next().await?;
+        session.lookup(BASE, &["member"], false).await?;
+        Ok::<_, DirectoryError>(page.map_or(0, |page| page.len()))
+    });
+    assert_eq!(read.await.unwrap(), Ok(1));
 }

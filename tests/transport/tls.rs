@@ -407,3 +407,30 @@ async fn a_refused_starttls_is_explained_and_nothing_goes_on_in_clear() {
         );
     }
 }
+
+#[tokio::test]
+async fn r12_the_guard_stands_behind_tls_as_well() {
+    let ca = Ca::new();
+    let huge = vec![0x30, 0x84, 0x40, 0x00, 0x00, 0x00];
+    let nested = [0x30, 0x83, 0x10, 0x00, 0x00].repeat(400_000);
+    let cut = entry(1, "CN=a", &[])[..9].to_vec();
+    let cases = [
+        (huge, "a message of 1073741830 octets"),
+        (nested, "refused"),
+        (cut, "in the middle of a message"),
+    ];
+    for (bytes, cause) in cases {
+        let acceptor = ca.server().acceptor();
+        let server = Server::start(move |stream| {
+            let (acceptor, bytes) = (acceptor.clone(), bytes.clone());
+            async move {
+                let mut wire = Wire::new(acceptor.accept(stream).await.unwrap());
+                wire.request().await;
+                wire.send(bytes).await;
+            }
+        })
+        .await;
+        let error = failure(ldaps(server.port, &ca)).await;
+        assert!(error.to_string().contains(cause), "{cause:?} in {error}");
+    }
+}

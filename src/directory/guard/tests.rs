@@ -81,7 +81,7 @@ async fn r12_nothing_of_a_bad_message_comes_through() {
         b"garbage".to_vec(),
     ] {
         let (passed, fault) = through(vec![good.clone(), bad]).await;
-        assert!(passed.is_empty() || passed == good);
+        assert_eq!(passed, good, "and what was good before it does");
         assert!(
             !matches!(fault, None | Some(GuardFault::Closed | GuardFault::Truncated)),
             "{fault:?}"
@@ -92,16 +92,25 @@ async fn r12_nothing_of_a_bad_message_comes_through() {
 #[tokio::test]
 async fn r12_an_answer_after_the_last_one_is_refused() {
     let (passed, fault) = through(vec![done(1), entry(1, b"CN=late")]).await;
-    assert!(passed.is_empty() || passed == done(1));
+    assert_eq!(passed, done(1));
     assert_eq!(fault, Some(GuardFault::Unasked(1)));
 }
 
 #[tokio::test]
 async fn r12_one_request_is_not_answered_without_end() {
-    let large = entry(1, &vec![b'x'; 8 << 20]);
-    let (passed, fault) = through(vec![large.clone(); 40]).await;
+    // Elements weigh more than octets: 0.8 MB of empty ones are 26 MB to the decoder.
+    let hollow = message(
+        1,
+        0x64,
+        &[
+            element(OCTET_STRING, b"CN=a"),
+            element(SEQUENCE, &[4, 0].repeat(390_000)),
+        ]
+        .concat(),
+    );
+    let (passed, fault) = through(vec![hollow.clone(); 12]).await;
     assert_eq!(fault, Some(GuardFault::TooMuch));
-    assert!(passed.len() <= MAX_ANSWER);
+    assert!(passed.len() < 11 * hollow.len());
 }
 
 #[tokio::test]
