@@ -30,7 +30,11 @@ async fn assert_got_over(answer: Answer, repeated: bool) {
     assert_eq!(most, Some(if repeated { 2 } else { 1 }), "{name}: {ids:?}");
     lab.receiver.reset();
     lab.sync(0).await;
-    assert_eq!(lab.receiver.summary().requests, 0, "{name}: everything was accepted");
+    assert_eq!(
+        lab.receiver.summary().requests,
+        0,
+        "{name}: everything was accepted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,8 +89,11 @@ async fn r19_401_in_the_middle_gets_one_new_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r19_401_with_a_new_token_too_is_77_and_loses_nothing() {
     let lab = Simulated::new().await;
-    lab.receiver.script([Answer::Accept, Answer::RevokeToken, Answer::RevokeToken]);
-    lab.sync(77).await.said(&["refused the credentials", "QUALYS_CLIENT_ID"]);
+    lab.receiver
+        .script([Answer::Accept, Answer::RevokeToken, Answer::RevokeToken]);
+    lab.sync(77)
+        .await
+        .said(&["refused the credentials", "QUALYS_CLIENT_ID"]);
     assert_eq!(lab.receiver.assets().len(), 100);
     lab.sync(0).await;
     lab.assert_converged();
@@ -112,7 +119,12 @@ async fn r19_413_halves_the_batch_until_it_fits() {
     let lab = Simulated::with(directory(), gateway).await;
     lab.sync(0).await;
     lab.assert_converged();
-    assert!(lab.receiver.deliveries().iter().all(|delivery| delivery.assets.len() <= 30));
+    assert!(
+        lab.receiver
+            .deliveries()
+            .iter()
+            .all(|delivery| delivery.assets.len() <= 30)
+    );
 }
 
 /// The directory of every test here.
@@ -139,7 +151,8 @@ async fn an_asset_that_alone_is_too_large_is_rejected_alone() {
     };
     let lab = Simulated::with(directory(), gateway).await;
     let large = lab.groups()[3];
-    lab.directory().set_text(large, "description", &"x".repeat(30_000));
+    lab.directory()
+        .set_text(large, "description", &"x".repeat(30_000));
     let outcome = lab.sync(2).await.said(&["too large for the gateway"]);
     assert!(outcome.stderr.contains(&lab.external_id(large)));
     let mut expected = lab.expected();
@@ -153,13 +166,23 @@ async fn an_asset_that_alone_is_too_large_is_rejected_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r19_rejected_assets_are_listed_alone_and_tried_again_in_every_form() {
-    for form in [ErrorForm::Map207, ErrorForm::Map200, ErrorForm::MapOfLists, ErrorForm::List] {
+    for form in [
+        ErrorForm::Map207,
+        ErrorForm::Map200,
+        ErrorForm::MapOfLists,
+        ErrorForm::List,
+    ] {
         let mut lab = Simulated::new().await;
         lab.set("QUALYS_BATCH_ASSETS", "500");
         let bad = [lab.users()[17], lab.users()[42]];
         let reasons: BTreeMap<String, String> = bad
             .iter()
-            .map(|id| (lab.external_id(*id), format!("no tenant for {}", lab.external_id(*id))))
+            .map(|id| {
+                (
+                    lab.external_id(*id),
+                    format!("no tenant for {}", lab.external_id(*id)),
+                )
+            })
             .collect();
         lab.receiver.script([Answer::Reject(form, reasons.clone())]);
         let outcome = lab.sync(2).await;
@@ -174,9 +197,14 @@ async fn r19_rejected_assets_are_listed_alone_and_tried_again_in_every_form() {
                 .lines()
                 .find(|line| line.contains("rejected by upstream") && line.contains(&external))
                 .unwrap_or_else(|| panic!("{form:?}: {external} is not listed:\n{}", outcome.stderr));
-            assert!(line.contains(&format!("no tenant for {external}")), "{form:?}: {line}");
             assert!(
-                listed.iter().any(|one| one["externalAssetId"] == external && one["dn"] == dn),
+                line.contains(&format!("no tenant for {external}")),
+                "{form:?}: {line}"
+            );
+            assert!(
+                listed
+                    .iter()
+                    .any(|one| one["externalAssetId"] == external && one["dn"] == dn),
                 "{form:?}"
             );
         }
@@ -195,7 +223,8 @@ async fn a_rejection_tells_the_dn() {
     let lab = Simulated::new().await;
     let bad = lab.users()[5];
     lab.directory().rename(bad, "Anna Muster");
-    lab.receiver.script([Answer::reject(ErrorForm::Map207, &lab.external_id(bad), "no")]);
+    lab.receiver
+        .script([Answer::reject(ErrorForm::Map207, &lab.external_id(bad), "no")]);
     lab.sync(2).await.said(&["CN=Anna Muster,"]);
 }
 
@@ -218,14 +247,29 @@ async fn r20_giving_up_says_how_long_it_was_asked_to_wait_and_the_next_run_sends
         lab.set("QUALYS_GIVE_UP_AFTER", "5s");
         lab.receiver.script([Answer::Accept, answer]);
         let started = Instant::now();
-        lab.sync(69).await.said(&["asked to wait 60 s", "QUALYS_GIVE_UP_AFTER"]);
-        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+        lab.sync(69)
+            .await
+            .said(&["asked to wait 60 s", "QUALYS_GIVE_UP_AFTER"]);
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            started.elapsed()
+        );
         let status = lab.status().await;
         assert_eq!(status["state"], "Scheduled");
-        assert!(status["lastError"].as_str().unwrap().contains("asked to wait 60 s"), "{status}");
+        assert!(
+            status["lastError"]
+                .as_str()
+                .unwrap()
+                .contains("asked to wait 60 s"),
+            "{status}"
+        );
         assert_eq!(lab.receiver.assets().len(), 100);
         let run = lab.last_run().await;
-        assert_eq!(run["counts"]["users"]["read"], 220, "the read was completed: {run}");
+        assert_eq!(
+            run["counts"]["users"]["read"], 220,
+            "the read was completed: {run}"
+        );
         assert_eq!(run["watermarkAfter"], lab.simulator.highest_usn(), "{run}");
 
         // The directory cannot be reached now; what waits is sent all the same.
@@ -243,12 +287,14 @@ async fn r20_giving_up_says_how_long_it_was_asked_to_wait_and_the_next_run_sends
 async fn r20_a_gateway_that_stays_down_is_69_and_blocks_no_read() {
     let mut lab = Simulated::new().await;
     lab.set("QUALYS_GIVE_UP_AFTER", "1s");
-    lab.receiver.script(std::iter::repeat_n(Answer::status(503), 1_000));
+    lab.receiver
+        .script(std::iter::repeat_n(Answer::status(503), 1_000));
     lab.sync(69).await.said(&["gave up", "status 503"]);
     let pending = &lab.status().await["counts"]["users"]["pending"];
     assert_eq!(pending, 220);
     // A second read with the gateway still down: one pending asset an object, the later one.
-    lab.directory().set_text(lab.users()[3], "mail", "new@corp.example");
+    lab.directory()
+        .set_text(lab.users()[3], "mail", "new@corp.example");
     lab.sync(69).await;
     let status = lab.status().await;
     assert_eq!(status["counts"]["users"]["pending"], 220, "{status}");
@@ -263,7 +309,10 @@ async fn r20_a_gateway_that_stays_down_is_69_and_blocks_no_read() {
 async fn r20_no_gateway_at_all_is_69_with_the_address_and_loses_nothing() {
     let mut lab = Simulated::new().await;
     let right = lab.receiver.url();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     lab.set("QUALYS_GATEWAY_URL", &format!("http://{nobody}"));
     lab.set("QUALYS_GIVE_UP_AFTER", "1s");
     lab.sync(69).await.said(&["QUALYS_GATEWAY_URL"]);
@@ -278,7 +327,8 @@ async fn r18_the_later_of_two_versions_wins_over_retries_and_rejections() {
     let lab = Simulated::new().await;
     let user = lab.users()[0];
     lab.directory().set_text(user, "mail", "first@corp.example");
-    lab.receiver.script([Answer::reject(ErrorForm::Map207, &lab.external_id(user), "no")]);
+    lab.receiver
+        .script([Answer::reject(ErrorForm::Map207, &lab.external_id(user), "no")]);
     lab.sync(2).await;
     lab.directory().set_text(user, "mail", "second@corp.example");
     let sent = lab.sent_by_sync().await;
@@ -294,7 +344,12 @@ async fn several_requests_in_flight_deliver_the_same() {
     let mut lab = Simulated::new().await;
     lab.set("QUALYS_CONCURRENCY", "4");
     lab.set("QUALYS_BATCH_ASSETS", "20");
-    lab.receiver.script([Answer::status(500), Answer::Accept, Answer::CutAfter, Answer::status(502)]);
+    lab.receiver.script([
+        Answer::status(500),
+        Answer::Accept,
+        Answer::CutAfter,
+        Answer::status(502),
+    ]);
     lab.sync(0).await;
     lab.assert_converged();
 }
@@ -310,7 +365,10 @@ async fn every_way_to_log_in_upstream_works() {
     lab.unset("QUALYS_CLIENT_SECRET");
     lab.set("QUALYS_USERNAME", &options.username);
     lab.set("QUALYS_PASSWORD", &options.password);
-    assert_eq!(lab.sent_by(&["sync", "--resend", "--baseline"]).await.len(), ASSETS);
+    assert_eq!(
+        lab.sent_by(&["sync", "--resend", "--baseline"]).await.len(),
+        ASSETS
+    );
     lab.set("QUALYS_PASSWORD", "wrong");
     lab.directory().touch(lab.users()[0]);
     lab.directory().set_text(lab.users()[0], "mail", "x@corp.example");

@@ -33,7 +33,9 @@ fn hold(lab: &Simulated, nth: usize) -> Sender<()> {
         // Nothing comes when the test is over: then go on.
         let _ = tokio::task::block_in_place(|| held.lock().unwrap().recv());
     };
-    lab.simulator.faults().at(On::Search, nth, Action::Run(Arc::new(wait)));
+    lab.simulator
+        .faults()
+        .at(On::Search, nth, Action::Run(Arc::new(wait)));
     open
 }
 
@@ -60,7 +62,10 @@ async fn the_four_states_follow_each_other_and_survive_a_restart() {
     lab.assert_converged();
     let status = lab.status().await;
     assert_eq!(status["state"], "Processed", "{status}");
-    assert!(status["nextSync"].as_str().unwrap().ends_with("-12-31T23:59:59Z"), "{status}");
+    assert!(
+        status["nextSync"].as_str().unwrap().ends_with("-12-31T23:59:59Z"),
+        "{status}"
+    );
     assert_eq!(status["lastSynced"], status["lastSuccessfulSync"]);
     assert_eq!(status["runFrequency"], NEVER);
     service.stopped_with(0).await;
@@ -71,7 +76,11 @@ async fn the_four_states_follow_each_other_and_survive_a_restart() {
     service.said("connection is scheduled").await;
     assert_eq!(lab.status().await["state"], "Scheduled");
     let outcome = service.stopped_with(0).await;
-    assert!(!outcome.stderr.contains("run started"), "SYNC_ON_START=false waits:\n{}", outcome.stderr);
+    assert!(
+        !outcome.stderr.contains("run started"),
+        "SYNC_ON_START=false waits:\n{}",
+        outcome.stderr
+    );
     assert!(outcome.stderr.contains("service stopped"));
 }
 
@@ -83,7 +92,8 @@ async fn changes_arrive_by_themselves() {
     service.said("run finished").await;
     lab.assert_converged();
     lab.receiver.reset();
-    lab.directory().set_text(lab.users()[0], "mail", "new@corp.example");
+    lab.directory()
+        .set_text(lab.users()[0], "mail", "new@corp.example");
     lab.receiver.arrived(1).await;
     assert_eq!(lab.receiver.requests().len(), 1);
     let outcome = service.stopped_with(0).await;
@@ -106,7 +116,10 @@ async fn a_failed_run_is_scheduled_again_with_its_error_and_the_next_one_clears_
     // By hand, beside the service.
     lab.sync(0).await;
     let status = lab.status().await;
-    assert_eq!((&status["state"], &status["lastError"]), (&"Processed".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&status["state"], &status["lastError"]),
+        (&"Processed".into(), &serde_json::Value::Null)
+    );
     lab.assert_converged();
     service.stopped_with(0).await;
 }
@@ -126,8 +139,8 @@ async fn the_schedule_gets_over_a_failed_run_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r26_sigterm_during_a_read_ends_at_once_and_keeps_what_was_staged() {
     let lab = scheduled(NEVER, true).await;
-    // The third page never comes.
-    lab.simulator.faults().at(On::Search, 3, Action::Silence);
+    // The third page never comes; the first search looks up the controller.
+    lab.simulator.faults().at(On::Search, 4, Action::Silence);
     let service = lab.connector.watch(&["run"]);
     lab.receiver.arrived(1).await;
     service.signal("TERM").await;
@@ -141,7 +154,11 @@ async fn r26_sigterm_during_a_read_ends_at_once_and_keeps_what_was_staged() {
     assert!(had >= 100);
     lab.receiver.reset();
     lab.sync(0).await;
-    assert_eq!(lab.receiver.assets().len(), 250 - had, "what was accepted is not sent again");
+    assert_eq!(
+        lab.receiver.assets().len(),
+        250 - had,
+        "what was accepted is not sent again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -153,7 +170,10 @@ async fn r26_sigterm_during_a_request_that_hangs_ends_within_25_s_and_keeps_what
     service.signal("TERM").await;
     let (outcome, took) = service.ended_within(Duration::from_secs(25)).await;
     outcome.ended_with(0);
-    assert!(took > Duration::from_secs(15), "the request got its 20 s: {took:?}");
+    assert!(
+        took > Duration::from_secs(15),
+        "the request got its 20 s: {took:?}"
+    );
     lab.receiver.reset();
     lab.sync(0).await;
     lab.assert_converged();
@@ -175,7 +195,8 @@ async fn r26_an_answer_that_comes_after_the_signal_counts() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r26_a_long_pause_or_a_dead_directory_does_not_hold_up_the_end() {
     let lab = scheduled(NEVER, true).await;
-    lab.receiver.script([Answer::with_header(429, "Retry-After", "600")]);
+    lab.receiver
+        .script([Answer::with_header(429, "Retry-After", "600")]);
     let mut service = lab.connector.watch(&["run"]);
     service.said("asks for a pause").await;
     service.signal("TERM").await;
@@ -200,12 +221,16 @@ async fn r26_a_long_pause_or_a_dead_directory_does_not_hold_up_the_end() {
 async fn r26_a_sync_stopped_by_a_signal_ends_with_its_number() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let lab = Simulated::new().await;
-        lab.simulator.faults().at(On::Search, 3, Action::Silence);
+        lab.simulator.faults().at(On::Search, 4, Action::Silence);
         let sync = lab.connector.watch(&["sync"]);
         lab.receiver.arrived(1).await;
         sync.signal(signal).await;
         let outcome = sync.ended().await.ended_with(code);
-        assert!(outcome.stderr.contains("stopped by a signal"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("stopped by a signal"),
+            "{}",
+            outcome.stderr
+        );
         lab.sync(0).await;
         lab.assert_converged();
     }
@@ -214,7 +239,8 @@ async fn r26_a_sync_stopped_by_a_signal_ends_with_its_number() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r20_killed_while_processing_the_next_start_resumes_and_converges() {
     let lab = scheduled(NEVER, false).await;
-    lab.receiver.script([Answer::Accept, Answer::Hang(Duration::from_secs(300))]);
+    lab.receiver
+        .script([Answer::Accept, Answer::Hang(Duration::from_secs(300))]);
     let sync = lab.connector.watch(&["sync", "--baseline"]);
     lab.receiver.arrived(2).await;
     sync.killed().await;
@@ -228,8 +254,15 @@ async fn r20_killed_while_processing_the_next_start_resumes_and_converges() {
     lab.assert_converged();
     assert_eq!(lab.receiver.violations(), Vec::<String>::new());
     let runs = lab.connector.succeed(&["runs"]).await.stdout;
-    assert!(runs.contains("the process ended in the middle of the run"), "{runs}");
-    assert_eq!(lab.last_run().await["mode"], "baseline", "it was a baseline that was interrupted");
+    assert!(
+        runs.contains("the process ended in the middle of the run"),
+        "{runs}"
+    );
+    assert_eq!(
+        lab.last_run().await["mode"],
+        "baseline",
+        "it was a baseline that was interrupted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -239,13 +272,25 @@ async fn r21_a_second_process_ends_with_4_and_names_the_first() {
     let mut service = lab.connector.watch(&["run"]);
     service.said("reading the directory").await;
     let outcome = lab.sync(4).await;
-    assert!(outcome.stderr.contains(&format!("process {} on ", service.id())), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains(&format!("process {} on ", service.id())),
+        "{}",
+        outcome.stderr
+    );
     lab.connector.succeed(&["sync", "--dry-run"]).await;
     open.send(()).unwrap();
     service.said("run finished").await;
     lab.assert_converged();
     service.stopped_with(0).await;
-    assert_eq!(lab.connector.succeed(&["runs", "--json"]).await.stdout.lines().count(), 1);
+    assert_eq!(
+        lab.connector
+            .succeed(&["runs", "--json"])
+            .await
+            .stdout
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -269,10 +314,12 @@ async fn r25_a_run_missed_while_the_service_was_down_is_made_up_once() {
     let mut service = lab.connector.watch(&["run"]);
     service.said("run finished").await;
     service.stopped_with(0).await;
-    let next = chrono::DateTime::parse_from_rfc3339(lab.status().await["nextSync"].as_str().unwrap()).unwrap();
+    let next =
+        chrono::DateTime::parse_from_rfc3339(lab.status().await["nextSync"].as_str().unwrap()).unwrap();
     let left = next.to_utc() - chrono::Utc::now() + chrono::TimeDelta::milliseconds(10);
     tokio::time::sleep(left.to_std().unwrap_or_default()).await;
-    lab.directory().set_text(lab.users()[0], "mail", "new@corp.example");
+    lab.directory()
+        .set_text(lab.users()[0], "mail", "new@corp.example");
     lab.set("SYNC_CRON", NEVER);
     let mut service = lab.connector.watch(&["run"]);
     service.said("missed while the service was down").await;
@@ -296,7 +343,11 @@ async fn a_baseline_has_its_own_schedule() {
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Status line of `GET path`.
@@ -315,7 +366,11 @@ async fn the_service_tells_over_http_that_it_lives() {
     let mut lab = scheduled(NEVER, false).await;
     let port = free_port();
     lab.set("HTTP_LISTEN", &format!("127.0.0.1:{port}"));
-    lab.connector.run(&["healthcheck"]).await.ended_with(69).said(&["does not answer", "ad-connector run"]);
+    lab.connector
+        .run(&["healthcheck"])
+        .await
+        .ended_with(69)
+        .said(&["does not answer", "ad-connector run"]);
     let mut service = lab.connector.watch(&["run"]);
     service.said("connection is scheduled").await;
     for path in ["/live", "/ready"] {

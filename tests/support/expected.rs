@@ -36,7 +36,10 @@ fn asset(directory: &Directory, kind: Kind, id: ObjectId) -> Value {
                 ("name", text("name")),
                 ("email", text("mail")),
                 ("displayName", text("displayName")),
-                ("activationDate", text("whenCreated").map(|time| created(time.as_str().unwrap()))),
+                (
+                    "activationDate",
+                    text("whenCreated").map(|time| created(time.as_str().unwrap())),
+                ),
                 (
                     "passwordLastChangedAt",
                     text("pwdLastSet").and_then(|time| filetime(time.as_str().unwrap())),
@@ -48,7 +51,10 @@ fn asset(directory: &Directory, kind: Kind, id: ObjectId) -> Value {
             vec![
                 ("name", text("name")),
                 ("description", text("description")),
-                ("type", text("groupType").map(|bits| group_type(bits.as_str().unwrap()))),
+                (
+                    "type",
+                    text("groupType").map(|bits| group_type(bits.as_str().unwrap())),
+                ),
             ],
         ),
     };
@@ -64,21 +70,39 @@ fn asset(directory: &Directory, kind: Kind, id: ObjectId) -> Value {
 
 /// MS-DTYP 2.4.2.2, of SIDs whose authority is below 2^32.
 fn sid(octets: &[u8]) -> String {
-    let authority = octets[2..8].iter().fold(0_u64, |number, octet| number << 8 | u64::from(*octet));
-    let parts = octets[8..].chunks_exact(4).map(|part| u32::from_le_bytes(part.try_into().unwrap()));
-    parts.fold(format!("S-{}-{authority}", octets[0]), |text, part| format!("{text}-{part}"))
+    let authority = octets[2..8]
+        .iter()
+        .fold(0_u64, |number, octet| number << 8 | u64::from(*octet));
+    let parts = octets[8..]
+        .chunks_exact(4)
+        .map(|part| u32::from_le_bytes(part.try_into().unwrap()));
+    parts.fold(format!("S-{}-{authority}", octets[0]), |text, part| {
+        format!("{text}-{part}")
+    })
 }
 
 /// The text form of a GUID: the first three parts are little-endian (MS-DTYP 2.3.4.2).
 pub fn guid(octets: &[u8; 16]) -> String {
-    let part = |order: &[usize]| order.iter().map(|&at| format!("{:02x}", octets[at])).collect::<String>();
-    let parts: [&[usize]; 5] = [&[3, 2, 1, 0], &[5, 4], &[7, 6], &[8, 9], &[10, 11, 12, 13, 14, 15]];
+    let part = |order: &[usize]| {
+        order
+            .iter()
+            .map(|&at| format!("{:02x}", octets[at]))
+            .collect::<String>()
+    };
+    let parts: [&[usize]; 5] = [
+        &[3, 2, 1, 0],
+        &[5, 4],
+        &[7, 6],
+        &[8, 9],
+        &[10, 11, 12, 13, 14, 15],
+    ];
     parts.map(part).join("-")
 }
 
 /// `20261122021034.0Z` as `2026-11-22T02:10:34Z`.
 fn created(time: &str) -> Value {
-    let [year, month, day, hour, minute, second] = [0..4, 4..6, 6..8, 8..10, 10..12, 12..14].map(|at| &time[at]);
+    let [year, month, day, hour, minute, second] =
+        [0..4, 4..6, 6..8, 8..10, 10..12, 12..14].map(|at| &time[at]);
     Value::from(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"))
 }
 
@@ -94,7 +118,11 @@ fn filetime(ticks: &str) -> Option<Value> {
 
 fn group_type(bits: &str) -> Value {
     let bits: i32 = bits.parse().unwrap();
-    let purpose = if bits < 0 { "Security Group" } else { "Distribution Group" };
+    let purpose = if bits < 0 {
+        "Security Group"
+    } else {
+        "Distribution Group"
+    };
     let place = match bits & 0xF {
         2 => "Global",
         4 => "Domain Local",

@@ -33,7 +33,9 @@ pub fn forms(secret: &str) -> Vec<String> {
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |chunk: &[u8]| {
-        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        let bits = chunk
+            .iter()
+            .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
         [18, 12, 6, 0].map(|shift| char::from(LETTERS[bits >> shift & 63]))
     };
     bytes.chunks_exact(3).flat_map(group).collect()
@@ -59,7 +61,11 @@ pub fn assert_none_in_files(folder: &Path, secrets: &[String]) {
         if path.is_file() {
             seen += 1;
             let bytes = std::fs::read(&path).unwrap();
-            assert_none(&path.display().to_string(), &String::from_utf8_lossy(&bytes), secrets);
+            assert_none(
+                &path.display().to_string(),
+                &String::from_utf8_lossy(&bytes),
+                secrets,
+            );
         }
     }
     assert!(seen > 0, "{} is empty", folder.display());

@@ -66,7 +66,9 @@ impl Connector {
             .kill_on_drop(true);
         let started = Instant::now();
         let output = tokio::time::timeout(LIMIT, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("{arguments:?} did not end")).unwrap();
+        let output = output
+            .unwrap_or_else(|_| panic!("{arguments:?} did not end"))
+            .unwrap();
         let outcome = Outcome {
             command: arguments.join(" "),
             code: output.status.code(),
@@ -102,7 +104,11 @@ impl Service {
             Ok(Err(_)) => "it ended",
             Err(_) => "time is up",
         };
-        panic!("`{}` did not say {text} {times} times before {ended}:\n{}", self.command, self.log());
+        panic!(
+            "`{}` did not say {text} {times} times before {ended}:\n{}",
+            self.command,
+            self.log()
+        );
     }
 
     /// Sends a signal: `TERM`, `INT`, `KILL`.
@@ -142,7 +148,10 @@ impl Service {
     /// Stops it with SIGTERM; it must end with `code` within 25 s (R26).
     pub async fn stopped_with(self, code: i32) -> Outcome {
         self.signal("TERM").await;
-        self.ended_within(Duration::from_secs(25)).await.0.ended_with(code)
+        self.ended_within(Duration::from_secs(25))
+            .await
+            .0
+            .ended_with(code)
     }
 
     /// Kills it as a power cut would.

@@ -31,7 +31,14 @@ impl Simulated {
     /// The same with other people.
     pub async fn of(people: People) -> Simulated {
         let directory = Directory::new("corp.example", people);
-        Simulated::with(simulator::Options { directory, ..Default::default() }, Default::default()).await
+        Simulated::with(
+            simulator::Options {
+                directory,
+                ..Default::default()
+            },
+            Default::default(),
+        )
+        .await
     }
 
     /// Both sides as the options say; `tls` and `listen` are taken care of.
@@ -54,12 +61,18 @@ impl Simulated {
             .with("AD_PAGE_SIZE", "100")
             .with("AD_TIMEOUT", "20s")
             .with("QUALYS_BATCH_ASSETS", "100");
-        Simulated { simulator, receiver, connector }
+        Simulated {
+            simulator,
+            receiver,
+            connector,
+        }
     }
 
     /// Sets a variable of the program.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.connector.environment.insert(name.to_owned(), value.to_owned());
+        self.connector
+            .environment
+            .insert(name.to_owned(), value.to_owned());
     }
 
     /// Removes a variable of the program.
@@ -115,13 +128,21 @@ impl Simulated {
         self.connector.succeed(arguments).await;
         assert_eq!(self.receiver.violations(), Vec::<String>::new());
         let sent = self.receiver.assets();
-        assert_eq!(self.receiver.summary().assets_received, sent.len() as u64, "an asset was sent twice");
+        assert_eq!(
+            self.receiver.summary().assets_received,
+            sent.len() as u64,
+            "an asset was sent twice"
+        );
         sent
     }
 
     /// The latest run of the history.
     pub async fn last_run(&self) -> Value {
-        let text = self.connector.succeed(&["runs", "--json", "--limit", "1"]).await.stdout;
+        let text = self
+            .connector
+            .succeed(&["runs", "--json", "--limit", "1"])
+            .await
+            .stdout;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
