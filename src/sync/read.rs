@@ -45,7 +45,7 @@ pub(super) async fn read(
 ) -> Result<Summary, RunError> {
     let mut session = directory::connect(&connector.settings.directory).await?;
     let root = session.root_dse().await?;
-    let controller = Guid::from(session.invocation_id(&root).await?);
+    let controller = session.invocation_id(&root).await?;
     let scope = Scope::new(&connector.settings.profile, &connector.mapping, &root);
     let plan = decide(connector, request, &mut session, &root, controller, &scope, now).await?;
     remember(connector, run, &session, controller, &plan).await?;
