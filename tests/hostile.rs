@@ -195,6 +195,9 @@ async fn r12_pages_without_end_are_bounded_by_a_signal_and_memory() {
     lab.simulator.faults().clear();
     lab.simulator.faults().from(On::Search, 2, Action::EndlessPages);
     lab.set("AD_ASSETS", "groups");
+    // All groups are one page.
+    assert_bounded(&lab, &["sync"], 69, &["goes in circles"], SOON).await;
+    lab.set("AD_ASSETS", "users");
     let mut sync = lab.connector.watch(&["sync"]);
     sync.said("reading the directory").await;
     lab.simulator.statistics().reset();
