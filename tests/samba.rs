@@ -7,19 +7,11 @@
 mod support;
 
 use lab::receiver::{Options, Receiver};
-use lab::samba::{Change, Domain};
-use support::{Assets, Connector, assert_same, changed, parse_ndjson};
+use lab::samba::Change;
+use support::{Assets, Connector, assert_arrives, assert_same, changed, parse_ndjson, people};
 
 async fn receiver() -> Receiver {
     Receiver::start(Options::default()).await
-}
-
-/// Syncs once into an empty receiver, and checks that exactly `expected` arrived.
-async fn assert_arrives(connector: &Connector, receiver: &Receiver, expected: &Assets) {
-    receiver.reset();
-    connector.succeed(&["sync"]).await;
-    assert_same(&receiver.assets(), expected);
-    assert_eq!(receiver.violations(), Vec::<String>::new());
 }
 
 /// The whole domain and one OU, with all three forms of the account's name.
@@ -87,14 +79,6 @@ async fn the_profile_decides_what_arrives() {
         .with("AD_ASSETS", "users")
         .with("AD_USER_FILTER", "(mail=*)");
     assert_arrives(&users, &receiver, &users_with_mail).await;
-}
-
-/// Ten users and a group in `unit`, numbered from 0.
-fn people(unit: &str, account: &str) -> Vec<Change> {
-    let user = |number| Change::user(unit, &format!("Person {number}"), &format!("{account}{number}"));
-    let mut changes: Vec<_> = (0..10).map(user).collect();
-    changes.push(Change::group(unit, "Team", &format!("{account}team")));
-    changes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,89 +156,4 @@ async fn a_dry_run_writes_every_asset_posts_nothing_and_stores_nothing() {
     let new = changed(&everything, &domain.expected(&domain.root()));
     assert_eq!(new.len(), 11);
     assert_arrives(&connector, &receiver, &new).await;
-}
-
-/// A connector whose profile is `OU=In` of a fresh unit, beside `OU=Out`, both filled. Gives the two DNs.
-async fn in_and_out(domain: &Domain, receiver: &Receiver, name: &str) -> (Connector, String, String) {
-    let unit = domain.fresh_unit(name);
-    let [inside, outside] = ["In", "Out"].map(|side| format!("OU={side},{unit}"));
-    let mut changes = Vec::new();
-    for (side, dn) in [("i", &inside), ("o", &outside)] {
-        let deeper = format!("OU=Deeper,{dn}");
-        changes.push(Change::add(dn, "organizationalUnit", &[]));
-        changes.push(Change::add(&deeper, "organizationalUnit", &[]));
-        changes.extend(people(dn, &format!("{name}{side}")));
-        changes.extend(people(&deeper, &format!("{name}{side}d")));
-    }
-    domain.apply(&changes);
-    let connector = Connector::new(domain, receiver).with("AD_BASE_CONTEXT", &inside);
-    assert_arrives(&connector, receiver, &domain.expected(&inside)).await;
-    (connector, inside, outside)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r08_a_unit_moved_into_the_scope_brings_its_unchanged_objects() {
-    let Some(domain) = lab::samba::domain() else {
-        return;
-    };
-    let receiver = receiver().await;
-    let (connector, inside, outside) = in_and_out(&domain, &receiver, "move").await;
-    let before = domain.expected(&inside);
-    domain.apply(&[Change::rename(
-        &format!("OU=Deeper,{outside}"),
-        &format!("OU=Arrived,{inside}"),
-    )]);
-    let new = changed(&before, &domain.expected(&inside));
-    assert_eq!(new.len(), 11);
-    assert_arrives(&connector, &receiver, &new).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r08_r22_what_leaves_the_scope_is_removed_and_what_is_renamed_is_not() {
-    let Some(domain) = lab::samba::domain() else {
-        return;
-    };
-    let receiver = receiver().await;
-    let (connector, inside, outside) = in_and_out(&domain, &receiver, "leave").await;
-    domain.apply(&[
-        Change::rename(
-            &format!("CN=Person 1,{inside}"),
-            &format!("CN=Person left,{outside}"),
-        ),
-        Change::rename(
-            &format!("CN=Person 2,{inside}"),
-            &format!("CN=Person stays,OU=Deeper,{inside}"),
-        ),
-    ]);
-    connector.succeed(&["sync"]).await;
-    let removed = connector.succeed(&["removed"]).await.stdout;
-    assert!(
-        removed.contains("Person left") || removed.contains("Person 1"),
-        "{removed}"
-    );
-    assert!(
-        !removed.contains("Person stays") && !removed.contains("Person 2"),
-        "{removed}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r04_r22_what_was_deleted_is_removed_by_the_next_baseline() {
-    let Some(domain) = lab::samba::domain() else {
-        return;
-    };
-    let receiver = receiver().await;
-    let (connector, inside, _) = in_and_out(&domain, &receiver, "gone").await;
-    domain.apply(&[Change::delete(&format!("CN=Person 7,{inside}"))]);
-    receiver.reset();
-    // The plain account does not see tombstones: only a full read can tell.
-    connector.succeed(&["sync", "--baseline"]).await;
-    let removed = connector.succeed(&["removed"]).await.stdout;
-    assert!(removed.contains("Person 7"), "{removed}");
-    assert!(!removed.contains("Person 6"), "{removed}");
-    assert_eq!(
-        receiver.summary().requests,
-        0,
-        "a removal is reported, not sent, unless REMOVED_OBJECTS=send"
-    );
 }

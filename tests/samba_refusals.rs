@@ -139,11 +139,23 @@ async fn an_unknown_issuer_is_69_and_says_which_variable_helps() {
     };
     let other = Authority::new("Another Authority").write(connector.folder());
     let connector = connector.with("AD_CERTIFICATE", other.to_str().unwrap());
-    assert_refused(&connector, &receiver, 69, &["issuer", "AD_CERTIFICATE"]).await;
+    assert_refused(
+        &connector,
+        &receiver,
+        69,
+        &["not trusted", "CN=Lab Domain Authority", "AD_CERTIFICATE"],
+    )
+    .await;
     let connector = connector
         .without("AD_CERTIFICATE")
         .with("AD_TRANSPORT", "starttls");
-    assert_refused(&connector, &receiver, 69, &["issuer", "AD_CERTIFICATE"]).await;
+    assert_refused(
+        &connector,
+        &receiver,
+        69,
+        &["not trusted", "CN=Lab Domain Authority", "AD_CERTIFICATE"],
+    )
+    .await;
 }
 
 /// The forms in which a careless program lets a secret out: as it is, quoted, as JSON, as bytes, in a URL, in base 64.

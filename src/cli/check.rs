@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Instant;
 
-use crate::config::{self, Config, SearchScope};
-use crate::directory::{self, RootDse, Search, Session};
-use crate::identity::Kind;
+use crate::config::{self, Config};
+use crate::directory::{self, RootDse, Session};
+use crate::identity::{Guid, Kind};
 use crate::store::{Access, Store};
 use crate::sync::Scope;
 use crate::upstream::Upstream;
@@ -19,7 +19,10 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     let connections = setup::chosen(&config, connection)?;
     let runtime = setup::runtime()?;
     let mut steps = Steps::default();
-    steps.told("configuration", Ok(format!("{} connection(s)", config.connections.len())));
+    steps.told(
+        "configuration",
+        Ok(format!("{} connection(s)", config.connections.len())),
+    );
     steps.told("store", store(&config));
     for connection in connections {
         println!("{}", connection.name);
@@ -33,10 +36,10 @@ async fn check(connection: &config::Connection, steps: &mut Steps) {
     steps.told(
         "mapping",
         match &mapping {
-            Ok(_) => Ok(connection.mapping_file.as_ref().map_or_else(
-                || "built-in table".to_owned(),
-                |path| path.display().to_string(),
-            )),
+            Ok(_) => Ok(connection
+                .mapping_file
+                .as_ref()
+                .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())),
             Err(failure) => Err(failure.clone()),
         },
     );
@@ -64,7 +67,14 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
             return None;
         }
     };
-    steps.told("directory", Ok(format!("connected to {} and logged in, {} ms", session.host(), started.elapsed().as_millis())));
+    steps.told(
+        "directory",
+        Ok(format!(
+            "connected to {} and logged in, {} ms",
+            session.host(),
+            started.elapsed().as_millis()
+        )),
+    );
     if let Some(certificate) = session.certificate() {
         steps.told("certificate", Ok(certificate.to_string()));
     }
@@ -75,12 +85,23 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
             return None;
         }
     };
-    steps.told("rootDSE", Ok(format!("{}, {}", root.dns_host_name, root.default_naming_context)));
+    steps.told(
+        "rootDSE",
+        Ok(format!(
+            "{}, {}",
+            root.dns_host_name.as_deref().unwrap_or("no dnsHostName"),
+            root.default_naming_context
+        )),
+    );
     let delta = session.invocation_id(&root).await;
     steps.told(
         "delta",
         match delta {
-            Ok(id) => Ok(format!("by uSNChanged: invocationId {id}, highestCommittedUSN {}", root.highest_committed_usn)),
+            Ok(id) => Ok(format!(
+                "by uSNChanged: invocationId {}, highestCommittedUSN {}",
+                Guid::from(id),
+                root.highest_committed_usn
+            )),
             Err(error) => Err(error.into()),
         },
     );
@@ -123,7 +144,9 @@ async fn kind_step(
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
 ) -> Result<String, Failure> {
-    let Some(search) = scope.everything(kind) else { return Ok("not asked for".to_owned()) };
+    let Some(search) = scope.everything(kind) else {
+        return Ok("not asked for".to_owned());
+    };
     let filter = search.filter.clone();
     let mut pages = session.search(search);
     let page = pages.next().await?.unwrap_or_default();
@@ -131,12 +154,22 @@ async fn kind_step(
         return Err(Failure::new(
             UNAVAILABLE,
             format_args!("nothing matches {filter} below {}", scope.base()),
-            format_args!("check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}", kind.plural()),
+            format_args!(
+                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}",
+                kind.plural()
+            ),
         ));
     }
-    let unmapped = page.iter().filter(|entry| mapping.apply(kind, *entry).is_err()).count();
+    let unmapped = page
+        .iter()
+        .filter(|entry| mapping.apply(kind, *entry).is_err())
+        .count();
     let more = if pages.has_more() { "at least " } else { "" };
-    let all = if unmapped == 0 { "all can be mapped".to_owned() } else { format!("{unmapped} of them cannot be mapped") };
+    let all = if unmapped == 0 {
+        "all can be mapped".to_owned()
+    } else {
+        format!("{unmapped} of them cannot be mapped")
+    };
     Ok(format!("{more}{} found, {all}", page.len()))
 }
 
@@ -169,6 +202,3 @@ impl Steps {
         }
     }
 }
-
-#[allow(unused)]
-fn unused(_: SearchScope, _: Search) {}

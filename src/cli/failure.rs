@@ -14,7 +14,7 @@ pub(super) const USAGE: u8 = 64;
 pub(super) const UNAVAILABLE: u8 = 69;
 
 /// What ends a command early.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     code: u8,
     message: String,
@@ -23,11 +23,19 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: u8, message: impl fmt::Display, advice: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string(), advice: advice.to_string() }
+        Self {
+            code,
+            message: message.to_string(),
+            advice: advice.to_string(),
+        }
     }
 
     pub(super) fn internal(message: impl fmt::Display) -> Self {
-        Self::new(INTERNAL, message, "this is a defect of ad-connector: please report it with the log")
+        Self::new(
+            INTERNAL,
+            message,
+            "this is a defect of ad-connector: please report it with the log",
+        )
     }
 
     pub(super) fn exit_code(&self) -> u8 {
@@ -71,13 +79,21 @@ impl From<crate::upstream::UpstreamError> for Failure {
 
 impl From<crate::config::Refused> for Failure {
     fn from(refused: crate::config::Refused) -> Self {
-        Self::new(USAGE, refused, "mend the variables named above; .env.example lists every one with its meaning")
+        Self::new(
+            USAGE,
+            refused,
+            "mend the variables named above; .env.example lists every one with its meaning",
+        )
     }
 }
 
 impl From<crate::mapping::MappingErrors> for Failure {
     fn from(errors: crate::mapping::MappingErrors) -> Self {
-        Self::new(USAGE, errors, "mend the mapping file; docs/mapping.md describes it")
+        Self::new(
+            USAGE,
+            errors,
+            "mend the mapping file; docs/mapping.md describes it",
+        )
     }
 }
 

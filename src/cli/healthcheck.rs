@@ -40,7 +40,11 @@ fn answered(listen: SocketAddr) -> Result<u8, Failure> {
         println!("alive");
         return Ok(0);
     }
-    Err(Failure::new(UNAVAILABLE, format_args!("the service is not alive: {status}"), "look at its log, and restart it"))
+    Err(Failure::new(
+        UNAVAILABLE,
+        format_args!("the service is not alive: {status}"),
+        "look at its log, and restart it",
+    ))
 }
 
 /// One request by hand: an HTTP client with its TLS would cost more start-up than the check itself.
@@ -51,7 +55,11 @@ fn status_line(address: SocketAddr) -> std::io::Result<String> {
     stream.write_all(b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(4096).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&answer)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// An unspecified address (0.0.0.0) is listened on, but not connected to.

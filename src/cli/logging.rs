@@ -8,20 +8,28 @@ use crate::config::{Log, LogFormat};
 /// Starts the log. A second call in one process changes nothing.
 pub(super) fn start(log: &Log) {
     let filter = filter(&log.level);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let _ = match log.format {
-        LogFormat::Text => {
-            lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_target(false).try_init()
-        }
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Text => lines
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .with_target(false)
+            .try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
     };
 }
 
 /// The user's filter, with the libraries that print what they send capped last, so that no level can undo it (R27).
 fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
-    crate::directory::CAPPED_LOG_TARGETS
+    crate::directory::QUIET_LOG_TARGETS
         .iter()
-        .filter_map(|target| format!("{target}=error").parse::<Directive>().ok())
+        .filter_map(|(target, level)| format!("{target}={level}").parse::<Directive>().ok())
         .fold(filter, EnvFilter::add_directive)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config;
 use crate::identity::Kind;
-use crate::mapping::Mapping as Table;
+use crate::mapping::{Attribute, Mapping as Table, Origin, Row};
 
 use super::arguments::Mapping;
 use super::failure::Failure;
@@ -12,7 +12,7 @@ use super::failure::Failure;
 /// Works without the rest of the configuration: a table can be written before there is a connection.
 pub(super) fn run(options: &Mapping) -> Result<u8, Failure> {
     match options {
-        Mapping::Show => show(&load(config::mapping_file()?)?),
+        Mapping::Show => show(&load(config::load_mapping_file()?)?),
         Mapping::Check { file } => check(file.clone()),
     }
 }
@@ -27,26 +27,46 @@ fn load(file: Option<PathBuf>) -> Result<Table, Failure> {
 fn show(table: &Table) -> Result<u8, Failure> {
     for kind in Kind::ALL.into_iter().filter(|kind| table.has(*kind)) {
         println!("{kind}");
-        let rows: Vec<[String; 4]> = table
-            .rows(kind)
-            .map(|row| [row.source(), row.target(), row.form(), if row.required() { "required".to_owned() } else { String::new() }])
-            .collect();
+        let rows: Vec<[String; 4]> = table.rows(kind).iter().map(cells).collect();
         print!("{}", super::status::columns(&rows));
     }
     Ok(0)
 }
 
+/// Source, target, form and what else the row says.
+fn cells(row: &Row) -> [String; 4] {
+    let joined =
+        |part: fn(&Attribute) -> String| row.sources().iter().map(part).collect::<Vec<_>>().join(", ");
+    let (source, form) = match &row.origin {
+        Origin::Sources(_) => (
+            joined(|source| source.name.clone()),
+            joined(|source| source.form.name().to_owned()),
+        ),
+        Origin::Constant(literal) => (literal.to_string(), "constant".to_owned()),
+    };
+    let mut more = Vec::new();
+    if row.required {
+        more.push("required".to_owned());
+    }
+    if let Some(default) = &row.default {
+        more.push(format!("default {default}"));
+    }
+    [source, row.target.to_string(), form, more.join(", ")]
+}
+
 fn check(file: Option<PathBuf>) -> Result<u8, Failure> {
     let file = match file {
         Some(file) => Some(file),
-        None => config::mapping_file()?,
+        None => config::load_mapping_file()?,
     };
-    let name = file.as_ref().map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());
+    let name = file
+        .as_ref()
+        .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());
     let table = load(file)?;
     let kinds: Vec<String> = Kind::ALL
         .into_iter()
         .filter(|kind| table.has(*kind))
-        .map(|kind| format!("{} {} rows", table.rows(kind).count(), kind))
+        .map(|kind| format!("{} {} rows", table.rows(kind).len(), kind))
         .collect();
     println!("{name}: good, {}", kinds.join(", "));
     Ok(0)

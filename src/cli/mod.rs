@@ -55,5 +55,9 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
 /// rejected» here.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(failure::USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

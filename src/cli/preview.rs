@@ -1,8 +1,8 @@
 //! `preview`: one object, its source attributes beside the asset that the mapping makes of it.
 
 use crate::directory::{self, Entry, Session};
-use crate::identity::{DistinguishedName, Guid, Kind, Sid};
-use crate::mapping::Mapping;
+use crate::identity::{DistinguishedName, Guid, Kind};
+use crate::mapping::{Mapping, Raw};
 use crate::sync::Scope;
 
 use super::arguments::Preview;
@@ -45,7 +45,9 @@ async fn find(session: &mut Session, scope: &Scope, name: &str) -> Result<Vec<(K
     let mut found = Vec::new();
     let kinds: Vec<Kind> = scope.kinds().collect();
     for kind in kinds {
-        let Some(search) = scope.matching(kind, &filter(name)) else { continue };
+        let Some(search) = scope.matching(kind, &filter(name)) else {
+            continue;
+        };
         let mut pages = session.search(search);
         while let Some(page) = pages.next().await? {
             found.extend(page.into_iter().map(|entry| (kind, entry)));
@@ -57,22 +59,43 @@ async fn find(session: &mut Session, scope: &Scope, name: &str) -> Result<Vec<(K
 /// The filter for every way to name an object. All attributes of it are indexed (MS-ADA: sAMAccountName,
 /// userPrincipalName, mail, name, displayName, objectSid, objectGUID, distinguishedName).
 fn filter(name: &str) -> String {
-    let octets = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let octets = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("\\{byte:02x}"))
+            .collect::<String>()
+    };
     if let Ok(guid) = name.parse::<Guid>() {
         return format!("(objectGUID={})", octets(guid.as_bytes()));
     }
     let text = ldap3::ldap_escape(name);
-    if name.parse::<Sid>().is_ok() {
+    if name.starts_with("S-1-") {
         return format!("(objectSid={text})");
     }
     if name.contains('=') && DistinguishedName::parse(name).is_ok() {
         return format!("(distinguishedName={text})");
     }
-    let terms: String = ["sAMAccountName", "userPrincipalName", "mail", "name", "displayName"]
-        .iter()
-        .map(|attribute| format!("({attribute}={text})"))
-        .collect();
+    let terms: String = [
+        "sAMAccountName",
+        "userPrincipalName",
+        "mail",
+        "name",
+        "displayName",
+    ]
+    .iter()
+    .map(|attribute| format!("({attribute}={text})"))
+    .collect();
     format!("(|{terms})")
+}
+
+/// A source attribute and what the directory gave for it.
+fn source(raw: &Raw) -> (String, String) {
+    let values = if raw.values.is_empty() {
+        "(absent)".to_owned()
+    } else {
+        raw.values.join(" | ")
+    };
+    (raw.attribute.clone(), values)
 }
 
 fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
@@ -80,13 +103,24 @@ fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
     let rows: Vec<[String; 4]> = mapping
         .explain(kind, entry)
         .into_iter()
-        .map(|row| [row.source, row.raw.unwrap_or_else(|| "(absent)".to_owned()), format!("→ {}", row.target), row.result])
+        .map(|row| {
+            let (names, values): (Vec<_>, Vec<_>) = row.sources.iter().map(source).unzip();
+            [
+                names.join(", "),
+                values.join(", "),
+                format!("→ {}", row.target),
+                row.outcome.to_string(),
+            ]
+        })
         .collect();
     print!("{}", status::columns(&rows));
     match mapping.apply(kind, entry) {
         Ok(asset) => {
             let value: serde_json::Value = serde_json::from_str(&asset.json).map_err(Failure::internal)?;
-            println!("{}\n", serde_json::to_string_pretty(&value).map_err(Failure::internal)?);
+            println!(
+                "{}\n",
+                serde_json::to_string_pretty(&value).map_err(Failure::internal)?
+            );
             Ok(0)
         }
         Err(unmappable) => {

@@ -24,9 +24,20 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
         let page = match config.http.listen {
             Some(address) => Some(
-                http::serve(address, beats.clone(), std::sync::Arc::clone(&store), stop.clone())
-                    .await
-                    .map_err(|error| Failure::new(USAGE, format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"), "choose another address or port, or set HTTP_LISTEN=off"))?,
+                http::serve(
+                    address,
+                    beats.clone(),
+                    std::sync::Arc::clone(&store),
+                    stop.clone(),
+                )
+                .await
+                .map_err(|error| {
+                    Failure::new(
+                        USAGE,
+                        format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"),
+                        "choose another address or port, or set HTTP_LISTEN=off",
+                    )
+                })?,
             ),
             None => None,
         };
@@ -35,7 +46,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             state = %config.state.display(),
             http = page.as_ref().map(|page| page.address.to_string()),
             connections = connections.len(),
-            "service started"
+            "The service started."
         );
         let served = tokio::select! {
             served = schedule::serve(connections, beats, stop.clone()) => served.map_err(|error| match error {
@@ -43,7 +54,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
                 error => Failure::internal(error),
             }),
             () = overdue(&stop) => {
-                tracing::warn!("a run did not end in time; everything staged is kept");
+                tracing::warn!("A run did not end in time; everything staged is kept.");
                 Ok(())
             }
         };
@@ -53,7 +64,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     // A read that hangs in the system must not hold up the end; everything staged is on disk.
     runtime.shutdown_background();
     served?;
-    tracing::info!("service stopped");
+    tracing::info!("The service stopped.");
     Ok(0)
 }
 

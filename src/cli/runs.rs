@@ -14,7 +14,9 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
     let config = setup::configuration()?;
     let store = setup::store(&config, Access::ReadOnly)?;
     for chosen in setup::chosen(&config, connection)? {
-        let Some(row) = store.connection(&chosen.name)? else { continue };
+        let Some(row) = store.connection(&chosen.name)? else {
+            continue;
+        };
         let runs = store.runs(row.id, options.limit as usize)?;
         if options.json {
             for run in &runs {
@@ -22,7 +24,9 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
             }
         } else {
             println!("{}", chosen.name);
-            let heads = ["run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "why"];
+            let heads = [
+                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "why",
+            ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));
             print!("{}", columns(&table));
@@ -33,13 +37,18 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
 
 fn line(run: &Run) -> [String; 10] {
     let total = run.counts.total();
-    let why = run.error.as_ref().map_or_else(|| run.reason.clone(), |error| format!("{}; {error}", run.reason));
+    let why = run
+        .error
+        .as_ref()
+        .map_or_else(|| run.reason.clone(), |error| format!("{}; {error}", run.reason));
     [
         run.id.to_string(),
         time(Some(run.started)).unwrap_or_default(),
-        run.ended.map_or_else(|| "-".to_owned(), |ended| (ended - run.started).to_string()),
+        run.ended
+            .map_or_else(|| "-".to_owned(), |ended| (ended - run.started).to_string()),
         run.mode.to_string(),
-        run.outcome.map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
+        run.outcome
+            .map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
         total.read.to_string(),
         total.staged.to_string(),
         total.accepted.to_string(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Config};
 use crate::mapping::Mapping;
-use crate::schedule::{Scheduled, Timetable};
+use crate::schedule::{Cron, Scheduled, Timetable};
 use crate::store::{Access, Store};
 use crate::sync::Connector;
 use crate::upstream::Upstream;
@@ -28,12 +28,25 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// The connections that the command works on: all, or the one named.
-pub(super) fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a config::Connection>, Failure> {
-    let Some(name) = name else { return Ok(config.connections.iter().collect()) };
-    match config.connections.iter().find(|connection| connection.name == name) {
+pub(super) fn chosen<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<Vec<&'a config::Connection>, Failure> {
+    let Some(name) = name else {
+        return Ok(config.connections.iter().collect());
+    };
+    match config
+        .connections
+        .iter()
+        .find(|connection| connection.name == name)
+    {
         Some(connection) => Ok(vec![connection]),
         None => {
-            let known: Vec<&str> = config.connections.iter().map(|connection| connection.name.as_str()).collect();
+            let known: Vec<&str> = config
+                .connections
+                .iter()
+                .map(|connection| connection.name.as_str())
+                .collect();
             Err(Failure::new(
                 USAGE,
                 format_args!("no connection is named `{name}`"),
@@ -48,7 +61,10 @@ pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a conf
     match chosen(config, name)?.as_slice() {
         [connection] => Ok(connection),
         several => {
-            let names: Vec<&str> = several.iter().map(|connection| connection.name.as_str()).collect();
+            let names: Vec<&str> = several
+                .iter()
+                .map(|connection| connection.name.as_str())
+                .collect();
             Err(Failure::new(
                 USAGE,
                 "several connections are configured",
@@ -73,8 +89,14 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
         if !mapping.has(*kind) {
             return Err(Failure::new(
                 USAGE,
-                format_args!("AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows", kind.plural()),
-                format_args!("add [[{kind}]] rows to the file of MAPPING_FILE (see docs/mapping.md), or leave {} out of AD_ASSETS", kind.plural()),
+                format_args!(
+                    "AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows",
+                    kind.plural()
+                ),
+                format_args!(
+                    "add [[{kind}]] rows to the file of MAPPING_FILE (see docs/mapping.md), or leave {} out of AD_ASSETS",
+                    kind.plural()
+                ),
             ));
         }
     }
@@ -82,16 +104,34 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
 }
 
 /// A connection, ready to run.
-pub(super) fn connector(config: &Config, connection: &config::Connection, store: &Arc<Store>) -> Result<Scheduled, Failure> {
+pub(super) fn connector(
+    config: &Config,
+    connection: &config::Connection,
+    store: &Arc<Store>,
+) -> Result<Scheduled, Failure> {
     let schedule = &connection.schedule;
-    let timetable = Timetable::new(schedule.sync.clone(), schedule.baseline.clone());
+    let cron = |text: &str| {
+        Cron::parse(text, schedule.timezone)
+            .map_err(|error| Failure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
+    };
+    let timetable = Timetable::new(
+        cron(&schedule.sync_cron)?,
+        schedule.baseline_cron.as_deref().map(cron).transpose()?,
+    );
     let connector = Connector {
         mapping: mapping(connection)?,
-        upstream: Upstream::new(&connection.upstream)?,
-        id: store.register(&connection.name, &connection.description, chrono::Utc::now().timestamp())?,
+        upstream: Arc::new(Upstream::new(&connection.upstream)?),
+        id: store.register(
+            &connection.name,
+            &connection.description,
+            chrono::Utc::now().timestamp(),
+        )?,
         settings: connection.clone(),
         store: Arc::clone(store),
         state: config.state.clone(),
     };
-    Ok(Scheduled { connector: Arc::new(connector), timetable })
+    Ok(Scheduled {
+        connector: Arc::new(connector),
+        timetable,
+    })
 }

@@ -21,7 +21,9 @@ impl Signalled {
 
 /// Cancels `stop` at the first SIGTERM or SIGINT.
 pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")));
+    let listen = |kind| {
+        signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")))
+    };
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let signalled = Signalled::default();
     let came = signalled.clone();
@@ -31,7 +33,10 @@ pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Fai
             _ = interrupt.recv() => ("Ctrl-C", 130),
         };
         came.0.store(code, Ordering::Relaxed);
-        tracing::info!(signal = name, "stopping: reading ends, the request in flight gets its time, everything staged is kept");
+        tracing::info!(
+            signal = name,
+            "Stopping: reading ends, the request in flight gets its time, everything staged is kept."
+        );
         stop.cancel();
     });
     Ok(signalled)

@@ -22,10 +22,13 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
     let store = setup::store(&config, Access::ReadOnly)?;
     for chosen in setup::chosen(&config, connection)? {
         let Some(row) = store.connection(&chosen.name)? else {
-            println!("{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it", chosen.name);
+            println!(
+                "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",
+                chosen.name
+            );
             continue;
         };
-        let status = Standing::of(&store, &row, &chosen.schedule.sync.to_string())?;
+        let status = Standing::of(&store, &row, &chosen.schedule.sync_cron)?;
         if options.json {
             println!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
         } else {
@@ -69,8 +72,9 @@ struct KindStanding {
 impl Standing {
     fn of(store: &Store, row: &Connection, frequency: &str) -> Result<Self, Failure> {
         let mut counts: BTreeMap<&'static str, KindStanding> = BTreeMap::new();
-        let mut of = |kind: Kind, set: &dyn Fn(&mut KindStanding)| set(counts.entry(kind.plural()).or_default());
-        for (kind, known) in store.known_counts(row.id)? {
+        let mut of =
+            |kind: Kind, set: &dyn Fn(&mut KindStanding)| set(counts.entry(kind.plural()).or_default());
+        for (kind, known) in store.object_counts(row.id)? {
             of(kind, &|standing| standing.accepted = known);
         }
         let pending = store.pending(row.id)?;
@@ -94,7 +98,11 @@ impl Standing {
             skipped_ticks: row.skipped_ticks,
             counts,
             oldest_pending: time(pending.oldest),
-            rejected: store.rejections(row.id, REJECTIONS)?.iter().map(rejection).collect(),
+            rejected: store
+                .rejections(row.id, REJECTIONS)?
+                .iter()
+                .map(rejection)
+                .collect(),
         })
     }
 
@@ -104,7 +112,11 @@ impl Standing {
             format!("{}  {}", self.name, self.state),
             format!("  last run         {}", or_dash(&self.last_synced)),
             format!("  last success     {}", or_dash(&self.last_successful_sync)),
-            format!("  next run         {}  ({})", or_dash(&self.next_sync), self.run_frequency),
+            format!(
+                "  next run         {}  ({})",
+                or_dash(&self.next_sync),
+                self.run_frequency
+            ),
             format!("  next baseline    {}", or_dash(&self.next_baseline)),
             format!("  last error       {}", or_dash(&self.last_error)),
         ];
@@ -119,7 +131,12 @@ impl Standing {
         }
         for rejected in &self.rejected {
             let field = |name: &str| rejected[name].as_str().unwrap_or("-").to_owned();
-            lines.push(format!("  rejected         {}  {}: {}", field("kind"), field("dn"), field("reason")));
+            lines.push(format!(
+                "  rejected         {}  {}: {}",
+                field("kind"),
+                field("dn"),
+                field("reason")
+            ));
         }
         lines.join("\n") + "\n"
     }
@@ -144,11 +161,20 @@ pub(super) fn time(seconds: Option<i64>) -> Option<String> {
 
 /// Rows with their columns aligned, two spaces in front and between.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     rows.iter()
         .map(|row| {
-            let line: String = row.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}")).collect();
+            let line: String = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("  {cell:<width$}"))
+                .collect();
             line.trim_end().to_owned() + "\n"
         })
         .collect()
@@ -166,7 +192,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["a".to_owned(), "längst".to_owned()], ["bcd".to_owned(), "x".to_owned()]];
+        let rows = [
+            ["a".to_owned(), "längst".to_owned()],
+            ["bcd".to_owned(), "x".to_owned()],
+        ];
         assert_eq!(columns(&rows), "  a    längst\n  bcd  x\n");
     }
 }

@@ -19,11 +19,17 @@ use super::{setup, signals};
 /// Runs every chosen connection once; the exit code is that of the worst.
 pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failure> {
     let config = setup::configuration()?;
-    let access = if options.dry_run { Access::Scratch } else { Access::ReadWrite };
+    let access = if options.dry_run {
+        Access::Scratch
+    } else {
+        Access::ReadWrite
+    };
     let connections = setup::chosen(&config, connection)?;
     let store = setup::store(&config, access)?;
-    let scheduled =
-        connections.into_iter().map(|one| setup::connector(&config, one, &store)).collect::<Result<Vec<_>, _>>()?;
+    let scheduled = connections
+        .into_iter()
+        .map(|one| setup::connector(&config, one, &store))
+        .collect::<Result<Vec<_>, _>>()?;
     let output = options.output.as_deref().map(open_output).transpose()?;
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
@@ -55,9 +61,22 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
 }
 
 fn request(options: &Sync, output: Option<Output>) -> Request {
-    let mode = if options.baseline { RunMode::Baseline } else { RunMode::Delta };
-    let asked_by = if options.baseline { "sync --baseline" } else { "sync" };
-    Request { resend: options.resend, dry_run: options.dry_run, output, ..Request::new(mode, asked_by) }
+    let mode = if options.baseline {
+        RunMode::Baseline
+    } else {
+        RunMode::Delta
+    };
+    let asked_by = if options.baseline {
+        "sync --baseline"
+    } else {
+        "sync"
+    };
+    Request {
+        resend: options.resend,
+        dry_run: options.dry_run,
+        output,
+        ..Request::new(mode, asked_by)
+    }
 }
 
 /// Says on standard error why a run failed; what it did is in the log.
@@ -82,7 +101,11 @@ fn open_output(path: &Path) -> Result<Output, Failure> {
     // People's names and mail addresses: for the owner alone.
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path).map_err(|error| {
-        Failure::new(USAGE, format_args!("--output: cannot write {}: {error}", path.display()), "give a path that can be written")
+        Failure::new(
+            USAGE,
+            format_args!("--output: cannot write {}: {error}", path.display()),
+            "give a path that can be written",
+        )
     })?;
     let writer: Box<dyn Write + Send> = Box::new(BufWriter::new(file));
     Ok(Arc::new(Mutex::new(writer)))
@@ -97,7 +120,10 @@ struct Bar {
 impl Bar {
     fn start(progress: &Arc<Progress>) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self { bar: None, ticker: None };
+            return Self {
+                bar: None,
+                ticker: None,
+            };
         }
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
@@ -116,7 +142,10 @@ impl Bar {
                 shown.tick();
             }
         });
-        Self { bar: Some(bar), ticker: Some(ticker) }
+        Self {
+            bar: Some(bar),
+            ticker: Some(ticker),
+        }
     }
 
     fn finish(self) {

@@ -3,11 +3,29 @@
 //! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`], so that tests
 //! need no process environment. Every bad key is reported in one pass ([`Refused`]).
 
+mod directory;
+mod dotenv;
+mod environment;
+mod load;
+mod reader;
+pub mod reference;
+mod refused;
+mod service;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod values;
+pub mod variables;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::{DistinguishedName, Kind};
+
+pub use environment::{Environment, Variables};
+pub use load::{load, load_mapping_file, parse, parse_at};
+pub use refused::{Problem, Refused};
 
 /// A value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
 pub use secrecy::SecretString as Secret;

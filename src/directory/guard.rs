@@ -159,49 +159,58 @@ async fn answers(
     mut library: impl AsyncWrite + Unpin,
     exchange: &Mutex<Exchange>,
 ) -> Option<GuardFault> {
-    let mut buffer = BytesMut::with_capacity(CHUNK);
-    let mut checked = 0; // octets at the start of the buffer that may be passed on
-    let mut scan = Scan::default();
-    let mut notifications = 0;
+    let mut inbox = Inbox::default();
     loop {
-        let waiting = buffer.get(checked..).unwrap_or_default();
-        match scan.advance(waiting) {
-            Err(fault) => return Some(refusal(fault, waiting)),
-            Ok(Some(whole)) => {
-                scan = Scan::default();
-                let bytes = waiting.get(..whole.length).unwrap_or_default();
-                match admit(bytes, whole.elements, exchange) {
-                    Err(fault) => return Some(fault),
-                    Ok(true) => checked += whole.length,
-                    Ok(false) => {
-                        notifications += 1;
-                        if notifications > MAX_NOTIFICATIONS {
-                            return Some(GuardFault::Notifications);
-                        }
-                        // Whatever was checked before it goes first; then the notification itself is dropped.
-                        library.write_all(&buffer.split_to(checked)).await.ok()?;
-                        checked = 0;
-                        let _ = buffer.split_to(whole.length);
-                    }
-                }
+        let (good, fault) = inbox.check(exchange);
+        // What was good before a fault still counts. An error here means that the library has gone: nobody asks why.
+        library.write_all(&good).await.ok()?;
+        if fault.is_some() {
+            return fault;
+        }
+        drop(good); // so that its memory serves the next read
+        inbox.buffer.reserve(CHUNK);
+        let cut = if inbox.buffer.is_empty() {
+            GuardFault::Closed
+        } else {
+            GuardFault::Truncated
+        };
+        match server.read_buf(&mut inbox.buffer).await {
+            Ok(0) => return Some(cut),
+            Ok(_) => {}
+            // Many TLS peers close without close_notify; whether it cut a message is all that matters.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Some(cut),
+            Err(error) => return Some(broken(&error)),
+        }
+    }
+}
+
+/// What has arrived from the server and was not passed on.
+#[derive(Debug, Default)]
+struct Inbox {
+    buffer: BytesMut,
+    scan: Scan,
+    notifications: u32,
+}
+
+impl Inbox {
+    /// Takes out the whole messages that may be passed on, up to the first that may not.
+    fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Option<GuardFault>) {
+        let mut good = BytesMut::new();
+        loop {
+            let whole = match self.scan.advance(&self.buffer) {
+                Ok(Some(whole)) => whole,
+                Ok(None) => return (good, None),
+                Err(fault) => return (good, Some(refusal(fault, &self.buffer))),
+            };
+            self.scan = Scan::default();
+            let message = self.buffer.split_to(whole.length);
+            match admit(&message, whole.elements, exchange) {
+                Ok(true) => good.unsplit(message), // joins neighbours without copying
+                Ok(false) => self.notifications += 1,
+                Err(fault) => return (good, Some(fault)),
             }
-            Ok(None) => {
-                if checked > 0 {
-                    // The library has gone away: the reason is on its side.
-                    library.write_all(&buffer.split_to(checked)).await.ok()?;
-                    checked = 0;
-                }
-                buffer.reserve(CHUNK);
-                match server.read_buf(&mut buffer).await {
-                    Ok(0) if buffer.is_empty() => return Some(GuardFault::Closed),
-                    Ok(0) => return Some(GuardFault::Truncated),
-                    Ok(_) => {}
-                    // Many TLS peers close without close_notify. No message is cut by it, so it is an end like another.
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && buffer.is_empty() => {
-                        return Some(GuardFault::Closed);
-                    }
-                    Err(error) => return Some(broken(&error)),
-                }
+            if self.notifications > MAX_NOTIFICATIONS {
+                return (good, Some(GuardFault::Notifications));
             }
         }
     }

@@ -6,6 +6,7 @@
 use super::entry::{Attribute, Entry};
 use super::error::DirectoryError;
 use super::session::Line;
+use crate::identity::Guid;
 
 /// Most parts of one attribute: 15 million values at Windows' 1500 a part.
 const MAX_PARTS: u32 = 10_000;
@@ -90,10 +91,10 @@ pub async fn complete(line: &Line, entry: &mut Entry, show_deleted: bool) -> Res
 
 /// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
 fn address(entry: &Entry) -> String {
-    match entry.first("objectGUID") {
-        Some(guid) if guid.len() == 16 => format!("<GUID={}>", super::certificate::hex(guid)),
-        _ => entry.dn.clone(),
-    }
+    let guid = entry
+        .first("objectGUID")
+        .and_then(|value| Guid::from_bytes(value).ok());
+    guid.map_or_else(|| entry.dn.clone(), |guid| format!("<GUID={guid}>"))
 }
 
 /// All values of the attribute of which `first` is the first part.
@@ -105,42 +106,27 @@ async fn whole(
     first: Attribute,
     show_deleted: bool,
 ) -> Result<Vec<Vec<u8>>, DirectoryError> {
-    let changed = || {
-        line.unsound(format!(
-            "the values of {name} of \"{dn}\" keep changing while they are read"
-        ))
-    };
+    let wrong = |what: String| line.unsound(format!("\"{dn}\": {what}"));
     let mut start = Some(first);
     for _ in 0..ATTEMPTS {
-        let mut values = Vec::new();
+        let mut gathered = Gathered::default();
         let mut step = match start.take() {
-            Some(first) => {
-                take(&mut values, first).map_err(|what| line.unsound(format!("\"{dn}\": {what}")))?
-            }
+            Some(first) => gathered.take(first).map_err(wrong)?,
             None => Step::From(0),
         };
-        let mut parts = 0;
-        let mut size = 0;
-        loop {
-            let from = match step {
-                Step::Complete => return Ok(values),
-                Step::Changed => break,
-                Step::From(from) => from,
-            };
-            parts += 1;
-            size += values.iter().skip(from).map(Vec::len).sum::<usize>();
-            if parts > MAX_PARTS || size > MAX_ATTRIBUTE {
-                return Err(line.unsound(format!("the values of {name} of \"{dn}\" do not end")));
-            }
+        while let Step::From(from) = step {
             step = match next(line, object, name, from, show_deleted).await? {
-                Some(part) => {
-                    take(&mut values, part).map_err(|what| line.unsound(format!("\"{dn}\": {what}")))?
-                }
+                Some(part) => gathered.take(part).map_err(wrong)?,
                 None => Step::Changed,
             };
         }
+        if step == Step::Complete {
+            return Ok(gathered.values);
+        }
     }
-    Err(changed())
+    Err(wrong(format!(
+        "the values of {name} keep changing while they are read"
+    )))
 }
 
 /// The part of `name` that begins at `from`; `None` when there is none any more.
@@ -166,30 +152,46 @@ async fn next(
     Ok(found.take(1).next())
 }
 
-/// Appends `part` to `values`.
-fn take(values: &mut Vec<Vec<u8>>, part: Attribute) -> Result<Step, String> {
-    let Some(Some(range)) = Part::read(&part.name) else {
-        return Err(format!("range \"{}\"", part.name));
-    };
-    if range.from != values.len() {
-        return Err(format!(
-            "range \"{}\" does not follow the {} values before it",
-            part.name,
-            values.len()
-        ));
-    }
-    let count = part.values.len();
-    let step = match range.to {
-        None => Step::Complete,
-        Some(to) => {
-            if count == 0 || to.checked_sub(range.from).and_then(|span| span.checked_add(1)) != Some(count) {
-                return Err(format!("range \"{}\" comes with {count} values", part.name));
-            }
-            Step::From(range.from + count)
+/// The values of the parts so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    values: Vec<Vec<u8>>,
+    parts: u32,
+    size: usize,
+}
+
+impl Gathered {
+    /// Appends `part`, which must follow what is there.
+    fn take(&mut self, part: Attribute) -> Result<Step, String> {
+        let Some(Some(range)) = Part::read(&part.name) else {
+            return Err(format!("range \"{}\"", part.name));
+        };
+        let before = self.values.len();
+        if range.from != before {
+            return Err(format!(
+                "range \"{}\" does not follow the {before} values before it",
+                part.name
+            ));
         }
-    };
-    values.extend(part.values);
-    Ok(step)
+        let count = part.values.len();
+        let step = match range.to {
+            None => Step::Complete,
+            Some(to) => {
+                let promised = to.checked_sub(range.from).and_then(|span| span.checked_add(1));
+                if count == 0 || promised != Some(count) {
+                    return Err(format!("range \"{}\" comes with {count} values", part.name));
+                }
+                Step::From(before + count)
+            }
+        };
+        self.parts += 1;
+        self.size += part.values.iter().map(Vec::len).sum::<usize>();
+        if self.parts > MAX_PARTS || self.size > MAX_ATTRIBUTE {
+            return Err(format!("the values of {} do not end", range.name));
+        }
+        self.values.extend(part.values);
+        Ok(step)
+    }
 }
 
 #[cfg(test)]
@@ -235,19 +237,16 @@ mod tests {
 
     #[test]
     fn r11_parts_join_without_gap_or_overlap() {
-        let mut values = Vec::new();
+        let mut gathered = Gathered::default();
+        assert_eq!(gathered.take(part("m;range=0-1499", 1500)), Ok(Step::From(1500)));
         assert_eq!(
-            take(&mut values, part("m;range=0-1499", 1500)),
-            Ok(Step::From(1500))
-        );
-        assert_eq!(
-            take(&mut values, part("m;range=1500-2999", 1500)),
+            gathered.take(part("m;range=1500-2999", 1500)),
             Ok(Step::From(3000))
         );
-        assert!(take(&mut values, part("m;range=3001-*", 1)).is_err());
-        assert!(take(&mut values, part("m;range=2999-*", 1)).is_err());
-        assert_eq!(take(&mut values, part("m;range=3000-*", 1)), Ok(Step::Complete));
-        assert_eq!(values.len(), 3001);
+        assert!(gathered.take(part("m;range=3001-*", 1)).is_err());
+        assert!(gathered.take(part("m;range=2999-*", 1)).is_err());
+        assert_eq!(gathered.take(part("m;range=3000-*", 1)), Ok(Step::Complete));
+        assert_eq!(gathered.values.len(), 3001);
     }
 
     #[test]
@@ -257,10 +256,28 @@ mod tests {
             part("m;range=0-1499", 0),
             part("m;range=0-0", 0),
         ] {
-            assert!(take(&mut Vec::new(), lie).is_err());
+            assert!(Gathered::default().take(lie).is_err());
         }
         let huge = format!("m;range=0-{}", usize::MAX);
-        assert!(take(&mut Vec::new(), part(&huge, 1)).is_err());
+        assert!(Gathered::default().take(part(&huge, 1)).is_err());
+    }
+
+    #[test]
+    fn r12_ranges_without_end_end() {
+        let mut many = Gathered::default();
+        for number in 0..MAX_PARTS as usize {
+            let name = format!("m;range={number}-{number}");
+            assert_eq!(many.take(part(&name, 1)), Ok(Step::From(number + 1)));
+        }
+        assert!(
+            many.take(part(&format!("m;range={MAX_PARTS}-{MAX_PARTS}"), 1))
+                .is_err()
+        );
+        let mut large = Gathered {
+            size: MAX_ATTRIBUTE,
+            ..Gathered::default()
+        };
+        assert!(large.take(part("m;range=0-0", 1)).is_err());
     }
 
     #[test]
@@ -268,6 +285,6 @@ mod tests {
         let mut entry = Entry::new("CN=a", vec![]);
         assert_eq!(address(&entry), "CN=a");
         entry = Entry::new("CN=a", vec![("objectGUID".to_owned(), vec![vec![0xAB; 16]])]);
-        assert_eq!(address(&entry), format!("<GUID={}>", "ab".repeat(16)));
+        assert_eq!(address(&entry), "<GUID=abababab-abab-abab-abab-abababababab>");
     }
 }

@@ -94,6 +94,12 @@ impl Pages {
         }
     }
 
+    /// Whether the controller holds further pages.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        matches!(&self.state, State::Reading(cookie) if !cookie.is_empty())
+    }
+
     /// One page with the cookie for the next.
     async fn page(&mut self, cookie: &[u8]) -> Result<(Vec<Entry>, Vec<u8>), DirectoryError> {
         let line = Arc::clone(&self.line);

@@ -23,6 +23,7 @@ use super::root_dse::{self, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
 use crate::config;
+use crate::identity::Guid;
 
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
@@ -34,12 +35,16 @@ const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// trying them on every controller would lock the account.
 pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryError> {
     let mut causes = Vec::new();
-    for host in &settings.hosts {
+    let mut hosts = settings.hosts.iter().peekable();
+    while let Some(host) = hosts.next() {
         match reach(host, settings).await {
             Ok(session) => return Ok(session),
             Err(error) if !error.lets_others_try() => return Err(error),
             Err(error) => {
-                tracing::warn!(%host, %error, advice = error.advice(), "This controller cannot be used.");
+                if hosts.peek().is_some() {
+                    let advice = error.advice();
+                    tracing::warn!(%host, %error, advice, "This controller cannot be used; the next one is tried.");
+                }
                 causes.push(error);
             }
         }
@@ -121,18 +126,17 @@ impl Session {
     }
 
     /// The `invocationId` of the controller's database: another one means another history of changes (R2).
-    /// The 16 octets as stored.
     ///
     /// # Errors
     /// As any operation, and when the object that `dsServiceName` names shows none.
-    pub async fn invocation_id(&mut self, root: &RootDse) -> Result<[u8; 16], DirectoryError> {
+    pub async fn invocation_id(&mut self, root: &RootDse) -> Result<Guid, DirectoryError> {
         let entry = self
             .line
             .object(&root.ds_service_name, &["invocationId"], false)
             .await?;
         let value = entry.as_ref().and_then(|entry| entry.first("invocationId"));
         value
-            .and_then(|value| <[u8; 16]>::try_from(value).ok())
+            .and_then(|value| Guid::from_bytes(value).ok())
             .ok_or_else(|| {
                 self.line.unsound(format!(
                     "\"{}\" shows no invocationId to the account",

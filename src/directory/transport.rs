@@ -264,3 +264,21 @@ pub fn seconds(limit: Duration) -> String {
         format!("{:.1} s", limit.as_secs_f64())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_address_is_taken_out_of_its_brackets() {
+        assert_eq!(bare("[fe80::1]"), "fe80::1");
+        assert_eq!(bare("fe80::1"), "fe80::1");
+        assert_eq!(bare("dc1.corp.example"), "dc1.corp.example");
+    }
+
+    #[test]
+    fn time_limits_are_written_for_people() {
+        assert_eq!(seconds(Duration::from_secs(60)), "60 s");
+        assert_eq!(seconds(Duration::from_millis(1500)), "1.5 s");
+    }
+}

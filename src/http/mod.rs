@@ -39,15 +39,19 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<Page> {
     let listener = tokio::net::TcpListener::bind(address).await?;
-    let page = Page { address: listener.local_addr()? };
+    let page = Page {
+        address: listener.local_addr()?,
+    };
     let routes = Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))
         .with_state(Arc::new(Health { beats, store }));
     tokio::spawn(async move {
-        let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
+        let served = axum::serve(listener, routes)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
         if let Err(error) = served {
-            tracing::error!(%error, "the HTTP listener ended");
+            tracing::error!(%error, "The HTTP listener ended.");
         }
     });
     Ok(page)
@@ -59,7 +63,10 @@ async fn live(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     if silent <= STUCK_AFTER {
         (StatusCode::OK, "alive\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("the schedule has not moved for {silent} s\n"))
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the schedule has not moved for {silent} s\n"),
+        )
     }
 }
 
@@ -69,6 +76,9 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     match tokio::task::spawn_blocking(move || store.connections()).await {
         Ok(Ok(_)) => live(State(health)).await,
         // The cause may hold a path; it is in the log of the run that fails over it.
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the state file cannot be read\n".to_owned()),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the state file cannot be read\n".to_owned(),
+        ),
     }
 }

@@ -4,6 +4,7 @@
 //! of the asset, and applied to any [`Source`]. The same object and the same mapping give the same bytes (R16), so a
 //! comparison of bytes tells whether there is anything to send (R17).
 
+mod check;
 mod errors;
 mod explain;
 mod form;

@@ -5,9 +5,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::check;
 use super::errors::{MappingErrors, Report, suggestion};
-use super::form::{Form, Output};
-use super::row::{Attribute, Clash, Literal, Origin, Row, Target};
+use super::form::Form;
+use super::row::{Attribute, Literal, Origin, Row, Target};
 use crate::identity::Kind;
 
 /// The name of the table with the constants for removed objects.
@@ -24,17 +25,15 @@ pub(super) struct Table {
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
-/// A target and where the file names it.
-type Placed<'a> = (&'a Target, &'a Range<usize>);
 
 /// A row as far as it could be read.
-struct Draft {
+pub(super) struct Draft {
     /// Where the row begins.
-    place: Range<usize>,
-    target: Option<(Target, Range<usize>)>,
-    origin: Option<Origin>,
-    required: bool,
-    default: Option<Literal>,
+    pub(super) place: Range<usize>,
+    pub(super) target: Option<(Target, Range<usize>)>,
+    pub(super) origin: Option<Origin>,
+    pub(super) required: bool,
+    pub(super) default: Option<Literal>,
 }
 
 /// Reads `text`, the contents of the file named `file`.
@@ -69,10 +68,10 @@ pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {
     kinds.sort_by_key(|(kind, _)| *kind);
     removed.sort_by_key(|(_, place, _)| place.start);
     for (kind, drafts) in &kinds {
-        clashes(&mut report, drafts);
-        identity(&mut report, *kind, drafts, whole);
+        check::clashes(&mut report, drafts);
+        check::identity(&mut report, *kind, drafts, whole);
     }
-    removal(&mut report, &kinds, &removed);
+    check::removal(&mut report, &kinds, &removed);
     if kinds.is_empty() && report.is_empty() {
         report.whole(
             "has no rows: write `[[user]]` or `[[group]]` tables, or take config/mapping.toml as a start",
@@ -321,75 +320,6 @@ fn fitting(report: &mut Report<'_>, place: Range<usize>, default: &Literal, sour
     }
 }
 
-/// Two rows of a kind must not write to the same place, nor one inside the other.
-fn clashes(report: &mut Report<'_>, drafts: &[Draft]) {
-    let targets: Vec<Placed<'_>> = drafts
-        .iter()
-        .filter_map(|draft| draft.target.as_ref())
-        .map(|(target, place)| (target, place))
-        .collect();
-    for (at, (target, place)) in targets.iter().enumerate() {
-        for (earlier, earlier_place) in targets.iter().take(at) {
-            if let Some(clash) = target.clash(earlier) {
-                let line = report.line(earlier_place);
-                report.at(place, clash_reason(clash, target, earlier, line));
-            }
-        }
-    }
-}
-
-fn clash_reason(clash: Clash, target: &Target, other: &Target, line: usize) -> String {
-    match clash {
-        Clash::Same => format!("target `{target}` is already given in line {line}"),
-        Clash::OtherHoldsThis => {
-            format!(
-                "target `{target}` lies inside `{other}` of line {line}, which holds a value and can hold no keys"
-            )
-        }
-        Clash::ThisHoldsOther => {
-            format!("target `{target}` holds a value, but line {line} puts `{other}` inside it")
-        }
-    }
-}
-
-/// Every kind gives the identity of its assets, in every object, from the object itself.
-fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], whole: bool) {
-    let is_identity = |draft: &&Draft| {
-        draft
-            .target
-            .as_ref()
-            .is_some_and(|(target, _)| target.is_external_id())
-    };
-    let Some(row) = drafts.iter().find(is_identity) else {
-        if let Some(first) = drafts.first().filter(|_| whole) {
-            let reason = format!(
-                "no row of `{kind}` has the target `{}`: without it ETM cannot tell assets apart; add one, \
-                 with source = \"objectSid\" and required = true",
-                Target::EXTERNAL_ID
-            );
-            report.at(&first.place, reason);
-        }
-        return;
-    };
-    let mut wrong =
-        |reason: &str| report.at(&row.place, format!("target `{}` {reason}", Target::EXTERNAL_ID));
-    match &row.origin {
-        Some(Origin::Constant(_)) => wrong("cannot be a constant: every asset needs an identity of its own"),
-        Some(Origin::Sources(sources)) => {
-            if sources.iter().any(|source| source.form.output() != Output::Text) {
-                wrong("needs a form that gives a string, such as sid, guid or text");
-            }
-            if !row.required {
-                wrong("needs required = true: an asset without an identity cannot be sent");
-            }
-        }
-        None => {}
-    }
-    if row.default.is_some() {
-        wrong("cannot have a default: every asset needs an identity of its own");
-    }
-}
-
 /// The constants below `[removed]`, whether written as one dotted key, quoted or not, or as tables.
 fn constants(
     report: &mut Report<'_>,
@@ -411,39 +341,6 @@ fn constants(
             Err(reason) => report.at(&key.span(), format!("target `{path}` {reason}")),
             Ok(target) => {
                 found.extend(literal(report, &path, value).map(|literal| (target, key.span(), literal)))
-            }
-        }
-    }
-}
-
-/// A removed object keeps its identity, and its constants fit into the asset that it had.
-fn removal(
-    report: &mut Report<'_>,
-    kinds: &[(Kind, Vec<Draft>)],
-    removed: &[(Target, Range<usize>, Literal)],
-) {
-    for (at, (target, place, _)) in removed.iter().enumerate() {
-        if target.is_external_id() {
-            report.at(
-                place,
-                format!("target `{target}` cannot be replaced: it says which asset was removed"),
-            );
-        }
-        for (earlier, earlier_place, _) in removed.iter().take(at) {
-            if let Some(clash) = target.clash(earlier) {
-                let line = report.line(earlier_place);
-                report.at(place, clash_reason(clash, target, earlier, line));
-            }
-        }
-        let rows = kinds
-            .iter()
-            .flat_map(|(_, drafts)| drafts)
-            .filter_map(|draft| draft.target.as_ref());
-        for (other, other_place) in rows {
-            // The same target is no clash: the constant takes the place of the last value.
-            if let Some(clash) = target.clash(other).filter(|clash| *clash != Clash::Same) {
-                let line = report.line(other_place);
-                report.at(place, clash_reason(clash, target, other, line));
             }
         }
     }

@@ -27,10 +27,15 @@ impl Cron {
     /// # Errors
     /// When a field is out of range, or the expression has another number of fields.
     pub fn parse(text: &str, zone: Tz) -> Result<Self, CronError> {
-        let refused = |reason: String| CronError { text: text.to_owned(), reason };
+        let refused = |reason: String| CronError {
+            text: text.to_owned(),
+            reason,
+        };
         let fields = text.split_whitespace().count();
         if !text.trim_start().starts_with('@') && !(5..=7).contains(&fields) {
-            return Err(refused(format!("it has {fields} fields; 5, 6 (seconds first) or 7 (year last) are needed")));
+            return Err(refused(format!(
+                "it has {fields} fields; 5, 6 (seconds first) or 7 (year last) are needed"
+            )));
         }
         let pattern = CronParser::builder()
             .seconds(Seconds::Optional)
@@ -38,7 +43,11 @@ impl Cron {
             .build()
             .parse(text)
             .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { text: text.to_owned(), pattern, zone })
+        Ok(Self {
+            text: text.to_owned(),
+            pattern,
+            zone,
+        })
     }
 
     /// The first time after `instant` at which the expression is due; `None` when it never is again.
@@ -48,7 +57,10 @@ impl Cron {
     #[must_use]
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let local = instant.with_timezone(&self.zone);
-        self.pattern.find_next_occurrence(&local, false).ok().map(|next| next.with_timezone(&Utc))
+        self.pattern
+            .find_next_occurrence(&local, false)
+            .ok()
+            .map(|next| next.with_timezone(&Utc))
     }
 
     /// How many times the expression was due after `from` and not after `until`, counted up to `most`.
@@ -101,15 +113,33 @@ mod tests {
     fn five_six_and_seven_fields() {
         let utc = chrono_tz::UTC;
         let from = "2026-11-22T10:04:38Z";
-        assert_eq!(next_ones(&Cron::parse("*/15 * * * *", utc).unwrap(), from, 2), ["2026-11-22T10:15:00Z", "2026-11-22T10:30:00Z"]);
-        assert_eq!(next_ones(&Cron::parse("*/10 * * * * *", utc).unwrap(), from, 2), ["2026-11-22T10:04:40Z", "2026-11-22T10:04:50Z"]);
-        assert_eq!(next_ones(&Cron::parse("0 0 2 1 1 * 2028", utc).unwrap(), from, 1), ["2028-01-01T02:00:00Z"]);
-        assert_eq!(next_ones(&Cron::parse("0 2 * * SUN", utc).unwrap(), from, 1), ["2026-11-29T02:00:00Z"]);
+        assert_eq!(
+            next_ones(&Cron::parse("*/15 * * * *", utc).unwrap(), from, 2),
+            ["2026-11-22T10:15:00Z", "2026-11-22T10:30:00Z"]
+        );
+        assert_eq!(
+            next_ones(&Cron::parse("*/10 * * * * *", utc).unwrap(), from, 2),
+            ["2026-11-22T10:04:40Z", "2026-11-22T10:04:50Z"]
+        );
+        assert_eq!(
+            next_ones(&Cron::parse("0 0 2 1 1 * 2028", utc).unwrap(), from, 1),
+            ["2028-01-01T02:00:00Z"]
+        );
+        assert_eq!(
+            next_ones(&Cron::parse("0 2 * * SUN", utc).unwrap(), from, 1),
+            ["2026-11-29T02:00:00Z"]
+        );
     }
 
     #[test]
     fn refuses_what_is_no_expression() {
-        for text in ["", "* * * *", "61 * * * *", "* * * * * * * *", "every minute please now ok"] {
+        for text in [
+            "",
+            "* * * *",
+            "61 * * * *",
+            "* * * * * * * *",
+            "every minute please now ok",
+        ] {
             let error = Cron::parse(text, chrono_tz::UTC).unwrap_err().to_string();
             assert!(error.contains("is not a cron expression"), "{text}: {error}");
         }
@@ -117,7 +147,12 @@ mod tests {
 
     #[test]
     fn an_expression_that_never_comes_has_no_next() {
-        assert_eq!(Cron::parse("0 0 30 2 *", chrono_tz::UTC).ok().and_then(|cron| cron.next_after(at("2026-01-01T00:00:00Z"))), None);
+        assert_eq!(
+            Cron::parse("0 0 30 2 *", chrono_tz::UTC)
+                .ok()
+                .and_then(|cron| cron.next_after(at("2026-01-01T00:00:00Z"))),
+            None
+        );
     }
 
     #[test]
@@ -161,15 +196,28 @@ mod tests {
         );
         assert_eq!(
             next_ones(&berlin("*/30 * * * *"), "2027-03-28T00:15:00Z", 3),
-            ["2027-03-28T00:30:00Z", "2027-03-28T01:00:00Z", "2027-03-28T01:30:00Z"]
+            [
+                "2027-03-28T00:30:00Z",
+                "2027-03-28T01:00:00Z",
+                "2027-03-28T01:30:00Z"
+            ]
         );
     }
 
     #[test]
     fn counts_the_ticks_of_an_interval() {
         let cron = Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap();
-        assert_eq!(cron.ticks_between(at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"), 100), 4);
-        assert_eq!(cron.ticks_between(at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"), 3), 3);
-        assert_eq!(cron.ticks_between(at("2026-11-22T10:01:00Z"), at("2026-11-22T10:14:59Z"), 100), 0);
+        assert_eq!(
+            cron.ticks_between(at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"), 100),
+            4
+        );
+        assert_eq!(
+            cron.ticks_between(at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"), 3),
+            3
+        );
+        assert_eq!(
+            cron.ticks_between(at("2026-11-22T10:01:00Z"), at("2026-11-22T10:14:59Z"), 100),
+            0
+        );
     }
 }

@@ -30,11 +30,9 @@ impl Scheduled {
         self.set_next(next).await?;
         let (id, name) = (self.connector.id, self.connector.name().to_owned());
         self.connector
-            .on_store(move |store| {
-                match store.connection(&name)?.map(|row| row.state) {
-                    Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
-                    _ => Ok(()),
-                }
+            .on_store(move |store| match store.connection(&name)?.map(|row| row.state) {
+                Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
+                _ => Ok(()),
             })
             .await
     }
@@ -45,7 +43,9 @@ impl Scheduled {
     /// When the state file fails.
     pub async fn set_next(&self, next: Next) -> Result<(), RunError> {
         let id = self.connector.id;
-        self.connector.on_store(move |store| store.set_next(id, seconds(next.sync), seconds(next.baseline))).await
+        self.connector
+            .on_store(move |store| store.set_next(id, seconds(next.sync), seconds(next.baseline)))
+            .await
     }
 
     /// One run, from taking the lock to the state after it.
@@ -57,7 +57,9 @@ impl Scheduled {
         let _lock = self.lock(&request)?;
         // Processing while we hold the lock: that run was killed.
         let id = self.connector.id;
-        self.connector.on_store(move |store| store.recover(id, Utc::now().timestamp())).await?;
+        self.connector
+            .on_store(move |store| store.recover(id, Utc::now().timestamp()))
+            .await?;
         self.schedule(self.timetable.after(Utc::now())).await?;
         sync::run(Arc::clone(&self.connector), request, stop).await
     }
@@ -68,7 +70,12 @@ impl Scheduled {
             return Ok(None);
         }
         let now = Utc::now().timestamp();
-        Ok(Some(RunLock::acquire(&self.connector.state, self.connector.name(), &request.asked_by, now)?))
+        Ok(Some(RunLock::acquire(
+            &self.connector.state,
+            self.connector.name(),
+            &request.asked_by,
+            now,
+        )?))
     }
 }
 

@@ -60,13 +60,20 @@ pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
 /// # Errors
 /// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
 /// tried again at the next tick.
-pub async fn serve(connections: Vec<Scheduled>, beats: Beats, stop: CancellationToken) -> Result<(), ServiceError> {
+pub async fn serve(
+    connections: Vec<Scheduled>,
+    beats: Beats,
+    stop: CancellationToken,
+) -> Result<(), ServiceError> {
     let mut tasks = JoinSet::new();
     for connection in connections {
         tasks.spawn(keep(connection, beats.clone(), stop.clone()));
     }
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended.map_err(ServiceError::from).and_then(|kept| kept.map_err(ServiceError::from)) {
+        if let Err(error) = ended
+            .map_err(ServiceError::from)
+            .and_then(|kept| kept.map_err(ServiceError::from))
+        {
             stop.cancel();
             while tasks.join_next().await.is_some() {}
             return Err(error);
@@ -84,7 +91,7 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
         state = %State::Scheduled,
         next_sync = next.sync.map(|at| at.to_rfc3339()),
         next_baseline = next.baseline.map(|at| at.to_rfc3339()),
-        "connection is scheduled"
+        "The connection is scheduled."
     );
     loop {
         if let Some((mode, asked_by)) = wanted.take() {
@@ -97,12 +104,17 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
         }
         let now = Utc::now();
         next = connection.timetable.corrected(next, now);
-        wanted = next.due(now).map(|mode| (mode, format!("{} schedule", mode.name())));
+        wanted = next
+            .due(now)
+            .map(|mode| (mode, format!("{} schedule", mode.name())));
     }
 }
 
 /// When a connection is due after a start, and what it runs at once.
-async fn at_start(connection: &Scheduled, now: DateTime<Utc>) -> Result<(Next, Option<(RunMode, String)>), RunError> {
+async fn at_start(
+    connection: &Scheduled,
+    now: DateTime<Utc>,
+) -> Result<(Next, Option<(RunMode, String)>), RunError> {
     let name = connection.connector.name().to_owned();
     let id = connection.connector.id;
     let (row, last) = connection
@@ -117,7 +129,10 @@ async fn at_start(connection: &Scheduled, now: DateTime<Utc>) -> Result<(Next, O
     let wanted = if let Some(run) = last.filter(|run| run.ended.is_none()) {
         Some((run.wanted, "a run that was interrupted is resumed".to_owned()))
     } else if let Some(mode) = next.due(now) {
-        Some((mode, format!("{} schedule, missed while the service was down", mode.name())))
+        Some((
+            mode,
+            format!("{} schedule, missed while the service was down", mode.name()),
+        ))
     } else if connection.connector.settings.schedule.on_start {
         Some((RunMode::Delta, "start of the service".to_owned()))
     } else {
@@ -139,10 +154,10 @@ async fn run_due(
         Ok(_) => {}
         // The other run does what this one would have done.
         Err(RunError::Lock(held)) => {
-            tracing::warn!(connection = connection.connector.name(), reason = %held, "run skipped");
+            tracing::warn!(connection = connection.connector.name(), reason = %held, "The run was skipped.");
         }
         Err(error) => {
-            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "run could not begin");
+            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "The run could not begin.");
         }
     }
     let ended = Utc::now();
@@ -150,7 +165,11 @@ async fn run_due(
     // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due.
     let after = Next {
         sync: fresh.sync,
-        baseline: if mode == RunMode::Baseline { fresh.baseline } else { next.baseline },
+        baseline: if mode == RunMode::Baseline {
+            fresh.baseline
+        } else {
+            next.baseline
+        },
     };
     let skipped = connection.timetable.skipped(started, ended);
     if skipped > 0 {
@@ -158,10 +177,13 @@ async fn run_due(
             connection = connection.connector.name(),
             skipped,
             seconds = (ended - started).num_seconds(),
-            "the run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped"
+            "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
         );
         let id = connection.connector.id;
-        connection.connector.on_store(move |store| store.skip_ticks(id, skipped)).await?;
+        connection
+            .connector
+            .on_store(move |store| store.skip_ticks(id, skipped))
+            .await?;
     }
     connection.set_next(after).await?;
     Ok(after)

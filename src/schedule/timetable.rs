@@ -60,7 +60,10 @@ impl Timetable {
     pub fn after(&self, now: DateTime<Utc>) -> Next {
         Next {
             sync: self.sync.next_after(now),
-            baseline: self.baseline.as_ref().and_then(|baseline| baseline.next_after(now)),
+            baseline: self
+                .baseline
+                .as_ref()
+                .and_then(|baseline| baseline.next_after(now)),
         }
     }
 
@@ -73,7 +76,10 @@ impl Timetable {
         let missed = |stored: Option<DateTime<Utc>>| stored.filter(|next| *next <= now);
         Next {
             sync: missed(stored.sync).or(fresh.sync),
-            baseline: self.baseline.as_ref().and_then(|_| missed(stored.baseline).or(fresh.baseline)),
+            baseline: self
+                .baseline
+                .as_ref()
+                .and_then(|_| missed(stored.baseline).or(fresh.baseline)),
         }
     }
 
@@ -85,7 +91,10 @@ impl Timetable {
             (Some(next), Some(fresh)) => Some(next.min(fresh)),
             (next, _) => next,
         };
-        Next { sync: sooner(next.sync, fresh.sync), baseline: sooner(next.baseline, fresh.baseline) }
+        Next {
+            sync: sooner(next.sync, fresh.sync),
+            baseline: sooner(next.baseline, fresh.baseline),
+        }
     }
 
     /// How many ticks of the delta schedule fell into the run from `started` to `ended`; those are skipped (R25).
@@ -130,7 +139,10 @@ mod tests {
 
     #[test]
     fn r25_after_a_pause_one_run_is_made_up() {
-        let stored = Next { sync: Some(at("2026-11-20T10:15:00Z")), baseline: None };
+        let stored = Next {
+            sync: Some(at("2026-11-20T10:15:00Z")),
+            baseline: None,
+        };
         let now = at("2026-11-22T10:04:38Z");
         let next = timetable().resumed(stored, now);
         assert_eq!(next.due(now), Some(RunMode::Delta));
@@ -139,19 +151,29 @@ mod tests {
 
     #[test]
     fn r25_a_missed_baseline_is_made_up_as_a_baseline() {
-        let stored = Next { sync: Some(at("2026-11-22T10:15:00Z")), baseline: Some(at("2026-11-22T02:00:00Z")) };
+        let stored = Next {
+            sync: Some(at("2026-11-22T10:15:00Z")),
+            baseline: Some(at("2026-11-22T02:00:00Z")),
+        };
         let now = at("2026-11-22T10:04:38Z");
         assert_eq!(timetable().resumed(stored, now).due(now), Some(RunMode::Baseline));
     }
 
     #[test]
     fn a_schedule_changed_while_down_is_followed() {
-        let stored = Next { sync: Some(at("2026-11-22T23:00:00Z")), baseline: Some(at("2027-01-01T00:00:00Z")) };
+        let stored = Next {
+            sync: Some(at("2026-11-22T23:00:00Z")),
+            baseline: Some(at("2027-01-01T00:00:00Z")),
+        };
         let next = timetable().resumed(stored, at("2026-11-22T10:04:38Z"));
         assert_eq!(next.sync, Some(at("2026-11-22T10:15:00Z")));
         assert_eq!(next.baseline, Some(at("2026-11-29T02:00:00Z")));
         let off = Timetable::new(Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
-        assert_eq!(off.resumed(stored, at("2026-11-22T10:04:38Z")).baseline, None, "a baseline that was turned off");
+        assert_eq!(
+            off.resumed(stored, at("2026-11-22T10:04:38Z")).baseline,
+            None,
+            "a baseline that was turned off"
+        );
     }
 
     #[test]
@@ -159,12 +181,22 @@ mod tests {
         let next = timetable().after(at("2027-11-22T10:04:38Z"));
         let corrected = timetable().corrected(next, at("2026-11-22T10:04:38Z"));
         assert_eq!(corrected.sync, Some(at("2026-11-22T10:15:00Z")));
-        assert_eq!(timetable().corrected(corrected, at("2026-11-22T10:05:00Z")), corrected, "and is left alone otherwise");
+        assert_eq!(
+            timetable().corrected(corrected, at("2026-11-22T10:05:00Z")),
+            corrected,
+            "and is left alone otherwise"
+        );
     }
 
     #[test]
     fn r25_ticks_inside_a_run_are_counted() {
-        assert_eq!(timetable().skipped(at("2026-11-22T10:00:00Z"), at("2026-11-22T10:50:00Z")), 3);
-        assert_eq!(timetable().skipped(at("2026-11-22T10:00:00Z"), at("2026-11-22T10:00:20Z")), 0);
+        assert_eq!(
+            timetable().skipped(at("2026-11-22T10:00:00Z"), at("2026-11-22T10:50:00Z")),
+            3
+        );
+        assert_eq!(
+            timetable().skipped(at("2026-11-22T10:00:00Z"), at("2026-11-22T10:00:20Z")),
+            0
+        );
     }
 }

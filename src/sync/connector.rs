@@ -20,7 +20,7 @@ pub struct Connector {
     /// The table in force.
     pub mapping: Mapping,
     /// The gateway.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
     /// The state file.
     pub store: Arc<Store>,
     /// Path of the state file, beside which the lock of the connection lies (R21).
@@ -80,7 +80,10 @@ impl Connector {
         let store = Arc::clone(&self.store);
         match tokio::task::spawn_blocking(move || work(&store)).await {
             Ok(result) => Ok(result?),
-            Err(panic) => Err(RunError::Panicked { task: "store", cause: panic.to_string() }),
+            Err(panic) => Err(RunError::Panicked {
+                task: "store",
+                cause: panic.to_string(),
+            }),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! never in flight at once, so they cannot arrive out of order (R18). A failing upstream ends the delivery, not the
 //! read (R20).
 
-use std::io::Write;
+use std::sync::Arc;
 
 use chrono::Utc;
 use tokio::sync::watch;
@@ -15,9 +15,6 @@ use crate::store::{self, KindCounts, RunId};
 use crate::upstream::{Batch, Delivery, Item};
 
 use super::{Connector, Request, RunError};
-
-/// The comma between two assets of a request body.
-const SEPARATOR_BYTES: usize = 1;
 
 /// What was delivered, and why it ended before the stage was empty.
 #[derive(Debug, Default)]
@@ -71,7 +68,8 @@ impl Deliverer<'_> {
             let rows = *staged.borrow_and_update();
             while self.in_flight.len() < self.connector.settings.upstream.concurrency {
                 // While the read goes on only a full batch is worth a request.
-                let full = rows.saturating_sub(self.taken) >= self.connector.settings.upstream.batch_assets as u64;
+                let full =
+                    rows.saturating_sub(self.taken) >= self.connector.settings.upstream.batch_assets as u64;
                 if !(complete || full) || !self.post_next().await? {
                     break;
                 }
@@ -95,23 +93,30 @@ impl Deliverer<'_> {
     /// Posts the next batch; false when there is none, or when the next object has an earlier version in flight.
     async fn post_next(&mut self) -> Result<bool, RunError> {
         let settings = &self.connector.settings.upstream;
-        let room = settings.batch_bytes.saturating_sub(self.connector.upstream.envelope_bytes());
         let (run, after, assets) = (self.run, self.after, settings.batch_assets);
+        let envelope = self.connector.upstream.sizing().body_bytes(assets, 0);
+        let room = settings.batch_bytes.saturating_sub(envelope);
         let items = self
             .connector
-            .on_store(move |store| store.next_batch(run, after, assets, room, SEPARATOR_BYTES))
+            .on_store(move |store| store.next_batch(run, after, assets, room, 0))
             .await?;
-        let Some(last) = items.last() else { return Ok(false) };
+        let Some(last) = items.last() else {
+            return Ok(false);
+        };
         self.after = last.seq;
         self.taken += items.len() as u64;
         let batch = Batch::new(
             &settings.connector_uuid,
             items
                 .iter()
-                .map(|item| Item { seq: item.seq, external_id: item.external_id.clone(), asset: item.asset.clone() })
+                .map(|item| Item {
+                    seq: item.seq,
+                    external_id: item.external_id.clone(),
+                    asset: item.asset.clone(),
+                })
                 .collect(),
         );
-        let (upstream, stop) = (self.connector.upstream.clone(), self.stop.clone());
+        let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
         self.in_flight.spawn(async move {
             let delivery = upstream.deliver(batch, &stop).await;
             (items, delivery)
@@ -123,19 +128,27 @@ impl Deliverer<'_> {
         &mut self,
         done: Result<(Vec<store::Item>, Delivery), tokio::task::JoinError>,
     ) -> Result<(), RunError> {
-        let (items, delivery) =
-            done.map_err(|error| RunError::Panicked { task: "delivery", cause: error.to_string() })?;
+        let (items, delivery) = done.map_err(|error| RunError::Panicked {
+            task: "delivery",
+            cause: error.to_string(),
+        })?;
         self.summary.requests += delivery.requests;
         self.summary.retries += delivery.retries;
         self.tell(&items, &delivery);
         let (run, now) = (self.run, Utc::now().timestamp());
         let (accepted, rejected) = (delivery.accepted, delivery.rejected);
         let sent: Vec<store::Item> = match &self.request.output {
-            Some(_) => items.iter().filter(|item| accepted.contains(&item.seq)).cloned().collect(),
+            Some(_) => items
+                .iter()
+                .filter(|item| accepted.contains(&item.seq))
+                .cloned()
+                .collect(),
             None => Vec::new(),
         };
-        let counts =
-            self.connector.on_store(move |store| store.settle(run, &items, &accepted, &rejected, now)).await?;
+        let counts = self
+            .connector
+            .on_store(move |store| store.settle(run, &items, &accepted, &rejected, now))
+            .await?;
         self.summary.counts += &counts;
         write_lines(self.request, &sent)?;
         match delivery.failure {
@@ -149,14 +162,16 @@ impl Deliverer<'_> {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
         for (seq, reason) in &delivery.rejected {
-            let Some(item) = items.iter().find(|item| item.seq == *seq) else { continue };
+            let Some(item) = items.iter().find(|item| item.seq == *seq) else {
+                continue;
+            };
             tracing::warn!(
                 connection = self.connector.name(),
                 kind = %item.kind,
                 external_asset_id = item.external_id,
                 dn = item.dn,
                 reason,
-                "asset rejected by upstream; it is tried again on the next run"
+                "The gateway rejected the asset; it is tried again on the next run."
             );
         }
     }
@@ -181,7 +196,9 @@ pub(super) async fn write_only(connector: &Connector, request: &Request, run: Ru
     let (assets, bytes) = (settings.batch_assets, settings.batch_bytes);
     let mut after = 0;
     loop {
-        let items = connector.on_store(move |store| store.next_batch(run, after, assets, bytes, SEPARATOR_BYTES)).await?;
+        let items = connector
+            .on_store(move |store| store.next_batch(run, after, assets, bytes, 0))
+            .await?;
         let Some(last) = items.last() else { break };
         after = last.seq;
         write_lines(request, &items)?;
@@ -191,7 +208,9 @@ pub(super) async fn write_only(connector: &Connector, request: &Request, run: Ru
 
 /// One asset a line.
 fn write_lines(request: &Request, items: &[store::Item]) -> Result<(), RunError> {
-    let Some(output) = &request.output else { return Ok(()) };
+    let Some(output) = &request.output else {
+        return Ok(());
+    };
     // A poisoned lock means that another writer panicked in the middle of a line; the lines of this one are whole.
     let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for item in items {

@@ -9,10 +9,10 @@ use crate::upstream::UpstreamError;
 pub enum RunError {
     /// The directory could not be read to its end.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(Box<DirectoryError>),
     /// Upstream did not take everything.
     #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+    Upstream(UpstreamError),
     /// The state file failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -35,6 +35,21 @@ pub enum RunError {
     },
 }
 
+impl From<DirectoryError> for RunError {
+    fn from(error: DirectoryError) -> Self {
+        Self::Directory(Box::new(error))
+    }
+}
+
+impl From<UpstreamError> for RunError {
+    fn from(error: UpstreamError) -> Self {
+        match error {
+            UpstreamError::Stopped { .. } => Self::Stopped,
+            error => Self::Upstream(error),
+        }
+    }
+}
+
 impl RunError {
     /// The exit code of the contract.
     #[must_use]
@@ -54,7 +69,7 @@ impl RunError {
     pub fn advice(&self) -> String {
         match self {
             Self::Directory(error) => error.advice(),
-            Self::Upstream(error) => error.advice(),
+            Self::Upstream(error) => error.advice().to_owned(),
             Self::Store(error) => error.advice(),
             Self::Lock(error) => error.advice(),
             Self::Output(_) => "check the path, the rights and the free space of --output".to_owned(),

@@ -15,7 +15,7 @@ mod run;
 mod scope;
 mod stage;
 
-pub use connector::{Connector, Request};
+pub use connector::{Connector, Output, Request};
 pub use error::RunError;
 pub use plan::{Facts, Plan, plan};
 pub use progress::Progress;

@@ -79,11 +79,18 @@ fn reason_for_full(facts: &Facts<'_>) -> Result<u64, String> {
     if facts.watermarks.is_empty() {
         return Err("no read has been completed yet".to_owned());
     }
-    let of_scope: Vec<&Watermark> = facts.watermarks.iter().filter(|mark| mark.scope == facts.scope).collect();
+    let of_scope: Vec<&Watermark> = facts
+        .watermarks
+        .iter()
+        .filter(|mark| mark.scope == facts.scope)
+        .collect();
     if of_scope.is_empty() {
         return Err("base context, scope, filters, kinds or mapping changed since the last read".to_owned());
     }
-    let Some(mark) = of_scope.into_iter().find(|mark| mark.controller == facts.controller) else {
+    let Some(mark) = of_scope
+        .into_iter()
+        .find(|mark| mark.controller == facts.controller)
+    else {
         return Err(format!(
             "no watermark for controller {} (invocationId {}): another controller, or one restored from backup",
             facts.host, facts.controller
@@ -117,7 +124,12 @@ mod tests {
     }
 
     fn mark(controller: u8, scope: u8, usn: u64, age_days: i64) -> Watermark {
-        Watermark { controller: guid(controller), scope: [scope; 32], usn, read_at: NOW - age_days * DAY }
+        Watermark {
+            controller: guid(controller),
+            scope: [scope; 32],
+            usn,
+            read_at: NOW - age_days * DAY,
+        }
     }
 
     fn facts(watermarks: &[Watermark]) -> Facts<'_> {
@@ -147,7 +159,11 @@ mod tests {
         let marks = [mark(2, 7, 9_000, 1), mark(1, 7, 4_000, 1)];
         assert_eq!(plan(&facts(&marks)), Plan::Delta { since: 4_000 });
         let marks = [mark(1, 7, 5_000, 1)];
-        assert_eq!(plan(&facts(&marks)), Plan::Delta { since: 5_000 }, "equal to highestCommittedUSN: nothing changed");
+        assert_eq!(
+            plan(&facts(&marks)),
+            Plan::Delta { since: 5_000 },
+            "equal to highestCommittedUSN: nothing changed"
+        );
     }
 
     #[test]
@@ -157,19 +173,35 @@ mod tests {
         assert!(reason(plan(&facts(&[mark(2, 7, 4_000, 1)]))).contains("no watermark for controller dc1"));
         assert!(reason(plan(&facts(&[mark(1, 7, 5_001, 1)]))).contains("rolled back"));
         let marks = [mark(1, 7, 4_000, 1)];
-        assert!(reason(plan(&Facts { method: DeltaMethod::Off, ..facts(&marks) })).contains("AD_DELTA"));
-        let asked = Facts { requested: RunMode::Baseline, asked_by: "baseline schedule", ..facts(&marks) };
+        assert!(
+            reason(plan(&Facts {
+                method: DeltaMethod::Off,
+                ..facts(&marks)
+            }))
+            .contains("AD_DELTA")
+        );
+        let asked = Facts {
+            requested: RunMode::Baseline,
+            asked_by: "baseline schedule",
+            ..facts(&marks)
+        };
         assert_eq!(reason(plan(&asked)), "baseline schedule");
     }
 
     #[test]
     fn r09_a_watermark_older_than_the_tombstone_lifetime_is_a_full_read() {
-        assert_eq!(plan(&facts(&[mark(1, 7, 4_000, 59)])), Plan::Delta { since: 4_000 });
+        assert_eq!(
+            plan(&facts(&[mark(1, 7, 4_000, 59)])),
+            Plan::Delta { since: 4_000 }
+        );
         assert!(reason(plan(&facts(&[mark(1, 7, 4_000, 60)]))).contains("60 days old"));
     }
 
     #[test]
     fn r29_a_clock_that_stepped_back_does_not_age_a_watermark() {
-        assert_eq!(plan(&facts(&[mark(1, 7, 4_000, -400)])), Plan::Delta { since: 4_000 });
+        assert_eq!(
+            plan(&facts(&[mark(1, 7, 4_000, -400)])),
+            Plan::Delta { since: 4_000 }
+        );
     }
 }

@@ -45,19 +45,38 @@ pub(super) async fn read(
 ) -> Result<Summary, RunError> {
     let mut session = directory::connect(&connector.settings.directory).await?;
     let root = session.root_dse().await?;
-    let controller = session.invocation_id(&root).await?;
+    let controller = Guid::from(session.invocation_id(&root).await?);
     let scope = Scope::new(&connector.settings.profile, &connector.mapping, &root);
     let plan = decide(connector, request, &mut session, &root, controller, &scope, now).await?;
     remember(connector, run, &session, controller, &plan).await?;
     let plan = planned.get_or_init(|| plan);
 
-    let mut reader = Reader { connector, request, scope, session, pieces, pages: 0, referrals: 0 };
+    let mut reader = Reader {
+        connector,
+        request,
+        scope,
+        session,
+        pieces,
+        pages: 0,
+        referrals: 0,
+    };
     let usn = match plan {
         Plan::Delta { since } => reader.changes(*since, &root).await?,
         Plan::Full { .. } => reader.everything(&root).await?,
     };
-    reader.send(Piece::Complete(Watermark { controller, scope: reader.scope.digest(), usn, read_at: now })).await?;
-    let summary = Summary { pages: reader.pages, referrals: reader.referrals, watermark: usn };
+    reader
+        .send(Piece::Complete(Watermark {
+            controller,
+            scope: reader.scope.digest(),
+            usn,
+            read_at: now,
+        }))
+        .await?;
+    let summary = Summary {
+        pages: reader.pages,
+        referrals: reader.referrals,
+        watermark: usn,
+    };
     reader.session.close().await;
     Ok(summary)
 }
@@ -74,7 +93,10 @@ async fn decide(
 ) -> Result<Plan, RunError> {
     let id = connector.id;
     let watermarks = connector.on_store(move |store| store.watermarks(id)).await?;
-    let tombstone_lifetime = if watermarks.iter().any(|mark| now - mark.read_at >= SHORTEST_TOMBSTONE_LIFETIME) {
+    let tombstone_lifetime = if watermarks
+        .iter()
+        .any(|mark| now - mark.read_at >= SHORTEST_TOMBSTONE_LIFETIME)
+    {
         tombstone_lifetime(session, root).await?
     } else {
         TOMBSTONE_LIFETIME
@@ -103,7 +125,10 @@ const SHORTEST_TOMBSTONE_LIFETIME: i64 = 2 * 86_400;
 /// tombstoneLifetime of the forest, days (R9).
 async fn tombstone_lifetime(session: &mut Session, root: &RootDse) -> Result<u32, RunError> {
     const ATTRIBUTE: &str = "tombstoneLifetime";
-    let object = format!("CN=Directory Service,CN=Windows NT,CN=Services,{}", root.configuration_naming_context);
+    let Some(configuration) = &root.configuration_naming_context else {
+        return Ok(TOMBSTONE_LIFETIME);
+    };
+    let object = format!("CN=Directory Service,CN=Windows NT,CN=Services,{configuration}");
     let entry = session.lookup(&object, &[ATTRIBUTE], false).await?;
     Ok(entry
         .as_ref()
@@ -124,9 +149,16 @@ async fn remember(
         Plan::Full { reason } => (RunMode::Baseline, reason.clone(), None),
         Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
     };
-    tracing::info!(connection = connector.name(), %run, controller = session.host(), mode = mode.name(), reason, "reading the directory");
-    let planned = RunPlan { mode, reason, controller: Some(controller), watermark_before: before };
-    connector.on_store(move |store| store.plan_run(run, &planned)).await
+    tracing::info!(connection = connector.name(), %run, controller = session.host(), mode = mode.name(), reason, "Reading the directory.");
+    let planned = RunPlan {
+        mode,
+        reason,
+        controller: Some(controller),
+        watermark_before: before,
+    };
+    connector
+        .on_store(move |store| store.plan_run(run, &planned))
+        .await
 }
 
 struct Reader<'a> {
@@ -176,7 +208,10 @@ impl Reader<'_> {
     async fn unmapped(&mut self) -> Result<(), RunError> {
         for kind in self.kinds() {
             let id = self.connector.id;
-            let guids = self.connector.on_store(move |store| store.unmapped_guids(id, kind)).await?;
+            let guids = self
+                .connector
+                .on_store(move |store| store.unmapped_guids(id, kind))
+                .await?;
             let mut gone: BTreeSet<Guid> = guids.iter().copied().collect();
             for search in self.scope.with_guids(kind, &guids) {
                 self.search(kind, search, Some(&mut gone)).await?;
@@ -223,5 +258,8 @@ impl Reader<'_> {
 
 /// The stager ended first, so the run has a better error than this one.
 fn stager_gone() -> RunError {
-    RunError::Panicked { task: "stage", cause: "it ended before the read did".to_owned() }
+    RunError::Panicked {
+        task: "stage",
+        cause: "it ended before the read did".to_owned(),
+    }
 }

@@ -60,24 +60,34 @@ impl Report {
     /// The one line that tells the run.
     pub(super) fn log(&self, connection: &str) {
         let total = self.total();
-        tracing::info!(
-            connection,
-            run = %self.run,
-            mode = self.mode.name(),
-            reason = self.reason,
-            read = total.read,
-            changed = total.staged,
-            sent = total.accepted,
-            rejected = self.refused(),
-            skipped = total.unchanged,
-            requests = self.requests,
-            referrals = self.referrals,
-            watermark = self.watermark,
-            seconds = (self.seconds * 1000.0).round() / 1000.0,
-            error = self.failure.as_ref().map(tracing::field::display),
-            advice = self.failure.as_ref().map(RunError::advice),
-            state = if self.failure.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
-            "run finished"
-        );
+        // One line whatever happened, so that who looks for it finds it; its level tells how it went.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    connection,
+                    run = %self.run,
+                    mode = self.mode.name(),
+                    reason = self.reason,
+                    read = total.read,
+                    changed = total.staged,
+                    sent = total.accepted,
+                    rejected = self.refused(),
+                    skipped = total.unchanged,
+                    requests = self.requests,
+                    referrals = self.referrals,
+                    watermark = self.watermark,
+                    seconds = (self.seconds * 1000.0).round() / 1000.0,
+                    error = self.failure.as_ref().map(tracing::field::display),
+                    advice = self.failure.as_ref().map(RunError::advice),
+                    state = if self.failure.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
+                    "The run finished."
+                )
+            };
+        }
+        match &self.failure {
+            Some(RunError::Stopped) | None if self.refused() == 0 => line!(info),
+            Some(RunError::Stopped) | None => line!(warn),
+            Some(_) => line!(error),
+        }
     }
 }

@@ -28,8 +28,10 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
-    let run = connector.on_store(move |store| store.begin_run(id, mode, &asked_by, started)).await?;
-    tracing::info!(connection = connector.name(), %run, mode = mode.name(), asked_by = request.asked_by, "run started");
+    let run = connector
+        .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
+        .await?;
+    tracing::info!(connection = connector.name(), %run, mode = mode.name(), asked_by = request.asked_by, "The run started.");
 
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);
@@ -42,12 +44,17 @@ pub async fn run(
             read = read::read(&connector, &request, run, started, pieces, &planned) => read,
         }
     };
-    let staging = stage_on_thread(&connector, &request, run, to_stage, staged);
+    let staging = stage_on_thread(&connector, &request, run, started, to_stage, staged);
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
-    let plan = planned.into_inner();
-    conclude(&connector, run, mode, clock, plan, read, staged, delivered).await
+    let ends = Ends {
+        plan: planned.into_inner(),
+        read,
+        staged,
+        delivered,
+    };
+    conclude(&connector, run, mode, clock, ends).await
 }
 
 /// The stager on a thread that may block; it ends when the reader drops its end.
@@ -55,16 +62,28 @@ async fn stage_on_thread(
     connector: &Arc<Connector>,
     request: &Arc<Request>,
     run: RunId,
+    now: i64,
     pieces: mpsc::Receiver<read::Piece>,
     staged: watch::Sender<u64>,
 ) -> Result<KindCounts, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
     let stager = tokio::task::spawn_blocking(move || {
-        stage::stage(&connector, run, request.resend, &request.progress, pieces, &staged)
+        stage::stage(
+            &connector,
+            run,
+            now,
+            request.resend,
+            &request.progress,
+            pieces,
+            &staged,
+        )
     });
     match stager.await {
         Ok(counts) => counts,
-        Err(panic) => Err(RunError::Panicked { task: "stage", cause: panic.to_string() }),
+        Err(panic) => Err(RunError::Panicked {
+            task: "stage",
+            cause: panic.to_string(),
+        }),
     }
 }
 
@@ -81,7 +100,18 @@ async fn deliver_unless_dry(
     }
     while staged.changed().await.is_ok() {}
     let failure = deliver::write_only(connector, request, run).await.err();
-    deliver::Summary { failure, ..deliver::Summary::default() }
+    deliver::Summary {
+        failure,
+        ..deliver::Summary::default()
+    }
+}
+
+/// What the three parts of a run came to.
+struct Ends {
+    plan: Option<Plan>,
+    read: Result<read::Summary, RunError>,
+    staged: Result<KindCounts, RunError>,
+    delivered: deliver::Summary,
 }
 
 /// Brings the three ends together: counts, outcome, state, and the line that tells the run.
@@ -90,23 +120,18 @@ async fn conclude(
     run: RunId,
     wanted: RunMode,
     clock: Instant,
-    plan: Option<Plan>,
-    read: Result<read::Summary, RunError>,
-    staged: Result<KindCounts, RunError>,
-    delivered: deliver::Summary,
+    ends: Ends,
 ) -> Result<Report, RunError> {
-    let (mut counts, stage_failure) = match staged {
+    let (mut counts, stage_failure) = match ends.staged {
         Ok(counts) => (counts, None),
         Err(error) => (KindCounts::default(), Some(error)),
     };
-    counts += &delivered.counts;
-    let (summary, read_failure) = match read {
+    counts += &ends.delivered.counts;
+    let (summary, read_failure) = match ends.read {
         Ok(summary) => (Some(summary), None),
         Err(error) => (None, Some(error)),
     };
-    // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
-    let failure = stage_failure.or(read_failure).or(delivered.failure);
-    let (mode, reason) = match &plan {
+    let (mode, reason) = match &ends.plan {
         Some(plan @ Plan::Delta { .. }) => (RunMode::Delta, plan.to_string()),
         Some(plan @ Plan::Full { .. }) => (RunMode::Baseline, plan.to_string()),
         None => (wanted, "the directory could not be read".to_owned()),
@@ -116,16 +141,19 @@ async fn conclude(
         mode,
         reason,
         counts,
-        requests: delivered.requests,
-        retries: delivered.retries,
-        pages: summary.as_ref().map_or(0, |summary| summary.pages),
-        referrals: summary.as_ref().map_or(0, |summary| summary.referrals),
-        watermark: summary.as_ref().map(|summary| summary.watermark),
+        requests: ends.delivered.requests,
+        retries: ends.delivered.retries,
+        pages: summary.map_or(0, |summary| summary.pages),
+        referrals: summary.map_or(0, |summary| summary.referrals),
+        watermark: summary.map(|summary| summary.watermark),
         seconds: clock.elapsed().as_secs_f64(),
-        failure,
+        // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
+        failure: stage_failure.or(read_failure).or(ends.delivered.failure),
     };
     let end = report.end();
-    connector.on_store(move |store| store.end_run(run, &end, Utc::now().timestamp())).await?;
+    connector
+        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
+        .await?;
     report.log(connector.name());
     Ok(report)
 }
@@ -136,7 +164,10 @@ impl Report {
         let (outcome, error) = match &self.failure {
             Some(RunError::Stopped) => (Outcome::Stopped, Some(RunError::Stopped.to_string())),
             Some(failure) => (Outcome::Failed, Some(failure.to_string())),
-            None if self.refused() > 0 => (Outcome::Partial, Some(format!("{} objects were rejected", self.refused()))),
+            None if self.refused() > 0 => (
+                Outcome::Partial,
+                Some(format!("{} objects were rejected", self.refused())),
+            ),
             None => (Outcome::Processed, None),
         };
         RunEnd {

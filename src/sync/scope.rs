@@ -44,14 +44,26 @@ impl Scope {
             .iter()
             .map(|(kind, extra)| {
                 let mut attributes = mapping.attributes(*kind);
-                if !attributes.iter().any(|name| name.eq_ignore_ascii_case(OBJECT_GUID)) {
+                if !attributes
+                    .iter()
+                    .any(|name| name.eq_ignore_ascii_case(OBJECT_GUID))
+                {
                     attributes.push(OBJECT_GUID.to_owned());
                 }
-                KindScope { kind: *kind, filter: and(kind.filter(), extra.as_deref()), attributes }
+                KindScope {
+                    kind: *kind,
+                    filter: and(kind.filter(), extra.as_deref()),
+                    attributes,
+                }
             })
             .collect();
         let digest = digest(&base, profile.scope, &kinds, &mapping.digest());
-        Self { base, depth: profile.scope, kinds, digest }
+        Self {
+            base,
+            depth: profile.scope,
+            kinds,
+            digest,
+        }
     }
 
     /// The base context.
@@ -95,7 +107,10 @@ impl Scope {
         guids
             .chunks(GUIDS_PER_FILTER)
             .filter_map(|chunk| {
-                let terms: String = chunk.iter().map(|guid| format!("(objectGUID={})", escaped(guid))).collect();
+                let terms: String = chunk
+                    .iter()
+                    .map(|guid| format!("(objectGUID={})", escaped(guid)))
+                    .collect();
                 self.search(kind, Some(&format!("(|{terms})")))
             })
             .collect()
@@ -123,7 +138,10 @@ fn and(filter: &str, more: Option<&str>) -> String {
 
 /// The octets of a GUID as a filter value (RFC 4515 section 3).
 fn escaped(guid: &Guid) -> String {
-    guid.as_bytes().iter().map(|byte| format!("\\{byte:02x}")).collect()
+    guid.as_bytes()
+        .iter()
+        .map(|byte| format!("\\{byte:02x}"))
+        .collect()
 }
 
 fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32]) -> [u8; 32] {

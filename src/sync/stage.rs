@@ -3,7 +3,6 @@
 //! Invariant kept here: the watermark commits in the same transaction as the last page of the read (R3). So one page is
 //! always held back until it is known whether another one follows.
 
-
 use tokio::sync::{mpsc, watch};
 
 use crate::directory::Entry;
@@ -27,7 +26,9 @@ impl Source for Entry {
 
 /// The GUID of an entry, where it has a whole one.
 pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
-    entry.first(OBJECT_GUID).and_then(|value| Guid::from_bytes(value).ok())
+    entry
+        .first(OBJECT_GUID)
+        .and_then(|value| Guid::from_bytes(value).ok())
 }
 
 /// Maps and commits what comes over `pieces`. The number of staged assets is told on `staged`, whose drop
@@ -35,12 +36,21 @@ pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
 pub(super) fn stage(
     connector: &Connector,
     run: RunId,
+    now: i64,
     resend: bool,
     progress: &Progress,
     mut pieces: mpsc::Receiver<Piece>,
     staged: &watch::Sender<u64>,
 ) -> Result<KindCounts, RunError> {
-    let mut stager = Stager { connector, run, resend, progress, staged, counts: KindCounts::default() };
+    let mut stager = Stager {
+        connector,
+        run,
+        now,
+        resend,
+        progress,
+        staged,
+        counts: KindCounts::default(),
+    };
     let mut held: Option<Vec<Reading>> = None;
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
@@ -66,6 +76,7 @@ pub(super) fn stage(
 struct Stager<'a> {
     connector: &'a Connector,
     run: RunId,
+    now: i64,
     resend: bool,
     progress: &'a Progress,
     staged: &'a watch::Sender<u64>,
@@ -74,29 +85,47 @@ struct Stager<'a> {
 
 impl Stager<'_> {
     fn map(&mut self, kind: Kind, entries: &[Entry]) -> Vec<Reading> {
-        entries.iter().filter_map(|entry| self.map_one(kind, entry)).collect()
+        entries
+            .iter()
+            .filter_map(|entry| self.map_one(kind, entry))
+            .collect()
     }
 
     /// The reading of one entry; `None` without a GUID, under which it could be kept.
     fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
-        self.counts.of(kind).read += 1;
         let Some(guid) = guid_of(entry) else {
-            self.unmapped(kind, &entry.dn, "unknown", "objectGUID is missing or not 16 octets long");
+            // Without a key the store never sees it, so it is counted here.
+            let counts = self.counts.of(kind);
+            counts.read += 1;
+            counts.unmapped += 1;
+            self.unmapped(
+                kind,
+                &entry.dn,
+                "unknown",
+                "objectGUID is missing or not 16 octets long",
+            );
             return None;
         };
         let asset = match self.connector.mapping.apply(kind, entry) {
-            Ok(asset) => Ok(Staged { external_id: asset.external_id, json: asset.json }),
+            Ok(asset) => Ok(Staged {
+                external_id: asset.external_id,
+                json: asset.json,
+            }),
             Err(unmappable) => {
                 let reason = unmappable.to_string();
                 self.unmapped(kind, &entry.dn, &guid.to_string(), &reason);
                 Err(reason)
             }
         };
-        Some(Reading { guid, kind, dn: entry.dn.clone(), asset })
+        Some(Reading {
+            guid,
+            kind,
+            dn: entry.dn.clone(),
+            asset,
+        })
     }
 
     fn unmapped(&mut self, kind: Kind, dn: &str, guid: &str, reason: &str) {
-        self.counts.of(kind).unmapped += 1;
         self.progress.add_rejected(1);
         tracing::warn!(
             connection = self.connector.name(),
@@ -104,12 +133,15 @@ impl Stager<'_> {
             dn,
             guid,
             reason,
-            "object cannot be mapped; it is tried again on the next run"
+            "The object cannot be mapped; it is tried again on the next run."
         );
     }
 
     fn commit(&mut self, page: &[Reading], watermark: Option<&Watermark>) -> Result<(), RunError> {
-        let counts = self.connector.store.stage_page(self.run, page, self.resend, watermark)?;
+        let counts = self
+            .connector
+            .store
+            .stage_page(self.run, page, self.resend, watermark, self.now)?;
         let rows = counts.total().staged;
         self.progress.add_staged(rows);
         self.counts += &counts;

@@ -1,5 +1,7 @@
 //! What proves who we are: the request for a token in the three modes, and keeping it all out of sight (R27).
 
+use std::ops::Range;
+
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
@@ -101,43 +103,68 @@ impl Secrets {
             UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
             UpstreamAuth::Password { username, password } => [username, password],
         };
-        Self(
-            secrets
-                .into_iter()
-                .flat_map(|secret| forms(secret.expose_secret()))
-                .collect(),
-        )
+        let mut texts: Vec<String> = secrets
+            .into_iter()
+            .flat_map(|secret| forms(secret.expose_secret()))
+            .collect();
+        texts.retain(|text| text.len() >= SHORTEST);
+        // The longest first, for it may hold the others: a secret often begins with the id.
+        texts.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        texts.dedup();
+        Self(texts.into_iter().map(SecretString::from).collect())
     }
 
-    /// Hides the credentials and this token in a body, before anything is read from it.
+    /// Hides the credentials, this token and whatever looks like a token in a body, before anything is read from it.
     pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
         let known = self.0.iter().map(ExposeSecret::expose_secret);
-        for secret in known.chain(token).filter(|secret| secret.len() >= SHORTEST) {
-            let mut from = 0;
-            while let Some(at) = position(body, secret.as_bytes(), from) {
-                body.splice(at..at + secret.len(), HIDDEN.iter().copied());
-                from = at + HIDDEN.len();
-            }
+        for secret in token
+            .into_iter()
+            .filter(|token| token.len() >= SHORTEST)
+            .chain(known)
+        {
+            replace(body, |rest| {
+                let at = position(rest, secret.as_bytes())?;
+                Some(at..at + secret.len())
+            });
         }
+        // An older token, or one that was cut off.
+        replace(body, |rest| {
+            let at = position(rest, JWT)?;
+            let long = rest.iter().skip(at).take_while(|byte| is_token(**byte)).count();
+            Some(at..at + long)
+        });
     }
 }
 
-fn position(body: &[u8], text: &[u8], from: usize) -> Option<usize> {
-    let rest = body.get(from..)?;
-    Some(from + rest.windows(text.len()).position(|window| window == text)?)
+/// How every JWT begins: base64url of `{"` (RFC 7519 section 3.1).
+const JWT: &[u8] = b"eyJ";
+
+/// b64token of RFC 6750 section 2.1.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
-/// A secret as it is, and as JSON or a form would show it; the longest first, for it may hold the others.
-fn forms(secret: &str) -> Vec<SecretString> {
+/// Replaces each range that `find` names in what is left of the body.
+fn replace(body: &mut Vec<u8>, find: impl Fn(&[u8]) -> Option<Range<usize>>) {
+    let mut from = 0;
+    while let Some(found) = body.get(from..).and_then(&find) {
+        body.splice(from + found.start..from + found.end, HIDDEN.iter().copied());
+        from += found.start + HIDDEN.len();
+    }
+}
+
+fn position(body: &[u8], text: &[u8]) -> Option<usize> {
+    body.windows(text.len()).position(|window| window == text)
+}
+
+/// A secret as it is, and as JSON or a form would show it.
+fn forms(secret: &str) -> [String; 3] {
     let quoted = serde_json::Value::from(secret).to_string();
-    let mut forms = vec![
-        secret.to_owned(),
-        quoted.trim_matches('"').to_owned(),
-        encoded(secret),
-    ];
-    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-    forms.dedup();
-    forms.into_iter().map(SecretString::from).collect()
+    let inner = quoted
+        .get(1..quoted.len().saturating_sub(1))
+        .unwrap_or_default()
+        .to_owned();
+    [secret.to_owned(), inner, encoded(secret)]
 }
 
 #[cfg(test)]
@@ -195,6 +222,24 @@ mod tests {
         secrets.hide(&mut body, Some("tok-9"));
         let expected = r#"{"a":"[hidden]","b":"[hidden]","c":"[hidden]","d":"[hidden]","e":"[hidden]"}"#;
         assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn r27_a_secret_that_begins_with_another_is_hidden_whole() {
+        let auth = UpstreamAuth::Client {
+            id: "abc-1".to_owned().into(),
+            secret: "abc-1-geheim".to_owned().into(),
+        };
+        let mut body = b"abc-1-geheim of abc-1".to_vec();
+        Secrets::new(&auth).hide(&mut body, None);
+        assert_eq!(body, b"[hidden] of [hidden]");
+    }
+
+    #[test]
+    fn r27_whatever_looks_like_a_token_is_hidden() {
+        let mut body = br#"{"old":"eyJh.eyJz.c2ln","cut":"Bearer eyJhbGci"#.to_vec();
+        Secrets::new(&password("pass-1")).hide(&mut body, Some("tok-9"));
+        assert_eq!(body, br#"{"old":"[hidden]","cut":"Bearer [hidden]"#);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub enum UpstreamError {
         reason: String,
     },
     /// Retried until `QUALYS_GIVE_UP_AFTER`.
-    #[error("gave up after {:.0?} and {requests} requests: {reason}", .after)]
+    #[error("gave up {} s after the first failure (requests made: {requests}): {reason}", .after.as_secs())]
     GaveUp {
         /// Time since the first failed answer.
         after: Duration,
@@ -154,6 +154,9 @@ mod tests {
             requests: 7,
             reason: "status 503".to_owned(),
         };
-        assert_eq!(error.to_string(), "gave up after 900s and 7 requests: status 503");
+        assert_eq!(
+            error.to_string(),
+            "gave up 900 s after the first failure (requests made: 7): status 503"
+        );
     }
 }

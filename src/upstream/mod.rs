@@ -135,6 +135,12 @@ impl Upstream {
         sender::deliver(self, batch, stop).await
     }
 
+    /// How long all requests still wait because the gateway asked for a pause; `None` when none is asked for.
+    #[must_use]
+    pub fn paused_for(&self) -> Option<Duration> {
+        self.gate.closed_for()
+    }
+
     fn request(&self, body: &Bytes, token: &Token) -> RequestBuilder {
         self.client
             .post(&self.url)

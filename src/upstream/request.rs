@@ -1,5 +1,7 @@
 //! One request: its identity, its envelope, its size.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -106,14 +108,17 @@ impl Envelope {
     }
 }
 
-/// How much fits into one request (`QUALYS_BATCH_ASSETS`, `QUALYS_BATCH_BYTES`).
-#[derive(Debug, Clone)]
+/// How much fits into one request: `QUALYS_BATCH_ASSETS`, `QUALYS_BATCH_BYTES`, and what the gateway has found too large.
+#[derive(Debug)]
 pub struct Sizing {
     envelope: Envelope,
     connector_uuid: String,
     assets: usize,
-    bytes: usize,
+    bytes: AtomicUsize,
 }
+
+/// A request this small that is still too large is so for another reason, so batches do not shrink further.
+const SMALLEST: usize = 64 << 10;
 
 impl Sizing {
     pub(super) fn new(settings: &config::Upstream) -> Self {
@@ -121,7 +126,7 @@ impl Sizing {
             envelope: Envelope::new(&settings.connector_uuid, &settings.source),
             connector_uuid: settings.connector_uuid.clone(),
             assets: settings.batch_assets.max(1),
-            bytes: settings.batch_bytes,
+            bytes: AtomicUsize::new(settings.batch_bytes),
         }
     }
 
@@ -134,7 +139,16 @@ impl Sizing {
     /// Whether so many assets go into one request. One asset always does: it cannot be made smaller.
     #[must_use]
     pub fn fits(&self, count: usize, asset_bytes: usize) -> bool {
-        count <= 1 || (count <= self.assets && self.body_bytes(count, asset_bytes) <= self.bytes)
+        count <= 1
+            || (count <= self.assets
+                && self.body_bytes(count, asset_bytes) <= self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// A body of so many bytes was too large. No page gives the gateway's limit, so it is learned: batches formed from now
+    /// on have half of that, at least 64 KiB. Calls are limited (300 an hour), so none should be spent on finding it again.
+    pub(super) fn lower(&self, refused: usize) {
+        self.bytes
+            .fetch_min((refused / 2).max(SMALLEST), Ordering::Relaxed);
     }
 
     /// Forms batches, in order, each as full as it may be. Lazy: it holds one batch at a time.
@@ -198,7 +212,7 @@ mod tests {
             envelope: Envelope::new("0b0c", "Microsoft Active Directory"),
             connector_uuid: "0b0c".to_owned(),
             assets,
-            bytes,
+            bytes: AtomicUsize::new(bytes),
         }
     }
 
@@ -252,6 +266,17 @@ mod tests {
             .map(|b| b.items.iter().map(|i| i.seq).collect())
             .collect();
         assert_eq!(batches, [vec![1], vec![2], vec![3]]);
+    }
+
+    #[test]
+    fn r19_batches_formed_after_a_413_are_smaller_but_not_tiny() {
+        let sizing = sizing(500, 4 << 20);
+        sizing.lower(3 << 20);
+        assert!(sizing.fits(2, 1 << 20) && !sizing.fits(2, 2 << 20));
+        sizing.lower(4 << 20);
+        assert!(!sizing.fits(2, 2 << 20), "it never grows");
+        sizing.lower(100);
+        assert!(sizing.fits(2, 60 << 10) && !sizing.fits(2, 64 << 10));
     }
 
     #[test]

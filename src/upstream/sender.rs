@@ -154,7 +154,10 @@ async fn send(
         let next = match decision {
             Decision::Accepted => return Outcome::Accepted,
             Decision::AcceptedExcept(reasons) => return Outcome::Except(reasons),
-            Decision::Split { reason } => return Outcome::TooLarge(reason),
+            Decision::Split { reason } => {
+                upstream.sizing.lower(body.len());
+                return Outcome::TooLarge(reason);
+            }
             Decision::Final { reason } => return Outcome::Rejected(reason),
             Decision::NewToken { reason } if progress.renewed => {
                 let path = upstream.ingest_path.clone();
@@ -192,24 +195,36 @@ async fn drained(upstream: &Upstream, stop: &CancellationToken) {
     tokio::time::sleep(upstream.pace.drain()).await;
 }
 
-/// Waits while the gateway wants a pause, whoever was told so.
+/// Waits while the gateway wants a pause, whoever was told so. Another sender may prolong it meanwhile.
 async fn pass_gate(
     upstream: &Upstream,
     stop: &CancellationToken,
     progress: &mut Progress,
 ) -> Result<(), UpstreamError> {
-    if let Some(left) = upstream.gate.closed_for() {
+    while let Some(left) = upstream.gate.closed_for() {
         progress.must_not_outlast(upstream, left, || {
             format!(
-                "the gateway asked to wait another {:.0?} before any request",
-                left
+                "the gateway asked to wait another {:.0} s before any request",
+                left.as_secs_f64()
             )
         })?;
+        pause(left, stop).await?;
     }
+    if stop.is_cancelled() {
+        Err(UpstreamError::Stopped {
+            reason: "it had not been sent yet",
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Sleeps, unless the program is told to stop.
+async fn pause(long: Duration, stop: &CancellationToken) -> Result<(), UpstreamError> {
     tokio::select! {
         biased;
-        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it had not been sent, or waited to be sent again" }),
-        () = upstream.gate.open() => Ok(()),
+        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it waited to be sent again" }),
+        () = tokio::time::sleep(long) => Ok(()),
     }
 }
 
@@ -231,23 +246,19 @@ fn close_gate(
 /// Waits before the same request goes again: as long as asked for, else a growing back-off.
 async fn back_off(
     upstream: &Upstream,
-    pause: Option<Duration>,
+    asked: Option<Duration>,
     reason: String,
     stop: &CancellationToken,
     progress: &mut Progress,
 ) -> Result<(), UpstreamError> {
-    let wait = pause.unwrap_or_else(|| backoff(progress.failures, fastrand::f64()));
+    let wait = asked.unwrap_or_else(|| backoff(progress.failures, fastrand::f64()));
     progress.failures = progress.failures.saturating_add(1);
     let real = upstream.pace.real(wait);
-    progress.must_not_outlast(upstream, real, || match pause {
-        Some(pause) => format!("{reason}; it asked to wait {} s", pause.as_secs()),
+    progress.must_not_outlast(upstream, real, || match asked {
+        Some(asked) => format!("{reason}; it asked to wait {} s", asked.as_secs()),
         None => reason,
     })?;
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it waited to be sent again" }),
-        () = tokio::time::sleep(real) => Ok(()),
-    }
+    pause(real, stop).await
 }
 
 /// What to do when there is no token; `Ok` after the wait for the next attempt.
@@ -307,7 +318,7 @@ impl Progress {
 fn log(decision: &Decision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {
-        Decision::Accepted => tracing::info!(%request_id, assets, attempt, "The gateway accepted the batch."),
+        Decision::Accepted => tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch."),
         Decision::AcceptedExcept(rejected) => tracing::warn!(
             %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
         ),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer};
 use super::client;
-use super::credentials::{Credentials, Secrets};
+use super::credentials::{Credentials, Secrets, is_token};
 use super::error::UpstreamError;
 use super::text;
 use super::wait;
@@ -198,10 +198,7 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
         return unusable("the answer is too long for a token");
     }
     // b64token of RFC 6750 section 2.1: anything else is a page of a proxy, or would forge a header.
-    if !text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b))
-    {
+    if !text.bytes().all(is_token) {
         return unusable("the answer holds characters that no token has");
     }
     Ok(text.into())

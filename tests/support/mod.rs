@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use lab::receiver::{Options, Receiver};
-use lab::samba::Domain;
+use lab::samba::{Change, Domain};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -207,4 +207,20 @@ pub fn parse_ndjson(text: &str) -> Assets {
         assert!(assets.insert(id.clone(), element).is_none(), "{id} came twice");
     }
     assets
+}
+
+/// Syncs once into an empty receiver, and checks that exactly `expected` arrived.
+pub async fn assert_arrives(connector: &Connector, receiver: &Receiver, expected: &Assets) {
+    receiver.reset();
+    connector.succeed(&["sync"]).await;
+    assert_same(&receiver.assets(), expected);
+    assert_eq!(receiver.violations(), Vec::<String>::new());
+}
+
+/// Ten users, `Person 0` to `Person 9`, and the group `Team` in `unit`. Account names begin with `account`.
+pub fn people(unit: &str, account: &str) -> Vec<Change> {
+    let user = |number| Change::user(unit, &format!("Person {number}"), &format!("{account}{number}"));
+    let mut changes: Vec<_> = (0..10).map(user).collect();
+    changes.push(Change::group(unit, "Team", &format!("{account}team")));
+    changes
 }

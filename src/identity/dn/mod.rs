@@ -59,7 +59,7 @@ impl DistinguishedName {
                 rdns,
             }),
             Err(fault) => Err(DnError {
-                text: text.to_owned(),
+                text: excerpt(text),
                 at: text.get(..fault.at).map_or(0, |before| before.chars().count()) + 1,
                 reason: fault.reason,
             }),
@@ -134,6 +134,23 @@ impl DistinguishedName {
     pub fn escape_value(value: &str) -> String {
         parse::escape(value)
     }
+}
+
+/// `text` as an error shows it: on one line whatever a server sent, and not without end.
+fn excerpt(text: &str) -> String {
+    const SHOWN_CHARACTERS: usize = 200;
+    let shown = text.chars().map(|character| {
+        if character.is_control() {
+            '\u{fffd}'
+        } else {
+            character
+        }
+    });
+    let mut excerpt: String = shown.take(SHOWN_CHARACTERS).collect();
+    if text.chars().nth(SHOWN_CHARACTERS).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }
 
 fn folded(rdns: &[Rdn]) -> impl Iterator<Item = &str> {

@@ -148,6 +148,14 @@ fn refuses_what_is_no_name_and_says_where() {
     }
 }
 
+#[test]
+fn r12_an_error_stays_short_and_on_one_line() {
+    let error = DistinguishedName::parse(&format!("CN=a\n{};", "x".repeat(100_000))).unwrap_err();
+    let text = error.to_string();
+    assert!(text.len() < 500 && !text.contains('\n'), "{text}");
+    assert_eq!(error.at, 100_006);
+}
+
 proptest! {
     #[test]
     fn r12_any_text_is_answered(text in "\\PC*", likely in "[CN=,+\\\\# \"a0Ff;é\n]{0,30}") {

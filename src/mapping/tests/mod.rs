@@ -3,6 +3,7 @@ mod documents;
 mod explain;
 mod forms;
 mod load;
+mod mistakes;
 mod properties;
 mod speed;
 

@@ -6,7 +6,7 @@ CREATE TABLE connection (
     id                   INTEGER PRIMARY KEY,
     name                 TEXT    NOT NULL UNIQUE,
     description          TEXT    NOT NULL,
-    state                TEXT    NOT NULL CHECK (state IN ('registered', 'scheduled', 'processing', 'processed')),
+    state                TEXT    NOT NULL CHECK (state IN ('Registered', 'Scheduled', 'Processing', 'Processed')),
     state_since          INTEGER NOT NULL,
     last_synced          INTEGER,
     last_successful_sync INTEGER,

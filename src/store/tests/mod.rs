@@ -1,7 +1,12 @@
 //! Tests of the store.
 
+mod crash;
+mod delivery;
 mod lifecycle;
+mod locking;
 mod model;
+mod opening;
+mod speed;
 mod staging;
 
 use std::path::PathBuf;
@@ -26,7 +31,10 @@ struct Room {
 
 impl Room {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap())
+    }
+
+    fn within(directory: TempDir) -> Self {
         let store = Store::open(&directory.path().join("state.db"), Access::ReadWrite).unwrap();
         let connection = store.register("corp", "the directory", NOW).unwrap();
         Self {

@@ -27,6 +27,8 @@ pub enum Answer {
     ErrorBody200(String, String),
     /// Makes the token of this request worthless, and answers 401.
     RevokeToken,
+    /// Answers with this status before the body is read, and closes: as balancers refuse what is too large.
+    Early(u16),
     /// Closes the connection before the body is read.
     CutBefore,
     /// Keeps the batch, then closes the connection without an answer.
@@ -84,6 +86,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(code, ..) | Self::AcceptWith(code, _) => write!(f, "status {code}"),
+            Self::Early(code) => write!(f, "early status {code}"),
             Self::Reject(form, ids) => write!(f, "reject {} as {form:?}", ids.len()),
             Self::ErrorBody200(code, _) => write!(f, "200 with {code}"),
             Self::Hang(long) => write!(f, "hang {long:?}"),

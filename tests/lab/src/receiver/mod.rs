@@ -176,6 +176,13 @@ impl Receiver {
         let _ = arrivals.wait_for(|arrived| *arrived >= count).await;
     }
 
+    /// Resolves when `count` token requests have arrived since the start, answered or not.
+    pub async fn tokens_asked(&self, count: u64) {
+        let mut asked = self.shared.tokens_asked.subscribe();
+        // As above.
+        let _ = asked.wait_for(|asked| *asked >= count).await;
+    }
+
     /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid.
     pub fn reset(&self) {
         self.shared.lock().reset();
@@ -195,6 +202,7 @@ struct Shared {
     options: Arc<Options>,
     state: Arc<Mutex<State>>,
     arrivals: Arc<tokio::sync::watch::Sender<u64>>,
+    tokens_asked: Arc<tokio::sync::watch::Sender<u64>>,
 }
 
 impl Shared {
@@ -203,6 +211,7 @@ impl Shared {
             options: Arc::new(options),
             state: Arc::default(),
             arrivals: Arc::new(tokio::sync::watch::Sender::new(0)),
+            tokens_asked: Arc::new(tokio::sync::watch::Sender::new(0)),
         }
     }
 

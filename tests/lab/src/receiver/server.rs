@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION};
+use axum::http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, LOCATION};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -102,6 +102,7 @@ async fn token(shared: &Shared, wire: &Wire, method: &Method, headers: &HeaderMa
     if !headers.contains_key("user-agent") {
         shared.lock().violate("a token was asked without User-Agent");
     }
+    shared.tokens_asked.send_modify(|asked| *asked += 1);
     let scripted = shared.lock().token_script.pop_front();
     if let Some(answer) = scripted
         && let Some(response) = fault(&answer, wire).await
@@ -129,6 +130,9 @@ async fn ingest(
     if matches!(answer, Answer::CutBefore) {
         wire.cut();
         return StatusCode::OK.into_response();
+    }
+    if let Answer::Early(code) = answer {
+        return (status(code), [(CONNECTION, "close")]).into_response();
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, 256 << 20).await else {
@@ -161,9 +165,8 @@ async fn ingest(
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };
-    shared
-        .lock()
-        .note(&parsed, &body, &answer, shared.options.keep_deliveries);
+    let (version, keep_request) = (parts.version, shared.options.keep_deliveries);
+    shared.lock().note(&parsed, &body, version, &answer, keep_request);
     if !shared.lock().is_valid(bearer, Instant::now()) {
         let mut state = shared.lock();
         state.counts.unauthorized += 1;

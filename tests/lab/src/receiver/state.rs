@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use axum::http::Version;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub struct Request {
     pub external_ids: Vec<String>,
     /// Bytes of the body.
     pub bytes: usize,
+    /// Of HTTP.
+    pub version: Version,
     /// How it was answered.
     pub answer: String,
 }
@@ -109,7 +112,14 @@ impl State {
     }
 
     /// Notes a request; one `requestId` with two contents is a violation.
-    pub(super) fn note(&mut self, parsed: &Parsed, body: &[u8], answer: &Answer, keep: bool) {
+    pub(super) fn note(
+        &mut self,
+        parsed: &Parsed,
+        body: &[u8],
+        version: Version,
+        answer: &Answer,
+        keep: bool,
+    ) {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         body.hash(&mut hasher);
@@ -130,6 +140,7 @@ impl State {
                 request_id: parsed.request_id.clone(),
                 external_ids: parsed.assets.iter().map(|(id, _)| id.clone()).collect(),
                 bytes: body.len(),
+                version,
                 answer: format!("{answer:?}"),
             });
         }
@@ -173,5 +184,71 @@ impl State {
             token_number: self.token_number,
             ..Self::default()
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parsed(ids: &[&str]) -> Parsed {
+        let assets = ids
+            .iter()
+            .map(|id| ((*id).to_owned(), json!({"asset": {"of": id}})))
+            .collect();
+        Parsed {
+            request_id: "one".to_owned(),
+            assets,
+        }
+    }
+
+    #[test]
+    fn a_retry_must_repeat_the_request() {
+        let mut state = State::default();
+        for body in [b"same", b"same", b"else"] {
+            state.note(&parsed(&["a"]), body, Version::HTTP_11, &Answer::Accept, true);
+        }
+        assert_eq!(state.violations, ["requestId one came with two different bodies"]);
+        assert_eq!((state.counts.requests, state.requests.len()), (3, 3));
+    }
+
+    #[test]
+    fn the_rejected_are_not_kept() {
+        let mut state = State::default();
+        state.keep(
+            parsed(&["a", "b"]),
+            &BTreeMap::from([("a".to_owned(), "bad".to_owned())]),
+            true,
+        );
+        state.keep(
+            parsed(&["c"]),
+            &BTreeMap::from([("c".to_owned(), "bad".to_owned())]),
+            true,
+        );
+        assert_eq!(state.assets.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(state.deliveries.len(), 1);
+        let summary = state.summary();
+        assert_eq!(
+            (summary.assets, summary.assets_received, summary.assets_rejected),
+            (1, 1, 2)
+        );
+    }
+
+    #[test]
+    fn tokens_end_and_survive_a_reset() {
+        let mut state = State::default();
+        let now = Instant::now();
+        let later = now + std::time::Duration::from_secs(1);
+        let token = state.issue_token(later);
+        assert!(
+            state.is_valid(&token, now) && !state.is_valid(&token, later) && !state.is_valid("other", now)
+        );
+        state.reset();
+        assert!(state.is_valid(&token, now));
+        assert_ne!(state.issue_token(later), token);
+        state.tokens.insert(token.clone(), None);
+        assert!(!state.is_valid(&token, now));
     }
 }

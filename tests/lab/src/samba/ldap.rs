@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use super::place::{Account, Place};
 
-/// The LDIF (RFC 2849, lines unwrapped) of one paged search over LDAPS by `account`, subtree of `base`.
+/// The LDIF (RFC 2849, lines unwrapped, no comments) of one paged search over LDAPS by `account`, subtree of `base`.
 ///
 /// # Errors
 /// What `ldapsearch` said, when it failed.
@@ -18,7 +18,10 @@ pub fn search(
     let options = ["-LLL", "-E", "pr=1000/noprompt", "-b", base, filter];
     let output = ldapsearch(place, account, &[&options[..], attributes].concat());
     if output.status.success() {
-        Ok(String::from_utf8(output.stdout).unwrap())
+        let text = String::from_utf8(output.stdout).unwrap();
+        // Comments tell of referrals and of pages.
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        Ok(lines.join("\n").trim().to_owned())
     } else {
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }

@@ -1,0 +1,167 @@
+//! `AD_*`: where the directory is, how to talk to it, what to read there.
+
+use std::time::Duration;
+
+use super::environment::Variables;
+use super::reader::{Field, Reader};
+use super::refused::Fault;
+use super::values::{certificate, filter, host, pin, plain, quantity};
+use super::variables::{self as v, Variable};
+use super::{Auth, DeltaMethod, Directory, Profile, SearchScope, Transport};
+use crate::identity::Kind;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The directory; `None` when anything in it is bad.
+pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Directory> {
+    let hosts = hosts(reader);
+    let transport = reader.value(
+        &v::AD_TRANSPORT,
+        plain::choice(&[
+            ("ldaps", Transport::Ldaps),
+            ("starttls", Transport::StartTls),
+            ("ldap", Transport::Ldap),
+        ]),
+    );
+    let port = port(reader, transport);
+    let auth = auth(reader, transport);
+    let certificates = reader
+        .optional(&v::AD_CERTIFICATE, certificate::certificates)
+        .optional();
+    let pins = reader.optional(&v::AD_CERTIFICATE_SHA256, pin::pins).optional();
+    let server_name = reader.optional(&v::AD_SERVER_NAME, host::host).optional();
+    let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
+    let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
+    let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
+    let delta = delta(reader);
+    Some(Directory {
+        hosts: hosts?,
+        transport: transport?,
+        port: port?,
+        auth: auth?,
+        certificates: certificates?,
+        pins: pins?.unwrap_or_default(),
+        server_name: server_name?,
+        page_size: page_size?,
+        connections: connections?,
+        timeout: timeout?,
+        delta: delta?,
+    })
+}
+
+/// `AD_HOST`. `AD_DOMAIN` beside it is no mistake: the contract knows both, and the host is what was meant.
+fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
+    let domain = reader.optional(&v::AD_DOMAIN, plain::text(255));
+    match reader.optional(&v::AD_HOST, host::hosts) {
+        Field::Given(hosts) => Some(hosts),
+        Field::Bad => None,
+        Field::Absent if domain.is_absent() => {
+            reader.require(&v::AD_HOST, "is required");
+            None
+        }
+        Field::Absent if !domain.is_given() => None,
+        Field::Absent => {
+            let fault = Fault::new(
+                "finding controllers by SRV record is not available in this version",
+                "use AD_HOST; several controllers, comma-separated, are tried in order",
+            );
+            reader.refuse(&v::AD_DOMAIN, fault);
+            None
+        }
+    }
+}
+
+fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<u16> {
+    match reader
+        .optional(&v::AD_PORT, quantity::number(1..=u16::MAX))
+        .optional()?
+    {
+        Some(port) => Some(port),
+        // RFC 4511 section 5.2 (389), and 636 by IANA's registry of ports.
+        None => transport.map(|transport| match transport {
+            Transport::Ldaps => 636,
+            Transport::StartTls | Transport::Ldap => 389,
+        }),
+    }
+}
+
+fn auth(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<Auth> {
+    let known = reader.value(&v::AD_AUTH, |text| match text {
+        "kerberos" => Err(Fault::new(
+            "`kerberos` is not available in this version",
+            "use AD_AUTH=simple with AD_BIND_DN and AD_PASSWORD",
+        )),
+        other => plain::choice(&[("simple", ())])(other),
+    });
+    let plaintext_allowed = reader.value(&v::AD_ALLOW_PLAINTEXT, plain::boolean);
+    let name = reader.optional(&v::AD_BIND_DN, plain::text(1024));
+    let password = reader.secret(&v::AD_PASSWORD);
+    // Another method needs other things: what follows is about simple alone.
+    known?;
+    if name.is_absent() {
+        reader.require(&v::AD_BIND_DN, "is required for AD_AUTH=simple");
+    }
+    if password.is_absent() {
+        reader.require(&v::AD_PASSWORD, "is required for AD_AUTH=simple");
+    }
+    if transport == Some(Transport::Ldap) && plaintext_allowed == Some(false) {
+        let fault = Fault::new(
+            "`ldap` would send the password unencrypted",
+            "use ldaps or starttls; or set AD_ALLOW_PLAINTEXT=true if the network is trusted",
+        );
+        reader.refuse(&v::AD_TRANSPORT, fault);
+    }
+    match (name, password) {
+        (Field::Given(name), Field::Given(password)) => Some(Auth::Simple { name, password }),
+        _ => None,
+    }
+}
+
+fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
+    reader.value(&v::AD_DELTA, |text| match text {
+        "dirsync" => Err(Fault::new(
+            "`dirsync` is not available in this version",
+            "use AD_DELTA=usn",
+        )),
+        other => plain::choice(&[("usn", DeltaMethod::Usn), ("off", DeltaMethod::Off)])(other),
+    })
+}
+
+/// What to read there; `None` when anything in it is bad.
+pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile> {
+    let base_context = reader
+        .optional(&v::AD_BASE_CONTEXT, plain::distinguished_name)
+        .optional();
+    let scope = reader.value(
+        &v::AD_SEARCH_SCOPE,
+        plain::choice(&[
+            ("subtree", SearchScope::Subtree),
+            ("onelevel", SearchScope::OneLevel),
+            ("base", SearchScope::Base),
+        ]),
+    );
+    let kinds = reader.value(&v::AD_ASSETS, plain::kinds);
+    // Every filter is checked, also of a kind not read now: it will be read some day.
+    let filters = Kind::ALL.map(|kind| (kind, reader.optional(filter_of(kind), filter::filter).optional()));
+    let mut assets = Vec::new();
+    let kinds = kinds?;
+    for (kind, extra) in filters {
+        let extra = extra?;
+        if kinds.contains(&kind) {
+            assets.push((kind, extra));
+        }
+    }
+    Some(Profile {
+        base_context: base_context?,
+        scope: scope?,
+        assets,
+    })
+}
+
+const fn filter_of(kind: Kind) -> &'static Variable {
+    match kind {
+        Kind::User => &v::AD_USER_FILTER,
+        Kind::Group => &v::AD_GROUP_FILTER,
+        Kind::Computer => &v::AD_COMPUTER_FILTER,
+    }
+}

@@ -1,0 +1,219 @@
+//! Where variables come from, and which names are ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::refused::{Fault, Problem, Refused, nearest};
+use super::{dotenv, variables};
+
+/// A set of variables: the process environment with `.env`, or a map in a test.
+pub trait Variables {
+    /// The value as given; `None` when the variable is not there.
+    fn get(&self, name: &str) -> Option<OsString>;
+
+    /// The names of all variables, in order.
+    fn names(&self) -> Vec<String>;
+}
+
+impl Variables for BTreeMap<String, String> {
+    fn get(&self, name: &str) -> Option<OsString> {
+        BTreeMap::get(self, name).map(OsString::from)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+}
+
+/// The process environment over the pairs of a `.env` file. It has no `Debug`: it holds secrets.
+pub struct Environment {
+    process: BTreeMap<OsString, OsString>,
+    file: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// Reads the process environment, and `.env` in `directory` when it is there. Nothing is written to the process
+    /// environment, where every child and every debugger could read it.
+    ///
+    /// # Errors
+    /// When `.env` cannot be read or parsed; each bad line is named.
+    pub fn read(directory: &Path) -> Result<Self, Refused> {
+        Self::over(std::env::vars_os(), directory)
+    }
+
+    pub(super) fn over(
+        process: impl IntoIterator<Item = (OsString, OsString)>,
+        directory: &Path,
+    ) -> Result<Self, Refused> {
+        Ok(Self {
+            process: process.into_iter().collect(),
+            file: dotenv::read(directory)?,
+        })
+    }
+}
+
+impl Variables for Environment {
+    /// The real environment wins, unless it says nothing: an empty value counts as unset.
+    fn get(&self, name: &str) -> Option<OsString> {
+        let real = self.process.get(std::ffi::OsStr::new(name));
+        match (real, self.file.get(name)) {
+            (Some(value), _) if !value.is_empty() => Some(value.clone()),
+            (real, written) => written.map(OsString::from).or_else(|| real.cloned()),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let real = self.process.keys().filter_map(|name| name.to_str());
+        let names: BTreeSet<&str> = real.chain(self.file.keys().map(String::as_str)).collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
+/// that there is one.
+pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
+    let known: Vec<String> = variables::all()
+        .flat_map(|variable| [Some(variable.name.to_owned()), variable.file_name()])
+        .flatten()
+        .collect();
+    given
+        .names()
+        .into_iter()
+        .filter(|name| is_ours(name) && !known.contains(name))
+        .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
+        .map(|name| {
+            let advice = match (
+                name.strip_suffix("_FILE"),
+                nearest(&name, known.iter().map(String::as_str)),
+            ) {
+                (Some(stem), _) if known.iter().any(|known| known == stem) => {
+                    format!("set {stem} itself, only secrets may be given as a file")
+                }
+                (_, Some(near)) => format!("did you mean {near}? Otherwise remove it"),
+                (_, None) => "remove it, or see docs/configure.md for the known names".to_owned(),
+            };
+            Fault::new("is not a variable of ad-connector", advice).of(&name)
+        })
+        .collect()
+}
+
+/// Whether a name has one of our prefixes, and was not put there by the platform we run on.
+pub(super) fn is_ours(name: &str) -> bool {
+    // STATE_DIRECTORY and LOG_NAMESPACE come from systemd (systemd.exec(5)), HTTP_PROXY is the proxy for plain http.
+    const FOREIGN: &[&str] = &["HTTP_PROXY", "STATE_DIRECTORY", "LOG_NAMESPACE"];
+    variables::PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !FOREIGN.contains(&name)
+        && !is_service_link(name)
+}
+
+/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`, `AD_CONNECTOR_PORT`,
+/// `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like our own.
+fn is_service_link(name: &str) -> bool {
+    let after_port = name.split_once("_PORT_").map(|(_, rest)| rest);
+    name == "AD_CONNECTOR_PORT"
+        || name.contains("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || after_port.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(process: &[(&str, &str)], file: &[(&str, &str)]) -> Environment {
+        Environment {
+            process: process
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            file: file
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_real_environment_wins_over_the_file() {
+        let environment = environment(
+            &[("AD_HOST", "real")],
+            &[("AD_HOST", "written"), ("AD_PORT", "3269")],
+        );
+        assert_eq!(environment.get("AD_HOST"), Some("real".into()));
+        assert_eq!(environment.get("AD_PORT"), Some("3269".into()));
+        assert_eq!(environment.get("AD_AUTH"), None);
+        assert_eq!(environment.names(), ["AD_HOST", "AD_PORT"]);
+    }
+
+    #[test]
+    fn an_empty_real_value_does_not_hide_the_file() {
+        let environment = environment(&[("AD_PORT", "")], &[("AD_PORT", "3269")]);
+        assert_eq!(environment.get("AD_PORT"), Some("3269".into()));
+    }
+
+    fn lines(name: &str, value: &str) -> Vec<String> {
+        let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        unknown_names(&given).iter().map(Problem::to_string).collect()
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_the_nearest() {
+        for (name, near) in [
+            ("AD_HOSTS", "AD_HOST"),
+            ("AD_PASSWD", "AD_PASSWORD"),
+            ("AD_PASSWORD_FIEL", "AD_PASSWORD_FILE"),
+            ("QUALYS_GATEWAY", "QUALYS_GATEWAY_URL"),
+            ("QUALYS_CLIENTID", "QUALYS_CLIENT_ID"),
+            ("SYNC_TIMEZON", "SYNC_TIMEZONE"),
+            ("LOG_LEVL", "LOG_LEVEL"),
+            ("HTTP_LISTN", "HTTP_LISTEN"),
+            ("REMOVAL_MAX_PERCENTAGE", "REMOVAL_MAX_PERCENT"),
+        ] {
+            assert_eq!(
+                lines(name, "x"),
+                [format!(
+                    "{name}: is not a variable of ad-connector; did you mean {near}? Otherwise remove it"
+                )]
+            );
+        }
+        assert!(lines("AD_ENTIRELY_DIFFERENT", "x")[0].contains("docs/configure.md"));
+    }
+
+    #[test]
+    fn only_secrets_have_a_file_form() {
+        assert!(
+            lines("AD_HOST_FILE", "x")[0]
+                .ends_with("set AD_HOST itself, only secrets may be given as a file")
+        );
+        assert!(lines("AD_PASSWORD_FILE", "x").is_empty());
+    }
+
+    #[test]
+    fn what_is_empty_or_not_ours_is_let_alone() {
+        assert!(lines("AD_HOSTS", "").is_empty());
+        for name in [
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "http_proxy",
+            "NO_PROXY",
+            "PATH",
+            "LOGNAME",
+            "ADMIN",
+            "STATE_DIRECTORY",
+            "LOG_NAMESPACE",
+            "AD_CONNECTOR_SERVICE_HOST",
+            "AD_CONNECTOR_SERVICE_PORT_WEB",
+            "AD_CONNECTOR_PORT",
+            "AD_CONNECTOR_PORT_8080_TCP_ADDR",
+            "ad_hosts",
+        ] {
+            assert!(lines(name, "x").is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn r27_the_value_of_an_unknown_name_is_not_shown() {
+        assert!(!lines("AD_PASSWD", "hunter2")[0].contains("hunter2"));
+    }
+}

@@ -1,0 +1,221 @@
+//! Reads variables one by one and collects every problem on the way.
+
+use std::io::Read as _;
+
+use super::Secret;
+use super::environment::Variables;
+use super::refused::{Fault, Problem, quoted};
+use super::variables::{Unset, Variable};
+
+/// What was found under a name.
+///
+/// `Bad` is apart from `Absent` so that a value already complained about is not called missing as well.
+/// It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
+pub(super) enum Field<T> {
+    Absent,
+    Bad,
+    Given(T),
+}
+
+impl<T> Field<T> {
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Given(_))
+    }
+
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// `None` only when the value is bad; absent is `Some(None)`.
+    pub fn optional(self) -> Option<Option<T>> {
+        match self {
+            Self::Absent => Some(None),
+            Self::Bad => None,
+            Self::Given(value) => Some(Some(value)),
+        }
+    }
+}
+
+/// Values out of [`Variables`]. `None` from a method means that a problem was noted.
+pub(super) struct Reader<'a, V> {
+    variables: &'a V,
+    problems: Vec<Problem>,
+}
+
+impl<'a, V: Variables> Reader<'a, V> {
+    pub fn new(variables: &'a V) -> Self {
+        Self {
+            variables,
+            problems: Vec::new(),
+        }
+    }
+
+    pub fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Notes that `variable` is bad.
+    pub fn refuse(&mut self, variable: &Variable, fault: Fault) {
+        self.problems.push(fault.of(variable.name));
+    }
+
+    /// Notes that `variable` is needed, and why.
+    pub fn require(&mut self, variable: &Variable, why: &str) {
+        let advice = match variable.file_name() {
+            Some(file) => format!("set it, or {file} to the path of a file that holds it"),
+            None => "set it".to_owned(),
+        };
+        self.refuse(
+            variable,
+            Fault::new(why, format!("{advice} ({})", variable.meaning)),
+        );
+    }
+
+    /// A variable that may be absent.
+    pub fn optional<T>(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<T, Fault>) -> Field<T> {
+        match self.text(variable) {
+            Field::Given(text) => match check(&text) {
+                Ok(value) => Field::Given(value),
+                Err(fault) => {
+                    self.refuse(variable, fault);
+                    Field::Bad
+                }
+            },
+            Field::Absent => Field::Absent,
+            Field::Bad => Field::Bad,
+        }
+    }
+
+    /// A variable with a default, or a required one.
+    pub fn value<T>(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
+        match self.optional(variable, &check) {
+            Field::Given(value) => Some(value),
+            Field::Bad => None,
+            Field::Absent => {
+                if let Unset::Default(default) = variable.unset {
+                    return check(default).map_err(|fault| self.refuse(variable, fault)).ok();
+                }
+                self.require(variable, "is required");
+                None
+            }
+        }
+    }
+
+    /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no problem (R27).
+    pub fn secret(&mut self, variable: &Variable) -> Field<Secret> {
+        let file = variable.file_name().map_or(Field::Absent, |name| self.raw(&name));
+        match (self.raw(variable.name), file) {
+            (Field::Absent, Field::Absent) => Field::Absent,
+            (Field::Absent, Field::Given(path)) => self.secret_in_file(variable, &path),
+            (Field::Given(text), Field::Absent) => self.checked_secret(variable, &text, ""),
+            (Field::Given(_), Field::Given(_)) => {
+                let both = Fault::new("is given twice, also by its _FILE form", "keep one of the two");
+                self.refuse(variable, both);
+                Field::Bad
+            }
+            _ => Field::Bad,
+        }
+    }
+
+    fn secret_in_file(&mut self, variable: &Variable, path: &str) -> Field<Secret> {
+        // Far above any password or token; it stops a path such as /dev/zero.
+        const LARGEST: u64 = 64 << 10;
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+        let name = variable.file_name().unwrap_or_default();
+        let cause = match read {
+            Err(error) => Some(format!("cannot be read: {error}")),
+            Ok(length) if u64::try_from(length).is_ok_and(|length| length > LARGEST) => {
+                Some("is larger than 64 KiB".to_owned())
+            }
+            Ok(_) => None,
+        };
+        let text = match (cause, std::str::from_utf8(&bytes)) {
+            (None, Ok(text)) => text,
+            (None, Err(_)) => return self.bad_file(&name, path, "is not UTF-8 text"),
+            (Some(cause), _) => return self.bad_file(&name, path, &cause),
+        };
+        // Editors on Windows begin a file with a byte order mark, and most editors end it with a newline.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = text
+            .strip_suffix('\n')
+            .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+        if text.is_empty() {
+            return self.bad_file(&name, path, "is empty");
+        }
+        self.checked_secret(variable, text, &format!(" in {}", quoted(path)))
+    }
+
+    fn bad_file(&mut self, name: &str, path: &str, cause: &str) -> Field<Secret> {
+        let advice = "give the path of a readable file that holds the secret alone";
+        self.problems
+            .push(Fault::new(format!("{} {cause}", quoted(path)), advice).of(name));
+        Field::Bad
+    }
+
+    fn checked_secret(&mut self, variable: &Variable, text: &str, place: &str) -> Field<Secret> {
+        if text.chars().any(char::is_control) {
+            let cause = format!("holds a control character{place} (a line break, a tab)");
+            self.refuse(variable, Fault::new(cause, "give the secret alone, on one line"));
+            return Field::Bad;
+        }
+        Field::Given(Secret::from(text.to_owned()))
+    }
+
+    /// The first of several spellings of one name that is set.
+    pub fn either<T>(
+        &mut self,
+        variable: &Variable,
+        other: &str,
+        check: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Field<T> {
+        match self.optional(variable, &check) {
+            Field::Absent => {}
+            found => return found,
+        }
+        match self.raw(other) {
+            Field::Given(text) => match check(text.trim()) {
+                Ok(value) => Field::Given(value),
+                Err(fault) => {
+                    self.problems.push(fault.of(other));
+                    Field::Bad
+                }
+            },
+            Field::Absent => Field::Absent,
+            Field::Bad => Field::Bad,
+        }
+    }
+
+    /// The value without spaces around it, of one line.
+    fn text(&mut self, variable: &Variable) -> Field<String> {
+        match self.raw(variable.name) {
+            Field::Given(text) => match text.trim() {
+                "" => Field::Absent,
+                text if text.chars().any(char::is_control) => {
+                    let advice = "write it on one line; in .env, put the value in single quotes";
+                    let cause = "holds a control character (a line break, a tab)";
+                    self.refuse(variable, Fault::new(cause, advice));
+                    Field::Bad
+                }
+                text => Field::Given(text.to_owned()),
+            },
+            other => other,
+        }
+    }
+
+    /// The value as given. An empty one counts as unset, because docker compose passes on what is not set so.
+    fn raw(&mut self, name: &str) -> Field<String> {
+        match self.variables.get(name) {
+            None => Field::Absent,
+            Some(value) if value.is_empty() => Field::Absent,
+            Some(value) => match value.into_string() {
+                Ok(text) => Field::Given(text),
+                Err(_) => {
+                    self.problems
+                        .push(Fault::new("is not UTF-8 text", "write it in UTF-8").of(name));
+                    Field::Bad
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What is written from the table of variables: `.env.example`, the reference in docs/configure.md, `--help`.
+
+use std::fmt::Write as _;
+
+use super::variables::{GROUPS, Unset, Variable};
+
+/// The text of `.env.example`: what must be set with an example, everything else commented out with its default.
+#[must_use]
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Configuration of ad-connector. Copy this file to .env and change what is not commented out.\n\
+         # The real environment wins over this file. Put a value with a space, quote, backslash or $ in single quotes.\n\
+         # A secret NAME may be kept in a file instead: NAME_FILE=/run/secrets/name\n",
+    );
+    for group in GROUPS {
+        let _ = writeln!(text, "\n# ---- {} ----", group.title);
+        for variable in group.variables {
+            let _ = writeln!(text, "\n# {}{}", variable.meaning, example_note(variable));
+            let (mark, value) = match variable.unset {
+                Unset::Required(example) => ("", example),
+                Unset::RequiredFor { example, .. } if !example.is_empty() => ("", example),
+                _ => ("#", variable.default().unwrap_or_default()),
+            };
+            let _ = writeln!(text, "{mark}{}={}", variable.name, shell_quoted(value));
+        }
+    }
+    text
+}
+
+fn example_note(variable: &Variable) -> String {
+    match (variable.unset, variable.secret) {
+        (Unset::Described(default), _) => format!(" (default: {default})"),
+        (Unset::RequiredFor { condition, .. }, true) => format!(" (secret, required for {condition})"),
+        (Unset::RequiredFor { condition, .. }, false) => format!(" (required for {condition})"),
+        (_, true) => " (secret)".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// In single quotes, unless every character is one that no reader of a `.env` file takes for anything but itself.
+fn shell_quoted(value: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "._-/:@,".contains(character);
+    if value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{value}'")
+    }
+}
+
+/// The tables of docs/configure.md, in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for group in GROUPS {
+        let _ = writeln!(
+            text,
+            "\n### {}\n\n| Variable | Meaning | Default |\n|---|---|---|",
+            group.title
+        );
+        for variable in group.variables {
+            let secret = if variable.secret { " (secret)" } else { "" };
+            let default = match variable.unset {
+                Unset::Required(_) => "required".to_owned(),
+                Unset::RequiredFor { condition, .. } => format!("required for {condition}"),
+                Unset::Default(value) => format!("`{value}`"),
+                Unset::Described(value) => value.to_owned(),
+                Unset::Nothing => String::new(),
+            };
+            let meaning = variable.meaning.replace('|', "\\|");
+            let _ = writeln!(text, "| `{}` | {meaning}{secret} | {default} |", variable.name);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The variables for the end of `--help`: name, default and meaning of each, by group.
+#[must_use]
+pub fn help() -> String {
+    let mut text =
+        String::from("Environment (also read from .env; a secret NAME may be given as NAME_FILE):\n");
+    for group in GROUPS {
+        let _ = writeln!(text, "\n  {}", group.title);
+        for variable in group.variables {
+            let default = match variable.unset {
+                Unset::Required(_) => " [required]".to_owned(),
+                Unset::RequiredFor { condition, .. } => format!(" [required for {condition}]"),
+                Unset::Default(value) | Unset::Described(value) => format!(" [default: {value}]"),
+                Unset::Nothing => String::new(),
+            };
+            let secret = if variable.secret { " (secret)" } else { "" };
+            let _ = writeln!(
+                text,
+                "    {:<22} {}{secret}{default}",
+                variable.name, variable.meaning
+            );
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "reference_tests.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+//! Set `UPDATE_REFERENCE=1` to write the files anew: `UPDATE_REFERENCE=1 cargo test --lib config::reference`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::variables::{self, PREFIXES};
+use crate::config::{Environment, parse};
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn equal_or_written_anew(path: &str, expected: &str) {
+    let place = root(path);
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&place, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&place).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{path} differs from src/config/variables.rs; write it anew with\n    \
+         UPDATE_REFERENCE=1 cargo test --lib config::reference\nexpected:\n{expected}"
+    );
+}
+
+#[test]
+fn the_example_file_is_made_of_the_table() {
+    equal_or_written_anew(".env.example", &env_example());
+}
+
+#[test]
+fn the_page_on_configuration_holds_the_table() {
+    const BEGIN: &str = "<!-- reference: begin, written from src/config/variables.rs -->\n";
+    const END: &str = "<!-- reference: end -->\n";
+    let page = std::fs::read_to_string(root("docs/configure.md")).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    equal_or_written_anew(
+        "docs/configure.md",
+        &format!("{before}{BEGIN}{}{END}{after}", markdown()),
+    );
+}
+
+fn environment(text: &str) -> Environment {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(".env"), text).unwrap();
+    Environment::over([], directory.path()).unwrap()
+}
+
+#[test]
+fn the_example_file_is_a_valid_configuration_and_says_the_defaults() {
+    let as_it_is = parse(&environment(&env_example())).unwrap();
+    let uncommented: String = env_example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(assignment) if !assignment.starts_with(' ') => format!("{assignment}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let with_defaults = parse(&environment(&uncommented)).unwrap();
+    assert_eq!(format!("{with_defaults:?}"), format!("{as_it_is:?}"));
+    assert_eq!(
+        uncommented
+            .lines()
+            .filter(|line| !line.starts_with('#') && !line.is_empty())
+            .count(),
+        variables::all().count()
+    );
+}
+
+#[test]
+fn each_list_names_every_variable_once() {
+    let names: BTreeSet<&str> = variables::all().map(|variable| variable.name).collect();
+    assert_eq!(names.len(), variables::all().count());
+    assert_eq!(names.len(), 53);
+    for name in names {
+        assert_eq!(markdown().matches(&format!("| `{name}` |")).count(), 1, "{name}");
+        assert_eq!(
+            help()
+                .lines()
+                .filter(|line| line.trim_start().starts_with(&format!("{name} ")))
+                .count(),
+            1,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_variable_is_described_in_one_line_and_has_a_known_prefix() {
+    for variable in variables::all() {
+        assert!(
+            !variable.meaning.is_empty() && !variable.meaning.contains('\n'),
+            "{}",
+            variable.name
+        );
+        assert!(!variable.meaning.ends_with('.'), "{}", variable.name);
+        let ours = PREFIXES.iter().any(|prefix| variable.name.starts_with(prefix));
+        assert!(
+            ours || ["HTTPS_PROXY", "NO_PROXY"].contains(&variable.name),
+            "{}",
+            variable.name
+        );
+    }
+}
+
+#[test]
+fn the_secrets_are_those_of_the_contract() {
+    let secrets: Vec<&str> = variables::all()
+        .filter(|variable| variable.secret)
+        .map(|variable| variable.name)
+        .collect();
+    assert_eq!(
+        secrets,
+        [
+            "AD_PASSWORD",
+            "QUALYS_CLIENT_ID",
+            "QUALYS_CLIENT_SECRET",
+            "QUALYS_USERNAME",
+            "QUALYS_PASSWORD",
+            "HTTP_TOKEN",
+        ]
+    );
+}

@@ -1,0 +1,170 @@
+//! What is wrong with a configuration, said in one pass.
+
+use std::fmt;
+
+use super::variables;
+
+/// The configuration as a whole is refused; every bad key is listed.
+///
+/// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it (R27).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Refused {
+    problems: Vec<Problem>,
+}
+
+/// One bad key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The variable, or `.env` where the file itself is the problem.
+    pub name: String,
+    /// What is wrong, lower-case, without a full stop.
+    pub cause: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl Refused {
+    /// `EX_USAGE` of sysexits.h, as the contract of exit codes has it.
+    pub const EXIT_CODE: u8 = 64;
+
+    /// Sorts the problems: the file first, then the variables in the order of the reference, then unknown names.
+    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_cached_key(|problem| {
+            let place = match problem.name.as_str() {
+                super::dotenv::FILE => 0,
+                name => variables::position(name).map_or(usize::MAX, |position| position + 1),
+            };
+            (place, problem.name.clone())
+        });
+        Self { problems }
+    }
+
+    /// Every problem found, in a stable order.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The exit code of the program: always 64.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        Self::EXIT_CODE
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.name, self.cause, self.advice)
+    }
+}
+
+/// Why a text is not a value of the kind asked for. It becomes a [`Problem`] once the variable's name is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub cause: String,
+    pub advice: String,
+}
+
+impl Fault {
+    pub fn new(cause: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            cause: cause.into(),
+            advice: advice.into(),
+        }
+    }
+
+    pub fn of(self, name: &str) -> Problem {
+        Problem {
+            name: name.to_owned(),
+            cause: self.cause,
+            advice: self.advice,
+        }
+    }
+}
+
+/// `text` between backquotes, fit for one line of a terminal: control characters escaped, at most 80 characters.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut shown = String::with_capacity(LONGEST + 4);
+    shown.push('`');
+    for (index, character) in text.chars().enumerate() {
+        if index == LONGEST {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown.push('`');
+    shown
+}
+
+/// The candidate nearest to `text`, where one is near enough to be a likely slip of the keyboard.
+pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // 0.75: measured on the known names: one or two slips in a name stay above it, another name falls below.
+    const LIKELY: f64 = 0.75;
+    let wanted = text.to_ascii_lowercase();
+    candidates
+        .into_iter()
+        // Lengths further apart than this cannot be alike; it spares the costly comparison.
+        .filter(|candidate| candidate.len().abs_diff(wanted.len()) * 4 <= candidate.len().max(wanted.len()))
+        .map(|candidate| {
+            let likeness = strsim::normalized_damerau_levenshtein(&wanted, &candidate.to_ascii_lowercase());
+            (likeness, candidate)
+        })
+        .filter(|(likeness, _)| *likeness >= LIKELY)
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_a_line_of_its_own_in_the_order_of_the_reference() {
+        let refused = Refused::new(vec![
+            Fault::new("is unknown", "remove it").of("AD_ZEBRA"),
+            Fault::new("is bad", "mend it").of("LOG_LEVEL"),
+            Fault::new("is missing", "set it").of("AD_HOST"),
+            Fault::new("line 3 is malformed", "mend it").of(".env"),
+        ]);
+        assert_eq!(
+            refused.to_string(),
+            ".env: line 3 is malformed; mend it\nAD_HOST: is missing; set it\nLOG_LEVEL: is bad; mend it\n\
+             AD_ZEBRA: is unknown; remove it"
+        );
+        assert_eq!(refused.exit_code(), 64);
+        assert_eq!(refused.problems().len(), 4);
+    }
+
+    #[test]
+    fn what_is_quoted_stays_on_one_line_and_short() {
+        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\\nb\\u{1b}[31m`");
+        assert_eq!(quoted(&"x".repeat(500)).chars().count(), 83);
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["AD_HOST", "AD_PORT", "QUALYS_GATEWAY_URL"];
+        assert_eq!(nearest("AD_HOSTS", names), Some("AD_HOST"));
+        assert_eq!(nearest("ad_prot", names), Some("AD_PORT"));
+        assert_eq!(nearest("QUALYS_GATEWAY_URI", names), Some("QUALYS_GATEWAY_URL"));
+        assert_eq!(nearest("AD_SOMETHING_ELSE", names), None);
+    }
+}

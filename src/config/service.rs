@@ -1,0 +1,97 @@
+//! Everything about the service itself: its name, its schedule, removals, state, status page and log.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::environment::Variables;
+use super::reader::{Field, Reader};
+use super::upstream::header_secret;
+use super::values::{host, plain, quantity, time, url};
+use super::variables as v;
+use super::{Http, Log, LogFormat, Removal, Schedule};
+
+/// Name and description of the connection.
+pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, String)> {
+    let name = reader.value(&v::CONNECTION_NAME, plain::connection_name);
+    let description = reader
+        .optional(&v::CONNECTION_DESCRIPTION, plain::text(1024))
+        .optional();
+    Some((name?, description?.unwrap_or_default()))
+}
+
+/// When to read. `now` decides whether a schedule has a moment left.
+pub(super) fn schedule(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Schedule> {
+    let sync_cron = reader.value(&v::SYNC_CRON, time::cron(now));
+    let baseline_cron = reader.value(&v::BASELINE_CRON, time::cron_or_off(now));
+    let timezone = reader.value(&v::SYNC_TIMEZONE, time::time_zone);
+    let on_start = reader.value(&v::SYNC_ON_START, plain::boolean);
+    Some(Schedule {
+        sync_cron: sync_cron?,
+        baseline_cron: baseline_cron?,
+        timezone: timezone?,
+        on_start: on_start?,
+    })
+}
+
+/// `MAPPING_FILE`; the file is opened here, and read by `mapping`.
+pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Option<PathBuf>> {
+    reader.optional(&v::MAPPING_FILE, plain::file).optional()
+}
+
+/// What to do about objects that are gone.
+pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal> {
+    let send = reader.value(
+        &v::REMOVED_OBJECTS,
+        plain::choice(&[("report", false), ("send", true)]),
+    );
+    let max_count = reader.value(&v::REMOVAL_MAX_COUNT, quantity::number(0..=u64::MAX));
+    let max_percent = reader.value(&v::REMOVAL_MAX_PERCENT, quantity::number(0..=100));
+    Some(Removal {
+        send: send?,
+        max_count: max_count?,
+        max_percent: max_percent?,
+    })
+}
+
+/// `STATE_URL`.
+pub(super) fn state(reader: &mut Reader<'_, impl Variables>) -> Option<PathBuf> {
+    reader.value(&v::STATE_URL, url::state)
+}
+
+/// Status page and API.
+pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
+    let listen = reader.value(&v::HTTP_LISTEN, host::listen);
+    let token = header_secret(reader, &v::HTTP_TOKEN);
+    if let Some(Some(address)) = listen
+        && !address.ip().is_loopback()
+        && token.is_absent()
+    {
+        reader.require(
+            &v::HTTP_TOKEN,
+            &format!("is required to listen on {address}, which is beyond loopback"),
+        );
+        return None;
+    }
+    Some(Http {
+        listen: listen?,
+        token: match token {
+            Field::Given(token) => Some(token),
+            Field::Absent => None,
+            Field::Bad => return None,
+        },
+    })
+}
+
+/// Form and filter of the log.
+pub(super) fn log(reader: &mut Reader<'_, impl Variables>) -> Option<Log> {
+    let format = reader.value(
+        &v::LOG_FORMAT,
+        plain::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+    );
+    let level = reader.value(&v::LOG_LEVEL, plain::log_filter);
+    Some(Log {
+        format: format?,
+        level: level?,
+    })
+}

@@ -1,0 +1,262 @@
+use super::*;
+
+#[test]
+fn nothing_set_names_what_is_required_and_nothing_else() {
+    let refused = parse_at(&Given::new(), now()).unwrap_err();
+    let names: Vec<&str> = refused
+        .problems()
+        .iter()
+        .map(|problem| problem.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "AD_HOST",
+            "AD_BIND_DN",
+            "AD_PASSWORD",
+            "QUALYS_GATEWAY_URL",
+            "QUALYS_CLIENT_ID",
+            "QUALYS_CLIENT_SECRET",
+            "QUALYS_CONNECTOR_UUID",
+        ]
+    );
+    assert_eq!(refused.exit_code(), 64);
+    assert!(
+        refused
+            .to_string()
+            .contains("AD_PASSWORD: is required for AD_AUTH=simple; set it, or AD_PASSWORD_FILE")
+    );
+}
+
+#[test]
+fn every_bad_key_is_named_in_one_pass() {
+    let bad: Vec<(&str, &str)> = vec![
+        ("CONNECTION_NAME", "a b"),
+        ("AD_HOST", "dc1,"),
+        ("AD_TRANSPORT", "tls"),
+        ("AD_PORT", "0"),
+        ("AD_AUTH", "ntlm"),
+        ("AD_CERTIFICATE", "/no/such"),
+        ("AD_CERTIFICATE_SHA256", "x"),
+        ("AD_SERVER_NAME", "a:1"),
+        ("AD_ALLOW_PLAINTEXT", "yes"),
+        ("AD_BASE_CONTEXT", "corp.example.com"),
+        ("AD_SEARCH_SCOPE", "sub"),
+        ("AD_ASSETS", "people"),
+        ("AD_USER_FILTER", "("),
+        ("AD_GROUP_FILTER", "x"),
+        ("AD_COMPUTER_FILTER", ")"),
+        ("AD_DELTA", "x"),
+        ("AD_PAGE_SIZE", "0"),
+        ("AD_CONNECTIONS", "17"),
+        ("AD_TIMEOUT", "60"),
+        ("SYNC_CRON", "x"),
+        ("BASELINE_CRON", "0 0 30 2 *"),
+        ("SYNC_TIMEZONE", "CEST"),
+        ("SYNC_ON_START", "1"),
+        ("MAPPING_FILE", "/no/such"),
+        ("REMOVED_OBJECTS", "delete"),
+        ("REMOVAL_MAX_COUNT", "-1"),
+        ("REMOVAL_MAX_PERCENT", "101"),
+        ("QUALYS_GATEWAY_URL", "http://x"),
+        ("QUALYS_AUTH", "basic"),
+        ("QUALYS_CONNECTOR_UUID", "x"),
+        ("QUALYS_INGEST_PATH", "x"),
+        ("QUALYS_CA_CERTIFICATE", "/no/such"),
+        ("QUALYS_BATCH_ASSETS", "0"),
+        ("QUALYS_BATCH_BYTES", "4"),
+        ("QUALYS_CONCURRENCY", "33"),
+        ("QUALYS_TIMEOUT", "0s"),
+        ("QUALYS_GIVE_UP_AFTER", "31d"),
+        ("HTTPS_PROXY", "x://y"),
+        ("STATE_URL", "x"),
+        ("HTTP_LISTEN", "x"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+        ("AD_BASE", "x"),
+    ];
+    let expected: Vec<&str> = bad.iter().map(|(name, _)| *name).collect();
+    assert_eq!(refused_names(&bad), expected);
+    for line in refusal(&bad) {
+        let (_, rest) = line.split_once(": ").unwrap();
+        assert!(rest.contains("; "), "{line}");
+    }
+}
+
+#[test]
+fn what_this_version_does_not_do_is_said_plainly() {
+    for (changes, line) in [
+        (
+            &[("AD_HOST", ""), ("AD_DOMAIN", "corp.example")][..],
+            "AD_DOMAIN: finding controllers by SRV record is not available in this version; use AD_HOST",
+        ),
+        (
+            &[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")],
+            "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple",
+        ),
+        (
+            &[("AD_DELTA", "dirsync")],
+            "AD_DELTA: `dirsync` is not available in this version; use AD_DELTA=usn",
+        ),
+    ] {
+        let lines = refusal(changes);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(line), "{lines:?}");
+    }
+    assert_eq!(
+        connection(&[("AD_DOMAIN", "corp.example")]).directory.hosts,
+        ["dc1.corp.example.com"]
+    );
+}
+
+#[test]
+fn the_port_follows_the_transport() {
+    assert_eq!(connection(&[("AD_TRANSPORT", "starttls")]).directory.port, 389);
+    assert_eq!(
+        connection(&[("AD_TRANSPORT", "ldap"), ("AD_ALLOW_PLAINTEXT", "true")])
+            .directory
+            .port,
+        389
+    );
+    assert_eq!(connection(&[("AD_PORT", "1636")]).directory.port, 1636);
+}
+
+#[test]
+fn a_password_goes_over_plain_ldap_only_when_allowed() {
+    for allowed in ["", "false"] {
+        let lines = refusal(&[("AD_TRANSPORT", "ldap"), ("AD_ALLOW_PLAINTEXT", allowed)]);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with(
+                "AD_TRANSPORT: `ldap` would send the password unencrypted; use ldaps or starttls"
+            )
+        );
+        assert!(lines[0].contains("AD_ALLOW_PLAINTEXT=true"));
+    }
+    assert!(
+        parse_at(
+            &given(&[("AD_TRANSPORT", "ldap"), ("AD_ALLOW_PLAINTEXT", "true")]),
+            now()
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_bad_value_brings_no_misleading_second_complaint() {
+    assert_eq!(refused_names(&[("AD_TRANSPORT", "tls")]), ["AD_TRANSPORT"]);
+    assert_eq!(
+        refused_names(&[("AD_TRANSPORT", "ldap"), ("AD_ALLOW_PLAINTEXT", "yes")]),
+        ["AD_ALLOW_PLAINTEXT"]
+    );
+    assert_eq!(refused_names(&[("AD_HOST", "a,,b")]), ["AD_HOST"]);
+    assert_eq!(
+        refused_names(&[("AD_HOST", ""), ("AD_DOMAIN", "a\tb")]),
+        ["AD_DOMAIN"]
+    );
+    assert_eq!(
+        refused_names(&[("AD_PASSWORD", ""), ("AD_PASSWORD_FILE", "/no/such")]),
+        ["AD_PASSWORD_FILE"]
+    );
+    assert_eq!(
+        refused_names(&[("QUALYS_AUTH", "x"), ("QUALYS_CLIENT_ID", "")]),
+        ["QUALYS_AUTH"]
+    );
+    assert_eq!(
+        refused_names(&[("HTTP_LISTEN", "0.0.0.0:1"), ("HTTP_TOKEN", "a b")]),
+        ["HTTP_TOKEN"]
+    );
+    assert_eq!(
+        refused_names(&[("QUALYS_CLIENT_SECRET", ""), ("QUALYS_CLIENT_SECRET_FILE", "/no")]),
+        ["QUALYS_CLIENT_SECRET_FILE"]
+    );
+}
+
+#[test]
+fn the_kind_of_authentication_follows_from_what_is_set() {
+    let auth = |changes: &[(&str, &str)]| connection(changes).upstream.auth;
+    assert!(matches!(auth(&[]), UpstreamAuth::Client { .. }));
+    assert!(matches!(
+        auth(&[("QUALYS_AUTH", "client")]),
+        UpstreamAuth::Client { .. }
+    ));
+    let UpstreamAuth::Subscription { id, secret } = auth(&[("QUALYS_AUTH", "subscription")]) else {
+        panic!()
+    };
+    assert_eq!((id.expose_secret(), secret.expose_secret()), ("id", "secret"));
+    let account = [("QUALYS_USERNAME", "user"), ("QUALYS_PASSWORD", "p w")];
+    let alone = [
+        &account[..],
+        &[("QUALYS_CLIENT_ID", ""), ("QUALYS_CLIENT_SECRET", "")],
+    ]
+    .concat();
+    let UpstreamAuth::Password { username, password } = auth(&alone) else {
+        panic!()
+    };
+    assert_eq!(
+        (username.expose_secret(), password.expose_secret()),
+        ("user", "p w")
+    );
+    assert!(matches!(
+        auth(&[&account[..], &[("QUALYS_AUTH", "password")]].concat()),
+        UpstreamAuth::Password { .. }
+    ));
+    assert!(matches!(
+        auth(&[&account[..], &[("QUALYS_AUTH", "client")]].concat()),
+        UpstreamAuth::Client { .. }
+    ));
+    let both = refusal(&account);
+    assert_eq!(both.len(), 1);
+    assert!(both[0].starts_with("QUALYS_AUTH: is ambiguous"), "{both:?}");
+}
+
+#[test]
+fn half_a_pair_names_the_missing_half() {
+    for (changes, missing) in [
+        (&[("QUALYS_CLIENT_SECRET", "")][..], &["QUALYS_CLIENT_SECRET"][..]),
+        (&[("QUALYS_CLIENT_ID", "")], &["QUALYS_CLIENT_ID"]),
+        (
+            &[
+                ("QUALYS_CLIENT_ID", ""),
+                ("QUALYS_CLIENT_SECRET", ""),
+                ("QUALYS_USERNAME", "u"),
+            ],
+            &["QUALYS_PASSWORD"],
+        ),
+        (&[("QUALYS_USERNAME", "u")], &["QUALYS_PASSWORD"]),
+        (
+            &[("QUALYS_CLIENT_ID", ""), ("QUALYS_PASSWORD", "p")],
+            &["QUALYS_CLIENT_ID", "QUALYS_USERNAME"],
+        ),
+        (
+            &[("QUALYS_AUTH", "password")],
+            &["QUALYS_USERNAME", "QUALYS_PASSWORD"],
+        ),
+        (
+            &[("QUALYS_AUTH", "subscription"), ("QUALYS_CLIENT_ID", "")],
+            &["QUALYS_CLIENT_ID"],
+        ),
+    ] {
+        assert_eq!(refused_names(changes), missing, "{changes:?}");
+    }
+}
+
+#[test]
+fn listening_beyond_loopback_needs_a_token() {
+    for address in ["0.0.0.0:8080", "[::]:8080", "10.0.0.1:80"] {
+        let lines = refusal(&[("HTTP_LISTEN", address)]);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with(&format!("HTTP_TOKEN: is required to listen on {address}")),
+            "{lines:?}"
+        );
+        let http = config(&[("HTTP_LISTEN", address), ("HTTP_TOKEN", "token")]).http;
+        assert_eq!(http.token.unwrap().expose_secret(), "token");
+    }
+    for address in ["127.0.0.1:80", "[::1]:80", "127.1.2.3:80", "off"] {
+        assert!(
+            config(&[("HTTP_LISTEN", address)]).http.token.is_none(),
+            "{address}"
+        );
+    }
+}

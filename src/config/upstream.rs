@@ -1,0 +1,182 @@
+//! `QUALYS_*`: where the assets go.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+
+use super::environment::Variables;
+use super::reader::{Field, Reader};
+use super::refused::Fault;
+use super::values::{certificate, plain, quantity, url};
+use super::variables::{self as v, Variable};
+use super::{Secret, Upstream, UpstreamAuth};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The Qualys gateway; `None` when anything in it is bad.
+pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstream> {
+    let gateway = reader.value(&v::QUALYS_GATEWAY_URL, url::gateway);
+    let auth = auth(reader);
+    let connector_uuid = reader.value(&v::QUALYS_CONNECTOR_UUID, plain::uuid);
+    let source = reader.value(&v::QUALYS_SOURCE, plain::text(256));
+    let ingest_path = reader.value(&v::QUALYS_INGEST_PATH, url::ingest_path);
+    let certificates = reader
+        .optional(&v::QUALYS_CA_CERTIFICATE, certificate::certificates)
+        .optional();
+    let batch_assets = reader.value(&v::QUALYS_BATCH_ASSETS, quantity::number(1..=10_000));
+    let batch_bytes = reader.value(&v::QUALYS_BATCH_BYTES, quantity::size(256..=64 << 20));
+    let concurrency = reader.value(&v::QUALYS_CONCURRENCY, quantity::number(1..=32));
+    let timeout = reader.value(
+        &v::QUALYS_TIMEOUT,
+        quantity::duration(Duration::from_millis(1)..=DAY),
+    );
+    let give_up_after = reader.value(
+        &v::QUALYS_GIVE_UP_AFTER,
+        quantity::duration(Duration::ZERO..=30 * DAY),
+    );
+    let https_proxy = reader
+        .either(&v::HTTPS_PROXY, "https_proxy", url::proxy)
+        .optional();
+    let no_proxy = reader
+        .either(&v::NO_PROXY, "no_proxy", plain::text(8192))
+        .optional();
+    Some(Upstream {
+        gateway: gateway?,
+        auth: auth?,
+        connector_uuid: connector_uuid?,
+        source: source?,
+        ingest_path: ingest_path?,
+        certificates: certificates?.unwrap_or_default(),
+        batch_assets: batch_assets?,
+        batch_bytes: batch_bytes?,
+        concurrency: concurrency?,
+        timeout: timeout?,
+        give_up_after: give_up_after?,
+        https_proxy: https_proxy?.map(Secret::from),
+        no_proxy: no_proxy?,
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Client,
+    Subscription,
+    Password,
+}
+
+fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
+    let asked = reader.optional(
+        &v::QUALYS_AUTH,
+        plain::choice(&[
+            ("client", Endpoint::Client),
+            ("subscription", Endpoint::Subscription),
+            ("password", Endpoint::Password),
+        ]),
+    );
+    let client = [
+        header_secret(reader, &v::QUALYS_CLIENT_ID),
+        header_secret(reader, &v::QUALYS_CLIENT_SECRET),
+    ];
+    let account = [
+        reader.secret(&v::QUALYS_USERNAME),
+        reader.secret(&v::QUALYS_PASSWORD),
+    ];
+    let begun = |pair: &[Field<Secret>; 2]| !pair.iter().all(Field::is_absent);
+    let endpoint = match asked {
+        Field::Given(endpoint) => endpoint,
+        // Which secrets are needed is unknown until this is mended; to ask for any would be a guess.
+        Field::Bad => return None,
+        Field::Absent => match (begun(&client), begun(&account)) {
+            (true, false) => Endpoint::Client,
+            (false, true) => Endpoint::Password,
+            (true, true) if !client.iter().all(Field::is_given) || !account.iter().all(Field::is_given) => {
+                missing_half(
+                    reader,
+                    &client,
+                    CLIENT,
+                    "is required beside the other half of the pair",
+                );
+                missing_half(
+                    reader,
+                    &account,
+                    ACCOUNT,
+                    "is required beside the other half of the pair",
+                );
+                return None;
+            }
+            (true, true) => {
+                let fault = Fault::new(
+                    "is ambiguous: both a client and a user name with password are set",
+                    "set it to client, subscription or password, or take one of the two pairs away",
+                );
+                reader.refuse(&v::QUALYS_AUTH, fault);
+                return None;
+            }
+            (false, false) => {
+                let why = "is required, unless QUALYS_USERNAME and QUALYS_PASSWORD are set";
+                reader.require(&v::QUALYS_CLIENT_ID, why);
+                reader.require(&v::QUALYS_CLIENT_SECRET, why);
+                return None;
+            }
+        },
+    };
+    match endpoint {
+        Endpoint::Client => {
+            let (id, secret) = pair(reader, client, CLIENT, "is required for QUALYS_AUTH=client")?;
+            Some(UpstreamAuth::Client { id, secret })
+        }
+        Endpoint::Subscription => {
+            let (id, secret) = pair(reader, client, CLIENT, "is required for QUALYS_AUTH=subscription")?;
+            Some(UpstreamAuth::Subscription { id, secret })
+        }
+        Endpoint::Password => {
+            let (username, password) =
+                pair(reader, account, ACCOUNT, "is required for QUALYS_AUTH=password")?;
+            Some(UpstreamAuth::Password { username, password })
+        }
+    }
+}
+
+const CLIENT: [&Variable; 2] = [&v::QUALYS_CLIENT_ID, &v::QUALYS_CLIENT_SECRET];
+const ACCOUNT: [&Variable; 2] = [&v::QUALYS_USERNAME, &v::QUALYS_PASSWORD];
+
+fn pair(
+    reader: &mut Reader<'_, impl Variables>,
+    pair: [Field<Secret>; 2],
+    names: [&Variable; 2],
+    why: &str,
+) -> Option<(Secret, Secret)> {
+    missing_half(reader, &pair, names, why);
+    match pair {
+        [Field::Given(first), Field::Given(second)] => Some((first, second)),
+        _ => None,
+    }
+}
+
+fn missing_half(
+    reader: &mut Reader<'_, impl Variables>,
+    pair: &[Field<Secret>; 2],
+    names: [&Variable; 2],
+    why: &str,
+) {
+    for (field, name) in pair.iter().zip(names) {
+        if field.is_absent() {
+            reader.require(name, why);
+        }
+    }
+}
+
+/// A secret that goes into an HTTP header, so it is of visible ASCII characters (RFC 9110 section 5.5).
+pub(super) fn header_secret(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> Field<Secret> {
+    match reader.secret(variable) {
+        Field::Given(secret) if !secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            let fault = Fault::new(
+                "holds a space or a character beyond ASCII",
+                "copy it again, without spaces around",
+            );
+            reader.refuse(variable, fault);
+            Field::Bad
+        }
+        field => field,
+    }
+}

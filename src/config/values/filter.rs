@@ -1,0 +1,92 @@
+//! LDAP filters (RFC 4515).
+
+use crate::config::refused::{Fault, quoted};
+
+/// Deepest nesting taken. The parser recurses, and so does a domain controller; real filters stay below ten.
+const DEEPEST: usize = 50;
+
+/// A filter in parentheses; they are added when the text has none.
+pub fn filter(text: &str) -> Result<String, Fault> {
+    let advice =
+        "write an LDAP filter such as (department=Sales); in a value, ( ) * \\ are \\28 \\29 \\2a \\5c";
+    let whole = if text.starts_with('(') {
+        text.to_owned()
+    } else {
+        format!("({text})")
+    };
+    let cause = match imbalance(&whole) {
+        Some(cause) => cause,
+        None if ldap3::parse_filter(&whole).is_ok() => return Ok(whole),
+        None => likely_cause(&whole),
+    };
+    Err(Fault::new(
+        format!("{} is not an LDAP filter: {cause}", quoted(text)),
+        advice,
+    ))
+}
+
+/// What is wrong with the parentheses. Checked first: it bounds the recursion of the parser.
+fn imbalance(text: &str) -> Option<String> {
+    let mut depth = 0_usize;
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' if depth == DEEPEST => return Some(format!("it is nested deeper than {DEEPEST}")),
+            '(' => depth += 1,
+            ')' if depth == 0 => return Some("a `)` closes nothing".to_owned()),
+            ')' => depth -= 1,
+            _ => {}
+        }
+        let rest = text.get(index + character.len_utf8()..).unwrap_or_default();
+        if depth == 0 && !rest.is_empty() {
+            return Some(format!("{} follows its end", quoted(rest)));
+        }
+    }
+    match depth {
+        0 => None,
+        1 => Some("a `)` is missing".to_owned()),
+        _ => Some(format!("{depth} `)` are missing")),
+    }
+}
+
+/// The parser says only yes or no; this finds the innermost part that it does not take, and what is usual there.
+fn likely_cause(text: &str) -> String {
+    let mut opened = 0;
+    for (index, character) in text.char_indices() {
+        match character {
+            '(' => opened = index,
+            ')' => {
+                let part = text.get(opened..=index).unwrap_or_default();
+                if ldap3::parse_filter(part).is_err() {
+                    return part_fault(part);
+                }
+                break;
+            }
+            _ => {}
+        }
+    }
+    // The first innermost part is fine: look at the others one by one.
+    text.split('(')
+        .filter_map(|piece| piece.split_once(')'))
+        .map(|(inner, _)| format!("({inner})"))
+        .find(|part| ldap3::parse_filter(part).is_err())
+        .map_or_else(
+            || "`&`, `|` or `!` is not followed by parts in parentheses".to_owned(),
+            |part| part_fault(&part),
+        )
+}
+
+fn part_fault(part: &str) -> String {
+    let inner = part.trim_start_matches('(').trim_end_matches(')');
+    let why = match inner.split_once('=') {
+        _ if inner.is_empty() => "it is empty",
+        None => "it has no `=`",
+        Some((attribute, _)) if attribute.trim_end_matches(['<', '>', '~', ':']).is_empty() => {
+            "it has no attribute"
+        }
+        Some((attribute, _)) if attribute.contains(char::is_whitespace) => "there is a space before its `=`",
+        Some((_, value)) if value.contains('\\') => "a `\\` is not followed by two hexadecimal digits",
+        Some((_, value)) if value.contains("**") => "two `*` stand together",
+        Some(_) => "its attribute or value is malformed",
+    };
+    format!("{}: {why}", quoted(part))
+}

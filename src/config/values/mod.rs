@@ -1,0 +1,13 @@
+//! What a value must look like: pure functions from text to a checked value, or to why not and what to write instead.
+
+pub(super) mod certificate;
+pub(super) mod filter;
+pub(super) mod host;
+pub(super) mod pin;
+pub(super) mod plain;
+pub(super) mod quantity;
+pub(super) mod time;
+pub(super) mod url;
+
+#[cfg(test)]
+mod tests;

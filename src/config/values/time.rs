@@ -1,0 +1,78 @@
+//! Schedules: cron expressions and time zones.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+use croner::Cron;
+
+use crate::config::refused::{Fault, nearest, quoted};
+
+/// A cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as `@daily`, that has a
+/// moment to run after `now`. It is returned as written.
+pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
+    move |text| {
+        let advice = "write minute, hour, day, month and weekday such as `*/15 * * * *`; seconds may go before, a year after";
+        let bad = |cause: String| Fault::new(format!("{} is not a schedule: {cause}", quoted(text)), advice);
+        // croner takes time in the square of what is listed; no schedule needs as much as this.
+        if text.len() > 200 {
+            return Err(bad("it is longer than 200 characters".to_owned()));
+        }
+        if text.starts_with(['\'', '"']) {
+            return Err(bad(
+                "the quotes became part of it; `docker run --env-file` does not remove them".to_owned(),
+            ));
+        }
+        let fields = text.split_whitespace().count();
+        if !text.starts_with('@') && !(5..=7).contains(&fields) {
+            return Err(bad(format!("it has {fields} of 5, 6 or 7 fields")));
+        }
+        let schedule: Cron = text
+            .parse()
+            .map_err(|error: croner::errors::CronError| bad(reason(&error)))?;
+        match schedule.find_next_occurrence(&now, false) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err(Fault::new(
+                format!("{} has no moment left to run", quoted(text)),
+                "name a day that the calendar has, and a year that is not over",
+            )),
+        }
+    }
+}
+
+/// croner's message without its repeated heading.
+fn reason(error: &croner::errors::CronError) -> String {
+    use croner::errors::CronError::{ComponentError, IllegalCharacters, InvalidPattern};
+    match error {
+        InvalidPattern(text) | IllegalCharacters(text) | ComponentError(text) => {
+            text.trim_end_matches('.').to_owned()
+        }
+        other => other.to_string().trim_end_matches('.').to_owned(),
+    }
+}
+
+/// `BASELINE_CRON`: a cron expression, or `off` (`None`).
+pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>, Fault> {
+    move |text| {
+        if text == "off" {
+            return Ok(None);
+        }
+        cron(now)(text).map(Some)
+    }
+}
+
+/// An IANA time zone, spelt as in its database.
+pub fn time_zone(text: &str) -> Result<Tz, Fault> {
+    text.parse().map_err(|_| {
+        let names = || TZ_VARIANTS.into_iter().map(Tz::name);
+        // People know the city, and often not its continent.
+        let city = |name: &&str| {
+            name.rsplit('/')
+                .next()
+                .is_some_and(|city| city.eq_ignore_ascii_case(text))
+        };
+        let advice = match names().find(city).or_else(|| nearest(text, names())) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "write an IANA name such as Europe/Berlin or America/New_York".to_owned(),
+        };
+        Fault::new(format!("{} is not a time zone", quoted(text)), advice)
+    })
+}

@@ -1,0 +1,122 @@
+//! The gateway, the ingestion path, the proxy and the state.
+
+use std::path::PathBuf;
+
+use reqwest::Url;
+
+use crate::config::refused::{Fault, quoted};
+
+/// `QUALYS_GATEWAY_URL` without a trailing slash: https, or http to loopback; a path before the API's is allowed.
+///
+/// A message shows the value only where it holds no `@`: somebody may have written a password into it.
+pub fn gateway(text: &str) -> Result<String, Fault> {
+    let advice = "write it like https://gateway.qg1.apps.qualys.com";
+    let shown = if text.contains('@') {
+        "the value".to_owned()
+    } else {
+        quoted(text)
+    };
+    if !text.contains("://") {
+        return Err(Fault::new(format!("{shown} has no scheme"), advice));
+    }
+    let url =
+        Url::parse(text).map_err(|error| Fault::new(format!("{shown} is not a URL: {error}"), advice))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Fault::new(
+            "the URL holds credentials",
+            "take them out, and set QUALYS_CLIENT_ID and QUALYS_CLIENT_SECRET",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Fault::new(format!("{shown} has a query or a fragment"), advice));
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            return Err(Fault::new(
+                format!("{shown} would send credentials unencrypted"),
+                "write https://; plain http is only for loopback",
+            ));
+        }
+        _ => return Err(Fault::new(format!("{shown} is not https"), advice)),
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// `QUALYS_INGEST_PATH`: what follows the gateway, beginning with `/`.
+pub fn ingest_path(text: &str) -> Result<String, Fault> {
+    let advice = "write it like /rest/2.0/am/connector/asset/data/sync";
+    if !text.starts_with('/') || text.starts_with("//") {
+        return Err(Fault::new(
+            format!("{} does not begin with one `/`", quoted(text)),
+            advice,
+        ));
+    }
+    let fits = |character: char| character.is_ascii_graphic() && !"#\\\"<>^`{|}".contains(character);
+    match text.chars().find(|character| !fits(*character)) {
+        Some(character) => Err(Fault::new(
+            format!(
+                "{} holds {}, which does not belong in a path",
+                quoted(text),
+                quoted(&character.to_string())
+            ),
+            advice,
+        )),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// `HTTPS_PROXY`: checked, never shown, because it may hold a password. As with curl, `http://` may be left out.
+pub fn proxy(text: &str) -> Result<String, Fault> {
+    let advice = "write it like http://proxy.example.com:3128";
+    let whole = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    match Url::parse(&whole) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {
+            Ok(text.to_owned())
+        }
+        Ok(_) => Err(Fault::new(
+            "the scheme of the proxy is neither http nor https",
+            advice,
+        )),
+        Err(error) => Err(Fault::new(format!("the value is not a URL: {error}"), advice)),
+    }
+}
+
+/// `STATE_URL`: `sqlite:PATH` or `sqlite://PATH`, a path of a file. Whether it can be opened, the store finds out.
+pub fn state(text: &str) -> Result<PathBuf, Fault> {
+    let advice = "write sqlite:PATH such as sqlite:/var/lib/ad-connector/state.db";
+    let Some(path) = text.strip_prefix("sqlite:") else {
+        let cause = if text.contains(':') {
+            "names another store than sqlite"
+        } else {
+            "does not begin with `sqlite:`"
+        };
+        // A URL of a database server may hold a password.
+        return Err(Fault::new(cause, advice));
+    };
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let fault = |cause: &str| Err(Fault::new(format!("{} {cause}", quoted(text)), advice));
+    match path {
+        "" => fault("has no path"),
+        ":memory:" => fault("would forget everything at a restart"),
+        _ if path.contains('?') => fault("has options, which are not taken"),
+        _ if path.ends_with('/') || path.ends_with("/.") || path.ends_with("..") => {
+            fault("is a directory, not a file")
+        }
+        _ => Ok(PathBuf::from(path)),
+    }
+}

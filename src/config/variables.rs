@@ -1,0 +1,226 @@
+//! The one table of all variables: name, default, meaning. Everything else that lists variables is made from it.
+
+/// One variable of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds when it is not set.
+    pub unset: Unset,
+    /// A secret is never printed, and may be given as `NAME_FILE` (R27).
+    pub secret: bool,
+    /// One line, with the values it takes.
+    pub meaning: &'static str,
+}
+
+/// What holds when a variable is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unset {
+    /// It must be set. The example file shows this value.
+    Required(&'static str),
+    /// It must be set under a condition.
+    RequiredFor {
+        /// In words, after "required for".
+        condition: &'static str,
+        /// Set in the example file when not empty.
+        example: &'static str,
+    },
+    /// This value, in the notation of the variable.
+    Default(&'static str),
+    /// What this text describes.
+    Described(&'static str),
+    /// Nothing.
+    Nothing,
+}
+
+/// Variables that belong together, under a heading.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// The heading.
+    pub title: &'static str,
+    /// Its variables, in the order of the contract.
+    pub variables: &'static [Variable],
+}
+
+macro_rules! variables {
+    (@secret secret) => { true };
+    (@secret plain) => { false };
+    ($($title:literal { $($name:ident: $kind:ident, $unset:expr, $meaning:literal;)* })*) => {
+        $($(
+            #[doc = $meaning]
+            pub const $name: Variable = Variable {
+                name: stringify!($name),
+                unset: $unset,
+                secret: variables!(@secret $kind),
+                meaning: $meaning,
+            };
+        )*)*
+        /// Every variable, by group.
+        pub const GROUPS: &[Group] = &[$(Group { title: $title, variables: &[$($name),*] }),*];
+    };
+}
+
+use Unset::{Default, Described, Nothing, Required, RequiredFor};
+
+variables! {
+    "Connection" {
+        CONNECTION_NAME: plain, Default("active-directory"),
+            "Name shown everywhere: 1 to 64 of letters, digits, `.`, `_`, `-`";
+        CONNECTION_DESCRIPTION: plain, Nothing,
+            "What this connection is for, shown beside its name";
+    }
+    "Active Directory" {
+        AD_HOST: plain, Required("dc1.corp.example.com"),
+            "Domain controller, host name or IP address; several, comma-separated, are tried in order";
+        AD_DOMAIN: plain, Nothing,
+            "DNS domain whose controllers are found by SRV record; not available in this version, AD_HOST is needed";
+        AD_TRANSPORT: plain, Default("ldaps"),
+            "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none)";
+        AD_PORT: plain, Described("636, or 389 for starttls and ldap"),
+            "Port of the domain controller";
+        AD_AUTH: plain, Default("simple"),
+            "How the account proves itself: `simple` (`kerberos` is not available in this version)";
+        AD_BIND_DN: plain, RequiredFor { condition: "simple", example: "svc-ad-connector@corp.example.com" },
+            "Account to read with: a DN, `user@domain` or `DOMAIN\\user`";
+        AD_PASSWORD: secret, RequiredFor { condition: "simple", example: "change-me" },
+            "Password of the account";
+        AD_CERTIFICATE: plain, Described("system roots"),
+            "File with the CA certificate of the domain controllers, `.cer` DER or PEM, one or several";
+        AD_CERTIFICATE_SHA256: plain, Nothing,
+            "Pins: comma-separated SHA-256 of the server certificate, hex or base64, optionally `HOST=` before it";
+        AD_SERVER_NAME: plain, Described("the host"),
+            "Name to verify in the certificate when AD_HOST is an IP address";
+        AD_ALLOW_PLAINTEXT: plain, Default("false"),
+            "`true` lets the password go over an unencrypted `ldap` connection";
+        AD_BASE_CONTEXT: plain, Described("the domain root (rootDSE)"),
+            "Root DN of the search";
+        AD_SEARCH_SCOPE: plain, Default("subtree"),
+            "How deep below the root: `subtree`, `onelevel` or `base`";
+        AD_ASSETS: plain, Default("users,groups"),
+            "What to read, comma-separated: `users`, `groups`, `computers`";
+        AD_USER_FILTER: plain, Nothing,
+            "Extra LDAP filter for users, ANDed";
+        AD_GROUP_FILTER: plain, Nothing,
+            "Extra LDAP filter for groups, ANDed";
+        AD_COMPUTER_FILTER: plain, Nothing,
+            "Extra LDAP filter for computers, ANDed";
+        AD_DELTA: plain, Default("usn"),
+            "How changes are found: `usn`, or `off` to read everything each time (`dirsync` is not available in this version)";
+        AD_PAGE_SIZE: plain, Default("1000"),
+            "Objects a page, 1 to 100000";
+        AD_CONNECTIONS: plain, Default("2"),
+            "Parallel LDAP connections for a baseline, 1 to 16";
+        AD_TIMEOUT: plain, Default("60s"),
+            "Limit of one LDAP operation, up to 1d";
+    }
+    "Schedule" {
+        SYNC_CRON: plain, Default("*/15 * * * *"),
+            "When to read changes: a cron expression of 5, 6 (with seconds) or 7 (with year) fields";
+        BASELINE_CRON: plain, Default("0 2 * * SUN"),
+            "When to read everything: a cron expression, or `off`";
+        SYNC_TIMEZONE: plain, Default("UTC"),
+            "Time zone of both schedules, an IANA name such as `Europe/Berlin`";
+        SYNC_ON_START: plain, Default("true"),
+            "`true` runs once as soon as the service starts";
+    }
+    "Mapping and removals" {
+        MAPPING_FILE: plain, Described("the built-in table"),
+            "File with the mapping table, in the form of config/mapping.toml";
+        REMOVED_OBJECTS: plain, Default("report"),
+            "What to do with objects gone from the directory: `report`, or `send` their last asset marked as removed";
+        REMOVAL_MAX_COUNT: plain, Default("500"),
+            "More removals of one kind than this in a run: nothing is removed before approval";
+        REMOVAL_MAX_PERCENT: plain, Default("10"),
+            "The same, in percent of the known objects of the kind, 0 to 100";
+    }
+    "Qualys" {
+        QUALYS_GATEWAY_URL: plain, Required("https://gateway.qg1.apps.qualys.com"),
+            "Gateway of the Qualys platform, `https://gateway…`; plain http only to loopback";
+        QUALYS_AUTH: plain, Described("from what is set"),
+            "Token endpoint: `client` (/auth/oidc), `subscription` (/auth/oauth) or `password` (/auth)";
+        QUALYS_CLIENT_ID: secret, RequiredFor { condition: "client and subscription", example: "change-me" },
+            "Client id from the Qualys UI";
+        QUALYS_CLIENT_SECRET: secret, RequiredFor { condition: "client and subscription", example: "change-me" },
+            "Client secret from the Qualys UI";
+        QUALYS_USERNAME: secret, RequiredFor { condition: "password", example: "" },
+            "User name of a Qualys account";
+        QUALYS_PASSWORD: secret, RequiredFor { condition: "password", example: "" },
+            "Password of the Qualys account";
+        QUALYS_CONNECTOR_UUID: plain, Required("00000000-0000-4000-8000-000000000000"),
+            "UUID of the connector, from the Qualys UI";
+        QUALYS_SOURCE: plain, Default("Microsoft Active Directory"),
+            "Source named in each request";
+        QUALYS_INGEST_PATH: plain, Default("/rest/2.0/am/connector/asset/data/sync"),
+            "Path of the ingestion call, beginning with `/`";
+        QUALYS_CA_CERTIFICATE: plain, Nothing,
+            "File with extra root certificates, DER or PEM, for TLS-inspecting proxies";
+        QUALYS_BATCH_ASSETS: plain, Default("500"),
+            "Assets in one request at most, 1 to 10000";
+        QUALYS_BATCH_BYTES: plain, Default("4MiB"),
+            "Size of one request at most, 256B to 64MiB";
+        QUALYS_CONCURRENCY: plain, Default("1"),
+            "Requests in flight, 1 to 32";
+        QUALYS_TIMEOUT: plain, Default("90s"),
+            "Limit of one request, up to 1d";
+        QUALYS_GIVE_UP_AFTER: plain, Default("15m"),
+            "How long one run keeps retrying, up to 30d; what is staged stays staged";
+        HTTPS_PROXY: plain, Nothing,
+            "Proxy for requests to Qualys, `http://[user:password@]host:port`; `https_proxy` is read too";
+        NO_PROXY: plain, Nothing,
+            "Hosts that are reached without the proxy, comma-separated; `no_proxy` is read too";
+    }
+    "State, status page and log" {
+        STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),
+            "Where the state is kept: `sqlite:PATH`";
+        HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
+            "Address and port of status page, API and metrics; `off`";
+        HTTP_TOKEN: secret, Nothing,
+            "Bearer token of the API: required to listen beyond loopback, and for every change";
+        LOG_FORMAT: plain, Default("text"),
+            "Form of the log: `text` or `json`";
+        LOG_LEVEL: plain, Default("info"),
+            "Log filter: `error`, `warn`, `info`, `debug`, `trace`, or `TARGET=LEVEL` pairs, comma-separated";
+    }
+}
+
+/// Names that begin so are ours; one that is not in the table is a mistake.
+pub const PREFIXES: &[&str] = &[
+    "CONNECTION_",
+    "AD_",
+    "SYNC_",
+    "BASELINE_",
+    "MAPPING_",
+    "REMOVED_",
+    "REMOVAL_",
+    "QUALYS_",
+    "STATE_",
+    "HTTP_",
+    "LOG_",
+];
+
+/// Every variable, in the order of the reference.
+pub fn all() -> impl Iterator<Item = &'static Variable> {
+    GROUPS.iter().flat_map(|group| group.variables)
+}
+
+/// The place of a variable, or of its `_FILE` form, in the reference.
+pub(super) fn position(name: &str) -> Option<usize> {
+    all().position(|variable| variable.name == name || variable.file_name().as_deref() == Some(name))
+}
+
+impl Variable {
+    /// `NAME_FILE` for a secret.
+    #[must_use]
+    pub fn file_name(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+
+    /// The default in the notation of the variable, where there is one.
+    #[must_use]
+    pub const fn default(&self) -> Option<&'static str> {
+        match self.unset {
+            Unset::Default(value) => Some(value),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What rows must be to each other: no two in each other's way, and one that gives the identity.
+
+use std::ops::Range;
+
+use super::errors::Report;
+use super::form::Output;
+use super::row::{Clash, Literal, Origin, Target};
+use super::table::Draft;
+use crate::identity::Kind;
+
+/// A target and where the file names it.
+type Placed<'a> = (&'a Target, &'a Range<usize>);
+
+/// Two rows of a kind must not write to the same place, nor one inside the other.
+pub(super) fn clashes(report: &mut Report<'_>, drafts: &[Draft]) {
+    let targets: Vec<Placed<'_>> = drafts
+        .iter()
+        .filter_map(|draft| draft.target.as_ref())
+        .map(|(target, place)| (target, place))
+        .collect();
+    for (at, (target, place)) in targets.iter().enumerate() {
+        for (earlier, earlier_place) in targets.iter().take(at) {
+            if let Some(clash) = target.clash(earlier) {
+                let line = report.line(earlier_place);
+                report.at(place, clash_reason(clash, target, earlier, line));
+            }
+        }
+    }
+}
+
+fn clash_reason(clash: Clash, target: &Target, other: &Target, line: usize) -> String {
+    match clash {
+        Clash::Same => format!("target `{target}` is already given in line {line}"),
+        Clash::OtherHoldsThis => {
+            format!(
+                "target `{target}` lies inside `{other}` of line {line}, which holds a value and can hold no keys"
+            )
+        }
+        Clash::ThisHoldsOther => {
+            format!("target `{target}` holds a value, but line {line} puts `{other}` inside it")
+        }
+    }
+}
+
+/// Every kind gives the identity of its assets, in every object, from the object itself.
+pub(super) fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], whole: bool) {
+    let is_identity = |draft: &&Draft| {
+        draft
+            .target
+            .as_ref()
+            .is_some_and(|(target, _)| target.is_external_id())
+    };
+    let Some(row) = drafts.iter().find(is_identity) else {
+        if let Some(first) = drafts.first().filter(|_| whole) {
+            let reason = format!(
+                "no row of `{kind}` has the target `{}`: without it ETM cannot tell assets apart; add one, \
+                 with source = \"objectSid\" and required = true",
+                Target::EXTERNAL_ID
+            );
+            report.at(&first.place, reason);
+        }
+        return;
+    };
+    let mut wrong =
+        |reason: &str| report.at(&row.place, format!("target `{}` {reason}", Target::EXTERNAL_ID));
+    match &row.origin {
+        Some(Origin::Constant(_)) => wrong("cannot be a constant: every asset needs an identity of its own"),
+        Some(Origin::Sources(sources)) => {
+            if sources.iter().any(|source| source.form.output() != Output::Text) {
+                wrong("needs a form that gives a string, such as sid, guid or text");
+            }
+            if !row.required {
+                wrong("needs required = true: an asset without an identity cannot be sent");
+            }
+        }
+        None => {}
+    }
+    if row.default.is_some() {
+        wrong("cannot have a default: every asset needs an identity of its own");
+    }
+}
+
+/// A removed object keeps its identity, and its constants fit into the asset that it had.
+pub(super) fn removal(
+    report: &mut Report<'_>,
+    kinds: &[(Kind, Vec<Draft>)],
+    removed: &[(Target, Range<usize>, Literal)],
+) {
+    for (at, (target, place, _)) in removed.iter().enumerate() {
+        if target.is_external_id() {
+            report.at(
+                place,
+                format!("target `{target}` cannot be replaced: it says which asset was removed"),
+            );
+        }
+        for (earlier, earlier_place, _) in removed.iter().take(at) {
+            if let Some(clash) = target.clash(earlier) {
+                let line = report.line(earlier_place);
+                report.at(place, clash_reason(clash, target, earlier, line));
+            }
+        }
+        let rows = kinds
+            .iter()
+            .flat_map(|(_, drafts)| drafts)
+            .filter_map(|draft| draft.target.as_ref());
+        for (other, other_place) in rows {
+            // The same target is no clash: the constant takes the place of the last value.
+            if let Some(clash) = target.clash(other).filter(|clash| *clash != Clash::Same) {
+                let line = report.line(other_place);
+                report.at(place, clash_reason(clash, target, other, line));
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! R21: one run a connection, across threads and processes.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+/// Tells the child of [`r21_another_process_is_refused_until_the_holder_dies`] where the state file is.
+const STATE: &str = "AD_CONNECTOR_TEST_LOCKED_STATE";
+
+#[test]
+fn r21_the_second_run_is_refused_and_told_who_holds_the_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let lock = RunLock::acquire(&state, "corp", "run (the service)", NOW).unwrap();
+    let file = directory.path().join("state.db.corp.lock");
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let error = std::thread::scope(|scope| {
+        scope
+            .spawn(|| RunLock::acquire(&state, "corp", "sync", NOW).unwrap_err())
+            .join()
+            .unwrap()
+    });
+    assert_eq!(error.exit_code(), 4);
+    let told = error.to_string();
+    for part in [
+        &format!("process {} on ", std::process::id()),
+        "run (the service)",
+        "since 2026-11-22T02:10:34Z",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    // Another connection is another lock.
+    RunLock::acquire(&state, "branch", "sync", NOW).unwrap();
+    drop(lock);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+    RunLock::acquire(&state, "corp", "sync", NOW).unwrap();
+}
+
+#[test]
+fn r29_a_lock_that_cannot_be_made_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let error =
+        RunLock::acquire(&directory.path().join("missing/state.db"), "corp", "sync", NOW).unwrap_err();
+    assert_eq!(error.exit_code(), 69);
+    assert!(error.to_string().contains("missing/state.db.corp.lock"));
+    assert!(error.advice().contains("may write"));
+}
+
+#[test]
+#[ignore = "the other process of r21_another_process_is_refused_until_the_holder_dies"]
+fn child_holds_the_lock() {
+    let state = PathBuf::from(std::env::var_os(STATE).unwrap());
+    let _lock = RunLock::acquire(&state, "corp", "sync", NOW).unwrap();
+    eprintln!("locked");
+    // Until it is killed.
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+/// This test program again, running the ignored test `name` alone.
+pub(super) fn child(name: &str, variable: &str, path: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", name])
+        .env(variable, path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn r21_another_process_is_refused_until_the_holder_dies() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("state.db");
+    let mut holder = child("store::tests::locking::child_holds_the_lock", STATE, &state);
+    let said = BufReader::new(holder.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(said.into_iter().any(|line| line == "locked"));
+    let error = RunLock::acquire(&state, "corp", "sync", NOW).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("process {} on ", holder.id())),
+        "{error}"
+    );
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    RunLock::acquire(&state, "corp", "sync", NOW).unwrap();
+}

@@ -1,0 +1,115 @@
+//! The rootDSE (MS-ADTS 3.1.1.3.2): what a controller says of itself to anybody.
+
+use super::ber::{self, OCTETS, SEQUENCE, Writer};
+use super::controller::Controller;
+use super::directory::Domain;
+use super::message::{START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
+use super::search::write_values;
+use super::time;
+
+/// Capabilities by which a client knows Active Directory (MS-ADTS 3.1.1.3.4.3): AD, V51, LDAP integration, V60, V61.
+const CAPABILITIES: [&str; 5] = [
+    "1.2.840.113556.1.4.800",
+    "1.2.840.113556.1.4.1670",
+    "1.2.840.113556.1.4.1791",
+    "1.2.840.113556.1.4.1935",
+    "1.2.840.113556.1.4.2080",
+];
+
+/// Writes the entry with the attributes that `search` wants.
+pub(super) fn write(
+    search: &Search,
+    domain: &Domain,
+    controller: &Controller,
+    last_sequence: u64,
+    now: i64,
+    message_id: i64,
+    out: &mut Writer,
+) {
+    let all = search.attributes.is_empty() || search.attributes.iter().any(|name| name == "*");
+    let wanted = |name: &str| {
+        all || search
+            .attributes
+            .iter()
+            .any(|wanted| wanted.eq_ignore_ascii_case(name))
+    };
+    let message = out.open(SEQUENCE);
+    out.integer(ber::INTEGER, message_id);
+    let entry = out.open(0x64);
+    out.octets(OCTETS, b"");
+    let list = out.open(SEQUENCE);
+    for (name, values) in attributes(domain, controller, last_sequence, now) {
+        if wanted(name) {
+            write_values(name, values.iter().map(String::as_bytes), search.types_only, out);
+        }
+    }
+    out.close(list);
+    out.close(entry);
+    out.close(message);
+}
+
+fn attributes(
+    domain: &Domain,
+    controller: &Controller,
+    last_sequence: u64,
+    now: i64,
+) -> Vec<(&'static str, Vec<String>)> {
+    let one = |value: &str| vec![value.to_owned()];
+    let many = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
+    let (configuration, schema) = (domain.configuration(), domain.schema());
+    let settings = controller.settings_dn(domain);
+    let host = controller.host(domain);
+    vec![
+        ("currentTime", vec![time::generalized(now)]),
+        ("subschemaSubentry", vec![format!("CN=Aggregate,{schema}")]),
+        ("dsServiceName", one(&settings)),
+        (
+            "namingContexts",
+            vec![domain.dn.clone(), configuration.clone(), schema.clone()],
+        ),
+        ("defaultNamingContext", one(&domain.dn)),
+        ("schemaNamingContext", one(&schema)),
+        ("configurationNamingContext", one(&configuration)),
+        ("rootDomainNamingContext", one(&domain.dn)),
+        ("supportedControl", many(&SUPPORTED_CONTROLS)),
+        ("supportedLDAPVersion", many(&["3", "2"])),
+        (
+            "supportedLDAPPolicies",
+            many(&[
+                "MaxPageSize",
+                "MaxValRange",
+                "MaxConnIdleTime",
+                "MaxQueryDuration",
+            ]),
+        ),
+        (
+            "supportedSASLMechanisms",
+            many(&["GSSAPI", "GSS-SPNEGO", "EXTERNAL", "DIGEST-MD5"]),
+        ),
+        (
+            "highestCommittedUSN",
+            vec![controller.usn(last_sequence).to_string()],
+        ),
+        ("dnsHostName", one(&host)),
+        (
+            "ldapServiceName",
+            vec![format!(
+                "{}:{}$@{}",
+                domain.dns,
+                controller.name.to_lowercase(),
+                domain.dns.to_uppercase()
+            )],
+        ),
+        (
+            "serverName",
+            one(settings.split_once(',').map_or("", |(_, server)| server)),
+        ),
+        ("supportedCapabilities", many(&CAPABILITIES)),
+        ("supportedExtension", many(&[START_TLS, WHO_AM_I])),
+        ("isSynchronized", one("TRUE")),
+        ("isGlobalCatalogReady", one("TRUE")),
+        ("domainFunctionality", one("7")),
+        ("forestFunctionality", one("7")),
+        ("domainControllerFunctionality", one("7")),
+    ]
+}

@@ -1,0 +1,245 @@
+//! R19: what is accepted, what is rejected, and what is halved.
+
+use ad_connector::upstream::UpstreamError;
+use lab::receiver::{Answer, ErrorForm, Options, Receiver};
+
+use super::*;
+
+#[tokio::test]
+async fn r18_an_accepted_batch_is_what_the_gateway_has() {
+    let receiver = Receiver::start(Options::default()).await;
+    let delivery = deliver(&upstream(&receiver), batch(3)).await;
+    assert_delivered(&receiver, &delivery, 3);
+    assert_eq!((delivery.requests, delivery.retries), (1, 0));
+    let expected: serde_json::Value = serde_json::from_str(&item(2).asset).unwrap();
+    assert_eq!(receiver.assets()[&external_id(2)], expected);
+    assert_eq!(receiver.requests()[0].request_id, batch(3).request_id.to_string());
+}
+
+#[tokio::test]
+async fn r19_any_2xx_without_errors_is_an_acceptance() {
+    let receiver = Receiver::start(Options::default()).await;
+    receiver.script([
+        Answer::AcceptWith(201, String::new()),
+        Answer::AcceptWith(202, r#"{"assetsError":{}}"#.to_owned()),
+        Answer::AcceptWith(204, String::new()),
+    ]);
+    let upstream = upstream(&receiver);
+    for count in 1..=3 {
+        assert_delivered(&receiver, &deliver(&upstream, batch(count)).await, count);
+    }
+}
+
+#[tokio::test]
+async fn r19_a_partial_rejection_rejects_those_alone() {
+    let receiver = Receiver::start(Options::default()).await;
+    let upstream = upstream(&receiver);
+    for form in [
+        ErrorForm::Map207,
+        ErrorForm::Map200,
+        ErrorForm::MapOfLists,
+        ErrorForm::List,
+    ] {
+        receiver.reset();
+        receiver.script([Answer::reject(form, &external_id(2), "email is not valid")]);
+        let delivery = deliver(&upstream, batch(3)).await;
+        assert_eq!(delivery.accepted, [1, 3], "{form:?}");
+        assert_eq!(delivery.rejected.len(), 1, "{form:?}");
+        assert_eq!(delivery.rejected[0].0, 2, "{form:?}");
+        assert!(
+            delivery.rejected[0].1.contains("email is not valid"),
+            "{form:?}: {:?}",
+            delivery.rejected
+        );
+        assert_eq!((delivery.failure, delivery.requests), (None, 1));
+        assert_eq!(
+            receiver.assets().into_keys().collect::<Vec<_>>(),
+            [external_id(1), external_id(3)]
+        );
+    }
+}
+
+#[tokio::test]
+async fn r19_errors_that_fit_no_asset_reject_the_whole_batch() {
+    let receiver = Receiver::start(Options::default()).await;
+    receiver.script([Answer::reject(ErrorForm::UnknownId, &external_id(2), "x")]);
+    let delivery = deliver(&upstream(&receiver), batch(2)).await;
+    assert_eq!((delivery.accepted, delivery.failure), (vec![], None));
+    let seqs: Vec<u64> = delivery.rejected.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, [1, 2]);
+    assert!(
+        delivery.rejected[0]
+            .1
+            .contains("`no-such-asset` is no asset of the batch")
+    );
+}
+
+#[tokio::test]
+async fn r19_other_4xx_and_3xx_are_final_for_the_batch() {
+    let elsewhere = Receiver::start(Options::default()).await;
+    let receiver = Receiver::start(Options::default()).await;
+    let upstream = upstream(&receiver);
+    let told = |code| Answer::Status(code, vec![], r#"{"message":"connector is unknown"}"#.to_owned());
+    let cases = [
+        (told(400), "status 400: connector is unknown"),
+        (told(403), "rights"),
+        (told(404), "QUALYS_INGEST_PATH"),
+        (told(422), "connector is unknown"),
+        (Answer::status(304), "status 304"),
+        (
+            Answer::Redirect(format!("{}/else", elsewhere.url())),
+            "redirected to 127.0.0.1",
+        ),
+        (
+            Answer::ErrorBody200("INTERNAL_ERROR".into(), "no such source".into()),
+            "INTERNAL_ERROR: no such source",
+        ),
+    ];
+    for (answer, expected) in cases {
+        receiver.reset();
+        receiver.script([answer]);
+        let delivery = deliver(&upstream, batch(2)).await;
+        assert_eq!(
+            (
+                delivery.requests,
+                delivery.accepted.len(),
+                delivery.rejected.len()
+            ),
+            (1, 0, 2),
+            "{expected}"
+        );
+        assert!(
+            delivery
+                .rejected
+                .iter()
+                .all(|(_, reason)| reason.contains(expected)),
+            "{:?}",
+            delivery.rejected
+        );
+        assert_eq!(delivery.failure, None);
+        assert!(receiver.assets().is_empty());
+    }
+    assert_eq!(
+        elsewhere.violations(),
+        Vec::<String>::new(),
+        "the redirect was followed"
+    );
+}
+
+#[tokio::test]
+async fn r19_413_halves_the_batch_until_it_fits_and_keeps_the_order() {
+    let receiver = Receiver::start(Options {
+        max_assets: 2,
+        ..Options::default()
+    })
+    .await;
+    let delivery = deliver(&upstream(&receiver), batch(7)).await;
+    assert_delivered(&receiver, &delivery, 7);
+    let order: Vec<String> = receiver
+        .deliveries()
+        .into_iter()
+        .flat_map(|d| d.external_ids)
+        .collect();
+    assert_eq!(order, (1..=7).map(external_id).collect::<Vec<_>>());
+    // 7 → 3 + 4 → 1 + 2, 2 + 2: every part is a request of its own, with an id of its own.
+    assert_eq!((delivery.requests, delivery.retries), (7, 0));
+    assert_eq!(receiver.request_ids().len(), 7);
+}
+
+#[tokio::test]
+async fn r19_a_single_asset_that_is_too_large_is_rejected_and_the_others_go() {
+    let receiver = Receiver::start(Options {
+        max_body: 1000,
+        ..Options::default()
+    })
+    .await;
+    let mut items: Vec<Item> = (1..=3).map(item).collect();
+    items[1].asset = items[1].asset.replace("confidential", &"x".repeat(1000));
+    let delivery = deliver(&upstream(&receiver), Batch::new(CONNECTOR, items)).await;
+    assert_eq!(delivery.accepted, [1, 3]);
+    assert_eq!(delivery.rejected.len(), 1);
+    let (seq, reason) = &delivery.rejected[0];
+    assert!(
+        *seq == 2 && reason.contains("413") && reason.contains("too large"),
+        "{reason}"
+    );
+    assert_eq!(delivery.failure, None);
+}
+
+#[tokio::test]
+async fn r19_a_413_that_comes_before_the_body_was_read_is_seen() {
+    let receiver = Receiver::start(Options::default()).await;
+    let mut items: Vec<Item> = (1..=2).map(item).collect();
+    for item in &mut items {
+        item.asset = item.asset.replace("confidential", &"x".repeat(8 << 20));
+    }
+    receiver.script([Answer::Early(413)]);
+    let delivery = deliver(&upstream(&receiver), Batch::new(CONNECTOR, items)).await;
+    assert_delivered(&receiver, &delivery, 2);
+    assert_eq!(
+        (delivery.requests, receiver.requests().len()),
+        (3, 2),
+        "it was halved, not sent again"
+    );
+}
+
+#[tokio::test]
+async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_open() {
+    let receiver = Receiver::start(Options::default()).await;
+    let mut settings = settings(&receiver);
+    settings.give_up_after = Duration::from_millis(50);
+    receiver.script([
+        Answer::status(413),
+        Answer::Accept,
+        Answer::with_header(429, "Retry-After", "600"),
+    ]);
+    let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(4)).await;
+    assert_eq!((delivery.accepted, delivery.rejected), (vec![1, 2], vec![]));
+    assert!(matches!(delivery.failure, Some(UpstreamError::GaveUp { .. })));
+}
+
+#[tokio::test]
+async fn r19_the_limit_of_the_gateway_is_found_once() {
+    let receiver = Receiver::start(Options {
+        max_body: 150_000,
+        ..Options::default()
+    })
+    .await;
+    let upstream = upstream(&receiver);
+    let items = (1..=200).map(|seq| {
+        let item = item(seq);
+        Item {
+            asset: item.asset.replace("confidential", &"x".repeat(2000)),
+            ..item
+        }
+    });
+    let deliveries: Vec<Delivery> = {
+        let mut done = Vec::new();
+        for batch in upstream.batches(items.clone()).chain(upstream.batches(items)) {
+            done.push(deliver(&upstream, batch).await);
+        }
+        done
+    };
+    assert_eq!(receiver.assets().len(), 200);
+    // 200 assets of 2 KB: 440 KB, halves of 220 KB, quarters of 110 KB; then none above the learned limit.
+    assert_eq!(deliveries[0].requests, 7);
+    assert!(deliveries.len() > 4 && deliveries[1..].iter().all(|delivery| delivery.requests == 1));
+}
+
+#[tokio::test]
+async fn formed_batches_keep_the_limits_on_the_wire() {
+    let receiver = Receiver::start(Options::default()).await;
+    let mut settings = settings(&receiver);
+    (settings.batch_assets, settings.batch_bytes) = (10, 1200);
+    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    for batch in upstream.batches((1..=40).map(item)) {
+        assert_eq!(deliver(&upstream, batch).await.failure, None);
+    }
+    assert_eq!(receiver.assets().len(), 40);
+    assert_eq!(receiver.violations(), Vec::<String>::new());
+    let requests = receiver.requests();
+    assert!(
+        requests.len() < 40 && requests.iter().all(|request| request.bytes <= 1200),
+        "{requests:?}"
+    );
+}
