@@ -6,6 +6,7 @@ mod failure;
 mod healthcheck;
 mod logging;
 mod mapping;
+mod output;
 mod preview;
 mod run;
 mod runs;
@@ -31,7 +32,9 @@ pub fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_silent() {
+                output::complain(&failure);
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -48,6 +51,10 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Mapping(options) => mapping::run(&options),
         Command::Runs(options) => runs::run(connection, &options),
         Command::Healthcheck => healthcheck::run(),
+        Command::Variables => {
+            output::say(crate::config::reference::help().trim_end())?;
+            Ok(0)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::sync::{Output, Progress, Report, Request};
 
 use super::arguments::Sync;
 use super::failure::{Failure, USAGE};
+use super::output::complain;
 use super::{setup, signals};
 
 /// Runs every chosen connection once; the exit code is that of the worst.
@@ -45,7 +46,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
                 Ok(report) => told(&report),
                 Err(error) => {
                     let failure = Failure::from(error);
-                    eprintln!("{failure}");
+                    complain(&failure);
                     failure.exit_code()
                 }
             };
@@ -82,7 +83,7 @@ fn request(options: &Sync, output: Option<Output>) -> Request {
 /// Says on standard error why a run failed; what it did is in the log.
 fn told(report: &Report) -> u8 {
     if let Some(failure) = &report.failure {
-        eprintln!("error: {failure}\n  what to do: {}", failure.advice());
+        complain(&Failure::of_run(failure));
     }
     report.exit_code()
 }

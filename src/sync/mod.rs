@@ -13,6 +13,7 @@ mod read;
 mod report;
 mod run;
 mod scope;
+mod slices;
 mod stage;
 
 pub use connector::{Connector, Output, Request};

@@ -5,14 +5,17 @@
 //! from its own watermark (R4).
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::ops::AddAssign;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 
 use crate::directory::{self, Entry, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
 use crate::store::{RunId, RunMode, RunPlan, Watermark};
 
+use super::slices::{self, Slices};
 use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
 
 /// What the reader hands to the stager.
@@ -45,7 +48,7 @@ pub(super) async fn read(
 ) -> Result<Summary, RunError> {
     let mut session = directory::connect(&connector.settings.directory).await?;
     let root = session.root_dse().await?;
-    let controller = Guid::from(session.invocation_id(&root).await?);
+    let controller = session.invocation_id(&root).await?;
     let scope = Scope::new(&connector.settings.profile, &connector.mapping, &root);
     let plan = decide(connector, request, &mut session, &root, controller, &scope, now).await?;
     remember(connector, run, &session, controller, &plan).await?;
@@ -175,14 +178,50 @@ impl Reader<'_> {
     /// Reads every object in scope, then what changed meanwhile: a full read is no snapshot, an object that moves
     /// between two pages can be missed by both (R4). Gives the USN up to which the directory is now known.
     async fn everything(&mut self, before: &RootDse) -> Result<u64, RunError> {
-        for kind in self.kinds() {
-            if let Some(search) = self.scope.everything(kind) {
-                self.search(kind, search, None).await?;
-            }
-        }
+        self.whole(before).await?;
         let after = self.session.root_dse().await?;
         self.changed(before.highest_committed_usn, &after).await?;
         Ok(after.highest_committed_usn)
+    }
+
+    /// Reads every object in scope: over one connection search by search, over several slice by slice.
+    async fn whole(&mut self, before: &RootDse) -> Result<(), RunError> {
+        let helpers = slices::helpers(&self.connector.settings.directory, &self.session, before).await;
+        if helpers.is_empty() {
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.everything(kind) {
+                    self.search(kind, search, None).await?;
+                }
+            }
+            return Ok(());
+        }
+        let slices = Mutex::new(Slices::up_to(before.highest_committed_usn));
+        let sessions = std::iter::once(&self.session).chain(&helpers);
+        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices))).await?;
+        for searched in read {
+            self.add(searched);
+        }
+        Ok(())
+    }
+
+    /// Reads slices over one connection until none is left.
+    async fn slice_by_slice(&self, session: &Session, slices: &Mutex<Slices>) -> Result<Searched, RunError> {
+        let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Searched::default();
+        loop {
+            let Some(slice) = locked().next() else {
+                return Ok(all);
+            };
+            let mut entries = 0;
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.slice(kind, &slice) {
+                    let searched = self.search_over(session, kind, search, None).await?;
+                    entries += searched.entries;
+                    all += searched;
+                }
+            }
+            locked().learn(&slice, entries);
+        }
     }
 
     /// Reads what changed since `since`, and once more what could not be mapped before (R15).
@@ -223,15 +262,30 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Runs one search to its end. `awaited` loses the GUIDs of the entries that came.
+    /// Runs one search to its end.
     async fn search(
         &mut self,
         kind: Kind,
         search: Search,
-        mut awaited: Option<&mut BTreeSet<Guid>>,
+        awaited: Option<&mut BTreeSet<Guid>>,
     ) -> Result<(), RunError> {
-        let mut pages = self.session.search(search);
+        let searched = self.search_over(&self.session, kind, search, awaited).await?;
+        self.add(searched);
+        Ok(())
+    }
+
+    /// Runs one search over `session` to its end. `awaited` loses the GUIDs of the entries that came.
+    async fn search_over(
+        &self,
+        session: &Session,
+        kind: Kind,
+        search: Search,
+        mut awaited: Option<&mut BTreeSet<Guid>>,
+    ) -> Result<Searched, RunError> {
+        let mut pages = session.search(search);
+        let mut read = 0;
         while let Some(entries) = pages.next().await? {
+            read += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
             if let Some(awaited) = awaited.as_deref_mut() {
                 for guid in entries.iter().filter_map(super::stage::guid_of) {
@@ -242,9 +296,16 @@ impl Reader<'_> {
                 return Err(stager_gone());
             }
         }
-        self.pages += pages.pages();
-        self.referrals += pages.referrals();
-        Ok(())
+        Ok(Searched {
+            entries: read,
+            pages: pages.pages(),
+            referrals: pages.referrals(),
+        })
+    }
+
+    fn add(&mut self, searched: Searched) {
+        self.pages += searched.pages;
+        self.referrals += searched.referrals;
     }
 
     async fn send(&self, piece: Piece) -> Result<(), RunError> {
@@ -253,6 +314,22 @@ impl Reader<'_> {
 
     fn kinds(&self) -> Vec<Kind> {
         self.scope.kinds().collect()
+    }
+}
+
+/// What one or several searches gave.
+#[derive(Debug, Default, Clone, Copy)]
+struct Searched {
+    entries: u64,
+    pages: u64,
+    referrals: u64,
+}
+
+impl AddAssign for Searched {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.pages += more.pages;
+        self.referrals += more.referrals;
     }
 }
 
