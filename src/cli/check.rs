@@ -11,7 +11,7 @@ use crate::sync::Scope;
 use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
-use super::setup;
+use super::{deleted_objects, setup};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -48,6 +48,8 @@ async fn check(connection: &config::Connection, steps: &mut Steps) {
     {
         let scope = Scope::new(&connection.profile, mapping, &root);
         content_steps(connection, &scope, &mut session, mapping, steps).await;
+        let deleted = deleted_objects::step(&connection.directory, &root, &mut session).await;
+        steps.told("deleted objects", deleted);
         session.close().await;
     }
     let upstream = timed(async {
@@ -194,10 +196,10 @@ struct Steps {
 impl Steps {
     fn told(&mut self, step: &str, outcome: Result<String, Failure>) {
         match outcome {
-            Ok(detail) => println!("  ok      {step:<14} {detail}"),
+            Ok(detail) => println!("  ok      {step:<15} {detail}"),
             Err(failure) => {
                 self.worst = self.worst.max(failure.exit_code());
-                println!("  FAILED  {step:<14} {failure}");
+                println!("  FAILED  {step:<15} {failure}");
             }
         }
     }

@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
+mod approve;
 mod arguments;
 mod check;
+mod deleted_objects;
 mod failure;
 mod healthcheck;
 mod logging;
 mod mapping;
 mod preview;
+mod removed;
 mod run;
 mod runs;
 mod setup;
@@ -47,6 +50,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Preview(options) => preview::run(connection, &options),
         Command::Mapping(options) => mapping::run(&options),
         Command::Runs(options) => runs::run(connection, &options),
+        Command::Removed(options) => removed::run(connection, &options),
+        Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Healthcheck => healthcheck::run(),
     }
 }
