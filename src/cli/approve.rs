@@ -26,7 +26,11 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
             Some(list) => Err(RunError::ListChanged { list: list.clone() }.into()),
         };
     };
-    if let Some(list) = options.list.as_ref().filter(|list| !list.eq_ignore_ascii_case(&held)) {
+    if let Some(list) = options
+        .list
+        .as_ref()
+        .filter(|list| !list.eq_ignore_ascii_case(&held))
+    {
         return Err(RunError::ListChanged { list: list.clone() }.into());
     }
     println!("{}: removals held back, list {held}", connection.name);

@@ -89,7 +89,9 @@ impl Lists<'_> {
     fn removed(&self, limit: usize, mut each: impl FnMut(&Removal)) -> Result<(), Failure> {
         let (mut before, mut left) = (None, limit);
         while left > 0 {
-            let page = self.store.removed(self.connection, None, before, left.min(CHUNK))?;
+            let page = self
+                .store
+                .removed(self.connection, None, before, left.min(CHUNK))?;
             page.iter().for_each(&mut each);
             left -= page.len();
             match page.last() {
@@ -103,7 +105,9 @@ impl Lists<'_> {
 
 fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Failure> {
     if let Some(list) = lists.store.held_list(lists.connection)? {
-        println!("  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through");
+        println!(
+            "  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through"
+        );
         show_candidates(lists, What::Held)?;
     }
     let mut any = false;
@@ -113,7 +117,9 @@ fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Fail
         show_candidates(lists, What::Undecided)?;
     }
     let mut rows = Vec::new();
-    lists.removed(limit, |removal| rows.push(row(What::Removed, removal, settings.send)))?;
+    lists.removed(limit, |removal| {
+        rows.push(row(What::Removed, removal, settings.send))
+    })?;
     if rows.is_empty() {
         println!("  nothing is removed");
     } else {

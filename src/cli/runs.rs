@@ -25,7 +25,8 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         } else {
             println!("{}", chosen.name);
             let heads = [
-                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed", "held", "why",
+                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed",
+                "held", "why",
             ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));

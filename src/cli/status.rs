@@ -89,7 +89,9 @@ impl Standing {
             of(kind, &|standing| standing.rejected = refused);
         }
         for (kind, (removed, held)) in store.removal_counts(row.id)? {
-            of(kind, &|standing| (standing.removed, standing.held) = (removed, held));
+            of(kind, &|standing| {
+                (standing.removed, standing.held) = (removed, held)
+            });
         }
         Ok(Self {
             name: row.name.clone(),

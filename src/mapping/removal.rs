@@ -206,18 +206,36 @@ mod tests {
         let group = r#"{"asset":{"assetHeader":{"externalAssetId":"S-2"},"assetDetail":{"groupAssetClass":{"name":"g"}}}}"#;
         let users_only = with("asset.assetDetail.userAssetClass.status = \"gone\"");
         assert_eq!(users_only.removed_asset(Kind::Group, group), None);
-        assert!(users_only.removed_asset(Kind::User, USER).unwrap().contains("\"status\":\"gone\""));
+        assert!(
+            users_only
+                .removed_asset(Kind::User, USER)
+                .unwrap()
+                .contains("\"status\":\"gone\"")
+        );
         // Nobody has rows in `state`, so it is for everybody.
         let everybody = with("asset.state.removed = true");
-        assert!(everybody.removed_asset(Kind::Group, group).unwrap().ends_with(r#""state":{"removed":true}}}"#));
+        assert!(
+            everybody
+                .removed_asset(Kind::Group, group)
+                .unwrap()
+                .ends_with(r#""state":{"removed":true}}}"#)
+        );
         // A user whose class is empty gets it all the same: the kind decides, not what the object happened to have.
         let bare = r#"{"asset":{"assetHeader":{"externalAssetId":"S-1"}}}"#;
-        assert!(users_only.removed_asset(Kind::User, bare).unwrap().contains("userAssetClass"));
+        assert!(
+            users_only
+                .removed_asset(Kind::User, bare)
+                .unwrap()
+                .contains("userAssetClass")
+        );
     }
 
     #[test]
     fn without_constants_there_is_nothing_to_tell() {
         assert_eq!(Mapping::builtin().removed_asset(Kind::User, USER), None);
-        assert_eq!(with("asset.left = true").removed_asset(Kind::User, "no json"), None);
+        assert_eq!(
+            with("asset.left = true").removed_asset(Kind::User, "no json"),
+            None
+        );
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::{Transaction, named_params, params};
 
 use super::error::Fault;
 use super::run::open_run;
-use super::{Container, ConnectionId, GuidSet, RunId, Store, StoreError, Watermark};
+use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
 use crate::identity::{Guid, Kind};
 
 /// What a read came to, beside the objects that it gave. All of it commits with the last page (R3): once the watermark
@@ -206,7 +206,8 @@ impl<'t> Noting<'t> {
     }
 
     fn note(&mut self, guid: Guid, kind: Kind, dn: &str) -> Result<(), Fault> {
-        self.insert.execute(params![self.connection, guid, kind, dn, self.now])?;
+        self.insert
+            .execute(params![self.connection, guid, kind, dn, self.now])?;
         Ok(())
     }
 }

@@ -49,8 +49,7 @@ pub(super) fn take_in(
     for container in &end.containers {
         put.execute(params![connection, container.guid, container.dn])?;
     }
-    let mut remove =
-        transaction.prepare_cached("DELETE FROM container WHERE connection = ? AND guid = ?")?;
+    let mut remove = transaction.prepare_cached("DELETE FROM container WHERE connection = ? AND guid = ?")?;
     for guid in &end.containers_gone {
         remove.execute(params![connection, guid])?;
     }

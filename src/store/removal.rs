@@ -322,7 +322,11 @@ fn digest(sql: &rusqlite::Connection, connection: ConnectionId) -> Result<Option
         any = true;
     }
     let octets = hash.finalize();
-    let name: String = octets.iter().take(6).map(|octet| format!("{octet:02x}")).collect();
+    let name: String = octets
+        .iter()
+        .take(6)
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
     Ok(any.then_some(name))
 }
 

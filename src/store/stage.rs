@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::error::Fault;
 use super::run::open_run;
-use super::{ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, watermark};
+use super::{
+    ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, watermark,
+};
 use crate::identity::{Guid, Kind};
 
 /// One object as it was read.

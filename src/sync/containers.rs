@@ -14,8 +14,7 @@ use super::stage::guid_of;
 
 /// Selects what has objects below it, by class. `container` has subclasses, which match too; whatever else turns out to
 /// be the parent of an object is looked up ([`Containers::take_orphans`]).
-pub(super) const FILTER: &str =
-    "(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain)(objectClass=domainDNS))";
+pub(super) const FILTER: &str = "(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain)(objectClass=domainDNS))";
 
 /// The classes of [`FILTER`].
 const CLASSES: [&str; 4] = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
@@ -221,7 +220,10 @@ mod tests {
             (1, "OU=A,OU=Out,DC=corp,DC=example"),
             (2, "OU=Far,OU=In,DC=corp,DC=example"),
         ] {
-            assert!(told(number, dn, unit, 7).unwrap().contains("renamed or moved"), "{dn}");
+            assert!(
+                told(number, dn, unit, 7).unwrap().contains("renamed or moved"),
+                "{dn}"
+            );
         }
         // Not known though it is old: it was hidden, restored, or no container then.
         assert!(told(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100).is_some());
@@ -232,17 +234,35 @@ mod tests {
     #[test]
     fn r08_other_changes_of_containers_do_not_cost_a_full_read() {
         let unit = "organizationalUnit";
-        assert_eq!(told(1, "OU=A,OU=In,DC=corp,DC=example", unit, 7), None, "an attribute");
+        assert_eq!(
+            told(1, "OU=A,OU=In,DC=corp,DC=example", unit, 7),
+            None,
+            "an attribute"
+        );
         assert_eq!(told(2, "OU=Farther,DC=corp,DC=example", unit, 7), None, "outside");
         assert_eq!(told(9, "OU=New,OU=In,DC=corp,DC=example", unit, 101), None, "new");
-        assert_eq!(told(9, "CN=U,OU=In,DC=corp,DC=example", "user", 7), None, "no container");
+        assert_eq!(
+            told(9, "CN=U,OU=In,DC=corp,DC=example", "user", 7),
+            None,
+            "no container"
+        );
     }
 
     #[test]
     fn what_was_observed_is_to_be_stored() {
         let mut containers = containers();
-        containers.observe(&entry(2, "OU=Farther,DC=corp,DC=example", "container", 7), guid(2), 100, None);
-        let mut dead = entry(1, "CN=A\\0ADEL:1,CN=Deleted Objects,DC=corp,DC=example", "organizationalUnit", 7);
+        containers.observe(
+            &entry(2, "OU=Farther,DC=corp,DC=example", "container", 7),
+            guid(2),
+            100,
+            None,
+        );
+        let mut dead = entry(
+            1,
+            "CN=A\\0ADEL:1,CN=Deleted Objects,DC=corp,DC=example",
+            "organizationalUnit",
+            7,
+        );
         dead = Entry::new(
             &dead.dn,
             vec![

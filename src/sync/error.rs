@@ -26,7 +26,9 @@ pub enum RunError {
     #[error("stopped by a signal")]
     Stopped,
     /// Containers of the directory move faster than it can be read.
-    #[error("organizational units or containers were renamed or moved during every one of several full reads")]
+    #[error(
+        "organizational units or containers were renamed or moved during every one of several full reads"
+    )]
     Unsteady,
     /// The list of removals that was approved is not the one that is held back now (R23).
     #[error("the removals held back are not the list {list} any more; nothing was removed")]

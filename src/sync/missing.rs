@@ -149,7 +149,8 @@ impl Reader<'_> {
             }
             for candidate in &candidates {
                 let verdict = if absent.contains(&candidate.guid) {
-                    self.verdict(candidate, base.as_ref().and_then(Option::as_ref)).await?
+                    self.verdict(candidate, base.as_ref().and_then(Option::as_ref))
+                        .await?
                 } else {
                     Verdict::Present
                 };
@@ -204,7 +205,10 @@ impl Reader<'_> {
             )));
         }
         if is_deleted(&entry) {
-            let what = if entry.text("isRecycled").is_some_and(|value| value.eq_ignore_ascii_case("TRUE")) {
+            let what = if entry
+                .text("isRecycled")
+                .is_some_and(|value| value.eq_ignore_ascii_case("TRUE"))
+            {
                 "deleted and recycled"
             } else {
                 "deleted"

@@ -74,7 +74,9 @@ pub(super) async fn read(
     let watermark = match &request.approve {
         Some(list) => {
             reader.examine(Which::Held).await?;
-            reader.send(Piece::Conclude(Decision::Approved(list.clone()))).await?;
+            reader
+                .send(Piece::Conclude(Decision::Approved(list.clone())))
+                .await?;
             None
         }
         None => Some(reader.read(root).await?),
@@ -288,7 +290,11 @@ impl Reader<'_> {
                     empty,
                 });
             };
-            tracing::info!(connection = self.connector.name(), reason = moved, "Reading everything again.");
+            tracing::info!(
+                connection = self.connector.name(),
+                reason = moved,
+                "Reading everything again."
+            );
             before = after;
         }
         Err(RunError::Unsteady)

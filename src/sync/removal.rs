@@ -79,7 +79,11 @@ mod tests {
             max_percent: 10,
         };
         assert_eq!(held(&[], &settings), None);
-        let excess = [(Kind::User, 12), (Kind::Group, 3)].map(|(kind, gone)| Excess { kind, gone, known: 20 });
+        let excess = [(Kind::User, 12), (Kind::Group, 3)].map(|(kind, gone)| Excess {
+            kind,
+            gone,
+            known: 20,
+        });
         assert_eq!(
             held(&excess, &settings).unwrap(),
             "12 of 20 users and 3 of 20 groups are gone, above REMOVAL_MAX_COUNT=500 or REMOVAL_MAX_PERCENT=10: nothing \

@@ -181,7 +181,9 @@ impl Report {
             Some(failure) => (Outcome::Failed, Some(failure.to_string())),
             None if self.held.is_some() => (
                 Outcome::Partial,
-                self.held.as_ref().map(|held| format!("{held}; {}", removal::ADVICE)),
+                self.held
+                    .as_ref()
+                    .map(|held| format!("{held}; {}", removal::ADVICE)),
             ),
             None if self.refused() > 0 => (
                 Outcome::Partial,

@@ -318,7 +318,9 @@ impl Progress {
 fn log(decision: &Decision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {
-        Decision::Accepted => tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch."),
+        Decision::Accepted => {
+            tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch.")
+        }
         Decision::AcceptedExcept(rejected) => tracing::warn!(
             %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
         ),
