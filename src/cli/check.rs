@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::config::{self, Config};
 use crate::directory::{self, RootDse, Session};
-use crate::identity::{Guid, Kind};
+use crate::identity::Kind;
 use crate::store::{Access, Store};
 use crate::sync::Scope;
 use crate::upstream::Upstream;
@@ -101,8 +101,7 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
         match delta {
             Ok(id) => Ok(format!(
                 "by uSNChanged: invocationId {}, highestCommittedUSN {}",
-                Guid::from(id),
-                root.highest_committed_usn
+                id, root.highest_committed_usn
             )),
             Err(error) => Err(error.into()),
         },
