@@ -7,6 +7,7 @@ use crate::sync::{Request, RunError};
 
 use super::arguments::Approve;
 use super::failure::Failure;
+use super::output::say;
 use super::removed::{Lists, What, show_candidates};
 use super::{setup, signals, sync};
 
@@ -20,7 +21,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
     let Some(held) = store.held_list(id)? else {
         return match &options.list {
             None => {
-                println!("{}: no removals are held back", connection.name);
+                say(format_args!("{}: no removals are held back", connection.name))?;
                 Ok(0)
             }
             Some(list) => Err(RunError::ListChanged { list: list.clone() }.into()),
@@ -33,7 +34,10 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
     {
         return Err(RunError::ListChanged { list: list.clone() }.into());
     }
-    println!("{}: removals held back, list {held}", connection.name);
+    say(format_args!(
+        "{}: removals held back, list {held}",
+        connection.name
+    ))?;
     let lists = Lists {
         store: &store,
         connection: id,
@@ -50,7 +54,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
         let report = scheduled.run(request, &stop).await?;
         let code = sync::told(&report);
         if report.total().removed > 0 {
-            println!("{} objects are removed", report.total().removed);
+            say(format_args!("{} objects are removed", report.total().removed))?;
         }
         Ok::<u8, Failure>(signalled.exit_code().unwrap_or(code))
     });

@@ -12,13 +12,13 @@ const EXIT_CODES: &str = "Exit codes:
   3    objects are gone, more than the threshold allows: nothing was removed
   4    another run holds the connection
   64   configuration or command line refused
-  69   directory, upstream or store cannot be reached
+  69   directory, upstream or store cannot be reached or used
   77   credentials refused by directory or upstream
   130  a sync stopped by Ctrl-C, everything staged is kept
   143  a sync stopped by SIGTERM, everything staged is kept
 
 Every setting is a variable of the environment, also read from the file .env of the working directory;
-the real environment wins. See .env.example, or `ad-connector help variables`.";
+the real environment wins. See .env.example, or `ad-connector variables`.";
 
 /// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
 #[derive(Debug, Parser)]
@@ -55,6 +55,9 @@ pub(super) enum Command {
     ApproveRemovals(Approve),
     /// For Docker: ends 0 while the service is alive.
     Healthcheck,
+    /// Show every variable of the environment with its meaning and default.
+    #[command(after_help = crate::config::reference::help())]
+    Variables,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod failure;
 mod healthcheck;
 mod logging;
 mod mapping;
+mod output;
 mod preview;
 mod removed;
 mod run;
@@ -34,7 +35,9 @@ pub fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_silent() {
+                output::complain(&failure);
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -53,6 +56,10 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Removed(options) => removed::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Healthcheck => healthcheck::run(),
+        Command::Variables => {
+            output::say(crate::config::reference::help().trim_end())?;
+            Ok(0)
+        }
     }
 }
 

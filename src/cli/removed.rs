@@ -7,6 +7,7 @@ use crate::store::{Access, ConnectionId, Removal, Store};
 
 use super::arguments::Removed;
 use super::failure::Failure;
+use super::output::say;
 use super::setup;
 use super::status::{columns, time};
 
@@ -28,10 +29,10 @@ pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Fai
         if options.json {
             let held = store.held_list(row.id)?;
             list.each(options.limit as usize, |what, removal| {
-                println!("{}", line(&chosen.name, what, held.as_deref(), removal));
+                say(line(&chosen.name, what, held.as_deref(), removal))
             })?;
         } else {
-            println!("{}", chosen.name);
+            say(&chosen.name)?;
             show(&list, &chosen.removal, options.limit as usize)?;
         }
     }
@@ -64,7 +65,11 @@ pub(super) struct Lists<'a> {
 
 impl Lists<'_> {
     /// Everything held back and not decided, then the last `limit` removals, newest first.
-    fn each(&self, limit: usize, mut each: impl FnMut(What, &Removal)) -> Result<(), Failure> {
+    fn each(
+        &self,
+        limit: usize,
+        mut each: impl FnMut(What, &Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         for what in [What::Held, What::Undecided] {
             self.candidates(what, |removal| each(what, removal))?;
         }
@@ -72,13 +77,17 @@ impl Lists<'_> {
     }
 
     /// Everything held back, or not decided.
-    pub(super) fn candidates(&self, what: What, mut each: impl FnMut(&Removal)) -> Result<(), Failure> {
+    pub(super) fn candidates(
+        &self,
+        what: What,
+        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let mut after = None;
         loop {
             let page = self
                 .store
                 .undecided(self.connection, what == What::Held, after, CHUNK)?;
-            page.iter().for_each(&mut each);
+            page.iter().try_for_each(&mut each)?;
             match page.last() {
                 Some(last) => after = Some(last.guid),
                 None => return Ok(()),
@@ -86,13 +95,17 @@ impl Lists<'_> {
         }
     }
 
-    fn removed(&self, limit: usize, mut each: impl FnMut(&Removal)) -> Result<(), Failure> {
+    fn removed(
+        &self,
+        limit: usize,
+        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let (mut before, mut left) = (None, limit);
         while left > 0 {
             let page = self
                 .store
                 .removed(self.connection, None, before, left.min(CHUNK))?;
-            page.iter().for_each(&mut each);
+            page.iter().try_for_each(&mut each)?;
             left -= page.len();
             match page.last() {
                 Some(last) => before = Some(last.place),
@@ -105,36 +118,39 @@ impl Lists<'_> {
 
 fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Failure> {
     if let Some(list) = lists.store.held_list(lists.connection)? {
-        println!(
+        say(format_args!(
             "  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through"
-        );
+        ))?;
         show_candidates(lists, What::Held)?;
     }
-    let mut any = false;
-    lists.candidates(What::Undecided, |_| any = true)?;
-    if any {
-        println!("  not decided, looked up again by the next run");
+    if !lists
+        .store
+        .undecided(lists.connection, false, None, 1)?
+        .is_empty()
+    {
+        say("  not decided, looked up again by the next run")?;
         show_candidates(lists, What::Undecided)?;
     }
     let mut rows = Vec::new();
     lists.removed(limit, |removal| {
-        rows.push(row(What::Removed, removal, settings.send))
+        rows.push(row(What::Removed, removal, settings.send));
+        Ok(())
     })?;
     if rows.is_empty() {
-        println!("  nothing is removed");
-    } else {
-        println!("  removed");
-        print!("{}", columns(&rows));
+        return say("  nothing is removed");
     }
-    Ok(())
+    say("  removed")?;
+    say(columns(&rows).trim_end())
 }
 
-/// Prints one list of candidates.
+/// Says one list of candidates.
 pub(super) fn show_candidates(lists: &Lists<'_>, what: What) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    lists.candidates(what, |removal| rows.push(row(what, removal, false)))?;
-    print!("{}", columns(&rows));
-    Ok(())
+    lists.candidates(what, |removal| {
+        rows.push(row(what, removal, false));
+        Ok(())
+    })?;
+    say(columns(&rows).trim_end())
 }
 
 fn row(what: What, removal: &Removal, sends: bool) -> [String; 6] {

@@ -6,6 +6,7 @@ use crate::store::{Access, Run};
 
 use super::arguments::Runs;
 use super::failure::Failure;
+use super::output::say;
 use super::setup;
 use super::status::{columns, time};
 
@@ -20,17 +21,17 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         let runs = store.runs(row.id, options.limit as usize)?;
         if options.json {
             for run in &runs {
-                println!("{}", json(&chosen.name, run));
+                say(json(&chosen.name, run))?;
             }
         } else {
-            println!("{}", chosen.name);
+            say(&chosen.name)?;
             let heads = [
                 "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed",
                 "held", "why",
             ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));
-            print!("{}", columns(&table));
+            say(columns(&table).trim_end())?;
         }
     }
     Ok(0)

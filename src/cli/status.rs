@@ -11,6 +11,7 @@ use crate::store::{Access, Connection, Rejection, Store};
 
 use super::arguments::Status;
 use super::failure::Failure;
+use super::output::say;
 use super::setup;
 
 /// Rejections shown at most; all of them are in the log of their run.
@@ -22,17 +23,17 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
     let store = setup::store(&config, Access::ReadOnly)?;
     for chosen in setup::chosen(&config, connection)? {
         let Some(row) = store.connection(&chosen.name)? else {
-            println!(
+            say(format_args!(
                 "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",
                 chosen.name
-            );
+            ))?;
             continue;
         };
         let status = Standing::of(&store, &row, &chosen.schedule.sync_cron)?;
         if options.json {
-            println!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
+            say(serde_json::to_string(&status).map_err(Failure::internal)?)?;
         } else {
-            print!("{}", status.text());
+            say(status.text().trim_end())?;
         }
     }
     Ok(0)

@@ -14,6 +14,7 @@ use crate::sync::{Output, Progress, Report, Request};
 
 use super::arguments::Sync;
 use super::failure::{Failure, USAGE};
+use super::output::complain;
 use super::{setup, signals};
 
 /// Runs every chosen connection once; the exit code is that of the worst.
@@ -45,7 +46,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
                 Ok(report) => told(&report),
                 Err(error) => {
                     let failure = Failure::from(error);
-                    eprintln!("{failure}");
+                    complain(&failure);
                     failure.exit_code()
                 }
             };
@@ -82,10 +83,10 @@ fn request(options: &Sync, output: Option<Output>) -> Request {
 /// Says on standard error why a run failed, or holds removals back; what it did is in the log.
 pub(super) fn told(report: &Report) -> u8 {
     if let Some(failure) = &report.failure {
-        eprintln!("error: {failure}\n  what to do: {}", failure.advice());
+        complain(&Failure::of_run(failure));
     }
     if let Some(held) = &report.held {
-        eprintln!("{held}\n  what to do: {}", Report::HELD_ADVICE);
+        complain(&Failure::new(report.exit_code(), held, Report::HELD_ADVICE));
     }
     report.exit_code()
 }

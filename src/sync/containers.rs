@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
 
 use crate::directory::Entry;
 use crate::identity::{DistinguishedName, Guid};
@@ -35,7 +36,7 @@ pub(super) struct Containers {
     changed: BTreeSet<Guid>,
     gone: BTreeSet<Guid>,
     /// Parents of objects that are none of the above.
-    orphans: BTreeSet<String>,
+    orphans: Mutex<BTreeSet<String>>,
 }
 
 impl Containers {
@@ -63,20 +64,30 @@ impl Containers {
         self.gone.remove(&guid);
     }
 
-    /// Notes where an object in scope is.
-    pub(super) fn note_parent_of(&mut self, dn: &str) {
+    /// Notes where objects in scope are.
+    pub(super) fn note_parents_of(&self, entries: &[Entry]) {
+        for entry in entries {
+            self.note_parent_of(&entry.dn);
+        }
+    }
+
+    /// Notes where one object is.
+    pub(super) fn note_parent_of(&self, dn: &str) {
         if let Some(parent) = parent(dn)
             && !self.names.contains(&hash(parent))
-            && self.orphans.len() < MOST_ORPHANS
         {
-            self.orphans.insert(parent.to_owned());
+            let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+            if orphans.len() < MOST_ORPHANS {
+                orphans.insert(parent.to_owned());
+            }
         }
     }
 
     /// The parents to be looked up and given to [`Self::found`], then to [`Self::note_parent_of`]. Nothing is
     /// given twice.
     pub(super) fn take_orphans(&mut self) -> Vec<String> {
-        let orphans: Vec<String> = std::mem::take(&mut self.orphans).into_iter().collect();
+        let orphans = self.orphans.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let orphans: Vec<String> = std::mem::take(orphans).into_iter().collect();
         for orphan in &orphans {
             self.names.insert(hash(orphan));
         }

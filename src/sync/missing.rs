@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use crate::directory::{DirectoryError, Search};
 use crate::identity::{DistinguishedName, Guid};
-use crate::store::{Candidate, GuidSet, Verdict, Which};
+use crate::store::{Candidate, Verdict, Which};
 
 use super::RunError;
 use super::containers::{self, Containers, is_deleted};
+use super::met::Met;
 use super::read::Reader;
 use super::stage::guid_of;
 
@@ -37,8 +38,7 @@ pub(super) struct Watched {
 impl Reader<'_> {
     /// Looks at everything in the naming context that changed since `since`, deleted objects too where the account may
     /// read them. `met` holds what the searches in scope gave.
-    pub(super) async fn watch(&mut self, since: u64, met: &mut GuidSet) -> Result<Watched, RunError> {
-        met.sort();
+    pub(super) async fn watch(&mut self, since: u64, met: &Met) -> Result<Watched, RunError> {
         let base = DistinguishedName::parse(self.scope.base()).ok();
         let kinds = self.kinds();
         let mut watched = Watched::default();
@@ -54,10 +54,9 @@ impl Reader<'_> {
                 let Some(guid) = guid_of(entry) else { continue };
                 let moved = self.containers.observe(entry, guid, since, base.as_ref());
                 watched.moved = watched.moved.or(moved);
-                if !met.contains(guid) {
-                    unmet.push(guid);
-                }
+                unmet.push(guid);
             }
+            let unmet = met.lacks(unmet);
             if !unmet.is_empty() {
                 let (id, kinds) = (self.connector.id, kinds.clone());
                 let known = self
@@ -133,19 +132,18 @@ impl Reader<'_> {
                 base = Some(self.base_as_written().await?);
             }
             let mut verdicts = Vec::new();
-            let mut absent: BTreeSet<Guid> = candidates.iter().map(|candidate| candidate.guid).collect();
+            let mut absent = BTreeSet::new();
             for kind in self.kinds() {
                 let guids: Vec<Guid> = candidates
                     .iter()
                     .filter(|candidate| candidate.kind == kind)
                     .map(|candidate| candidate.guid)
                     .collect();
-                let mut met = GuidSet::default();
+                let met = Met::default();
                 for search in self.scope.with_guids(kind, &guids) {
-                    self.search(kind, search, &mut met).await?;
+                    self.search(kind, search, &met).await?;
                 }
-                met.sort();
-                absent.retain(|guid| !met.contains(*guid));
+                absent.extend(met.lacks(guids));
             }
             for candidate in &candidates {
                 let verdict = if absent.contains(&candidate.guid) {
@@ -241,7 +239,7 @@ impl Reader<'_> {
             )));
         }
         if let Some(search) = self.scope.only(kind, guid)
-            && self.search(kind, search, &mut GuidSet::default()).await? > 0
+            && self.search(kind, search, &Met::default()).await? > 0
         {
             return Ok(Verdict::Present);
         }

@@ -8,6 +8,7 @@ mod connector;
 mod containers;
 mod deliver;
 mod error;
+mod met;
 mod missing;
 mod plan;
 mod progress;
@@ -16,6 +17,7 @@ mod removal;
 mod report;
 mod run;
 mod scope;
+mod slices;
 mod stage;
 
 pub use connector::{Connector, Output, Request};

@@ -4,8 +4,10 @@
 //! read counts as complete only when every search ended with result code 0 (R4); a full read ends with a delta
 //! from its own watermark (R4); what a read missed is noted with its watermark, and looked up after that (R22).
 
+use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{self, Entry, Pages, RootDse, Search, Session};
@@ -13,7 +15,9 @@ use crate::identity::{Guid, Kind};
 use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Watermark, Which};
 
 use super::containers::Containers;
+use super::met::Met;
 use super::missing::Watched;
+use super::slices::{self, Slices};
 use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
 
 /// How often a full read is done again because a container moved meanwhile.
@@ -264,30 +268,33 @@ impl Reader<'_> {
     /// between two pages can be missed by both (R4). When a container moved meanwhile, so did everything below it, and
     /// all is read again.
     async fn everything(&mut self, root: RootDse) -> Result<Known, RunError> {
-        let mut before = root.highest_committed_usn;
+        let mut before = root;
         for _ in 0..ATTEMPTS {
             self.containers().await?;
-            let mut met = GuidSet::default();
-            let mut empty = Vec::new();
-            for kind in self.kinds() {
-                if let Some(search) = self.scope.everything(kind)
-                    && self.search(kind, search, &mut met).await? == 0
-                {
-                    empty.push(kind);
-                }
-            }
-            let after = self.session.root_dse().await?.highest_committed_usn;
-            let mut met_after = GuidSet::default();
-            let changed = self.changed(before, after, &mut met_after).await?;
+            let met = Met::default();
+            self.whole(&before, &met).await?;
+            let after = self.session.root_dse().await?;
+            let since = before.highest_committed_usn;
+            let met_after = Met::default();
+            let changed = self
+                .changed(since, after.highest_committed_usn, &met_after)
+                .await?;
             self.odd_parents().await?;
             let Some(moved) = changed.moved else {
-                met.extend(&met_after);
-                met.sort();
+                let mut found = met.into_found();
+                let found_after = met_after.into_found();
+                found.guids.extend(&found_after.guids);
+                found.guids.sort();
+                found.kinds.extend(found_after.kinds);
                 return Ok(Known {
-                    usn: after,
+                    usn: after.highest_committed_usn,
                     missed: changed.missed,
-                    met: Some(met),
-                    empty,
+                    met: Some(found.guids),
+                    empty: self
+                        .kinds()
+                        .into_iter()
+                        .filter(|kind| !found.kinds.contains(kind))
+                        .collect(),
                 });
             };
             tracing::info!(
@@ -300,6 +307,51 @@ impl Reader<'_> {
         Err(RunError::Unsteady)
     }
 
+    /// Reads every object in scope: over one connection search by search, over several slice by slice.
+    async fn whole(&mut self, before: &RootDse, met: &Met) -> Result<(), RunError> {
+        let helpers = slices::helpers(&self.connector.settings.directory, &self.session, before).await;
+        if helpers.is_empty() {
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.everything(kind) {
+                    self.search(kind, search, met).await?;
+                }
+            }
+            return Ok(());
+        }
+        let slices = Mutex::new(Slices::up_to(before.highest_committed_usn));
+        let sessions = std::iter::once(&self.session).chain(&helpers);
+        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await?;
+        for searched in read {
+            self.add(searched);
+        }
+        Ok(())
+    }
+
+    /// Reads slices over one connection until none is left.
+    async fn slice_by_slice(
+        &self,
+        session: &Session,
+        slices: &Mutex<Slices>,
+        met: &Met,
+    ) -> Result<Searched, RunError> {
+        let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Searched::default();
+        loop {
+            let Some(slice) = locked().next() else {
+                return Ok(all);
+            };
+            let mut entries = 0;
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.slice(kind, &slice) {
+                    let searched = self.search_over(session, kind, search, met).await?;
+                    entries += searched.entries;
+                    all += searched;
+                }
+            }
+            locked().learn(&slice, entries);
+        }
+    }
+
     /// Reads what changed since `since`, and once more what could not be mapped before (R15). Everything is read when a
     /// container was renamed or moved (R8).
     async fn changes(&mut self, since: u64, root: RootDse) -> Result<Known, RunError> {
@@ -307,7 +359,7 @@ impl Reader<'_> {
         let stored = self.connector.on_store(move |store| store.containers(id)).await?;
         self.containers = Containers::stored(stored);
         let usn = root.highest_committed_usn;
-        let changed = self.changed(since, usn, &mut GuidSet::default()).await?;
+        let changed = self.changed(since, usn, &Met::default()).await?;
         if let Some(reason) = changed.moved {
             self.follow(&Plan::Full { reason }).await?;
             return self.everything(root).await;
@@ -323,7 +375,7 @@ impl Reader<'_> {
     }
 
     /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
-    async fn changed(&mut self, since: u64, usn: u64, met: &mut GuidSet) -> Result<Watched, RunError> {
+    async fn changed(&mut self, since: u64, usn: u64, met: &Met) -> Result<Watched, RunError> {
         // The controller has committed nothing since: there is nothing to ask for.
         if usn <= since {
             return Ok(Watched::default());
@@ -343,12 +395,11 @@ impl Reader<'_> {
                 .connector
                 .on_store(move |store| store.unmapped_guids(id, kind))
                 .await?;
-            let mut met = GuidSet::default();
+            let met = Met::default();
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &mut met).await?;
+                self.search(kind, search, &met).await?;
             }
-            met.sort();
-            let gone: Vec<Guid> = guids.into_iter().filter(|guid| !met.contains(*guid)).collect();
+            let gone = met.lacks(guids);
             if !gone.is_empty() {
                 self.send(Piece::Forget(gone)).await?;
             }
@@ -356,28 +407,35 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Runs one search to its end; `met` gains the GUIDs of what came. Gives how many entries that were.
-    pub(super) async fn search(
-        &mut self,
+    /// Runs one search to its end; `met` gains what came. Gives how many entries that were.
+    pub(super) async fn search(&mut self, kind: Kind, search: Search, met: &Met) -> Result<u64, RunError> {
+        let searched = self.search_over(&self.session, kind, search, met).await?;
+        self.add(searched);
+        Ok(searched.entries)
+    }
+
+    /// As [`Self::search`], over `session`.
+    async fn search_over(
+        &self,
+        session: &Session,
         kind: Kind,
         search: Search,
-        met: &mut GuidSet,
-    ) -> Result<u64, RunError> {
-        let mut pages = self.session.search(search);
+        met: &Met,
+    ) -> Result<Searched, RunError> {
+        let mut pages = session.search(search);
         let mut came = 0;
         while let Some(entries) = pages.next().await? {
             came += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
-            for entry in &entries {
-                self.containers.note_parent_of(&entry.dn);
-                if let Some(guid) = super::stage::guid_of(entry) {
-                    met.insert(guid);
-                }
-            }
+            self.containers.note_parents_of(&entries);
+            met.note(kind, &entries);
             self.send(Piece::Page(kind, entries)).await?;
         }
-        self.count(&pages);
-        Ok(came)
+        Ok(Searched {
+            entries: came,
+            pages: pages.pages(),
+            referrals: pages.referrals(),
+        })
     }
 
     /// Adds what a search that came to its end took.
@@ -386,12 +444,33 @@ impl Reader<'_> {
         self.referrals += pages.referrals();
     }
 
+    fn add(&mut self, searched: Searched) {
+        self.pages += searched.pages;
+        self.referrals += searched.referrals;
+    }
+
     async fn send(&self, piece: Piece) -> Result<(), RunError> {
         self.pieces.send(piece).await.map_err(|_| stager_gone())
     }
 
     pub(super) fn kinds(&self) -> Vec<Kind> {
         self.scope.kinds().collect()
+    }
+}
+
+/// What one or several searches gave.
+#[derive(Debug, Default, Clone, Copy)]
+struct Searched {
+    entries: u64,
+    pages: u64,
+    referrals: u64,
+}
+
+impl AddAssign for Searched {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.pages += more.pages;
+        self.referrals += more.referrals;
     }
 }
 

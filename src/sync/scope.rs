@@ -1,5 +1,7 @@
 //! What a run reads: base context, scope, filter and attributes of every kind, and their digest (R2).
 
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
 use crate::config::{Profile, SearchScope};
@@ -91,6 +93,13 @@ impl Scope {
     #[must_use]
     pub fn everything(&self, kind: Kind) -> Option<Search> {
         self.search(kind, None)
+    }
+
+    /// The search for the objects of `kind` in scope whose uSNChanged is in `usns`, both ends included.
+    #[must_use]
+    pub fn slice(&self, kind: Kind, usns: &RangeInclusive<u64>) -> Option<Search> {
+        let (low, high) = (usns.start(), usns.end());
+        self.search(kind, Some(&format!("(uSNChanged>={low})(uSNChanged<={high})")))
     }
 
     /// The search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's filters know `>=` alone.

@@ -83,7 +83,7 @@ fn a_million_objects() {
     let begun = Instant::now();
     assert_eq!(
         room.store
-            .find(room.connection, "number 999999", 9)
+            .find(room.connection, &format!("number {}", OBJECTS - 1), 9)
             .unwrap()
             .len(),
         1

@@ -193,6 +193,15 @@ impl Directory {
         self.read().view(id.0, 0).unwrap().guid()
     }
 
+    /// The SID of a user, group or computer as text.
+    #[must_use]
+    pub fn sid(&self, id: ObjectId) -> Option<String> {
+        let state = self.read();
+        let rid = state.view(id.0, 0)?.rid()?;
+        let [one, two, three] = state.domain.sid;
+        Some(format!("S-1-5-21-{one}-{two}-{three}-{rid}"))
+    }
+
     /// Every attribute of the object with its values, as a search for `*` gives them from a controller whose USNs are the
     /// sequence itself: what an independent check compares with.
     #[must_use]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::ber::Writer;
 use super::message::Outcome;
 use super::schema::{Attribute, Known};
@@ -112,6 +114,7 @@ impl Twist {
 #[derive(Clone, Default)]
 pub struct Faults {
     scripted: Arc<Mutex<Vec<Scripted>>>,
+    fired: Arc<Notify>,
 }
 
 struct Scripted {
@@ -165,6 +168,17 @@ impl Faults {
             .all(|scripted| scripted.always)
     }
 
+    /// Resolves when every fault that was to happen once has happened.
+    pub async fn happened(&self) {
+        loop {
+            let fired = self.fired.notified();
+            if self.all_happened() {
+                return;
+            }
+            fired.await;
+        }
+    }
+
     fn script(&self, on: On, containing: &str, nth: usize, always: bool, action: Action) {
         assert!(nth > 0, "requests are counted from 1");
         let containing = containing.to_owned();
@@ -190,6 +204,10 @@ impl Faults {
             }
             scripted.countdown > 0 || scripted.always
         });
+        if !due.is_empty() {
+            // Whoever waits was created before it looked, so this wakes it in any case.
+            self.fired.notify_waiters();
+        }
         due
     }
 }

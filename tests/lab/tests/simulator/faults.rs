@@ -162,6 +162,7 @@ async fn answers_come_late_and_a_standing_connection_is_cut() {
 
     simulator.faults().at(On::Search, 1, Action::Silence);
     client.start_search(&first_page());
+    simulator.faults().happened().await;
     simulator.cut_connections();
     assert!(client.receive().is_none());
     assert_eq!(Client::reader(simulator.addr()).search(&first_page()).code, 0);

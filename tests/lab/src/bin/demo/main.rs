@@ -1,0 +1,162 @@
+//! `cargo demo`: the whole product on one machine, without root and without network.
+//!
+//! A simulated domain controller (LDAPS) and a stand-in for the Qualys gateway listen on loopback; between them runs the
+//! real service, built from this tree, with a schedule of ten seconds. People are hired, renamed and moved, and the
+//! terminal tells what arrives. With `--once` it ends by itself after the first full read and one round of changes, and
+//! checks that what arrived is what the directory holds.
+
+mod arrivals;
+mod company;
+mod service;
+mod terminal;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use lab::certificates::{Authority, Shape};
+use lab::receiver::{self, Receiver};
+use lab::simulator::{Options, Simulator, Tls};
+
+use arrivals::Arrivals;
+use company::Company;
+use service::Service;
+use terminal::Terminal;
+
+/// How long the first full read, and each round of changes, may take before the demo gives up.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Time between two rounds of changes: a little more than the schedule, so that most rounds arrive alone.
+const BETWEEN_ROUNDS: Duration = Duration::from_secs(12);
+
+/// Shows the service at work between a simulated directory and a stand-in for the Qualys gateway.
+#[derive(Parser)]
+#[command(name = "demo")]
+struct Arguments {
+    /// Ends after the first full read and one round of changes; exit code 0 when everything arrived.
+    #[arg(long)]
+    once: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut terminal = Terminal::new();
+    match show(&arguments, &mut terminal).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            terminal.failure(&reason);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), String> {
+    terminal.heading("ad-connector demo: everything runs on this machine and ends with this program");
+    terminal.line("building the service …");
+    let program = service::build().await?;
+    terminal.restart_clock();
+
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let authority = Authority::new("Demo CA");
+    let certificate = authority.write(folder.path());
+    let mut company = Company::found();
+    let simulator = Simulator::start(Options {
+        directory: company.directory().clone(),
+        tls: Tls::Ldaps(
+            authority
+                .server(&["localhost", "127.0.0.1"], Shape::Sound)
+                .server_config(),
+        ),
+        ..Options::default()
+    });
+    let receiver = Receiver::start(receiver::Options::default()).await;
+    let mut service = Service::start(&program, folder.path(), &certificate, &simulator, &receiver)?;
+    let (users, groups) = company.size();
+    terminal.fact(
+        "directory",
+        &format!(
+            "ldaps://localhost:{}  {users} users, {groups} groups",
+            simulator.addr().port()
+        ),
+    );
+    terminal.fact("gateway", &format!("{}  plays Qualys ETM", receiver.url()));
+    terminal.fact("service", &format!("{} run  every 10 seconds", program.display()));
+    terminal.fact("its log", &service.log().display().to_string());
+    terminal.blank();
+
+    let story = tell(arguments, terminal, &mut company, &receiver, &mut service);
+    let ended = tokio::select! {
+        ended = story => ended,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    if let Err(reason) = ended {
+        return Err(format!(
+            "{reason}\n\nlast lines of the service's log:\n{}",
+            service.last_lines()
+        ));
+    }
+    service.stop().await?;
+    let violations = receiver.violations();
+    if !violations.is_empty() {
+        return Err(format!("the gateway objected: {}", violations.join("; ")));
+    }
+    terminal.line("the service has stopped");
+    Ok(())
+}
+
+/// The first full read, then rounds of changes: one with `--once`, else until interrupted.
+async fn tell(
+    arguments: &Arguments,
+    terminal: &Terminal,
+    company: &mut Company,
+    receiver: &Receiver,
+    service: &mut Service,
+) -> Result<(), String> {
+    let mut arrivals = Arrivals::default();
+    wait(company, receiver, service, &mut arrivals, None).await?;
+    arrivals.tell_baseline(terminal);
+    loop {
+        terminal.blank();
+        for change in company.change() {
+            terminal.event("directory", &change);
+        }
+        wait(company, receiver, service, &mut arrivals, Some(terminal)).await?;
+        if arguments.once {
+            terminal.blank();
+            let (users, groups) = company.size();
+            terminal.success(&format!(
+                "all {users} users and {groups} groups arrived, with every change"
+            ));
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN_ROUNDS).await;
+        arrivals.take(receiver, Some(terminal));
+    }
+}
+
+/// Waits until the gateway holds exactly what the directory holds, telling arrivals to `terminal`.
+async fn wait(
+    company: &Company,
+    receiver: &Receiver,
+    service: &mut Service,
+    arrivals: &mut Arrivals,
+    terminal: Option<&Terminal>,
+) -> Result<(), String> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        arrivals.take(receiver, terminal);
+        let missing = company.missing(&receiver.assets());
+        if missing.is_empty() {
+            return Ok(());
+        }
+        service.still_runs()?;
+        if tokio::time::Instant::now() > until {
+            let first = missing.iter().take(5).cloned().collect::<Vec<_>>().join("\n  ");
+            return Err(format!(
+                "after {} s this had not arrived:\n  {first}",
+                PATIENCE.as_secs()
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

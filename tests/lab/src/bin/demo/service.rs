@@ -1,0 +1,161 @@
+//! The real service as a process of its own.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use lab::receiver::{self, Receiver};
+use lab::simulator::{PASSWORD, READER, Simulator};
+use tokio::process::{Child, Command};
+
+/// The service ends within 25 seconds of a signal (R26); a little is added for a busy machine.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+/// Prefixes of the service's variables: none of the caller's may reach the demo.
+const PREFIXES: [&str; 11] = [
+    "CONNECTION_",
+    "AD_",
+    "SYNC_",
+    "BASELINE_",
+    "MAPPING_",
+    "REMOVED_",
+    "REMOVAL_",
+    "QUALYS_",
+    "STATE_",
+    "HTTP_",
+    "LOG_",
+];
+
+/// The running service.
+pub struct Service {
+    child: Child,
+    log: PathBuf,
+}
+
+/// Builds the service with the profile that the demo itself was built with; gives the program's path.
+pub async fn build() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+    let folder = own.parent().ok_or("this program has no folder")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "ad-connector",
+        "--bin",
+        "ad-connector",
+    ]);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    if folder.ends_with("release") {
+        command.arg("--release");
+    }
+    match command.status().await {
+        Ok(status) if status.success() => Ok(folder.join("ad-connector")),
+        Ok(status) => Err(format!("building the service failed: {status}")),
+        Err(error) => Err(format!("cargo cannot be started: {error}")),
+    }
+}
+
+impl Service {
+    /// Starts `ad-connector run` between the two; its state and its log live in `folder`.
+    pub fn start(
+        program: &Path,
+        folder: &Path,
+        certificate: &Path,
+        simulator: &Simulator,
+        receiver: &Receiver,
+    ) -> Result<Self, String> {
+        let log = folder.join("ad-connector.log");
+        let failed = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
+        let output = File::create(&log).map_err(failed)?;
+        let gateway = receiver::Options::default();
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if PREFIXES
+                .iter()
+                .any(|prefix| name.to_string_lossy().starts_with(prefix))
+            {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg("run")
+            .current_dir(folder)
+            .env("CONNECTION_NAME", "demo")
+            .env("AD_HOST", "localhost")
+            .env("AD_PORT", simulator.addr().port().to_string())
+            .env("AD_BIND_DN", format!("{READER}@corp.example"))
+            .env("AD_PASSWORD", PASSWORD)
+            .env("AD_CERTIFICATE", certificate)
+            .env("SYNC_CRON", "*/10 * * * * *")
+            .env("QUALYS_GATEWAY_URL", receiver.url())
+            .env("QUALYS_AUTH", "client")
+            .env("QUALYS_CLIENT_ID", gateway.client_id)
+            .env("QUALYS_CLIENT_SECRET", gateway.client_secret)
+            .env("QUALYS_CONNECTOR_UUID", "7d1ad43f-0f9b-4b8e-9a1e-6b1d7c5f2a10")
+            .env(
+                "STATE_URL",
+                format!("sqlite:{}", folder.join("state.db").display()),
+            )
+            .env("HTTP_LISTEN", format!("127.0.0.1:{}", free_port()));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().map_err(failed)?)
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { child, log })
+    }
+
+    /// Where its log is, while the demo runs.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// The last twenty lines of its log.
+    pub fn last_lines(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// An error when it has ended.
+    pub fn still_runs(&mut self) -> Result<(), String> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(format!("the service ended by itself: {status}")),
+            Err(error) => Err(format!("the service cannot be watched: {error}")),
+        }
+    }
+
+    /// Asks it to end, as Docker does, and waits for that; an error when it does not end with 0.
+    pub async fn stop(&mut self) -> Result<(), String> {
+        if let Some(process) = self.child.id() {
+            let asked = Command::new("sh")
+                .args(["-c", &format!("kill -TERM {process}")])
+                .status()
+                .await;
+            asked.map_err(|error| format!("the service cannot be asked to end: {error}"))?;
+        }
+        match tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(format!("the service ended with {status}:\n{}", self.last_lines())),
+            Ok(Err(error)) => Err(format!("the service cannot be waited for: {error}")),
+            Err(_) => Err(format!(
+                "the service did not end within {} s",
+                ENDS_WITHIN.as_secs()
+            )),
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    listener
+        .and_then(|listener| listener.local_addr())
+        .map_or(0, |addr| addr.port())
+}
