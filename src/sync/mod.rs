@@ -5,11 +5,15 @@
 //! to wait for the gateway (R6).
 
 mod connector;
+mod containers;
 mod deliver;
 mod error;
+mod met;
+mod missing;
 mod plan;
 mod progress;
 mod read;
+mod removal;
 mod report;
 mod run;
 mod scope;
