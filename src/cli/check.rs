@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
-use super::setup;
+use super::{deleted_objects, setup};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -46,6 +46,8 @@ async fn check(connection: &config::Connection, steps: &mut Steps) -> Result<(),
         if let Ok(mapping) = &mapping {
             let scope = Scope::new(&connection.profile, mapping, &root);
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
+            let deleted = deleted_objects::step(&connection.directory, &root, &mut session).await;
+            steps.told("deleted objects", deleted)?;
         }
         session.close().await;
     }
@@ -197,18 +199,18 @@ struct Steps {
 }
 
 /// Spaces before the text of a step: its result and its name.
-const INDENT: usize = 25;
+const INDENT: usize = 26;
 
 impl Steps {
     fn told(&mut self, step: &str, outcome: Result<String, Failure>) -> Result<(), Failure> {
         match outcome {
-            Ok(detail) => say(format_args!("  ok      {step:<14} {detail}")),
+            Ok(detail) => say(format_args!("  ok      {step:<15} {detail}")),
             Err(failure) => {
                 self.worst = self.worst.max(failure.exit_code());
                 self.failed.push(step.to_owned());
                 let mut lines = failure.message().lines();
                 say(format_args!(
-                    "  FAILED  {step:<14} {}",
+                    "  FAILED  {step:<15} {}",
                     lines.next().unwrap_or_default()
                 ))?;
                 for line in lines {

@@ -1,13 +1,16 @@
 //! The commands, one file each.
 
+mod approve;
 mod arguments;
 mod check;
+mod deleted_objects;
 mod failure;
 mod healthcheck;
 mod logging;
 mod mapping;
 mod output;
 mod preview;
+mod removed;
 mod run;
 mod runs;
 mod setup;
@@ -50,6 +53,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Preview(options) => preview::run(connection, &options),
         Command::Mapping(options) => mapping::run(&options),
         Command::Runs(options) => runs::run(connection, &options),
+        Command::Removed(options) => removed::run(connection, &options),
+        Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {
             output::say(crate::config::reference::help().trim_end())?;

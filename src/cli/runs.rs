@@ -27,7 +27,8 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         } else {
             say(&chosen.name)?;
             let heads = [
-                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "why",
+                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed",
+                "held", "why",
             ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));
@@ -37,7 +38,7 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
     Ok(0)
 }
 
-fn line(run: &Run) -> [String; 10] {
+fn line(run: &Run) -> [String; 12] {
     let total = run.counts.total();
     let why = run
         .error
@@ -55,6 +56,8 @@ fn line(run: &Run) -> [String; 10] {
         total.staged.to_string(),
         total.accepted.to_string(),
         (total.rejected + total.unmapped).to_string(),
+        total.removed.to_string(),
+        total.held.to_string(),
         why,
     ]
 }

@@ -111,6 +111,13 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
             ));
         }
     }
+    if connection.removal.send && mapping.removed().is_empty() {
+        return Err(Failure::new(
+            USAGE,
+            "REMOVED_OBJECTS=send needs constants that tell a removed object from another one, but the mapping has none",
+            "add a [removed] table to the file of MAPPING_FILE (see docs/mapping.md), or set REMOVED_OBJECTS=report",
+        ));
+    }
     Ok(mapping)
 }
 

@@ -69,6 +69,10 @@ struct KindStanding {
     pending: u64,
     /// Cannot be mapped, or refused by upstream.
     rejected: u64,
+    /// Gone from the directory.
+    removed: u64,
+    /// Gone as it seems, but held back by the threshold.
+    held: u64,
 }
 
 impl Standing {
@@ -85,6 +89,11 @@ impl Standing {
         }
         for (kind, refused) in store.rejection_counts(row.id)? {
             of(kind, &|standing| standing.rejected = refused);
+        }
+        for (kind, (removed, held)) in store.removal_counts(row.id)? {
+            of(kind, &|standing| {
+                (standing.removed, standing.held) = (removed, held)
+            });
         }
         Ok(Self {
             name: row.name.clone(),
@@ -124,9 +133,15 @@ impl Standing {
         ];
         for (kind, counts) in &self.counts {
             lines.push(format!(
-                "  {kind:<16} {} in ETM, {} waiting, {} rejected",
-                counts.accepted, counts.pending, counts.rejected
+                "  {kind:<16} {} in ETM, {} waiting, {} rejected, {} removed",
+                counts.accepted, counts.pending, counts.rejected, counts.removed
             ));
+            if counts.held > 0 {
+                lines.push(format!(
+                    "  held back        {} {kind} that seem to be gone: see `ad-connector removed`",
+                    counts.held
+                ));
+            }
         }
         if self.skipped_ticks > 0 {
             lines.push(format!("  skipped ticks    {}", self.skipped_ticks));

@@ -80,15 +80,18 @@ fn request(options: &Sync, output: Option<Output>) -> Request {
     }
 }
 
-/// Says on standard error why a run failed; what it did is in the log.
-fn told(report: &Report) -> u8 {
+/// Says on standard error why a run failed, or holds removals back; what it did is in the log.
+pub(super) fn told(report: &Report) -> u8 {
     if let Some(failure) = &report.failure {
         complain(&Failure::of_run(failure));
+    }
+    if let Some(held) = &report.held {
+        complain(&Failure::new(report.exit_code(), held, Report::HELD_ADVICE));
     }
     report.exit_code()
 }
 
-/// The code that says more: a failure over rejected objects over nothing.
+/// The code that says more: a failure over held removals over rejected objects over nothing.
 fn worse(one: u8, other: u8) -> u8 {
     one.max(other)
 }
