@@ -175,7 +175,10 @@ impl History {
             steps.push(Step::Run(Run::default()));
         }
         for _ in 0..rng.usize(3..=15) {
-            steps.push(step(&mut rng));
+            match rng.u8(0..10) {
+                0 => steps.extend(there_and_back(&mut rng)),
+                _ => steps.push(step(&mut rng)),
+            }
         }
         Self { seed, setting, steps }
     }
@@ -197,6 +200,25 @@ impl History {
 
 fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.usize(0..of.len())]
+}
+
+/// A version that fares badly on its way, and then the object is what it was before: what is upstream?
+fn there_and_back(rng: &mut Rng) -> Vec<Step> {
+    let who = rng.u16(0..4);
+    let first = if rng.bool() {
+        Step::Change(Change::Describe(who))
+    } else {
+        Step::Run(Run::default())
+    };
+    let mut badly = run(rng);
+    badly.gateway.push(gateway(rng));
+    vec![
+        first,
+        Step::Run(Run::default()),
+        Step::Change(Change::Describe(who)),
+        Step::Run(badly),
+        Step::Change(Change::DescribeBack(who)),
+    ]
 }
 
 fn step(rng: &mut Rng) -> Step {
