@@ -9,15 +9,16 @@ const EXIT_CODES: &str = "Exit codes:
   0    done
   1    internal error
   2    finished, but some objects were rejected (listed)
+  3    objects are gone, more than the threshold allows: nothing was removed
   4    another run holds the connection
   64   configuration or command line refused
-  69   directory, upstream or store cannot be reached
+  69   directory, upstream or store cannot be reached or used
   77   credentials refused by directory or upstream
   130  a sync stopped by Ctrl-C, everything staged is kept
   143  a sync stopped by SIGTERM, everything staged is kept
 
 Every setting is a variable of the environment, also read from the file .env of the working directory;
-the real environment wins. See .env.example, or `ad-connector help variables`.";
+the real environment wins. See .env.example, or `ad-connector variables`.";
 
 /// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
 #[derive(Debug, Parser)]
@@ -47,8 +48,16 @@ pub(super) enum Command {
     Mapping(Mapping),
     /// Show the history of runs, newest first.
     Runs(Runs),
+    /// Show objects gone from the directory, and those that the threshold holds back.
+    Removed(Removed),
+    /// Let the removals through that the threshold holds back: exactly the list that is shown, if every object of it
+    /// is still gone.
+    ApproveRemovals(Approve),
     /// For Docker: ends 0 while the service is alive.
     Healthcheck,
+    /// Show every variable of the environment with its meaning and default.
+    #[command(after_help = crate::config::reference::help())]
+    Variables,
 }
 
 #[derive(Debug, Args)]
@@ -100,4 +109,21 @@ pub(super) struct Runs {
     /// One JSON object a run and line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Removed {
+    /// How many removals, newest first. What is held back or not decided is shown in full.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// One JSON object an object and line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Approve {
+    /// Approve the list only if it is still this one, as `removed` names it.
+    #[arg(long, value_name = "LIST")]
+    pub(super) list: Option<String>,
 }

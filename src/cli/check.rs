@@ -11,60 +11,64 @@ use crate::sync::Scope;
 use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
-use super::setup;
+use super::output::say;
+use super::{deleted_objects, setup};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
-    let config = setup::configuration()?;
+    let config = setup::configuration_for_a_reader()?;
     let connections = setup::chosen(&config, connection)?;
     let runtime = setup::runtime()?;
     let mut steps = Steps::default();
-    steps.told(
-        "configuration",
-        Ok(format!("{} connection(s)", config.connections.len())),
-    );
-    steps.told("store", store(&config));
+    say("service")?;
+    let count = match config.connections.len() {
+        1 => "1 connection".to_owned(),
+        several => format!("{several} connections"),
+    };
+    steps.told("configuration", Ok(count))?;
+    steps.told("store", store(&config))?;
     for connection in connections {
-        println!("{}", connection.name);
-        runtime.block_on(check(connection, &mut steps));
+        say(format_args!("connection {}", connection.name))?;
+        runtime.block_on(check(connection, &mut steps))?;
     }
-    Ok(steps.worst)
+    steps.conclude()
 }
 
-async fn check(connection: &config::Connection, steps: &mut Steps) {
+async fn check(connection: &config::Connection, steps: &mut Steps) -> Result<(), Failure> {
     let mapping = setup::mapping(connection);
-    steps.told(
-        "mapping",
-        match &mapping {
-            Ok(_) => Ok(connection
-                .mapping_file
-                .as_ref()
-                .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())),
-            Err(failure) => Err(failure.clone()),
-        },
-    );
-    if let Ok(mapping) = &mapping
-        && let Some((mut session, root)) = directory_steps(connection, steps).await
-    {
-        let scope = Scope::new(&connection.profile, mapping, &root);
-        content_steps(connection, &scope, &mut session, mapping, steps).await;
+    let table = || {
+        let file = connection.mapping_file.as_ref();
+        file.map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())
+    };
+    steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
+    if let Some((mut session, root)) = directory_steps(connection, steps).await? {
+        // Without a table there is nothing to read for.
+        if let Ok(mapping) = &mapping {
+            let scope = Scope::new(&connection.profile, mapping, &root);
+            content_steps(connection, &scope, &mut session, mapping, steps).await?;
+            let deleted = deleted_objects::step(&connection.directory, &root, &mut session).await;
+            steps.told("deleted objects", deleted)?;
+        }
         session.close().await;
     }
     let upstream = timed(async {
         Upstream::new(&connection.upstream)?.check().await?;
         Ok(format!("{} gave a token", connection.upstream.gateway))
     });
-    steps.told("upstream", upstream.await);
+    steps.told("upstream", upstream.await)
 }
 
 /// Connect, log in, rootDSE, delta.
-async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> Option<(Session, RootDse)> {
+async fn directory_steps(
+    connection: &config::Connection,
+    steps: &mut Steps,
+) -> Result<Option<(Session, RootDse)>, Failure> {
     let started = Instant::now();
     let mut session = match directory::connect(&connection.directory).await {
         Ok(session) => session,
         Err(error) => {
-            steps.told("directory", Err(error.into()));
-            return None;
+            steps.told("directory", Err(error.into()))?;
+            return Ok(None);
         }
     };
     steps.told(
@@ -74,15 +78,17 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
             session.host(),
             started.elapsed().as_millis()
         )),
-    );
+    )?;
     if let Some(certificate) = session.certificate() {
-        steps.told("certificate", Ok(certificate.to_string()));
+        let text = certificate.to_string();
+        let text = text.strip_prefix("certificate ").unwrap_or(&text);
+        steps.told("certificate", Ok(text.to_owned()))?;
     }
     let root = match session.root_dse().await {
         Ok(root) => root,
         Err(error) => {
-            steps.told("rootDSE", Err(error.into()));
-            return None;
+            steps.told("rootDSE", Err(error.into()))?;
+            return Ok(None);
         }
     };
     steps.told(
@@ -92,7 +98,7 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
             root.dns_host_name.as_deref().unwrap_or("no dnsHostName"),
             root.default_naming_context
         )),
-    );
+    )?;
     let delta = session.invocation_id(&root).await;
     steps.told(
         "delta",
@@ -103,8 +109,8 @@ async fn directory_steps(connection: &config::Connection, steps: &mut Steps) -> 
             )),
             Err(error) => Err(error.into()),
         },
-    );
-    Some((session, root))
+    )?;
+    Ok(Some((session, root)))
 }
 
 /// Base context, then one page of every kind, mapped.
@@ -114,7 +120,7 @@ async fn content_steps(
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
     steps: &mut Steps,
-) {
+) -> Result<(), Failure> {
     let base = scope.base().to_owned();
     let found = session.lookup(&base, &["distinguishedName"], false).await;
     let found = match found {
@@ -127,14 +133,15 @@ async fn content_steps(
         Err(error) => Err(error.into()),
     };
     let exists = found.is_ok();
-    steps.told("base context", found);
+    steps.told("base context", found)?;
     if !exists {
-        return;
+        return Ok(());
     }
     for (kind, _) in &connection.profile.assets {
         let outcome = kind_step(*kind, scope, session, mapping).await;
-        steps.told(kind.plural(), outcome);
+        steps.told(kind.plural(), outcome)?;
     }
+    Ok(())
 }
 
 async fn kind_step(
@@ -184,20 +191,47 @@ async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<St
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
 }
 
-/// The steps as they are told, and the worst exit code among them.
+/// The steps as they are told, which of them failed, and the worst exit code among those.
 #[derive(Default)]
 struct Steps {
     worst: u8,
+    failed: Vec<String>,
 }
 
+/// Spaces before the text of a step: its result and its name.
+const INDENT: usize = 26;
+
 impl Steps {
-    fn told(&mut self, step: &str, outcome: Result<String, Failure>) {
+    fn told(&mut self, step: &str, outcome: Result<String, Failure>) -> Result<(), Failure> {
         match outcome {
-            Ok(detail) => println!("  ok      {step:<14} {detail}"),
+            Ok(detail) => say(format_args!("  ok      {step:<15} {detail}")),
             Err(failure) => {
                 self.worst = self.worst.max(failure.exit_code());
-                println!("  FAILED  {step:<14} {failure}");
+                self.failed.push(step.to_owned());
+                let mut lines = failure.message().lines();
+                say(format_args!(
+                    "  FAILED  {step:<15} {}",
+                    lines.next().unwrap_or_default()
+                ))?;
+                for line in lines {
+                    say(format_args!("{:INDENT$}{line}", ""))?;
+                }
+                say(format_args!("{:INDENT$}what to do: {}", "", failure.advice()))
             }
         }
+    }
+
+    /// The last line, and the exit code.
+    fn conclude(self) -> Result<u8, Failure> {
+        match self.failed.as_slice() {
+            [] => say("everything works")?,
+            [one] => say(format_args!("1 step failed: {one}"))?,
+            several => say(format_args!(
+                "{} steps failed: {}",
+                several.len(),
+                several.join(", ")
+            ))?,
+        }
+        Ok(self.worst)
     }
 }

@@ -26,7 +26,7 @@ impl Failure {
         Self {
             code,
             message: message.to_string(),
-            advice: advice.to_string(),
+            advice: as_clause(&advice.to_string()),
         }
     }
 
@@ -38,9 +38,53 @@ impl Failure {
         )
     }
 
+    /// A run that failed: the same words as any other failure.
+    pub(super) fn of_run(error: &RunError) -> Self {
+        Self::new(error.exit_code(), error, error.advice())
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         self.code
     }
+
+    /// The thing and the cause; several lines where there are several causes.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The next step; may be empty.
+    pub(super) fn advice(&self) -> &str {
+        &self.advice
+    }
+
+    /// Nothing failed, there is only nobody left to tell: the reader of standard output went away.
+    pub(super) fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+}
+
+/// Advice as it stands after «what to do:»: no capital letter at its beginning, unless that begins a name, no full stop.
+fn as_clause(advice: &str) -> String {
+    let advice = advice.trim_end_matches('.');
+    let mut letters = advice.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => first
+            .to_lowercase()
+            .chain(std::iter::once(second))
+            .chain(letters)
+            .collect(),
+        _ => advice.to_owned(),
+    }
+}
+
+/// A heading and each of the lines below it.
+fn listed(heading: &str, lines: &impl fmt::Display) -> String {
+    let mut text = heading.to_owned();
+    for line in lines.to_string().lines() {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    text
 }
 
 impl fmt::Display for Failure {
@@ -55,7 +99,7 @@ impl fmt::Display for Failure {
 
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
-        Self::new(error.exit_code(), &error, error.advice())
+        Self::of_run(&error)
     }
 }
 
@@ -81,7 +125,7 @@ impl From<crate::config::Refused> for Failure {
     fn from(refused: crate::config::Refused) -> Self {
         Self::new(
             USAGE,
-            refused,
+            listed("the configuration is refused", &refused),
             "mend the variables named above; .env.example lists every one with its meaning",
         )
     }
@@ -91,15 +135,48 @@ impl From<crate::mapping::MappingErrors> for Failure {
     fn from(errors: crate::mapping::MappingErrors) -> Self {
         Self::new(
             USAGE,
-            errors,
+            listed("the mapping is refused", &errors),
             "mend the mapping file; docs/mapping.md describes it",
         )
     }
 }
 
-/// Standard output that cannot be written to (a closed pipe, a full disk).
+/// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else (a full disk) a failure.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::new(0, "", "");
+        }
         Self::new(INTERNAL, format_args!("cannot write the output: {error}"), "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_reads_the_same_whoever_gives_it() {
+        assert_eq!(as_clause("Check the host."), "check the host");
+        assert_eq!(as_clause("AD_HOST is wrong"), "AD_HOST is wrong");
+        assert_eq!(as_clause("raise it"), "raise it");
+        assert_eq!(as_clause(""), "");
+    }
+
+    #[test]
+    fn every_cause_has_a_line_of_its_own() {
+        let failure = Failure::new(USAGE, listed("refused", &"A: bad\nB: worse"), "mend them");
+        assert_eq!(
+            failure.to_string(),
+            "error: refused\n  A: bad\n  B: worse\n  what to do: mend them"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let closed = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        assert!(closed.is_silent() && closed.exit_code() == 0);
+        let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(!full.is_silent() && full.exit_code() == INTERNAL);
     }
 }

@@ -9,6 +9,7 @@ use chrono::Utc;
 use crate::store::{Access, State};
 
 use super::failure::{Failure, UNAVAILABLE};
+use super::output::say;
 use super::setup;
 
 /// How long the service may take to answer.
@@ -37,7 +38,7 @@ fn answered(listen: SocketAddr) -> Result<u8, Failure> {
     };
     let status = status_line(address).map_err(unreachable)?;
     if status.split(' ').nth(1) == Some("200") {
-        println!("alive");
+        say("alive")?;
         return Ok(0);
     }
     Err(Failure::new(
@@ -83,6 +84,6 @@ fn on_time(config: &crate::config::Config) -> Result<u8, Failure> {
             ));
         }
     }
-    println!("alive");
+    say("alive")?;
     Ok(0)
 }

@@ -10,6 +10,8 @@ pub(super) fn start(log: &Log) {
     let filter = filter(&log.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // When nobody reads the log any more (journald restarts), that is no reason to panic over the complaint.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let _ = match log.format {
         LogFormat::Text => lines

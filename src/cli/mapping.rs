@@ -8,6 +8,7 @@ use crate::mapping::{Attribute, Mapping as Table, Origin, Row};
 
 use super::arguments::Mapping;
 use super::failure::Failure;
+use super::output::say;
 
 /// Works without the rest of the configuration: a table can be written before there is a connection.
 pub(super) fn run(options: &Mapping) -> Result<u8, Failure> {
@@ -26,9 +27,9 @@ fn load(file: Option<PathBuf>) -> Result<Table, Failure> {
 
 fn show(table: &Table) -> Result<u8, Failure> {
     for kind in Kind::ALL.into_iter().filter(|kind| table.has(*kind)) {
-        println!("{kind}");
+        say(kind)?;
         let rows: Vec<[String; 4]> = table.rows(kind).iter().map(cells).collect();
-        print!("{}", super::status::columns(&rows));
+        say(super::status::columns(&rows).trim_end())?;
     }
     Ok(0)
 }
@@ -68,6 +69,6 @@ fn check(file: Option<PathBuf>) -> Result<u8, Failure> {
         .filter(|kind| table.has(*kind))
         .map(|kind| format!("{} {} rows", table.rows(kind).len(), kind))
         .collect();
-    println!("{name}: good, {}", kinds.join(", "));
+    say(format_args!("{name}: good, {}", kinds.join(", ")))?;
     Ok(0)
 }

@@ -1,12 +1,16 @@
 //! The commands, one file each.
 
+mod approve;
 mod arguments;
 mod check;
+mod deleted_objects;
 mod failure;
 mod healthcheck;
 mod logging;
 mod mapping;
+mod output;
 mod preview;
+mod removed;
 mod run;
 mod runs;
 mod setup;
@@ -31,7 +35,9 @@ pub fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            if !failure.is_silent() {
+                output::complain(&failure);
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -47,7 +53,13 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Preview(options) => preview::run(connection, &options),
         Command::Mapping(options) => mapping::run(&options),
         Command::Runs(options) => runs::run(connection, &options),
+        Command::Removed(options) => removed::run(connection, &options),
+        Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Healthcheck => healthcheck::run(),
+        Command::Variables => {
+            output::say(crate::config::reference::help().trim_end())?;
+            Ok(0)
+        }
     }
 }
 

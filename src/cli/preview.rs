@@ -7,6 +7,7 @@ use crate::sync::Scope;
 
 use super::arguments::Preview;
 use super::failure::{Failure, REJECTED, UNAVAILABLE};
+use super::output::{indented, say};
 use super::{setup, status};
 
 /// Shows the objects that `options.name` names, at most [`MOST`].
@@ -32,7 +33,7 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
             code = code.max(show(&mapping, *kind, entry)?);
         }
         if found.len() > MOST {
-            println!("{} more objects match; give a name that only one has", found.len() - MOST);
+            say(format_args!("{} more objects match; give a name that only one has", found.len() - MOST))?;
         }
         Ok(code)
     })
@@ -99,7 +100,7 @@ fn source(raw: &Raw) -> (String, String) {
 }
 
 fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
-    println!("{kind}  {}", entry.dn);
+    say(format_args!("{kind}  {}", entry.dn))?;
     let rows: Vec<[String; 4]> = mapping
         .explain(kind, entry)
         .into_iter()
@@ -113,18 +114,14 @@ fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
             ]
         })
         .collect();
-    print!("{}", status::columns(&rows));
+    say(status::columns(&rows).trim_end())?;
     match mapping.apply(kind, entry) {
         Ok(asset) => {
-            let value: serde_json::Value = serde_json::from_str(&asset.json).map_err(Failure::internal)?;
-            println!(
-                "{}\n",
-                serde_json::to_string_pretty(&value).map_err(Failure::internal)?
-            );
+            say(format_args!("{}\n", indented(&asset.json)))?;
             Ok(0)
         }
         Err(unmappable) => {
-            println!("  this object cannot be mapped: {unmappable}\n");
+            say(format_args!("  this object cannot be mapped: {unmappable}\n"))?;
             Ok(REJECTED)
         }
     }

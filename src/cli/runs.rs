@@ -6,6 +6,7 @@ use crate::store::{Access, Run};
 
 use super::arguments::Runs;
 use super::failure::Failure;
+use super::output::say;
 use super::setup;
 use super::status::{columns, time};
 
@@ -20,22 +21,23 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         let runs = store.runs(row.id, options.limit as usize)?;
         if options.json {
             for run in &runs {
-                println!("{}", json(&chosen.name, run));
+                say(json(&chosen.name, run))?;
             }
         } else {
-            println!("{}", chosen.name);
+            say(&chosen.name)?;
             let heads = [
-                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "why",
+                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed",
+                "held", "why",
             ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));
-            print!("{}", columns(&table));
+            say(columns(&table).trim_end())?;
         }
     }
     Ok(0)
 }
 
-fn line(run: &Run) -> [String; 10] {
+fn line(run: &Run) -> [String; 12] {
     let total = run.counts.total();
     let why = run
         .error
@@ -53,6 +55,8 @@ fn line(run: &Run) -> [String; 10] {
         total.staged.to_string(),
         total.accepted.to_string(),
         (total.rejected + total.unmapped).to_string(),
+        total.removed.to_string(),
+        total.held.to_string(),
         why,
     ]
 }

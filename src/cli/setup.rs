@@ -19,6 +19,17 @@ pub(super) fn configuration() -> Result<Config, Failure> {
     Ok(config)
 }
 
+/// [`configuration`] for a command that tells its failures on standard output itself: with `LOG_LEVEL` at its default the
+/// log does not say them a second time.
+pub(super) fn configuration_for_a_reader() -> Result<Config, Failure> {
+    let mut config = config::load()?;
+    if config.log.level == "info" {
+        "error".clone_into(&mut config.log.level);
+    }
+    logging::start(&config.log);
+    Ok(config)
+}
+
 /// The asynchronous runtime of a command.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
@@ -99,6 +110,13 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
                 ),
             ));
         }
+    }
+    if connection.removal.send && mapping.removed().is_empty() {
+        return Err(Failure::new(
+            USAGE,
+            "REMOVED_OBJECTS=send needs constants that tell a removed object from another one, but the mapping has none",
+            "add a [removed] table to the file of MAPPING_FILE (see docs/mapping.md), or set REMOVED_OBJECTS=report",
+        ));
     }
     Ok(mapping)
 }

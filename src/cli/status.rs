@@ -11,6 +11,7 @@ use crate::store::{Access, Connection, Rejection, Store};
 
 use super::arguments::Status;
 use super::failure::Failure;
+use super::output::say;
 use super::setup;
 
 /// Rejections shown at most; all of them are in the log of their run.
@@ -22,17 +23,17 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
     let store = setup::store(&config, Access::ReadOnly)?;
     for chosen in setup::chosen(&config, connection)? {
         let Some(row) = store.connection(&chosen.name)? else {
-            println!(
+            say(format_args!(
                 "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",
                 chosen.name
-            );
+            ))?;
             continue;
         };
         let status = Standing::of(&store, &row, &chosen.schedule.sync_cron)?;
         if options.json {
-            println!("{}", serde_json::to_string(&status).map_err(Failure::internal)?);
+            say(serde_json::to_string(&status).map_err(Failure::internal)?)?;
         } else {
-            print!("{}", status.text());
+            say(status.text().trim_end())?;
         }
     }
     Ok(0)
@@ -67,6 +68,10 @@ struct KindStanding {
     pending: u64,
     /// Cannot be mapped, or refused by upstream.
     rejected: u64,
+    /// Gone from the directory.
+    removed: u64,
+    /// Gone as it seems, but held back by the threshold.
+    held: u64,
 }
 
 impl Standing {
@@ -83,6 +88,11 @@ impl Standing {
         }
         for (kind, refused) in store.rejection_counts(row.id)? {
             of(kind, &|standing| standing.rejected = refused);
+        }
+        for (kind, (removed, held)) in store.removal_counts(row.id)? {
+            of(kind, &|standing| {
+                (standing.removed, standing.held) = (removed, held)
+            });
         }
         Ok(Self {
             name: row.name.clone(),
@@ -122,9 +132,15 @@ impl Standing {
         ];
         for (kind, counts) in &self.counts {
             lines.push(format!(
-                "  {kind:<16} {} in ETM, {} waiting, {} rejected",
-                counts.accepted, counts.pending, counts.rejected
+                "  {kind:<16} {} in ETM, {} waiting, {} rejected, {} removed",
+                counts.accepted, counts.pending, counts.rejected, counts.removed
             ));
+            if counts.held > 0 {
+                lines.push(format!(
+                    "  held back        {} {kind} that seem to be gone: see `ad-connector removed`",
+                    counts.held
+                ));
+            }
         }
         if self.skipped_ticks > 0 {
             lines.push(format!("  skipped ticks    {}", self.skipped_ticks));

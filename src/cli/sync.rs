@@ -14,6 +14,7 @@ use crate::sync::{Output, Progress, Report, Request};
 
 use super::arguments::Sync;
 use super::failure::{Failure, USAGE};
+use super::output::complain;
 use super::{setup, signals};
 
 /// Runs every chosen connection once; the exit code is that of the worst.
@@ -45,7 +46,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
                 Ok(report) => told(&report),
                 Err(error) => {
                     let failure = Failure::from(error);
-                    eprintln!("{failure}");
+                    complain(&failure);
                     failure.exit_code()
                 }
             };
@@ -79,15 +80,18 @@ fn request(options: &Sync, output: Option<Output>) -> Request {
     }
 }
 
-/// Says on standard error why a run failed; what it did is in the log.
-fn told(report: &Report) -> u8 {
+/// Says on standard error why a run failed, or holds removals back; what it did is in the log.
+pub(super) fn told(report: &Report) -> u8 {
     if let Some(failure) = &report.failure {
-        eprintln!("error: {failure}\n  what to do: {}", failure.advice());
+        complain(&Failure::of_run(failure));
+    }
+    if let Some(held) = &report.held {
+        complain(&Failure::new(report.exit_code(), held, Report::HELD_ADVICE));
     }
     report.exit_code()
 }
 
-/// The code that says more: a failure over rejected objects over nothing.
+/// The code that says more: a failure over held removals over rejected objects over nothing.
 fn worse(one: u8, other: u8) -> u8 {
     one.max(other)
 }

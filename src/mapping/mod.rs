@@ -9,6 +9,7 @@ mod errors;
 mod explain;
 mod form;
 mod read;
+mod removal;
 mod row;
 mod table;
 #[cfg(test)]

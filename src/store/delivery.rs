@@ -26,6 +26,8 @@ pub struct Item {
     pub external_id: String,
     /// One `assetData` element.
     pub asset: String,
+    /// Whether it says that the object is gone.
+    pub removal: bool,
 }
 
 impl Store {
@@ -53,7 +55,7 @@ impl Store {
             let mut bytes = 0;
             // NOT INDEXED: in the order of the table itself, so that only what is handed out is read.
             let mut waiting = transaction.prepare_cached(
-                "SELECT seq, guid, kind, dn, external_id, asset, sent FROM stage NOT INDEXED
+                "SELECT seq, guid, kind, dn, external_id, asset, sent, removal FROM stage NOT INDEXED
                  WHERE seq > :after AND connection = :connection AND rejected_run IS NOT :run ORDER BY seq",
             )?;
             let mut rows = waiting
@@ -80,6 +82,7 @@ impl Store {
                     dn: row.get(3)?,
                     external_id: row.get(4)?,
                     asset: row.get(5)?,
+                    removal: row.get(7)?,
                 });
             }
             let mut mark = transaction.prepare_cached("UPDATE stage SET sent = seq WHERE seq = ?")?;
@@ -159,7 +162,11 @@ impl Answer<'_> {
             })
             .optional()?;
         let (seq, kind, dn) = waiting.unwrap_or_else(|| (stored(item.seq), item.kind, item.dn.clone()));
-        self.remember(item, kind, &dn)?;
+        if item.removal {
+            self.told_removed(item.guid)?;
+        } else if !self.is_removed(item.guid)? {
+            self.remember(item, kind, &dn)?;
+        }
         if seq == stored(item.seq) {
             self.transaction
                 .prepare_cached("DELETE FROM stage WHERE seq = ?")?
@@ -213,6 +220,22 @@ impl Answer<'_> {
                      (SELECT fingerprint FROM known WHERE connection = ? AND guid = ?)",
             )?
             .execute(params![seq, self.connection, guid])?;
+        Ok(())
+    }
+
+    /// Whether the object was removed while the item was out. It returns to `object` only when it returns to the scope.
+    fn is_removed(&self, guid: Guid) -> Result<bool, Fault> {
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM removed WHERE connection = ? AND guid = ?)")?
+            .query_row(params![self.connection, guid], |row| row.get(0))?)
+    }
+
+    /// Upstream knows now that the object is gone.
+    fn told_removed(&self, guid: Guid) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached("UPDATE removed SET sent_at = ? WHERE connection = ? AND guid = ?")?
+            .execute(params![self.now, self.connection, guid])?;
         Ok(())
     }
 

@@ -6,18 +6,24 @@
 //!   version, or when it turned out to be what upstream holds anyway (R17, R18).
 //! - `object` says what upstream accepted last. While a version was handed out and its fate is unknown, the row on the
 //!   stage remembers that (`stage.sent`), so that a return to the accepted version is sent as well.
+//! - What a read missed is noted together with its watermark, and stays noted until the object is found or removed (R22). An
+//!   object is in `object` or in `removed`, never in both.
 //! - Two versions of one object are never out at the same time: [`Store::next_batch`] waits before an object whose
 //!   earlier version has no answer yet.
 //!
 //! One SQLite file. Methods block on the disk: call them on a thread that may block. Times are Unix seconds and come in
 //! as arguments.
 
+mod candidate;
 mod connection;
+mod container;
 mod delivery;
 mod error;
+mod guid_set;
 mod lock;
 mod object;
 mod open;
+mod removal;
 mod run;
 mod scratch;
 mod stage;
@@ -34,12 +40,16 @@ use rusqlite::{Transaction, TransactionBehavior};
 use crate::identity::Guid;
 use error::Fault;
 
+pub use candidate::{Candidate, ReadEnd, Verdict, Which};
 pub use connection::Connection;
+pub use container::Container;
 pub use delivery::Item;
 pub use error::StoreError;
+pub use guid_set::GuidSet;
 pub use lock::{LockError, RunLock};
 pub use object::Object;
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
+pub use removal::{Conclusion, Decision, Excess, Limits, Removal};
 pub use run::{Run, RunEnd, RunPlan};
 pub use stage::{Reading, Staged};
 pub use value::{ConnectionId, Counts, KindCounts, Outcome, RunId, RunMode, State};

@@ -23,7 +23,10 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// `MIGRATIONS[n]` leads from schema version n to n + 1. Append only: files in the field hold every version.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001_first.sql"),
+    include_str!("schema/0002_removals.sql"),
+];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.
 const APPLICATION_ID: i32 = 0x4144_4554;
@@ -39,7 +42,7 @@ const LOG_LIMIT: i64 = 16 << 20;
 const CACHE_KIB: i64 = 8 << 10;
 
 /// Prepared statements kept; the store has fewer.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 
 /// A connection to the file at `path`, ready for use.
 pub(super) fn opened(path: &Path, access: Access) -> Result<Connection, StoreError> {

@@ -5,7 +5,17 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 6] = ["connection", "run", "run_count", "watermark", "stage", "unmapped"];
+const COPIED: [&str; 9] = [
+    "connection",
+    "run",
+    "run_count",
+    "watermark",
+    "stage",
+    "unmapped",
+    "candidate",
+    "removed",
+    "container",
+];
 
 /// Tables as large as the directory: shadowed empty, and read together with the file's through the view `known`.
 const OVERLAID: [&str; 2] = ["object", "asset"];

@@ -5,7 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::error::Fault;
 use super::run::open_run;
-use super::{ConnectionId, KindCounts, RunId, Store, StoreError, Watermark, watermark};
+use super::{
+    ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, watermark,
+};
 use crate::identity::{Guid, Kind};
 
 /// One object as it was read.
@@ -49,7 +51,8 @@ impl Store {
     /// - the version that upstream holds is unchanged: nothing is sent, and another version that waits leaves the stage,
     ///   unless it was handed out before and may have arrived: then this one is staged to follow it;
     /// - any other version is staged, in the place of one that waits;
-    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream holds, stays.
+    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream holds, stays;
+    /// - an object that was missed or removed before is neither any more, and nothing waits to tell upstream so.
     ///
     /// `resend` stages what upstream holds as well. `advance` is given with the last page of a read (which may be empty)
     /// and commits with it.
@@ -63,6 +66,40 @@ impl Store {
         resend: bool,
         advance: Option<&Watermark>,
         now: i64,
+    ) -> Result<KindCounts, StoreError> {
+        self.take_in(run, page, resend, now, |transaction, connection| match advance {
+            Some(reached) => watermark::advance(transaction, connection, reached),
+            None => Ok(()),
+        })
+    }
+
+    /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the containers and what it
+    /// missed commit with it.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written: then nothing of the page is stored.
+    pub fn complete_read(
+        &self,
+        run: RunId,
+        page: &[Reading],
+        resend: bool,
+        end: &ReadEnd,
+        now: i64,
+    ) -> Result<KindCounts, StoreError> {
+        self.take_in(run, page, resend, now, |transaction, connection| {
+            watermark::advance(transaction, connection, &end.watermark)?;
+            container::take_in(transaction, connection, end)?;
+            candidate::note(transaction, connection, end, now)
+        })
+    }
+
+    fn take_in(
+        &self,
+        run: RunId,
+        page: &[Reading],
+        resend: bool,
+        now: i64,
+        then: impl FnOnce(&Transaction<'_>, ConnectionId) -> Result<(), Fault>,
     ) -> Result<KindCounts, StoreError> {
         // Outside the transaction, so that others can use the file meanwhile.
         let mut page: Vec<(&Reading, Fingerprint)> = page
@@ -98,9 +135,7 @@ impl Store {
                 }
             }
             drop(statements);
-            if let Some(reached) = advance {
-                watermark::advance(transaction, connection, reached)?;
-            }
+            then(transaction, connection)?;
             Ok(counts)
         })
     }
@@ -119,6 +154,7 @@ struct Waiting {
     compared: Compared,
     seq: i64,
     sent: i64,
+    removal: bool,
 }
 
 /// Everything that is done to an object, prepared once a page.
@@ -134,6 +170,10 @@ struct Statements<'t> {
     stage: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
     forget_unmapped: rusqlite::CachedStatement<'t>,
+    /// `None` when nothing is missed: a full read asks a million times.
+    found_again: Option<rusqlite::CachedStatement<'t>>,
+    returned: rusqlite::CachedStatement<'t>,
+    withdraw_removal: rusqlite::CachedStatement<'t>,
 }
 
 impl<'t> Statements<'t> {
@@ -143,12 +183,16 @@ impl<'t> Statements<'t> {
         run: RunId,
         now: i64,
     ) -> Result<Self, Fault> {
+        let any_missed: bool = transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM candidate WHERE connection = ?)")?
+            .query_row([connection], |row| row.get(0))?;
         Ok(Self {
             connection,
             run,
             now,
             waiting: transaction.prepare_cached(
-                "SELECT fingerprint, kind, dn, external_id, seq, sent FROM stage WHERE connection = ? AND guid = ?",
+                "SELECT fingerprint, kind, dn, external_id, seq, sent, removal FROM stage
+                 WHERE connection = ? AND guid = ?",
             )?,
             known: transaction.prepare_cached(
                 "SELECT fingerprint, kind, dn, external_id FROM known WHERE connection = ? AND guid = ?",
@@ -171,11 +215,23 @@ impl<'t> Statements<'t> {
             )?,
             forget_unmapped: transaction
                 .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?,
+            found_again: if any_missed {
+                Some(transaction.prepare_cached("DELETE FROM candidate WHERE connection = ? AND guid = ?")?)
+            } else {
+                None
+            },
+            returned: transaction
+                .prepare_cached("DELETE FROM removed WHERE connection = ? AND guid = ?")?,
+            withdraw_removal: transaction
+                .prepare_cached("DELETE FROM stage WHERE connection = ? AND guid = ? AND removal = 1")?,
         })
     }
 
     fn unmapped(&mut self, reading: &Reading, reason: &str) -> Result<(), Fault> {
         let Reading { guid, kind, dn, .. } = reading;
+        self.found_again(*guid)?;
+        self.returned.execute(params![self.connection, guid])?;
+        self.withdraw_removal.execute(params![self.connection, guid])?;
         self.note_unmapped.execute(params![
             self.connection,
             guid,
@@ -191,6 +247,13 @@ impl<'t> Statements<'t> {
         Ok(())
     }
 
+    fn found_again(&mut self, guid: Guid) -> Result<(), Fault> {
+        if let Some(statement) = &mut self.found_again {
+            statement.execute(params![self.connection, guid])?;
+        }
+        Ok(())
+    }
+
     /// Whether the asset is on the stage now.
     fn mapped(
         &mut self,
@@ -201,6 +264,7 @@ impl<'t> Statements<'t> {
     ) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
         self.forget_unmapped.execute(params![self.connection, guid])?;
+        self.found_again(*guid)?;
         let compare = |row: &Row<'_>| compared(row, reading, asset, fingerprint);
         let known = found(&mut self.known, self.connection, *guid, compare)?;
         if known.as_ref().is_some_and(|known| !known.same_names) {
@@ -209,16 +273,20 @@ impl<'t> Statements<'t> {
                 ":connection": self.connection, ":guid": guid,
             })?;
         }
+        if known.is_none() {
+            self.returned.execute(params![self.connection, guid])?;
+        }
         let waiting = found(&mut self.waiting, self.connection, *guid, |row| {
             Ok(Waiting {
                 compared: compare(row)?,
                 seq: row.get(4)?,
                 sent: row.get(5)?,
+                removal: row.get(6)?,
             })
         })?;
         let held_upstream = !resend && known.is_some_and(|known| known.same_asset);
         match waiting {
-            Some(waiting) if waiting.compared.same_asset => {
+            Some(waiting) if waiting.compared.same_asset && !waiting.removal => {
                 if !waiting.compared.same_names {
                     self.rename_waiting
                         .execute(params![kind, dn, asset.external_id, waiting.seq])?;

@@ -37,6 +37,9 @@ pub struct Request {
     pub resend: bool,
     /// Post nothing (`--dry-run`). The store must be a scratch one.
     pub dry_run: bool,
+    /// Read nothing: look up the held removals again, and let through the list with this name
+    /// ([`crate::store::Store::held_list`]), if it is still the same.
+    pub approve: Option<String>,
     /// Where the assets are also written, one `assetData` element a line (`--output`).
     pub output: Option<Output>,
     /// What a watcher sees while the run goes on.
@@ -55,6 +58,7 @@ impl Request {
             asked_by: asked_by.to_owned(),
             resend: false,
             dry_run: false,
+            approve: None,
             output: None,
             progress: Arc::default(),
         }

@@ -25,6 +25,17 @@ pub enum RunError {
     /// A signal ended the run; everything staged is kept (R26).
     #[error("stopped by a signal")]
     Stopped,
+    /// Containers of the directory move faster than it can be read.
+    #[error(
+        "organizational units or containers were renamed or moved during every one of several full reads"
+    )]
+    Unsteady,
+    /// The list of removals that was approved is not the one that is held back now (R23).
+    #[error("the removals held back are not the list {list} any more; nothing was removed")]
+    ListChanged {
+        /// The list that was approved.
+        list: String,
+    },
     /// A defect: part of the run panicked. What was staged is kept.
     #[error("internal error: the {task} task panicked: {cause}")]
     Panicked {
@@ -59,6 +70,8 @@ impl RunError {
             Self::Upstream(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Lock(error) => error.exit_code(),
+            Self::Unsteady => 69,
+            Self::ListChanged { .. } => 3,
             Self::Output(_) | Self::Panicked { .. } => 1,
             Self::Stopped => 143,
         }
@@ -74,6 +87,10 @@ impl RunError {
             Self::Lock(error) => error.advice(),
             Self::Output(_) => "check the path, the rights and the free space of --output".to_owned(),
             Self::Stopped => "the next run goes on with what is staged".to_owned(),
+            Self::Unsteady => "wait until the directory is reorganised; the next run reads everything".to_owned(),
+            Self::ListChanged { .. } => {
+                "see `ad-connector removed` for the list as it is now, and approve that".to_owned()
+            }
             Self::Panicked { .. } => {
                 "this is a defect of ad-connector: please report it with the log; the next run goes on with what is staged".to_owned()
             }

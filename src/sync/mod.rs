@@ -5,14 +5,19 @@
 //! to wait for the gateway (R6).
 
 mod connector;
+mod containers;
 mod deliver;
 mod error;
+mod met;
+mod missing;
 mod plan;
 mod progress;
 mod read;
+mod removal;
 mod report;
 mod run;
 mod scope;
+mod slices;
 mod stage;
 
 pub use connector::{Connector, Output, Request};

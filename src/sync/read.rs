@@ -2,18 +2,29 @@
 //!
 //! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection before the search (R1); a
 //! read counts as complete only when every search ended with result code 0 (R4); a full read ends with a delta
-//! from its own watermark (R4).
+//! from its own watermark (R4); what a read missed is noted with its watermark, and looked up after that (R22).
 
-use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::ops::AddAssign;
+use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use futures_util::future::try_join_all;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::directory::{self, Entry, RootDse, Search, Session};
+use crate::directory::{self, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{RunId, RunMode, RunPlan, Watermark};
+use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Watermark, Which};
 
+use super::containers::Containers;
+use super::met::Met;
+use super::missing::Watched;
+use super::slices::{self, Slices};
 use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
+
+/// How often a full read is done again because a container moved meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
+const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
 /// What the reader hands to the stager.
 pub(super) enum Piece {
@@ -21,8 +32,10 @@ pub(super) enum Piece {
     Page(Kind, Vec<Entry>),
     /// Objects that are unmappable since an earlier run and no longer in scope.
     Forget(Vec<Guid>),
-    /// Everything was read; the watermark commits with what is staged last (R3).
-    Complete(Watermark),
+    /// Everything was read; the watermark and what was missed commit with what is staged last (R3). Answered then.
+    Complete(Box<ReadEnd>, oneshot::Sender<()>),
+    /// Everything missed was looked up: decide.
+    Conclude(Decision),
 }
 
 /// What a read that came to its end was.
@@ -30,52 +43,52 @@ pub(super) enum Piece {
 pub(super) struct Summary {
     pub(super) pages: u64,
     pub(super) referrals: u64,
-    pub(super) watermark: u64,
+    /// `None` when nothing was read.
+    pub(super) watermark: Option<u64>,
 }
 
-/// Reads what `request` asks for and sends it to `pieces`, the completion last. The plan is left in `planned` as soon as it
-/// is known, for the report of a read that breaks off later.
+/// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
+/// as soon as it is known, for the report of a read that breaks off later.
 pub(super) async fn read(
     connector: &Connector,
     request: &Request,
     run: RunId,
     now: i64,
     pieces: mpsc::Sender<Piece>,
-    planned: &OnceLock<Plan>,
+    planned: &Mutex<Option<Plan>>,
 ) -> Result<Summary, RunError> {
     let mut session = directory::connect(&connector.settings.directory).await?;
     let root = session.root_dse().await?;
     let controller = session.invocation_id(&root).await?;
-    let scope = Scope::new(&connector.settings.profile, &connector.mapping, &root);
-    let plan = decide(connector, request, &mut session, &root, controller, &scope, now).await?;
-    remember(connector, run, &session, controller, &plan).await?;
-    let plan = planned.get_or_init(|| plan);
-
     let mut reader = Reader {
         connector,
         request,
-        scope,
+        run,
+        scope: Scope::new(&connector.settings.profile, &connector.mapping, &root),
+        shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
         session,
+        controller,
+        containers: Containers::default(),
         pieces,
+        planned,
+        now,
         pages: 0,
         referrals: 0,
     };
-    let usn = match plan {
-        Plan::Delta { since } => reader.changes(*since, &root).await?,
-        Plan::Full { .. } => reader.everything(&root).await?,
+    let watermark = match &request.approve {
+        Some(list) => {
+            reader.examine(Which::Held).await?;
+            reader
+                .send(Piece::Conclude(Decision::Approved(list.clone())))
+                .await?;
+            None
+        }
+        None => Some(reader.read(root).await?),
     };
-    reader
-        .send(Piece::Complete(Watermark {
-            controller,
-            scope: reader.scope.digest(),
-            usn,
-            read_at: now,
-        }))
-        .await?;
     let summary = Summary {
         pages: reader.pages,
         referrals: reader.referrals,
-        watermark: usn,
+        watermark,
     };
     reader.session.close().await;
     Ok(summary)
@@ -161,48 +174,218 @@ async fn remember(
         .await
 }
 
-struct Reader<'a> {
-    connector: &'a Connector,
-    request: &'a Request,
-    scope: Scope,
-    session: Session,
+/// What a run knows of the directory while it reads.
+pub(super) struct Reader<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) request: &'a Request,
+    pub(super) run: RunId,
+    pub(super) scope: Scope,
+    pub(super) session: Session,
+    /// Whether deleted objects may be asked for. Which of them come is another question.
+    pub(super) shows_deleted: bool,
+    pub(super) containers: Containers,
+    controller: Guid,
     pieces: mpsc::Sender<Piece>,
+    planned: &'a Mutex<Option<Plan>>,
+    now: i64,
     pages: u64,
     referrals: u64,
 }
 
+/// What a read came to.
+struct Known {
+    /// The USN up to which the directory is known now.
+    usn: u64,
+    /// Known objects that changed, and were not found in scope.
+    missed: Vec<Guid>,
+    /// After a full read, everything that was found in scope.
+    met: Option<GuidSet>,
+    /// Kinds of which a full read found nothing.
+    empty: Vec<Kind>,
+}
+
 impl Reader<'_> {
+    /// Reads, hands over what the read came to, and looks up what is missing. Gives the watermark.
+    async fn read(&mut self, root: RootDse) -> Result<u64, RunError> {
+        let plan = decide(
+            self.connector,
+            self.request,
+            &mut self.session,
+            &root,
+            self.controller,
+            &self.scope,
+            self.now,
+        )
+        .await?;
+        self.follow(&plan).await?;
+        let known = match plan {
+            Plan::Delta { since } => self.changes(since, root).await?,
+            Plan::Full { .. } => self.everything(root).await?,
+        };
+        let (usn, empty) = (known.usn, known.empty.clone());
+        self.complete(known).await?;
+        self.examine(Which::Every).await?;
+        let removal = &self.connector.settings.removal;
+        let limits = Limits {
+            max_count: removal.max_count,
+            max_percent: removal.max_percent,
+            empty,
+        };
+        self.send(Piece::Conclude(Decision::Threshold(limits))).await?;
+        Ok(usn)
+    }
+
+    /// Tells what is done from here on.
+    async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
+        remember(self.connector, self.run, &self.session, self.controller, plan).await?;
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
+        Ok(())
+    }
+
+    /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
+    /// longer be forgotten.
+    async fn complete(&mut self, known: Known) -> Result<(), RunError> {
+        let (containers, containers_gone) = self.containers.changes();
+        let end = ReadEnd {
+            watermark: Watermark {
+                controller: self.controller,
+                scope: self.scope.digest(),
+                usn: known.usn,
+                read_at: self.now,
+            },
+            kinds: self.kinds(),
+            missed: known.missed,
+            met: known.met,
+            containers,
+            containers_gone,
+        };
+        let (stored, when_stored) = oneshot::channel();
+        self.send(Piece::Complete(Box::new(end), stored)).await?;
+        when_stored.await.map_err(|_| stager_gone())
+    }
+
     /// Reads every object in scope, then what changed meanwhile: a full read is no snapshot, an object that moves
-    /// between two pages can be missed by both (R4). Gives the USN up to which the directory is now known.
-    async fn everything(&mut self, before: &RootDse) -> Result<u64, RunError> {
-        for kind in self.kinds() {
-            if let Some(search) = self.scope.everything(kind) {
-                self.search(kind, search, None).await?;
-            }
+    /// between two pages can be missed by both (R4). When a container moved meanwhile, so did everything below it, and
+    /// all is read again.
+    async fn everything(&mut self, root: RootDse) -> Result<Known, RunError> {
+        let mut before = root;
+        for _ in 0..ATTEMPTS {
+            self.containers().await?;
+            let met = Met::default();
+            self.whole(&before, &met).await?;
+            let after = self.session.root_dse().await?;
+            let since = before.highest_committed_usn;
+            let met_after = Met::default();
+            let changed = self
+                .changed(since, after.highest_committed_usn, &met_after)
+                .await?;
+            self.odd_parents().await?;
+            let Some(moved) = changed.moved else {
+                let mut found = met.into_found();
+                let found_after = met_after.into_found();
+                found.guids.extend(&found_after.guids);
+                found.guids.sort();
+                found.kinds.extend(found_after.kinds);
+                return Ok(Known {
+                    usn: after.highest_committed_usn,
+                    missed: changed.missed,
+                    met: Some(found.guids),
+                    empty: self
+                        .kinds()
+                        .into_iter()
+                        .filter(|kind| !found.kinds.contains(kind))
+                        .collect(),
+                });
+            };
+            tracing::info!(
+                connection = self.connector.name(),
+                reason = moved,
+                "Reading everything again."
+            );
+            before = after;
         }
-        let after = self.session.root_dse().await?;
-        self.changed(before.highest_committed_usn, &after).await?;
-        Ok(after.highest_committed_usn)
+        Err(RunError::Unsteady)
     }
 
-    /// Reads what changed since `since`, and once more what could not be mapped before (R15).
-    async fn changes(&mut self, since: u64, root: &RootDse) -> Result<u64, RunError> {
-        self.changed(since, root).await?;
-        self.unmapped().await?;
-        Ok(root.highest_committed_usn)
-    }
-
-    async fn changed(&mut self, since: u64, root: &RootDse) -> Result<(), RunError> {
-        // The controller has committed nothing since: there is nothing to ask for.
-        if root.highest_committed_usn <= since {
+    /// Reads every object in scope: over one connection search by search, over several slice by slice.
+    async fn whole(&mut self, before: &RootDse, met: &Met) -> Result<(), RunError> {
+        let helpers = slices::helpers(&self.connector.settings.directory, &self.session, before).await;
+        if helpers.is_empty() {
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.everything(kind) {
+                    self.search(kind, search, met).await?;
+                }
+            }
             return Ok(());
+        }
+        let slices = Mutex::new(Slices::up_to(before.highest_committed_usn));
+        let sessions = std::iter::once(&self.session).chain(&helpers);
+        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await?;
+        for searched in read {
+            self.add(searched);
+        }
+        Ok(())
+    }
+
+    /// Reads slices over one connection until none is left.
+    async fn slice_by_slice(
+        &self,
+        session: &Session,
+        slices: &Mutex<Slices>,
+        met: &Met,
+    ) -> Result<Searched, RunError> {
+        let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Searched::default();
+        loop {
+            let Some(slice) = locked().next() else {
+                return Ok(all);
+            };
+            let mut entries = 0;
+            for kind in self.kinds() {
+                if let Some(search) = self.scope.slice(kind, &slice) {
+                    let searched = self.search_over(session, kind, search, met).await?;
+                    entries += searched.entries;
+                    all += searched;
+                }
+            }
+            locked().learn(&slice, entries);
+        }
+    }
+
+    /// Reads what changed since `since`, and once more what could not be mapped before (R15). Everything is read when a
+    /// container was renamed or moved (R8).
+    async fn changes(&mut self, since: u64, root: RootDse) -> Result<Known, RunError> {
+        let id = self.connector.id;
+        let stored = self.connector.on_store(move |store| store.containers(id)).await?;
+        self.containers = Containers::stored(stored);
+        let usn = root.highest_committed_usn;
+        let changed = self.changed(since, usn, &Met::default()).await?;
+        if let Some(reason) = changed.moved {
+            self.follow(&Plan::Full { reason }).await?;
+            return self.everything(root).await;
+        }
+        self.odd_parents().await?;
+        self.unmapped().await?;
+        Ok(Known {
+            usn,
+            missed: changed.missed,
+            met: None,
+            empty: Vec::new(),
+        })
+    }
+
+    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
+    async fn changed(&mut self, since: u64, usn: u64, met: &Met) -> Result<Watched, RunError> {
+        // The controller has committed nothing since: there is nothing to ask for.
+        if usn <= since {
+            return Ok(Watched::default());
         }
         for kind in self.kinds() {
             if let Some(search) = self.scope.changed_since(kind, since) {
-                self.search(kind, search, None).await?;
+                self.search(kind, search, met).await?;
             }
         }
-        Ok(())
+        self.watch(since, met).await
     }
 
     async fn unmapped(&mut self) -> Result<(), RunError> {
@@ -212,47 +395,82 @@ impl Reader<'_> {
                 .connector
                 .on_store(move |store| store.unmapped_guids(id, kind))
                 .await?;
-            let mut gone: BTreeSet<Guid> = guids.iter().copied().collect();
+            let met = Met::default();
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, Some(&mut gone)).await?;
+                self.search(kind, search, &met).await?;
             }
+            let gone = met.lacks(guids);
             if !gone.is_empty() {
-                self.send(Piece::Forget(gone.into_iter().collect())).await?;
+                self.send(Piece::Forget(gone)).await?;
             }
         }
         Ok(())
     }
 
-    /// Runs one search to its end. `awaited` loses the GUIDs of the entries that came.
-    async fn search(
-        &mut self,
+    /// Runs one search to its end; `met` gains what came. Gives how many entries that were.
+    pub(super) async fn search(&mut self, kind: Kind, search: Search, met: &Met) -> Result<u64, RunError> {
+        let searched = self.search_over(&self.session, kind, search, met).await?;
+        self.add(searched);
+        Ok(searched.entries)
+    }
+
+    /// As [`Self::search`], over `session`.
+    async fn search_over(
+        &self,
+        session: &Session,
         kind: Kind,
         search: Search,
-        mut awaited: Option<&mut BTreeSet<Guid>>,
-    ) -> Result<(), RunError> {
-        let mut pages = self.session.search(search);
+        met: &Met,
+    ) -> Result<Searched, RunError> {
+        let mut pages = session.search(search);
+        let mut came = 0;
         while let Some(entries) = pages.next().await? {
+            came += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
-            if let Some(awaited) = awaited.as_deref_mut() {
-                for guid in entries.iter().filter_map(super::stage::guid_of) {
-                    awaited.remove(&guid);
-                }
-            }
-            if self.pieces.send(Piece::Page(kind, entries)).await.is_err() {
-                return Err(stager_gone());
-            }
+            self.containers.note_parents_of(&entries);
+            met.note(kind, &entries);
+            self.send(Piece::Page(kind, entries)).await?;
         }
+        Ok(Searched {
+            entries: came,
+            pages: pages.pages(),
+            referrals: pages.referrals(),
+        })
+    }
+
+    /// Adds what a search that came to its end took.
+    pub(super) fn count(&mut self, pages: &Pages) {
         self.pages += pages.pages();
         self.referrals += pages.referrals();
-        Ok(())
+    }
+
+    fn add(&mut self, searched: Searched) {
+        self.pages += searched.pages;
+        self.referrals += searched.referrals;
     }
 
     async fn send(&self, piece: Piece) -> Result<(), RunError> {
         self.pieces.send(piece).await.map_err(|_| stager_gone())
     }
 
-    fn kinds(&self) -> Vec<Kind> {
+    pub(super) fn kinds(&self) -> Vec<Kind> {
         self.scope.kinds().collect()
+    }
+}
+
+/// What one or several searches gave.
+#[derive(Debug, Default, Clone, Copy)]
+struct Searched {
+    entries: u64,
+    pages: u64,
+    referrals: u64,
+}
+
+impl AddAssign for Searched {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.pages += more.pages;
+        self.referrals += more.referrals;
     }
 }
 

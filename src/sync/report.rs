@@ -27,11 +27,16 @@ pub struct Report {
     pub watermark: Option<u64>,
     /// Wall time, seconds.
     pub seconds: f64,
+    /// Why removals are held back (R23), as a sentence.
+    pub held: Option<String>,
     /// Why the run did not do all it was asked.
     pub failure: Option<RunError>,
 }
 
 impl Report {
+    /// What to do about removals that are held back.
+    pub const HELD_ADVICE: &str = super::removal::ADVICE;
+
     /// The sums over all kinds.
     #[must_use]
     pub fn total(&self) -> Counts {
@@ -45,11 +50,13 @@ impl Report {
         total.unmapped + total.rejected
     }
 
-    /// The exit code of the contract: 0 done, 2 some objects were rejected, else that of the failure.
+    /// The exit code of the contract: 0 done, 2 some objects were rejected, 3 removals are held back, else that of the
+    /// failure.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match &self.failure {
             Some(failure) => failure.exit_code(),
+            None if self.held.is_some() => 3,
             None if self.refused() > 0 => 2,
             None => 0,
         }
@@ -73,19 +80,21 @@ impl Report {
                     sent = total.accepted,
                     rejected = self.refused(),
                     skipped = total.unchanged,
+                    removed = total.removed,
+                    held = total.held,
                     requests = self.requests,
                     referrals = self.referrals,
                     watermark = self.watermark,
                     seconds = (self.seconds * 1000.0).round() / 1000.0,
                     error = self.failure.as_ref().map(tracing::field::display),
                     advice = self.failure.as_ref().map(RunError::advice),
-                    state = if self.failure.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
+                    state = if self.failure.is_none() && self.held.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
                     "The run finished."
                 )
             };
         }
         match &self.failure {
-            Some(RunError::Stopped) | None if self.refused() == 0 => line!(info),
+            Some(RunError::Stopped) | None if self.refused() == 0 && self.held.is_none() => line!(info),
             Some(RunError::Stopped) | None => line!(warn),
             Some(_) => line!(error),
         }

@@ -1,16 +1,16 @@
 //! The whole of a run.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use chrono::Utc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{KindCounts, Outcome, RunEnd, RunId, RunMode};
+use crate::store::{Outcome, RunEnd, RunId, RunMode};
 
 use super::report::Report;
-use super::{Connector, Plan, Request, RunError, deliver, read, stage};
+use super::{Connector, Plan, Request, RunError, deliver, read, removal, stage};
 
 /// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
 const PAGES_AHEAD: usize = 2;
@@ -36,7 +36,7 @@ pub async fn run(
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);
     let (staged, to_deliver) = watch::channel(0);
-    let planned = OnceLock::new();
+    let planned = Mutex::new(None);
     let reading = async {
         tokio::select! {
             biased;
@@ -49,12 +49,12 @@ pub async fn run(
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
     let ends = Ends {
-        plan: planned.into_inner(),
+        plan: planned.into_inner().unwrap_or_else(PoisonError::into_inner),
         read,
         staged,
         delivered,
     };
-    conclude(&connector, run, mode, clock, ends).await
+    conclude(&connector, &request, run, clock, ends).await
 }
 
 /// The stager on a thread that may block; it ends when the reader drops its end.
@@ -65,7 +65,7 @@ async fn stage_on_thread(
     now: i64,
     pieces: mpsc::Receiver<read::Piece>,
     staged: watch::Sender<u64>,
-) -> Result<KindCounts, RunError> {
+) -> Result<stage::Summary, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
     let stager = tokio::task::spawn_blocking(move || {
         stage::stage(
@@ -79,7 +79,7 @@ async fn stage_on_thread(
         )
     });
     match stager.await {
-        Ok(counts) => counts,
+        Ok(summary) => summary,
         Err(panic) => Err(RunError::Panicked {
             task: "stage",
             cause: panic.to_string(),
@@ -87,7 +87,8 @@ async fn stage_on_thread(
     }
 }
 
-/// The delivery; a dry run waits for the stage to be complete, writes the output, and posts nothing.
+/// The delivery; a dry run waits for the stage to be complete, writes the output, and posts nothing. An approval of removals
+/// that are only reported posts nothing either.
 async fn deliver_unless_dry(
     connector: &Connector,
     request: &Request,
@@ -95,10 +96,14 @@ async fn deliver_unless_dry(
     mut staged: watch::Receiver<u64>,
     stop: &CancellationToken,
 ) -> deliver::Summary {
-    if !request.dry_run {
+    let only_approves = request.approve.is_some() && !connector.settings.removal.send;
+    if !request.dry_run && !only_approves {
         return deliver::deliver(connector, request, run, staged, stop).await;
     }
     while staged.changed().await.is_ok() {}
+    if !request.dry_run {
+        return deliver::Summary::default();
+    }
     let failure = deliver::write_only(connector, request, run).await.err();
     deliver::Summary {
         failure,
@@ -110,31 +115,37 @@ async fn deliver_unless_dry(
 struct Ends {
     plan: Option<Plan>,
     read: Result<read::Summary, RunError>,
-    staged: Result<KindCounts, RunError>,
+    staged: Result<stage::Summary, RunError>,
     delivered: deliver::Summary,
 }
 
 /// Brings the three ends together: counts, outcome, state, and the line that tells the run.
 async fn conclude(
     connector: &Connector,
+    request: &Request,
     run: RunId,
-    wanted: RunMode,
     clock: Instant,
     ends: Ends,
 ) -> Result<Report, RunError> {
-    let (mut counts, stage_failure) = match ends.staged {
-        Ok(counts) => (counts, None),
-        Err(error) => (KindCounts::default(), Some(error)),
+    let (staged, stage_failure) = match ends.staged {
+        Ok(summary) => (summary, None),
+        Err(error) => (stage::Summary::default(), Some(error)),
     };
+    let mut counts = staged.counts;
     counts += &ends.delivered.counts;
     let (summary, read_failure) = match ends.read {
         Ok(summary) => (Some(summary), None),
         Err(error) => (None, Some(error)),
     };
-    let (mode, reason) = match &ends.plan {
-        Some(plan @ Plan::Delta { .. }) => (RunMode::Delta, plan.to_string()),
-        Some(plan @ Plan::Full { .. }) => (RunMode::Baseline, plan.to_string()),
-        None => (wanted, "the directory could not be read".to_owned()),
+    let (mode, reason) = match (&ends.plan, &request.approve) {
+        (_, Some(list)) => (request.mode, format!("approval of the removals {list}")),
+        (Some(plan @ Plan::Delta { .. }), None) => (RunMode::Delta, plan.to_string()),
+        (Some(plan @ Plan::Full { .. }), None) => (RunMode::Baseline, plan.to_string()),
+        (None, None) => (request.mode, "the directory could not be read".to_owned()),
+    };
+    let list_changed = match &request.approve {
+        Some(list) if staged.conclusion.refused => Some(RunError::ListChanged { list: list.clone() }),
+        _ => None,
     };
     let report = Report {
         run,
@@ -145,10 +156,14 @@ async fn conclude(
         retries: ends.delivered.retries,
         pages: summary.map_or(0, |summary| summary.pages),
         referrals: summary.map_or(0, |summary| summary.referrals),
-        watermark: summary.map(|summary| summary.watermark),
+        watermark: summary.and_then(|summary| summary.watermark),
+        held: removal::held(&staged.conclusion.excess, &connector.settings.removal),
         seconds: clock.elapsed().as_secs_f64(),
         // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
-        failure: stage_failure.or(read_failure).or(ends.delivered.failure),
+        failure: stage_failure
+            .or(read_failure)
+            .or(list_changed)
+            .or(ends.delivered.failure),
     };
     let end = report.end();
     connector
@@ -164,6 +179,12 @@ impl Report {
         let (outcome, error) = match &self.failure {
             Some(RunError::Stopped) => (Outcome::Stopped, Some(RunError::Stopped.to_string())),
             Some(failure) => (Outcome::Failed, Some(failure.to_string())),
+            None if self.held.is_some() => (
+                Outcome::Partial,
+                self.held
+                    .as_ref()
+                    .map(|held| format!("{held}; {}", removal::ADVICE)),
+            ),
             None if self.refused() > 0 => (
                 Outcome::Partial,
                 Some(format!("{} objects were rejected", self.refused())),

@@ -1,10 +1,12 @@
 //! What a run reads: base context, scope, filter and attributes of every kind, and their digest (R2).
 
+use std::ops::RangeInclusive;
+
 use sha2::{Digest, Sha256};
 
 use crate::config::{Profile, SearchScope};
 use crate::directory::{RootDse, Search};
-use crate::identity::{Guid, Kind};
+use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 
 /// The attribute that identifies an object (R7); always read, mapped or not.
@@ -18,6 +20,7 @@ const GUIDS_PER_FILTER: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Scope {
     base: String,
+    naming_context: String,
     depth: SearchScope,
     kinds: Vec<KindScope>,
     digest: [u8; 32],
@@ -27,6 +30,7 @@ pub struct Scope {
 struct KindScope {
     kind: Kind,
     filter: String,
+    extra: Option<String>,
     attributes: Vec<String>,
 }
 
@@ -53,12 +57,14 @@ impl Scope {
                 KindScope {
                     kind: *kind,
                     filter: and(kind.filter(), extra.as_deref()),
+                    extra: extra.clone(),
                     attributes,
                 }
             })
             .collect();
         let digest = digest(&base, profile.scope, &kinds, &mapping.digest());
         Self {
+            naming_context: naming_context_of(&base, root),
             base,
             depth: profile.scope,
             kinds,
@@ -89,6 +95,13 @@ impl Scope {
         self.search(kind, None)
     }
 
+    /// The search for the objects of `kind` in scope whose uSNChanged is in `usns`, both ends included.
+    #[must_use]
+    pub fn slice(&self, kind: Kind, usns: &RangeInclusive<u64>) -> Option<Search> {
+        let (low, high) = (usns.start(), usns.end());
+        self.search(kind, Some(&format!("(uSNChanged>={low})(uSNChanged<={high})")))
+    }
+
     /// The search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's filters know `>=` alone.
     #[must_use]
     pub fn changed_since(&self, kind: Kind, usn: u64) -> Option<Search> {
@@ -116,6 +129,52 @@ impl Scope {
             .collect()
     }
 
+    /// The search for this object, if it is in the whole of the kind's filter; wherever it is.
+    #[must_use]
+    pub fn only(&self, kind: Kind, guid: Guid) -> Option<Search> {
+        Some(Search {
+            base: format!("<GUID={guid}>"),
+            scope: SearchScope::Base,
+            ..self.search(kind, None)?
+        })
+    }
+
+    /// The search for this object, if it is of the kind and the extra filter is certain not to match. A filter over an
+    /// attribute that the account may not read is neither true nor false (RFC 4511 section 4.5.1.7), so neither it nor its
+    /// opposite gives the object. `None` without an extra filter.
+    #[must_use]
+    pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<Search> {
+        let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
+        let extra = scope.extra.as_deref()?;
+        Some(Search {
+            filter: and(kind.filter(), Some(&format!("(!{extra})"))),
+            attributes: vec![OBJECT_GUID.to_owned()],
+            ..self.only(kind, guid)?
+        })
+    }
+
+    /// Everything in the naming context that holds the base context: a frame for searches, without filter and attributes.
+    #[must_use]
+    pub fn naming_context(&self) -> Search {
+        Search {
+            base: self.naming_context.clone(),
+            scope: SearchScope::Subtree,
+            filter: String::new(),
+            attributes: Vec::new(),
+            show_deleted: false,
+        }
+    }
+
+    /// Whether an object called `dn` is in scope by its place, for a base context that is called `base`.
+    #[must_use]
+    pub fn contains(&self, base: &DistinguishedName, dn: &DistinguishedName) -> bool {
+        match self.depth {
+            SearchScope::Subtree => dn.is_within(base),
+            SearchScope::OneLevel => dn.is_child_of(base),
+            SearchScope::Base => dn == base,
+        }
+    }
+
     fn search(&self, kind: Kind, narrowed: Option<&str>) -> Option<Search> {
         let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
         Some(Search {
@@ -126,6 +185,22 @@ impl Scope {
             show_deleted: false,
         })
     }
+}
+
+/// The innermost naming context that holds `base`; the domain where none does, so that the search says what is wrong.
+fn naming_context_of(base: &str, root: &RootDse) -> String {
+    let Ok(base) = DistinguishedName::parse(base) else {
+        return root.default_naming_context.clone();
+    };
+    root.naming_contexts
+        .iter()
+        .filter_map(|context| DistinguishedName::parse(context).ok())
+        .filter(|context| base.is_within(context))
+        .max_by_key(DistinguishedName::depth)
+        .map_or_else(
+            || root.default_naming_context.clone(),
+            |context| context.as_str().to_owned(),
+        )
 }
 
 /// `filter` and `more`, both with their parentheses.

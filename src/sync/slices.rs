@@ -6,12 +6,50 @@
 
 use std::ops::RangeInclusive;
 
+use crate::config;
+use crate::directory::{self, DirectoryError, RootDse, Session};
+
 /// Entries that a slice should hold: few enough that all connections end at about the same time, enough that the cost of a
 /// search does not count.
 const WANTED: u64 = 4_000;
 
 /// Slices that the whole range is cut into at first, before anything is known about how full it is.
 const FIRST_CUT: u64 = 32;
+
+/// Further connections for a full read (`AD_CONNECTIONS`), all to the controller of `first` and not behind it: a name may
+/// stand for several controllers, and another one's USNs mean something else (R2). One that cannot be had is done without.
+pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
+    let same_host = config::Directory {
+        hosts: vec![first.host().to_owned()],
+        ..settings.clone()
+    };
+    let mut helpers = Vec::new();
+    while helpers.len() + 1 < settings.connections {
+        match helper(&same_host, known).await {
+            Ok(Some(session)) => helpers.push(session),
+            Ok(None) => {
+                tracing::debug!(
+                    host = first.host(),
+                    "The name leads to another controller; the read goes on with fewer connections."
+                );
+                break;
+            }
+            Err(error) => {
+                tracing::debug!(host = first.host(), %error, "No further connection to the controller; the read goes on with fewer.");
+                break;
+            }
+        }
+    }
+    helpers
+}
+
+async fn helper(settings: &config::Directory, known: &RootDse) -> Result<Option<Session>, DirectoryError> {
+    let mut session = directory::connect(settings).await?;
+    let root = session.root_dse().await?;
+    let same = root.ds_service_name == known.ds_service_name
+        && root.highest_committed_usn >= known.highest_committed_usn;
+    Ok(same.then_some(session))
+}
 
 /// Hands out the slices of `0..=highest`, narrower where objects lie close, wider where there are few.
 #[derive(Debug)]
@@ -24,7 +62,11 @@ pub(super) struct Slices {
 impl Slices {
     /// The slices up to `highest`, the highestCommittedUSN read before (R1).
     pub(super) fn up_to(highest: u64) -> Self {
-        Self { next: Some(0), highest, width: (highest / FIRST_CUT).max(1) }
+        Self {
+            next: Some(0),
+            highest,
+            width: (highest / FIRST_CUT).max(1),
+        }
     }
 
     /// The next slice; `None` when the range is handed out.
@@ -81,7 +123,13 @@ mod tests {
     fn slices_become_as_wide_as_they_should_hold() {
         let dense = all(1_000_000, 1);
         let entries = dense.iter().map(|slice| slice.end() - slice.start() + 1);
-        assert!(entries.skip(5).all(|entries| entries <= 2 * WANTED), "a dense directory is cut fine");
-        assert!(all(50_000_000, 1_000_000).len() < 64, "an empty one is not searched in a thousand pieces");
+        assert!(
+            entries.skip(5).all(|entries| entries <= 2 * WANTED),
+            "a dense directory is cut fine"
+        );
+        assert!(
+            all(50_000_000, 1_000_000).len() < 64,
+            "an empty one is not searched in a thousand pieces"
+        );
     }
 }

@@ -1,18 +1,18 @@
 //! The stager of a run: maps every entry and commits page after page to the store.
 //!
-//! Invariant kept here: the watermark commits in the same transaction as the last page of the read (R3). So one page is
-//! always held back until it is known whether another one follows.
+//! Invariant kept here: the watermark, and what the read missed, commit in the same transaction as the last page of the read
+//! (R3). So one page is always held back until it is known whether another one follows.
 
 use tokio::sync::{mpsc, watch};
 
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
 use crate::mapping::Source;
-use crate::store::{KindCounts, Reading, RunId, Staged, Watermark};
+use crate::store::{Conclusion, Decision, KindCounts, ReadEnd, Reading, RunId, Staged};
 
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
-use super::{Connector, Progress, RunError};
+use super::{Connector, Progress, RunError, removal};
 
 impl Source for Entry {
     fn dn(&self) -> &str {
@@ -31,6 +31,14 @@ pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
         .and_then(|value| Guid::from_bytes(value).ok())
 }
 
+/// What was staged.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) counts: KindCounts,
+    /// What became of the objects found gone.
+    pub(super) conclusion: Conclusion,
+}
+
 /// Maps and commits what comes over `pieces`. The number of staged assets is told on `staged`, whose drop
 /// says that no more will come. Blocks: run it on a blocking thread.
 pub(super) fn stage(
@@ -41,7 +49,7 @@ pub(super) fn stage(
     progress: &Progress,
     mut pieces: mpsc::Receiver<Piece>,
     staged: &watch::Sender<u64>,
-) -> Result<KindCounts, RunError> {
+) -> Result<Summary, RunError> {
     let mut stager = Stager {
         connector,
         run,
@@ -49,7 +57,7 @@ pub(super) fn stage(
         resend,
         progress,
         staged,
-        counts: KindCounts::default(),
+        summary: Summary::default(),
     };
     let mut held: Option<Vec<Reading>> = None;
     while let Some(piece) = pieces.blocking_recv() {
@@ -61,8 +69,16 @@ pub(super) fn stage(
                 }
             }
             Piece::Forget(guids) => connector.store.forget_unmapped(connector.id, &guids)?,
-            Piece::Complete(watermark) => {
-                stager.commit(&held.take().unwrap_or_default(), Some(&watermark))?;
+            Piece::Complete(end, stored) => {
+                stager.commit(&held.take().unwrap_or_default(), Some(&end))?;
+                // Nobody listens any more when the run was stopped meanwhile.
+                let _ = stored.send(());
+            }
+            Piece::Conclude(decision) => {
+                if let Some(page) = held.take() {
+                    stager.commit(&page, None)?;
+                }
+                stager.conclude(&decision)?;
             }
         }
     }
@@ -70,7 +86,7 @@ pub(super) fn stage(
     if let Some(page) = held {
         stager.commit(&page, None)?;
     }
-    Ok(stager.counts)
+    Ok(stager.summary)
 }
 
 struct Stager<'a> {
@@ -80,7 +96,7 @@ struct Stager<'a> {
     resend: bool,
     progress: &'a Progress,
     staged: &'a watch::Sender<u64>,
-    counts: KindCounts,
+    summary: Summary,
 }
 
 impl Stager<'_> {
@@ -95,7 +111,7 @@ impl Stager<'_> {
     fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
         let Some(guid) = guid_of(entry) else {
             // Without a key the store never sees it, so it is counted here.
-            let counts = self.counts.of(kind);
+            let counts = self.summary.counts.of(kind);
             counts.read += 1;
             counts.unmapped += 1;
             self.unmapped(
@@ -137,15 +153,37 @@ impl Stager<'_> {
         );
     }
 
-    fn commit(&mut self, page: &[Reading], watermark: Option<&Watermark>) -> Result<(), RunError> {
-        let counts = self
-            .connector
-            .store
-            .stage_page(self.run, page, self.resend, watermark, self.now)?;
-        let rows = counts.total().staged;
+    fn commit(&mut self, page: &[Reading], end: Option<&ReadEnd>) -> Result<(), RunError> {
+        let store = &self.connector.store;
+        let counts = match end {
+            None => store.stage_page(self.run, page, self.resend, None, self.now)?,
+            Some(end) => store.complete_read(self.run, page, self.resend, end, self.now)?,
+        };
+        self.summary.counts += &counts;
+        self.tell_staged(counts.total().staged);
+        Ok(())
+    }
+
+    fn tell_staged(&self, rows: u64) {
         self.progress.add_staged(rows);
-        self.counts += &counts;
         self.staged.send_modify(|staged| *staged += rows);
+    }
+
+    /// Lets the store decide on everything that was found gone, and tells what became of it.
+    fn conclude(&mut self, decision: &Decision) -> Result<(), RunError> {
+        let Connector {
+            store,
+            mapping,
+            settings,
+            ..
+        } = self.connector;
+        let send = settings.removal.send;
+        let marked = |kind, asset: &str| send.then(|| mapping.removed_asset(kind, asset)).flatten();
+        let conclusion = store.conclude_removals(self.run, decision, marked, self.now)?;
+        self.tell_staged(conclusion.staged);
+        self.summary.counts += &conclusion.counts;
+        removal::tell(self.connector, self.run, &conclusion)?;
+        self.summary.conclusion = conclusion;
         Ok(())
     }
 }

@@ -3,6 +3,11 @@
 // Every test crate compiles this file for itself and uses a part of it; a failing check may panic as in any test.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod expected;
+pub mod secrets;
+pub mod service;
+pub mod simulated;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

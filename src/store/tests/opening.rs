@@ -9,6 +9,7 @@ use super::*;
 use crate::store::open::opened_with;
 
 const FIRST: &str = include_str!("../schema/0001_first.sql");
+const SECOND: &str = include_str!("../schema/0002_removals.sql");
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -94,6 +95,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     drop(room.store);
     let later = [
         FIRST,
+        SECOND,
         "ALTER TABLE connection ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'",
     ];
     for access in [Access::ReadOnly, Access::Scratch] {
@@ -102,8 +104,8 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
             matches!(
                 error,
                 StoreError::Older {
-                    found: 1,
-                    known: 2,
+                    found: 2,
+                    known: 3,
                     ..
                 }
             ),
@@ -120,17 +122,43 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     let staged: String = sql
         .query_row("SELECT asset FROM stage", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((colour.as_str(), version, staged), ("blue", 2, asset("a")));
+    assert_eq!((colour.as_str(), version, staged), ("blue", 3, asset("a")));
     drop(sql);
     // And the program of before refuses it.
     assert!(matches!(
         refusal(Store::open(&path, Access::ReadWrite)),
         StoreError::Newer {
-            found: 2,
-            known: 1,
+            found: 3,
+            known: 2,
             ..
         }
     ));
+}
+
+#[test]
+fn r28_a_file_of_version_1_keeps_what_waits_and_what_upstream_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let sql = opened_with(&path, Access::ReadWrite, &[FIRST]).unwrap();
+    sql.execute_batch(
+        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
+         INSERT INTO stage (connection, guid, kind, dn, external_id, fingerprint, staged_at, sent, asset)
+             VALUES (1, x'01010101010101010101010101010101', 'user', 'CN=a', 'S-1', x'00', 0, 0, '{}');
+         INSERT INTO asset VALUES (7, '{\"asset\":{}}');
+         INSERT INTO object VALUES (1, x'02020202020202020202020202020202', 'user', 'CN=b', 'S-2', x'00', 0, 1, 7);",
+    )
+    .unwrap();
+    drop(sql);
+    let store = Store::open(&path, Access::ReadWrite).unwrap();
+    let connection = store.connection("corp").unwrap().unwrap().id;
+    let run = begin(&store, connection);
+    let waiting = store.next_batch(run, 0, 9, ANY, 0).unwrap();
+    assert_eq!((waiting.len(), waiting[0].removal), (1, false));
+    assert_eq!(
+        store.object(connection, guid(2)).unwrap().unwrap().asset,
+        r#"{"asset":{}}"#
+    );
+    assert_eq!(store.containers(connection).unwrap(), []);
 }
 
 #[test]
@@ -313,6 +341,7 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
             store.pending(connection).unwrap(),
             store.rejections(connection, 99).unwrap(),
             store.objects(connection, None, None, 99).unwrap(),
+            store.removed(connection, None, None, 99).unwrap(),
         )
     };
     let before = dump(&room.store);

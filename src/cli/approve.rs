@@ -1,0 +1,63 @@
+//! `approve-removals`: lets the removals through that the threshold holds back, if they are still the same (R23).
+
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{Access, RunMode};
+use crate::sync::{Request, RunError};
+
+use super::arguments::Approve;
+use super::failure::Failure;
+use super::output::say;
+use super::removed::{Lists, What, show_candidates};
+use super::{setup, signals, sync};
+
+/// Shows the list that is held back and lets exactly that list through.
+pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let connection = setup::one(&config, connection)?;
+    let store = setup::store(&config, Access::ReadWrite)?;
+    let scheduled = setup::connector(&config, connection, &store)?;
+    let id = scheduled.connector.id;
+    let Some(held) = store.held_list(id)? else {
+        return match &options.list {
+            None => {
+                say(format_args!("{}: no removals are held back", connection.name))?;
+                Ok(0)
+            }
+            Some(list) => Err(RunError::ListChanged { list: list.clone() }.into()),
+        };
+    };
+    if let Some(list) = options
+        .list
+        .as_ref()
+        .filter(|list| !list.eq_ignore_ascii_case(&held))
+    {
+        return Err(RunError::ListChanged { list: list.clone() }.into());
+    }
+    say(format_args!(
+        "{}: removals held back, list {held}",
+        connection.name
+    ))?;
+    let lists = Lists {
+        store: &store,
+        connection: id,
+    };
+    show_candidates(&lists, What::Held)?;
+    let runtime = setup::runtime()?;
+    let code = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let signalled = signals::cancel_on_signal(stop.clone())?;
+        let request = Request {
+            approve: Some(held),
+            ..Request::new(RunMode::Delta, "approve-removals")
+        };
+        let report = scheduled.run(request, &stop).await?;
+        let code = sync::told(&report);
+        if report.total().removed > 0 {
+            say(format_args!("{} objects are removed", report.total().removed))?;
+        }
+        Ok::<u8, Failure>(signalled.exit_code().unwrap_or(code))
+    });
+    runtime.shutdown_background();
+    code
+}

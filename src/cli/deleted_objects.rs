@@ -1,0 +1,66 @@
+//! The step of `check` that says whether the account may read Deleted Objects, and how to grant that.
+
+use crate::config::{Auth, Directory, SearchScope};
+use crate::directory::{DirectoryError, RootDse, Search, Session};
+
+use super::failure::Failure;
+
+/// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused the container.
+const REFUSALS: [u32; 2] = [32, 50];
+
+/// What the account sees below `CN=Deleted Objects` of the domain: a sentence, with the commands that grant the right where
+/// it is missing. That is no failure: deletions are found all the same, later.
+pub(super) async fn step(
+    settings: &Directory,
+    root: &RootDse,
+    session: &mut Session,
+) -> Result<String, Failure> {
+    let container = format!("CN=Deleted Objects,{}", root.default_naming_context);
+    if readable(&container, session).await? {
+        return Ok("the account may read them: deletions are noticed by the next sync".to_owned());
+    }
+    let account = account(settings, root, session).await?;
+    Ok(format!(
+        "the account may not read them: deletions are noticed by the next baseline (BASELINE_CRON) only\n\
+         \x20         to notice them at once, let a domain administrator run on a controller:\n\
+         \x20           dsacls \"{container}\" /takeownership\n\
+         \x20           dsacls \"{container}\" /G \"{account}:LCRP\""
+    ))
+}
+
+/// Whether anything deleted is shown: the container itself counts as deleted, so a readable one is never empty.
+async fn readable(container: &str, session: &mut Session) -> Result<bool, Failure> {
+    let mut pages = session.search(Search {
+        base: container.to_owned(),
+        scope: SearchScope::Subtree,
+        filter: "(isDeleted=TRUE)".to_owned(),
+        attributes: vec!["isDeleted".to_owned()],
+        show_deleted: true,
+    });
+    match pages.next().await {
+        Ok(page) => Ok(page.is_some_and(|page| !page.is_empty())),
+        Err(DirectoryError::Search { outcome, .. }) if REFUSALS.contains(&outcome.code) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is translated.
+async fn account(settings: &Directory, root: &RootDse, session: &mut Session) -> Result<String, Failure> {
+    let Auth::Simple { name, .. } = &settings.auth;
+    if !name.contains('=') {
+        return Ok(name.clone());
+    }
+    let entry = session.lookup(name, &["sAMAccountName"], false).await?;
+    let account = entry
+        .as_ref()
+        .and_then(|entry| entry.text("sAMAccountName"))
+        .unwrap_or("ACCOUNT");
+    let domain = root
+        .default_naming_context
+        .split(',')
+        .filter_map(|part| part.split_once('='))
+        .map(|(_, label)| label)
+        .collect::<Vec<_>>()
+        .join(".");
+    Ok(format!("{domain}\\{account}"))
+}

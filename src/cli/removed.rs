@@ -1,0 +1,186 @@
+//! `removed`: objects gone from the directory, those held back by the threshold, and those not decided.
+
+use serde_json::json;
+
+use crate::config::Removal as Settings;
+use crate::store::{Access, ConnectionId, Removal, Store};
+
+use super::arguments::Removed;
+use super::failure::Failure;
+use super::output::say;
+use super::setup;
+use super::status::{columns, time};
+
+/// Objects read from the state file at a time.
+const CHUNK: usize = 500;
+
+/// Shows the lists of every chosen connection; one JSON object an object and line with `--json`.
+pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Failure> {
+    let config = setup::configuration()?;
+    let store = setup::store(&config, Access::ReadOnly)?;
+    for chosen in setup::chosen(&config, connection)? {
+        let Some(row) = store.connection(&chosen.name)? else {
+            continue;
+        };
+        let list = Lists {
+            store: &store,
+            connection: row.id,
+        };
+        if options.json {
+            let held = store.held_list(row.id)?;
+            list.each(options.limit as usize, |what, removal| {
+                say(line(&chosen.name, what, held.as_deref(), removal))
+            })?;
+        } else {
+            say(&chosen.name)?;
+            show(&list, &chosen.removal, options.limit as usize)?;
+        }
+    }
+    Ok(0)
+}
+
+/// What a list is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Held,
+    Undecided,
+    Removed,
+}
+
+impl What {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Undecided => "undecided",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// The lists of one connection.
+pub(super) struct Lists<'a> {
+    pub(super) store: &'a Store,
+    pub(super) connection: ConnectionId,
+}
+
+impl Lists<'_> {
+    /// Everything held back and not decided, then the last `limit` removals, newest first.
+    fn each(
+        &self,
+        limit: usize,
+        mut each: impl FnMut(What, &Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        for what in [What::Held, What::Undecided] {
+            self.candidates(what, |removal| each(what, removal))?;
+        }
+        self.removed(limit, |removal| each(What::Removed, removal))
+    }
+
+    /// Everything held back, or not decided.
+    pub(super) fn candidates(
+        &self,
+        what: What,
+        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut after = None;
+        loop {
+            let page = self
+                .store
+                .undecided(self.connection, what == What::Held, after, CHUNK)?;
+            page.iter().try_for_each(&mut each)?;
+            match page.last() {
+                Some(last) => after = Some(last.guid),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn removed(
+        &self,
+        limit: usize,
+        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let (mut before, mut left) = (None, limit);
+        while left > 0 {
+            let page = self
+                .store
+                .removed(self.connection, None, before, left.min(CHUNK))?;
+            page.iter().try_for_each(&mut each)?;
+            left -= page.len();
+            match page.last() {
+                Some(last) => before = Some(last.place),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Failure> {
+    if let Some(list) = lists.store.held_list(lists.connection)? {
+        say(format_args!(
+            "  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through"
+        ))?;
+        show_candidates(lists, What::Held)?;
+    }
+    if !lists
+        .store
+        .undecided(lists.connection, false, None, 1)?
+        .is_empty()
+    {
+        say("  not decided, looked up again by the next run")?;
+        show_candidates(lists, What::Undecided)?;
+    }
+    let mut rows = Vec::new();
+    lists.removed(limit, |removal| {
+        rows.push(row(What::Removed, removal, settings.send));
+        Ok(())
+    })?;
+    if rows.is_empty() {
+        return say("  nothing is removed");
+    }
+    say("  removed")?;
+    say(columns(&rows).trim_end())
+}
+
+/// Says one list of candidates.
+pub(super) fn show_candidates(lists: &Lists<'_>, what: What) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    lists.candidates(what, |removal| {
+        rows.push(row(what, removal, false));
+        Ok(())
+    })?;
+    say(columns(&rows).trim_end())
+}
+
+fn row(what: What, removal: &Removal, sends: bool) -> [String; 6] {
+    let told = match (what, removal.sent_at, sends) {
+        (What::Removed, Some(_), _) => "sent",
+        (What::Removed, None, true) => "not sent",
+        _ => "",
+    };
+    [
+        time(Some(removal.at)).unwrap_or_default(),
+        removal.kind.to_string(),
+        removal.guid.to_string(),
+        removal.dn.clone(),
+        removal.reason.clone(),
+        told.to_owned(),
+    ]
+}
+
+fn line(connection: &str, what: What, list: Option<&str>, removal: &Removal) -> serde_json::Value {
+    json!({
+        "connection": connection,
+        "state": what.name(),
+        "kind": removal.kind.name(),
+        "dn": removal.dn,
+        "vendorAssetId": removal.guid.to_string(),
+        "externalAssetId": removal.external_id,
+        "reason": removal.reason,
+        "at": time(Some(removal.at)),
+        "run": removal.run,
+        "sentAt": time(removal.sent_at),
+        "list": list.filter(|_| what == What::Held),
+    })
+}

@@ -1,0 +1,213 @@
+//! Objects that may be gone: noted with the watermark of the read that missed them, kept until it is certain (R22).
+
+use rusqlite::{Transaction, named_params, params};
+
+use super::error::Fault;
+use super::run::open_run;
+use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
+use crate::identity::{Guid, Kind};
+
+/// What a read came to, beside the objects that it gave. All of it commits with the last page (R3): once the watermark
+/// has moved on, no other read would miss these objects again.
+#[derive(Debug, Clone)]
+pub struct ReadEnd {
+    /// How far the directory is known now.
+    pub watermark: Watermark,
+    /// The kinds that were read; only objects of these can be missed.
+    pub kinds: Vec<Kind>,
+    /// Known objects that changed, and were not found in scope.
+    pub missed: Vec<Guid>,
+    /// After a full read, everything that it met: every other known object is missed. `None` after a delta, which says
+    /// nothing about what it did not give (R4).
+    pub met: Option<GuidSet>,
+    /// Where containers are now; after a full read these are all.
+    pub containers: Vec<Container>,
+    /// Containers that are no more.
+    pub containers_gone: Vec<Guid>,
+}
+
+/// An object that may be gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// objectGUID.
+    pub guid: Guid,
+    /// Its kind.
+    pub kind: Kind,
+    /// Where it was.
+    pub dn: String,
+}
+
+/// What a look-up said of a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// In scope: it is staged as any other object, and with that is no candidate any more.
+    Present,
+    /// Gone, and why.
+    Gone(String),
+    /// Neither there nor gone for certain, and why: it is kept, and looked up again by the next run.
+    Unclear(String),
+}
+
+/// Which candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    Every,
+    /// Those that the threshold holds back (R23).
+    Held,
+}
+
+impl Store {
+    /// Those of `guids` that upstream holds or is about to get, of these kinds.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn known_among(
+        &self,
+        connection: ConnectionId,
+        kinds: &[Kind],
+        guids: &[Guid],
+    ) -> Result<Vec<Guid>, StoreError> {
+        self.read(|sql| {
+            let mut kind_of = sql.prepare_cached(
+                "SELECT kind FROM known WHERE connection = :connection AND guid = :guid
+                 UNION ALL
+                 SELECT kind FROM stage WHERE connection = :connection AND guid = :guid AND removal = 0",
+            )?;
+            let mut known = Vec::new();
+            for guid in guids {
+                let mut rows = kind_of.query(named_params! { ":connection": connection, ":guid": guid })?;
+                if let Some(row) = rows.next()?
+                    && kinds.contains(&row.get(0)?)
+                {
+                    known.push(*guid);
+                }
+            }
+            Ok(known)
+        })
+    }
+
+    /// The first `limit` candidates of these kinds whose GUID comes after `after`, by GUID.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn candidates(
+        &self,
+        connection: ConnectionId,
+        kinds: &[Kind],
+        which: Which,
+        after: Option<Guid>,
+        limit: usize,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        self.read(|sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT guid, kind, dn FROM candidate
+                 WHERE connection = :connection AND guid > coalesce(:after, x'')
+                     AND (NOT :held OR held_at IS NOT NULL) ORDER BY guid",
+            )?;
+            let mut rows = statement.query(named_params! {
+                ":connection": connection, ":after": after, ":held": which == Which::Held,
+            })?;
+            let mut candidates = Vec::new();
+            while let Some(row) = rows.next()?
+                && candidates.len() < limit
+            {
+                let candidate = Candidate {
+                    guid: row.get(0)?,
+                    kind: row.get(1)?,
+                    dn: row.get(2)?,
+                };
+                if kinds.contains(&candidate.kind) {
+                    candidates.push(candidate);
+                }
+            }
+            Ok(candidates)
+        })
+    }
+
+    /// Notes what `run` found out about candidates. An object that is no longer gone is no longer held back either.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn note_verdicts(&self, run: RunId, verdicts: &[(Guid, Verdict)]) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            let connection = open_run(transaction, run)?;
+            let mut note = transaction.prepare_cached(
+                "UPDATE candidate SET verdict = :verdict, reason = :reason, examined = :run,
+                     held_at = iif(:verdict = 'gone', held_at, NULL)
+                 WHERE connection = :connection AND guid = :guid",
+            )?;
+            for (guid, verdict) in verdicts {
+                let (verdict, reason) = match verdict {
+                    Verdict::Present => (None, None),
+                    Verdict::Gone(reason) => (Some("gone"), Some(reason)),
+                    Verdict::Unclear(reason) => (Some("unclear"), Some(reason)),
+                };
+                note.execute(named_params! {
+                    ":verdict": verdict, ":reason": reason, ":run": run, ":connection": connection, ":guid": guid,
+                })?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Notes everything that the read missed.
+pub(super) fn note(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    end: &ReadEnd,
+    now: i64,
+) -> Result<(), Fault> {
+    let mut known = transaction.prepare_cached(
+        "SELECT kind, dn FROM known WHERE connection = :connection AND guid = :guid
+         UNION ALL
+         SELECT kind, dn FROM stage WHERE connection = :connection AND guid = :guid AND removal = 0",
+    )?;
+    let mut note = Noting::new(transaction, connection, now)?;
+    for guid in &end.missed {
+        let mut rows = known.query(named_params! { ":connection": connection, ":guid": guid })?;
+        if let Some(row) = rows.next()? {
+            note.note(*guid, row.get(0)?, row.get_ref(1)?.as_str()?)?;
+        }
+    }
+    let Some(met) = &end.met else { return Ok(()) };
+    let mut all = transaction.prepare_cached(
+        "SELECT guid, kind, dn FROM known WHERE connection = :connection
+         UNION ALL
+         SELECT guid, kind, dn FROM stage AS s WHERE connection = :connection AND removal = 0
+             AND NOT EXISTS (SELECT 1 FROM known AS k WHERE k.connection = s.connection AND k.guid = s.guid)",
+    )?;
+    let mut rows = all.query(named_params! { ":connection": connection })?;
+    while let Some(row) = rows.next()? {
+        let (guid, kind) = (row.get(0)?, row.get(1)?);
+        if end.kinds.contains(&kind) && !met.contains(guid) {
+            note.note(guid, kind, row.get_ref(2)?.as_str()?)?;
+        }
+    }
+    Ok(())
+}
+
+struct Noting<'t> {
+    connection: ConnectionId,
+    now: i64,
+    insert: rusqlite::CachedStatement<'t>,
+}
+
+impl<'t> Noting<'t> {
+    fn new(transaction: &'t Transaction<'_>, connection: ConnectionId, now: i64) -> Result<Self, Fault> {
+        Ok(Self {
+            connection,
+            now,
+            insert: transaction.prepare_cached(
+                "INSERT OR IGNORE INTO candidate (connection, guid, kind, dn, since) VALUES (?, ?, ?, ?, ?)",
+            )?,
+        })
+    }
+
+    fn note(&mut self, guid: Guid, kind: Kind, dn: &str) -> Result<(), Fault> {
+        self.insert
+            .execute(params![self.connection, guid, kind, dn, self.now])?;
+        Ok(())
+    }
+}

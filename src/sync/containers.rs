@@ -1,0 +1,304 @@
+//! Where the containers are, and which of them was renamed or moved (R8).
+//!
+//! Everything below a renamed or moved container gets another distinguished name without a change of its own uSNChanged: no
+//! delta shows what came into the scope with it, or left it. So the container itself is watched.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+use crate::directory::Entry;
+use crate::identity::{DistinguishedName, Guid};
+use crate::store::Container;
+
+use super::stage::guid_of;
+
+/// Selects what has objects below it, by class. `container` has subclasses, which match too; whatever else turns out to
+/// be the parent of an object is looked up ([`Containers::take_orphans`]).
+pub(super) const FILTER: &str = "(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain)(objectClass=domainDNS))";
+
+/// The classes of [`FILTER`].
+const CLASSES: [&str; 4] = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
+
+/// What a watch must ask for, besides the name.
+pub(super) const ATTRIBUTES: [&str; 4] = ["objectGUID", "objectClass", "isDeleted", "uSNCreated"];
+
+/// Parents of other classes that are looked up in one read. Such a parent is rare (a computer with objects below it);
+/// the bound is there for a directory that is made of them (R12).
+const MOST_ORPHANS: usize = 10_000;
+
+/// The containers of a naming context, as far as a read knows them.
+#[derive(Debug, Default)]
+pub(super) struct Containers {
+    known: BTreeMap<Guid, String>,
+    /// Hashes of the names, for parents.
+    names: HashSet<u64>,
+    changed: BTreeSet<Guid>,
+    gone: BTreeSet<Guid>,
+    /// Parents of objects that are none of the above.
+    orphans: Mutex<BTreeSet<String>>,
+}
+
+impl Containers {
+    /// As of the last read.
+    pub(super) fn stored(containers: Vec<Container>) -> Self {
+        let mut this = Self::default();
+        for container in containers {
+            this.names.insert(hash(&container.dn));
+            this.known.insert(container.guid, container.dn);
+        }
+        this
+    }
+
+    /// Notes a container found by a full read.
+    pub(super) fn found(&mut self, entry: &Entry) {
+        if let Some(guid) = guid_of(entry) {
+            self.put(guid, &entry.dn);
+        }
+    }
+
+    fn put(&mut self, guid: Guid, dn: &str) {
+        self.names.insert(hash(dn));
+        self.known.insert(guid, dn.to_owned());
+        self.changed.insert(guid);
+        self.gone.remove(&guid);
+    }
+
+    /// Notes where objects in scope are.
+    pub(super) fn note_parents_of(&self, entries: &[Entry]) {
+        for entry in entries {
+            self.note_parent_of(&entry.dn);
+        }
+    }
+
+    /// Notes where one object is.
+    pub(super) fn note_parent_of(&self, dn: &str) {
+        if let Some(parent) = parent(dn)
+            && !self.names.contains(&hash(parent))
+        {
+            let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+            if orphans.len() < MOST_ORPHANS {
+                orphans.insert(parent.to_owned());
+            }
+        }
+    }
+
+    /// The parents to be looked up and given to [`Self::found`], then to [`Self::note_parent_of`]. Nothing is
+    /// given twice.
+    pub(super) fn take_orphans(&mut self) -> Vec<String> {
+        let orphans = self.orphans.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let orphans: Vec<String> = std::mem::take(orphans).into_iter().collect();
+        for orphan in &orphans {
+            self.names.insert(hash(orphan));
+        }
+        orphans
+    }
+
+    /// Looks at an object that changed since `since`. Gives the reason for a full read when it is a container that was renamed
+    /// or moved, and lies below `base` or did so before.
+    pub(super) fn observe(
+        &mut self,
+        entry: &Entry,
+        guid: Guid,
+        since: u64,
+        base: Option<&DistinguishedName>,
+    ) -> Option<String> {
+        if is_deleted(entry) {
+            if self.known.remove(&guid).is_some() {
+                self.changed.remove(&guid);
+                self.gone.insert(guid);
+            }
+            return None;
+        }
+        let before = self.known.get(&guid).cloned();
+        let is_container = entry.values("objectClass").any(|class| {
+            CLASSES
+                .iter()
+                .any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
+        });
+        if before.as_ref() == Some(&entry.dn) || (before.is_none() && !is_container) {
+            return None;
+        }
+        self.put(guid, &entry.dn);
+        let is_new = before.is_none()
+            && entry
+                .text("uSNCreated")
+                .and_then(|usn| usn.parse::<u64>().ok())
+                .is_some_and(|created| created > since);
+        let concerns = |dn: &str| within(dn, base);
+        if is_new || !(concerns(&entry.dn) || before.as_deref().is_some_and(concerns)) {
+            return None;
+        }
+        Some(match before {
+            Some(before) => format!("{before} was renamed or moved to {}", entry.dn),
+            None => format!("{} appeared with what may be below it", entry.dn),
+        })
+    }
+
+    /// What is to be stored: containers with their names, and containers that are no more.
+    pub(super) fn changes(&self) -> (Vec<Container>, Vec<Guid>) {
+        let put = self.changed.iter().filter_map(|guid| {
+            self.known.get(guid).map(|dn| Container {
+                guid: *guid,
+                dn: dn.clone(),
+            })
+        });
+        (put.collect(), self.gone.iter().copied().collect())
+    }
+}
+
+/// Whether the entry is a tombstone or a recycled object (MS-ADTS 3.1.1.5.5).
+pub(super) fn is_deleted(entry: &Entry) -> bool {
+    entry
+        .text("isDeleted")
+        .is_some_and(|value| value.eq_ignore_ascii_case("TRUE"))
+}
+
+/// Whether the name lies within the base; also when that cannot be told, since a full read does no harm.
+fn within(dn: &str, base: Option<&DistinguishedName>) -> bool {
+    match (DistinguishedName::parse(dn), base) {
+        (Ok(dn), Some(base)) => dn.is_within(base),
+        _ => true,
+    }
+}
+
+/// The name of what holds the object, as the controller wrote it: what follows the first comma that is not escaped.
+/// Cheaper than a parser, for every object of a full read; a controller writes a container's name alike everywhere.
+fn parent(dn: &str) -> Option<&str> {
+    let mut escaped = false;
+    for (at, octet) in dn.bytes().enumerate() {
+        match octet {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b',' => return dn.get(at + 1..),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "OU=In,DC=corp,DC=example";
+
+    fn guid(number: u8) -> Guid {
+        Guid::from([number; 16])
+    }
+
+    fn entry(number: u8, dn: &str, class: &str, created: u64) -> Entry {
+        let text = |value: &str| vec![value.as_bytes().to_vec()];
+        Entry::new(
+            dn,
+            vec![
+                ("objectGUID".to_owned(), vec![vec![number; 16]]),
+                ("objectClass".to_owned(), text(class)),
+                ("uSNCreated".to_owned(), text(&created.to_string())),
+            ],
+        )
+    }
+
+    fn containers() -> Containers {
+        let at = |number, dn: &str| Container {
+            guid: guid(number),
+            dn: dn.to_owned(),
+        };
+        Containers::stored(vec![
+            at(1, "OU=A,OU=In,DC=corp,DC=example"),
+            at(2, "OU=Far,DC=corp,DC=example"),
+            at(3, "CN=PC,OU=In,DC=corp,DC=example"),
+        ])
+    }
+
+    /// What is told of object `number` seen at `dn`, changed since USN 100.
+    fn told(number: u8, dn: &str, class: &str, created: u64) -> Option<String> {
+        let base = DistinguishedName::parse(BASE).unwrap();
+        containers().observe(&entry(number, dn, class, created), guid(number), 100, Some(&base))
+    }
+
+    #[test]
+    fn r08_a_container_that_comes_goes_or_is_renamed_in_scope_is_told() {
+        let unit = "organizationalUnit";
+        for (number, dn) in [
+            (1, "OU=B,OU=In,DC=corp,DC=example"),
+            (1, "OU=A,OU=Out,DC=corp,DC=example"),
+            (2, "OU=Far,OU=In,DC=corp,DC=example"),
+        ] {
+            assert!(
+                told(number, dn, unit, 7).unwrap().contains("renamed or moved"),
+                "{dn}"
+            );
+        }
+        // Not known though it is old: it was hidden, restored, or no container then.
+        assert!(told(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100).is_some());
+        // A computer with objects below it is no container by class, but known as one.
+        assert!(told(3, "CN=PC2,OU=In,DC=corp,DC=example", "computer", 7).is_some());
+    }
+
+    #[test]
+    fn r08_other_changes_of_containers_do_not_cost_a_full_read() {
+        let unit = "organizationalUnit";
+        assert_eq!(
+            told(1, "OU=A,OU=In,DC=corp,DC=example", unit, 7),
+            None,
+            "an attribute"
+        );
+        assert_eq!(told(2, "OU=Farther,DC=corp,DC=example", unit, 7), None, "outside");
+        assert_eq!(told(9, "OU=New,OU=In,DC=corp,DC=example", unit, 101), None, "new");
+        assert_eq!(
+            told(9, "CN=U,OU=In,DC=corp,DC=example", "user", 7),
+            None,
+            "no container"
+        );
+    }
+
+    #[test]
+    fn what_was_observed_is_to_be_stored() {
+        let mut containers = containers();
+        containers.observe(
+            &entry(2, "OU=Farther,DC=corp,DC=example", "container", 7),
+            guid(2),
+            100,
+            None,
+        );
+        let mut dead = entry(
+            1,
+            "CN=A\\0ADEL:1,CN=Deleted Objects,DC=corp,DC=example",
+            "organizationalUnit",
+            7,
+        );
+        dead = Entry::new(
+            &dead.dn,
+            vec![
+                ("objectGUID".to_owned(), vec![vec![1; 16]]),
+                ("isDeleted".to_owned(), vec![b"TRUE".to_vec()]),
+            ],
+        );
+        assert_eq!(containers.observe(&dead, guid(1), 100, None), None);
+        let (changed, gone) = containers.changes();
+        assert_eq!((changed.len(), gone), (1, vec![guid(1)]));
+        assert_eq!(changed[0].dn, "OU=Farther,DC=corp,DC=example");
+    }
+
+    #[test]
+    fn parents_that_are_no_container_are_given_once() {
+        let mut containers = containers();
+        for dn in [
+            "CN=One,OU=A,OU=In,DC=corp,DC=example",
+            "CN=Two\\, Jr.,CN=Odd\\\\,OU=In,DC=corp,DC=example",
+            "CN=Three,CN=Odd\\\\,OU=In,DC=corp,DC=example",
+        ] {
+            containers.note_parent_of(dn);
+        }
+        assert_eq!(containers.take_orphans(), ["CN=Odd\\\\,OU=In,DC=corp,DC=example"]);
+        containers.note_parent_of("CN=Four,CN=Odd\\\\,OU=In,DC=corp,DC=example");
+        assert!(containers.take_orphans().is_empty());
+    }
+}

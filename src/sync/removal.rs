@@ -1,0 +1,93 @@
+//! Tells what became of the objects that a run found gone (R23, R24).
+
+use crate::config::Removal as Settings;
+use crate::store::{Conclusion, Excess, RunId};
+
+use super::{Connector, RunError};
+
+/// Removals taken from the store at a time.
+const CHUNK: usize = 500;
+
+/// What the operator does about removals that are held back.
+pub(super) const ADVICE: &str = "see `ad-connector removed`; if these objects are really gone, let them go with \
+     `ad-connector approve-removals`, else look at the account's rights, AD_BASE_CONTEXT and the filters";
+
+/// Logs every removal once, or that all are held back.
+pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -> Result<(), RunError> {
+    if let Some(reason) = held(&conclusion.excess, &connector.settings.removal) {
+        tracing::warn!(
+            connection = connector.name(),
+            %run,
+            reason,
+            held = conclusion.counts.total().held,
+            advice = ADVICE,
+            "Removals are held back: nothing was removed."
+        );
+    }
+    if conclusion.counts.total().removed == 0 {
+        return Ok(());
+    }
+    let mut before = None;
+    loop {
+        let removed = connector.store.removed(connector.id, Some(run), before, CHUNK)?;
+        let Some(last) = removed.last() else {
+            return Ok(());
+        };
+        before = Some(last.place);
+        for one in &removed {
+            tracing::info!(
+                connection = connector.name(),
+                %run,
+                kind = %one.kind,
+                dn = one.dn,
+                guid = %one.guid,
+                external_asset_id = one.external_id,
+                reason = one.reason,
+                "The object is gone from the directory."
+            );
+        }
+    }
+}
+
+/// Why removals are held back, as a sentence; `None` when they are not.
+pub(super) fn held(excess: &[Excess], settings: &Settings) -> Option<String> {
+    if excess.is_empty() {
+        return None;
+    }
+    let kinds: Vec<String> = excess
+        .iter()
+        .map(|found| format!("{} of {} {}", found.gone, found.known, found.kind.plural()))
+        .collect();
+    Some(format!(
+        "{} are gone, above REMOVAL_MAX_COUNT={} or REMOVAL_MAX_PERCENT={}: nothing was removed",
+        kinds.join(" and "),
+        settings.max_count,
+        settings.max_percent
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Kind;
+
+    #[test]
+    fn r23_the_sentence_names_kinds_numbers_and_both_limits() {
+        let settings = Settings {
+            send: false,
+            max_count: 500,
+            max_percent: 10,
+        };
+        assert_eq!(held(&[], &settings), None);
+        let excess = [(Kind::User, 12), (Kind::Group, 3)].map(|(kind, gone)| Excess {
+            kind,
+            gone,
+            known: 20,
+        });
+        assert_eq!(
+            held(&excess, &settings).unwrap(),
+            "12 of 20 users and 3 of 20 groups are gone, above REMOVAL_MAX_COUNT=500 or REMOVAL_MAX_PERCENT=10: nothing \
+             was removed"
+        );
+    }
+}

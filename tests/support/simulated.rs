@@ -1,0 +1,168 @@
+//! A simulated directory, a receiver, and the program set up between them.
+
+use lab::certificates::{Authority, Shape};
+use lab::receiver;
+use lab::simulator::{self, Directory, Kind, ObjectId, People, Simulator, Tls};
+use serde_json::Value;
+
+use super::{Assets, Connector, Outcome, assert_same, expected};
+
+/// The way from end to end. The directory speaks LDAPS with a certificate of its own authority.
+pub struct Simulated {
+    pub simulator: Simulator,
+    pub receiver: receiver::Receiver,
+    pub connector: Connector,
+}
+
+/// Who there is where a test does not care: three pages of 100.
+pub const PEOPLE: People = People {
+    seed: 7,
+    users: 220,
+    groups: 30,
+    computers: 10,
+};
+
+impl Simulated {
+    /// [`PEOPLE`], read in pages of 100 and sent in batches of 100.
+    pub async fn new() -> Simulated {
+        Simulated::of(PEOPLE).await
+    }
+
+    /// The same with other people.
+    pub async fn of(people: People) -> Simulated {
+        let directory = Directory::new("corp.example", people);
+        Simulated::with(
+            simulator::Options {
+                directory,
+                ..Default::default()
+            },
+            Default::default(),
+        )
+        .await
+    }
+
+    /// Both sides as the options say; `tls` and `listen` are taken care of.
+    pub async fn with(directory: simulator::Options, gateway: receiver::Options) -> Simulated {
+        let authority = Authority::new("Lab Authority");
+        let certificate = authority.server(&["127.0.0.1", "localhost"], Shape::Sound);
+        let simulator = Simulator::start(simulator::Options {
+            tls: Tls::Ldaps(certificate.server_config()),
+            ..directory
+        });
+        let receiver = receiver::Receiver::start(gateway).await;
+        let connector = Connector::delivering_to(&receiver);
+        let authority = authority.write(connector.folder());
+        let connector = connector
+            .with("AD_HOST", "127.0.0.1")
+            .with("AD_PORT", &simulator.addr().port().to_string())
+            .with("AD_BIND_DN", &format!("{}@corp.example", simulator::READER))
+            .with("AD_PASSWORD", simulator::PASSWORD)
+            .with("AD_CERTIFICATE", authority.to_str().unwrap())
+            .with("AD_PAGE_SIZE", "100")
+            .with("AD_TIMEOUT", "20s")
+            .with("QUALYS_BATCH_ASSETS", "100");
+        Simulated {
+            simulator,
+            receiver,
+            connector,
+        }
+    }
+
+    /// Sets a variable of the program.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.connector
+            .environment
+            .insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Removes a variable of the program.
+    pub fn unset(&mut self, name: &str) {
+        self.connector.environment.remove(name);
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Directory {
+        self.simulator.directory()
+    }
+
+    /// All users, in the order of their creation.
+    pub fn users(&self) -> Vec<ObjectId> {
+        self.directory().all(Kind::User)
+    }
+
+    /// All groups, in the order of their creation.
+    pub fn groups(&self) -> Vec<ObjectId> {
+        self.directory().all(Kind::Group)
+    }
+
+    /// What the receiver must hold of the directory as it is now.
+    pub fn expected(&self) -> Assets {
+        expected::assets(self.directory())
+    }
+
+    /// `externalAssetId` of an object.
+    pub fn external_id(&self, id: ObjectId) -> String {
+        expected::external_id(self.directory(), id)
+    }
+
+    /// Runs `sync`, which must end with `code`.
+    pub async fn sync(&self, code: i32) -> Outcome {
+        self.connector.run(&["sync"]).await.ended_with(code)
+    }
+
+    /// The receiver holds what the directory has, and every request had the right form.
+    #[track_caller]
+    pub fn assert_converged(&self) {
+        assert_same(&self.receiver.assets(), &self.expected());
+        assert_eq!(self.receiver.violations(), Vec::<String>::new());
+    }
+
+    /// Runs `sync`, which must succeed; gives exactly what was sent by it. What the receiver held before is forgotten.
+    pub async fn sent_by_sync(&self) -> Assets {
+        self.sent_by(&["sync"]).await
+    }
+
+    /// The same for any command.
+    pub async fn sent_by(&self, arguments: &[&str]) -> Assets {
+        self.receiver.reset();
+        self.connector.succeed(arguments).await;
+        assert_eq!(self.receiver.violations(), Vec::<String>::new());
+        let sent = self.receiver.assets();
+        assert_eq!(
+            self.receiver.summary().assets_received,
+            sent.len() as u64,
+            "an asset was sent twice"
+        );
+        sent
+    }
+
+    /// The latest run of the history.
+    pub async fn last_run(&self) -> Value {
+        let text = self
+            .connector
+            .succeed(&["runs", "--json", "--limit", "1"])
+            .await
+            .stdout;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// `status --json`.
+    pub async fn status(&self) -> Value {
+        self.connector.status().await
+    }
+
+    /// The last run was one of this mode for a reason that contains `reason`.
+    pub async fn assert_last_run(&self, mode: &str, reason: &str) {
+        let run = self.last_run().await;
+        assert_eq!(run["mode"], mode, "{run}");
+        assert!(run["reason"].as_str().unwrap().contains(reason), "{run}");
+    }
+}
+
+impl Connector {
+    /// `status --json`.
+    pub async fn status(&self) -> Value {
+        let text = self.succeed(&["status", "--json"]).await.stdout;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+}
