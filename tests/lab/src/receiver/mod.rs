@@ -159,6 +159,13 @@ impl Receiver {
         self.shared.lock().token_script.extend(answers);
     }
 
+    /// Drops the queued answers that were not used up: from here on requests are answered normally.
+    pub fn clear_scripts(&self) {
+        let mut state = self.shared.lock();
+        state.ingest_script.clear();
+        state.token_script.clear();
+    }
+
     /// Makes every token given out so far worthless.
     pub fn revoke_tokens(&self) {
         self.shared

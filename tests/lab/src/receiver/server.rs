@@ -205,7 +205,7 @@ async fn keep(shared: &Shared, wire: &Wire, answer: Answer, parsed: Parsed) -> R
     // A client that gives up drops this future at its next wait, so the batch is kept before any.
     shared
         .lock()
-        .keep(parsed, &rejected, shared.options.keep_deliveries);
+        .keep(parsed, &rejected, &answer, shared.options.keep_deliveries);
     match answer {
         Answer::Reject(form, _) => json_response(answer::rejected(form, &rejected)),
         Answer::RejectBy(_) if !rejected.is_empty() => {

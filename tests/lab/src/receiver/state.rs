@@ -20,6 +20,8 @@ pub struct Delivery {
     pub external_ids: Vec<String>,
     /// The kept `assetData` elements, in the same order.
     pub assets: Vec<Value>,
+    /// How it was answered, as in [`Request::answer`].
+    pub answer: String,
 }
 
 /// One ingest request whose body was read.
@@ -147,7 +149,13 @@ impl State {
     }
 
     /// Keeps the assets of a batch, all but the rejected.
-    pub(super) fn keep(&mut self, parsed: Parsed, rejected: &BTreeMap<String, String>, keep_delivery: bool) {
+    pub(super) fn keep(
+        &mut self,
+        parsed: Parsed,
+        rejected: &BTreeMap<String, String>,
+        answer: &Answer,
+        keep_delivery: bool,
+    ) {
         let before = parsed.assets.len();
         let kept: Vec<_> = parsed
             .assets
@@ -165,6 +173,7 @@ impl State {
                 request_id: parsed.request_id,
                 external_ids: kept.iter().map(|(id, _)| id.clone()).collect(),
                 assets: kept.iter().map(|(_, asset)| asset.clone()).collect(),
+                answer: format!("{answer:?}"),
             });
         }
         self.assets.extend(kept);
@@ -220,11 +229,13 @@ mod tests {
         state.keep(
             parsed(&["a", "b"]),
             &BTreeMap::from([("a".to_owned(), "bad".to_owned())]),
+            &Answer::Accept,
             true,
         );
         state.keep(
             parsed(&["c"]),
             &BTreeMap::from([("c".to_owned(), "bad".to_owned())]),
+            &Answer::Accept,
             true,
         );
         assert_eq!(state.assets.keys().collect::<Vec<_>>(), ["b"]);

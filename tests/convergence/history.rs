@@ -1,0 +1,385 @@
+//! A history: a small directory, and what happens to it, to the program and between them. Drawn from a seed.
+
+use std::fmt;
+
+use fastrand::Rng;
+use lab::simulator::On;
+
+/// What happened, from the first object to the last run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// What it was drawn from.
+    pub seed: u64,
+    pub setting: Setting,
+    pub steps: Vec<Step>,
+}
+
+/// What stays the same during a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Users and groups at the start.
+    pub objects: u16,
+    /// The base context is `OU=Corp`, not the domain.
+    pub narrow: bool,
+    /// The account sees deleted objects.
+    pub sees_deleted: bool,
+    /// `AD_PAGE_SIZE`.
+    pub page_size: u32,
+    /// `AD_CONNECTIONS`.
+    pub connections: usize,
+    /// `QUALYS_BATCH_ASSETS`.
+    pub batch_assets: usize,
+    /// `QUALYS_CONCURRENCY`.
+    pub concurrency: usize,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Somebody changes the directory.
+    Change(Change),
+    /// The next runs talk to the controller with this number.
+    Controller(u8),
+    /// The controller is brought back from a snapshot that is this many changes old.
+    RollBack(u8),
+    /// The other mapping table.
+    Mapping,
+    /// The program runs.
+    Run(Run),
+}
+
+/// A change of the directory. Objects and units go by their number, counted round; a change that does not apply (who is
+/// deleted already cannot be deleted) is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    CreateUser(u8),
+    CreateGroup(u8),
+    /// A new displayName (user) or description (group).
+    Describe(u16),
+    /// Back to the displayName or description before.
+    DescribeBack(u16),
+    /// No displayName or description.
+    Undescribe(u16),
+    Mail(u16),
+    Password(u16),
+    Department(u16),
+    /// An attribute that no table maps.
+    Unmapped(u16),
+    /// A new USN and nothing else.
+    Touch(u16),
+    Rename(u16),
+    Move(u16, u8),
+    RenameUnit(u8),
+    MoveUnit(u8, u8),
+    Delete(u16),
+    Restore(u16),
+    Hide(u16),
+    Show(u16),
+    HideUnit(u8),
+    ShowUnit(u8),
+}
+
+/// One run, and what befalls it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Run {
+    pub mode: Mode,
+    /// Changes while it reads: before the nth request of this kind.
+    pub meanwhile: Vec<(On, usize, Change)>,
+    pub directory: Vec<DirectoryFault>,
+    pub gateway: Vec<GatewayFault>,
+    pub stop: Option<Stop>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    #[default]
+    Delta,
+    Baseline,
+    /// `--resend`.
+    Resend,
+    /// `--baseline --resend`.
+    ResendBaseline,
+}
+
+/// What the directory does at the nth request of this kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DirectoryFault {
+    pub on: On,
+    pub nth: usize,
+    pub trouble: Trouble,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    Cut,
+    CutAfterEntries(usize),
+    CutAfterBytes(usize),
+    Code(i64),
+    CodeAfterEntries(usize, i64),
+    Truncated,
+    Notice,
+    RepeatCookie,
+    EndlessPages,
+}
+
+/// How the gateway answers one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayFault {
+    Accept,
+    Slow,
+    /// Nothing is kept.
+    Status(u16),
+    Early(u16),
+    CutBefore,
+    ErrorBody,
+    Html,
+    RevokeToken,
+    /// All but some are kept, and it says which.
+    RejectSome,
+    /// Everything is kept, but the client cannot know.
+    CutAfter,
+    KeptButNotAnswered(u16),
+    RejectUnknown,
+    /// The token endpoint gives this status instead.
+    Token(u16),
+    /// From here on nothing but this status, until the run gives up.
+    Down(u16),
+}
+
+/// How the program is stopped: at the nth time that the run goes on after a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By a signal.
+    Cancel(u32),
+    /// It dies there.
+    Kill(u32),
+}
+
+impl History {
+    /// The history of this seed.
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed ^ 0xC0FF_EE00_D15E_A5E5);
+        let objects = 5 + rng.u16(0..=35) * rng.u16(0..=1);
+        let setting = Setting {
+            objects,
+            narrow: rng.bool(),
+            sees_deleted: rng.bool(),
+            page_size: pick(&mut rng, &[2, 3, 7, 1000]),
+            connections: rng.usize(1..=2),
+            batch_assets: pick(&mut rng, &[1, 2, 5, 50]),
+            concurrency: pick(&mut rng, &[1, 1, 2, 3]),
+        };
+        // A third of the histories begins with a directory that is known already.
+        let mut steps = Vec::new();
+        if rng.u8(0..3) == 0 {
+            steps.push(Step::Run(Run::default()));
+        }
+        for _ in 0..rng.usize(3..=15) {
+            match rng.u8(0..10) {
+                0 => steps.extend(there_and_back(&mut rng)),
+                _ => steps.push(step(&mut rng)),
+            }
+        }
+        Self { seed, setting, steps }
+    }
+
+    /// How many things stand in it: what shrinking makes less.
+    pub fn size(&self) -> usize {
+        let parts = |step: &Step| match step {
+            Step::Run(run) => {
+                1 + run.meanwhile.len()
+                    + run.directory.len()
+                    + run.gateway.len()
+                    + usize::from(run.stop.is_some())
+            }
+            _ => 1,
+        };
+        self.steps.iter().map(parts).sum()
+    }
+}
+
+fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+    of[rng.usize(0..of.len())]
+}
+
+/// A version that fares badly on its way, and then the object is what it was before: what is upstream?
+fn there_and_back(rng: &mut Rng) -> Vec<Step> {
+    let who = rng.u16(0..4);
+    let first = if rng.bool() {
+        Step::Change(Change::Describe(who))
+    } else {
+        Step::Run(Run::default())
+    };
+    let mut badly = run(rng);
+    badly.gateway.push(gateway(rng));
+    vec![
+        first,
+        Step::Run(Run::default()),
+        Step::Change(Change::Describe(who)),
+        Step::Run(badly),
+        Step::Change(Change::DescribeBack(who)),
+    ]
+}
+
+fn step(rng: &mut Rng) -> Step {
+    match rng.u8(0..100) {
+        0..55 => Step::Change(change(rng)),
+        55..58 => Step::Controller(rng.u8(1..=3)),
+        58..60 => Step::RollBack(rng.u8(1..=10)),
+        60..63 => Step::Mapping,
+        _ => Step::Run(run(rng)),
+    }
+}
+
+fn change(rng: &mut Rng) -> Change {
+    // Few objects are changed often: their versions meet.
+    let who = if rng.bool() { rng.u16(0..4) } else { rng.u16(0..64) };
+    let unit = rng.u8(0..5);
+    match rng.u8(0..100) {
+        0..8 => Change::CreateUser(unit),
+        8..11 => Change::CreateGroup(unit),
+        11..31 => Change::Describe(who),
+        31..41 => Change::DescribeBack(who),
+        41..43 => Change::Undescribe(who),
+        43..47 => Change::Mail(who),
+        47..51 => Change::Password(who),
+        51..54 => Change::Department(who),
+        54..58 => Change::Unmapped(who),
+        58..61 => Change::Touch(who),
+        61..66 => Change::Rename(who),
+        66..74 => Change::Move(who, unit),
+        74..77 => Change::RenameUnit(unit),
+        77..81 => Change::MoveUnit(unit, rng.u8(0..5)),
+        81..87 => Change::Delete(who),
+        87..92 => Change::Restore(who),
+        92..95 => Change::Hide(who),
+        95..97 => Change::Show(who),
+        97 => Change::HideUnit(unit),
+        _ => Change::ShowUnit(unit),
+    }
+}
+
+fn run(rng: &mut Rng) -> Run {
+    let mode = match rng.u8(0..20) {
+        0..13 => Mode::Delta,
+        13..18 => Mode::Baseline,
+        18 => Mode::Resend,
+        _ => Mode::ResendBaseline,
+    };
+    let mut run = Run {
+        mode,
+        ..Run::default()
+    };
+    if rng.u8(0..3) == 0 {
+        for _ in 0..rng.usize(1..=3) {
+            let (on, nth) = moment(rng);
+            run.meanwhile.push((on, nth, change(rng)));
+        }
+    }
+    if rng.u8(0..4) == 0 {
+        for _ in 0..rng.usize(1..=2) {
+            let (on, nth) = moment(rng);
+            let trouble = trouble(rng);
+            run.directory.push(DirectoryFault { on, nth, trouble });
+        }
+    }
+    if rng.u8(0..2) == 0 {
+        for _ in 0..rng.usize(1..=5) {
+            run.gateway.push(gateway(rng));
+        }
+    }
+    if rng.u8(0..4) == 0 {
+        // Most runs are polled 20 to 100 times.
+        let polls = if rng.bool() {
+            rng.u32(1..20)
+        } else {
+            rng.u32(1..100)
+        };
+        run.stop = Some(if rng.bool() {
+            Stop::Cancel(polls)
+        } else {
+            Stop::Kill(polls)
+        });
+    }
+    run
+}
+
+fn moment(rng: &mut Rng) -> (On, usize) {
+    match rng.u8(0..12) {
+        0 => (On::Bind, 1),
+        1..4 => (On::RootDse, rng.usize(1..=2)),
+        _ => (On::Search, rng.usize(1..=12)),
+    }
+}
+
+fn trouble(rng: &mut Rng) -> Trouble {
+    // timeLimitExceeded, sizeLimitExceeded, adminLimitExceeded, busy, unavailable (RFC 4511 appendix A).
+    let code = pick(rng, &[3, 4, 11, 51, 52]);
+    match rng.u8(0..12) {
+        0..2 => Trouble::Cut,
+        2..4 => Trouble::CutAfterEntries(rng.usize(0..4)),
+        4 => Trouble::CutAfterBytes(rng.usize(1..2000)),
+        5..7 => Trouble::Code(code),
+        7..9 => Trouble::CodeAfterEntries(rng.usize(0..4), code),
+        9 => Trouble::Truncated,
+        10 => Trouble::Notice,
+        _ => pick(rng, &[Trouble::RepeatCookie, Trouble::EndlessPages]),
+    }
+}
+
+fn gateway(rng: &mut Rng) -> GatewayFault {
+    match rng.u8(0..20) {
+        0..4 => GatewayFault::Accept,
+        4 => GatewayFault::Slow,
+        5..8 => GatewayFault::Status(pick(
+            rng,
+            &[400, 401, 403, 408, 409, 413, 422, 429, 500, 502, 503],
+        )),
+        8 => GatewayFault::Early(pick(rng, &[413, 503])),
+        9 => GatewayFault::CutBefore,
+        10 => pick(rng, &[GatewayFault::ErrorBody, GatewayFault::Html]),
+        11 => GatewayFault::RevokeToken,
+        12..14 => GatewayFault::RejectSome,
+        14..16 => GatewayFault::CutAfter,
+        16 => GatewayFault::KeptButNotAnswered(pick(rng, &[500, 503, 504])),
+        17 => GatewayFault::RejectUnknown,
+        18 => GatewayFault::Token(pick(rng, &[401, 429, 500, 503])),
+        _ => GatewayFault::Down(pick(rng, &[409, 429, 500, 503])),
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.setting)?;
+        for (number, step) in self.steps.iter().enumerate() {
+            writeln!(f, "{:3}. {step}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Run(run) = self else {
+            return write!(f, "{self:?}");
+        };
+        write!(f, "Run {:?}", run.mode)?;
+        for (on, nth, change) in &run.meanwhile {
+            write!(f, "\n       before {on:?} {nth}: {change:?}")?;
+        }
+        for fault in &run.directory {
+            write!(
+                f,
+                "\n       directory at {:?} {}: {:?}",
+                fault.on, fault.nth, fault.trouble
+            )?;
+        }
+        if !run.gateway.is_empty() {
+            write!(f, "\n       gateway answers {:?}", run.gateway)?;
+        }
+        match run.stop {
+            Some(stop) => write!(f, "\n       stopped: {stop:?}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Nothing is lost and nothing is sent twice, whatever happens: random histories of a directory, of the program and of all
+//! that can go wrong between them (R1 to R9, R15 to R20).
+//!
+//! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on; docs/testing.md says more.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
+
+mod audit;
+mod faults;
+mod history;
+mod model;
+mod player;
+mod shrink;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use history::History;
+use player::Trace;
+
+/// What runs with every `cargo test`.
+const HISTORIES: u64 = 300;
+
+#[test]
+fn random_histories_converge() {
+    let number = |name: &str, default| match std::env::var(name) {
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Err(_) => default,
+    };
+    let first = number("CONVERGENCE_SEED", 1);
+    let histories = number("CONVERGENCE_HISTORIES", HISTORIES);
+    let threads = number(
+        "CONVERGENCE_THREADS",
+        std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+    );
+    let (next, failed, found) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None));
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= histories {
+                        return;
+                    }
+                    let history = History::draw(first.wrapping_add(number));
+                    if let Some(reason) = failure(&history) {
+                        failed.store(true, Ordering::Relaxed);
+                        found.lock().unwrap().get_or_insert((number, history, reason));
+                        return;
+                    }
+                    if (number + 1).is_multiple_of(1_000) {
+                        println!("{} histories in {:.0?}", number + 1, started.elapsed());
+                    }
+                }
+            });
+        }
+    });
+    let Some((number, history, reason)) = found.into_inner().unwrap() else {
+        println!(
+            "{histories} histories from seed {first} converged in {:.1?}",
+            started.elapsed()
+        );
+        return;
+    };
+    let seed = history.seed;
+    println!(
+        "History {} (seed {seed}) failed: {reason}\nShrinking it ...",
+        number + 1
+    );
+    let (shortest, reason) = shrink::shrink(history, reason, failure);
+    panic!(
+        "history {} of this run does not converge: {reason}\n\n{shortest}\nas it went:\n{}\nto replay the whole history: \
+         CONVERGENCE_SEED={seed} CONVERGENCE_HISTORIES=1 cargo test --test convergence -- --nocapture\n",
+        number + 1,
+        told(&shortest)
+    );
+}
+
+/// Why the history fails, if it does; a panic of the test's own thread is a failure too.
+fn failure(history: &History) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(|| player::play(history, &mut Trace::new()))) {
+        Ok(played) => played.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Some(format!("panic: {}", text.unwrap_or_default()))
+        }
+    }
+}
+
+/// What was seen step by step.
+fn told(history: &History) -> String {
+    let mut trace = Trace::new();
+    // It may go well this time; what was seen before it failed is of use all the same.
+    let _ = catch_unwind(AssertUnwindSafe(|| player::play(history, &mut trace)));
+    trace.join("\n")
+}

@@ -1,0 +1,432 @@
+//! Plays one history: the real library between the simulator and the receiver.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use ad_connector::config;
+use ad_connector::mapping::Mapping;
+use ad_connector::schedule::{Cron, Scheduled, Timetable};
+use ad_connector::store::{Access, RunMode, Store};
+use ad_connector::sync::{Connector, Report, Request, RunError};
+use ad_connector::upstream::{Pace, Upstream};
+use lab::receiver::{self, Receiver};
+use lab::simulator::{self, Account, Action, Controller, PASSWORD, Simulator};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{self, Ran};
+use super::faults;
+use super::history::{History, Mode, Run, Setting, Step, Stop};
+use super::world::World;
+
+/// Seconds of waits become tenths of milliseconds.
+const HURRY: u32 = 10_000;
+
+/// A history takes some tenths of a second; one that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What was seen while the history was played, for who reads of its failure.
+pub type Trace = Vec<String>;
+
+/// Plays `history` to its end and checks it.
+///
+/// # Errors
+/// What went wrong.
+pub fn play(history: &History, trace: &mut Trace) -> Result<(), String> {
+    // The jitter of back-off comes from this thread's generator.
+    fastrand::seed(history.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let played = runtime.block_on(async {
+        let mut player = Player::start(history.setting.clone()).await;
+        let played = tokio::time::timeout(LIMIT, player.play(history)).await;
+        trace.append(&mut player.trace);
+        played.unwrap_or_else(|_| Err(format!("it did not end within {LIMIT:?}")))
+    });
+    runtime.shutdown_background();
+    played
+}
+
+struct Player {
+    setting: Setting,
+    world: Arc<Mutex<World>>,
+    simulator: Simulator,
+    receiver: Receiver,
+    folder: TempDir,
+    /// How often the program was started: each start has a state file of its own.
+    starts: u32,
+    program: Option<Scheduled>,
+    controllers: BTreeMap<u8, Standing>,
+    controller: u8,
+    ran: Vec<Ran>,
+    trace: Trace,
+}
+
+/// What is known of a controller.
+struct Standing {
+    controller: Controller,
+    /// It was rolled back, and no full read has been completed since.
+    rolled_back: bool,
+    /// The watermark that the program holds of it, where that is certain.
+    watermark: Option<u64>,
+}
+
+impl Player {
+    async fn start(setting: Setting) -> Self {
+        let world = World::new(&setting);
+        let account = if setting.sees_deleted {
+            Account::administrator()
+        } else {
+            Account::reader()
+        };
+        let first = Standing {
+            controller: Controller::numbered(1),
+            rolled_back: false,
+            watermark: None,
+        };
+        let simulator = Simulator::start(simulator::Options {
+            directory: world.directory.clone(),
+            accounts: vec![account],
+            ..simulator::Options::default()
+        });
+        // In memory: a history is a thousand commits.
+        let memory = PathBuf::from("/dev/shm");
+        let folder = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
+        };
+        Self {
+            setting,
+            world: Arc::new(Mutex::new(world)),
+            simulator,
+            receiver: Receiver::start(receiver::Options::default()).await,
+            folder: folder.unwrap(),
+            starts: 0,
+            program: None,
+            controllers: BTreeMap::from([(1, first)]),
+            controller: 1,
+            ran: Vec::new(),
+            trace: Vec::new(),
+        }
+    }
+
+    async fn play(&mut self, history: &History) -> Result<(), String> {
+        for (number, step) in history.steps.iter().enumerate() {
+            self.trace.push(format!("{:3}. {step}", number + 1));
+            match step {
+                Step::Change(change) => {
+                    if !lock(&self.world).apply(*change) {
+                        self.trace.push("     (does not apply)".to_owned());
+                    }
+                }
+                Step::Controller(number) => self.change_controller(*number),
+                Step::RollBack(by) => self.roll_back(*by),
+                Step::Mapping => {
+                    lock(&self.world).change_table();
+                    self.program = None;
+                }
+                Step::Run(run) => self.run(run).await?,
+            }
+        }
+        self.settle().await
+    }
+
+    /// Nothing goes wrong any more: one run brings everything over, and nothing is left for the next ones.
+    async fn settle(&mut self) -> Result<(), String> {
+        let mode = if self.is_unseen() {
+            Mode::Baseline
+        } else {
+            Mode::Delta
+        };
+        self.trace.push(format!("quiet {mode:?}"));
+        self.run(&Run {
+            mode,
+            ..Run::default()
+        })
+        .await?;
+        self.check(true)?;
+        for mode in [Mode::Delta, Mode::Baseline] {
+            let before = self.receiver.summary().requests;
+            self.trace.push(format!("quiet {mode:?} again"));
+            self.run(&Run {
+                mode,
+                ..Run::default()
+            })
+            .await?;
+            let more = self.receiver.summary().requests - before;
+            if more > 0 {
+                return Err(format!("nothing changed, but a {mode:?} posted {more} batches"));
+            }
+        }
+        self.check(true)
+    }
+
+    fn check(&self, quiet: bool) -> Result<(), String> {
+        let world = lock(&self.world);
+        audit::deliveries(
+            &world,
+            &self.receiver.deliveries(),
+            &self.ran,
+            self.setting.concurrency,
+        )?;
+        if quiet {
+            audit::converged(&world, &self.receiver.assets())?;
+        }
+        match self.receiver.violations().first() {
+            Some(violation) => Err(format!("the receiver says: {violation}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether only a full read can be expected to see everything.
+    fn is_unseen(&self) -> bool {
+        lock(&self.world).unseen || self.is_blind_after_roll_back()
+    }
+
+    /// A controller that was rolled back is found out only while its highest USN is below the watermark.
+    fn is_blind_after_roll_back(&self) -> bool {
+        let standing = &self.controllers[&self.controller];
+        let highest = u64::try_from(self.simulator.highest_usn()).unwrap();
+        standing.rolled_back && standing.watermark.is_none_or(|watermark| highest >= watermark)
+    }
+
+    fn change_controller(&mut self, number: u8) {
+        let standing = self.controllers.entry(number).or_insert_with(|| Standing {
+            controller: Controller::numbered(number),
+            rolled_back: false,
+            watermark: None,
+        });
+        self.simulator.swap_controller(standing.controller.clone());
+        self.controller = number;
+    }
+
+    fn roll_back(&mut self, by: u8) {
+        self.simulator.roll_back_usn(i64::from(by));
+        let standing = self.controllers.get_mut(&self.controller).unwrap();
+        standing.controller = self.simulator.controller();
+        standing.rolled_back = true;
+    }
+
+    async fn run(&mut self, run: &Run) -> Result<(), String> {
+        let unseen_before = {
+            let blind = self.is_blind_after_roll_back();
+            std::mem::take(&mut lock(&self.world).unseen) || blind
+        };
+        self.script(run);
+        let before = self.receiver.deliveries().len();
+        let program = self.program()?;
+        let ended = ended(&program, run).await;
+        self.simulator.faults().clear();
+        self.receiver.clear_scripts();
+        let report = match ended {
+            Some(Ok(report)) => Some(report),
+            Some(Err(error)) => return Err(format!("the run did not begin: {error}")),
+            None => {
+                self.die(program).await;
+                None
+            }
+        };
+        self.ran.push(Ran::of(run, before));
+        self.look_at(run, report, unseen_before)?;
+        self.check(false)
+    }
+
+    fn script(&mut self, run: &Run) {
+        faults::script_directory(&self.simulator, &run.directory);
+        faults::script_gateway(&self.receiver, &run.gateway);
+        for (on, nth, change) in run.meanwhile.iter().copied() {
+            let world = Arc::clone(&self.world);
+            let apply = move || {
+                lock(&world).apply(change);
+            };
+            self.simulator.faults().at(on, nth, Action::Run(Arc::new(apply)));
+        }
+    }
+
+    /// What the report says, against what the history let happen.
+    fn look_at(&mut self, run: &Run, report: Option<Report>, unseen_before: bool) -> Result<(), String> {
+        let standing = self.controllers.get_mut(&self.controller).unwrap();
+        let Some(report) = report else {
+            self.trace.push("     -> killed".to_owned());
+            lock(&self.world).unseen |= unseen_before;
+            standing.watermark = None;
+            return Ok(());
+        };
+        let total = report.total();
+        self.trace.push(format!(
+            "     -> {} ({}): read {}, staged {}, accepted {}, rejected {}, watermark {:?}{}",
+            report.mode.name(),
+            report.reason,
+            total.read,
+            total.staged,
+            total.accepted,
+            report.refused(),
+            report.watermark,
+            report
+                .failure
+                .as_ref()
+                .map(|failure| format!(", failed: {failure}"))
+                .unwrap_or_default(),
+        ));
+        match report.watermark {
+            Some(watermark) => standing.watermark = Some(watermark),
+            // The read may have been complete before the rest was stopped.
+            None if run.stop.is_some() => standing.watermark = None,
+            None => {}
+        }
+        let full = report.mode == RunMode::Baseline && report.watermark.is_some();
+        if full {
+            standing.rolled_back = false;
+        } else {
+            lock(&self.world).unseen |= unseen_before;
+        }
+        if let Some(RunError::Panicked { task, cause }) = &report.failure {
+            return Err(format!("the {task} task panicked: {cause}"));
+        }
+        let calm = run.directory.is_empty() && run.gateway.is_empty() && run.stop.is_none();
+        match &report.failure {
+            Some(failure) if calm => Err(format!("nothing was wrong, but the run failed: {failure}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The program as it is after its start.
+    fn program(&mut self) -> Result<Scheduled, String> {
+        if let Some(program) = &self.program {
+            return Ok(program.clone());
+        }
+        let (base, table) = {
+            let world = lock(&self.world);
+            (world.base(), world.table)
+        };
+        let config = config::parse(&self.environment(base)).map_err(|refused| refused.to_string())?;
+        let connection = &config.connections[0];
+        let store =
+            Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(|error| error.to_string())?);
+        store.check().map_err(|error| error.to_string())?;
+        let now = chrono::Utc::now().timestamp();
+        let connector = Connector {
+            id: store
+                .register(&connection.name, "", now)
+                .map_err(|error| error.to_string())?,
+            mapping: Mapping::parse("mapping.toml", &table.text()).map_err(|errors| errors.to_string())?,
+            upstream: Arc::new(
+                Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY))
+                    .map_err(|error| error.to_string())?,
+            ),
+            settings: connection.clone(),
+            store,
+            state: config.state.clone(),
+        };
+        let cron = Cron::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
+        let program = Scheduled {
+            connector: Arc::new(connector),
+            timetable: Timetable::new(cron.map_err(|error| error.to_string())?, None),
+        };
+        self.program = Some(program.clone());
+        Ok(program)
+    }
+
+    fn environment(&self, base: Option<String>) -> BTreeMap<String, String> {
+        let (address, gateway) = (self.simulator.addr(), receiver::Options::default());
+        let account = if self.setting.sees_deleted {
+            "administrator"
+        } else {
+            simulator::READER
+        };
+        let mut environment = BTreeMap::from(
+            [
+                ("AD_HOST", address.ip().to_string()),
+                ("AD_PORT", address.port().to_string()),
+                ("AD_TRANSPORT", "ldap".to_owned()),
+                ("AD_ALLOW_PLAINTEXT", "true".to_owned()),
+                ("AD_BIND_DN", format!("{account}@corp.example")),
+                ("AD_PASSWORD", PASSWORD.to_owned()),
+                ("AD_PAGE_SIZE", self.setting.page_size.to_string()),
+                ("AD_CONNECTIONS", self.setting.connections.to_string()),
+                ("AD_TIMEOUT", "20s".to_owned()),
+                ("QUALYS_GATEWAY_URL", self.receiver.url()),
+                ("QUALYS_CLIENT_ID", gateway.client_id),
+                ("QUALYS_CLIENT_SECRET", gateway.client_secret),
+                (
+                    "QUALYS_CONNECTOR_UUID",
+                    "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f".to_owned(),
+                ),
+                ("QUALYS_BATCH_ASSETS", self.setting.batch_assets.to_string()),
+                ("QUALYS_CONCURRENCY", self.setting.concurrency.to_string()),
+                ("QUALYS_TIMEOUT", "20s".to_owned()),
+                ("QUALYS_GIVE_UP_AFTER", "40ms".to_owned()),
+                ("STATE_URL", format!("sqlite:{}", self.state().display())),
+                ("HTTP_LISTEN", "off".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        environment.extend(base.map(|base| ("AD_BASE_CONTEXT".to_owned(), base)));
+        environment
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join(format!("state-{}.db", self.starts))
+    }
+
+    /// The process is gone: what it had committed at this moment is all that the next one finds.
+    async fn die(&mut self, program: Scheduled) {
+        let before = self.state();
+        self.starts += 1;
+        // A thread of the dead run may still commit to the old file, as no thread of a dead process can.
+        let sql = rusqlite::Connection::open(&before).unwrap();
+        sql.execute("VACUUM INTO ?", [self.state().to_str().unwrap()])
+            .unwrap();
+        drop(program);
+        self.program = None;
+        // What it had sent still arrives, as the bytes in a socket of a dead process do; then nothing more.
+        let mut seen = None;
+        loop {
+            let now = (self.receiver.summary(), self.receiver.deliveries().len());
+            if seen.as_ref() == Some(&now) {
+                break;
+            }
+            seen = Some(now);
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+}
+
+/// The run to its end; `None` when the program dies in it.
+async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError>> {
+    let (mode, resend) = match run.mode {
+        Mode::Delta => (RunMode::Delta, false),
+        Mode::Baseline => (RunMode::Baseline, false),
+        Mode::Resend => (RunMode::Delta, true),
+        Mode::ResendBaseline => (RunMode::Baseline, true),
+    };
+    let request = Request {
+        resend,
+        ..Request::new(mode, "the history")
+    };
+    let stop = CancellationToken::new();
+    let mut running = Box::pin(program.run(request, &stop));
+    let mut polls = 0;
+    poll_fn(|context| {
+        match run.stop {
+            Some(Stop::Kill(at)) if polls == at => return Poll::Ready(None),
+            Some(Stop::Cancel(at)) if polls == at => stop.cancel(),
+            _ => {}
+        }
+        polls += 1;
+        running.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// A panic elsewhere is told by itself.
+fn lock(world: &Mutex<World>) -> std::sync::MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,363 @@
+//! The directory of a history, changed as the history says, and what the model makes of it at each moment.
+
+use std::collections::BTreeMap;
+
+use lab::simulator::{Directory, ObjectId, People};
+use serde_json::Value;
+
+use super::history::{Change, Setting};
+use super::model::{self, Table};
+
+/// `OU=Corp`, the base context of a narrow scope.
+const CORP: usize = 0;
+
+/// 2026-11-22 02:10 UTC: nothing that is compared depends on when the test runs.
+const NOW: i64 = 1_795_313_400;
+
+/// Whether a delta notices a unit that moves into scope (R8); where it does not, a baseline is needed to see it.
+const DELTA_FOLLOWS_UNITS: bool = false;
+
+pub struct World {
+    pub directory: Directory,
+    pub table: Table,
+    narrow: bool,
+    units: Vec<Unit>,
+    objects: Vec<Object>,
+    /// Names and values are numbered, so that no two are the same.
+    counter: u64,
+    /// Something happened that no delta can see.
+    pub unseen: bool,
+}
+
+struct Unit {
+    id: ObjectId,
+    /// `None` stands in the domain's head.
+    parent: Option<usize>,
+    hidden: bool,
+}
+
+struct Object {
+    id: ObjectId,
+    user: bool,
+    unit: usize,
+    deleted: bool,
+    hidden: bool,
+    description: Option<String>,
+    description_before: Option<String>,
+    /// Every asset that it was, in order, no two neighbours the same.
+    versions: Vec<Value>,
+}
+
+/// What upstream must hold of an object in the end.
+pub struct Expected {
+    /// `externalAssetId`.
+    pub sid: String,
+    /// The DN, for the message.
+    pub dn: String,
+    /// `None`: the object is not in scope, or it has no asset.
+    pub asset: Option<Value>,
+}
+
+impl World {
+    pub fn new(setting: &Setting) -> Self {
+        let directory = Directory::new("corp.example", People::NONE);
+        directory.set_clock(Some(NOW));
+        let mut world = Self {
+            directory,
+            table: Table::Default,
+            narrow: setting.narrow,
+            units: Vec::new(),
+            objects: Vec::new(),
+            counter: 0,
+            unseen: false,
+        };
+        for (name, parent) in [
+            ("Corp", None),
+            ("Staff", Some(CORP)),
+            ("Teams", Some(CORP)),
+            ("Outside", None),
+            ("Old", Some(3)),
+        ] {
+            let id = world.directory.create_unit(&world.unit_dn(parent), name);
+            world.units.push(Unit {
+                id,
+                parent,
+                hidden: false,
+            });
+        }
+        for number in 0..setting.objects {
+            let unit = (number % 4) as u8;
+            world.apply(if number % 5 == 4 {
+                Change::CreateGroup(unit)
+            } else {
+                Change::CreateUser(unit)
+            });
+        }
+        world
+    }
+
+    /// The base context, `None` for the domain.
+    pub fn base(&self) -> Option<String> {
+        self.narrow.then(|| self.unit_dn(Some(CORP)))
+    }
+
+    /// Makes the change; tells whether it applied.
+    pub fn apply(&mut self, change: Change) -> bool {
+        self.counter += 1;
+        let label = format!("v{}", self.counter);
+        match change {
+            Change::CreateUser(unit) => return self.create(unit, true),
+            Change::CreateGroup(unit) => return self.create(unit, false),
+            Change::RenameUnit(unit) => return self.rename_unit(unit, &label),
+            Change::MoveUnit(unit, to) => return self.move_unit(unit, to),
+            Change::HideUnit(unit) => return self.hide_unit(unit, true),
+            Change::ShowUnit(unit) => return self.hide_unit(unit, false),
+            Change::Describe(who)
+            | Change::DescribeBack(who)
+            | Change::Undescribe(who)
+            | Change::Mail(who)
+            | Change::Password(who)
+            | Change::Department(who)
+            | Change::Unmapped(who)
+            | Change::Touch(who)
+            | Change::Rename(who)
+            | Change::Move(who, _)
+            | Change::Delete(who)
+            | Change::Restore(who)
+            | Change::Hide(who)
+            | Change::Show(who) => {
+                let Some(at) = usize::from(who).checked_rem(self.objects.len()) else {
+                    return false;
+                };
+                let applied = self.change_object(at, change, &label);
+                if applied {
+                    self.record(at);
+                }
+                applied
+            }
+        }
+    }
+
+    fn create(&mut self, unit: u8, user: bool) -> bool {
+        let unit = usize::from(unit) % self.units.len();
+        let number = self.counter;
+        let (parent, label) = (self.unit_dn(Some(unit)), format!("v{number}"));
+        // Every third name has to be escaped in a DN.
+        let name = if number.is_multiple_of(3) {
+            format!("Müller, A. {number}")
+        } else {
+            format!("Person {number}")
+        };
+        let id = if user {
+            let mail = format!("user{number}@corp.example");
+            let password = (133_497_216_000_000_000 + number * 10_000_000).to_string();
+            let values = [
+                ("displayName", label.as_str()),
+                ("mail", &mail),
+                ("pwdLastSet", &password),
+            ];
+            self.directory.create_user(&parent, &name, &values)
+        } else {
+            let types = [-2_147_483_646, -2_147_483_644, 8];
+            let group_type = types[number as usize % 3];
+            self.directory
+                .create_group(&parent, &name, group_type, &[("description", &label)])
+        };
+        self.objects.push(Object {
+            id,
+            user,
+            unit,
+            deleted: false,
+            hidden: false,
+            description: Some(label),
+            description_before: None,
+            versions: Vec::new(),
+        });
+        self.record(self.objects.len() - 1);
+        true
+    }
+
+    fn change_object(&mut self, at: usize, change: Change, label: &str) -> bool {
+        let (directory, units) = (self.directory.clone(), self.units.len());
+        let object = &mut self.objects[at];
+        let id = object.id;
+        match change {
+            Change::Restore(_) if object.deleted => {
+                directory.restore(id);
+                object.deleted = false;
+            }
+            Change::Hide(_) if !object.hidden => {
+                directory.hide(id);
+                object.hidden = true;
+            }
+            Change::Show(_) if object.hidden => {
+                directory.show(id);
+                object.hidden = false;
+                self.unseen = true;
+            }
+            // The rest is not done to the dead.
+            _ if object.deleted => return false,
+            Change::Describe(_) => object.describe(&directory, Some(label.to_owned())),
+            Change::DescribeBack(_) if object.description != object.description_before => {
+                let before = object.description_before.clone();
+                object.describe(&directory, before);
+            }
+            Change::Undescribe(_) if object.description.is_some() => object.describe(&directory, None),
+            Change::Mail(_) => directory.set_text(id, "mail", &format!("{label}@corp.example")),
+            Change::Password(_) => {
+                let values = [
+                    "0",
+                    "9223372036854775807",
+                    "133600000000000000",
+                    "134000000000000000",
+                ];
+                directory.set_text(id, "pwdLastSet", values[self.counter as usize % values.len()]);
+            }
+            Change::Department(_) => directory.set_text(id, "department", label),
+            Change::Unmapped(_) => directory.set_text(id, "telephoneNumber", label),
+            Change::Touch(_) => directory.touch(id),
+            Change::Rename(_) => directory.rename(id, &format!("Renamed {label}")),
+            Change::Move(_, unit) => {
+                object.unit = usize::from(unit) % units;
+                let unit = self.objects[at].unit;
+                directory.move_to(id, &self.unit_dn(Some(unit)));
+            }
+            Change::Delete(_) => {
+                directory.delete(id);
+                object.deleted = true;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn rename_unit(&mut self, unit: u8, label: &str) -> bool {
+        let unit = usize::from(unit) % self.units.len();
+        // A base context of another name is another configuration.
+        if self.narrow && unit == CORP {
+            return false;
+        }
+        self.directory
+            .rename(self.units[unit].id, &format!("Unit {label}"));
+        true
+    }
+
+    fn move_unit(&mut self, unit: u8, to: u8) -> bool {
+        let (unit, to) = (
+            usize::from(unit) % self.units.len(),
+            usize::from(to) % self.units.len(),
+        );
+        if unit == CORP || self.is_below(to, unit) || self.units[unit].parent == Some(to) {
+            return false;
+        }
+        let enters = self.narrow && !self.is_below(unit, CORP) && self.is_below(to, CORP);
+        self.directory
+            .move_to(self.units[unit].id, &self.unit_dn(Some(to)));
+        self.units[unit].parent = Some(to);
+        self.unseen |= enters && !DELTA_FOLLOWS_UNITS;
+        true
+    }
+
+    fn hide_unit(&mut self, unit: u8, hide: bool) -> bool {
+        let at = usize::from(unit) % self.units.len();
+        // A base context that cannot be seen is an error of the run, not a change.
+        if self.units[at].hidden == hide || (self.narrow && at == CORP) {
+            return false;
+        }
+        self.units[at].hidden = hide;
+        if hide {
+            self.directory.hide(self.units[at].id);
+        } else {
+            self.directory.show(self.units[at].id);
+            self.unseen = true;
+        }
+        true
+    }
+
+    /// The other table is in force from now on: every asset changes with it.
+    pub fn change_table(&mut self) {
+        self.table = match self.table {
+            Table::Default => Table::Wide,
+            Table::Wide => Table::Default,
+        };
+        for at in 0..self.objects.len() {
+            self.record(at);
+        }
+    }
+
+    /// What upstream must hold.
+    pub fn expected(&self) -> Vec<Expected> {
+        let expect = |object: &Object| Expected {
+            sid: self.directory.sid(object.id).unwrap(),
+            dn: self.directory.dn(object.id),
+            asset: self.is_read(object).then(|| self.asset(object)).flatten(),
+        };
+        self.objects.iter().map(expect).collect()
+    }
+
+    /// Every version of every object's asset, by `externalAssetId`.
+    pub fn versions(&self) -> BTreeMap<String, &[Value]> {
+        let versions = |object: &'_ Object| self.directory.sid(object.id).unwrap();
+        self.objects
+            .iter()
+            .map(|object| (versions(object), object.versions.as_slice()))
+            .collect()
+    }
+
+    /// Whether a read should find the object.
+    fn is_read(&self, object: &Object) -> bool {
+        let in_scope = !self.narrow || self.is_below(object.unit, CORP);
+        in_scope && !object.deleted && !object.hidden && !self.units[object.unit].hidden
+    }
+
+    fn is_below(&self, unit: usize, above: usize) -> bool {
+        let mut at = Some(unit);
+        while let Some(unit) = at {
+            if unit == above {
+                return true;
+            }
+            at = self.units[unit].parent;
+        }
+        false
+    }
+
+    fn asset(&self, object: &Object) -> Option<Value> {
+        let attributes = self.directory.attributes(object.id);
+        if object.user {
+            model::user(self.table, &attributes)
+        } else {
+            model::group(&attributes)
+        }
+    }
+
+    fn record(&mut self, at: usize) {
+        if self.objects[at].deleted {
+            return;
+        }
+        let asset = self.asset(&self.objects[at]);
+        let versions = &mut self.objects[at].versions;
+        if let Some(asset) = asset
+            && versions.last() != Some(&asset)
+        {
+            versions.push(asset);
+        }
+    }
+
+    fn unit_dn(&self, unit: Option<usize>) -> String {
+        match unit {
+            Some(unit) => self.directory.dn(self.units[unit].id),
+            None => self.directory.domain().dn,
+        }
+    }
+}
+
+impl Object {
+    fn describe(&mut self, directory: &Directory, description: Option<String>) {
+        let attribute = if self.user { "displayName" } else { "description" };
+        match &description {
+            Some(text) => directory.set_text(self.id, attribute, text),
+            None => directory.set(self.id, attribute, &[]),
+        }
+        self.description_before = std::mem::replace(&mut self.description, description);
+    }
+}
