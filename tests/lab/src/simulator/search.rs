@@ -248,7 +248,7 @@ impl Plan {
             }
             Self::Sequence(next, last) => {
                 let found = in_sequence(state, *next, *last);
-                // Nothing more up to `last`: the search is at its end, however far that is from the last change.
+                // Nothing is left up to `last`: without this step the search would never count as finished.
                 *next = found.map_or(last.saturating_add(1), |(_, following)| following);
                 found.map(|(id, _)| id)
             }
