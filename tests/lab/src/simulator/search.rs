@@ -139,7 +139,11 @@ impl Cursor {
             if written >= room {
                 break;
             }
-            let Some(id) = self.plan.next(state) else { break };
+            let Some(id) = self.plan.next(state) else {
+                // A range that ends before the last change may hold nothing: it is finished all the same.
+                self.plan = Plan::One(None);
+                break;
+            };
             let Some(view) = state.view(id, serving.usn_offset) else {
                 continue;
             };
