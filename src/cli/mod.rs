@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    match dispatch(arguments) {
+    match caught(|| dispatch(arguments)) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if !failure.is_silent() {
@@ -41,6 +41,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// A panic is an internal error like any other: 1, where Rust itself would end with 101.
+fn caught(work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
+    // Nothing is used after a panic but its message, so no half-changed value can be seen.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Failure::internal("the program panicked, see above")))
 }
 
 fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
@@ -71,5 +78,17 @@ fn usage(error: &clap::Error) -> ExitCode {
         ExitCode::from(failure::USAGE)
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_internal_error() {
+        let failure = caught(|| panic!("a defect")).unwrap_err();
+        assert_eq!(failure.exit_code(), failure::INTERNAL);
+        assert_eq!(caught(|| Ok(2)).unwrap(), 2);
     }
 }

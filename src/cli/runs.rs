@@ -13,8 +13,9 @@ use super::status::{columns, time};
 /// Shows the runs of every chosen connection; one JSON object a run and line with `--json`.
 pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failure> {
     let config = setup::configuration()?;
+    let connections = setup::chosen(&config, connection)?;
     let store = setup::store(&config, Access::ReadOnly)?;
-    for chosen in setup::chosen(&config, connection)? {
+    for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
             continue;
         };

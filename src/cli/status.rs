@@ -20,8 +20,9 @@ const REJECTIONS: usize = 50;
 /// Shows every chosen connection; one JSON object a connection and line with `--json`.
 pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Failure> {
     let config = setup::configuration()?;
+    let connections = setup::chosen(&config, connection)?;
     let store = setup::store(&config, Access::ReadOnly)?;
-    for chosen in setup::chosen(&config, connection)? {
+    for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
             say(format_args!(
                 "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use super::error::{DirectoryError, Phase};
 use super::result::Outcome;
 use super::transport::Link;
-use crate::config::{self, Auth};
+use crate::config::{self, Auth, Secret};
 
 /// Binds `link` as the settings say.
 ///
@@ -18,7 +18,7 @@ pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> 
     let refused = |outcome| DirectoryError::Bind {
         host: host(),
         account: name.clone(),
-        outcome,
+        outcome: Outcome::hiding(outcome, password),
     };
     if name.is_empty() || password.expose_secret().is_empty() {
         // The controller would take it for an anonymous bind and say yes (RFC 4513 section 5.1.2).
@@ -48,14 +48,17 @@ pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> 
             result.refs,
         ))),
         // The library's own error is left out: it may hold the request, and the guard knows better.
-        Ok(Err(_)) => Err(lost(link, host()).await),
+        Ok(Err(_)) => Err(lost(link, host(), password).await),
     }
 }
 
-/// The error for an operation whose connection ended under it.
-pub async fn lost(link: &mut Link, host: String) -> DirectoryError {
+/// The error for an operation whose connection ended under it; `password` is not in it, even if the server repeats it.
+pub async fn lost(link: &mut Link, host: String, password: &Secret) -> DirectoryError {
     match link.fault().await {
-        Some(fault) => DirectoryError::Protocol { host, fault },
+        Some(fault) => DirectoryError::Protocol {
+            host,
+            fault: fault.hiding(password),
+        },
         None => DirectoryError::Internal {
             what: format!("the LDAP library ended the connection to {host}"),
         },

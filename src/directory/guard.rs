@@ -18,7 +18,8 @@ use tokio::net::UnixStream;
 use super::ber::BerFault;
 use super::frame::{FrameFault, Scan};
 use super::message::{self, Message, NOTICE_OF_DISCONNECTION, Request};
-use super::result::{Outcome, printable};
+use super::result::{Outcome, printable, without};
+use crate::config::Secret;
 
 /// Most that may answer one request, in octets, an element counted as [`ELEMENT`] more: one page of results. A page of
 /// 1000 groups with 1500 members each, as large as Windows makes them, is about 250 MiB by this measure; of users, 3 MiB.
@@ -237,6 +238,18 @@ fn admit(bytes: &[u8], elements: usize, exchange: &Mutex<Exchange>) -> Result<bo
                 exchange.open = None;
             }
             Ok(true)
+        }
+    }
+}
+
+impl GuardFault {
+    /// The same without `secret`, should the server repeat it (R27).
+    #[must_use]
+    pub fn hiding(self, secret: &Secret) -> Self {
+        match self {
+            Self::Disconnected(outcome) => Self::Disconnected(outcome.hiding(secret)),
+            Self::NotLdap(start) => Self::NotLdap(without(&start, secret)),
+            other => other,
         }
     }
 }

@@ -2,6 +2,23 @@
 
 use std::fmt;
 
+use secrecy::ExposeSecret;
+
+use crate::config::Secret;
+
+/// A shorter secret is looked for in vain: its letters stand in too many innocent texts.
+const SHORTEST_SECRET: usize = 4;
+
+/// `text`, which is printable, without `secret` (R27).
+#[must_use]
+pub fn without(text: &str, secret: &Secret) -> String {
+    let secret = printable(secret.expose_secret());
+    if secret.len() < SHORTEST_SECRET {
+        return text.to_owned();
+    }
+    text.replace(&secret, "[hidden]")
+}
+
 /// `LDAPResult` of an answer (RFC 4511 section 4.1.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -29,6 +46,21 @@ impl Outcome {
             matched: printable(matched),
             diagnostic: printable(diagnostic),
             referrals,
+        }
+    }
+
+    /// The same without `secret`, should the server repeat it in its texts (R27).
+    #[must_use]
+    pub fn hiding(self, secret: &Secret) -> Self {
+        Self {
+            code: self.code,
+            matched: without(&self.matched, secret),
+            diagnostic: without(&self.diagnostic, secret),
+            referrals: self
+                .referrals
+                .iter()
+                .map(|referral| without(referral, secret))
+                .collect(),
         }
     }
 
@@ -314,6 +346,23 @@ mod tests {
 
     fn refused(code: u32, diagnostic: &str) -> Outcome {
         Outcome::new(code, "", diagnostic, vec![])
+    }
+
+    #[test]
+    fn r27_a_password_that_the_server_repeats_is_hidden() {
+        let secret = Secret::from("Geheim\n7");
+        let outcome = Outcome::new(
+            1,
+            "CN=Geheim\n7",
+            "bound with Geheim\n7!\0",
+            vec!["ldap://Geheim\n7/".to_owned()],
+        );
+        let told = format!("{:?}", outcome.hiding(&secret));
+        assert!(
+            !told.contains("Geheim") && told.matches("[hidden]").count() == 3,
+            "{told}"
+        );
+        assert_eq!(without("a bad day", &Secret::from("a")), "a bad day");
     }
 
     #[test]

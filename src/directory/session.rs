@@ -62,6 +62,7 @@ async fn reach(host: &str, settings: &config::Directory) -> Result<Session, Dire
     let (mut link, certificate) = transport::open(host, settings).await?;
     bind::bind(&mut link, host, settings).await?;
     tracing::debug!(%host, "Bound to the controller.");
+    let config::Auth::Simple { password, .. } = &settings.auth;
     let line = Line {
         host: host.to_owned(),
         certificate,
@@ -69,6 +70,7 @@ async fn reach(host: &str, settings: &config::Directory) -> Result<Session, Dire
         page_size: settings.page_size,
         link: Mutex::new(Some(link)),
         round_trips: AtomicU64::new(0),
+        password: password.clone(),
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
     };
@@ -182,6 +184,8 @@ pub(super) struct Line {
     timeout: Duration,
     pub page_size: u32,
     /// `None` once an operation broke off.
+    /// To hide it, should the controller repeat it (R27).
+    password: config::Secret,
     link: Mutex<Option<Link>>,
     round_trips: AtomicU64,
     pub pages: AtomicU64,
@@ -229,7 +233,8 @@ impl Line {
         let mut held = self.link.lock().await;
         let mut link = held.take().ok_or_else(|| DirectoryError::Gone { host: host() })?;
         match timeout(self.timeout, exchange(&mut link, question)).await {
-            Ok(Ok(reply)) => {
+            Ok(Ok(mut reply)) => {
+                reply.outcome = reply.outcome.hiding(&self.password);
                 *held = Some(link);
                 self.round_trips.fetch_add(1, Ordering::Relaxed);
                 self.referrals.fetch_add(reply.references, Ordering::Relaxed);
@@ -242,7 +247,7 @@ impl Line {
                 })
             }
             Ok(Err(Broken::Unsound(what))) => Err(DirectoryError::Answer { host: host(), what }),
-            Ok(Err(Broken::Lost)) => Err(bind::lost(&mut link, host()).await),
+            Ok(Err(Broken::Lost)) => Err(bind::lost(&mut link, host(), &self.password).await),
             Err(_) => Err(DirectoryError::Timeout {
                 host: host(),
                 phase: Phase::Search,

@@ -162,7 +162,7 @@ async fn remember(
         Plan::Full { reason } => (RunMode::Baseline, reason.clone(), None),
         Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
     };
-    tracing::info!(connection = connector.name(), %run, controller = session.host(), mode = mode.name(), reason, "Reading the directory.");
+    tracing::info!(connection = connector.name(), %run, controller = session.host(), kind = mode.name(), reason, "Reading the directory.");
     let planned = RunPlan {
         mode,
         reason,

@@ -73,7 +73,7 @@ impl Report {
                 tracing::$level!(
                     connection,
                     run = %self.run,
-                    mode = self.mode.name(),
+                    kind = self.mode.name(),
                     reason = self.reason,
                     read = total.read,
                     changed = total.staged,

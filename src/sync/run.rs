@@ -31,7 +31,7 @@ pub async fn run(
     let run = connector
         .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
         .await?;
-    tracing::info!(connection = connector.name(), %run, mode = mode.name(), asked_by = request.asked_by, "The run started.");
+    tracing::info!(connection = connector.name(), %run, kind = mode.name(), asked_by = request.asked_by, "The run started.");
 
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);

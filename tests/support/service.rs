@@ -91,14 +91,16 @@ impl Service {
         self.stderr.borrow().clone()
     }
 
-    /// Waits until it has said `text` on standard error.
+    /// Waits until it has said `text` on standard error, whatever the case.
     pub async fn said(&mut self, text: &str) {
         self.said_times(text, 1).await;
     }
 
     /// Waits until it has said `text` this many times.
     pub async fn said_times(&mut self, text: &str, times: usize) {
-        let enough = self.stderr.wait_for(|said| said.matches(text).count() >= times);
+        let wanted = text.to_lowercase();
+        let enough = |said: &String| said.to_lowercase().matches(&wanted).count() >= times;
+        let enough = self.stderr.wait_for(enough);
         let ended = match tokio::time::timeout(LIMIT, enough).await {
             Ok(Ok(_)) => return,
             Ok(Err(_)) => "it ended",

@@ -1,5 +1,7 @@
 //! A simulated directory, a receiver, and the program set up between them.
 
+use std::collections::BTreeMap;
+
 use lab::certificates::{Authority, Shape};
 use lab::receiver;
 use lab::simulator::{self, Directory, Kind, ObjectId, People, Simulator, Tls};
@@ -160,6 +162,16 @@ impl Simulated {
 }
 
 impl Connector {
+    /// Its variables, to be restored later.
+    pub fn clone_environment(&self) -> BTreeMap<String, String> {
+        self.environment.clone()
+    }
+
+    /// Sets all variables as they were.
+    pub fn restore_environment(&mut self, environment: BTreeMap<String, String>) {
+        self.environment = environment;
+    }
+
     /// `status --json`.
     pub async fn status(&self) -> Value {
         let text = self.succeed(&["status", "--json"]).await.stdout;

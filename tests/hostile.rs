@@ -1,0 +1,288 @@
+//! R12: whatever a server sends or does not send ends in time, with the reason and the right exit code, in bounded memory.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
+
+mod support;
+
+use std::future::Future;
+use std::time::Duration;
+
+use lab::receiver::Answer;
+use lab::simulator::{Action, On, Twist};
+use support::Outcome;
+use support::simulated::Simulated;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Peak memory of a command that met something hostile, KiB.
+const MEMORY: u64 = 64 * 1024;
+
+/// Runs a command that must end with `code`, say all of `words`, and stay within memory and time.
+async fn assert_bounded(
+    lab: &Simulated,
+    arguments: &[&str],
+    code: i32,
+    words: &[&str],
+    limit: Duration,
+) -> Outcome {
+    let (outcome, took, peak) = lab.connector.measured(arguments).await;
+    let outcome = outcome.ended_with(code).said(words);
+    assert!(took < limit, "{arguments:?} took {took:?}:\n{}", outcome.text());
+    assert!(
+        peak < MEMORY,
+        "{arguments:?} took {peak} KiB:\n{}",
+        outcome.text()
+    );
+    outcome
+}
+
+/// A directory without TLS that treats every connection like this.
+async fn directory<F: Future<Output = ()> + Send>(
+    treat: impl Fn(TcpStream) -> F + Clone + Send + 'static,
+) -> Simulated {
+    let mut lab = Simulated::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    lab.set("AD_PORT", &listener.local_addr().unwrap().port().to_string());
+    lab.set("AD_TRANSPORT", "ldap");
+    lab.set("AD_ALLOW_PLAINTEXT", "true");
+    lab.unset("AD_CERTIFICATE");
+    lab.set("AD_TIMEOUT", "2s");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let treat = treat.clone();
+            tokio::spawn(async move { treat(stream).await });
+        }
+    });
+    lab
+}
+
+/// As long as a command that gives up after AD_TIMEOUT = 2 s may take on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Sends this after the bind request came, and waits until the client leaves.
+async fn assert_answer_refused(answer: Vec<u8>, words: &[&str]) {
+    let lab = directory(move |mut stream| {
+        let answer = answer.clone();
+        async move {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(&answer).await;
+            while matches!(stream.read(&mut request).await, Ok(count) if count > 0) {}
+        }
+    })
+    .await;
+    for command in ["sync", "check"] {
+        assert_bounded(&lab, &[command], 69, words, SOON).await;
+    }
+    assert_eq!(lab.receiver.summary().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_nested_ber() {
+    // Two megabytes of sequences, each of which fits exactly into the one around it.
+    let levels = 333_333_u32;
+    let mut nested = Vec::with_capacity(2_000_000);
+    for level in 0..levels {
+        nested.extend([0x30, 0x84]);
+        nested.extend(((levels - level - 1) * 6 + 2).to_be_bytes());
+    }
+    nested.extend([0x30, 0x00]);
+    assert_answer_refused(nested, &["nested", "what to do"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_an_inner_element_beyond_its_outer() {
+    assert_answer_refused(
+        vec![0x30, 0x05, 0x02, 0x01, 0x01, 0x61, 0x7F],
+        &["longer than the one around it"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_another_protocol() {
+    let page = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".to_vec();
+    assert_answer_refused(page, &["HTTP/1.1 400", "another service answers there"]).await;
+    assert_answer_refused(vec![0x15, 0x03, 0x03, 0, 2, 2, 0x46], &["AD_TRANSPORT=ldaps"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_gigabyte_that_is_announced_and_sent() {
+    let lab = directory(|mut stream| async move {
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).await;
+        let _ = stream.write_all(&[0x30, 0x84, 0x40, 0, 0, 0]).await;
+        let chunk = vec![0; 1 << 20];
+        for _ in 0..1024 {
+            if stream.write_all(&chunk).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    assert_bounded(&lab, &["sync"], 69, &["1073741830 octets", "what to do"], SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_silence_and_one_byte_a_second_end_within_ad_timeout() {
+    let silent = directory(|mut stream| async move {
+        let mut request = [0; 1024];
+        while matches!(stream.read(&mut request).await, Ok(count) if count > 0) {}
+    })
+    .await;
+    assert_bounded(&silent, &["sync"], 69, &["within 2 s"], SOON).await;
+
+    let dripping = directory(|mut stream| async move {
+        // The beginning of a bind response of 12 octets.
+        for octet in [0x30, 0x0C, 0x02, 0x01, 0x01, 0x61, 0x07, 0x0A, 0x01, 0x00] {
+            if stream.write_all(&[octet]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await;
+    assert_bounded(&dripping, &["sync"], 69, &["within 2 s"], SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_silence_where_tls_should_begin() {
+    let mut lab = directory(|mut stream| async move {
+        let mut request = [0; 1024];
+        while matches!(stream.read(&mut request).await, Ok(count) if count > 0) {}
+    })
+    .await;
+    lab.set("AD_TRANSPORT", "ldaps");
+    assert_bounded(&lab, &["sync"], 69, &["TLS", "within 2 s"], SOON).await;
+    lab.set("AD_TRANSPORT", "starttls");
+    assert_bounded(&lab, &["sync"], 69, &["within 2 s"], SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_directory_that_turns_hostile_in_the_middle_of_a_read() {
+    let cases: [(Action, &str); 5] = [
+        (Action::TruncatedBer, "what to do"),
+        (Action::Raw(vec![0x30, 0x84, 0x7F, 0xFF, 0xFF, 0xFF]), "octets"),
+        (Action::Silence, "within 2 s"),
+        (Action::Drip, "within 2 s"),
+        (Action::RepeatCookie, "the same page came twice"),
+    ];
+    for (action, word) in cases {
+        let mut lab = Simulated::new().await;
+        lab.set("AD_TIMEOUT", "2s");
+        lab.simulator.faults().at(On::Search, 3, action.clone());
+        assert_bounded(&lab, &["sync"], 69, &[word], SOON).await;
+        lab.simulator.faults().clear();
+        lab.sync(0).await;
+        lab.assert_converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_pages_without_end_are_bounded_by_a_signal_and_memory() {
+    let mut lab = Simulated::new().await;
+    // From the second search on: the first looks up the controller.
+    lab.simulator.faults().from(On::Search, 2, Action::EmptyPages);
+    assert_bounded(
+        &lab,
+        &["sync"],
+        69,
+        &["empty pages in a row"],
+        Duration::from_secs(60),
+    )
+    .await;
+    // Pages that hold something: the stage holds one asset an object, so that it does not grow; a signal ends it.
+    lab.simulator.faults().clear();
+    lab.simulator.faults().from(On::Search, 2, Action::EndlessPages);
+    lab.set("AD_ASSETS", "groups");
+    // All groups are one page.
+    assert_bounded(&lab, &["sync"], 69, &["goes in circles"], SOON).await;
+    lab.set("AD_ASSETS", "users");
+    let mut sync = lab.connector.watch(&["sync"]);
+    sync.said("reading the directory").await;
+    lab.simulator.statistics().reset();
+    for _ in 0..2_000 {
+        if lab.simulator.statistics().counts().pages >= 300 {
+            break;
+        }
+        assert!(!sync.log().contains("run finished"), "{}", sync.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(lab.simulator.statistics().counts().pages >= 300);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", sync.id())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kibibytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kibibytes < MEMORY, "{kibibytes} KiB");
+    sync.stopped_with(143).await;
+    let size = std::fs::metadata(lab.connector.state()).unwrap().len();
+    assert!(size < 4 << 20, "{size}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_entries_that_are_too_large_for_anyone() {
+    let lab = Simulated::new().await;
+    // 100 entries of a page with an attribute of 4 MiB, which nobody asked for.
+    lab.simulator
+        .faults()
+        .at(On::Search, 2, Action::Twist(Twist::Oversized(4 << 20)));
+    let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+    assert!(matches!(outcome.code, Some(0 | 69)), "{}", outcome.text());
+    assert!(peak < 512 * 1024, "{peak} KiB: an answer is bounded at 256 MiB");
+    lab.simulator.faults().clear();
+    lab.sync(0).await;
+    lab.assert_converged();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_gateway_is_bounded_and_nothing_is_lost() {
+    let elsewhere = || Answer::Redirect("https://elsewhere.example/take-it".to_owned());
+    let cases: [(Answer, i32, &[&str]); 5] = [
+        (Answer::EndlessBody, 69, &["too long"]),
+        (Answer::HugeContentLength, 69, &["too long"]),
+        (Answer::Hang(Duration::from_secs(60)), 69, &["gave up"]),
+        (Answer::Html, 69, &["not what the gateway sends"]),
+        (
+            elsewhere(),
+            2,
+            &["elsewhere.example", "not followed", "QUALYS_GATEWAY_URL"],
+        ),
+    ];
+    for (answer, code, words) in cases {
+        let mut lab = Simulated::new().await;
+        lab.set("QUALYS_TIMEOUT", "2s");
+        lab.set("QUALYS_GIVE_UP_AFTER", "1s");
+        lab.receiver.script(std::iter::repeat_n(answer.clone(), 100));
+        assert_bounded(&lab, &["sync"], code, words, Duration::from_secs(25)).await;
+        assert!(lab.receiver.assets().is_empty(), "{answer:?}");
+        lab.receiver.reset();
+        lab.sync(0).await;
+        lab.assert_converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_token_endpoint_is_bounded() {
+    let elsewhere = Answer::Redirect("https://elsewhere.example/".to_owned());
+    for answer in [
+        Answer::EndlessBody,
+        Answer::HugeContentLength,
+        Answer::Hang(Duration::from_secs(60)),
+        Answer::Html,
+        elsewhere,
+    ] {
+        let mut lab = Simulated::new().await;
+        lab.set("QUALYS_TIMEOUT", "2s");
+        lab.set("QUALYS_GIVE_UP_AFTER", "1s");
+        for command in ["check", "sync"] {
+            lab.receiver
+                .script_tokens(std::iter::repeat_n(answer.clone(), 100));
+            assert_bounded(&lab, &[command], 69, &["/auth/oidc"], Duration::from_secs(25)).await;
+            lab.receiver.reset();
+        }
+        lab.sync(0).await;
+        lab.assert_converged();
+    }
+}
