@@ -195,7 +195,7 @@ async fn r19_rejected_assets_are_listed_alone_and_tried_again_in_every_form() {
             let line = outcome
                 .stderr
                 .lines()
-                .find(|line| line.contains("rejected by upstream") && line.contains(&external))
+                .find(|line| line.to_lowercase().contains("rejected by upstream") && line.contains(&external))
                 .unwrap_or_else(|| panic!("{form:?}: {external} is not listed:\n{}", outcome.stderr));
             assert!(
                 line.contains(&format!("no tenant for {external}")),

@@ -96,7 +96,9 @@ impl Store {
     /// Takes in what became of a batch of `run`, all of it in one transaction. `items` is the whole batch as it was handed out;
     /// those that are neither in `accepted` nor in `rejected` (by seq, with upstream's reason) got no answer, and stay to be sent
     /// again. What was accepted leaves the stage; of an object that was staged anew meanwhile the newer version stays. What
-    /// was rejected stays until the next run. Gives how many were accepted and rejected, by kind.
+    /// was rejected stays until the next run. `unclear` names those of the rejected that may have arrived all the same: an
+    /// earlier attempt of theirs was not answered, or the answer did not say which assets it rejects. Gives how many were
+    /// accepted and rejected, by kind.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written; the batch then is still out, and settling it can be repeated.
@@ -106,6 +108,7 @@ impl Store {
         items: &[Item],
         accepted: &[u64],
         rejected: &[(u64, String)],
+        unclear: &[u64],
         now: i64,
     ) -> Result<KindCounts, StoreError> {
         let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
@@ -128,7 +131,7 @@ impl Store {
             {
                 let out = in_flight
                     .get(&(connection, item.guid))
-                    .filter(|out| out.seq == stored(item.seq));
+                    .filter(|out| out.seq == stored(item.seq) && !unclear.contains(&item.seq));
                 answer.rejected(item, reason, out.map(|out| out.sent_before))?;
                 counts.of(item.kind).rejected += 1;
             }
@@ -195,7 +198,7 @@ impl Answer<'_> {
         let (Some(seq), Some(sent_before)) = (waiting, sent_before) else {
             return Ok(());
         };
-        // This version did not arrive; one before it still may have.
+        // This version did not arrive for certain; one before it still may have.
         self.now_certain(seq, sent_before, item.seq)?;
         if seq == stored(item.seq) {
             Ok(())

@@ -136,7 +136,7 @@ impl Deliverer<'_> {
         self.summary.retries += delivery.retries;
         self.tell(&items, &delivery);
         let (run, now) = (self.run, Utc::now().timestamp());
-        let (accepted, rejected) = (delivery.accepted, delivery.rejected);
+        let (accepted, rejected, unclear) = (delivery.accepted, delivery.rejected, delivery.unclear);
         let sent: Vec<store::Item> = match &self.request.output {
             Some(_) => items
                 .iter()
@@ -147,7 +147,7 @@ impl Deliverer<'_> {
         };
         let counts = self
             .connector
-            .on_store(move |store| store.settle(run, &items, &accepted, &rejected, now))
+            .on_store(move |store| store.settle(run, &items, &accepted, &rejected, &unclear, now))
             .await?;
         self.summary.counts += &counts;
         write_lines(self.request, &sent)?;

@@ -59,6 +59,9 @@ pub struct Delivery {
     pub accepted: Vec<u64>,
     /// [`Item::seq`] of what it rejected, with the reason.
     pub rejected: Vec<(u64, String)>,
+    /// Of the rejected, those that the gateway may hold all the same: an earlier attempt of theirs went without a clear
+    /// answer, or the answer rejects assets without saying which.
+    pub unclear: Vec<u64>,
     /// Why the rest was not decided upon.
     pub failure: Option<UpstreamError>,
     /// Ingest requests sent.

@@ -48,14 +48,14 @@ struct Progress {
 /// Delivers a batch, in halves where it is too large.
 pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &CancellationToken) -> Delivery {
     let mut delivery = Delivery::default();
-    let mut parts = VecDeque::from([batch]);
-    while let Some(part) = parts.pop_front() {
-        match send(upstream, &part, stop, &mut delivery).await {
+    let mut parts = VecDeque::from([(batch, false)]);
+    while let Some((part, mut unclear)) = parts.pop_front() {
+        match send(upstream, &part, stop, &mut delivery, &mut unclear).await {
             Outcome::Accepted => delivery.accepted.extend(part.items.iter().map(|item| item.seq)),
             Outcome::Except(mut reasons) => {
                 for (index, item) in part.items.iter().enumerate() {
                     match reasons.remove(&index) {
-                        Some(reason) => delivery.rejected.push((item.seq, reason)),
+                        Some(reason) => delivery.reject(item.seq, reason, unclear),
                         None => delivery.accepted.push(item.seq),
                     }
                 }
@@ -65,19 +65,19 @@ pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &Cancellati
                 let second = first.split_off(first.len() / 2);
                 // Each half is another request, so it has another id. Their order stays.
                 for half in [second, first] {
-                    parts.push_front(Batch::new(&upstream.connector_uuid, half));
+                    parts.push_front((Batch::new(&upstream.connector_uuid, half), unclear));
                 }
             }
             Outcome::TooLarge(reason) => {
                 let reason = format!("{reason} (this asset alone is too large for the gateway)");
-                delivery
-                    .rejected
-                    .extend(part.items.iter().map(|item| (item.seq, reason.clone())));
+                for item in &part.items {
+                    delivery.reject(item.seq, reason.clone(), unclear);
+                }
             }
             Outcome::Rejected(reason) => {
-                delivery
-                    .rejected
-                    .extend(part.items.iter().map(|item| (item.seq, reason.clone())));
+                for item in &part.items {
+                    delivery.reject(item.seq, reason.clone(), unclear);
+                }
             }
             Outcome::Failed(error) => {
                 tracing::warn!(reason = %error, "What is left of the batch stays staged.");
@@ -89,12 +89,23 @@ pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &Cancellati
     delivery
 }
 
-/// Sends one request until there is a decision that ends it.
+impl Delivery {
+    fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
+        self.rejected.push((seq, reason));
+        if unclear {
+            self.unclear.push(seq);
+        }
+    }
+}
+
+/// Sends one request until there is a decision that ends it. `unclear` says, and is told, whether something of the batch
+/// may have arrived without an answer that said so.
 async fn send(
     upstream: &Upstream,
     batch: &Batch,
     stop: &CancellationToken,
     delivery: &mut Delivery,
+    unclear: &mut bool,
 ) -> Outcome {
     let body = upstream.envelope.body(batch);
     let mut progress = Progress {
@@ -146,9 +157,17 @@ async fn send(
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide(&mut answer.body, Some(&token));
-                answer::decide(&answer, &batch.items, SystemTime::now())
+                let decision = answer::decide(&answer, &batch.items, SystemTime::now());
+                // A 2xx that is no success tells of a part that was taken, or may; an error that passes comes from
+                // anywhere between here and the asset's place.
+                let taken = matches!(decision, Decision::Final { .. }) && answer.status < 300;
+                *unclear |= taken || matches!(decision, Decision::Retry { .. });
+                decision
             }
-            Err(reason) => Decision::Retry { pause: None, reason },
+            Err(reason) => {
+                *unclear = true;
+                Decision::Retry { pause: None, reason }
+            }
         };
         log(&decision, batch, progress.requests);
         let next = match decision {

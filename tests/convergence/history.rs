@@ -23,6 +23,8 @@ pub struct Setting {
     pub narrow: bool,
     /// The account sees deleted objects.
     pub sees_deleted: bool,
+    /// `REMOVAL_MAX_PERCENT`.
+    pub removal_percent: u8,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
     /// `AD_CONNECTIONS`.
@@ -164,6 +166,7 @@ impl History {
             objects,
             narrow: rng.bool(),
             sees_deleted: rng.bool(),
+            removal_percent: pick(&mut rng, &[100, 100, 30]),
             page_size: pick(&mut rng, &[2, 3, 7, 1000]),
             connections: rng.usize(1..=2),
             batch_assets: pick(&mut rng, &[1, 2, 5, 50]),

@@ -364,6 +364,7 @@ impl Player {
                 ("QUALYS_TIMEOUT", "20s".to_owned()),
                 ("QUALYS_GIVE_UP_AFTER", "40ms".to_owned()),
                 ("STATE_URL", format!("sqlite:{}", self.state().display())),
+                ("REMOVAL_MAX_PERCENT", self.setting.removal_percent.to_string()),
                 ("HTTP_LISTEN", "off".to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value)),

@@ -14,9 +14,6 @@ const CORP: usize = 0;
 /// 2026-11-22 02:10 UTC: nothing that is compared depends on when the test runs.
 const NOW: i64 = 1_795_313_400;
 
-/// Whether a delta notices a unit that moves into scope (R8); where it does not, a baseline is needed to see it.
-const DELTA_FOLLOWS_UNITS: bool = false;
-
 pub struct World {
     pub directory: Directory,
     pub table: Table,
@@ -254,7 +251,8 @@ impl World {
         self.directory
             .move_to(self.units[unit].id, &self.unit_dn(Some(to)));
         self.units[unit].parent = Some(to);
-        self.unseen |= enters && !DELTA_FOLLOWS_UNITS;
+        // A delta notices it by the unit (R8), if it may see that.
+        self.unseen |= enters && self.units.iter().any(|unit| unit.hidden);
         true
     }
 

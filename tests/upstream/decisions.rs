@@ -52,6 +52,7 @@ async fn r19_a_partial_rejection_rejects_those_alone() {
             delivery.rejected
         );
         assert_eq!((delivery.failure, delivery.requests), (None, 1));
+        assert_eq!(delivery.unclear, Vec::<u64>::new(), "{form:?} says which");
         assert_eq!(
             receiver.assets().into_keys().collect::<Vec<_>>(),
             [external_id(1), external_id(3)]
@@ -67,6 +68,7 @@ async fn r19_errors_that_fit_no_asset_reject_the_whole_batch() {
     assert_eq!((delivery.accepted, delivery.failure), (vec![], None));
     let seqs: Vec<u64> = delivery.rejected.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(seqs, [1, 2]);
+    assert_eq!(delivery.unclear, [1, 2], "nobody knows which of them were taken");
     assert!(
         delivery.rejected[0]
             .1
@@ -242,4 +244,24 @@ async fn formed_batches_keep_the_limits_on_the_wire() {
         requests.len() < 40 && requests.iter().all(|request| request.bytes <= 1200),
         "{requests:?}"
     );
+}
+
+#[tokio::test]
+async fn r18_a_rejection_after_an_attempt_without_an_answer_is_unclear() {
+    let receiver = Receiver::start(Options::default()).await;
+    for (first, unclear) in [
+        (Answer::CutAfter, vec![1, 2]),
+        (Answer::status(500), vec![1, 2]),
+        // These say that nothing was taken.
+        (Answer::status(429), vec![]),
+        (Answer::RevokeToken, vec![]),
+        (Answer::status(413), vec![]),
+    ] {
+        receiver.reset();
+        let case = format!("{first:?}");
+        receiver.script([first, Answer::status(422), Answer::status(422)]);
+        let delivery = deliver(&upstream(&receiver), batch(2)).await;
+        assert_eq!(delivery.rejected.len(), 2, "{case}");
+        assert_eq!(delivery.unclear, unclear, "{case}");
+    }
 }

@@ -73,7 +73,9 @@ impl Room {
             if batch.is_empty() {
                 return sent;
             }
-            self.store.settle(run, &batch, &seqs(&batch), &[], NOW).unwrap();
+            self.store
+                .settle(run, &batch, &seqs(&batch), &[], &[], NOW)
+                .unwrap();
             sent.extend(batch);
         }
     }

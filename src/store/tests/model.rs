@@ -144,7 +144,9 @@ impl World {
     fn answer(&mut self, room: &Room, run: RunId, batch: usize, fates: &[Fate]) {
         let batch = self.out.remove(batch);
         let (accepted, rejected) = self.happen(&batch, fates);
-        room.store.settle(run, &batch, &accepted, &rejected, NOW).unwrap();
+        room.store
+            .settle(run, &batch, &accepted, &rejected, &[], NOW)
+            .unwrap();
     }
 
     fn answer_all(&mut self, room: &Room, run: RunId, fates: &[Fate]) {

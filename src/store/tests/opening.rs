@@ -311,7 +311,7 @@ fn dry_run(store: &Store, connection: ConnectionId) -> Vec<String> {
         .stage_page(run, &page, false, Some(&watermark), NOW)
         .unwrap();
     let batch = store.next_batch(run, 0, 99, ANY, 0).unwrap();
-    store.settle(run, &batch, &seqs(&batch), &[], NOW).unwrap();
+    store.settle(run, &batch, &seqs(&batch), &[], &[], NOW).unwrap();
     assert_eq!(
         store
             .stage_page(run, &page, false, None, NOW)

@@ -58,7 +58,9 @@ fn a_million_objects() {
             if batch.is_empty() {
                 break;
             }
-            room.store.settle(run, &batch, &seqs(&batch), &[], NOW).unwrap();
+            room.store
+                .settle(run, &batch, &seqs(&batch), &[], &[], NOW)
+                .unwrap();
         }
         told(what, begun);
     };

@@ -138,7 +138,7 @@ fn r18_a_return_to_the_accepted_version_follows_what_may_have_arrived() {
     room.drain(run);
     room.stage(run, &[user(1, "b")]);
     let lost = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
-    room.store.settle(run, &lost, &[], &[], NOW).unwrap();
+    room.store.settle(run, &lost, &[], &[], &[], NOW).unwrap();
     assert_eq!(room.stage(run, &[user(1, "a")]).staged, 1);
     assert_eq!(assets(&room.drain(run)), [asset("a")]);
 }
@@ -151,11 +151,11 @@ fn r18_a_rejection_does_not_tell_the_fate_of_an_earlier_version() {
     room.drain(run);
     room.stage(run, &[user(1, "b")]);
     let lost = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
-    room.store.settle(run, &lost, &[], &[], NOW).unwrap();
+    room.store.settle(run, &lost, &[], &[], &[], NOW).unwrap();
     room.stage(run, &[user(1, "c")]);
     let refused = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
     room.store
-        .settle(run, &refused, &[], &[(refused[0].seq, "no".into())], NOW)
+        .settle(run, &refused, &[], &[(refused[0].seq, "no".into())], &[], NOW)
         .unwrap();
     // Upstream may hold b: a has to be said again.
     assert_eq!(room.stage(run, &[user(1, "a")]).staged, 1);
@@ -171,11 +171,28 @@ fn r17_a_rejected_version_that_is_taken_back_is_forgotten() {
     room.stage(run, &[user(1, "b")]);
     let refused = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
     room.store
-        .settle(run, &refused, &[], &[(refused[0].seq, "no".into())], NOW)
+        .settle(run, &refused, &[], &[(refused[0].seq, "no".into())], &[], NOW)
         .unwrap();
     assert_eq!(room.stage(run, &[user(1, "a")]).unchanged, 1);
     assert_eq!(room.waiting(), 0);
     assert_eq!(room.store.rejections(room.connection, 9).unwrap(), []);
+}
+
+#[test]
+fn r18_a_rejected_version_that_may_have_arrived_is_followed_by_the_one_before() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(run, &[user(1, "a")]);
+    room.drain(run);
+    room.stage(run, &[user(1, "b")]);
+    let refused = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
+    let (seq, reason) = (refused[0].seq, "one of them, but not said which".to_owned());
+    room.store
+        .settle(run, &refused, &[], &[(seq, reason)], &[seq], NOW)
+        .unwrap();
+    assert_eq!(room.stage(run, &[user(1, "a")]).staged, 1);
+    assert_eq!(room.drain(run).len(), 1, "what upstream may hold is not \"a\"");
+    assert_eq!(room.stage(run, &[user(1, "a")]).unchanged, 1);
 }
 
 #[test]
@@ -206,7 +223,7 @@ fn r07_a_rename_reaches_an_asset_that_waits_or_is_out() {
         ..user(number, "a")
     };
     assert_eq!(room.stage(run, &[renamed(1), renamed(2)]).staged, 2);
-    room.store.settle(run, &out, &seqs(&out), &[], NOW).unwrap();
+    room.store.settle(run, &out, &seqs(&out), &[], &[], NOW).unwrap();
     room.drain(run);
     for number in [1, 2] {
         let object = room.store.object(room.connection, guid(number)).unwrap().unwrap();

@@ -251,9 +251,10 @@ impl Plan {
                 (id < state.next_id()).then_some(id)
             }
             Self::Sequence(next, last) => {
-                let (id, following) = in_sequence(state, *next, *last)?;
-                *next = following;
-                Some(id)
+                let found = in_sequence(state, *next, *last);
+                // Nothing is left up to `last`: without this step the search would never count as finished.
+                *next = found.map_or(last.saturating_add(1), |(_, following)| following);
+                found.map(|(id, _)| id)
             }
         }
     }
