@@ -247,9 +247,10 @@ impl Plan {
                 (id < state.next_id()).then_some(id)
             }
             Self::Sequence(next, last) => {
-                let (id, following) = in_sequence(state, *next, *last)?;
-                *next = following;
-                Some(id)
+                let found = in_sequence(state, *next, *last);
+                // Without one left the search is at its end, also where the range ends in a gap.
+                *next = found.map_or(u64::MAX, |(_, following)| following);
+                found.map(|(id, _)| id)
             }
         }
     }
