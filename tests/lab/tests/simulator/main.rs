@@ -118,6 +118,20 @@ async fn a_range_of_usns_gives_exactly_what_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_usns_in_which_nothing_lies_is_empty() {
+    let simulator = empty();
+    let filter = "(&(objectClass=user)(uSNChanged>=0)(uSNChanged<=100))";
+    let mut client = Client::reader(simulator.addr());
+    let ask = Ask {
+        filter,
+        ..Ask::default()
+    };
+    let found = client.search(&ask);
+    assert_eq!((found.entries.len(), found.code), (0, 0));
+    assert_eq!(client.search_paged(&ask, 10).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_changes_between_pages_moves_out_of_its_slice() {
     let simulator = with_people(1_000);
     let directory = simulator.directory().clone();
