@@ -68,9 +68,3 @@ fn every_other(asset: &Value) -> Option<String> {
     let sum: u32 = asset["asset"].to_string().bytes().map(u32::from).sum();
     (sum % 2 == 0).then(|| "rejected as the history says".to_owned())
 }
-
-/// Whether the program cannot know after this answer that the gateway kept the batch, though it did. The text is the
-/// receiver's of the answer.
-pub fn leaves_open(answer: &str) -> bool {
-    answer == "cut after" || answer.starts_with("status ") || answer.contains("UnknownId")
-}

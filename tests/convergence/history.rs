@@ -101,6 +101,8 @@ pub enum Mode {
     Resend,
     /// `--baseline --resend`.
     ResendBaseline,
+    /// `approve-removals`, of what is held back then.
+    Approve,
 }
 
 /// What the directory does at the nth request of this kind.
@@ -155,6 +157,16 @@ pub enum Stop {
     Cancel(u32),
     /// It dies there.
     Kill(u32),
+}
+
+impl Run {
+    /// A run that nothing befalls.
+    pub fn of(mode: Mode) -> Self {
+        Self {
+            mode,
+            ..Self::default()
+        }
+    }
 }
 
 impl History {
@@ -264,7 +276,8 @@ fn change(rng: &mut Rng) -> Change {
 
 fn run(rng: &mut Rng) -> Run {
     let mode = match rng.u8(0..20) {
-        0..13 => Mode::Delta,
+        0..12 => Mode::Delta,
+        12 => Mode::Approve,
         13..18 => Mode::Baseline,
         18 => Mode::Resend,
         _ => Mode::ResendBaseline,

@@ -4,6 +4,7 @@
 //! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on; docs/testing.md says more.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
+#[path = "../support/audit.rs"]
 mod audit;
 mod faults;
 mod history;

@@ -102,7 +102,7 @@ fn sid(bytes: &[u8]) -> String {
 }
 
 /// The mixed-endian text form (MS-DTYP 2.3.4.3).
-fn guid(bytes: &[u8]) -> String {
+pub fn guid(bytes: &[u8]) -> String {
     let hex = |range: &mut dyn Iterator<Item = usize>| -> String {
         range.map(|at| format!("{:02x}", bytes[at])).collect()
     };

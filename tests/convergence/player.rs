@@ -1,6 +1,6 @@
 //! Plays one history: the real library between the simulator and the receiver.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{self, Ran};
 use super::faults;
-use super::history::{History, Mode, Run, Setting, Step, Stop};
+use super::history::{GatewayFault, History, Mode, Run, Setting, Step, Stop};
 use super::world::World;
 
 /// Seconds of waits become tenths of milliseconds.
@@ -65,6 +65,8 @@ struct Player {
     controllers: BTreeMap<u8, Standing>,
     controller: u8,
     ran: Vec<Ran>,
+    /// The last run that is known to have removed something.
+    last_removing: i64,
     trace: Trace,
 }
 
@@ -113,6 +115,7 @@ impl Player {
             controllers: BTreeMap::from([(1, first)]),
             controller: 1,
             ran: Vec::new(),
+            last_removing: 0,
             trace: Vec::new(),
         }
     }
@@ -146,43 +149,81 @@ impl Player {
             Mode::Delta
         };
         self.trace.push(format!("quiet {mode:?}"));
-        self.run(&Run {
-            mode,
-            ..Run::default()
-        })
-        .await?;
-        self.check(true)?;
+        self.run(&Run::of(mode)).await?;
+        self.check_state(mode == Mode::Baseline)?;
         for mode in [Mode::Delta, Mode::Baseline] {
             let before = self.receiver.summary().requests;
             self.trace.push(format!("quiet {mode:?} again"));
-            self.run(&Run {
-                mode,
-                ..Run::default()
-            })
-            .await?;
+            self.run(&Run::of(mode)).await?;
             let more = self.receiver.summary().requests - before;
             if more > 0 {
                 return Err(format!("nothing changed, but a {mode:?} posted {more} batches"));
             }
         }
-        self.check(true)
+        self.check_state(true)?;
+        self.approve().await
     }
 
-    fn check(&self, quiet: bool) -> Result<(), String> {
+    /// What the threshold holds back is let go, and is removed then (R23).
+    async fn approve(&mut self) -> Result<(), String> {
+        let connector = Arc::clone(&self.program()?.connector);
+        let held = connector.store.held_list(connector.id).map_err(text)?;
+        if held.is_none() {
+            return Ok(());
+        }
+        self.trace.push("approved".to_owned());
+        let run = Run::of(Mode::Approve);
+        self.run(&run).await?;
+        match connector.store.held_list(connector.id).map_err(text)? {
+            Some(_) => Err("what was held back was approved, and is still held back".to_owned()),
+            None => self.check_state(true),
+        }
+    }
+
+    /// Both sides agree.
+    fn check_state(&mut self, full: bool) -> Result<(), String> {
+        let connector = Arc::clone(&self.program()?.connector);
+        let (store, id) = (&connector.store, connector.id);
+        let removed = store.removed(id, None, None, 10_000).map_err(text)?;
+        let held = store.undecided(id, true, None, 10_000).map_err(text)?;
+        let listed = removed.iter().chain(&held).map(|one| one.guid.to_string());
+        let (world, assets) = (lock(&self.world), self.receiver.assets());
+        world.check_held(&assets)?;
+        world.check_listed(&listed.collect(), &assets, full)
+    }
+
+    fn check_deliveries(&self) -> Result<(), String> {
         let world = lock(&self.world);
-        audit::deliveries(
-            &world,
-            &self.receiver.deliveries(),
+        let deliveries = self.receiver.deliveries();
+        audit::check(
+            &world.versions(),
+            &deliveries,
             &self.ran,
             self.setting.concurrency,
         )?;
-        if quiet {
-            audit::converged(&world, &self.receiver.assets())?;
-        }
         match self.receiver.violations().first() {
             Some(violation) => Err(format!("the receiver says: {violation}")),
             None => Ok(()),
         }
+    }
+
+    /// What is listed as removed since the last run; nothing of it may have been there all the time.
+    fn newly_removed(&mut self) -> Result<BTreeSet<String>, String> {
+        let connector = Arc::clone(&self.program()?.connector);
+        let removed = connector
+            .store
+            .removed(connector.id, None, None, 10_000)
+            .map_err(text)?;
+        let last = removed.iter().filter_map(|one| one.run).max().unwrap_or(0);
+        let new = removed
+            .iter()
+            .filter(|one| one.run.is_some_and(|run| run > self.last_removing));
+        let new = new.map(|one| one.guid.to_string()).collect();
+        self.last_removing = self.last_removing.max(last);
+        let mut world = lock(&self.world);
+        let removed = world.check_newly_removed(&new)?;
+        world.watch();
+        Ok(removed)
     }
 
     /// Whether only a full read can be expected to see everything.
@@ -233,9 +274,19 @@ impl Player {
                 None
             }
         };
-        self.ran.push(Ran::of(run, before));
         self.look_at(run, report, unseen_before)?;
-        self.check(false)
+        let too_large =
+            |fault: &GatewayFault| matches!(fault, GatewayFault::Status(413) | GatewayFault::Early(413));
+        let removed = self.newly_removed()?;
+        self.ran.push(Ran {
+            first: before,
+            resend: matches!(run.mode, Mode::Resend | Mode::ResendBaseline),
+            stopped: run.stop.is_some(),
+            split: run.gateway.iter().any(too_large),
+            troubled: !run.gateway.is_empty(),
+            removed,
+        });
+        self.check_deliveries()
     }
 
     fn script(&mut self, run: &Run) {
@@ -292,6 +343,8 @@ impl Player {
         }
         let calm = run.directory.is_empty() && run.gateway.is_empty() && run.stop.is_none();
         match &report.failure {
+            // The list is what it was when the program last looked.
+            Some(RunError::ListChanged { .. }) if run.mode == Mode::Approve => Ok(()),
             Some(failure) if calm => Err(format!("nothing was wrong, but the run failed: {failure}")),
             _ => Ok(()),
         }
@@ -306,20 +359,16 @@ impl Player {
             let world = lock(&self.world);
             (world.base(), world.table)
         };
-        let config = config::parse(&self.environment(base)).map_err(|refused| refused.to_string())?;
+        let config = config::parse(&self.environment(base)).map_err(text)?;
         let connection = &config.connections[0];
-        let store =
-            Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(|error| error.to_string())?);
-        store.check().map_err(|error| error.to_string())?;
+        let store = Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(text)?);
+        store.check().map_err(text)?;
         let now = chrono::Utc::now().timestamp();
         let connector = Connector {
-            id: store
-                .register(&connection.name, "", now)
-                .map_err(|error| error.to_string())?,
-            mapping: Mapping::parse("mapping.toml", &table.text()).map_err(|errors| errors.to_string())?,
+            id: store.register(&connection.name, "", now).map_err(text)?,
+            mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
             upstream: Arc::new(
-                Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY))
-                    .map_err(|error| error.to_string())?,
+                Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?,
             ),
             settings: connection.clone(),
             store,
@@ -328,7 +377,7 @@ impl Player {
         let cron = Cron::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
         let program = Scheduled {
             connector: Arc::new(connector),
-            timetable: Timetable::new(cron.map_err(|error| error.to_string())?, None),
+            timetable: Timetable::new(cron.map_err(text)?, None),
         };
         self.program = Some(program.clone());
         Ok(program)
@@ -407,9 +456,15 @@ async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError
         Mode::Baseline => (RunMode::Baseline, false),
         Mode::Resend => (RunMode::Delta, true),
         Mode::ResendBaseline => (RunMode::Baseline, true),
+        Mode::Approve => (RunMode::Delta, false),
     };
+    let connector = &program.connector;
     let request = Request {
         resend,
+        approve: match run.mode {
+            Mode::Approve => connector.store.held_list(connector.id).unwrap(),
+            _ => None,
+        },
         ..Request::new(mode, "the history")
     };
     let stop = CancellationToken::new();
@@ -430,4 +485,8 @@ async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError
 /// A panic elsewhere is told by itself.
 fn lock(world: &Mutex<World>) -> std::sync::MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

@@ -1,10 +1,11 @@
 //! The directory of a history, changed as the history says, and what the model makes of it at each moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lab::simulator::{Directory, ObjectId, People};
 use serde_json::Value;
 
+use super::audit::Versions;
 use super::history::{Change, Setting};
 use super::model::{self, Table};
 
@@ -18,12 +19,17 @@ pub struct World {
     pub directory: Directory,
     pub table: Table,
     narrow: bool,
+    sees_deleted: bool,
     units: Vec<Unit>,
     objects: Vec<Object>,
     /// Names and values are numbered, so that no two are the same.
     counter: u64,
     /// Something happened that no delta can see.
     pub unseen: bool,
+    /// Objects that no read could find at some moment since [`World::watch`].
+    away: BTreeSet<usize>,
+    /// Something was hidden from the account at some time.
+    ever_hidden: bool,
 }
 
 struct Unit {
@@ -45,16 +51,6 @@ struct Object {
     versions: Vec<Value>,
 }
 
-/// What upstream must hold of an object in the end.
-pub struct Expected {
-    /// `externalAssetId`.
-    pub sid: String,
-    /// The DN, for the message.
-    pub dn: String,
-    /// `None`: the object is not in scope, or it has no asset.
-    pub asset: Option<Value>,
-}
-
 impl World {
     pub fn new(setting: &Setting) -> Self {
         let directory = Directory::new("corp.example", People::NONE);
@@ -63,10 +59,13 @@ impl World {
             directory,
             table: Table::Default,
             narrow: setting.narrow,
+            sees_deleted: setting.sees_deleted,
             units: Vec::new(),
             objects: Vec::new(),
             counter: 0,
             unseen: false,
+            away: BTreeSet::new(),
+            ever_hidden: false,
         };
         for (name, parent) in [
             ("Corp", None),
@@ -100,6 +99,13 @@ impl World {
 
     /// Makes the change; tells whether it applied.
     pub fn apply(&mut self, change: Change) -> bool {
+        let applied = self.change(change);
+        let absent: Vec<usize> = self.absent().collect();
+        self.away.extend(absent);
+        applied
+    }
+
+    fn change(&mut self, change: Change) -> bool {
         self.counter += 1;
         let label = format!("v{}", self.counter);
         match change {
@@ -186,6 +192,7 @@ impl World {
             Change::Hide(_) if !object.hidden => {
                 directory.hide(id);
                 object.hidden = true;
+                self.ever_hidden = true;
             }
             Change::Show(_) if object.hidden => {
                 directory.show(id);
@@ -265,6 +272,7 @@ impl World {
         self.units[at].hidden = hide;
         if hide {
             self.directory.hide(self.units[at].id);
+            self.ever_hidden = true;
         } else {
             self.directory.show(self.units[at].id);
             self.unseen = true;
@@ -283,23 +291,103 @@ impl World {
         }
     }
 
-    /// What upstream must hold.
-    pub fn expected(&self) -> Vec<Expected> {
-        let expect = |object: &Object| Expected {
-            sid: self.directory.sid(object.id).unwrap(),
-            dn: self.directory.dn(object.id),
-            asset: self.is_read(object).then(|| self.asset(object)).flatten(),
-        };
-        self.objects.iter().map(expect).collect()
-    }
-
-    /// Every version of every object's asset, by `externalAssetId`.
-    pub fn versions(&self) -> BTreeMap<String, &[Value]> {
-        let versions = |object: &'_ Object| self.directory.sid(object.id).unwrap();
+    /// Every version of every object's asset.
+    pub fn versions(&self) -> Versions<'_> {
+        let of = |object: &'_ Object| self.directory.sid(object.id).unwrap();
         self.objects
             .iter()
-            .map(|object| (versions(object), object.versions.as_slice()))
+            .map(|object| (of(object), object.versions.as_slice()))
             .collect()
+    }
+
+    /// Upstream holds what the model makes of each object in scope.
+    ///
+    /// # Errors
+    /// The first object of which it does not.
+    pub fn check_held(&self, held: &BTreeMap<String, Value>) -> Result<(), String> {
+        for object in self.objects.iter().filter(|object| self.is_read(object)) {
+            let Some(asset) = self.asset(object) else { continue };
+            let (sid, dn) = (
+                self.directory.sid(object.id).unwrap(),
+                self.directory.dn(object.id),
+            );
+            match held.get(&sid) {
+                Some(held) if *held == asset => {}
+                Some(held) => {
+                    return Err(format!(
+                        "{dn} is upstream\n  {held}\nand in the directory\n  {asset}"
+                    ));
+                }
+                None => return Err(format!("{dn} never came: {asset}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// From here on it is noted what no read could find at some moment.
+    pub fn watch(&mut self) {
+        self.away = self.absent().collect();
+    }
+
+    /// What is newly listed as removed was not to be found at some moment since [`World::watch`] (R22). Gives the
+    /// `externalAssetId`s of it.
+    ///
+    /// # Errors
+    /// The first object that was there all the time.
+    pub fn check_newly_removed(&self, guids: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
+        let mut removed = BTreeSet::new();
+        for (at, object) in self.objects.iter().enumerate() {
+            if !guids.contains(&self.guid(object)) {
+                continue;
+            }
+            if !self.away.contains(&at) {
+                return Err(format!(
+                    "{} was reported removed, and is there",
+                    self.directory.dn(object.id)
+                ));
+            }
+            removed.insert(self.directory.sid(object.id).unwrap());
+        }
+        Ok(removed)
+    }
+
+    /// What is listed as removed or held back is gone, and what is gone and was sent is listed: all of it after a full read,
+    /// what a delta can see after a delta.
+    ///
+    /// # Errors
+    /// The first object of which that is not true.
+    pub fn check_listed(
+        &self,
+        listed: &BTreeSet<String>,
+        sent: &BTreeMap<String, Value>,
+        full: bool,
+    ) -> Result<(), String> {
+        for object in &self.objects {
+            let (dn, is_listed) = (self.directory.dn(object.id), listed.contains(&self.guid(object)));
+            if self.is_read(object) {
+                if is_listed {
+                    return Err(format!("{dn} is listed as removed, and is there"));
+                }
+                continue;
+            }
+            let noticed = full || (!self.ever_hidden && (self.sees_deleted || !object.deleted));
+            let was_sent = sent.contains_key(&self.directory.sid(object.id).unwrap());
+            if noticed && was_sent && !is_listed {
+                return Err(format!("{dn} is gone, and not listed as removed"));
+            }
+        }
+        Ok(())
+    }
+
+    fn absent(&self) -> impl Iterator<Item = usize> + '_ {
+        let objects = self.objects.iter().enumerate();
+        objects
+            .filter(|(_, object)| !self.is_read(object))
+            .map(|(at, _)| at)
+    }
+
+    fn guid(&self, object: &Object) -> String {
+        model::guid(&self.directory.guid(object.id))
     }
 
     /// Whether a read should find the object.
