@@ -17,6 +17,10 @@ use crate::sync::{Request, RunError};
 /// off after a daylight-saving change, and its jobs may overlap.
 const HEARTBEAT: &str = "* * * * * *";
 
+/// Silence of the scheduler after which a beat is made up. It keeps its next tick as a time of day, so a clock that is set back
+/// an hour would silence it for an hour (R29); this is measured by the clock that only goes forward.
+const SILENCE: Duration = Duration::from_secs(5);
+
 /// Why the service cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
@@ -41,6 +45,7 @@ pub type Beats = watch::Receiver<DateTime<Utc>>;
 pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
     let (beat, beats) = watch::channel(Utc::now());
     let beat = Arc::new(beat);
+    tokio::spawn(fill_silence(Arc::clone(&beat)));
     let mut scheduler = JobScheduler::new().await?;
     scheduler
         .add(Job::new_async(HEARTBEAT, move |_, _| {
@@ -53,6 +58,16 @@ pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
     scheduler.start().await?;
     scheduler.set_shutdown_handler(Box::new(|| Box::pin(async {})));
     Ok((scheduler, beats))
+}
+
+/// Beats whenever nobody else did for [`SILENCE`]; never ends.
+async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
+    let mut beats = beat.subscribe();
+    loop {
+        if tokio::time::timeout(SILENCE, beats.changed()).await.is_err() {
+            beat.send_replace(Utc::now());
+        }
+    }
 }
 
 /// Runs every connection on its schedule until `stop`; a run in progress is then ended as R26 says.
@@ -191,3 +206,19 @@ async fn run_due(
 
 /// How long a stop may take in all; R26 asks for 25 s.
 pub const STOP_WITHIN: Duration = Duration::from_secs(24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn r29_a_scheduler_that_falls_silent_does_not_stop_the_schedule() {
+        let (beat, mut beats) = watch::channel(Utc::now());
+        let filling = tokio::spawn(fill_silence(Arc::new(beat)));
+        for _ in 0..3 {
+            let beaten = tokio::time::timeout(2 * SILENCE, beats.changed()).await;
+            assert!(matches!(beaten, Ok(Ok(()))), "a beat is made up");
+        }
+        filling.abort();
+    }
+}
