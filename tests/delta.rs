@@ -253,6 +253,30 @@ async fn r04_what_changes_while_a_full_read_runs_is_caught_at_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r04_r08_what_leaves_the_scope_right_after_it_was_read_is_noticed_by_the_same_full_read() {
+    let mut lab = Simulated::new().await;
+    let unit = "OU=Inside,DC=corp,DC=example";
+    lab.directory().create_unit("DC=corp,DC=example", "Inside");
+    let users = ["One", "Two", "Three"].map(|name| lab.directory().create_user(unit, name, &[]));
+    // One page of one search: what was read last is everything.
+    for (name, value) in [
+        ("AD_ASSETS", "users"),
+        ("AD_BASE_CONTEXT", unit),
+        ("AD_CONNECTIONS", "1"),
+        ("REMOVAL_MAX_PERCENT", "100"),
+    ] {
+        lab.set(name, value);
+    }
+    let directory = lab.directory().clone();
+    let left = std::sync::Arc::new(move || directory.move_to(users[1], "CN=Users,DC=corp,DC=example"));
+    lab.simulator.faults().at(On::RootDse, 2, Action::Run(left));
+    lab.sync(0).await;
+    assert!(lab.simulator.faults().all_happened());
+    let users = lab.status().await["counts"]["users"].clone();
+    assert_eq!(users["accepted"], 2, "{users}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r01_what_changes_while_a_delta_runs_is_in_the_next_one() {
     let (lab, before) = synced().await;
     lab.directory()

@@ -32,6 +32,8 @@ pub(super) enum Piece {
     Page(Kind, Vec<Entry>),
     /// Objects that are unmappable since an earlier run and no longer in scope.
     Forget(Vec<Guid>),
+    /// Everything sent before is to be stored now. Answered then.
+    Store(oneshot::Sender<()>),
     /// Everything was read; the watermark and what was missed commit with what is staged last (R3). Answered then.
     Complete(Box<ReadEnd>, oneshot::Sender<()>),
     /// Everything missed was looked up: decide.
@@ -242,6 +244,13 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Waits until everything that was handed over is stored.
+    async fn stored(&self) -> Result<(), RunError> {
+        let (stored, when_stored) = oneshot::channel();
+        self.send(Piece::Store(stored)).await?;
+        when_stored.await.map_err(|_| stager_gone())
+    }
+
     /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
     /// longer be forgotten.
     async fn complete(&mut self, known: Known) -> Result<(), RunError> {
@@ -273,6 +282,8 @@ impl Reader<'_> {
             self.containers().await?;
             let met = Met::default();
             self.whole(&before, &met).await?;
+            // The watch asks the store which of the objects that went meanwhile are known.
+            self.stored().await?;
             let after = self.session.root_dse().await?;
             let since = before.highest_committed_usn;
             let met_after = Met::default();

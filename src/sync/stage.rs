@@ -69,6 +69,13 @@ pub(super) fn stage(
                 }
             }
             Piece::Forget(guids) => connector.store.forget_unmapped(connector.id, &guids)?,
+            Piece::Store(stored) => {
+                if let Some(page) = held.take() {
+                    stager.commit(&page, None)?;
+                }
+                // As below.
+                let _ = stored.send(());
+            }
             Piece::Complete(end, stored) => {
                 stager.commit(&held.take().unwrap_or_default(), Some(&end))?;
                 // Nobody listens any more when the run was stopped meanwhile.
