@@ -80,6 +80,39 @@ fn readme_and_help_give_the_same_exit_codes() {
     }
 }
 
+/// Everything below a folder, as one text.
+fn all_below(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => all_below(&path),
+            false => std::fs::read_to_string(path).unwrap(),
+        })
+        .collect()
+}
+
+#[test]
+fn messages_that_the_readme_explains_are_messages_of_the_program() {
+    let readme = read("README.md");
+    let source = all_below(&root().join("src"));
+    let messages: Vec<&str> = first_cells(section(&readme, "## Troubleshooting"))
+        .into_iter()
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        // What the controller and the gateway say, and a number that is put in.
+        .filter(|text| {
+            !["data ", "INVALID_", "status "]
+                .iter()
+                .any(|own| text.starts_with(own))
+        })
+        .collect();
+    assert!(messages.len() >= 6, "{messages:?}");
+    for message in messages {
+        assert!(source.contains(message), "{message}");
+    }
+}
+
 #[test]
 fn readme_and_help_give_the_same_commands() {
     let readme = read("README.md");
