@@ -27,11 +27,15 @@ pub(super) fn start(log: &Log) {
     };
 }
 
+/// Libraries that tell at info what is news to nobody but their authors.
+const CHATTY_LOG_TARGETS: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
+
 /// The user's filter, with the libraries that print what they send capped last, so that no level can undo it (R27).
 fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     crate::directory::QUIET_LOG_TARGETS
         .iter()
+        .chain(&CHATTY_LOG_TARGETS)
         .filter_map(|(target, level)| format!("{target}={level}").parse::<Directive>().ok())
         .fold(filter, EnvFilter::add_directive)
 }
