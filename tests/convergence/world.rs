@@ -109,12 +109,12 @@ impl World {
         self.counter += 1;
         let label = format!("v{}", self.counter);
         match change {
-            Change::CreateUser(unit) => return self.create(unit, true),
-            Change::CreateGroup(unit) => return self.create(unit, false),
-            Change::RenameUnit(unit) => return self.rename_unit(unit, &label),
-            Change::MoveUnit(unit, to) => return self.move_unit(unit, to),
-            Change::HideUnit(unit) => return self.hide_unit(unit, true),
-            Change::ShowUnit(unit) => return self.hide_unit(unit, false),
+            Change::CreateUser(unit) => self.create(unit, true),
+            Change::CreateGroup(unit) => self.create(unit, false),
+            Change::RenameUnit(unit) => self.rename_unit(unit, &label),
+            Change::MoveUnit(unit, to) => self.move_unit(unit, to),
+            Change::HideUnit(unit) => self.hide_unit(unit, true),
+            Change::ShowUnit(unit) => self.hide_unit(unit, false),
             Change::Describe(who)
             | Change::DescribeBack(who)
             | Change::Undescribe(who)
