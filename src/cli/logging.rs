@@ -27,6 +27,9 @@ pub(super) fn start(log: &Log) {
     };
 }
 
+/// Libraries that tell at info what is news to nobody but their authors.
+const CHATTY_LOG_TARGETS: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
+
 /// Writes every event as one line of what can be seen. The library escapes the message, but not what is shown of an error or a
 /// name, which the directory or the gateway may have chosen: that could forge events or rewrite the terminal. Hence no
 /// colours either: they could not be told from it.
@@ -51,6 +54,7 @@ fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     crate::directory::QUIET_LOG_TARGETS
         .iter()
+        .chain(&CHATTY_LOG_TARGETS)
         .filter_map(|(target, level)| format!("{target}={level}").parse::<Directive>().ok())
         .fold(filter, EnvFilter::add_directive)
 }

@@ -66,5 +66,6 @@ fn answer(fault: GatewayFault) -> Answer {
 /// Rejects about half of the versions.
 fn every_other(asset: &Value) -> Option<String> {
     let sum: u32 = asset["asset"].to_string().bytes().map(u32::from).sum();
-    (sum % 2 == 0).then(|| "rejected as the history says".to_owned())
+    sum.is_multiple_of(2)
+        .then(|| "rejected as the history says".to_owned())
 }

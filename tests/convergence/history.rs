@@ -23,6 +23,8 @@ pub struct Setting {
     pub narrow: bool,
     /// The account sees deleted objects.
     pub sees_deleted: bool,
+    /// `REMOVED_OBJECTS=send`.
+    pub tells_removals: bool,
     /// `REMOVAL_MAX_PERCENT`.
     pub removal_percent: u8,
     /// `AD_PAGE_SIZE`.
@@ -178,6 +180,8 @@ impl History {
             objects,
             narrow: rng.bool(),
             sees_deleted: rng.bool(),
+            // By itself, so that the other draws do not depend on it.
+            tells_removals: Rng::with_seed(seed).u8(0..3) == 0,
             removal_percent: pick(&mut rng, &[100, 100, 30]),
             page_size: pick(&mut rng, &[2, 3, 7, 1000]),
             connections: rng.usize(1..=2),

@@ -10,6 +10,7 @@ mod faults;
 mod history;
 mod model;
 mod player;
+mod program;
 mod shrink;
 mod world;
 
@@ -19,10 +20,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use history::History;
-use player::Trace;
+use player::{Met, Trace};
 
 /// What runs with every `cargo test`.
 const HISTORIES: u64 = 300;
+
+/// What so many histories must have met.
+const EXPECTED: [&str; 11] = [
+    "batch kept without an answer",
+    "delta",
+    "failed at the directory",
+    "failed at the gateway",
+    "full read",
+    "killed",
+    "object removed",
+    "rejected some",
+    "removal told",
+    "removals held back",
+    "stopped",
+];
 
 #[test]
 fn random_histories_converge() {
@@ -39,6 +55,7 @@ fn random_histories_converge() {
         std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
     );
     let (next, failed, found) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None));
+    let met = Mutex::new(Met::new());
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -49,10 +66,13 @@ fn random_histories_converge() {
                         return;
                     }
                     let history = History::draw(first.wrapping_add(number));
-                    if let Some(reason) = failure(&history) {
-                        failed.store(true, Ordering::Relaxed);
-                        found.lock().unwrap().get_or_insert((number, history, reason));
-                        return;
+                    match played(&history) {
+                        Ok(more) => add(&mut met.lock().unwrap(), more),
+                        Err(reason) => {
+                            failed.store(true, Ordering::Relaxed);
+                            found.lock().unwrap().get_or_insert((number, history, reason));
+                            return;
+                        }
                     }
                     if (number + 1).is_multiple_of(1_000) {
                         println!("{} histories in {:.0?}", number + 1, started.elapsed());
@@ -62,10 +82,15 @@ fn random_histories_converge() {
         }
     });
     let Some((number, history, reason)) = found.into_inner().unwrap() else {
+        let met = met.into_inner().unwrap();
         println!(
-            "{histories} histories from seed {first} converged in {:.1?}",
+            "{histories} histories from seed {first} converged in {:.1?}: {met:?}",
             started.elapsed()
         );
+        for what in EXPECTED {
+            let often = met.get(what).copied().unwrap_or(0);
+            assert!(histories < HISTORIES || often > 0, "never met: {what}");
+        }
         return;
     };
     let seed = history.seed;
@@ -82,14 +107,25 @@ fn random_histories_converge() {
     );
 }
 
-/// Why the history fails, if it does; a panic of the test's own thread is a failure too.
+/// Why the history fails, if it does.
 fn failure(history: &History) -> Option<String> {
+    played(history).err()
+}
+
+fn add(met: &mut Met, more: Met) {
+    for (what, often) in more {
+        *met.entry(what).or_default() += often;
+    }
+}
+
+/// Plays it; a panic of the test's own thread is a failure too.
+fn played(history: &History) -> Result<Met, String> {
     match catch_unwind(AssertUnwindSafe(|| player::play(history, &mut Trace::new()))) {
-        Ok(played) => played.err(),
+        Ok(played) => played,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            Some(format!("panic: {}", text.unwrap_or_default()))
+            Err(format!("panic: {}", text.unwrap_or_default()))
         }
     }
 }

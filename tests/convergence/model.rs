@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::audit::REMOVED;
+
 /// The attributes of an object, as the simulator gives them.
 pub type Attributes = BTreeMap<String, Vec<Vec<u8>>>;
 
@@ -21,7 +23,7 @@ impl Table {
     /// The text of the table, for the product.
     pub fn text(self) -> String {
         let default = include_str!("../../config/mapping.toml");
-        match self {
+        let rows = match self {
             Self::Default => default.to_owned(),
             Self::Wide => {
                 let name = "target = \"asset.assetDetail.userAssetClass.displayName\"";
@@ -31,7 +33,8 @@ impl Table {
                     "{required}\n[[user]]\nsource = \"department\"\ntarget = \"asset.assetDetail.userAssetClass.department\"\n"
                 )
             }
-        }
+        };
+        format!("{rows}\n[removed]\nasset.assetDetail.{REMOVED} = \"REMOVED\"\n")
     }
 }
 

@@ -1,30 +1,22 @@
 //! Plays one history: the real library between the simulator and the receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
-use ad_connector::config;
-use ad_connector::mapping::Mapping;
-use ad_connector::schedule::{Cron, Scheduled, Timetable};
-use ad_connector::store::{Access, RunMode, Store};
-use ad_connector::sync::{Connector, Report, Request, RunError};
-use ad_connector::upstream::{Pace, Upstream};
+use ad_connector::schedule::Scheduled;
+use ad_connector::store::{Removal, RunMode};
+use ad_connector::sync::{Report, RunError};
 use lab::receiver::{self, Receiver};
-use lab::simulator::{self, Account, Action, Controller, PASSWORD, Simulator};
+use lab::simulator::{self, Account, Action, Controller, Simulator};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 use super::audit::{self, Ran};
 use super::faults;
-use super::history::{GatewayFault, History, Mode, Run, Setting, Step, Stop};
+use super::history::{GatewayFault, History, Mode, Run, Setting, Step};
+use super::program::{self, Place, text};
 use super::world::World;
-
-/// Seconds of waits become tenths of milliseconds.
-const HURRY: u32 = 10_000;
 
 /// A history takes some tenths of a second; one that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,11 +24,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What was seen while the history was played, for who reads of its failure.
 pub type Trace = Vec<String>;
 
-/// Plays `history` to its end and checks it.
+/// How often something was met, by what it is: a machine that never meets a fault proves nothing.
+pub type Met = BTreeMap<&'static str, usize>;
+
+/// Plays `history` to its end and checks it; gives what was met on the way.
 ///
 /// # Errors
 /// What went wrong.
-pub fn play(history: &History, trace: &mut Trace) -> Result<(), String> {
+pub fn play(history: &History, trace: &mut Trace) -> Result<Met, String> {
     // The jitter of back-off comes from this thread's generator.
     fastrand::seed(history.seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -47,7 +42,8 @@ pub fn play(history: &History, trace: &mut Trace) -> Result<(), String> {
         let mut player = Player::start(history.setting.clone()).await;
         let played = tokio::time::timeout(LIMIT, player.play(history)).await;
         trace.append(&mut player.trace);
-        played.unwrap_or_else(|_| Err(format!("it did not end within {LIMIT:?}")))
+        played.unwrap_or_else(|_| Err(format!("it did not end within {LIMIT:?}")))?;
+        Ok(player.met)
     });
     runtime.shutdown_background();
     played
@@ -68,6 +64,7 @@ struct Player {
     /// The last run that is known to have removed something.
     last_removing: i64,
     trace: Trace,
+    met: Met,
 }
 
 /// What is known of a controller.
@@ -117,6 +114,7 @@ impl Player {
             ran: Vec::new(),
             last_removing: 0,
             trace: Vec::new(),
+            met: Met::new(),
         }
     }
 
@@ -152,15 +150,28 @@ impl Player {
         self.run(&Run::of(mode)).await?;
         self.check_state(mode == Mode::Baseline)?;
         for mode in [Mode::Delta, Mode::Baseline] {
-            let before = self.receiver.summary().requests;
+            let before = self.receiver.deliveries().len();
             self.trace.push(format!("quiet {mode:?} again"));
             self.run(&Run::of(mode)).await?;
-            let more = self.receiver.summary().requests - before;
-            if more > 0 {
-                return Err(format!("nothing changed, but a {mode:?} posted {more} batches"));
+            // A full read may be the first to miss something, and tells it.
+            let deliveries = self.receiver.deliveries().split_off(before);
+            let mut more = deliveries.iter().flat_map(|delivery| &delivery.assets);
+            if let Some(asset) = more.find(|asset| audit::told_removed(asset).is_none()) {
+                return Err(format!("nothing changed, but a {mode:?} posted {asset}"));
             }
         }
         self.check_state(true)?;
+        let deliveries = self.receiver.deliveries();
+        let open = deliveries
+            .iter()
+            .filter(|one| audit::leaves_open(&one.answer))
+            .count();
+        let told = deliveries
+            .iter()
+            .flat_map(|one| &one.assets)
+            .filter(|asset| audit::told_removed(asset).is_some());
+        *self.met.entry("batch kept without an answer").or_default() += open;
+        *self.met.entry("removal told").or_default() += told.count();
         self.approve().await
     }
 
@@ -186,10 +197,10 @@ impl Player {
         let (store, id) = (&connector.store, connector.id);
         let removed = store.removed(id, None, None, 10_000).map_err(text)?;
         let held = store.undecided(id, true, None, 10_000).map_err(text)?;
-        let listed = removed.iter().chain(&held).map(|one| one.guid.to_string());
+        let guids = |list: &[Removal]| list.iter().map(|one| one.guid.to_string()).collect();
         let (world, assets) = (lock(&self.world), self.receiver.assets());
         world.check_held(&assets)?;
-        world.check_listed(&listed.collect(), &assets, full)
+        world.check_listed(&guids(&removed), &guids(&held), &assets, full)
     }
 
     fn check_deliveries(&self) -> Result<(), String> {
@@ -222,6 +233,7 @@ impl Player {
         self.last_removing = self.last_removing.max(last);
         let mut world = lock(&self.world);
         let removed = world.check_newly_removed(&new)?;
+        *self.met.entry("object removed").or_default() += removed.len();
         world.watch();
         Ok(removed)
     }
@@ -263,7 +275,7 @@ impl Player {
         self.script(run);
         let before = self.receiver.deliveries().len();
         let program = self.program()?;
-        let ended = ended(&program, run).await;
+        let ended = program::ended(&program, run).await;
         self.simulator.faults().clear();
         self.receiver.clear_scripts();
         let report = match ended {
@@ -306,11 +318,23 @@ impl Player {
         let standing = self.controllers.get_mut(&self.controller).unwrap();
         let Some(report) = report else {
             self.trace.push("     -> killed".to_owned());
+            *self.met.entry("killed").or_default() += 1;
             lock(&self.world).unseen |= unseen_before;
             standing.watermark = None;
             return Ok(());
         };
         let total = report.total();
+        let how = match &report.failure {
+            Some(RunError::Stopped) => "stopped",
+            Some(RunError::Directory(_)) => "failed at the directory",
+            Some(RunError::Upstream(_)) => "failed at the gateway",
+            Some(_) => "failed",
+            None if report.held.is_some() => "removals held back",
+            None if report.refused() > 0 => "rejected some",
+            None if report.mode == RunMode::Baseline => "full read",
+            None => "delta",
+        };
+        *self.met.entry(how).or_default() += 1;
         self.trace.push(format!(
             "     -> {} ({}): read {}, staged {}, accepted {}, rejected {}, watermark {:?}{}",
             report.mode.name(),
@@ -359,67 +383,15 @@ impl Player {
             let world = lock(&self.world);
             (world.base(), world.table)
         };
-        let config = config::parse(&self.environment(base)).map_err(text)?;
-        let connection = &config.connections[0];
-        let store = Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(text)?);
-        store.check().map_err(text)?;
-        let now = chrono::Utc::now().timestamp();
-        let connector = Connector {
-            id: store.register(&connection.name, "", now).map_err(text)?,
-            mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
-            upstream: Arc::new(
-                Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?,
-            ),
-            settings: connection.clone(),
-            store,
-            state: config.state.clone(),
+        let place = Place {
+            directory: self.simulator.addr(),
+            gateway: self.receiver.url(),
+            state: self.state(),
+            base,
         };
-        let cron = Cron::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
-        let program = Scheduled {
-            connector: Arc::new(connector),
-            timetable: Timetable::new(cron.map_err(text)?, None),
-        };
+        let program = program::started(&self.setting, &place, table)?;
         self.program = Some(program.clone());
         Ok(program)
-    }
-
-    fn environment(&self, base: Option<String>) -> BTreeMap<String, String> {
-        let (address, gateway) = (self.simulator.addr(), receiver::Options::default());
-        let account = if self.setting.sees_deleted {
-            "administrator"
-        } else {
-            simulator::READER
-        };
-        let mut environment = BTreeMap::from(
-            [
-                ("AD_HOST", address.ip().to_string()),
-                ("AD_PORT", address.port().to_string()),
-                ("AD_TRANSPORT", "ldap".to_owned()),
-                ("AD_ALLOW_PLAINTEXT", "true".to_owned()),
-                ("AD_BIND_DN", format!("{account}@corp.example")),
-                ("AD_PASSWORD", PASSWORD.to_owned()),
-                ("AD_PAGE_SIZE", self.setting.page_size.to_string()),
-                ("AD_CONNECTIONS", self.setting.connections.to_string()),
-                ("AD_TIMEOUT", "20s".to_owned()),
-                ("QUALYS_GATEWAY_URL", self.receiver.url()),
-                ("QUALYS_CLIENT_ID", gateway.client_id),
-                ("QUALYS_CLIENT_SECRET", gateway.client_secret),
-                (
-                    "QUALYS_CONNECTOR_UUID",
-                    "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f".to_owned(),
-                ),
-                ("QUALYS_BATCH_ASSETS", self.setting.batch_assets.to_string()),
-                ("QUALYS_CONCURRENCY", self.setting.concurrency.to_string()),
-                ("QUALYS_TIMEOUT", "20s".to_owned()),
-                ("QUALYS_GIVE_UP_AFTER", "40ms".to_owned()),
-                ("STATE_URL", format!("sqlite:{}", self.state().display())),
-                ("REMOVAL_MAX_PERCENT", self.setting.removal_percent.to_string()),
-                ("HTTP_LISTEN", "off".to_owned()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value)),
-        );
-        environment.extend(base.map(|base| ("AD_BASE_CONTEXT".to_owned(), base)));
-        environment
     }
 
     fn state(&self) -> PathBuf {
@@ -449,44 +421,7 @@ impl Player {
     }
 }
 
-/// The run to its end; `None` when the program dies in it.
-async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError>> {
-    let (mode, resend) = match run.mode {
-        Mode::Delta => (RunMode::Delta, false),
-        Mode::Baseline => (RunMode::Baseline, false),
-        Mode::Resend => (RunMode::Delta, true),
-        Mode::ResendBaseline => (RunMode::Baseline, true),
-        Mode::Approve => (RunMode::Delta, false),
-    };
-    let connector = &program.connector;
-    let request = Request {
-        resend,
-        approve: match run.mode {
-            Mode::Approve => connector.store.held_list(connector.id).unwrap(),
-            _ => None,
-        },
-        ..Request::new(mode, "the history")
-    };
-    let stop = CancellationToken::new();
-    let mut running = Box::pin(program.run(request, &stop));
-    let mut polls = 0;
-    poll_fn(|context| {
-        match run.stop {
-            Some(Stop::Kill(at)) if polls == at => return Poll::Ready(None),
-            Some(Stop::Cancel(at)) if polls == at => stop.cancel(),
-            _ => {}
-        }
-        polls += 1;
-        running.as_mut().poll(context).map(Some)
-    })
-    .await
-}
-
 /// A panic elsewhere is told by itself.
 fn lock(world: &Mutex<World>) -> std::sync::MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

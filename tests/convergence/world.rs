@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab::simulator::{Directory, ObjectId, People};
 use serde_json::Value;
 
-use super::audit::Versions;
+use super::audit::{Versions, told_removed};
 use super::history::{Change, Setting};
 use super::model::{self, Table};
 
@@ -20,6 +20,7 @@ pub struct World {
     pub table: Table,
     narrow: bool,
     sees_deleted: bool,
+    tells_removals: bool,
     units: Vec<Unit>,
     objects: Vec<Object>,
     /// Names and values are numbered, so that no two are the same.
@@ -60,6 +61,7 @@ impl World {
             table: Table::Default,
             narrow: setting.narrow,
             sees_deleted: setting.sees_deleted,
+            tells_removals: setting.tells_removals,
             units: Vec::new(),
             objects: Vec::new(),
             counter: 0,
@@ -109,12 +111,12 @@ impl World {
         self.counter += 1;
         let label = format!("v{}", self.counter);
         match change {
-            Change::CreateUser(unit) => return self.create(unit, true),
-            Change::CreateGroup(unit) => return self.create(unit, false),
-            Change::RenameUnit(unit) => return self.rename_unit(unit, &label),
-            Change::MoveUnit(unit, to) => return self.move_unit(unit, to),
-            Change::HideUnit(unit) => return self.hide_unit(unit, true),
-            Change::ShowUnit(unit) => return self.hide_unit(unit, false),
+            Change::CreateUser(unit) => self.create(unit, true),
+            Change::CreateGroup(unit) => self.create(unit, false),
+            Change::RenameUnit(unit) => self.rename_unit(unit, &label),
+            Change::MoveUnit(unit, to) => self.move_unit(unit, to),
+            Change::HideUnit(unit) => self.hide_unit(unit, true),
+            Change::ShowUnit(unit) => self.hide_unit(unit, false),
             Change::Describe(who)
             | Change::DescribeBack(who)
             | Change::Undescribe(who)
@@ -358,22 +360,29 @@ impl World {
     /// The first object of which that is not true.
     pub fn check_listed(
         &self,
-        listed: &BTreeSet<String>,
+        removed: &BTreeSet<String>,
+        held: &BTreeSet<String>,
         sent: &BTreeMap<String, Value>,
         full: bool,
     ) -> Result<(), String> {
         for object in &self.objects {
-            let (dn, is_listed) = (self.directory.dn(object.id), listed.contains(&self.guid(object)));
+            let (dn, guid) = (self.directory.dn(object.id), self.guid(object));
+            let (is_removed, is_held) = (removed.contains(&guid), held.contains(&guid));
             if self.is_read(object) {
-                if is_listed {
+                if is_removed || is_held {
                     return Err(format!("{dn} is listed as removed, and is there"));
                 }
                 continue;
             }
             let noticed = full || (!self.ever_hidden && (self.sees_deleted || !object.deleted));
-            let was_sent = sent.contains_key(&self.directory.sid(object.id).unwrap());
-            if noticed && was_sent && !is_listed {
+            let Some(asset) = sent.get(&self.directory.sid(object.id).unwrap()) else {
+                continue;
+            };
+            if noticed && !is_removed && !is_held {
                 return Err(format!("{dn} is gone, and not listed as removed"));
+            }
+            if is_removed && told_removed(asset).is_some() != self.tells_removals {
+                return Err(format!("{dn} is removed, and upstream holds {asset}"));
             }
         }
         Ok(())

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab::receiver::Delivery;
 use serde_json::Value;
 
+/// Key below `asset.assetDetail` that tells upstream of a removal (R24), in the tables of the tests.
+pub const REMOVED: &str = "lifecycle";
+
 /// Every version that an object had, in order, by `externalAssetId`.
 pub type Versions<'a> = BTreeMap<String, &'a [Value]>;
 
@@ -77,6 +80,13 @@ fn arrivals<'a>(
 fn check_object(sid: &str, arrivals: &[Arrival<'_>], versions: &[Value], ran: &[Ran]) -> Result<(), String> {
     let mut at = 0;
     for (number, arrival) in arrivals.iter().enumerate() {
+        if let Some(last) = told_removed(arrival.asset) {
+            let listed = ran[..=arrival.run].iter().any(|ran| ran.removed.contains(sid));
+            if !listed || !versions.contains(&last) {
+                return Err(format!("{sid} was told as removed, listed {listed}: {last}"));
+            }
+            continue;
+        }
         let Some(found) = versions[at..].iter().position(|version| version == arrival.asset) else {
             let what = if versions.contains(arrival.asset) {
                 "an older version after a newer one"
@@ -107,6 +117,15 @@ fn check_object(sid: &str, arrivals: &[Arrival<'_>], versions: &[Value], ran: &[
         }
     }
     Ok(())
+}
+
+/// The asset without the mark, where it tells of a removal.
+pub fn told_removed(asset: &Value) -> Option<Value> {
+    let mut last = asset.clone();
+    last.pointer_mut("/asset/assetDetail")?
+        .as_object_mut()?
+        .remove(REMOVED)?;
+    Some(last)
 }
 
 /// Whether the program cannot know after this answer that the gateway kept the batch, though it did. The text is the

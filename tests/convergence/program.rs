@@ -1,0 +1,143 @@
+//! The program of a history: the library, set up as a process sets itself up, and one run of it.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Poll;
+
+use ad_connector::config;
+use ad_connector::mapping::Mapping;
+use ad_connector::schedule::{Cron, Scheduled, Timetable};
+use ad_connector::store::{Access, RunMode, Store};
+use ad_connector::sync::{Connector, Report, Request, RunError};
+use ad_connector::upstream::{Pace, Upstream};
+use lab::receiver;
+use lab::simulator::{self, PASSWORD};
+use tokio_util::sync::CancellationToken;
+
+use super::history::{Mode, Run, Setting, Stop};
+use super::model::Table;
+
+/// Seconds of waits become tenths of milliseconds.
+const HURRY: u32 = 10_000;
+
+/// Where the program finds what it works with.
+pub struct Place {
+    pub directory: SocketAddr,
+    pub gateway: String,
+    pub state: PathBuf,
+    /// `AD_BASE_CONTEXT`.
+    pub base: Option<String>,
+}
+
+/// The program as it is after its start.
+///
+/// # Errors
+/// What stands in its way.
+pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Scheduled, String> {
+    let config = config::parse(&environment(setting, place)).map_err(text)?;
+    let connection = &config.connections[0];
+    let store = Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(text)?);
+    store.check().map_err(text)?;
+    let now = chrono::Utc::now().timestamp();
+    let connector = Connector {
+        id: store.register(&connection.name, "", now).map_err(text)?,
+        mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
+        upstream: Arc::new(Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?),
+        settings: connection.clone(),
+        store,
+        state: config.state.clone(),
+    };
+    let cron = Cron::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
+    Ok(Scheduled {
+        connector: Arc::new(connector),
+        timetable: Timetable::new(cron.map_err(text)?, None),
+    })
+}
+
+fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
+    let (address, gateway) = (place.directory, receiver::Options::default());
+    let account = if setting.sees_deleted {
+        "administrator"
+    } else {
+        simulator::READER
+    };
+    let mut environment = BTreeMap::from(
+        [
+            ("AD_HOST", address.ip().to_string()),
+            ("AD_PORT", address.port().to_string()),
+            ("AD_TRANSPORT", "ldap".to_owned()),
+            ("AD_ALLOW_PLAINTEXT", "true".to_owned()),
+            ("AD_BIND_DN", format!("{account}@corp.example")),
+            ("AD_PASSWORD", PASSWORD.to_owned()),
+            ("AD_PAGE_SIZE", setting.page_size.to_string()),
+            ("AD_CONNECTIONS", setting.connections.to_string()),
+            ("AD_TIMEOUT", "20s".to_owned()),
+            ("QUALYS_GATEWAY_URL", place.gateway.clone()),
+            ("QUALYS_CLIENT_ID", gateway.client_id),
+            ("QUALYS_CLIENT_SECRET", gateway.client_secret),
+            (
+                "QUALYS_CONNECTOR_UUID",
+                "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f".to_owned(),
+            ),
+            ("QUALYS_BATCH_ASSETS", setting.batch_assets.to_string()),
+            ("QUALYS_CONCURRENCY", setting.concurrency.to_string()),
+            ("QUALYS_TIMEOUT", "20s".to_owned()),
+            ("QUALYS_GIVE_UP_AFTER", "40ms".to_owned()),
+            ("STATE_URL", format!("sqlite:{}", place.state.display())),
+            (
+                "REMOVED_OBJECTS",
+                if setting.tells_removals { "send" } else { "report" }.to_owned(),
+            ),
+            ("REMOVAL_MAX_PERCENT", setting.removal_percent.to_string()),
+            ("HTTP_LISTEN", "off".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment.extend(
+        place
+            .base
+            .clone()
+            .map(|base| ("AD_BASE_CONTEXT".to_owned(), base)),
+    );
+    environment
+}
+
+/// The run to its end; `None` when the program dies in it.
+pub async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError>> {
+    let (mode, resend) = match run.mode {
+        Mode::Delta => (RunMode::Delta, false),
+        Mode::Baseline => (RunMode::Baseline, false),
+        Mode::Resend => (RunMode::Delta, true),
+        Mode::ResendBaseline => (RunMode::Baseline, true),
+        Mode::Approve => (RunMode::Delta, false),
+    };
+    let connector = &program.connector;
+    let request = Request {
+        resend,
+        approve: match run.mode {
+            Mode::Approve => connector.store.held_list(connector.id).unwrap(),
+            _ => None,
+        },
+        ..Request::new(mode, "the history")
+    };
+    let stop = CancellationToken::new();
+    let mut running = Box::pin(program.run(request, &stop));
+    let mut polls = 0;
+    poll_fn(|context| {
+        match run.stop {
+            Some(Stop::Kill(at)) if polls == at => return Poll::Ready(None),
+            Some(Stop::Cancel(at)) if polls == at => stop.cancel(),
+            _ => {}
+        }
+        polls += 1;
+        running.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

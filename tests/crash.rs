@@ -1,0 +1,16 @@
+//! The program killed, stopped, and left without a disk: nothing is lost, and nothing is sent twice without need (R3, R18,
+//! R20, R26, R28, R29).
+//!
+//! `CRASH_KILLS` says how often it is killed, `CRASH_SEED` when; docs/testing.md says more.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
+
+mod support;
+
+#[path = "support/audit.rs"]
+mod audit;
+#[path = "crash/disk.rs"]
+mod disk;
+#[path = "crash/kills.rs"]
+mod kills;
+#[path = "crash/signals.rs"]
+mod signals;

@@ -1,0 +1,194 @@
+//! A disk that is full, a state file that cannot be written, read or understood (R28, R29): 69, a message that names the
+//! file, and nothing lost.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lab::simulator::People;
+
+use crate::support::simulated::Simulated;
+
+/// nobody and nogroup, by Debian's base-passwd.
+const NOBODY: u32 = 65_534;
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}
+
+/// A file system in memory of so many KiB; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` where nothing can be mounted.
+    fn mounted(at: &Path, kibibytes: u32) -> Option<Self> {
+        std::fs::create_dir(at).unwrap();
+        let size = format!("size={kibibytes}k");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(at)
+            .output();
+        mounted
+            .is_ok_and(|mounted| mounted.status.success())
+            .then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+fn set_state(lab: &mut Simulated, path: &Path) {
+    lab.set("STATE_URL", &format!("sqlite:{}", path.display()));
+}
+
+/// The program goes on with an intact file: everything arrives, and nothing that was accepted is sent again.
+async fn assert_recovers(lab: &Simulated) {
+    lab.sync(0).await;
+    lab.assert_converged();
+    let sent = lab.receiver.summary().requests;
+    lab.sync(0).await;
+    assert_eq!(lab.receiver.summary().requests, sent, "nothing is left to send");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_full_disk_is_69_and_with_room_again_nothing_is_lost() {
+    let people = People {
+        users: 1_500,
+        ..crate::support::simulated::PEOPLE
+    };
+    let mut lab = Simulated::of(people).await;
+    let place = lab.connector.folder().join("small");
+    let Some(disk) = SmallDisk::mounted(&place, 512) else {
+        lab::skip!("no file system can be mounted here, which needs root and CAP_SYS_ADMIN");
+    };
+    set_state(&mut lab, &place.join("state.db"));
+    let said = lab.sync(69).await;
+    let said = said.said(&["state.db", "full"]);
+    assert!(said.text().contains("what to do"), "{}", said.text());
+    // Every later run says so too, be it of the file or of the lock beside it.
+    let said = lab.sync(69).await.said(&["state.db"]);
+    let text = said.text();
+    assert!(text.contains("full") || text.contains("No space left"), "{text}");
+    let bigger = Command::new("mount")
+        .args(["-o", "remount,size=64m"])
+        .arg(&disk.0)
+        .status();
+    assert!(bigger.unwrap().success());
+    assert_recovers(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_state_file_of_somebody_else_is_69_and_names_the_file() {
+    let lab = Simulated::new().await;
+    lab.sync(0).await;
+    if !is_root() {
+        let state = lab.connector.state();
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o400)).unwrap();
+        lab.sync(69).await.said(&["state.db"]);
+        std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o600)).unwrap();
+        return assert_recovers(&lab).await;
+    }
+    // For root every file can be written, so another user tries, who may read everything.
+    let folder = lab.connector.folder().to_owned();
+    let mode =
+        |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(&folder, 0o755);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        mode(&entry.unwrap().path(), 0o644);
+    }
+    let user = lab.users()[0];
+    lab.directory().set_text(user, "displayName", "changed");
+    let program = folder.join("program");
+    std::fs::copy(env!("CARGO_BIN_EXE_ad-connector"), &program).unwrap();
+    mode(&program, 0o755);
+    let id = NOBODY.to_string();
+    let output = tokio::process::Command::new("setpriv")
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+        .arg(&program)
+        .arg("sync")
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .envs(lab.connector.clone_environment())
+        .current_dir(&folder)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    if said.contains("setpriv:") {
+        lab::skip!("another user cannot be taken here: {said}");
+    }
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    assert!(said.contains("state.db") && said.contains("what to do"), "{said}");
+    mode(&folder, 0o700);
+    assert_recovers(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_file_that_is_no_database_is_69_and_is_left_as_it_is() {
+    let lab = Simulated::new().await;
+    let state = lab.connector.state();
+    let text = "this is not a database, but someone's notes\n".repeat(200);
+    std::fs::write(&state, &text).unwrap();
+    for command in ["sync", "run"] {
+        let outcome = lab
+            .connector
+            .run(&[command])
+            .await
+            .ended_with(69)
+            .said(&["state.db"]);
+        assert!(outcome.text().contains("what to do"), "{}", outcome.text());
+    }
+    assert_eq!(std::fs::read_to_string(&state).unwrap(), text);
+    std::fs::remove_file(&state).unwrap();
+    assert_recovers(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_file_with_a_broken_middle_is_69_and_goes_on_once_it_is_mended() {
+    let lab = Simulated::new().await;
+    lab.sync(0).await;
+    let state = lab.connector.state();
+    let mut bytes = std::fs::read(&state).unwrap();
+    let whole = bytes.clone();
+    let middle = bytes.len() / 3..bytes.len() * 2 / 3;
+    bytes[middle].fill(0xA5);
+    std::fs::write(&state, &bytes).unwrap();
+    lab.directory().touch(lab.users()[0]);
+    let said = lab
+        .connector
+        .run(&["sync", "--baseline"])
+        .await
+        .ended_with(69)
+        .said(&["state.db", "damaged"]);
+    assert!(said.text().contains("what to do"), "{}", said.text());
+    std::fs::write(&state, &whole).unwrap();
+    assert_recovers(&lab).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r28_a_file_of_a_newer_version_is_69_with_both_versions_and_is_left_as_it_is() {
+    let lab = Simulated::new().await;
+    lab.sync(0).await;
+    let state = lab.connector.state();
+    let version = |set: Option<i32>| {
+        let sql = rusqlite::Connection::open(&state).unwrap();
+        let before: i32 = sql
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        if let Some(version) = set {
+            sql.pragma_update(None, "user_version", version).unwrap();
+        }
+        before
+    };
+    let known = version(Some(99));
+    for command in [&["sync"][..], &["run"], &["status"]] {
+        let outcome = lab.connector.run(command).await.ended_with(69);
+        outcome.said(&["state.db", "99", &known.to_string()]);
+    }
+    assert_eq!(version(Some(known)), 99, "it was not touched");
+    assert_recovers(&lab).await;
+}
