@@ -16,8 +16,9 @@ COPY tests/lab/Cargo.toml tests/lab/
 RUN mkdir -p src benches tests/lab/src \
  && touch src/lib.rs tests/lab/src/lib.rs \
  && echo 'fn main() {}' > src/main.rs \
- && awk -F'"' '/^\[/ { bench = /^\[\[bench\]\]/ } bench && /^name/ { print $2 }' Cargo.toml \
-    | while read -r name; do echo 'fn main() {}' > "benches/$name.rs"; done \
+ && awk -F'"' '/^\[/ { folder = "" } /^\[\[bench\]\]/ { folder = "benches" } /^\[\[test\]\]/ { folder = "tests" } \
+               folder && /^name/ { print folder "/" $2 ".rs" }' Cargo.toml \
+    | while read -r file; do echo 'fn main() {}' > "$file"; done \
  && cargo build --release --locked --bin ad-connector
 
 # COPY keeps the files' own times, which may be older than the stand-ins just built: cargo must see a change.

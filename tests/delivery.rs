@@ -144,6 +144,28 @@ async fn r19_413_before_the_body_is_read_halves_it_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r19_the_limit_of_the_gateway_is_found_once_a_run() {
+    const LIMIT: usize = 100_000;
+    let gateway = Options {
+        max_body: LIMIT,
+        ..Options::default()
+    };
+    let mut lab = Simulated::with(directory(), gateway).await;
+    lab.set("QUALYS_BATCH_BYTES", "300KiB");
+    lab.set("QUALYS_BATCH_ASSETS", "10000");
+    for user in lab.users() {
+        lab.directory().set_text(user, "displayName", &"x".repeat(10_000));
+    }
+    lab.sync(0).await;
+    lab.assert_converged();
+    let requests = lab.receiver.requests();
+    let refused = requests.iter().filter(|request| request.bytes > LIMIT).count();
+    // 300 KiB, then two halves of 150; quarters fit, and so does every batch after.
+    assert!((1..=3).contains(&refused), "{refused} of {}", requests.len());
+    assert!(requests.len() > 15);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_asset_that_alone_is_too_large_is_rejected_alone() {
     let gateway = Options {
         max_body: 20_000,
@@ -195,7 +217,7 @@ async fn r19_rejected_assets_are_listed_alone_and_tried_again_in_every_form() {
             let line = outcome
                 .stderr
                 .lines()
-                .find(|line| line.contains("rejected by upstream") && line.contains(&external))
+                .find(|line| line.contains("rejected the asset") && line.contains(&external))
                 .unwrap_or_else(|| panic!("{form:?}: {external} is not listed:\n{}", outcome.stderr));
             assert!(
                 line.contains(&format!("no tenant for {external}")),

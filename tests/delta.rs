@@ -339,9 +339,7 @@ async fn r15_what_cannot_be_mapped_is_rejected_alone_and_tried_again_by_every_ru
 async fn r12_r15_a_page_of_garbage_is_rejected_object_by_object() {
     let lab = Simulated::new().await;
     // No entry of the page has a GUID, a SID, or a time.
-    lab.simulator
-        .faults()
-        .at(On::Search, 2, Action::Twist(Twist::WrongTypes));
+    lab.at_users_page(1, Action::Twist(Twist::WrongTypes));
     let outcome = lab.sync(2).await;
     assert_eq!(outcome.stderr.matches("cannot be mapped").count(), 100);
     assert_eq!(lab.receiver.assets().len(), 150);
@@ -430,6 +428,21 @@ async fn computers_come_when_asked_for_with_a_table_that_knows_them() {
             &lab.receiver.assets()[&lab.external_id(id)]["asset"]["assetDetail"]["hostAssetClass"]["fqdn"];
         assert_eq!(fqdn.as_str(), lab.directory().text(id, "dNSHostName").as_deref());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_connections_read_the_same() {
+    let mut lab = Simulated::new().await;
+    lab.unset("AD_CONNECTIONS");
+    lab.sync(0).await;
+    lab.assert_converged();
+    assert_eq!(lab.simulator.statistics().counts().connections, 2);
+    lab.set("AD_CONNECTIONS", "5");
+    lab.set("AD_PAGE_SIZE", "7");
+    assert_same(
+        &lab.sent_by(&["sync", "--baseline", "--resend"]).await,
+        &lab.expected(),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -95,7 +95,6 @@ async fn changes_arrive_by_themselves() {
     lab.directory()
         .set_text(lab.users()[0], "mail", "new@corp.example");
     lab.receiver.arrived(1).await;
-    assert_eq!(lab.receiver.requests().len(), 1);
     let outcome = service.stopped_with(0).await;
     assert_eq!(lab.receiver.assets().len(), 1);
     assert!(outcome.stderr.contains("delta schedule"), "{}", outcome.stderr);
@@ -105,7 +104,7 @@ async fn changes_arrive_by_themselves() {
 async fn a_failed_run_is_scheduled_again_with_its_error_and_the_next_one_clears_it() {
     let lab = scheduled(NEVER, true).await;
     let busy = Outcome::error(51, "the server is busy\0");
-    lab.simulator.faults().at(On::Search, 3, Action::Answer(busy));
+    lab.at_users_page(2, Action::Answer(busy));
     let mut service = lab.connector.watch(&["run"]);
     service.said("run finished").await;
     let status = lab.status().await;
@@ -139,8 +138,8 @@ async fn the_schedule_gets_over_a_failed_run_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r26_sigterm_during_a_read_ends_at_once_and_keeps_what_was_staged() {
     let lab = scheduled(NEVER, true).await;
-    // The third page never comes; the first search looks up the controller.
-    lab.simulator.faults().at(On::Search, 4, Action::Silence);
+    // The third page never comes.
+    lab.at_users_page(3, Action::Silence);
     let service = lab.connector.watch(&["run"]);
     lab.receiver.arrived(1).await;
     service.signal("TERM").await;
@@ -221,7 +220,7 @@ async fn r26_a_long_pause_or_a_dead_directory_does_not_hold_up_the_end() {
 async fn r26_a_sync_stopped_by_a_signal_ends_with_its_number() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
         let lab = Simulated::new().await;
-        lab.simulator.faults().at(On::Search, 4, Action::Silence);
+        lab.at_users_page(3, Action::Silence);
         let sync = lab.connector.watch(&["sync"]);
         lab.receiver.arrived(1).await;
         sync.signal(signal).await;

@@ -6,7 +6,7 @@ use crate::store::{Access, RunMode};
 use crate::sync::{Request, RunError};
 
 use super::arguments::Approve;
-use super::failure::Failure;
+use super::failure::{Failure, INTERNAL};
 use super::output::say;
 use super::removed::{Lists, What, show_candidates};
 use super::{setup, signals, sync};
@@ -51,7 +51,10 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
             approve: Some(held),
             ..Request::new(RunMode::Delta, "approve-removals")
         };
-        let report = scheduled.run(request, &stop).await?;
+        let Some(report) = signals::in_time(&stop, scheduled.run(request, &stop)).await else {
+            return Ok(signalled.exit_code().unwrap_or(INTERNAL));
+        };
+        let report = report?;
         let code = sync::told(&report);
         if report.total().removed > 0 {
             say(format_args!("{} objects are removed", report.total().removed))?;

@@ -8,6 +8,9 @@ use super::failure::Failure;
 /// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused the container.
 const REFUSALS: [u32; 2] = [32, 50];
 
+/// Puts further lines below the text of the step.
+const INDENT: &str = "                          ";
+
 /// What the account sees below `CN=Deleted Objects` of the domain: a sentence, with the commands that grant the right where
 /// it is missing. That is no failure: deletions are found all the same, later.
 pub(super) async fn step(
@@ -21,24 +24,25 @@ pub(super) async fn step(
     }
     let account = account(settings, root, session).await?;
     Ok(format!(
-        "the account may not read them: deletions are noticed by the next baseline (BASELINE_CRON) only\n\
-         \x20         to notice them at once, let a domain administrator run on a controller:\n\
-         \x20           dsacls \"{container}\" /takeownership\n\
-         \x20           dsacls \"{container}\" /G \"{account}:LCRP\""
+        "the account sees none: unless there are none, deletions are noticed by the next baseline (BASELINE_CRON) only\n\
+         {INDENT}to notice them at once, let a domain administrator run on a controller:\n\
+         {INDENT}  dsacls \"{container}\" /takeownership\n\
+         {INDENT}  dsacls \"{container}\" /G \"{account}:LCRP\""
     ))
 }
 
-/// Whether anything deleted is shown: the container itself counts as deleted, so a readable one is never empty.
+/// Whether any deleted object is shown. The container itself, which counts as deleted, says nothing: some servers show it to
+/// everybody, and what is in it to administrators alone.
 async fn readable(container: &str, session: &mut Session) -> Result<bool, Failure> {
     let mut pages = session.search(Search {
         base: container.to_owned(),
-        scope: SearchScope::Subtree,
+        scope: SearchScope::OneLevel,
         filter: "(isDeleted=TRUE)".to_owned(),
         attributes: vec!["isDeleted".to_owned()],
         show_deleted: true,
     });
     match pages.next().await {
-        Ok(page) => Ok(page.is_some_and(|page| !page.is_empty())),
+        Ok(page) => Ok(page.is_some()),
         Err(DirectoryError::Search { outcome, .. }) if REFUSALS.contains(&outcome.code) => Ok(false),
         Err(error) => Err(error.into()),
     }

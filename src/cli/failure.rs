@@ -8,6 +8,8 @@ use crate::sync::RunError;
 pub(super) const REJECTED: u8 = 2;
 /// A defect of the program.
 pub(super) const INTERNAL: u8 = 1;
+/// Removals above the threshold are held back.
+pub(super) const HELD: u8 = 3;
 /// Configuration or command line refused (`EX_USAGE` of sysexits.h).
 pub(super) const USAGE: u8 = 64;
 /// Directory, upstream or store cannot be reached (`EX_UNAVAILABLE`).

@@ -74,7 +74,12 @@ fn reachable(address: IpAddr) -> IpAddr {
 
 fn on_time(config: &crate::config::Config) -> Result<u8, Failure> {
     let now = Utc::now().timestamp();
-    for row in setup::store(config, Access::ReadOnly)?.connections()? {
+    let store = setup::store(config, Access::ReadOnly)?;
+    // Only what is configured: a connection that was renamed leaves a row that nobody runs any more.
+    for connection in &config.connections {
+        let Some(row) = store.connection(&connection.name)? else {
+            continue;
+        };
         let overdue = row.next_sync.is_some_and(|next| now - next > OVERDUE);
         if overdue && row.state != State::Processing {
             return Err(Failure::new(

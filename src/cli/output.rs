@@ -1,5 +1,9 @@
 //! What a command says on standard output.
+//!
+//! Names and values of a directory may hold anything, also what makes a terminal erase lines or change colours, and so may
+//! what servers answer. Nothing is written here but what can be seen.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 
@@ -7,13 +11,36 @@ use super::failure::Failure;
 
 /// Writes one line. A reader that went away (`ad-connector runs | head -1`) ends the command quietly.
 pub(super) fn say(line: impl Display) -> Result<(), Failure> {
-    writeln!(std::io::stdout().lock(), "{line}")?;
+    writeln!(std::io::stdout().lock(), "{}", visible(&line.to_string()))?;
     Ok(())
 }
 
 /// Says on standard error why the command failed. With that closed there is nobody to tell; the exit code still does.
 pub(super) fn complain(failure: &Failure) {
-    let _ = writeln!(std::io::stderr().lock(), "{failure}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(&failure.to_string()));
+}
+
+/// `text` with its control characters as JSON writes them (`\u001b`), so that JSON means the same as before. Line ends stay.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| c.is_control() && c != '\n';
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::new(), |mut escaped, c| {
+        if hidden(c) {
+            // Every control character is below U+00A0.
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    });
+    Cow::Owned(escaped)
+}
+
+/// `text` on one line: as it stands in a row of a table or in the log.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
 }
 
 /// `json` with one value a line, two spaces a level, its keys in the order in which they are sent.
@@ -64,6 +91,19 @@ pub(super) fn indented(json: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_a_directory_holds_reaches_the_terminal_unseen() {
+        assert_eq!(visible("OU=Köln\n  second"), "OU=Köln\n  second");
+        assert_eq!(
+            visible("a\u{1b}[2Jb\r\u{9b}31m\u{7f}"),
+            r"a\u001b[2Jb\u000d\u009b31m\u007f"
+        );
+        let json = serde_json::json!({ "dn": "CN=a\u{9b}\u{7f}" }).to_string();
+        let seen: serde_json::Value = serde_json::from_str(&visible(&json)).unwrap();
+        assert_eq!(seen["dn"], "CN=a\u{9b}\u{7f}");
+        assert_eq!(one_line("CN=a\nWARN all is lost"), r"CN=a\nWARN all is lost");
+    }
 
     #[test]
     fn an_asset_is_indented_and_stays_the_same() {

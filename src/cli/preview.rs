@@ -7,7 +7,7 @@ use crate::sync::Scope;
 
 use super::arguments::Preview;
 use super::failure::{Failure, REJECTED, UNAVAILABLE};
-use super::output::{indented, say};
+use super::output::{indented, one_line, say};
 use super::{setup, status};
 
 /// Shows the objects that `options.name` names, at most [`MOST`].
@@ -116,7 +116,7 @@ fn source(raw: &Raw) -> (String, String) {
 }
 
 fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
-    say(format_args!("{kind}  {}", entry.dn))?;
+    say(format_args!("{kind}  {}", one_line(&entry.dn)))?;
     let rows: Vec<[String; 4]> = mapping
         .explain(kind, entry)
         .into_iter()

@@ -1,5 +1,7 @@
 //! `run`: the service.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::http;
@@ -8,6 +10,9 @@ use crate::store::Access;
 
 use super::failure::{Failure, USAGE};
 use super::{setup, signals};
+
+/// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
+const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -48,17 +53,13 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             connections = connections.len(),
             "The service started."
         );
-        let served = tokio::select! {
-            served = schedule::serve(connections, beats, stop.clone()) => served.map_err(|error| match error {
-                schedule::ServiceError::Run(error) => Failure::from(error),
-                error => Failure::internal(error),
-            }),
-            () = overdue(&stop) => {
-                tracing::warn!("A run did not end in time; everything staged is kept.");
-                Ok(())
-            }
-        };
-        let _ = scheduler.shutdown().await;
+        let served = signals::in_time(&stop, schedule::serve(connections, beats, stop.clone())).await;
+        let served = served.unwrap_or(Ok(())).map_err(|error| match error {
+            schedule::ServiceError::Run(error) => Failure::from(error),
+            error => Failure::internal(error),
+        });
+        // It only sends itself a word; should that not be heard, the process ends all the same.
+        let _ = tokio::time::timeout(SCHEDULER_ENDS_WITHIN, scheduler.shutdown()).await;
         served
     });
     // A read that hangs in the system must not hold up the end; everything staged is on disk.
@@ -66,10 +67,4 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     served?;
     tracing::info!("The service stopped.");
     Ok(0)
-}
-
-/// Comes when a stop has taken too long (R26).
-async fn overdue(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(schedule::STOP_WITHIN).await;
 }

@@ -11,7 +11,7 @@ use crate::store::{Access, Connection, Rejection, Store};
 
 use super::arguments::Status;
 use super::failure::Failure;
-use super::output::say;
+use super::output::{one_line, say};
 use super::setup;
 
 /// Rejections shown at most; all of them are in the log of their run.
@@ -118,7 +118,7 @@ impl Standing {
     }
 
     fn text(&self) -> String {
-        let or_dash = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let or_dash = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), one_line);
         let mut lines = vec![
             format!("{}  {}", self.name, self.state),
             format!("  last run         {}", or_dash(&self.last_synced)),
@@ -147,7 +147,7 @@ impl Standing {
             lines.push(format!("  skipped ticks    {}", self.skipped_ticks));
         }
         for rejected in &self.rejected {
-            let field = |name: &str| rejected[name].as_str().unwrap_or("-").to_owned();
+            let field = |name: &str| one_line(rejected[name].as_str().unwrap_or("-"));
             lines.push(format!(
                 "  rejected         {}  {}: {}",
                 field("kind"),
@@ -176,8 +176,12 @@ pub(super) fn time(seconds: Option<i64>) -> Option<String> {
     Some(at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// Rows with their columns aligned, two spaces in front and between.
+/// Rows with their columns aligned, two spaces in front and between. A cell stays on its line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| one_line(cell)))
+        .collect();
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())
@@ -214,5 +218,7 @@ mod tests {
             ["bcd".to_owned(), "x".to_owned()],
         ];
         assert_eq!(columns(&rows), "  a    längst\n  bcd  x\n");
+        let forged = [["CN=a\nCN=b".to_owned(), "x".to_owned()]];
+        assert_eq!(columns(&forged), "  CN=a\\nCN=b  x\n", "one row, one line");
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{Access, RunMode};
 use crate::sync::{Output, Progress, Report, Request};
 
 use super::arguments::Sync;
-use super::failure::{Failure, USAGE};
+use super::failure::{Failure, HELD, INTERNAL, USAGE};
 use super::output::complain;
 use super::{setup, signals};
 
@@ -40,11 +40,12 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
         for one in &scheduled {
             let request = request(options, output.clone());
             let bar = Bar::start(&request.progress);
-            let ended = one.run(request, &stop).await;
+            let ended = signals::in_time(&stop, one.run(request, &stop)).await;
             bar.finish();
             let code = match ended {
-                Ok(report) => told(&report),
-                Err(error) => {
+                None => INTERNAL,
+                Some(Ok(report)) => told(&report),
+                Some(Err(error)) => {
                     let failure = Failure::from(error);
                     complain(&failure);
                     failure.exit_code()
@@ -91,9 +92,11 @@ pub(super) fn told(report: &Report) -> u8 {
     report.exit_code()
 }
 
-/// The code that says more: a failure over held removals over rejected objects over nothing.
+/// The code that says more: a failure over held removals over rejected objects over nothing. An internal error is a failure,
+/// although its number is small.
 fn worse(one: u8, other: u8) -> u8 {
-    one.max(other)
+    let weight = |code| (code == INTERNAL || code > HELD, code);
+    if weight(other) > weight(one) { other } else { one }
 }
 
 fn open_output(path: &Path) -> Result<Output, Failure> {
@@ -158,6 +161,26 @@ impl Bar {
         }
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_failure_hides_behind_rejected_objects() {
+        for (one, other, said) in [
+            (0, 2, 2),
+            (2, 3, 3),
+            (2, 1, 1),
+            (3, 1, 1),
+            (3, 4, 4),
+            (1, 77, 77),
+            (0, 0, 0),
+        ] {
+            assert_eq!((worse(one, other), worse(other, one)), (said, said));
         }
     }
 }

@@ -183,9 +183,9 @@ pub(super) struct Line {
     certificate: Option<PeerCertificate>,
     timeout: Duration,
     pub page_size: u32,
-    /// `None` once an operation broke off.
     /// To hide it, should the controller repeat it (R27).
     password: config::Secret,
+    /// `None` once an operation broke off.
     link: Mutex<Option<Link>>,
     round_trips: AtomicU64,
     pub pages: AtomicU64,

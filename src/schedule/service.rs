@@ -11,11 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Next, Scheduled};
 use crate::store::{RunMode, State};
-use crate::sync::{Request, RunError};
+use crate::sync::{Report, Request, RunError};
 
 /// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
 /// off after a daylight-saving change, and its jobs may overlap.
 const HEARTBEAT: &str = "* * * * * *";
+
+/// Silence of the scheduler after which a beat is made up. It keeps its next tick as a time of day, so a clock that is set back
+/// an hour would silence it for an hour (R29); this is measured by the clock that only goes forward.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Why the service cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,7 @@ pub type Beats = watch::Receiver<DateTime<Utc>>;
 pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
     let (beat, beats) = watch::channel(Utc::now());
     let beat = Arc::new(beat);
+    tokio::spawn(fill_silence(Arc::clone(&beat)));
     let mut scheduler = JobScheduler::new().await?;
     scheduler
         .add(Job::new_async(HEARTBEAT, move |_, _| {
@@ -53,6 +58,16 @@ pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
     scheduler.start().await?;
     scheduler.set_shutdown_handler(Box::new(|| Box::pin(async {})));
     Ok((scheduler, beats))
+}
+
+/// Beats whenever nobody else did for [`SILENCE`]; never ends.
+async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
+    let mut beats = beat.subscribe();
+    loop {
+        if tokio::time::timeout(SILENCE, beats.changed()).await.is_err() {
+            beat.send_replace(Utc::now());
+        }
+    }
 }
 
 /// Runs every connection on its schedule until `stop`; a run in progress is then ended as R26 says.
@@ -95,7 +110,7 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
     );
     loop {
         if let Some((mode, asked_by)) = wanted.take() {
-            next = run_due(&connection, next, mode, &asked_by, &stop).await?;
+            next = run_due(&connection, next, mode, &asked_by, &stop).await;
         }
         tokio::select! {
             biased;
@@ -141,23 +156,25 @@ async fn at_start(
     Ok((next, wanted))
 }
 
-/// One run of the schedule, and when the connection is due after it.
+/// One run of the schedule, and when the connection is due after it. A state file that fails meanwhile is told, and does not
+/// end the service: the next tick tries again, as after any other failure.
 async fn run_due(
     connection: &Scheduled,
     next: Next,
     mode: RunMode,
     asked_by: &str,
     stop: &CancellationToken,
-) -> Result<Next, RunError> {
+) -> Next {
+    let name = connection.connector.name();
     let started = Utc::now();
-    match connection.run(Request::new(mode, asked_by), stop).await {
+    let run = connection.run(Request::new(mode, asked_by), stop).await;
+    match &run {
         Ok(_) => {}
-        // The other run does what this one would have done.
         Err(RunError::Lock(held)) => {
-            tracing::warn!(connection = connection.connector.name(), reason = %held, "The run was skipped.");
+            tracing::warn!(connection = name, reason = %held, "The run was skipped.");
         }
         Err(error) => {
-            tracing::error!(connection = connection.connector.name(), error = %error, advice = error.advice(), "The run could not begin.");
+            tracing::error!(connection = name, error = %error, advice = error.advice(), "The run could not begin.");
         }
     }
     let ended = Utc::now();
@@ -165,29 +182,120 @@ async fn run_due(
     // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due.
     let after = Next {
         sync: fresh.sync,
-        baseline: if mode == RunMode::Baseline {
-            fresh.baseline
-        } else {
-            next.baseline
+        baseline: match mode {
+            RunMode::Baseline => baseline_after(fresh, started, run.as_ref().ok()),
+            RunMode::Delta => next.baseline,
         },
     };
     let skipped = connection.timetable.skipped(started, ended);
     if skipped > 0 {
         tracing::warn!(
-            connection = connection.connector.name(),
+            connection = name,
             skipped,
             seconds = (ended - started).num_seconds(),
             "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
         );
-        let id = connection.connector.id;
+    }
+    if let Err(error) = note(connection, skipped, after).await {
+        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be noted.");
+    }
+    after
+}
+
+/// Stores what [`run_due`] found.
+async fn note(connection: &Scheduled, skipped: u64, next: Next) -> Result<(), RunError> {
+    let id = connection.connector.id;
+    if skipped > 0 {
         connection
             .connector
             .on_store(move |store| store.skip_ticks(id, skipped))
             .await?;
     }
-    connection.set_next(after).await?;
-    Ok(after)
+    connection.set_next(next).await
+}
+
+/// When the next baseline is due, after one that was due at `started` and came to `report`, or could not begin. Weeks may lie
+/// between two, so one that read nothing (another run held the connection, no controller answered) is due again with
+/// the next tick, and one that was told to stop at once, for the next start. One that broke off halfway is not: it might
+/// keep every delta from running.
+fn baseline_after(fresh: Next, started: DateTime<Utc>, report: Option<&Report>) -> Option<DateTime<Utc>> {
+    match report {
+        Some(report) if report.watermark.is_some() => fresh.baseline,
+        Some(report) if matches!(report.failure, Some(RunError::Stopped)) => Some(started),
+        Some(report) if report.total().read > 0 => fresh.baseline,
+        _ => fresh.first(),
+    }
 }
 
 /// How long a stop may take in all; R26 asks for 25 s.
 pub const STOP_WITHIN: Duration = Duration::from_secs(24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Kind;
+    use crate::store::{KindCounts, RunId};
+
+    fn report(read: u64, watermark: Option<u64>, failure: Option<RunError>) -> Report {
+        let mut counts = KindCounts::default();
+        counts.of(Kind::User).read = read;
+        Report {
+            run: RunId::numbered(1),
+            mode: RunMode::Baseline,
+            reason: String::new(),
+            counts,
+            requests: 0,
+            retries: 0,
+            pages: 0,
+            referrals: 0,
+            watermark,
+            seconds: 0.0,
+            held: None,
+            failure,
+        }
+    }
+
+    #[test]
+    fn r25_a_baseline_that_read_nothing_is_made_up() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let started = at("2026-11-29T02:00:00Z");
+        let (tick, week) = (at("2026-11-29T02:15:00Z"), at("2026-12-06T02:00:00Z"));
+        let fresh = Next {
+            sync: Some(tick),
+            baseline: Some(week),
+        };
+        let after = |report: Option<&Report>| baseline_after(fresh, started, report);
+        let broken = || Some(RunError::Unsteady);
+        assert_eq!(after(None), Some(tick), "another run holds the connection");
+        assert_eq!(
+            after(Some(&report(0, None, broken()))),
+            Some(tick),
+            "no controller"
+        );
+        let stopped = Some(RunError::Stopped);
+        assert_eq!(
+            after(Some(&report(9, None, stopped))),
+            Some(started),
+            "due at the next start"
+        );
+        for done in [
+            report(9, Some(7), None),
+            report(9, Some(7), broken()),
+            report(0, Some(7), None),
+        ] {
+            assert_eq!(after(Some(&done)), Some(week));
+        }
+        assert_eq!(after(Some(&report(9, None, broken()))), Some(week), "broke off");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r29_a_scheduler_that_falls_silent_does_not_stop_the_schedule() {
+        let (beat, mut beats) = watch::channel(Utc::now());
+        let filling = tokio::spawn(fill_silence(Arc::new(beat)));
+        for _ in 0..3 {
+            let beaten = tokio::time::timeout(2 * SILENCE, beats.changed()).await;
+            assert!(matches!(beaten, Ok(Ok(()))), "a beat is made up");
+        }
+        filling.abort();
+    }
+}

@@ -299,7 +299,7 @@ fn excess(
 
 impl Limits {
     /// Whether that much may not be removed without asking.
-    fn are_exceeded_by(&self, found: &Excess) -> bool {
+    pub(super) fn are_exceeded_by(&self, found: &Excess) -> bool {
         let share = if self.empty.contains(&found.kind) {
             self.max_percent < 100
         } else {

@@ -17,6 +17,12 @@ pub struct ConnectionId(pub(super) i64);
 pub struct RunId(pub(super) i64);
 
 impl RunId {
+    /// A run that no file knows.
+    #[cfg(test)]
+    pub(crate) const fn numbered(number: i64) -> Self {
+        Self(number)
+    }
+
     /// The number shown to people.
     #[must_use]
     pub const fn number(self) -> i64 {

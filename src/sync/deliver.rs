@@ -94,8 +94,7 @@ impl Deliverer<'_> {
     async fn post_next(&mut self) -> Result<bool, RunError> {
         let settings = &self.connector.settings.upstream;
         let (run, after, assets) = (self.run, self.after, settings.batch_assets);
-        let envelope = self.connector.upstream.sizing().body_bytes(assets, 0);
-        let room = settings.batch_bytes.saturating_sub(envelope);
+        let room = self.connector.upstream.sizing().room(assets);
         let items = self
             .connector
             .on_store(move |store| store.next_batch(run, after, assets, room, 0))

@@ -185,7 +185,7 @@ impl Reader<'_> {
         base: Option<&DistinguishedName>,
     ) -> Result<Verdict, RunError> {
         let name = format!("<GUID={}>", candidate.guid);
-        let attributes = ["objectGUID", "isDeleted", "isRecycled"];
+        let attributes = ["objectGUID", "isDeleted"];
         let entry = match self.session.lookup(&name, &attributes, self.shows_deleted).await {
             Ok(None) => return Ok(Verdict::Gone(NOT_THERE.to_owned())),
             Ok(Some(entry)) => entry,
@@ -203,15 +203,7 @@ impl Reader<'_> {
             )));
         }
         if is_deleted(&entry) {
-            let what = if entry
-                .text("isRecycled")
-                .is_some_and(|value| value.eq_ignore_ascii_case("TRUE"))
-            {
-                "deleted and recycled"
-            } else {
-                "deleted"
-            };
-            return Ok(Verdict::Gone(format!("{what}: {}", entry.dn)));
+            return Ok(Verdict::Gone(format!("deleted: {}", entry.dn)));
         }
         match base.zip(DistinguishedName::parse(&entry.dn).ok()) {
             None => Ok(Verdict::Unclear(format!(

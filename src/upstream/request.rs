@@ -144,6 +144,14 @@ impl Sizing {
                 && self.body_bytes(count, asset_bytes) <= self.bytes.load(Ordering::Relaxed))
     }
 
+    /// Bytes that `count` assets may have together, so that the body of their request keeps the limit.
+    #[must_use]
+    pub fn room(&self, count: usize) -> usize {
+        self.bytes
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.body_bytes(count, 0))
+    }
+
     /// A body of so many bytes was too large. No page gives the gateway's limit, so it is learned: batches formed from now
     /// on have half of that, at least 64 KiB. Calls are limited (300 an hour), so none should be spent on finding it again.
     pub(super) fn lower(&self, refused: usize) {

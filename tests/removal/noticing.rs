@@ -341,3 +341,21 @@ async fn r08_a_unit_that_comes_while_everything_is_read_brings_its_users() {
     );
     assert_eq!(world.receiver.assets().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_how_to_grant_deleted_objects() {
+    let world = World::new(false).await;
+    let said = world.connector.succeed(&["check"]).await;
+    let said = said.said(&[
+        "next baseline",
+        "dsacls \"CN=Deleted Objects,DC=corp,DC=example\" /takeownership",
+    ]);
+    said.said(&["/G \"svc-reader@corp.example:LCRP\""]);
+    let world = World::new(true).await;
+    world.directory().delete(world.users[0]);
+    world
+        .connector
+        .succeed(&["check"])
+        .await
+        .said(&["the account may read them"]);
+}

@@ -130,20 +130,3 @@ async fn r24_sending_without_constants_is_refused_at_start() {
         outcome.said(&["REMOVED_OBJECTS", "[removed]"]);
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn check_tells_how_to_grant_deleted_objects() {
-    let world = World::new(false).await;
-    let said = world.connector.succeed(&["check"]).await;
-    let said = said.said(&[
-        "next baseline",
-        "dsacls \"CN=Deleted Objects,DC=corp,DC=example\" /takeownership",
-    ]);
-    said.said(&["/G \"svc-reader@corp.example:LCRP\""]);
-    let world = World::new(true).await;
-    world
-        .connector
-        .succeed(&["check"])
-        .await
-        .said(&["the account may read them"]);
-}

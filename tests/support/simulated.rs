@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lab::certificates::{Authority, Shape};
 use lab::receiver;
-use lab::simulator::{self, Directory, Kind, ObjectId, People, Simulator, Tls};
+use lab::simulator::{self, Action, Directory, Kind, ObjectId, On, People, Simulator, Tls};
 use serde_json::Value;
 
 use super::{Assets, Connector, Outcome, assert_same, expected};
@@ -61,6 +61,8 @@ impl Simulated {
             .with("AD_PASSWORD", simulator::PASSWORD)
             .with("AD_CERTIFICATE", authority.to_str().unwrap())
             .with("AD_PAGE_SIZE", "100")
+            // Page after page, so that a test can say at which of them something happens.
+            .with("AD_CONNECTIONS", "1")
             .with("AD_TIMEOUT", "20s")
             .with("QUALYS_BATCH_ASSETS", "100");
         Simulated {
@@ -95,6 +97,13 @@ impl Simulated {
     /// All groups, in the order of their creation.
     pub fn groups(&self) -> Vec<ObjectId> {
         self.directory().all(Kind::Group)
+    }
+
+    /// Lets something happen at the `nth` page of users or the `nth` search for them from now.
+    pub fn at_users_page(&self, nth: usize, action: Action) {
+        self.simulator
+            .faults()
+            .at_matching(On::Search, "objectClass=user", nth, action);
     }
 
     /// What the receiver must hold of the directory as it is now.

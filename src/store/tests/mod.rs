@@ -6,6 +6,7 @@ mod lifecycle;
 mod locking;
 mod model;
 mod opening;
+mod removal;
 mod speed;
 mod staging;
 

@@ -6,6 +6,8 @@ usage: change.py SMB_CONF < CHANGES
 {"change": "set", "dn": DN, "attribute": NAME, "values": [VALUE, ...]}   no values: the attribute goes
 {"change": "move", "dn": DN, "to": DN}   a rename, a move, or both
 {"change": "delete", "dn": DN}   with everything below; nothing there is fine
+{"change": "deny", "dn": DN, "entry": SDDL}   an entry before all others of the access control list
+{"change": "undeny", "dn": DN, "entry": SDDL}   takes it away again
 
 pwdLastSet may have any value. unicodePwd is given as text.
 """
@@ -17,6 +19,7 @@ import ldb
 from samba.auth import system_session
 from samba.param import LoadParm
 from samba.samdb import SamDB
+from samba.sd_utils import SDUtils
 
 # DSDB_CONTROL_BYPASS_PASSWORD_HASH_OID: lets pwdLastSet be written as it is; otherwise AD takes only 0 and -1.
 KEEP_PASSWORD_TIME = ["local_oid:1.3.6.1.4.1.7165.4.3.12:0"]
@@ -58,7 +61,24 @@ def delete(samdb, dn):
             raise
 
 
-CHANGES = {"add": add, "set": set_attribute, "move": move, "delete": delete}
+def rewrite_list(samdb, dn, rewrite):
+    """Lets `rewrite` change the entries of the access control list, in SDDL."""
+    rights = SDUtils(samdb)
+    text = rights.get_sd_as_sddl(ldb.Dn(samdb, dn))
+    head, flags, entries = text.partition("D:")
+    start = entries.index("(")
+    rights.modify_sd_on_dn(ldb.Dn(samdb, dn), head + flags + entries[:start] + rewrite(entries[start:]))
+
+
+def deny(samdb, dn, entry):
+    rewrite_list(samdb, dn, lambda entries: entry + entries)
+
+
+def undeny(samdb, dn, entry):
+    rewrite_list(samdb, dn, lambda entries: entries.replace(entry, "", 1))
+
+
+CHANGES = {"add": add, "set": set_attribute, "move": move, "delete": delete, "deny": deny, "undeny": undeny}
 
 
 def main(smb_conf):

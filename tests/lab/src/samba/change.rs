@@ -35,6 +35,20 @@ pub enum Change {
         /// Its whole new name.
         to: String,
     },
+    /// An entry put before all others of the object's access control list.
+    Deny {
+        /// The object.
+        dn: String,
+        /// The entry in SDDL (MS-DTYP 2.5.1): `(D;CI;RPLC;;;AU)`.
+        entry: String,
+    },
+    /// The entry taken away again.
+    Undeny {
+        /// The object.
+        dn: String,
+        /// The entry in SDDL.
+        entry: String,
+    },
     /// Deletion with everything below. An object that is not there is fine.
     Delete {
         /// The object.
@@ -101,6 +115,22 @@ impl Change {
         Change::Move {
             dn: dn.to_owned(),
             to: to.to_owned(),
+        }
+    }
+
+    /// The rights that `entry` (SDDL) denies are denied on `dn`.
+    pub fn deny(dn: &str, entry: &str) -> Change {
+        Change::Deny {
+            dn: dn.to_owned(),
+            entry: entry.to_owned(),
+        }
+    }
+
+    /// They are not denied any more.
+    pub fn undeny(dn: &str, entry: &str) -> Change {
+        Change::Undeny {
+            dn: dn.to_owned(),
+            entry: entry.to_owned(),
         }
     }
 

@@ -139,7 +139,11 @@ impl Cursor {
             if written >= room {
                 break;
             }
-            let Some(id) = self.plan.next(state) else { break };
+            let Some(id) = self.plan.next(state) else {
+                // A range that ends before the last change may hold nothing: it is finished all the same.
+                self.plan = Plan::One(None);
+                break;
+            };
             let Some(view) = state.view(id, serving.usn_offset) else {
                 continue;
             };
@@ -248,8 +252,8 @@ impl Plan {
             }
             Self::Sequence(next, last) => {
                 let found = in_sequence(state, *next, *last);
-                // Without one left the search is at its end, also where the range ends in a gap.
-                *next = found.map_or(u64::MAX, |(_, following)| following);
+                // Nothing is left up to `last`: without this step the search would never count as finished.
+                *next = found.map_or(last.saturating_add(1), |(_, following)| following);
                 found.map(|(id, _)| id)
             }
         }

@@ -122,3 +122,18 @@ async fn two_controllers_serve_one_directory_with_usns_of_their_own() {
     assert_ne!(usns[0], usns[1]);
     assert!(directory.text(user, "uSNChanged").is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_usns_that_holds_nothing_ends_at_once() {
+    let simulator = Simulator::start(Options {
+        directory: Directory::new("corp.example", People::of(20, 1)),
+        ..Options::default()
+    });
+    let mut client = Client::connect(simulator.addr());
+    client.bind("svc-reader@corp.example", lab::simulator::PASSWORD);
+    let found = client.search(&Ask {
+        filter: "(&(uSNChanged>=0)(uSNChanged<=1))",
+        ..Ask::default()
+    });
+    assert_eq!((found.code, found.entries.len()), (0, 0));
+}

@@ -1,0 +1,173 @@
+//! `check`: every step that works, and every one that does not, with what to do about it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
+
+mod support;
+
+use lab::certificates::Authority;
+use lab::simulator::{Account, Action, On, Outcome, Refusal};
+use support::simulated::Simulated;
+
+/// `check` ends with `code`, and exactly these steps failed, with these words.
+async fn assert_check_fails(lab: &Simulated, code: i32, steps: &[&str], words: &[&str]) {
+    let outcome = lab.connector.run(&["check"]).await.ended_with(code).said(words);
+    let out = &outcome.stdout;
+    let failed: Vec<&str> = out
+        .lines()
+        .filter_map(|line| line.strip_prefix("  FAILED  "))
+        .map(|line| line[..15].trim_end())
+        .collect();
+    assert_eq!(failed, steps, "{out}");
+    assert_eq!(out.matches("what to do: ").count(), steps.len(), "{out}");
+    assert!(out.trim_end().ends_with(&steps.join(", ")), "{out}");
+    assert_eq!(outcome.stderr, "", "said once, and in one place");
+    assert_eq!(lab.receiver.summary().requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_every_step_that_works() {
+    let lab = Simulated::new().await;
+    let outcome = lab.connector.succeed(&["check"]).await;
+    let steps = [
+        "configuration",
+        "store",
+        "mapping",
+        "directory",
+        "certificate",
+        "rootDSE",
+        "delta",
+        "base context",
+        "users",
+        "groups",
+        "deleted objects",
+        "upstream",
+    ];
+    let told: Vec<&str> = outcome
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ok      "))
+        .map(|line| line[..15].trim_end())
+        .collect();
+    assert_eq!(told, steps, "{}", outcome.stdout);
+    outcome.said(&[
+        "connection active-directory",
+        "at least 100 found",
+        "everything works",
+        "gave a token",
+    ]);
+    assert_eq!(lab.receiver.summary().requests, 0, "nothing is posted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_explains_what_the_directory_refuses() {
+    let mut lab = Simulated::new().await;
+    let good = lab.connector.clone_environment();
+    lab.set("AD_PASSWORD", "wrong");
+    assert_check_fails(&lab, 77, &["directory"], &["password is wrong", "AD_PASSWORD"]).await;
+    lab.connector.restore_environment(good.clone());
+    for (refusal, word) in [
+        (Refusal::PasswordExpired, "expired"),
+        (Refusal::Disabled, "disabled"),
+        (Refusal::LockedOut, "locked"),
+        (Refusal::MustChange, "changed"),
+    ] {
+        lab.simulator
+            .set_accounts(vec![Account::refused(lab::simulator::READER, refusal)]);
+        assert_check_fails(&lab, 77, &["directory"], &[word]).await;
+    }
+    lab.simulator.set_accounts(vec![Account::reader()]);
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+        .to_string();
+    lab.set("AD_PORT", &closed);
+    assert_check_fails(&lab, 69, &["directory"], &[&closed, "refused", "firewall"]).await;
+    lab.connector.restore_environment(good.clone());
+
+    lab.set("AD_BASE_CONTEXT", "OU=Nowhere,DC=corp,DC=example");
+    assert_check_fails(&lab, 69, &["base context"], &["OU=Nowhere", "AD_BASE_CONTEXT"]).await;
+    lab.set("AD_BASE_CONTEXT", "OU=People,DC=corp,DC=example");
+    assert_check_fails(&lab, 69, &["groups"], &["nothing matches", "AD_SEARCH_SCOPE"]).await;
+    lab.connector.restore_environment(good.clone());
+    lab.set("AD_USER_FILTER", "(sn=nobody)");
+    assert_check_fails(&lab, 69, &["users"], &["(sn=nobody)", "extra filter"]).await;
+    lab.connector.restore_environment(good.clone());
+
+    let other = Authority::new("Another Authority").write(&lab.connector.folder().join("other"));
+    lab.set("AD_CERTIFICATE", other.to_str().unwrap());
+    assert_check_fails(&lab, 69, &["directory"], &["Lab Authority", "AD_CERTIFICATE"]).await;
+    lab.connector.restore_environment(good.clone());
+    lab.set("AD_SERVER_NAME", "dc9.corp.example");
+    assert_check_fails(
+        &lab,
+        69,
+        &["directory"],
+        &["dc9.corp.example", "127.0.0.1", "AD_SERVER_NAME"],
+    )
+    .await;
+    lab.connector.restore_environment(good);
+
+    lab.simulator
+        .faults()
+        .always(On::RootDse, Action::Answer(Outcome::error(52, "later\0")));
+    assert_check_fails(&lab, 69, &["rootDSE"], &["52"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_explains_what_upstream_store_and_mapping_refuse_and_the_worst_code_counts() {
+    let mut lab = Simulated::new().await;
+    let good = lab.connector.clone_environment();
+    lab.set("QUALYS_CLIENT_SECRET", "wrong");
+    assert_check_fails(
+        &lab,
+        77,
+        &["upstream"],
+        &["refused the credentials", "QUALYS_CLIENT_SECRET"],
+    )
+    .await;
+    lab.set("AD_PORT", "1");
+    assert_check_fails(&lab, 77, &["directory", "upstream"], &["port 1"]).await;
+    lab.connector.restore_environment(good.clone());
+
+    lab.set("QUALYS_GATEWAY_URL", "http://127.0.0.1:9");
+    lab.set(
+        "STATE_URL",
+        &format!("sqlite:{}", lab.connector.folder().display()),
+    );
+    assert_check_fails(
+        &lab,
+        69,
+        &["store", "upstream"],
+        &["QUALYS_GATEWAY_URL", "STATE_URL"],
+    )
+    .await;
+    lab.connector.restore_environment(good.clone());
+
+    std::fs::write(
+        lab.connector.folder().join("damaged.db"),
+        "no database at all, whatever its name says",
+    )
+    .unwrap();
+    lab.set("STATE_URL", "sqlite:damaged.db");
+    assert_check_fails(&lab, 69, &["store"], &["damaged"]).await;
+    lab.connector.restore_environment(good.clone());
+
+    std::fs::write(
+        lab.connector.folder().join("bad.toml"),
+        "[[user]]\nsource = \"mail\"\n[[group]]\nform = \"x\"\n",
+    )
+    .unwrap();
+    lab.set("MAPPING_FILE", "bad.toml");
+    assert_check_fails(
+        &lab,
+        64,
+        &["mapping"],
+        &["bad.toml:1", "bad.toml:3", "docs/mapping.md"],
+    )
+    .await;
+    lab.set("AD_PASSWORD", "wrong");
+    assert_check_fails(&lab, 77, &["mapping", "directory"], &["bad.toml:1"]).await;
+}
