@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Next, Timetable};
@@ -60,8 +60,19 @@ impl Scheduled {
         self.connector
             .on_store(move |store| store.recover(id, Utc::now().timestamp()))
             .await?;
-        self.schedule(self.timetable.after(Utc::now())).await?;
+        self.schedule(self.next().await?).await?;
         sync::run(Arc::clone(&self.connector), request, stop).await
+    }
+
+    /// When the connection is due next. A baseline that was missed while no service ran stays due for its start (R25).
+    async fn next(&self) -> Result<Next, RunError> {
+        let name = self.connector.name().to_owned();
+        let row = self
+            .connector
+            .on_store(move |store| store.connection(&name))
+            .await?;
+        let baseline = row.and_then(|row| DateTime::from_timestamp(row.next_baseline?, 0));
+        Ok(self.timetable.resumed(Next { sync: None, baseline }, Utc::now()))
     }
 
     /// The lock of the connection; a dry run stores nothing and needs none.
