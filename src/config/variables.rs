@@ -169,13 +169,13 @@ variables! {
         NO_PROXY: plain, Nothing,
             "Hosts that are reached without the proxy, comma-separated; `no_proxy` is read too";
     }
-    "State, status page and log" {
+    "State, HTTP and log" {
         STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),
             "Where the state is kept: `sqlite:PATH`";
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
-            "Address and port of status page, API and metrics; `off`";
+            "Address and port of `/live` and `/ready`; `off`";
         HTTP_TOKEN: secret, Nothing,
-            "Bearer token of the API: required to listen beyond loopback, and for every change";
+            "Required to listen beyond loopback";
         LOG_FORMAT: plain, Default("text"),
             "Form of the log: `text` or `json`";
         LOG_LEVEL: plain, Default("info"),

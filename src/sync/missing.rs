@@ -26,6 +26,9 @@ const REFERRAL: u32 = 10;
 /// see (MS-ADTS 3.1.1.3.1.3): the threshold is there for an account that loses its rights to many.
 const NOT_THERE: &str = "no such object: deleted, or no longer visible to the account";
 
+/// Why the same answer of a controller that is read for the first time does not.
+const NOT_HERE: &str = "no such object on a controller that is read for the first time: it may not have been replicated there yet";
+
 /// What a watch saw.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
@@ -187,6 +190,7 @@ impl Reader<'_> {
         let name = format!("<GUID={}>", candidate.guid);
         let attributes = ["objectGUID", "isDeleted"];
         let entry = match self.session.lookup(&name, &attributes, self.shows_deleted).await {
+            Ok(None) if self.newcomer => return Ok(Verdict::Unclear(NOT_HERE.to_owned())),
             Ok(None) => return Ok(Verdict::Gone(NOT_THERE.to_owned())),
             Ok(Some(entry)) => entry,
             Err(DirectoryError::Search { outcome, .. }) if outcome.code == REFERRAL => {

@@ -6,6 +6,7 @@
 
 mod connector;
 mod containers;
+mod decide;
 mod deliver;
 mod error;
 mod met;

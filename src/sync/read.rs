@@ -15,10 +15,11 @@ use crate::identity::{Guid, Kind};
 use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Watermark, Which};
 
 use super::containers::Containers;
+use super::decide::decide;
 use super::met::Met;
 use super::missing::Watched;
 use super::slices::{self, Slices};
-use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
+use super::{Connector, Plan, Request, RunError, Scope};
 
 /// How often a full read is done again because a container moved meanwhile.
 const ATTEMPTS: usize = 5;
@@ -71,6 +72,7 @@ pub(super) async fn read(
         session,
         controller,
         containers: Containers::default(),
+        newcomer: false,
         pieces,
         planned,
         now,
@@ -94,62 +96,6 @@ pub(super) async fn read(
     };
     reader.session.close().await;
     Ok(summary)
-}
-
-/// The plan for this controller and scope.
-async fn decide(
-    connector: &Connector,
-    request: &Request,
-    session: &mut Session,
-    root: &RootDse,
-    controller: Guid,
-    scope: &Scope,
-    now: i64,
-) -> Result<Plan, RunError> {
-    let id = connector.id;
-    let watermarks = connector.on_store(move |store| store.watermarks(id)).await?;
-    let tombstone_lifetime = if watermarks
-        .iter()
-        .any(|mark| now - mark.read_at >= SHORTEST_TOMBSTONE_LIFETIME)
-    {
-        tombstone_lifetime(session, root).await?
-    } else {
-        TOMBSTONE_LIFETIME
-    };
-    Ok(plan(&Facts {
-        requested: request.mode,
-        asked_by: &request.asked_by,
-        method: connector.settings.directory.delta,
-        controller,
-        host: session.host(),
-        highest_committed_usn: root.highest_committed_usn,
-        scope: scope.digest(),
-        tombstone_lifetime,
-        now,
-        watermarks: &watermarks,
-    }))
-}
-
-/// Days that a tombstone lives where the forest does not say (MS-ADTS 3.1.1.5.5, tombstoneLifetime unset).
-const TOMBSTONE_LIFETIME: u32 = 60;
-
-/// Seconds below which no forest sets it (MS-ADTS 3.1.1.5.5: values under 2 days count as unset): a younger watermark
-/// needs no look-up.
-const SHORTEST_TOMBSTONE_LIFETIME: i64 = 2 * 86_400;
-
-/// tombstoneLifetime of the forest, days (R9).
-async fn tombstone_lifetime(session: &mut Session, root: &RootDse) -> Result<u32, RunError> {
-    const ATTRIBUTE: &str = "tombstoneLifetime";
-    let Some(configuration) = &root.configuration_naming_context else {
-        return Ok(TOMBSTONE_LIFETIME);
-    };
-    let object = format!("CN=Directory Service,CN=Windows NT,CN=Services,{configuration}");
-    let entry = session.lookup(&object, &[ATTRIBUTE], false).await?;
-    Ok(entry
-        .as_ref()
-        .and_then(|entry| entry.text(ATTRIBUTE))
-        .and_then(|days| days.parse().ok())
-        .unwrap_or(TOMBSTONE_LIFETIME))
 }
 
 /// Puts the plan into the log and the history.
@@ -186,6 +132,8 @@ pub(super) struct Reader<'a> {
     /// Whether deleted objects may be asked for. Which of them come is another question.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
+    /// See [`super::decide::Decided::newcomer`].
+    pub(super) newcomer: bool,
     controller: Guid,
     pieces: mpsc::Sender<Piece>,
     planned: &'a Mutex<Option<Plan>>,
@@ -209,7 +157,7 @@ struct Known {
 impl Reader<'_> {
     /// Reads, hands over what the read came to, and looks up what is missing. Gives the watermark.
     async fn read(&mut self, root: RootDse) -> Result<u64, RunError> {
-        let plan = decide(
+        let decided = decide(
             self.connector,
             self.request,
             &mut self.session,
@@ -219,6 +167,8 @@ impl Reader<'_> {
             self.now,
         )
         .await?;
+        let plan = decided.plan;
+        self.newcomer = decided.newcomer;
         self.follow(&plan).await?;
         let known = match plan {
             Plan::Delta { since } => self.changes(since, root).await?,

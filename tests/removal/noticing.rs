@@ -1,6 +1,6 @@
 //! What counts as gone, what does not, and how each is noticed.
 
-use lab::simulator::{Action, On};
+use lab::simulator::{Action, Controller, On};
 
 use crate::world::{IN, OUT, World};
 
@@ -44,6 +44,21 @@ async fn r22_without_the_right_to_deleted_objects_the_next_baseline_sees_it() {
     // F1: a delta never concludes from what it does not see.
     assert_eq!(world.listed("removed").await, []);
     world.connector.succeed(&["sync", "--baseline"]).await;
+    let listed = world.listed("removed").await;
+    world.assert_listed(&listed, &[gone], "no such object");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r22_a_controller_read_for_the_first_time_is_not_believed_alone() {
+    let world = World::new(false).await;
+    let gone = world.users[10];
+    world.directory().delete(gone);
+    // To the program this is another controller, which may only lag behind the one that it knows.
+    world.simulator.swap_controller(Controller::numbered(2));
+    world.sync().await;
+    assert_eq!(world.last_run().await["mode"], "baseline");
+    assert_eq!(world.listed("removed").await, [], "it may not be replicated yet");
+    world.sync().await;
     let listed = world.listed("removed").await;
     world.assert_listed(&listed, &[gone], "no such object");
 }

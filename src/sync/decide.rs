@@ -1,0 +1,73 @@
+//! What a run does, from the facts that the store and the directory hold.
+
+use crate::directory::{RootDse, Session};
+use crate::identity::Guid;
+
+use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
+
+/// The plan, and how far the controller is to be believed.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) plan: Plan,
+    /// Other controllers were read before, this one never: it may lag behind them, so what it does not hold may be about
+    /// to arrive by replication rather than gone.
+    pub(super) newcomer: bool,
+}
+
+/// The plan for this controller and scope.
+pub(super) async fn decide(
+    connector: &Connector,
+    request: &Request,
+    session: &mut Session,
+    root: &RootDse,
+    controller: Guid,
+    scope: &Scope,
+    now: i64,
+) -> Result<Decided, RunError> {
+    let id = connector.id;
+    let watermarks = connector.on_store(move |store| store.watermarks(id)).await?;
+    let tombstone_lifetime = if watermarks
+        .iter()
+        .any(|mark| now - mark.read_at >= SHORTEST_TOMBSTONE_LIFETIME)
+    {
+        tombstone_lifetime(session, root).await?
+    } else {
+        TOMBSTONE_LIFETIME
+    };
+    let newcomer = !watermarks.is_empty() && !watermarks.iter().any(|mark| mark.controller == controller);
+    let plan = plan(&Facts {
+        requested: request.mode,
+        asked_by: &request.asked_by,
+        method: connector.settings.directory.delta,
+        controller,
+        host: session.host(),
+        highest_committed_usn: root.highest_committed_usn,
+        scope: scope.digest(),
+        tombstone_lifetime,
+        now,
+        watermarks: &watermarks,
+    });
+    Ok(Decided { plan, newcomer })
+}
+
+/// Days that a tombstone lives where the forest does not say (MS-ADTS 3.1.1.5.5, tombstoneLifetime unset).
+const TOMBSTONE_LIFETIME: u32 = 60;
+
+/// Seconds below which no forest sets it (MS-ADTS 3.1.1.5.5: values under 2 days count as unset): a younger watermark
+/// needs no look-up.
+const SHORTEST_TOMBSTONE_LIFETIME: i64 = 2 * 86_400;
+
+/// tombstoneLifetime of the forest, days (R9).
+async fn tombstone_lifetime(session: &mut Session, root: &RootDse) -> Result<u32, RunError> {
+    const ATTRIBUTE: &str = "tombstoneLifetime";
+    let Some(configuration) = &root.configuration_naming_context else {
+        return Ok(TOMBSTONE_LIFETIME);
+    };
+    let object = format!("CN=Directory Service,CN=Windows NT,CN=Services,{configuration}");
+    let entry = session.lookup(&object, &[ATTRIBUTE], false).await?;
+    Ok(entry
+        .as_ref()
+        .and_then(|entry| entry.text(ATTRIBUTE))
+        .and_then(|days| days.parse().ok())
+        .unwrap_or(TOMBSTONE_LIFETIME))
+}
