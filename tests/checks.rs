@@ -5,7 +5,7 @@
 mod support;
 
 use lab::certificates::Authority;
-use lab::simulator::{Account, Action, On, Outcome, Refusal};
+use lab::simulator::{Account, Action, On, Outcome, Refusal, Twist};
 use support::simulated::Simulated;
 
 /// `check` ends with `code`, and exactly these steps failed, with these words.
@@ -114,6 +114,19 @@ async fn check_explains_what_the_directory_refuses() {
         .faults()
         .always(On::RootDse, Action::Answer(Outcome::error(52, "later\0")));
     assert_check_fails(&lab, 69, &["rootDSE"], &["52"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_when_the_account_could_not_see_changes() {
+    let lab = Simulated::new().await;
+    lab.at_users_page(1, Action::Twist(Twist::WrongTypes));
+    assert_check_fails(
+        &lab,
+        69,
+        &["users"],
+        &["no uSNChanged", "Read Property", "AD_DELTA=off"],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

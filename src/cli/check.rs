@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use crate::config::{self, Config};
-use crate::directory::{self, RootDse, Session};
+use crate::directory::{self, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::store::{Access, Store};
 use crate::sync::Scope;
@@ -150,10 +150,11 @@ async fn kind_step(
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
 ) -> Result<String, Failure> {
-    let Some(search) = scope.everything(kind) else {
+    let Some(mut search) = scope.everything(kind) else {
         return Ok("not asked for".to_owned());
     };
     let filter = search.filter.clone();
+    search.attributes.push(USN_CHANGED.to_owned());
     let mut pages = session.search(search);
     let page = pages.next().await?.unwrap_or_default();
     if page.is_empty() {
@@ -162,6 +163,22 @@ async fn kind_step(
             format_args!("nothing matches {filter} below {}", scope.base()),
             format_args!(
                 "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}",
+                kind.plural()
+            ),
+        ));
+    }
+    // A filter over an attribute that the account may not read matches nothing, and says nothing.
+    let unseen = page.iter().filter(|entry| usn_changed(entry).is_none()).count();
+    if unseen > 0 {
+        return Err(Failure::new(
+            UNAVAILABLE,
+            format_args!(
+                "{unseen} of {} show the account no {USN_CHANGED}: a delta, and a baseline over several connections, would not \
+                 find them",
+                page.len()
+            ),
+            format_args!(
+                "grant the account Read Property on all attributes of {}, or set AD_DELTA=off and AD_CONNECTIONS=1",
                 kind.plural()
             ),
         ));
@@ -177,6 +194,13 @@ async fn kind_step(
         format!("{unmapped} of them cannot be mapped")
     };
     Ok(format!("{more}{} found, {all}", page.len()))
+}
+
+/// The attribute by which changes are found.
+const USN_CHANGED: &str = "uSNChanged";
+
+fn usn_changed(entry: &Entry) -> Option<u64> {
+    entry.text(USN_CHANGED)?.parse().ok()
 }
 
 fn store(config: &Config) -> Result<String, Failure> {
