@@ -27,6 +27,8 @@ pub struct World {
     counter: u64,
     /// Something happened that no delta can see.
     pub unseen: bool,
+    /// Whether a unit ever moved into the scope.
+    entered: bool,
     /// Objects that no read could find at some moment since [`World::watch`].
     away: BTreeSet<usize>,
     /// Something was hidden from the account at some time.
@@ -66,6 +68,7 @@ impl World {
             objects: Vec::new(),
             counter: 0,
             unseen: false,
+            entered: false,
             away: BTreeSet::new(),
             ever_hidden: false,
         };
@@ -261,6 +264,7 @@ impl World {
             .move_to(self.units[unit].id, &self.unit_dn(Some(to)));
         self.units[unit].parent = Some(to);
         // A delta notices it by the unit (R8), if it may see that.
+        self.entered |= enters;
         self.unseen |= enters && self.units.iter().any(|unit| unit.hidden);
         true
     }
@@ -275,6 +279,8 @@ impl World {
         if hide {
             self.directory.hide(self.units[at].id);
             self.ever_hidden = true;
+            // Hidden before a run saw that it, or a unit below it, came into the scope.
+            self.unseen |= self.entered;
         } else {
             self.directory.show(self.units[at].id);
             self.unseen = true;
