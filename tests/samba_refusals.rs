@@ -6,12 +6,11 @@
 mod support;
 
 use std::net::TcpListener;
-use std::path::Path;
 
 use lab::certificates::Authority;
 use lab::receiver::{Options, Receiver};
 use lab::samba::Domain;
-use support::Connector;
+use support::{Connector, secrets};
 
 /// A domain, a receiver, and the connector that would work with them; or nothing where no domain can run.
 async fn working() -> Option<(Domain, Receiver, Connector)> {
@@ -158,95 +157,6 @@ async fn an_unknown_issuer_is_69_and_says_which_variable_helps() {
     .await;
 }
 
-/// The forms in which a careless program lets a secret out: as it is, quoted, as JSON, as bytes, in a URL, in base 64.
-fn forms(secret: &str) -> Vec<String> {
-    let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
-    let percent = |byte: u8| {
-        if byte.is_ascii_alphanumeric() {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    vec![
-        secret.to_owned(),
-        format!("{secret:?}").trim_matches('"').to_owned(),
-        serde_json::to_string(secret)
-            .unwrap()
-            .trim_matches('"')
-            .to_owned(),
-        format!("{:?}", secret.as_bytes().escape_ascii().to_string())
-            .trim_matches('"')
-            .to_owned(),
-        secret.as_bytes().escape_ascii().to_string(),
-        bytes.join(", "),
-        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
-        secret.bytes().map(percent).collect(),
-        secret
-            .bytes()
-            .map(percent)
-            .collect::<String>()
-            .replace("%20", "+"),
-        base64(secret.as_bytes()),
-    ]
-}
-
-/// Without the last group, whose letters depend on what follows the secret.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let group = |chunk: &[u8]| {
-        let bits = chunk
-            .iter()
-            .fold(0usize, |bits, byte| bits << 8 | usize::from(*byte));
-        [18, 12, 6, 0].map(|shift| char::from(LETTERS[bits >> shift & 63]))
-    };
-    bytes.chunks_exact(3).flat_map(group).collect()
-}
-
-#[test]
-fn a_leak_is_recognised_in_every_form() {
-    let secret = "a \"b\" ü+c/d";
-    let forms = forms(secret);
-    for leak in [
-        format!("password={secret}"),
-        format!("{:?}", Some(secret)),
-        serde_json::json!({ "password": secret }).to_string(),
-        format!("{:?}", secret.as_bytes()),
-        "a+%22b%22+%C3%BC%2Bc%2Fd".to_owned(),
-        "YSAiYiIgw7wrYy9k".to_owned(),
-    ] {
-        assert!(forms.iter().any(|form| leak.contains(form)), "{leak}");
-    }
-}
-
-/// Checks that nothing of `text` is one of the secrets.
-#[track_caller]
-fn assert_no_secret(what: &str, text: &str, secrets: &[String]) {
-    for secret in secrets {
-        for form in forms(secret) {
-            if let Some(at) = text.find(&form) {
-                let before: String = text[..at]
-                    .chars()
-                    .rev()
-                    .take(200)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .rev()
-                    .collect();
-                panic!("{what} holds a secret as {form}, after: {before}");
-            }
-        }
-    }
-}
-
-fn assert_no_secret_in_files(folder: &Path, secrets: &[String]) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-        assert_no_secret(&path.display().to_string(), &text, secrets);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn r27_no_secret_comes_out_at_the_most_talkative_log_level() {
     let Some((domain, receiver, connector)) = working().await else {
@@ -276,10 +186,10 @@ async fn r27_no_secret_comes_out_at_the_most_talkative_log_level() {
                 said += &connector.run(command).await.text();
             }
             assert!(said.len() > 1_000, "no log at all? {said}");
-            let mut secrets = receiver.tokens();
-            secrets.extend([password.clone(), client_secret.clone()]);
-            assert_no_secret("the output", &said, &secrets);
-            assert_no_secret_in_files(connector.folder(), &secrets);
+            let mut leaks = receiver.tokens();
+            leaks.extend([password.clone(), client_secret.clone()]);
+            secrets::assert_none("the output", &said, &leaks);
+            secrets::assert_none_in_files(connector.folder(), &leaks);
         }
     }
     assert!(!receiver.tokens().is_empty() && !receiver.assets().is_empty());
