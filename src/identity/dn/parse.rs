@@ -57,9 +57,11 @@ fn step(start: usize, pairs: Vec<Pair>) -> Rdn {
     }
 }
 
-/// Without case. Upper first: some letters have two lower-case forms (sigma) that only meet in upper case.
+/// Without case, the same for every way to write a name and for the folded name itself. Through upper case: some letters have
+/// two lower-case forms (sigma) that only meet there. From lower case: some have two upper-case forms (ẞ and SS).
 fn fold(text: &str) -> String {
     text.chars()
+        .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect()
@@ -190,5 +192,20 @@ impl Cursor<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn no_character_is_folded_differently_twice() {
+        for character in '\0'..=char::MAX {
+            let once = fold(&character.to_string());
+            assert_eq!(fold(&once), once, "{character}");
+            let upper: String = character.to_uppercase().collect();
+            assert_eq!(fold(&upper), once, "{character}");
+        }
     }
 }
