@@ -235,7 +235,7 @@ pub enum UpstreamAuth {
     },
 }
 
-/// The status page, API and metrics.
+/// The HTTP listener (`/live`, `/ready`).
 #[derive(Debug, Clone)]
 pub struct Http {
     /// `HTTP_LISTEN`; `None` is `off`.
