@@ -12,6 +12,8 @@ pub const OCTET_STRING: u8 = 0x04;
 pub const ENUMERATED: u8 = 0x0A;
 /// `UNIVERSAL 16`, constructed
 pub const SEQUENCE: u8 = 0x30;
+/// `UNIVERSAL 17`, constructed
+pub const SET: u8 = 0x31;
 
 /// The bit of an identifier octet that says: the content is itself a row of elements.
 const CONSTRUCTED: u8 = 0x20;
@@ -116,6 +118,12 @@ impl<'a> Elements<'a> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    /// What is left.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     /// The tag of the next element.

@@ -1,42 +1,158 @@
 //! One object as the controller sent it: names as written, values as octets, in order.
+//!
+//! An entry shares the octets that came from the network; nothing is copied but the name. Its shape is checked when it is
+//! read, so that its values can be walked through without a look back. Whoever keeps one for long copies it
+//! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::lane`]).
 
-use ldap3::asn1::{PL, StructureTag, TagClass};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
 
 /// One object with the attributes that were asked for and exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Entry {
     /// The distinguished name, as the controller writes it.
     pub dn: String,
+    /// Where names and values are.
+    octets: Bytes,
     attributes: Vec<Attribute>,
+    /// Attributes that came in parts.
+    joined: Vec<Joined>,
+    unfit: Option<String>,
 }
 
-/// One attribute: a name, perhaps with options (`member;range=0-1499`), and its values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attribute {
-    pub name: String,
-    pub values: Vec<Vec<u8>>,
+/// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
+#[derive(Debug, Clone)]
+struct Attribute {
+    name: Range<usize>,
+    values: Range<usize>,
+}
+
+/// An attribute whose parts were put together.
+#[derive(Debug, Clone)]
+struct Joined {
+    name: String,
+    values: Vec<u8>,
+}
+
+/// The values of one attribute, in the order of the controller.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a>(Elements<'a>);
+
+impl<'a> Values<'a> {
+    /// The values that a row of octet strings holds.
+    pub(super) const fn new(row: &'a [u8]) -> Self {
+        Self(Elements::new(row))
+    }
+
+    /// Whether there is none left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The octets of the row.
+    pub(super) const fn row(&self) -> &'a [u8] {
+        self.0.rest()
+    }
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Whoever made the row has looked at every value.
+        self.0.next().ok().flatten().map(|(_, value)| value)
+    }
 }
 
 impl Entry {
     /// An entry of the given parts, for tests and tools.
     #[must_use]
     pub fn new(dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
-        let attributes = attributes
+        let rows: Vec<(String, Vec<u8>)> = attributes
             .into_iter()
-            .map(|(name, values)| Attribute { name, values })
+            .map(|(name, values)| {
+                let mut row = Vec::new();
+                for value in values {
+                    ber::write(&mut row, OCTET_STRING, &value);
+                }
+                (name, row)
+            })
             .collect();
+        Self::of_parts(dn, rows.iter().map(|(name, row)| (name.as_str(), row.as_slice())))
+    }
+
+    /// An entry with octets of its own: names, each with a row of values.
+    fn of_parts<'a>(dn: &str, parts: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut octets = Vec::new();
+        let mut attributes = Vec::new();
+        for (name, row) in parts {
+            let start = octets.len();
+            octets.extend_from_slice(name.as_bytes());
+            let end = octets.len();
+            octets.extend_from_slice(row);
+            attributes.push(Attribute {
+                name: start..end,
+                values: end..octets.len(),
+            });
+        }
         Self {
             dn: dn.to_owned(),
+            octets: octets.into(),
             attributes,
+            joined: Vec::new(),
+            unfit: None,
         }
+    }
+
+    /// Reads the content of a `SearchResultEntry` (RFC 4511 section 4.5.2).
+    ///
+    /// # Errors
+    /// With what is wrong, when a part is missing, of another form, or one too many.
+    pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
+        let mut parts = Elements::new(&octets);
+        let dn = text(parts.expect(OCTET_STRING, "an entry without a name")?)?.to_owned();
+        let mut list = Elements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
+        if !parts.is_empty() {
+            return Err(BerFault::Unexpected("an entry with too many parts"));
+        }
+        let mut attributes = Vec::new();
+        while !list.is_empty() {
+            let mut parts = Elements::new(list.expect(SEQUENCE, "an attribute that is no sequence")?);
+            let name = parts.expect(OCTET_STRING, "an attribute without a name")?;
+            text(name)?;
+            let row = parts.expect(SET, "an attribute without a set of values")?;
+            if !parts.is_empty() {
+                return Err(BerFault::Unexpected("an attribute with too many parts"));
+            }
+            let mut values = Elements::new(row);
+            while !values.is_empty() {
+                values.expect(OCTET_STRING, "an attribute value that is no octet string")?;
+            }
+            attributes.push(Attribute {
+                name: place(&octets, name),
+                values: place(&octets, row),
+            });
+        }
+        Ok(Self {
+            dn,
+            octets,
+            attributes,
+            joined: Vec::new(),
+            unfit: None,
+        })
     }
 
     /// The values of an attribute, in the order of the controller; none when it is absent. Names compare without case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.attributes
-            .iter()
-            .filter(move |attribute| attribute.name.eq_ignore_ascii_case(name))
-            .flat_map(|attribute| attribute.values.iter().map(Vec::as_slice))
+        self.rows()
+            .filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
+            .flat_map(|(_, row)| Values::new(row))
     }
 
     /// The first value.
@@ -52,148 +168,112 @@ impl Entry {
     }
 
     /// All attributes with their values, in the order of the controller.
-    pub fn attributes(&self) -> impl Iterator<Item = (&str, &[Vec<u8>])> {
-        self.attributes
-            .iter()
-            .map(|attribute| (attribute.name.as_str(), attribute.values.as_slice()))
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, Values<'_>)> {
+        // The names were looked at when the entry was read.
+        self.rows()
+            .map(|(name, row)| (str::from_utf8(name).unwrap_or_default(), Values::new(row)))
     }
 
-    pub(super) const fn attributes_mut(&mut self) -> &mut Vec<Attribute> {
-        &mut self.attributes
+    /// Why the object is not to be used, although its entry came: the object alone is to be rejected then (R15).
+    #[must_use]
+    pub fn unfit(&self) -> Option<&str> {
+        self.unfit.as_deref()
+    }
+
+    /// The same with octets of its own, which no other entry shares.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        self.copied_but(|_| false)
+    }
+
+    /// The same with octets of its own, and without the values of the attributes that `emptied` names.
+    pub(super) fn copied_but(&self, emptied: impl Fn(&str) -> bool) -> Self {
+        let parts = self.attributes().map(|(name, values)| {
+            let row = if emptied(name) { &[] } else { values.row() };
+            (name, row)
+        });
+        Self {
+            unfit: self.unfit.clone(),
+            ..Self::of_parts(&self.dn, parts)
+        }
+    }
+
+    /// Removes the attributes that `unwanted` names.
+    pub(super) fn remove(&mut self, unwanted: impl Fn(&str) -> bool) {
+        let octets = &self.octets;
+        self.attributes.retain(|attribute| {
+            let name = octets.get(attribute.name.clone()).unwrap_or_default();
+            !unwanted(str::from_utf8(name).unwrap_or_default())
+        });
+    }
+
+    /// Adds an attribute of which all parts are there: `values` is a row of octet strings.
+    pub(super) fn join(&mut self, name: String, values: Vec<u8>) {
+        self.joined.push(Joined { name, values });
+    }
+
+    /// Marks the object as one that is not to be used.
+    pub(super) fn reject(&mut self, reason: String) {
+        self.unfit = Some(reason);
     }
 
     /// The octets of names and values.
     pub(super) fn size(&self) -> usize {
-        let attributes = self
-            .attributes
+        self.dn.len() + self.rows().map(|(name, row)| name.len() + row.len()).sum::<usize>()
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let part = |range: &Range<usize>| self.octets.get(range.clone()).unwrap_or_default();
+        self.attributes
             .iter()
-            .map(|attribute| attribute.name.len() + attribute.values.iter().map(Vec::len).sum::<usize>());
-        self.dn.len() + attributes.sum::<usize>()
+            .map(move |attribute| (part(&attribute.name), part(&attribute.values)))
+            .chain(
+                self.joined
+                    .iter()
+                    .map(|joined| (joined.name.as_bytes(), joined.values.as_slice())),
+            )
     }
+}
 
-    /// Takes a `SearchResultEntry` apart (RFC 4511 section 4.5.2). The values are moved, not copied.
-    ///
-    /// # Errors
-    /// With what is wrong, when a part is missing or of another form.
-    pub(super) fn take(tag: StructureTag) -> Result<Self, &'static str> {
-        let mut parts = constructed(tag, "an entry that is no sequence")?.into_iter();
-        let dn = text(parts.next(), "an entry without a name")?;
-        let list = parts.next().ok_or("an entry without attributes")?;
-        if parts.next().is_some() {
-            return Err("an entry with too many parts");
+/// Everything that makes one entry differ from another.
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dn.hash(state);
+        for (name, row) in self.rows() {
+            name.hash(state);
+            row.hash(state);
         }
-        let attributes = constructed(list, "an attribute list that is no sequence")?
-            .into_iter()
-            .map(Attribute::take)
-            .collect::<Result<_, _>>()?;
-        Ok(Self { dn, attributes })
     }
 }
 
-impl Attribute {
-    fn take(tag: StructureTag) -> Result<Self, &'static str> {
-        let mut parts = constructed(tag, "an attribute that is no sequence")?.into_iter();
-        let name = text(parts.next(), "an attribute without a name")?;
-        let set = parts.next().ok_or("an attribute without a set of values")?;
-        if parts.next().is_some() {
-            return Err("an attribute with too many parts");
-        }
-        let values = constructed(set, "an attribute whose values are no set")?
-            .into_iter()
-            .map(|value| octets(value, "an attribute value that is no octet string"))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { name, values })
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.dn == other.dn && self.unfit == other.unfit && self.rows().eq(other.rows())
     }
 }
 
-fn constructed(tag: StructureTag, wrong: &'static str) -> Result<Vec<StructureTag>, &'static str> {
-    tag.expect_constructed().ok_or(wrong)
-}
+impl Eq for Entry {}
 
-fn octets(tag: StructureTag, wrong: &'static str) -> Result<Vec<u8>, &'static str> {
-    match tag {
-        StructureTag {
-            class: TagClass::Universal,
-            id: 4,
-            payload: PL::P(octets),
-        } => Ok(octets),
-        _ => Err(wrong),
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attributes = self.attributes().map(|(name, values)| {
+            let values: Vec<_> = values.map(<[u8]>::escape_ascii).map(|value| value.to_string()).collect();
+            (name, values)
+        });
+        write!(f, "Entry {:?} ", self.dn)?;
+        f.debug_map().entries(attributes).finish()
     }
 }
 
-fn text(tag: Option<StructureTag>, wrong: &'static str) -> Result<String, &'static str> {
-    String::from_utf8(octets(tag.ok_or(wrong)?, wrong)?).map_err(|_| wrong)
+/// Where `part`, which was taken from `whole`, stands in it.
+fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+    start..start.wrapping_add(part.len())
+}
+
+fn text(octets: &[u8]) -> Result<&str, BerFault> {
+    str::from_utf8(octets).map_err(|_| BerFault::Unexpected("text that is not UTF-8"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn string(value: &[u8]) -> StructureTag {
-        StructureTag {
-            class: TagClass::Universal,
-            id: 4,
-            payload: PL::P(value.to_vec()),
-        }
-    }
-
-    fn row(children: Vec<StructureTag>) -> StructureTag {
-        StructureTag {
-            class: TagClass::Universal,
-            id: 16,
-            payload: PL::C(children),
-        }
-    }
-
-    fn attribute(name: &str, values: &[&[u8]]) -> StructureTag {
-        row(vec![
-            string(name.as_bytes()),
-            row(values.iter().map(|value| string(value)).collect()),
-        ])
-    }
-
-    #[test]
-    fn values_keep_their_octets_and_their_order() {
-        let sid = b"\x01\x02\x00\x00\x00\x00\x00\x05".as_slice(); // valid UTF-8, yet no text
-        let tag = row(vec![
-            string(b"CN=a"),
-            row(vec![
-                attribute("objectSid", &[sid]),
-                attribute("Member", &[b"b", b"\xFF", b"a"]),
-            ]),
-        ]);
-        let entry = Entry::take(tag).unwrap();
-        assert_eq!(entry.dn, "CN=a");
-        assert_eq!(entry.first("OBJECTSID"), Some(sid));
-        assert_eq!(
-            entry.values("member").collect::<Vec<_>>(),
-            [b"b".as_slice(), b"\xFF", b"a"]
-        );
-        assert_eq!(entry.text("absent"), None);
-        assert_eq!(entry.size(), 4 + 9 + 8 + 6 + 3);
-    }
-
-    #[test]
-    fn r12_unexpected_shapes_are_errors() {
-        let good = || string(b"CN=a");
-        let wrong = [
-            string(b"x"),
-            row(vec![]),
-            row(vec![good()]),
-            row(vec![string(b"\xFF"), row(vec![])]),
-            row(vec![row(vec![]), row(vec![])]),
-            row(vec![good(), string(b"")]),
-            row(vec![good(), row(vec![]), row(vec![])]),
-            row(vec![good(), row(vec![string(b"a")])]),
-            row(vec![good(), row(vec![row(vec![string(b"a")])])]),
-            row(vec![good(), row(vec![row(vec![string(b"a"), string(b"v")])])]),
-            row(vec![
-                good(),
-                row(vec![row(vec![string(b"a"), row(vec![row(vec![])])])]),
-            ]),
-        ];
-        for tag in wrong {
-            assert!(Entry::take(tag.clone()).is_err(), "{tag:?}");
-        }
-    }
-}
+mod tests;

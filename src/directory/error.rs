@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::result::{self, Outcome};
 use super::tls_fault::TlsFault;
@@ -223,7 +224,12 @@ fn protocol_advice(fault: &GuardFault) -> &'static str {
             "wait until the controller serves again, or name another one in AD_HOST"
         }
         GuardFault::TooMuch => "lower AD_PAGE_SIZE",
+        GuardFault::Frame(FrameFault::TooLong(_) | FrameFault::TooMany) => {
+            "an object is larger than any that is taken: leave its largest attribute out of the mapping table, or the object out of \
+             the extra filter; where no object is that large, check that nothing alters the traffic of AD_HOST"
+        }
         GuardFault::Frame(_)
+        | GuardFault::LongResult(_)
         | GuardFault::Message(_)
         | GuardFault::Unasked(_)
         | GuardFault::Notifications => {

@@ -7,15 +7,15 @@
 use super::ber::{self, BerFault, SEQUENCE};
 
 /// Largest message, in octets. The largest that a controller sends is a group with its members: Windows hands out 1500 of
-/// them at a time (`MaxValRange`, MS-ADTS 3.1.1.3.4.6), Samba all at once; 32 MiB hold 300 000 members of 100 octets.
-pub const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+/// them at a time (`MaxValRange`, MS-ADTS 3.1.1.3.4.6), Samba all at once; 16 MiB hold 160 000 members of 100 octets.
+pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// Deepest nesting. The deepest message that LDAP defines for a client is a search entry: message, entry, attribute list,
 /// attribute, set, value, which makes 6.
 pub const MAX_DEPTH: usize = 12;
 
-/// Most elements in one message. Each becomes a node in the decoder (tens of octets even when it is empty), so that a
-/// message of empty elements would take thirty times its length in memory. Enough for 300 000 members.
+/// Most elements in one message. Each may become a value of an asset (tens of octets even when it is empty), so that a
+/// message of empty elements would take thirty times its length in memory. More than [`MAX_MESSAGE`] of members.
 pub const MAX_ELEMENTS: usize = 400_000;
 
 /// Why a message is refused before it is whole.
@@ -59,6 +59,18 @@ pub struct Whole {
 }
 
 impl Scan {
+    /// Octets of the message, once its header has arrived.
+    #[must_use]
+    pub fn announced(&self) -> Option<usize> {
+        self.ends.first().copied()
+    }
+
+    /// Begins with the next message.
+    pub fn restart(&mut self) {
+        self.ends.clear();
+        (self.at, self.elements) = (0, 0);
+    }
+
     /// Goes on with `bytes`, which begin where the message begins and may hold less or more than it.
     /// `None` means: well-formed so far, more octets are needed.
     ///

@@ -2,34 +2,41 @@
 //!
 //! The library trusts what it reads: nested BER overflows its stack, a long length makes it buffer without end, an
 //! operation that it does not expect makes it panic. So it never gets the socket, but one end of a socket pair; the guard
-//! holds the other end and the real connection, and passes on whole messages that it has checked ([`frame`], [`message`]).
+//! holds the other end and the real connection, and passes on whole messages that it has checked ([`frame`], [`message`]):
+//! search entries and references over the [`lane`], everything else to the library.
 //!
-//! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. What
-//! has been passed on and not yet asked past is bounded by [`MAX_ANSWER`]. The socket is read no faster than the library
-//! takes. The first reason to stop is kept ([`Faults`]) and is what the caller gets to see.
+//! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. The
+//! end of a search is on the lane, after its entries, before the library gets it. The socket is read no faster than entries
+//! are used up ([`lane::BUDGET`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
+//! stop is kept ([`Faults`]) and is what the caller gets to see.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::BytesMut;
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::ber::BerFault;
 use super::frame::{FrameFault, Scan};
-use super::message::{self, Message, NOTICE_OF_DISCONNECTION, Request};
+use super::lane::{self, CHUNK};
+use super::message::{self, Answer, Message, NOTICE_OF_DISCONNECTION, Request};
 use super::result::{Outcome, printable, without};
 use crate::config::Secret;
 
-/// Most that may answer one request, in octets, an element counted as [`ELEMENT`] more: one page of results. A page of
-/// 1000 groups with 1500 members each, as large as Windows makes them, is about 250 MiB by this measure; of users, 3 MiB.
+/// Most that may answer one request, in octets: one page of results, which is used up piece by piece. A page of 1000 groups
+/// with 1500 members each, as large as Windows makes them, is about 150 MiB; of users, 3 MiB.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
-/// What an element costs in the decoder beside its octets.
+/// Largest message for the library, in octets, an element counted as [`ELEMENT`] more: a result code, some texts, referrals,
+/// and a paging cookie, which is at most 64 KiB.
+const MAX_RESULT: usize = 1024 * 1024;
+
+/// What an element costs in the library beside its octets.
 const ELEMENT: usize = 64;
 
-/// How much is read from the socket at once.
-const CHUNK: usize = 64 * 1024;
+/// The socket is read into what is left of a buffer, unless that is less than this.
+const LEAST: usize = 16 * 1024;
 
 /// Notifications other than Notice of Disconnection are ignored, as RFC 4511 section 4.4 demands, but not for ever.
 const MAX_NOTIFICATIONS: u32 = 100;
@@ -67,6 +74,9 @@ pub enum GuardFault {
     /// The answer to one request is larger than any page may be.
     #[error("refused an answer of more than {} MiB to one request", MAX_ANSWER / 1024 / 1024)]
     TooMuch,
+    /// A result, which holds no entry, is larger than results are.
+    #[error("refused a result of {0} octets")]
+    LongResult(usize),
     /// Notifications without end.
     #[error("refused more than {MAX_NOTIFICATIONS} unsolicited notifications")]
     Notifications,
@@ -97,7 +107,7 @@ struct Exchange {
 }
 
 /// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP library holds.
-pub async fn run<S>(socket: S, library: UnixStream, faults: Faults)
+pub async fn run<S>(socket: S, library: UnixStream, lane: lane::Sender, faults: Faults)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -105,7 +115,7 @@ where
     let (from_library, to_library) = library.into_split();
     let exchange = Mutex::new(Exchange::default());
     let fault = tokio::select! {
-        fault = answers(from_server, to_library, &exchange) => fault,
+        fault = answers(from_server, to_library, lane, &exchange) => fault,
         fault = requests(from_library, to_server, &exchange) => fault,
     };
     if let Some(fault) = fault {
@@ -154,33 +164,37 @@ async fn requests(
     }
 }
 
-/// Carries answers to the library, each after its check.
+/// Carries answers to the lane and to the library, each after its check.
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     mut library: impl AsyncWrite + Unpin,
+    mut lane: lane::Sender,
     exchange: &Mutex<Exchange>,
 ) -> Option<GuardFault> {
     let mut inbox = Inbox::default();
     loop {
-        let (good, fault) = inbox.check(exchange);
-        // What was good before a fault still counts. An error here means that the library has gone: nobody asks why.
-        library.write_all(&good).await.ok()?;
-        if fault.is_some() {
-            return fault;
+        let (entries, then) = inbox.check(exchange);
+        // What was good before a fault still counts. Where nobody takes it any more, nobody asks why either.
+        if !entries.is_empty() && !lane.send(entries.freeze()) {
+            return None;
         }
-        drop(good); // so that its memory serves the next read
-        inbox.buffer.reserve(CHUNK);
-        let cut = if inbox.buffer.is_empty() {
-            GuardFault::Closed
-        } else {
-            GuardFault::Truncated
-        };
-        match server.read_buf(&mut inbox.buffer).await {
-            Ok(0) => return Some(cut),
-            Ok(_) => {}
-            // Many TLS peers close without close_notify; whether it cut a message is all that matters.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Some(cut),
-            Err(error) => return Some(broken(&error)),
+        match then {
+            Then::Result(message, answer) => {
+                if answer == Answer::SearchDone && !lane.end() {
+                    return None;
+                }
+                library.write_all(&message).await.ok()?;
+                lane.release(message.len());
+            }
+            Then::Dropped(octets) => drop(lane.release(octets)),
+            Then::Fault(fault) => return Some(fault),
+            Then::Read => {
+                let allowed = inbox.wanted();
+                lane.allow(allowed).await;
+                if let Some(fault) = inbox.read(&mut server, allowed).await {
+                    return Some(fault);
+                }
+            }
         }
     }
 }
@@ -193,51 +207,105 @@ struct Inbox {
     notifications: u32,
 }
 
+/// What follows after the entries that a check has found.
+#[derive(Debug)]
+enum Then {
+    /// A message for the library.
+    Result(BytesMut, Answer),
+    /// A notification of so many octets, which is ignored.
+    Dropped(usize),
+    /// Nothing good.
+    Fault(GuardFault),
+    /// Nothing whole.
+    Read,
+}
+
 impl Inbox {
-    /// Takes out the whole messages that may be passed on, up to the first that may not.
-    fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Option<GuardFault>) {
-        let mut good = BytesMut::new();
+    /// Takes out the whole messages for the lane, up to the first octet that is none of theirs, and what stands there.
+    fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Then) {
+        let mut good = 0;
         loop {
-            let whole = match self.scan.advance(&self.buffer) {
+            let rest = self.buffer.get(good..).unwrap_or_default();
+            let whole = match self.scan.advance(rest) {
                 Ok(Some(whole)) => whole,
-                Ok(None) => return (good, None),
-                Err(fault) => return (good, Some(refusal(fault, &self.buffer))),
+                Ok(None) => return (self.buffer.split_to(good), Then::Read),
+                Err(fault) => {
+                    let fault = refusal(fault, rest);
+                    return (self.buffer.split_to(good), Then::Fault(fault));
+                }
             };
-            self.scan = Scan::default();
-            let message = self.buffer.split_to(whole.length);
-            match admit(&message, whole.elements, exchange) {
-                Ok(true) => good.unsplit(message), // joins neighbours without copying
-                Ok(false) => self.notifications += 1,
-                Err(fault) => return (good, Some(fault)),
+            self.scan.restart();
+            let message = rest.get(..whole.length).unwrap_or_default();
+            let admitted = admit(message, whole.elements, exchange);
+            if let Ok(Some(Answer::Entry | Answer::Reference)) = admitted {
+                good += whole.length;
+                continue;
             }
-            if self.notifications > MAX_NOTIFICATIONS {
-                return (good, Some(GuardFault::Notifications));
-            }
+            let entries = self.buffer.split_to(good);
+            let then = match admitted {
+                Ok(Some(answer)) => Then::Result(self.buffer.split_to(whole.length), answer),
+                Ok(None) if self.notifications < MAX_NOTIFICATIONS => {
+                    self.notifications += 1;
+                    self.buffer.advance(whole.length);
+                    Then::Dropped(whole.length)
+                }
+                Ok(None) => Then::Fault(GuardFault::Notifications),
+                Err(fault) => Then::Fault(fault),
+            };
+            return (entries, then);
+        }
+    }
+
+    /// How many octets should be held, those that are here included.
+    fn wanted(&self) -> usize {
+        self.scan.announced().unwrap_or(self.buffer.len()) + CHUNK
+    }
+
+    /// Reads some octets, so that at most `allowed` are held.
+    async fn read(&mut self, server: &mut (impl AsyncRead + Unpin), allowed: usize) -> Option<GuardFault> {
+        let cut = if self.buffer.is_empty() {
+            GuardFault::Closed
+        } else {
+            GuardFault::Truncated
+        };
+        let room = allowed.saturating_sub(self.buffer.len());
+        if self.buffer.capacity() - self.buffer.len() < LEAST {
+            self.buffer.reserve(room);
+        }
+        match server.read_buf(&mut (&mut self.buffer).limit(room)).await {
+            Ok(0) => Some(cut),
+            Ok(_) => None,
+            // Many TLS peers close without close_notify; whether it cut a message is all that matters.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some(cut),
+            Err(error) => Some(broken(&error)),
         }
     }
 }
 
-/// Whether one whole message is passed on; `false` for a notification, which is dropped.
-fn admit(bytes: &[u8], elements: usize, exchange: &Mutex<Exchange>) -> Result<bool, GuardFault> {
+/// What one whole message is that may be passed on; `None` for a notification, which is dropped.
+fn admit(bytes: &[u8], elements: usize, exchange: &Mutex<Exchange>) -> Result<Option<Answer>, GuardFault> {
     match message::answer(bytes).map_err(GuardFault::Message)? {
         Message::Notification { name, outcome } if name == NOTICE_OF_DISCONNECTION => {
             Err(GuardFault::Disconnected(outcome))
         }
-        Message::Notification { .. } => Ok(false),
+        Message::Notification { .. } => Ok(None),
         Message::Answer { id, answer } => {
             let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
             match exchange.open {
                 Some((open, request)) if open == id && request.admits(answer) => {}
                 _ => return Err(GuardFault::Unasked(id)),
             }
-            exchange.answered += bytes.len() + ELEMENT * elements;
+            exchange.answered += bytes.len();
             if exchange.answered > MAX_ANSWER {
                 return Err(GuardFault::TooMuch);
             }
             if answer.is_last() {
+                if bytes.len() + ELEMENT * elements > MAX_RESULT {
+                    return Err(GuardFault::LongResult(bytes.len()));
+                }
                 exchange.open = None;
             }
-            Ok(true)
+            Ok(Some(answer))
         }
     }
 }

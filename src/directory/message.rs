@@ -9,6 +9,9 @@ use super::result::Outcome;
 /// Notice of Disconnection (RFC 4511 section 4.4.1).
 pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 
+/// Identifier octet of a `SearchResultEntry`, `[APPLICATION 4]`.
+pub const ENTRY: u8 = 0x64;
+
 /// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -28,7 +31,7 @@ impl Answer {
     const fn from_tag(tag: u8) -> Option<Self> {
         match tag {
             0x61 => Some(Self::Bind),
-            0x64 => Some(Self::Entry),
+            ENTRY => Some(Self::Entry),
             0x65 => Some(Self::SearchDone),
             0x73 => Some(Self::Reference),
             0x78 => Some(Self::Extended),
@@ -101,7 +104,7 @@ pub fn answer(bytes: &[u8]) -> Result<Message, BerFault> {
         return notification(answer, content, parts);
     }
     match answer {
-        // Their content is taken apart by `entry`, which trusts nothing.
+        // An entry is taken apart by `entry`, which trusts nothing; a reference is only counted.
         Answer::Entry | Answer::Reference => {}
         Answer::Bind | Answer::SearchDone | Answer::Extended => {
             result(content)?;

@@ -1,7 +1,7 @@
 //! The directory: connection, bind, rootDSE, searches page by page, single look-ups. Reads only.
 //!
-//! The way of the octets: socket and TLS are ours ([`transport`]), a [`guard`] checks each message, then the LDAP library
-//! decodes it, and [`Entry`] takes the values over. Whatever goes wrong ends as one [`DirectoryError`] with a cause and a
+//! The way of the octets: socket and TLS are ours ([`transport`]), a [`guard`] checks each message; entries take a [`lane`] of
+//! their own and become an [`Entry`] each ([`exchange`]), the LDAP library decodes the rest. Whatever goes wrong ends as one [`DirectoryError`] with a cause and a
 //! next step. No referral is ever chased (R10), and an error is never "not found" (R4).
 
 mod ber;
@@ -9,8 +9,10 @@ mod bind;
 mod certificate;
 mod entry;
 mod error;
+mod exchange;
 mod frame;
 mod guard;
+mod lane;
 mod message;
 mod paging;
 mod ranges;
@@ -23,7 +25,7 @@ mod tls_fault;
 mod transport;
 
 pub use certificate::PeerCertificate;
-pub use entry::Entry;
+pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};
 pub use guard::GuardFault;
 pub use result::Outcome;

@@ -72,19 +72,32 @@ pub struct Progress {
     empty: u32,
     /// Digests of the pages: 8 octets a page.
     seen: BTreeSet<u64>,
+    /// The page that is being read.
+    page: DefaultHasher,
+    entries: u64,
 }
 
 impl Progress {
-    /// Takes note of one page that came with a cookie for a further one.
+    /// Takes note of entries of the page that is being read.
+    pub fn observe(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            entry.hash(&mut self.page);
+        }
+        self.entries += entries.len() as u64;
+    }
+
+    /// Takes note of the end of the page, which came with a cookie for a further one.
     ///
     /// # Errors
     /// With the reason, when it leads nowhere.
-    pub fn observe(&mut self, entries: &[Entry]) -> Result<(), &'static str> {
+    pub fn turn(&mut self) -> Result<(), &'static str> {
+        let digest = std::mem::take(&mut self.page).finish();
+        let entries = std::mem::take(&mut self.entries);
         self.pages += 1;
         if self.pages > MAX_PAGES {
             return Err("the search does not end: a million pages came, each with a cookie for another");
         }
-        if entries.is_empty() {
+        if entries == 0 {
             self.empty += 1;
             if self.empty > MAX_EMPTY {
                 return Err(
@@ -94,23 +107,11 @@ impl Progress {
             return Ok(());
         }
         self.empty = 0;
-        if !self.seen.insert(digest(entries)) {
+        if !self.seen.insert(digest) {
             return Err("the search goes in circles: the same page came twice");
         }
         Ok(())
     }
-}
-
-fn digest(entries: &[Entry]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for entry in entries {
-        entry.dn.hash(&mut hasher);
-        for (name, values) in entry.attributes() {
-            name.hash(&mut hasher);
-            values.hash(&mut hasher);
-        }
-    }
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -119,6 +120,11 @@ mod tests {
 
     fn page(number: usize) -> Vec<Entry> {
         vec![Entry::new(&format!("CN={number}"), vec![])]
+    }
+
+    fn turn(progress: &mut Progress, entries: &[Entry]) -> Result<(), &'static str> {
+        progress.observe(entries);
+        progress.turn()
     }
 
     fn answer(value: Option<&[u8]>) -> Vec<RawControl> {
@@ -175,22 +181,22 @@ mod tests {
     #[test]
     fn r12_the_same_page_twice_is_a_circle() {
         let mut progress = Progress::default();
-        assert_eq!(progress.observe(&page(1)), Ok(()));
-        assert_eq!(progress.observe(&page(2)), Ok(()));
-        assert!(progress.observe(&page(1)).is_err());
+        assert_eq!(turn(&mut progress, &page(1)), Ok(()));
+        assert_eq!(turn(&mut progress, &page(2)), Ok(()));
+        assert!(turn(&mut progress, &page(1)).is_err());
     }
 
     #[test]
     fn r12_empty_pages_are_borne_for_a_while() {
         let mut progress = Progress::default();
         for _ in 0..MAX_EMPTY {
-            assert_eq!(progress.observe(&[]), Ok(()));
+            assert_eq!(turn(&mut progress, &[]), Ok(()));
         }
-        assert_eq!(progress.observe(&page(1)), Ok(()));
+        assert_eq!(turn(&mut progress, &page(1)), Ok(()));
         for _ in 0..MAX_EMPTY {
-            assert_eq!(progress.observe(&[]), Ok(()));
+            assert_eq!(turn(&mut progress, &[]), Ok(()));
         }
-        assert!(progress.observe(&[]).is_err());
+        assert!(turn(&mut progress, &[]).is_err());
     }
 
     #[test]
@@ -199,7 +205,7 @@ mod tests {
             pages: MAX_PAGES - 1,
             ..Progress::default()
         };
-        assert_eq!(progress.observe(&page(1)), Ok(()));
-        assert!(progress.observe(&page(2)).is_err());
+        assert_eq!(turn(&mut progress, &page(1)), Ok(()));
+        assert!(turn(&mut progress, &page(2)).is_err());
     }
 }

@@ -3,16 +3,21 @@
 //! Windows answers a request for `member` with an empty `member` and a first part named `member;range=0-1499`; the next
 //! part is `member;range=1500-*` asked for by name, until the answer's own range ends with `*`.
 
-use super::entry::{Attribute, Entry};
+use super::entry::{Entry, Values};
 use super::error::DirectoryError;
+use super::frame::{MAX_ELEMENTS, MAX_MESSAGE};
+use super::result::printable;
 use super::session::Line;
 use crate::identity::Guid;
 
-/// Most parts of one attribute: 15 million values at Windows' 1500 a part.
-const MAX_PARTS: u32 = 10_000;
+/// Most parts of one attribute. At Windows' 1500 values a part, [`MAX_VALUES`] are 267.
+const MAX_PARTS: u32 = 1_000;
 
-/// Most octets of one attribute.
-const MAX_ATTRIBUTE: usize = 128 * 1024 * 1024;
+/// Most octets of one attribute, the same whether it comes at once or in parts: 160 000 members of 100 octets.
+const MAX_OCTETS: usize = MAX_MESSAGE;
+
+/// Most values of one attribute, for the same reason.
+const MAX_VALUES: usize = MAX_ELEMENTS;
 
 /// How often an attribute is read from its start when its values change under the reading.
 const ATTEMPTS: u32 = 3;
@@ -54,39 +59,53 @@ enum Step {
     From(usize),
     /// The values have changed under the reading.
     Changed,
+    /// There are more of them than are taken.
+    TooMuch,
 }
 
-/// Makes every attribute of `entry` whole.
+/// Whether an attribute of `entry` is not whole.
+pub fn is_partial(entry: &Entry) -> bool {
+    entry.attributes().any(|(name, _)| Part::read(name).is_some())
+}
+
+/// A copy of `entry` without the values of such attributes, which [`complete`] then reads from the first.
+pub fn emptied(entry: &Entry) -> Entry {
+    entry.copied_but(|name| Part::read(name).is_some())
+}
+
+/// Makes every attribute of `entry` whole. One with too many values is left out, and the entry marked as unfit (R15).
 ///
 /// # Errors
-/// When a part cannot be read; then the entry must not be used.
-pub async fn complete(line: &Line, entry: &mut Entry, show_deleted: bool) -> Result<(), DirectoryError> {
-    let attributes = entry.attributes_mut();
-    if attributes
-        .iter()
-        .all(|attribute| Part::read(&attribute.name).is_none())
-    {
-        return Ok(());
-    }
-    let partial: Vec<Attribute> = attributes
-        .extract_if(.., |attribute| Part::read(&attribute.name).is_some())
+/// When a part cannot be read.
+pub async fn complete(line: &Line, mut entry: Entry, show_deleted: bool) -> Result<Entry, DirectoryError> {
+    let object = address(&entry);
+    let partial: Vec<String> = entry
+        .attributes()
+        .filter(|(name, _)| Part::read(name).is_some())
+        .map(|(name, _)| name.to_owned())
         .collect();
-    let object = address(entry);
-    for attribute in partial {
-        let Some(Some(part)) = Part::read(&attribute.name) else {
+    for first in partial {
+        let Some(Some(part)) = Part::read(&first) else {
             return Err(line.unsound(format!(
                 "\"{}\" comes with the range \"{}\"",
-                entry.dn, attribute.name
+                printable(&entry.dn),
+                printable(&first)
             )));
         };
         let name = part.name.to_owned();
-        let values = whole(line, &object, &entry.dn, &name, attribute, show_deleted).await?;
-        let attributes = entry.attributes_mut();
-        // The empty attribute beside the first part.
-        attributes.retain(|attribute| !attribute.name.eq_ignore_ascii_case(&name));
-        attributes.push(Attribute { name, values });
+        let whole = whole(line, &object, &entry, &first, &name, show_deleted).await?;
+        // The empty attribute beside the first part goes as well.
+        entry.remove(|other| other == first || other.eq_ignore_ascii_case(&name));
+        match whole {
+            Some(values) => entry.join(name, values),
+            None => entry.reject(format!(
+                "{} has more values than are taken: {MAX_VALUES}, or {} MiB of them",
+                printable(&name),
+                MAX_OCTETS >> 20
+            )),
+        }
     }
-    Ok(())
+    Ok(entry)
 }
 
 /// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
@@ -97,99 +116,117 @@ fn address(entry: &Entry) -> String {
     guid.map_or_else(|| entry.dn.clone(), |guid| format!("<GUID={guid}>"))
 }
 
-/// All values of the attribute of which `first` is the first part.
+/// All values of the attribute `name`, of which `entry` holds a part under the name `first`, perhaps without its values. `None`
+/// when they are too many.
 async fn whole(
     line: &Line,
     object: &str,
-    dn: &str,
+    entry: &Entry,
+    first: &str,
     name: &str,
-    first: Attribute,
     show_deleted: bool,
-) -> Result<Vec<Vec<u8>>, DirectoryError> {
-    let wrong = |what: String| line.unsound(format!("\"{dn}\": {what}"));
-    let mut start = Some(first);
+) -> Result<Option<Vec<u8>>, DirectoryError> {
+    let wrong = |what: String| line.unsound(format!("\"{}\": {what}", printable(&entry.dn)));
+    let mut start = entry
+        .attributes()
+        .find(|(found, values)| *found == first && !values.is_empty());
     for _ in 0..ATTEMPTS {
         let mut gathered = Gathered::default();
         let mut step = match start.take() {
-            Some(first) => gathered.take(first).map_err(wrong)?,
+            Some((first, values)) => gathered.take(first, values).map_err(wrong)?,
             None => Step::From(0),
         };
         while let Step::From(from) = step {
-            step = match next(line, object, name, from, show_deleted).await? {
-                Some(part) => gathered.take(part).map_err(wrong)?,
+            let asked = format!("{name};range={from}-*");
+            step = match part(line, object, &asked, show_deleted).await? {
+                Some(part) => part
+                    .attributes()
+                    .find(|(found, _)| is_part_of(found, name))
+                    .map_or(Ok(Step::Changed), |(found, values)| {
+                        gathered.take(found, values)
+                    })
+                    .map_err(wrong)?,
                 None => Step::Changed,
             };
         }
-        if step == Step::Complete {
-            return Ok(gathered.values);
+        match step {
+            Step::Complete => return Ok(Some(gathered.values)),
+            Step::TooMuch => return Ok(None),
+            Step::Changed | Step::From(_) => {}
         }
     }
     Err(wrong(format!(
-        "the values of {name} keep changing while they are read"
+        "the values of {} keep changing while they are read",
+        printable(name)
     )))
 }
 
-/// The part of `name` that begins at `from`; `None` when there is none any more.
-async fn next(
+fn is_part_of(attribute: &str, name: &str) -> bool {
+    matches!(Part::read(attribute), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
+}
+
+/// The object with the part that is asked for; `None` when that begins beyond the end.
+async fn part(
     line: &Line,
     object: &str,
-    name: &str,
-    from: usize,
+    asked: &str,
     show_deleted: bool,
-) -> Result<Option<Attribute>, DirectoryError> {
-    let asked = format!("{name};range={from}-*");
-    let entry = match line.shown(object, &[&asked], show_deleted).await {
-        Ok(entry) => entry,
+) -> Result<Option<Entry>, DirectoryError> {
+    match line.shown(object, &[asked], show_deleted).await {
+        Ok(Some(entry)) => Ok(Some(entry)),
+        Ok(None) => Err(line.unsound(format!("{object} vanished while its {asked} was read"))),
         // operationsError: the range begins beyond the end, because values were removed in the meantime.
-        Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut entry =
-        entry.ok_or_else(|| line.unsound(format!("{object} vanished while its {name} was read")))?;
-    let found = entry.attributes_mut().extract_if(.., |attribute| {
-        matches!(Part::read(&attribute.name), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
-    });
-    Ok(found.take(1).next())
+        Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The values of the parts so far.
 #[derive(Debug, Default)]
 struct Gathered {
-    values: Vec<Vec<u8>>,
+    /// A row of octet strings.
+    values: Vec<u8>,
+    count: usize,
     parts: u32,
-    size: usize,
 }
 
 impl Gathered {
-    /// Appends `part`, which must follow what is there.
-    fn take(&mut self, part: Attribute) -> Result<Step, String> {
-        let Some(Some(range)) = Part::read(&part.name) else {
-            return Err(format!("range \"{}\"", part.name));
+    /// Appends a part, which must follow what is there.
+    fn take(&mut self, name: &str, values: Values<'_>) -> Result<Step, String> {
+        let Some(Some(range)) = Part::read(name) else {
+            return Err(format!("range \"{}\"", printable(name)));
         };
-        let before = self.values.len();
+        let before = self.count;
         if range.from != before {
             return Err(format!(
                 "range \"{}\" does not follow the {before} values before it",
-                part.name
+                printable(name)
             ));
         }
-        let count = part.values.len();
+        let row = values.row();
+        let count = values.count();
         let step = match range.to {
             None => Step::Complete,
             Some(to) => {
                 let promised = to.checked_sub(range.from).and_then(|span| span.checked_add(1));
                 if count == 0 || promised != Some(count) {
-                    return Err(format!("range \"{}\" comes with {count} values", part.name));
+                    return Err(format!("range \"{}\" comes with {count} values", printable(name)));
                 }
                 Step::From(before + count)
             }
         };
         self.parts += 1;
-        self.size += part.values.iter().map(Vec::len).sum::<usize>();
-        if self.parts > MAX_PARTS || self.size > MAX_ATTRIBUTE {
-            return Err(format!("the values of {} do not end", range.name));
+        if self.parts > MAX_PARTS {
+            return Err(format!(
+                "the values of {} do not end: {MAX_PARTS} parts came",
+                printable(range.name)
+            ));
         }
-        self.values.extend(part.values);
+        self.count += count;
+        if self.count > MAX_VALUES || self.values.len() + row.len() > MAX_OCTETS {
+            return Ok(Step::TooMuch);
+        }
+        self.values.extend_from_slice(row);
         Ok(step)
     }
 }
@@ -198,10 +235,15 @@ impl Gathered {
 mod tests {
     use super::*;
 
-    fn part(name: &str, count: usize) -> Attribute {
-        Attribute {
-            name: name.to_owned(),
-            values: vec![b"v".to_vec(); count],
+    /// An entry with one attribute of this name and so many values.
+    fn part(name: &str, count: usize) -> Entry {
+        Entry::new("CN=a", vec![(name.to_owned(), vec![b"v".to_vec(); count])])
+    }
+
+    impl Gathered {
+        fn take_part(&mut self, part: Entry) -> Result<Step, String> {
+            let (name, values) = part.attributes().next().unwrap();
+            self.take(name, values)
         }
     }
 
@@ -238,15 +280,15 @@ mod tests {
     #[test]
     fn r11_parts_join_without_gap_or_overlap() {
         let mut gathered = Gathered::default();
-        assert_eq!(gathered.take(part("m;range=0-1499", 1500)), Ok(Step::From(1500)));
+        assert_eq!(gathered.take_part(part("m;range=0-1499", 1500)), Ok(Step::From(1500)));
         assert_eq!(
-            gathered.take(part("m;range=1500-2999", 1500)),
+            gathered.take_part(part("m;range=1500-2999", 1500)),
             Ok(Step::From(3000))
         );
-        assert!(gathered.take(part("m;range=3001-*", 1)).is_err());
-        assert!(gathered.take(part("m;range=2999-*", 1)).is_err());
-        assert_eq!(gathered.take(part("m;range=3000-*", 1)), Ok(Step::Complete));
-        assert_eq!(gathered.values.len(), 3001);
+        assert!(gathered.take_part(part("m;range=3001-*", 1)).is_err());
+        assert!(gathered.take_part(part("m;range=2999-*", 1)).is_err());
+        assert_eq!(gathered.take_part(part("m;range=3000-*", 1)), Ok(Step::Complete));
+        assert_eq!(gathered.count, 3001);
     }
 
     #[test]
@@ -256,10 +298,10 @@ mod tests {
             part("m;range=0-1499", 0),
             part("m;range=0-0", 0),
         ] {
-            assert!(Gathered::default().take(lie).is_err());
+            assert!(Gathered::default().take_part(lie).is_err());
         }
         let huge = format!("m;range=0-{}", usize::MAX);
-        assert!(Gathered::default().take(part(&huge, 1)).is_err());
+        assert!(Gathered::default().take_part(part(&huge, 1)).is_err());
     }
 
     #[test]
@@ -267,17 +309,27 @@ mod tests {
         let mut many = Gathered::default();
         for number in 0..MAX_PARTS as usize {
             let name = format!("m;range={number}-{number}");
-            assert_eq!(many.take(part(&name, 1)), Ok(Step::From(number + 1)));
+            assert_eq!(many.take_part(part(&name, 1)), Ok(Step::From(number + 1)));
         }
         assert!(
-            many.take(part(&format!("m;range={MAX_PARTS}-{MAX_PARTS}"), 1))
+            many.take_part(part(&format!("m;range={MAX_PARTS}-{MAX_PARTS}"), 1))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn r12_an_attribute_with_too_many_values_is_told_from_a_fault() {
         let mut large = Gathered {
-            size: MAX_ATTRIBUTE,
+            values: vec![0; MAX_OCTETS],
             ..Gathered::default()
         };
-        assert!(large.take(part("m;range=0-0", 1)).is_err());
+        assert_eq!(large.take_part(part("m;range=0-0", 1)), Ok(Step::TooMuch));
+        let mut many = Gathered {
+            count: MAX_VALUES,
+            ..Gathered::default()
+        };
+        let last = format!("m;range={MAX_VALUES}-*");
+        assert_eq!(many.take_part(part(&last, 1)), Ok(Step::TooMuch));
     }
 
     #[test]

@@ -1,17 +1,26 @@
 //! A search, page by page (R5): one operation a page, the critical paging control, the server's cookie sent back as it came.
+//!
+//! A page is handed on in pieces, so that memory does not grow with its size. What its entries lack ([`ranges`]) is asked for
+//! when the page has ended: one operation at a time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::entry::Entry;
 use super::error::DirectoryError;
+use super::exchange::{Answer, Question};
+use super::lane::PIECE;
 use super::paging::{self, Progress};
 use super::ranges;
-use super::session::{Line, Question, deleted_control};
+use super::session::{Line, deleted_control};
 use crate::config::SearchScope;
 
-/// Most octets of entries in one page, ranges included: a page is held in memory as a whole.
-const MAX_PAGE: usize = 256 * 1024 * 1024;
+/// Most octets of a page's incomplete entries with the values that came: beyond, these values are read once more from the first.
+const SHELF: usize = PIECE;
+
+/// Most octets of a page's incomplete entries without these values.
+const MAX_SHELF: usize = 8 * PIECE;
 
 /// What is searched for. It stays the same over all pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +37,16 @@ pub struct Search {
     pub show_deleted: bool,
 }
 
-/// The pages of one search. Dropping it early leaves the session usable; the controller forgets the rest.
+/// The pages of one search. Dropping it between two pages leaves the session usable, and the controller forgets the rest;
+/// dropping it within a page ends the connection.
 #[derive(Debug)]
 pub struct Pages {
     line: Arc<Line>,
     search: Search,
     state: State,
+    /// Entries of the last page whose attributes are not whole yet, copied.
+    shelf: VecDeque<Entry>,
+    shelved: usize,
     progress: Progress,
     pages: u64,
     referrals: u64,
@@ -44,6 +57,8 @@ pub struct Pages {
 enum State {
     /// The next page is asked for with this cookie, empty for the first.
     Reading(Vec<u8>),
+    /// A page is being answered.
+    Within(Box<Answer>),
     /// The last page ended with result code 0.
     Complete,
     /// A page failed, or its caller stopped waiting: the rest is unknown, and no page is skipped.
@@ -52,26 +67,37 @@ enum State {
 
 impl Pages {
     pub(super) fn new(line: Arc<Line>, search: Search) -> Self {
-        let state = State::Reading(Vec::new());
         Self {
             line,
             search,
-            state,
+            state: State::Reading(Vec::new()),
+            shelf: VecDeque::new(),
+            shelved: 0,
             progress: Progress::default(),
             pages: 0,
             referrals: 0,
         }
     }
 
-    /// The next page with at least one entry, every attribute of it whole (R11). `None` only after the last page ended
-    /// with result code 0 (R4).
+    /// The next entries, a page or a piece of a large one, at least one of them, every attribute whole (R11). `None` only after
+    /// the last page ended with result code 0 (R4). They hold part of what the connection may have in memory: use them up
+    /// or copy them ([`Entry::copied`]) before the next call.
     ///
     /// # Errors
     /// Whenever the search cannot be completed. Every further call is an error too: start the search again.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
-            let cookie = match std::mem::replace(&mut self.state, State::Broken) {
-                State::Reading(cookie) => cookie,
+            // Whoever breaks off from here on leaves a broken search behind.
+            let state = std::mem::replace(&mut self.state, State::Broken);
+            let (entries, state) = match state {
+                state if !self.shelf.is_empty() && !matches!(state, State::Within(_)) => {
+                    (self.completed().await?, state)
+                }
+                State::Reading(cookie) => {
+                    let answer = self.ask(&cookie).await?;
+                    (Vec::new(), State::Within(Box::new(answer)))
+                }
+                State::Within(answer) => self.within(answer).await?,
                 State::Complete => {
                     self.state = State::Complete;
                     return Ok(None);
@@ -82,12 +108,7 @@ impl Pages {
                     });
                 }
             };
-            let (entries, cookie) = self.page(&cookie).await?;
-            self.state = if cookie.is_empty() {
-                State::Complete
-            } else {
-                State::Reading(cookie)
-            };
+            self.state = state;
             if !entries.is_empty() {
                 return Ok(Some(entries));
             }
@@ -100,47 +121,90 @@ impl Pages {
         matches!(&self.state, State::Reading(cookie) if !cookie.is_empty())
     }
 
-    /// One page with the cookie for the next.
-    async fn page(&mut self, cookie: &[u8]) -> Result<(Vec<Entry>, Vec<u8>), DirectoryError> {
-        let line = Arc::clone(&self.line);
-        let paging = paging::request(line.page_size, cookie);
+    /// Whether the page of the entries that came last goes on. No other operation can be asked over the session then.
+    #[must_use]
+    pub fn is_within_page(&self) -> bool {
+        matches!(self.state, State::Within(_)) || !self.shelf.is_empty()
+    }
+
+    /// Asks for the page that `cookie` names.
+    async fn ask(&self, cookie: &[u8]) -> Result<Answer, DirectoryError> {
+        let paging = paging::request(self.line.page_size, cookie);
         let question = Question {
             base: &self.search.base,
             scope: self.search.scope,
             filter: &self.search.filter,
-            attributes: self.search.attributes.iter().map(String::as_str).collect(),
+            attributes: self.search.attributes.clone(),
             controls: std::iter::once(paging)
                 .chain(deleted_control(self.search.show_deleted))
                 .collect(),
-            most: usize::try_from(line.page_size).unwrap_or(usize::MAX),
+            most: usize::try_from(self.line.page_size).unwrap_or(usize::MAX),
         };
-        let mut reply = line.ask(&question).await?;
-        self.referrals += reply.references;
-        if !reply.outcome.is_success() {
+        self.line.begin(question).await
+    }
+
+    /// The next piece of a page, and what comes after it. The last piece is given only when the page ended well.
+    async fn within(&mut self, mut answer: Box<Answer>) -> Result<(Vec<Entry>, State), DirectoryError> {
+        let line = Arc::clone(&self.line);
+        let mut entries = line.more(&mut answer).await?;
+        self.progress.observe(&entries);
+        for partial in entries.extract_if(.., |entry| ranges::is_partial(entry)) {
+            self.shelve(&partial)?;
+        }
+        if !answer.has_ended() {
+            return Ok((entries, State::Within(answer)));
+        }
+        let ending = line.end(*answer).await?;
+        self.referrals += ending.references;
+        if !ending.outcome.is_success() {
             return Err(DirectoryError::Search {
                 host: line.host.clone(),
                 base: self.search.base.clone(),
-                outcome: reply.outcome,
+                outcome: ending.outcome,
             });
         }
         let unsound = |what: &str| line.unsound(what.to_owned());
-        let next = paging::cookie(&reply.controls).map_err(unsound)?;
-        if !next.is_empty() {
-            self.progress.observe(&reply.entries).map_err(unsound)?;
-        }
-        let mut size = 0;
-        for entry in &mut reply.entries {
-            ranges::complete(&line, entry, self.search.show_deleted).await?;
-            size += entry.size();
-            if size > MAX_PAGE {
-                return Err(unsound(
-                    "one page of entries is larger than 256 MiB; lower AD_PAGE_SIZE",
-                ));
-            }
-        }
+        let cookie = paging::cookie(&ending.controls).map_err(unsound)?;
         self.pages += 1;
         line.pages.fetch_add(1, Ordering::Relaxed);
-        Ok((reply.entries, next))
+        if cookie.is_empty() {
+            return Ok((entries, State::Complete));
+        }
+        self.progress.turn().map_err(unsound)?;
+        Ok((entries, State::Reading(cookie)))
+    }
+
+    /// Sets an entry aside until its page has ended.
+    fn shelve(&mut self, entry: &Entry) -> Result<(), DirectoryError> {
+        let entry = if self.shelved + entry.size() <= SHELF {
+            entry.copied()
+        } else {
+            ranges::emptied(entry)
+        };
+        self.shelved += entry.size();
+        if self.shelved > MAX_SHELF {
+            return Err(self.line.unsound(format!(
+                "one page holds more than {} MiB of entries that are not whole; lower AD_PAGE_SIZE",
+                MAX_SHELF >> 20
+            )));
+        }
+        self.shelf.push_back(entry);
+        Ok(())
+    }
+
+    /// Entries that were set aside, each whole now: a piece of them, or what is left.
+    async fn completed(&mut self) -> Result<Vec<Entry>, DirectoryError> {
+        let mut entries = Vec::new();
+        let mut size = 0;
+        while size < PIECE
+            && let Some(entry) = self.shelf.pop_front()
+        {
+            self.shelved -= entry.size();
+            let entry = ranges::complete(&self.line, entry, self.search.show_deleted).await?;
+            size += entry.size();
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 
     /// Continuation references met so far; none was followed (R10).

@@ -1,7 +1,7 @@
 //! A bound connection to one controller, and the one way in which anything is asked over it.
 //!
 //! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the [`Link`] out and puts it
-//! back only when its answer was read to the end. A time-out, a malformed answer or a caller that stops waiting
+//! back only when its answer was read to the end ([`super::exchange`]). A time-out, a malformed answer or a caller that stops waiting
 //! therefore ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
 
 use std::sync::Arc;
@@ -9,16 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ldap3::controls::RawControl;
-use ldap3::{LdapError, Scope};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 use super::bind;
 use super::certificate::PeerCertificate;
 use super::entry::Entry;
-use super::error::{DirectoryError, Phase};
+use super::error::DirectoryError;
+use super::exchange::Question;
 use super::ranges;
-use super::result::Outcome;
 use super::root_dse::{self, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
@@ -147,7 +145,8 @@ impl Session {
             })
     }
 
-    /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages.
+    /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
+    /// ([`Pages::is_within_page`]).
     #[must_use]
     pub fn search(&self, search: Search) -> Pages {
         Pages::new(Arc::clone(&self.line), search)
@@ -181,81 +180,19 @@ impl Session {
 pub(super) struct Line {
     pub host: String,
     certificate: Option<PeerCertificate>,
-    timeout: Duration,
+    /// The limit of one operation.
+    pub timeout: Duration,
     pub page_size: u32,
     /// To hide it, should the controller repeat it (R27).
-    password: config::Secret,
-    /// `None` once an operation broke off.
-    link: Mutex<Option<Link>>,
-    round_trips: AtomicU64,
+    pub password: config::Secret,
+    /// `None` while an operation is answered, and once one broke off.
+    pub link: Mutex<Option<Link>>,
+    pub round_trips: AtomicU64,
     pub pages: AtomicU64,
-    referrals: AtomicU64,
-}
-
-/// One search operation.
-#[derive(Debug)]
-pub(super) struct Question<'a> {
-    pub base: &'a str,
-    pub scope: config::SearchScope,
-    pub filter: &'a str,
-    pub attributes: Vec<&'a str>,
-    pub controls: Vec<RawControl>,
-    /// Entries above this are an answer to another question.
-    pub most: usize,
-}
-
-/// The answer to one search operation, read to its `SearchResultDone`.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub entries: Vec<Entry>,
-    pub references: u64,
-    pub outcome: Outcome,
-    pub controls: Vec<RawControl>,
-}
-
-/// Why an operation broke off.
-enum Broken {
-    /// The connection ended.
-    Lost,
-    /// The filter could not be read; nothing was sent.
-    Filter,
-    /// The answer is unsound.
-    Unsound(String),
+    pub referrals: AtomicU64,
 }
 
 impl Line {
-    /// Asks one search operation within the time limit. An outcome that is no success is returned, not an error.
-    ///
-    /// # Errors
-    /// When there was no complete answer. The session cannot be used any more then.
-    pub async fn ask(&self, question: &Question<'_>) -> Result<Reply, DirectoryError> {
-        let host = || self.host.clone();
-        let mut held = self.link.lock().await;
-        let mut link = held.take().ok_or_else(|| DirectoryError::Gone { host: host() })?;
-        match timeout(self.timeout, exchange(&mut link, question)).await {
-            Ok(Ok(mut reply)) => {
-                reply.outcome = reply.outcome.hiding(&self.password);
-                *held = Some(link);
-                self.round_trips.fetch_add(1, Ordering::Relaxed);
-                self.referrals.fetch_add(reply.references, Ordering::Relaxed);
-                Ok(reply)
-            }
-            Ok(Err(Broken::Filter)) => {
-                *held = Some(link);
-                Err(DirectoryError::Filter {
-                    filter: question.filter.to_owned(),
-                })
-            }
-            Ok(Err(Broken::Unsound(what))) => Err(DirectoryError::Answer { host: host(), what }),
-            Ok(Err(Broken::Lost)) => Err(bind::lost(&mut link, host(), &self.password).await),
-            Err(_) => Err(DirectoryError::Timeout {
-                host: host(),
-                phase: Phase::Search,
-                after: self.timeout,
-            }),
-        }
-    }
-
     /// Reads one object; `None` for "no such object".
     ///
     /// # Errors
@@ -269,8 +206,13 @@ impl Line {
         let Some(mut entry) = self.shown(dn, attributes, show_deleted).await? else {
             return Ok(None);
         };
-        ranges::complete(self, &mut entry, show_deleted).await?;
-        Ok(Some(entry))
+        if ranges::is_partial(&entry) {
+            entry = ranges::complete(self, entry, show_deleted).await?;
+        }
+        match entry.unfit() {
+            None => Ok(Some(entry)),
+            Some(reason) => Err(self.unsound(format!("\"{}\": {reason}", entry.dn))),
+        }
     }
 
     /// As [`Line::object`], but with ranges as the server gives them.
@@ -287,13 +229,16 @@ impl Line {
             base: dn,
             scope: config::SearchScope::Base,
             filter: "(objectClass=*)",
-            attributes: attributes.to_vec(),
+            attributes: attributes.iter().map(|&name| name.to_owned()).collect(),
             controls: deleted_control(show_deleted).into_iter().collect(),
             most: 1,
         };
-        let Reply {
-            mut entries, outcome, ..
-        } = self.ask(&question).await?;
+        let mut answer = self.begin(question).await?;
+        let mut entries = Vec::new();
+        while !answer.has_ended() {
+            entries.extend(self.more(&mut answer).await?);
+        }
+        let outcome = self.end(answer).await?.outcome;
         match (outcome.code, entries.pop()) {
             (0, Some(entry)) => Ok(Some(entry)),
             (0, None) => Err(self.unsound(format!(
@@ -323,51 +268,5 @@ pub(super) fn deleted_control(wanted: bool) -> Option<RawControl> {
         ctype: SHOW_DELETED.to_owned(),
         crit: true,
         val: None,
-    })
-}
-
-async fn exchange(link: &mut Link, question: &Question<'_>) -> Result<Reply, Broken> {
-    let scope = match question.scope {
-        config::SearchScope::Base => Scope::Base,
-        config::SearchScope::OneLevel => Scope::OneLevel,
-        config::SearchScope::Subtree => Scope::Subtree,
-    };
-    link.ldap.with_controls(question.controls.clone());
-    let mut stream = link
-        .ldap
-        .streaming_search(
-            question.base,
-            scope,
-            question.filter,
-            question.attributes.as_slice(),
-        )
-        .await
-        .map_err(|error| match error {
-            LdapError::FilterParsing => Broken::Filter,
-            _ => Broken::Lost,
-        })?;
-    let mut entries = Vec::new();
-    let mut references = 0;
-    while let Some(item) = stream.next().await.map_err(|_| Broken::Lost)? {
-        if item.is_ref() {
-            references += 1;
-            continue;
-        }
-        if entries.len() == question.most {
-            return Err(Broken::Unsound(format!(
-                "the server sends more than the {} entries that were asked for",
-                question.most
-            )));
-        }
-        entries.push(Entry::take(item.0).map_err(|what| Broken::Unsound(format!("the server sent {what}")))?);
-    }
-    let result = stream.finish().await;
-    let outcome = Outcome::new(result.rc, &result.matched, &result.text, result.refs);
-    let controls = result.ctrls.into_iter().map(|control| control.1).collect();
-    Ok(Reply {
-        entries,
-        references,
-        outcome,
-        controls,
     })
 }

@@ -15,6 +15,7 @@ use super::certificate::PeerCertificate;
 use super::error::{DirectoryError, Phase};
 use super::frame::Scan;
 use super::guard::{self, Faults, GuardFault};
+use super::lane;
 use super::message;
 use super::tls;
 use crate::config::{self, Transport};
@@ -39,6 +40,8 @@ const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 pub struct Link {
     /// The library's handle. Operations go through it one at a time.
     pub ldap: Ldap,
+    /// Where the entries of the open search come from, which the library does not get.
+    pub lane: lane::Receiver,
     /// Why the guard ended the connection, once it has.
     pub faults: Faults,
     driver: Task,
@@ -242,7 +245,8 @@ where
         .await
         .map_err(|error| internal(error.to_string()))?;
     let faults = Faults::default();
-    let guard = tokio::spawn(guard::run(socket, ours, faults.clone()));
+    let (to_reader, lane) = lane::open();
+    let guard = tokio::spawn(guard::run(socket, ours, to_reader, faults.clone()));
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.drive().await {
             tracing::debug!(%error, "The LDAP library ended the connection.");
@@ -250,6 +254,7 @@ where
     });
     Ok(Link {
         ldap,
+        lane,
         faults,
         driver: Task(driver),
         guard: Task(guard),

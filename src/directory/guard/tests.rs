@@ -3,6 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::directory::lane::Item;
 use crate::directory::ber::{OCTET_STRING, SEQUENCE, write};
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -15,14 +16,17 @@ fn message(id: u8, tag: u8, content: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[element(0x02, &[id]), element(tag, content)].concat())
 }
 
-fn done(id: u8) -> Vec<u8> {
-    let result = [
+fn result() -> Vec<u8> {
+    [
         element(0x0A, &[0]),
         element(OCTET_STRING, b""),
         element(OCTET_STRING, b""),
     ]
-    .concat();
-    message(id, 0x65, &result)
+    .concat()
+}
+
+fn done(id: u8) -> Vec<u8> {
+    message(id, 0x65, &result())
 }
 
 fn entry(id: u8, dn: &[u8]) -> Vec<u8> {
@@ -38,7 +42,8 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     let (server, mut peer) = tokio::io::duplex(1 << 16);
     let (ours, mut library) = UnixStream::pair().unwrap();
     let faults = Faults::default();
-    let guard = tokio::spawn(run(server, ours, faults.clone()));
+    let (sender, mut lane) = lane::open();
+    let guard = tokio::spawn(run(server, ours, sender, faults.clone()));
     let search = message(1, 0x63, &[]);
     library.write_all(&search).await.unwrap();
     let mut seen = vec![0; search.len()];
@@ -51,8 +56,19 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
             }
         }
     });
+    // All entries that were passed on come before the one result that may follow them.
     let mut passed = Vec::new();
+    let mut ended = false;
+    while let Some(item) = lane.recv().await {
+        assert!(!ended, "nothing comes after the end");
+        match item {
+            Item::Entries(run) => passed.extend_from_slice(&run),
+            Item::End => ended = true,
+        }
+    }
+    let entries = passed.len();
     library.read_to_end(&mut passed).await.unwrap();
+    assert_eq!(passed.len() > entries, ended, "the end is on the lane when the library is told");
     speaker.await.unwrap();
     guard.await.unwrap();
     (passed, faults.get())
@@ -98,36 +114,37 @@ async fn r12_an_answer_after_the_last_one_is_refused() {
 
 #[tokio::test]
 async fn r12_one_request_is_not_answered_without_end() {
-    // Elements weigh more than octets: 0.8 MB of empty ones are 26 MB to the decoder.
-    let hollow = message(
-        1,
-        0x64,
-        &[
-            element(OCTET_STRING, b"CN=a"),
-            element(SEQUENCE, &[4, 0].repeat(390_000)),
-        ]
-        .concat(),
-    );
-    let (passed, fault) = through(vec![hollow.clone(); 12]).await;
+    let large = entry(1, &vec![b'x'; 15 << 20]);
+    let (passed, fault) = through(vec![large; 20]).await;
     assert_eq!(fault, Some(GuardFault::TooMuch));
-    assert!(passed.len() < 11 * hollow.len());
+    assert!(passed.len() <= MAX_ANSWER);
 }
 
 #[tokio::test]
-async fn the_server_is_read_no_faster_than_the_library_takes() {
+async fn r12_the_library_gets_no_large_result() {
+    // Elements weigh more than octets: 0.6 MB of empty ones are 20 MB to the decoder.
+    let referrals = element(0xA3, &[4, 0].repeat(300_000));
+    let hollow = message(1, 0x65, &[result(), referrals].concat());
+    let (passed, fault) = through(vec![hollow.clone()]).await;
+    assert_eq!((passed, fault), (vec![], Some(GuardFault::LongResult(hollow.len()))));
+}
+
+#[tokio::test]
+async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     let (server, mut peer) = tokio::io::duplex(1 << 12);
     let (ours, mut library) = UnixStream::pair().unwrap();
-    let guard = tokio::spawn(run(server, ours, Faults::default()));
+    let (sender, _lane) = lane::open();
+    let guard = tokio::spawn(run(server, ours, sender, Faults::default()));
     library.write_all(&message(1, 0x63, &[])).await.unwrap();
     let one = entry(1, &vec![b'x'; 64 << 10]);
     let mut taken = 0;
-    // The library does not read: the peer is stopped by full buffers, not by the end of what it has to say.
+    // Nobody takes the entries: the peer is stopped by the budget, not by the end of what it has to say.
     while let Ok(written) =
         tokio::time::timeout(std::time::Duration::from_millis(200), peer.write_all(&one)).await
     {
         written.unwrap();
         taken += one.len();
-        assert!(taken < 4 << 20, "nothing holds the server back");
+        assert!(taken < lane::BUDGET + (1 << 20), "nothing holds the server back");
     }
     guard.abort();
 }

@@ -1,0 +1,234 @@
+//! One search operation and its answer: entries piece by piece over the [`super::lane`], then the result from the library.
+//!
+//! INVARIANT: an [`Answer`] holds the [`Link`] until its result was read, and only then puts it back. Dropped before, it
+//! ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ldap3::controls::RawControl;
+use ldap3::{LdapError, Scope, SearchStream};
+use tokio::time::{Instant, timeout};
+
+use super::ber::{BerFault, Elements, INTEGER, SEQUENCE};
+use super::bind;
+use super::entry::Entry;
+use super::error::{DirectoryError, Phase};
+use super::lane::{Item, PIECE};
+use super::message;
+use super::result::Outcome;
+use super::session::Line;
+use super::transport::Link;
+use crate::config::SearchScope;
+
+/// One search operation.
+#[derive(Debug)]
+pub struct Question<'a> {
+    pub base: &'a str,
+    pub scope: SearchScope,
+    pub filter: &'a str,
+    pub attributes: Vec<String>,
+    pub controls: Vec<RawControl>,
+    /// Entries above this are an answer to another question.
+    pub most: usize,
+}
+
+/// The answer to one search operation, as far as it was read.
+#[derive(Debug)]
+pub struct Answer {
+    link: Link,
+    result: SearchStream<'static, String, Vec<String>>,
+    entries: Found,
+    ended: bool,
+    /// What is left of the time limit of the operation. It goes by only while somebody waits for the server.
+    left: Duration,
+}
+
+/// How the answer to one search operation ended.
+#[derive(Debug)]
+pub struct Ending {
+    /// Continuation references among the entries.
+    pub references: u64,
+    pub outcome: Outcome,
+    pub controls: Vec<RawControl>,
+}
+
+/// Why an operation broke off.
+enum Broken {
+    /// The connection ended.
+    Lost,
+    /// The answer is unsound.
+    Unsound(String),
+}
+
+impl Line {
+    /// Asks one search operation.
+    ///
+    /// # Errors
+    /// When it could not be asked. The session can be used again only where the filter was the reason.
+    pub async fn begin(&self, question: Question<'_>) -> Result<Answer, DirectoryError> {
+        let mut held = self.link.lock().await;
+        let mut link = held.take().ok_or_else(|| DirectoryError::Gone {
+            host: self.host.clone(),
+        })?;
+        let scope = match question.scope {
+            SearchScope::Base => Scope::Base,
+            SearchScope::OneLevel => Scope::OneLevel,
+            SearchScope::Subtree => Scope::Subtree,
+        };
+        let started = Instant::now();
+        link.ldap.with_controls(question.controls);
+        let asked = link
+            .ldap
+            .streaming_search(question.base, scope, question.filter, question.attributes);
+        match timeout(self.timeout, asked).await {
+            Ok(Ok(result)) => Ok(Answer {
+                link,
+                result,
+                entries: Found::at_most(question.most),
+                ended: false,
+                left: self.timeout.saturating_sub(started.elapsed()),
+            }),
+            Ok(Err(LdapError::FilterParsing)) => {
+                *held = Some(link);
+                Err(DirectoryError::Filter {
+                    filter: question.filter.to_owned(),
+                })
+            }
+            Ok(Err(_)) => Err(bind::lost(&mut link, self.host.clone(), &self.password).await),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    /// The next entries of `answer`, a piece of them or what is left; none only at its end, after which
+    /// [`Line::end`] is to be called.
+    ///
+    /// # Errors
+    /// When no complete answer can come any more. `answer` is to be dropped then.
+    pub async fn more(&self, answer: &mut Answer) -> Result<Vec<Entry>, DirectoryError> {
+        let started = Instant::now();
+        let gathered = timeout(answer.left, answer.gather()).await;
+        answer.left = answer.left.saturating_sub(started.elapsed());
+        match gathered {
+            Ok(Ok(entries)) => Ok(entries),
+            Ok(Err(broken)) => Err(self.broken(broken, &mut answer.link).await),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    /// The result of an answer that was read to its end; then the next operation can be asked. An outcome that is no success
+    /// is returned, not an error.
+    ///
+    /// # Errors
+    /// As [`Line::more`].
+    pub async fn end(&self, mut answer: Answer) -> Result<Ending, DirectoryError> {
+        match timeout(answer.left, answer.result()).await {
+            Ok(Ok(mut ending)) => {
+                ending.outcome = ending.outcome.hiding(&self.password);
+                *self.link.lock().await = Some(answer.link);
+                self.round_trips.fetch_add(1, Ordering::Relaxed);
+                self.referrals.fetch_add(ending.references, Ordering::Relaxed);
+                Ok(ending)
+            }
+            Ok(Err(broken)) => Err(self.broken(broken, &mut answer.link).await),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    async fn broken(&self, broken: Broken, link: &mut Link) -> DirectoryError {
+        match broken {
+            Broken::Lost => bind::lost(link, self.host.clone(), &self.password).await,
+            Broken::Unsound(what) => self.unsound(what),
+        }
+    }
+
+    fn late(&self) -> DirectoryError {
+        DirectoryError::Timeout {
+            host: self.host.clone(),
+            phase: Phase::Search,
+            after: self.timeout,
+        }
+    }
+}
+
+impl Answer {
+    /// Whether all entries were read.
+    pub const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    async fn gather(&mut self) -> Result<Vec<Entry>, Broken> {
+        let mut entries = Vec::new();
+        let mut size = 0;
+        while size < PIECE && !self.ended {
+            match self.link.lane.recv().await.ok_or(Broken::Lost)? {
+                Item::Entries(run) => {
+                    size += run.len();
+                    self.entries.read(&run, &mut entries).map_err(Broken::Unsound)?;
+                }
+                Item::End => self.ended = true,
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn result(&mut self) -> Result<Ending, Broken> {
+        match self.result.next().await {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => return Err(Broken::Lost),
+        }
+        let result = self.result.finish().await;
+        Ok(Ending {
+            references: self.entries.references,
+            outcome: Outcome::new(result.rc, &result.matched, &result.text, result.refs),
+            controls: result.ctrls.into_iter().map(|control| control.1).collect(),
+        })
+    }
+}
+
+/// What one operation has found so far.
+#[derive(Debug)]
+pub struct Found {
+    most: usize,
+    entries: usize,
+    /// Continuation references; none is followed (R10).
+    references: u64,
+}
+
+impl Found {
+    /// Nothing yet, and at most so many entries.
+    pub const fn at_most(most: usize) -> Self {
+        Self {
+            most,
+            entries: 0,
+            references: 0,
+        }
+    }
+
+    /// Reads the messages of one run.
+    ///
+    /// # Errors
+    /// With what is wrong with them.
+    pub fn read(&mut self, run: &Bytes, entries: &mut Vec<Entry>) -> Result<(), String> {
+        let sent = |fault: BerFault| format!("the server sent {fault}");
+        let mut messages = Elements::new(run);
+        while !messages.is_empty() {
+            let mut parts = Elements::new(messages.expect(SEQUENCE, "no LDAP message").map_err(sent)?);
+            parts.expect(INTEGER, "no message id").map_err(sent)?;
+            let Some((message::ENTRY, content)) = parts.next().map_err(sent)? else {
+                self.references += 1;
+                continue;
+            };
+            if self.entries == self.most {
+                return Err(format!(
+                    "the server sends more than the {} entries that were asked for",
+                    self.most
+                ));
+            }
+            self.entries += 1;
+            entries.push(Entry::read(run.slice_ref(content)).map_err(sent)?);
+        }
+        Ok(())
+    }
+}

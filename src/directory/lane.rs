@@ -1,0 +1,146 @@
+//! The lane of the search entries: from the guard to whoever asked, past the LDAP library.
+//!
+//! Entries are nearly all that a controller sends, and what the library does with each (a tree of its elements, then a copy
+//! of that) costs more than reading, mapping and storing it together. So the guard hands them over as the octets that came,
+//! checked and shared, and the library gets everything else: the end of the search among it.
+//!
+//! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in the lane or as entries
+//! in anybody's hands, are at most [`BUDGET`] a connection. The guard takes credit before it reads, and credit comes back
+//! when the last entry of a run is dropped. So a server is read no faster than its entries are used up.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::frame::MAX_MESSAGE;
+
+/// How much is read from the socket at once, in octets.
+pub const CHUNK: usize = 64 * 1024;
+
+/// Octets of entries after which a reader hands on what it has, though the page goes on. A page of 1000 users is smaller.
+pub const PIECE: usize = 2 * 1024 * 1024;
+
+/// Octets of one connection that may be held at a time: a piece that is being gathered must never keep the largest message
+/// from being read, since only that could complete the piece.
+pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
+
+/// What comes over the lane.
+#[derive(Debug)]
+pub enum Item {
+    /// Whole messages, one after another: search entries and references that answer the open request.
+    Entries(Bytes),
+    /// All entries of the open request came before this. Its result is with the library now, or will be in a moment.
+    End,
+}
+
+/// The guard's end.
+#[derive(Debug)]
+pub struct Sender {
+    items: UnboundedSender<Item>,
+    budget: Arc<Semaphore>,
+    /// Credit for what is being read.
+    held: Option<OwnedSemaphorePermit>,
+}
+
+/// The reader's end.
+pub type Receiver = UnboundedReceiver<Item>;
+
+/// A lane without anything on it.
+pub fn open() -> (Sender, Receiver) {
+    // The budget bounds the channel: what lies in it is part of what is held.
+    let (items, receiver) = unbounded_channel();
+    let sender = Sender {
+        items,
+        budget: Arc::new(Semaphore::new(BUDGET)),
+        held: None,
+    };
+    (sender, receiver)
+}
+
+impl Sender {
+    /// Waits until `octets` may be held by the guard, what it holds already included.
+    pub async fn allow(&mut self, octets: usize) {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = u32::try_from(octets.saturating_sub(held)).unwrap_or(u32::MAX);
+        if more == 0 {
+            return;
+        }
+        // The semaphore is never closed, so there is always a permit in the end.
+        if let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(more).await {
+            match &mut self.held {
+                Some(held) => held.merge(permit),
+                held => *held = Some(permit),
+            }
+        }
+    }
+
+    /// Hands over whole messages; their credit comes back when the last part of them is dropped. `false` when nobody
+    /// reads any more.
+    #[must_use]
+    pub fn send(&mut self, octets: Bytes) -> bool {
+        let credit = self.release(octets.len());
+        let run = Run {
+            octets,
+            _credit: credit,
+        };
+        self.items.send(Item::Entries(Bytes::from_owner(run))).is_ok()
+    }
+
+    /// Says that the open request has no further entries. `false` when nobody reads any more.
+    #[must_use]
+    pub fn end(&self) -> bool {
+        self.items.send(Item::End).is_ok()
+    }
+
+    /// Gives up the credit for `octets`, which the guard no longer holds.
+    pub fn release(&mut self, octets: usize) -> Option<OwnedSemaphorePermit> {
+        self.held.as_mut().and_then(|held| held.split(octets))
+    }
+}
+
+/// Octets with the credit for them.
+struct Run {
+    octets: Bytes,
+    _credit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Run {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn credit_comes_back_with_the_last_part_of_a_run() {
+        let (mut sender, mut receiver) = open();
+        sender.allow(BUDGET).await;
+        assert!(sender.send(Bytes::from(vec![7; BUDGET])));
+        assert!(sender.allow(1).now_or_never().is_none(), "all is held");
+        let Some(Item::Entries(run)) = receiver.recv().await else {
+            panic!("the run");
+        };
+        let part = run.slice(5..6);
+        drop(run);
+        assert!(sender.allow(1).now_or_never().is_none(), "a part holds the whole");
+        assert_eq!(part, [7].as_slice());
+        drop(part);
+        sender.allow(BUDGET).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_guard_holds_counts_once() {
+        let (mut sender, _receiver) = open();
+        sender.allow(BUDGET).await;
+        sender.allow(BUDGET).await;
+        drop(sender.release(BUDGET));
+        sender.allow(BUDGET).await;
+    }
+}
