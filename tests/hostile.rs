@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use lab::receiver::Answer;
-use lab::simulator::{Action, On, Twist};
+use lab::simulator::{Action, On, People, Twist};
 use support::Outcome;
 use support::simulated::Simulated;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -270,4 +270,214 @@ async fn a_hostile_token_endpoint_is_bounded() {
         lab.sync(0).await;
         lab.assert_converged();
     }
+}
+
+/// Peak memory of a sync from a directory that sends as much as it can, KiB.
+const FLOOD: u64 = 128 * 1024;
+
+/// What a directory can send too much of, and what is said about it.
+fn floods() -> Vec<(Action, &'static str)> {
+    vec![
+        (
+            Action::Twist(Twist::Oversized(100 << 20)),
+            "octets; the most that is taken",
+        ),
+        (
+            Action::Twist(Twist::ManyValues(1_000_000)),
+            "more than 400000 elements",
+        ),
+        (
+            Action::Twist(Twist::ManyAttributes(1_000_000)),
+            "refused a message of",
+        ),
+        (
+            Action::Twist(Twist::BackwardRanges),
+            "does not follow the 1000 values",
+        ),
+        (Action::Flood(1_000_000), "more than the 1 entries"),
+        (Action::RepeatCookie, "the same page came twice"),
+        (Action::EndlessPages, "goes in circles"),
+        (Action::EmptyPages, "empty pages in a row"),
+        (Action::Silence, "within 2 s"),
+        (Action::Drip, "within 2 s"),
+    ]
+}
+
+/// A small directory in pages of one object, so that one page is a flood.
+async fn one_by_one() -> Simulated {
+    let mut lab = Simulated::of(People {
+        seed: 7,
+        users: 12,
+        groups: 3,
+        computers: 0,
+    })
+    .await;
+    lab.set("AD_PAGE_SIZE", "1");
+    lab.set("AD_TIMEOUT", "2s");
+    lab
+}
+
+/// Lets `action` happen at the next page of users, and to what is asked about them by name.
+fn at_a_user(lab: &Simulated, action: &Action) {
+    lab.at_users_page(1, action.clone());
+    if matches!(action, Action::Twist(Twist::Ranges(_) | Twist::BackwardRanges)) {
+        let faults = lab.simulator.faults();
+        faults.always_matching(On::Search, "(objectClass=*)", action.clone());
+    }
+}
+
+/// Runs a sync that meets what is scripted: it ends in time, in bounded memory, with the reason, and concludes no removal.
+async fn assert_refused(lab: &Simulated, words: &str) {
+    let limit = if words.contains("empty pages") {
+        Duration::from_secs(60)
+    } else {
+        SOON
+    };
+    let (outcome, took, peak) = lab.connector.measured(&["sync"]).await;
+    let outcome = outcome.ended_with(69).said(&[words, "what to do"]);
+    assert!(took < limit, "{words} took {took:?}");
+    assert!(peak < FLOOD, "{words} took {peak} KiB:\n{}", outcome.text());
+    assert!(lab.simulator.faults().all_happened(), "{words}");
+    lab.simulator.faults().clear();
+    let removed = lab.connector.succeed(&["removed", "--json"]).await.stdout;
+    assert_eq!(removed, "", "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_flood_in_a_baseline() {
+    for (action, words) in floods() {
+        let lab = one_by_one().await;
+        at_a_user(&lab, &action);
+        assert_refused(&lab, words).await;
+        lab.sync(0).await;
+        lab.assert_converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_flood_in_a_delta() {
+    for (action, words) in floods() {
+        let lab = one_by_one().await;
+        lab.sync(0).await;
+        // Two pages, so that the first has a cookie.
+        for user in lab.users().into_iter().take(2) {
+            lab.directory().set_text(user, "displayName", "Changed");
+        }
+        at_a_user(&lab, &action);
+        assert_refused(&lab, words).await;
+        lab.sync(0).await;
+        lab.assert_last_run("delta", "").await;
+        lab.assert_converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_flood_in_a_look_up_by_guid() {
+    for (action, words) in floods() {
+        let pages = ["page", "circles", "follow"];
+        if pages.iter().any(|word| words.contains(word)) {
+            continue; // a look-up has neither pages nor ranges
+        }
+        let mut lab = one_by_one().await;
+        lab.set("AD_USER_FILTER", "(!(description=out))");
+        lab.sync(0).await;
+        lab.directory().set_text(lab.users()[0], "description", "out");
+        // The controller's own object and the base context come first.
+        let faults = lab.simulator.faults();
+        faults.at_matching(On::Search, "(objectClass=*)", 3, action);
+        assert_refused(&lab, words).await;
+        lab.sync(0).await;
+        let removed = lab.connector.succeed(&["removed", "--json"]).await.stdout;
+        assert!(
+            removed.contains("no longer matches the extra filter"),
+            "{removed}"
+        );
+    }
+}
+
+/// A mapping that takes all values of `info` as they are, beside the usual ones.
+fn map_info(lab: &mut Simulated) {
+    let rows = ["user", "group"].map(|kind| {
+        format!(
+            "\n[[{kind}]]\nsource = \"info\"\ntarget = \"asset.assetDetail.{kind}AssetClass.info\"\nform = \"list\"\n"
+        )
+    });
+    let text = [include_str!("../config/mapping.toml"), &rows.concat()].concat();
+    std::fs::write(lab.connector.folder().join("mapping.toml"), text).unwrap();
+    lab.set("MAPPING_FILE", "mapping.toml");
+}
+
+/// How many values of `info` the receiver has of each asset that has any.
+fn told(lab: &Simulated) -> Vec<usize> {
+    let assets = lab.receiver.assets();
+    let lists = assets.values().flat_map(|asset| {
+        ["userAssetClass", "groupAssetClass"].map(|class| {
+            asset["asset"]["assetDetail"][class]["info"]
+                .as_array()
+                .map(Vec::len)
+        })
+    });
+    lists.flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r15_values_without_end_reject_their_object_alone() {
+    let lab = one_by_one().await;
+    at_a_user(&lab, &Action::Twist(Twist::Ranges(usize::MAX)));
+    let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+    outcome
+        .ended_with(2)
+        .said(&["info has more values than are taken", "16 MiB"]);
+    assert!(peak < FLOOD, "{peak} KiB");
+    assert_eq!(lab.receiver.assets().len() + 1, lab.expected().len());
+    lab.simulator.faults().clear();
+    lab.sync(0).await;
+    lab.assert_converged();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r11_twenty_thousand_values_come_whole() {
+    let mut lab = one_by_one().await;
+    map_info(&mut lab);
+    at_a_user(&lab, &Action::Twist(Twist::Ranges(20_000)));
+    let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+    outcome.ended_with(0);
+    assert!(peak < FLOOD, "{peak} KiB");
+    assert_eq!(told(&lab), [20_000]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_almost_sixteen_mebibytes_is_taken() {
+    let lab = one_by_one().await;
+    at_a_user(&lab, &Action::Twist(Twist::Oversized(15 << 20)));
+    let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+    outcome.ended_with(0);
+    assert!(peak < FLOOD, "{peak} KiB");
+    lab.assert_converged();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_larger_than_memory_may_be_is_read_in_pieces() {
+    let mut lab = Simulated::of(People {
+        seed: 7,
+        users: 3,
+        groups: 300,
+        computers: 0,
+    })
+    .await;
+    map_info(&mut lab);
+    lab.set("AD_PAGE_SIZE", "1000");
+    lab.simulator.faults().at_matching(
+        On::Search,
+        "objectCategory=group",
+        1,
+        Action::Twist(Twist::Members(1500)),
+    );
+    // 45 MB in one page.
+    let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+    outcome.ended_with(0);
+    assert!(peak < MEMORY, "{peak} KiB");
+    assert_eq!(told(&lab), vec![1500; 300]);
+    let run = lab.last_run().await;
+    assert_eq!(run["mode"], "baseline", "{run}");
 }

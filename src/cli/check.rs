@@ -156,8 +156,21 @@ async fn kind_step(
     let filter = search.filter.clone();
     search.attributes.push(USN_CHANGED.to_owned());
     let mut pages = session.search(search);
-    let page = pages.next().await?.unwrap_or_default();
-    if page.is_empty() {
+    let (mut found, mut unseen, mut unmapped) = (0_usize, 0_usize, 0_usize);
+    // One page, which may come in pieces.
+    while let Some(piece) = pages.next().await? {
+        found += piece.len();
+        // A filter over an attribute that the account may not read matches nothing, and says nothing.
+        unseen += piece.iter().filter(|entry| usn_changed(entry).is_none()).count();
+        unmapped += piece
+            .iter()
+            .filter(|entry| entry.unfit().is_some() || mapping.apply(kind, *entry).is_err())
+            .count();
+        if !pages.is_within_page() {
+            break;
+        }
+    }
+    if found == 0 {
         return Err(Failure::new(
             UNAVAILABLE,
             format_args!("nothing matches {filter} below {}", scope.base()),
@@ -167,15 +180,12 @@ async fn kind_step(
             ),
         ));
     }
-    // A filter over an attribute that the account may not read matches nothing, and says nothing.
-    let unseen = page.iter().filter(|entry| usn_changed(entry).is_none()).count();
     if unseen > 0 {
         return Err(Failure::new(
             UNAVAILABLE,
             format_args!(
-                "{unseen} of {} show the account no {USN_CHANGED}: a delta, and a baseline over several connections, would not \
-                 find them",
-                page.len()
+                "{unseen} of {found} show the account no {USN_CHANGED}: a delta, and a baseline over several connections, would \
+                 not find them"
             ),
             format_args!(
                 "grant the account Read Property on all attributes of {}, or set AD_DELTA=off and AD_CONNECTIONS=1",
@@ -183,17 +193,13 @@ async fn kind_step(
             ),
         ));
     }
-    let unmapped = page
-        .iter()
-        .filter(|entry| mapping.apply(kind, *entry).is_err())
-        .count();
     let more = if pages.has_more() { "at least " } else { "" };
     let all = if unmapped == 0 {
         "all can be mapped".to_owned()
     } else {
         format!("{unmapped} of them cannot be mapped")
     };
-    Ok(format!("{more}{} found, {all}", page.len()))
+    Ok(format!("{more}{found} found, {all}"))
 }
 
 /// The attribute by which changes are found.

@@ -41,10 +41,16 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Failur
         attributes: vec!["isDeleted".to_owned()],
         show_deleted: true,
     });
-    match pages.next().await {
-        Ok(page) => Ok(page.is_some()),
-        Err(DirectoryError::Search { outcome, .. }) if REFUSALS.contains(&outcome.code) => Ok(false),
-        Err(error) => Err(error.into()),
+    loop {
+        match pages.next().await {
+            // The session is used again, so the page is read to its end.
+            Ok(Some(_)) if pages.is_within_page() => {}
+            Ok(page) => return Ok(page.is_some()),
+            Err(DirectoryError::Search { outcome, .. }) if REFUSALS.contains(&outcome.code) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
         let mut session = directory::connect(&connection.directory).await?;
         let root = session.root_dse().await?;
         let scope = Scope::new(&connection.profile, &mapping, &root);
-        let found = find(&mut session, &scope, &options.name).await?;
+        let (found, more) = find(&mut session, &scope, &options.name).await?;
         session.close().await;
         if found.is_empty() {
             return Err(Failure::new(
@@ -29,11 +29,11 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
             ));
         }
         let mut code = 0;
-        for (kind, entry) in found.iter().take(MOST) {
+        for (kind, entry) in &found {
             code = code.max(show(&mapping, *kind, entry)?);
         }
-        if found.len() > MOST {
-            say(format_args!("{} more objects match; give a name that only one has", found.len() - MOST))?;
+        if more > 0 {
+            say(format_args!("{more} more objects match; give a name that only one has"))?;
         }
         Ok(code)
     })
@@ -42,8 +42,13 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
 /// Objects shown at most.
 const MOST: usize = 5;
 
-async fn find(session: &mut Session, scope: &Scope, name: &str) -> Result<Vec<(Kind, Entry)>, Failure> {
-    let mut found = Vec::new();
+/// The first [`MOST`] objects with this name, and how many more there are.
+async fn find(
+    session: &mut Session,
+    scope: &Scope,
+    name: &str,
+) -> Result<(Vec<(Kind, Entry)>, usize), Failure> {
+    let (mut found, mut more) = (Vec::new(), 0);
     let kinds: Vec<Kind> = scope.kinds().collect();
     for kind in kinds {
         let Some(search) = scope.matching(kind, &filter(name)) else {
@@ -51,10 +56,12 @@ async fn find(session: &mut Session, scope: &Scope, name: &str) -> Result<Vec<(K
         };
         let mut pages = session.search(search);
         while let Some(page) = pages.next().await? {
-            found.extend(page.into_iter().map(|entry| (kind, entry)));
+            let room = MOST - found.len();
+            found.extend(page.iter().take(room).map(|entry| (kind, entry.copied())));
+            more += page.len().saturating_sub(room);
         }
     }
-    Ok(found)
+    Ok((found, more))
 }
 
 /// The filter for every way to name an object. All attributes of it are indexed (MS-ADA: sAMAccountName,
@@ -131,7 +138,13 @@ fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
         })
         .collect();
     say(status::columns(&rows).trim_end())?;
-    match mapping.apply(kind, entry) {
+    let asset = match entry.unfit() {
+        Some(reason) => Err(reason.to_owned()),
+        None => mapping
+            .apply(kind, entry)
+            .map_err(|unmappable| unmappable.to_string()),
+    };
+    match asset {
         Ok(asset) => {
             say(format_args!("{}\n", indented(&asset.json)))?;
             Ok(0)

@@ -209,6 +209,8 @@ impl Entry {
 
     /// Adds an attribute of which all parts are there: `values` is a row of octet strings.
     pub(super) fn join(&mut self, name: String, values: Vec<u8>) {
+        self.joined
+            .retain(|joined| !joined.name.eq_ignore_ascii_case(&name));
         self.joined.push(Joined { name, values });
     }
 
@@ -219,7 +221,11 @@ impl Entry {
 
     /// The octets of names and values.
     pub(super) fn size(&self) -> usize {
-        self.dn.len() + self.rows().map(|(name, row)| name.len() + row.len()).sum::<usize>()
+        self.dn.len()
+            + self
+                .rows()
+                .map(|(name, row)| name.len() + row.len())
+                .sum::<usize>()
     }
 
     fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -257,7 +263,10 @@ impl Eq for Entry {}
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attributes = self.attributes().map(|(name, values)| {
-            let values: Vec<_> = values.map(<[u8]>::escape_ascii).map(|value| value.to_string()).collect();
+            let values: Vec<_> = values
+                .map(<[u8]>::escape_ascii)
+                .map(|value| value.to_string())
+                .collect();
             (name, values)
         });
         write!(f, "Entry {:?} ", self.dn)?;

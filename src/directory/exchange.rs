@@ -192,7 +192,6 @@ impl Answer {
 pub struct Found {
     most: usize,
     entries: usize,
-    /// Continuation references; none is followed (R10).
     references: u64,
 }
 
@@ -204,6 +203,11 @@ impl Found {
             entries: 0,
             references: 0,
         }
+    }
+
+    /// Continuation references so far; none is followed (R10).
+    pub const fn references(&self) -> u64 {
+        self.references
     }
 
     /// Reads the messages of one run.

@@ -101,9 +101,19 @@ impl Faults {
 
 /// The one request that is open, and what has come for it.
 #[derive(Debug, Default)]
-struct Exchange {
+pub(super) struct Exchange {
     open: Option<(u32, Request)>,
     answered: usize,
+}
+
+impl Exchange {
+    /// One in which `request` was asked with this message id, and nothing was answered.
+    pub(super) const fn of(id: u32, request: Request) -> Self {
+        Self {
+            open: Some((id, request)),
+            answered: 0,
+        }
+    }
 }
 
 /// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP library holds.
@@ -201,7 +211,7 @@ async fn answers(
 
 /// What has arrived from the server and was not passed on.
 #[derive(Debug, Default)]
-struct Inbox {
+pub(super) struct Inbox {
     buffer: BytesMut,
     scan: Scan,
     notifications: u32,
@@ -209,7 +219,7 @@ struct Inbox {
 
 /// What follows after the entries that a check has found.
 #[derive(Debug)]
-enum Then {
+pub(super) enum Then {
     /// A message for the library.
     Result(BytesMut, Answer),
     /// A notification of so many octets, which is ignored.
@@ -222,7 +232,7 @@ enum Then {
 
 impl Inbox {
     /// Takes out the whole messages for the lane, up to the first octet that is none of theirs, and what stands there.
-    fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Then) {
+    pub(super) fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Then) {
         let mut good = 0;
         loop {
             let rest = self.buffer.get(good..).unwrap_or_default();
@@ -254,6 +264,11 @@ impl Inbox {
             };
             return (entries, then);
         }
+    }
+
+    /// Where octets arrive.
+    pub(super) const fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
     }
 
     /// How many octets should be held, those that are here included.

@@ -215,6 +215,14 @@ pub fn start_tls_outcome(bytes: &[u8]) -> Result<Outcome, BerFault> {
     }
 }
 
+/// The result of a `SearchResultDone`; `None` for another message.
+#[must_use]
+pub fn search_outcome(bytes: &[u8]) -> Option<Outcome> {
+    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+    parts.expect(INTEGER, "").ok()?;
+    Some(result(parts.expect(0x65, "").ok()?).ok()?.0)
+}
+
 /// Message id and kind of a message that this client sends; `None` for what it never sends.
 #[must_use]
 pub fn request(bytes: &[u8]) -> Option<(u32, Request)> {

@@ -142,9 +142,7 @@ async fn whole(
                 Some(part) => part
                     .attributes()
                     .find(|(found, _)| is_part_of(found, name))
-                    .map_or(Ok(Step::Changed), |(found, values)| {
-                        gathered.take(found, values)
-                    })
+                    .map_or(Ok(Step::Changed), |(found, values)| gathered.take(found, values))
                     .map_err(wrong)?,
                 None => Step::Changed,
             };
@@ -280,7 +278,10 @@ mod tests {
     #[test]
     fn r11_parts_join_without_gap_or_overlap() {
         let mut gathered = Gathered::default();
-        assert_eq!(gathered.take_part(part("m;range=0-1499", 1500)), Ok(Step::From(1500)));
+        assert_eq!(
+            gathered.take_part(part("m;range=0-1499", 1500)),
+            Ok(Step::From(1500))
+        );
         assert_eq!(
             gathered.take_part(part("m;range=1500-2999", 1500)),
             Ok(Step::From(3000))

@@ -29,7 +29,7 @@ const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
 /// What the reader hands to the stager.
 pub(super) enum Piece {
-    /// One page of one search.
+    /// Entries of one search: a page, or a piece of a large one.
     Page(Kind, Vec<Entry>),
     /// Objects that are unmappable since an earlier run and no longer in scope.
     Forget(Vec<Guid>),

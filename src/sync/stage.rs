@@ -129,13 +129,20 @@ impl Stager<'_> {
             );
             return None;
         };
-        let asset = match self.connector.mapping.apply(kind, entry) {
+        let asset = match entry.unfit() {
+            Some(reason) => Err(reason.to_owned()),
+            None => self
+                .connector
+                .mapping
+                .apply(kind, entry)
+                .map_err(|unmappable| unmappable.to_string()),
+        };
+        let asset = match asset {
             Ok(asset) => Ok(Staged {
                 external_id: asset.external_id,
                 json: asset.json,
             }),
-            Err(unmappable) => {
-                let reason = unmappable.to_string();
+            Err(reason) => {
                 self.unmapped(kind, &entry.dn, &guid.to_string(), &reason);
                 Err(reason)
             }

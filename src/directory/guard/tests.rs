@@ -3,8 +3,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::directory::lane::Item;
 use crate::directory::ber::{OCTET_STRING, SEQUENCE, write};
+use crate::directory::lane::Item;
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -68,7 +68,11 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     }
     let entries = passed.len();
     library.read_to_end(&mut passed).await.unwrap();
-    assert_eq!(passed.len() > entries, ended, "the end is on the lane when the library is told");
+    assert_eq!(
+        passed.len() > entries,
+        ended,
+        "the end is on the lane when the library is told"
+    );
     speaker.await.unwrap();
     guard.await.unwrap();
     (passed, faults.get())
@@ -126,7 +130,10 @@ async fn r12_the_library_gets_no_large_result() {
     let referrals = element(0xA3, &[4, 0].repeat(300_000));
     let hollow = message(1, 0x65, &[result(), referrals].concat());
     let (passed, fault) = through(vec![hollow.clone()]).await;
-    assert_eq!((passed, fault), (vec![], Some(GuardFault::LongResult(hollow.len()))));
+    assert_eq!(
+        (passed, fault),
+        (vec![], Some(GuardFault::LongResult(hollow.len())))
+    );
 }
 
 #[tokio::test]

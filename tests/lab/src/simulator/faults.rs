@@ -55,6 +55,8 @@ pub enum Action {
     EmptyPages,
     /// The same page with the same cookie again and again.
     RepeatCookie,
+    /// This many entries in one page, whatever its size: after the last object the first follows.
+    Flood(usize),
     /// Every entry of the page is twisted.
     Twist(Twist),
     /// A Notice of Disconnection with this code, then the connection is cut (RFC 4511 section 4.4.1).
@@ -70,6 +72,15 @@ pub enum Twist {
     Oversized(usize),
     /// An `info` attribute of this many values.
     ManyValues(usize),
+    /// An `info` attribute of this many values, each of 100 bytes as the DN of a member is.
+    Members(usize),
+    /// This many attributes of one value.
+    ManyAttributes(usize),
+    /// An `info` attribute of this many values, each of 100 bytes, in ranges of 1000. A search for an object by name gets it
+    /// only when it asks for a range; so it is with the next one.
+    Ranges(usize),
+    /// As before and without end, but each range begins before the end of the last one.
+    BackwardRanges,
     /// GUIDs, SIDs, numbers and times that are none.
     WrongTypes,
     /// Bytes that are no UTF-8 in names.
@@ -95,15 +106,41 @@ impl Twist {
         }
     }
 
-    /// Writes the attribute that is too many.
-    pub(super) fn write_extra(&self, out: &mut Writer) {
+    /// Writes what is too many. `asked` is where the range begins that the search asks for, `by_name` whether it is for one
+    /// object.
+    pub(super) fn write_extra(&self, asked: Option<usize>, by_name: bool, out: &mut Writer) {
+        let mut write = |name: &str, values: &[String]| {
+            write_values(name, values.iter().map(String::as_bytes), false, out);
+        };
+        let members = |range: std::ops::Range<usize>| -> Vec<String> {
+            range.map(|number| format!("CN={number:<97}")).collect()
+        };
         match self {
-            Self::Oversized(bytes) => {
-                write_values("info", std::iter::once(vec![b'x'; *bytes].as_slice()), false, out)
+            Self::Oversized(bytes) => write("info", &["x".repeat(*bytes)]),
+            Self::ManyValues(count) => write(
+                "info",
+                &(0..*count).map(|number| number.to_string()).collect::<Vec<_>>(),
+            ),
+            Self::Members(count) => write("info", &members(0..*count)),
+            Self::ManyAttributes(count) => {
+                for number in 0..*count {
+                    write(&format!("x{number}"), &["1".to_owned()]);
+                }
             }
-            Self::ManyValues(count) => {
-                let values: Vec<String> = (0..*count).map(|number| number.to_string()).collect();
-                write_values("info", values.iter().map(String::as_bytes), false, out);
+            Self::Ranges(_) | Self::BackwardRanges if by_name && asked.is_none() => {}
+            Self::Ranges(_) | Self::BackwardRanges => {
+                let asked = asked.unwrap_or(0);
+                let (from, count) = match self {
+                    Self::Ranges(count) => (asked, *count),
+                    _ => (asked.saturating_sub(1), usize::MAX),
+                };
+                let end = count.min(from + 1000);
+                let last = if end == count {
+                    "*".to_owned()
+                } else {
+                    (end - 1).to_string()
+                };
+                write(&format!("info;range={from}-{last}"), &members(from..end));
             }
             Self::WrongTypes | Self::NotText => {}
         }
@@ -146,6 +183,11 @@ impl Faults {
     /// Once, at the `nth` search from now whose filter (or bind whose name) contains `text`.
     pub fn at_matching(&self, on: On, text: &str, nth: usize, action: Action) {
         self.script(on, text, nth, false, action);
+    }
+
+    /// At every search from now whose filter (or bind whose name) contains `text`.
+    pub fn always_matching(&self, on: On, text: &str, action: Action) {
+        self.script(on, text, 1, true, action);
     }
 
     /// Before the `nth` search or page from now, runs `change`.
@@ -225,7 +267,7 @@ impl fmt::Debug for Action {
             Self::Answer(_) | Self::AnswerAfterEntries(..) => "Answer",
             Self::Raw(_) | Self::TruncatedBer => "Raw",
             Self::Delay(_) | Self::Silence | Self::Drip => "Slow",
-            Self::EndlessPages | Self::EmptyPages | Self::RepeatCookie => "Pages",
+            Self::EndlessPages | Self::EmptyPages | Self::RepeatCookie | Self::Flood(_) => "Pages",
             Self::Twist(_) => "Twist",
             Self::Notice(_) => "Notice",
             Self::Run(_) => "Run",

@@ -209,7 +209,11 @@ impl Cursor {
                 .try_for_each(|wanted| write(&wanted.attribute, wanted.range))?,
         }
         if let Some(twist) = serving.twist {
-            twist.write_extra(out);
+            let asked = match &self.selection {
+                Selection::All => None,
+                Selection::These(wanted) => wanted.iter().find_map(|wanted| wanted.range),
+            };
+            twist.write_extra(asked.map(|(from, _)| from), self.scope == Scope::Base, out);
         }
         Ok(())
     }

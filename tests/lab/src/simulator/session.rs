@@ -45,6 +45,7 @@ struct Spoiled {
     endless: bool,
     empty: bool,
     repeat: bool,
+    flood: Option<usize>,
     twist: Option<Twist>,
 }
 
@@ -126,6 +127,7 @@ impl Session {
                 Action::EndlessPages => spoiled.endless = true,
                 Action::EmptyPages => (spoiled.endless, spoiled.empty) = (true, true),
                 Action::RepeatCookie => spoiled.repeat = true,
+                Action::Flood(entries) => spoiled.flood = Some(entries),
                 Action::Twist(twist) => spoiled.twist = Some(twist),
                 Action::Notice(code) => {
                     let notice = Outcome::error(code, "The server is going away\0");

@@ -126,6 +126,7 @@ impl Session {
         paused.endless |= spoiled.endless;
         paused.empty |= spoiled.empty;
         let stop_at = spoiled.stop.as_ref().map_or(usize::MAX, |(entries, _)| *entries);
+        let room = spoiled.flood.unwrap_or(room);
         let room_now = if paused.empty { 0 } else { room.min(stop_at) };
         let mut out = Writer::default();
         let mut sent = 0;
@@ -139,6 +140,10 @@ impl Session {
                     .cursor
                     .advance(&state, serving, id, room_now - sent, &mut out);
                 finished = paused.cursor.is_finished(&state);
+                if finished && spoiled.flood.is_some() {
+                    paused.cursor.rewind();
+                    finished = false;
+                }
                 step
             };
             match step {
