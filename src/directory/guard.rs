@@ -7,7 +7,7 @@
 //!
 //! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. The
 //! end of a search is on the lane, after its entries, before the library gets it. The socket is read no faster than entries
-//! are used up ([`lane::BUDGET`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
+//! are used up ([`lane::AHEAD`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
 //! stop is kept ([`Faults`]) and is what the caller gets to see.
 
 use std::io;

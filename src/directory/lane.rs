@@ -5,8 +5,9 @@
 //! checked and shared, and the library gets everything else: the end of the search among it.
 //!
 //! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in the lane or as entries
-//! in anybody's hands, are at most [`BUDGET`] a connection. The guard takes credit before it reads, and credit comes back
-//! when the last entry of a run is dropped. So a server is read no faster than its entries are used up.
+//! in anybody's hands, are at most [`AHEAD`] a connection, or [`BUDGET`] where a single message is that large. The guard takes
+//! credit before it reads, and credit comes back when the last entry of a run is dropped. So a server is read no faster
+//! than its entries are used up.
 
 use std::sync::Arc;
 
@@ -22,8 +23,11 @@ pub const CHUNK: usize = 64 * 1024;
 /// Octets of entries after which a reader hands on what it has, though the page goes on. A page of 1000 users is smaller.
 pub const PIECE: usize = 2 * 1024 * 1024;
 
-/// Octets of one connection that may be held at a time: a piece that is being gathered must never keep the largest message
-/// from being read, since only that could complete the piece.
+/// Octets of one connection that are held at a time: a piece that is gathered, one that waits, and one that is used.
+pub const AHEAD: usize = 3 * PIECE;
+
+/// The same while a large message is read. A piece that is being gathered never keeps the largest message from being read,
+/// since only that could complete the piece.
 pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 
 /// What comes over the lane.
@@ -63,12 +67,15 @@ impl Sender {
     /// Waits until `octets` may be held by the guard, what it holds already included.
     pub async fn allow(&mut self, octets: usize) {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = u32::try_from(octets.saturating_sub(held)).unwrap_or(u32::MAX);
-        if more == 0 {
+        let Some(more) = octets.checked_sub(held).filter(|more| *more > 0) else {
             return;
-        }
+        };
+        // What is no large message leaves the credit for one untouched: it waits until that is there, and gives it back.
+        let untouched = if octets > PIECE { 0 } else { BUDGET - AHEAD };
+        let wanted = u32::try_from(more + untouched).unwrap_or(u32::MAX);
         // The semaphore is never closed, so there is always a permit in the end.
-        if let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(more).await {
+        if let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(wanted).await {
+            drop(permit.split(untouched));
             match &mut self.held {
                 Some(held) => held.merge(permit),
                 held => *held = Some(permit),
@@ -133,6 +140,22 @@ mod tests {
         assert_eq!(part, [7].as_slice());
         drop(part);
         sender.allow(BUDGET).await;
+    }
+
+    #[tokio::test]
+    async fn small_messages_leave_room_for_a_large_one() {
+        let (mut sender, mut receiver) = open();
+        let mut sent = 0;
+        while sender.allow(CHUNK).now_or_never().is_some() {
+            assert!(sender.send(Bytes::from(vec![7; CHUNK])));
+            sent += CHUNK;
+        }
+        assert_eq!(sent, AHEAD);
+        // As a reader does: it has less than a piece when it waits for more.
+        for _ in 0..(AHEAD - PIECE) / CHUNK + 1 {
+            drop(receiver.recv().await);
+        }
+        assert!(sender.allow(MAX_MESSAGE + CHUNK).now_or_never().is_some());
     }
 
     #[tokio::test]
