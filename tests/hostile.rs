@@ -466,6 +466,7 @@ async fn a_page_larger_than_memory_may_be_is_read_in_pieces() {
     .await;
     map_info(&mut lab);
     lab.set("AD_PAGE_SIZE", "1000");
+    lab.set("AD_TIMEOUT", "60s");
     lab.simulator.faults().at_matching(
         On::Search,
         "objectCategory=group",

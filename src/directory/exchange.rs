@@ -22,6 +22,13 @@ use super::session::Line;
 use super::transport::Link;
 use crate::config::SearchScope;
 
+/// What is waited for at least before it is looked again whether the time is up.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// For how long a server that waits for entries to be used up is waited for: as long as it keeps an idle connection
+/// (`MaxConnIdleTime`, MS-ADTS 3.1.1.3.4.6).
+const LONGEST_STALL: Duration = Duration::from_secs(900);
+
 /// One search operation.
 #[derive(Debug)]
 pub struct Question<'a> {
@@ -107,11 +114,24 @@ impl Line {
     /// # Errors
     /// When no complete answer can come any more. `answer` is to be dropped then.
     pub async fn more(&self, answer: &mut Answer) -> Result<Vec<Entry>, DirectoryError> {
-        let started = Instant::now();
-        let gathered = timeout(answer.left, answer.gather()).await;
-        answer.left = answer.left.saturating_sub(started.elapsed());
+        let limit = answer.left;
+        let (started, stalled) = (Instant::now(), answer.link.lane.stalled());
+        let mut entries = Vec::new();
+        let mut size = 0;
+        let gathered = loop {
+            let left = answer.left.max(SHORTEST);
+            let gathered = timeout(left, answer.gather(&mut entries, &mut size)).await;
+            // The server is not to blame for what the entries before these are waiting for.
+            let stalled = answer.link.lane.stalled().saturating_sub(stalled);
+            let waited = started.elapsed().saturating_sub(stalled.min(LONGEST_STALL));
+            let left = limit.saturating_sub(waited);
+            answer.left = left;
+            if gathered.is_ok() || left.is_zero() {
+                break gathered;
+            }
+        };
         match gathered {
-            Ok(Ok(entries)) => Ok(entries),
+            Ok(Ok(())) => Ok(entries),
             Ok(Err(broken)) => Err(self.broken(broken, &mut answer.link).await),
             Err(_) => Err(self.late()),
         }
@@ -158,19 +178,18 @@ impl Answer {
         self.ended
     }
 
-    async fn gather(&mut self) -> Result<Vec<Entry>, Broken> {
-        let mut entries = Vec::new();
-        let mut size = 0;
-        while size < PIECE && !self.ended {
+    /// Adds to `entries`, of which `size` octets came, until a piece or the rest is there. Can be dropped and called again.
+    async fn gather(&mut self, entries: &mut Vec<Entry>, size: &mut usize) -> Result<(), Broken> {
+        while *size < PIECE && !self.ended {
             match self.link.lane.recv().await.ok_or(Broken::Lost)? {
                 Item::Entries(run) => {
-                    size += run.len();
-                    self.entries.read(&run, &mut entries).map_err(Broken::Unsound)?;
+                    *size += run.len();
+                    self.entries.read(&run, entries).map_err(Broken::Unsound)?;
                 }
                 Item::End => self.ended = true,
             }
         }
-        Ok(entries)
+        Ok(())
     }
 
     async fn result(&mut self) -> Result<Ending, Broken> {

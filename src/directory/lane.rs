@@ -9,11 +9,13 @@
 //! credit before it reads, and credit comes back when the last entry of a run is dropped. So a server is read no faster
 //! than its entries are used up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::frame::MAX_MESSAGE;
 
@@ -23,8 +25,9 @@ pub const CHUNK: usize = 64 * 1024;
 /// Octets of entries after which a reader hands on what it has, though the page goes on. A page of 1000 users is smaller.
 pub const PIECE: usize = 2 * 1024 * 1024;
 
-/// Octets of one connection that are held at a time: a piece that is gathered, one that waits, and one that is used.
-pub const AHEAD: usize = 3 * PIECE;
+/// Octets of one connection that are held at a time: a piece that is gathered, some that wait, one that is used. Enough that
+/// whoever hands pieces on is held up by those who use them, before the server is.
+pub const AHEAD: usize = 5 * PIECE;
 
 /// The same while a large message is read. A piece that is being gathered never keeps the largest message from being read,
 /// since only that could complete the piece.
@@ -46,21 +49,64 @@ pub struct Sender {
     budget: Arc<Semaphore>,
     /// Credit for what is being read.
     held: Option<OwnedSemaphorePermit>,
+    stalls: Arc<Stalls>,
 }
 
 /// The reader's end.
-pub type Receiver = UnboundedReceiver<Item>;
+#[derive(Debug)]
+pub struct Receiver {
+    items: UnboundedReceiver<Item>,
+    stalls: Arc<Stalls>,
+}
+
+impl Receiver {
+    /// What comes next; `None` when the guard has ended.
+    pub async fn recv(&mut self) -> Option<Item> {
+        self.items.recv().await
+    }
+
+    /// For how long, since the lane was opened, the server was not read because its entries were not used up.
+    pub fn stalled(&self) -> Duration {
+        let stalls = self.stalls.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stalls.ended + stalls.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// When the guard waited for credit.
+#[derive(Debug, Default)]
+struct Stalls(Mutex<Stalled>);
+
+#[derive(Debug, Default)]
+struct Stalled {
+    ended: Duration,
+    since: Option<Instant>,
+}
+
+impl Stalls {
+    fn begin(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        let mut stalled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(since) = stalled.since.take() {
+            stalled.ended += since.elapsed();
+        }
+    }
+}
 
 /// A lane without anything on it.
 pub fn open() -> (Sender, Receiver) {
     // The budget bounds the channel: what lies in it is part of what is held.
-    let (items, receiver) = unbounded_channel();
+    let (to, from) = unbounded_channel();
+    let stalls = Arc::<Stalls>::default();
     let sender = Sender {
-        items,
+        items: to,
         budget: Arc::new(Semaphore::new(BUDGET)),
         held: None,
+        stalls: Arc::clone(&stalls),
     };
-    (sender, receiver)
+    (sender, Receiver { items: from, stalls })
 }
 
 impl Sender {
@@ -73,8 +119,18 @@ impl Sender {
         // What is no large message leaves the credit for one untouched: it waits until that is there, and gives it back.
         let untouched = if octets > PIECE { 0 } else { BUDGET - AHEAD };
         let wanted = u32::try_from(more + untouched).unwrap_or(u32::MAX);
+        let budget = Arc::clone(&self.budget);
+        let permit = match Arc::clone(&budget).try_acquire_many_owned(wanted) {
+            Ok(permit) => Ok(permit),
+            Err(_) => {
+                self.stalls.begin();
+                let permit = budget.acquire_many_owned(wanted).await;
+                self.stalls.end();
+                permit
+            }
+        };
         // The semaphore is never closed, so there is always a permit in the end.
-        if let Ok(mut permit) = Arc::clone(&self.budget).acquire_many_owned(wanted).await {
+        if let Ok(mut permit) = permit {
             drop(permit.split(untouched));
             match &mut self.held {
                 Some(held) => held.merge(permit),

@@ -64,6 +64,8 @@ pub(super) fn stage(
         match piece {
             Piece::Page(kind, entries) => {
                 let page = stager.map(kind, &entries);
+                // The connection that gave them waits for their memory; what follows may take a while.
+                drop(entries);
                 if let Some(before) = held.replace(page) {
                     stager.commit(&before, None)?;
                 }

@@ -1,9 +1,15 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use lab::simulator::{Directory, Kind, Options, PASSWORD, People, READER, Simulator};
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag};
 use ldap3::{ResultEntry, SearchEntry};
 use proptest::prelude::*;
 
 use super::*;
 use crate::directory::ber::{INTEGER, write};
+use crate::directory::frame::Scan;
+use crate::directory::hear;
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -240,11 +246,105 @@ proptest! {
             message[at] = octet;
         }
         // The guard lets nothing else come this far.
-        let whole = crate::directory::frame::Scan::default().advance(&message);
+        let whole = Scan::default().advance(&message);
         if matches!(whole, Ok(Some(whole)) if whole.length == message.len())
             && let Some(entry) = ours(&message)
         {
             prop_assert_eq!(Some(parts(&entry)), library(&message));
         }
     }
+}
+
+/// What the simulator, which encodes entries as Active Directory does, answers to a search for everything.
+fn captured() -> Vec<u8> {
+    let people = People {
+        seed: 7,
+        users: 220,
+        groups: 30,
+        computers: 10,
+    };
+    let directory = Directory::new("corp.example", people);
+    let users = directory.all(Kind::User);
+    let group = directory.all(Kind::Group)[0];
+    directory.add_members(group, &users);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let simulator = Simulator::start(Options {
+        directory,
+        ..Options::default()
+    });
+    let number = |tag: u8, value: u8| element(tag, &[value]);
+    let name = format!("{READER}@corp.example");
+    let bind = [
+        number(INTEGER, 3),
+        string(name.as_bytes()),
+        element(0x80, PASSWORD.as_bytes()),
+    ];
+    let search = [
+        string(b"DC=corp,DC=example"),
+        number(0x0A, 2),
+        number(0x0A, 0),
+        number(INTEGER, 0),
+        number(INTEGER, 0),
+        number(0x01, 0),
+        element(0x87, b"objectClass"),
+        row(&[]),
+    ];
+    let mut stream = TcpStream::connect(simulator.addr()).unwrap();
+    let mut ask = |id: u8, tag: u8, parts: &[Vec<u8>], last: u8| {
+        let message = row(&[number(INTEGER, id), element(tag, &parts.concat())]);
+        stream.write_all(&message).unwrap();
+        let mut octets = Vec::new();
+        let mut chunk = [0; 65_536];
+        loop {
+            let count = stream.read(&mut chunk).unwrap();
+            assert!(count > 0, "the simulator has gone");
+            octets.extend_from_slice(&chunk[..count]);
+            if messages(&octets).is_some_and(|all| all.last().is_some_and(|one| operation(one) == last)) {
+                return octets;
+            }
+        }
+    };
+    ask(1, 0x60, &bind, 0x61);
+    ask(2, 0x63, &search, 0x65)
+}
+
+/// The messages that `octets` consist of; `None` when the last one is not whole.
+fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = octets;
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let whole = Scan::default().advance(rest).unwrap()?;
+        let (message, after) = rest.split_at(whole.length);
+        all.push(message);
+        rest = after;
+    }
+    Some(all)
+}
+
+/// The tag of the operation of a message.
+fn operation(message: &[u8]) -> u8 {
+    let mut parts = Elements::new(Elements::new(message).expect(SEQUENCE, "").unwrap());
+    parts.expect(INTEGER, "").unwrap();
+    parts.peek().unwrap()
+}
+
+#[test]
+fn entries_of_a_directory_are_read_as_the_library_reads_them() {
+    let octets = captured();
+    let all = messages(&octets).unwrap();
+    let entries: Vec<&[u8]> = all.into_iter().filter(|one| operation(one) == 0x64).collect();
+    assert!(entries.len() > 260, "{}", entries.len());
+    for message in &entries {
+        assert_eq!(Some(parts(&ours(message).unwrap())), library(message));
+    }
+    let heard = hear([octets.as_slice()], 10_000);
+    assert_eq!((heard.entries.len(), heard.fault), (entries.len(), None));
+    assert!(heard.outcome.is_some());
+    let most = heard
+        .entries
+        .iter()
+        .map(|entry| entry.values("member").count())
+        .max();
+    assert_eq!(most, Some(220));
 }
