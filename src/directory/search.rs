@@ -149,7 +149,7 @@ impl Pages {
         let mut entries = line.more(&mut answer).await?;
         self.progress.observe(&entries);
         for partial in entries.extract_if(.., |entry| ranges::is_partial(entry)) {
-            self.shelve(&partial)?;
+            self.shelve(&partial).map_err(|what| line.unsound(what))?;
         }
         if !answer.has_ended() {
             return Ok((entries, State::Within(answer)));
@@ -175,7 +175,7 @@ impl Pages {
     }
 
     /// Sets an entry aside until its page has ended.
-    fn shelve(&mut self, entry: &Entry) -> Result<(), DirectoryError> {
+    fn shelve(&mut self, entry: &Entry) -> Result<(), String> {
         let entry = if self.shelved + entry.size() <= SHELF {
             entry.copied()
         } else {
@@ -183,10 +183,10 @@ impl Pages {
         };
         self.shelved += entry.size();
         if self.shelved > MAX_SHELF {
-            return Err(self.line.unsound(format!(
+            return Err(format!(
                 "one page holds more than {} MiB of entries that are not whole; lower AD_PAGE_SIZE",
                 MAX_SHELF >> 20
-            )));
+            ));
         }
         self.shelf.push_back(entry);
         Ok(())
