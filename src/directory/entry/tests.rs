@@ -111,8 +111,11 @@ fn parts_that_were_joined_take_the_place_of_the_first() {
     assert_eq!(entry.copied(), entry);
 }
 
+/// A name, and attributes with their values.
+type Parts = (String, Vec<(String, Vec<Vec<u8>>)>);
+
 /// What the LDAP library makes of the octets of a message; `None` where it cannot be an entry.
-fn library(message: &[u8]) -> Option<(String, Vec<(String, Vec<Vec<u8>>)>)> {
+fn library(message: &[u8]) -> Option<Parts> {
     let (_, tag) = parse_tag(message).ok()?;
     let operation = tag.expect_constructed()?.into_iter().nth(1)?;
     let mut parts = operation.expect_constructed()?.into_iter();
@@ -174,7 +177,7 @@ fn ours(message: &[u8]) -> Option<Entry> {
     Entry::read(octets.slice_ref(content)).ok()
 }
 
-fn parts(entry: &Entry) -> (String, Vec<(String, Vec<Vec<u8>>)>) {
+fn parts(entry: &Entry) -> Parts {
     let attributes = entry
         .attributes()
         .map(|(name, values)| (name.to_owned(), values.map(<[u8]>::to_vec).collect()));
