@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 pub mod directory;
+pub mod failpoint;
 pub mod http;
 pub mod identity;
 pub mod mapping;

@@ -5,6 +5,7 @@ use rusqlite::{Transaction, named_params, params};
 use super::error::Fault;
 use super::run::open_run;
 use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
+use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// What a read came to, beside the objects that it gave. All of it commits with the last page (R3): once the watermark
@@ -130,7 +131,7 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn note_verdicts(&self, run: RunId, verdicts: &[(Guid, Verdict)]) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::NoteVerdicts, |transaction| {
             let connection = open_run(transaction, run)?;
             let mut note = transaction.prepare_cached(
                 "UPDATE candidate SET verdict = :verdict, reason = :reason, examined = :run,

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use super::error::Fault;
 use super::value::{count, stored};
 use super::{ConnectionId, State, Store, StoreError};
+use crate::failpoint::Commit;
 
 /// One registered connection, as `status` and the API show it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn register(&self, name: &str, description: &str, now: i64) -> Result<ConnectionId, StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::Register, |transaction| {
             Ok(transaction.query_row(
                 "INSERT INTO connection (name, description, state, state_since) VALUES (?, ?, ?, ?)
                  ON CONFLICT (name) DO UPDATE SET description = excluded.description
@@ -84,7 +85,7 @@ impl Store {
         next_sync: Option<i64>,
         next_baseline: Option<i64>,
     ) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::SetNext, |transaction| {
             let changed = transaction.execute(
                 "UPDATE connection SET next_sync = ?, next_baseline = ? WHERE id = ?",
                 params![next_sync, next_baseline, connection],
@@ -98,7 +99,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Transition`] from any other state.
     pub fn schedule(&self, connection: ConnectionId, now: i64) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::Schedule, |transaction| {
             // That step exists as well, but it is the end of a run.
             if state(transaction, connection)? == State::Processing {
                 return Err(StoreError::Transition {
@@ -116,7 +117,7 @@ impl Store {
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
     pub fn skip_ticks(&self, connection: ConnectionId, ticks: u64) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::SkipTicks, |transaction| {
             let changed = transaction.execute(
                 "UPDATE connection SET skipped_ticks = skipped_ticks + ? WHERE id = ?",
                 params![stored(ticks), connection],

@@ -9,6 +9,7 @@ use super::run::open_run;
 use super::stage::fingerprint;
 use super::value::stored;
 use super::{ConnectionId, InFlight, KindCounts, RunId, Store, StoreError};
+use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// One version of one object's asset, handed out to be sent.
@@ -49,7 +50,7 @@ impl Store {
         max_bytes: usize,
         item_overhead: usize,
     ) -> Result<Vec<Item>, StoreError> {
-        self.write_in_flight(|transaction, in_flight| {
+        self.write_in_flight(Commit::NextBatch, |transaction, in_flight| {
             let connection = open_run(transaction, run)?;
             let mut batch = Vec::new();
             let mut bytes = 0;
@@ -112,7 +113,7 @@ impl Store {
         now: i64,
     ) -> Result<KindCounts, StoreError> {
         let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
-        self.write_in_flight(|transaction, in_flight| {
+        self.write_in_flight(Commit::Settle, |transaction, in_flight| {
             let connection = open_run(transaction, run)?;
             let answer = Answer {
                 transaction,

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
 
+use crate::failpoint::{self, Point};
+
 /// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`. The operating system takes
 /// it back when the value is dropped and when the process dies, however it does. The file stays: were it deleted, two
 /// processes could hold locks on two files of one name.
@@ -90,6 +92,7 @@ impl RunLock {
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
+        failpoint::pass(Point::Locked);
         let since = DateTime::from_timestamp(now, 0).unwrap_or_default();
         let holder = format!(
             "process {} on {}, {purpose}, since {}\n",
@@ -106,6 +109,7 @@ impl RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
+        failpoint::pass(Point::Unlocking);
         // So that nobody reads of a holder that is gone. The lock itself goes with the file.
         let _ = self.file.set_len(0);
     }

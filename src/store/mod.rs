@@ -37,6 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Transaction, TransactionBehavior};
 
+use crate::failpoint::{self, Commit, Point, Progress};
 use crate::identity::Guid;
 use error::Fault;
 
@@ -141,14 +142,19 @@ impl Store {
         read(&self.inner().sql).map_err(|fault| fault.at(&self.path))
     }
 
-    /// Runs `write` in one transaction, which takes the write lock at once: a read turned write could fail halfway.
-    fn write<T>(&self, write: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>) -> Result<T, StoreError> {
-        self.write_in_flight(|transaction, _| write(transaction))
+    /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned write could fail halfway.
+    fn write<T>(
+        &self,
+        commit: Commit,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        self.write_in_flight(commit, |transaction, _| write(transaction))
     }
 
     /// As [`Self::write`], with what is in flight. Changes to that are kept only if the transaction commits.
     fn write_in_flight<T>(
         &self,
+        commit: Commit,
         write: impl FnOnce(&Transaction<'_>, &mut BTreeMap<(ConnectionId, Guid), InFlight>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let mut inner = self.inner();
@@ -156,8 +162,11 @@ impl Store {
         let mut changed = in_flight.clone();
         let result = (|| {
             let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            failpoint::pass(Point::In(commit, Progress::Begun));
             let value = write(&transaction, &mut changed)?;
+            failpoint::pass(Point::In(commit, Progress::Written));
             transaction.commit()?;
+            failpoint::pass(Point::In(commit, Progress::Committed));
             Ok(value)
         })();
         if result.is_ok() {

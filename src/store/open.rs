@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::error::{Fault, directory_of};
 use super::{Access, StoreError, scratch};
+use crate::failpoint::{self, Commit, Point, Progress};
 
 /// How long a call waits for another process to finish with the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -220,16 +221,25 @@ fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(),
     let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may just have migrated.
     let found = usize::try_from(version(&transaction, path)?).unwrap_or(0);
-    if found < migrations.len() {
-        apply(&transaction, &migrations[found..])?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(
-            None,
-            "user_version",
-            i64::try_from(migrations.len()).unwrap_or(i64::MAX),
-        )?;
+    if found >= migrations.len() {
+        return Ok(transaction.commit()?);
     }
+    let commit = if found == 0 {
+        Commit::Create
+    } else {
+        Commit::Migrate
+    };
+    failpoint::pass(Point::In(commit, Progress::Begun));
+    apply(&transaction, &migrations[found..])?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(
+        None,
+        "user_version",
+        i64::try_from(migrations.len()).unwrap_or(i64::MAX),
+    )?;
+    failpoint::pass(Point::In(commit, Progress::Written));
     transaction.commit()?;
+    failpoint::pass(Point::In(commit, Progress::Committed));
     Ok(())
 }
 

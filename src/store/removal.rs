@@ -10,6 +10,7 @@ use super::run::open_run;
 use super::stage::fingerprint;
 use super::value::count;
 use super::{ConnectionId, KindCounts, RunId, Store, StoreError};
+use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// Removals taken from the table at a time: each carries an asset.
@@ -97,7 +98,11 @@ impl Store {
         marked: impl Fn(Kind, &str) -> Option<String>,
         now: i64,
     ) -> Result<Conclusion, StoreError> {
-        self.write(|transaction| {
+        let commit = match decision {
+            Decision::Threshold(_) => Commit::Conclude,
+            Decision::Approved(_) => Commit::Approve,
+        };
+        self.write(commit, |transaction| {
             let connection = open_run(transaction, run)?;
             let gone = gone(transaction, connection, run)?;
             let mut conclusion = Conclusion::default();

@@ -6,6 +6,7 @@ use super::connection::{state, step};
 use super::error::Fault;
 use super::value::{count, count_or_null, stored};
 use super::{ConnectionId, Counts, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError};
+use crate::failpoint::Commit;
 use crate::identity::Guid;
 
 /// Runs kept for each connection: a week and a half of runs every quarter of an hour.
@@ -109,7 +110,7 @@ impl Store {
         reason: &str,
         now: i64,
     ) -> Result<RunId, StoreError> {
-        self.write_in_flight(|transaction, in_flight| {
+        self.write_in_flight(Commit::BeginRun, |transaction, in_flight| {
             close_interrupted(transaction, connection, now)?;
             step(transaction, connection, State::Processing, now)?;
             in_flight.retain(|(other, _), _| *other != connection);
@@ -132,7 +133,7 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn plan_run(&self, run: RunId, plan: &RunPlan) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::PlanRun, |transaction| {
             open_run(transaction, run)?;
             transaction.execute(
                 "UPDATE run SET mode = ?, reason = ?, controller = ?, watermark_before = ? WHERE id = ?",
@@ -153,7 +154,7 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn end_run(&self, run: RunId, end: &RunEnd, now: i64) -> Result<(), StoreError> {
-        self.write_in_flight(|transaction, in_flight| {
+        self.write_in_flight(Commit::EndRun, |transaction, in_flight| {
             let connection = open_run(transaction, run)?;
             in_flight.retain(|(other, _), _| *other != connection);
             let processed = end.outcome == Outcome::Processed;
@@ -173,7 +174,9 @@ impl Store {
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
     pub fn recover(&self, connection: ConnectionId, now: i64) -> Result<Option<RunId>, StoreError> {
-        self.write(|transaction| close_interrupted(transaction, connection, now))
+        self.write(Commit::Recover, |transaction| {
+            close_interrupted(transaction, connection, now)
+        })
     }
 
     /// The last `limit` runs, newest first.

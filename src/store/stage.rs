@@ -8,6 +8,7 @@ use super::run::open_run;
 use super::{
     ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, watermark,
 };
+use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// One object as it was read.
@@ -67,10 +68,17 @@ impl Store {
         advance: Option<&Watermark>,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
-        self.take_in(run, page, resend, now, |transaction, connection| match advance {
-            Some(reached) => watermark::advance(transaction, connection, reached),
-            None => Ok(()),
-        })
+        self.take_in(
+            Commit::StagePage,
+            run,
+            page,
+            resend,
+            now,
+            |transaction, connection| match advance {
+                Some(reached) => watermark::advance(transaction, connection, reached),
+                None => Ok(()),
+            },
+        )
     }
 
     /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the containers and what it
@@ -86,15 +94,23 @@ impl Store {
         end: &ReadEnd,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
-        self.take_in(run, page, resend, now, |transaction, connection| {
-            watermark::advance(transaction, connection, &end.watermark)?;
-            container::take_in(transaction, connection, end)?;
-            candidate::note(transaction, connection, end, now)
-        })
+        self.take_in(
+            Commit::CompleteRead,
+            run,
+            page,
+            resend,
+            now,
+            |transaction, connection| {
+                watermark::advance(transaction, connection, &end.watermark)?;
+                container::take_in(transaction, connection, end)?;
+                candidate::note(transaction, connection, end, now)
+            },
+        )
     }
 
     fn take_in(
         &self,
+        commit: Commit,
         run: RunId,
         page: &[Reading],
         resend: bool,
@@ -116,7 +132,7 @@ impl Store {
             .collect();
         // In the order of the keys a tree's pages are read and written once each. The sort keeps equal ones in order.
         page.sort_by_key(|(reading, _)| reading.guid);
-        self.write(|transaction| {
+        self.write(commit, |transaction| {
             let connection = open_run(transaction, run)?;
             let mut counts = KindCounts::default();
             let mut statements = Statements::prepare(transaction, connection, run, now)?;

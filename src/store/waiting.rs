@@ -6,6 +6,7 @@ use rusqlite::{named_params, params};
 
 use super::value::count;
 use super::{ConnectionId, Store, StoreError};
+use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// What waits on the stage.
@@ -135,7 +136,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be written.
     pub fn forget_unmapped(&self, connection: ConnectionId, guids: &[Guid]) -> Result<(), StoreError> {
-        self.write(|transaction| {
+        self.write(Commit::ForgetUnmapped, |transaction| {
             let mut forget =
                 transaction.prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?;
             for guid in guids {

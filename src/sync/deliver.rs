@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::failpoint::{self, Point};
 use crate::store::{self, KindCounts, RunId};
 use crate::upstream::{Batch, Delivery, Item};
 
@@ -116,8 +117,10 @@ impl Deliverer<'_> {
                 .collect(),
         );
         let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
+        failpoint::pass(Point::Posting);
         self.in_flight.spawn(async move {
             let delivery = upstream.deliver(batch, &stop).await;
+            failpoint::pass(Point::Answered);
             (items, delivery)
         });
         Ok(true)

@@ -32,9 +32,9 @@ fn only_the_steps_of_the_contract_exist() {
     for &from in State::ALL {
         for &to in State::ALL {
             let (room, _) = in_state(from);
-            let stepped = room
-                .store
-                .write(|transaction| connection::step(transaction, room.connection, to, NOW + 5));
+            let stepped = room.store.write(Commit::Register, |transaction| {
+                connection::step(transaction, room.connection, to, NOW + 5)
+            });
             let expected = matches!(
                 (from, to),
                 (
@@ -268,7 +268,7 @@ fn old_runs_are_forgotten_by_connection() {
     let kept = begin(&room.store, other);
     let first = room.run();
     room.store
-        .write(|transaction| {
+        .write(Commit::Register, |transaction| {
             for _ in 0..KEPT_RUNS {
                 transaction.execute(
                     "INSERT INTO run (connection, wanted, mode, reason, started, ended) VALUES (?, 'delta', 'delta', '', 0, 1)",

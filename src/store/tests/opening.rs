@@ -66,7 +66,9 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
     let room = Room::new();
     let path = room.path();
     room.store
-        .write(|transaction| Ok(transaction.pragma_update(None, "user_version", 99)?))
+        .write(Commit::Register, |transaction| {
+            Ok(transaction.pragma_update(None, "user_version", 99)?)
+        })
         .unwrap();
     for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
         let error = refusal(Store::open(&path, access));
