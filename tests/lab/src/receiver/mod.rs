@@ -88,9 +88,9 @@ impl Receiver {
     pub async fn start(options: Options) -> Self {
         let stop = CancellationToken::new();
         let tls = options.tls.is_some();
-        let listener = wire::Listener::bind(&options, &stop).await;
-        let address = listener.address();
         let shared = Shared::new(options);
+        let listener = wire::Listener::bind(&shared.options, &shared.peers, &stop).await;
+        let address = listener.address();
         tokio::spawn(server::serve(listener, shared.clone(), stop.clone()));
         Self {
             address,
@@ -190,6 +190,23 @@ impl Receiver {
         let _ = asked.wait_for(|asked| *asked >= count).await;
     }
 
+    /// Resolves when no connection stands any more, and none waits to be accepted: after that nothing arrives from a client
+    /// that has ended. It never resolves while a client keeps its connection.
+    ///
+    /// # Panics
+    /// When the receiver cannot be reached.
+    pub async fn idle(&self) {
+        // Accepted in the order in which they came: once ours stands, all before it did.
+        let probe = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let ours = probe.local_addr().unwrap();
+        let mut peers = self.shared.peers.subscribe();
+        // As above.
+        let _ = peers.wait_for(|peers| peers.contains(&ours)).await;
+        let _ = peers
+            .wait_for(|peers| peers.iter().all(|peer| *peer == ours))
+            .await;
+    }
+
     /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid.
     pub fn reset(&self) {
         self.shared.lock().reset();
@@ -210,6 +227,7 @@ struct Shared {
     state: Arc<Mutex<State>>,
     arrivals: Arc<tokio::sync::watch::Sender<u64>>,
     tokens_asked: Arc<tokio::sync::watch::Sender<u64>>,
+    peers: wire::Peers,
 }
 
 impl Shared {
@@ -219,6 +237,7 @@ impl Shared {
             state: Arc::default(),
             arrivals: Arc::new(tokio::sync::watch::Sender::new(0)),
             tokens_asked: Arc::new(tokio::sync::watch::Sender::new(0)),
+            peers: Arc::default(),
         }
     }
 

@@ -1,15 +1,17 @@
 //! The listening socket: plain or TLS, and connections that a handler can cut.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -18,11 +20,41 @@ use super::{Options, tls};
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
+/// The peers whose connections stand, from the moment they were accepted.
+pub(super) type Peers = Arc<watch::Sender<BTreeSet<SocketAddr>>>;
+
+/// A peer, as long as its connection stands.
+struct Standing {
+    peer: SocketAddr,
+    peers: Peers,
+}
+
+impl Standing {
+    fn new(peer: SocketAddr, peers: &Peers) -> Self {
+        peers.send_modify(|peers| {
+            peers.insert(peer);
+        });
+        Self {
+            peer,
+            peers: Arc::clone(peers),
+        }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.peers.send_modify(|peers| {
+            peers.remove(&self.peer);
+        });
+    }
+}
+
 /// A connection that ends as soon as its token is cancelled.
 pub(super) struct Connection {
     stream: Box<dyn Stream>,
     cut: CancellationToken,
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    _standing: Standing,
 }
 
 /// The handle by which a handler cuts the connection that it answers on.
@@ -48,14 +80,20 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) async fn bind(options: &Options, stop: &CancellationToken) -> Self {
+    pub(super) async fn bind(options: &Options, peers: &Peers, stop: &CancellationToken) -> Self {
         let acceptor = options.tls.as_ref().map(|(chain, key)| tls::acceptor(chain, key));
         let listener = TcpListener::bind(options.listen)
             .await
             .expect("the receiver's address is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let (sender, connections) = mpsc::channel(64);
-        tokio::spawn(accept(listener, acceptor, sender, stop.clone()));
+        tokio::spawn(accept(
+            listener,
+            acceptor,
+            sender,
+            Arc::clone(peers),
+            stop.clone(),
+        ));
         Self { address, connections }
     }
 
@@ -68,6 +106,7 @@ async fn accept(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
     sender: mpsc::Sender<(Connection, SocketAddr)>,
+    peers: Peers,
     stop: CancellationToken,
 ) {
     loop {
@@ -77,6 +116,7 @@ async fn accept(
         };
         let Ok((socket, peer)) = accepted else { continue };
         let (acceptor, sender, cut) = (acceptor.clone(), sender.clone(), stop.child_token());
+        let standing = Standing::new(peer, &peers);
         tokio::spawn(async move {
             let stream: Box<dyn Stream> = match acceptor {
                 None => Box::new(socket),
@@ -96,6 +136,7 @@ async fn accept(
                         stream,
                         cut,
                         cancelled,
+                        _standing: standing,
                     },
                     peer,
                 ))

@@ -1,0 +1,286 @@
+//! A directory that changes, a gateway that stumbles, the program between them, and what must be true whenever all is quiet.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use fastrand::Rng;
+use lab::receiver::Answer;
+use lab::simulator::{Kind, ObjectId, PASSWORD, People, READER};
+use tokio::process::Child;
+
+use crate::audit::{self, Ran};
+use crate::ledger::{self, Ledger};
+use crate::support::expected;
+use crate::support::simulated::Simulated;
+
+/// Pages of 20 and batches of 5: a baseline reads about ten pages, a round posts a few batches.
+const PEOPLE: People = People {
+    seed: 7,
+    users: 110,
+    groups: 20,
+    computers: 5,
+};
+
+/// Fewer users are not left.
+const FEWEST_USERS: usize = 80;
+
+/// Where new users are made.
+const USERS: &str = "CN=Users,DC=corp,DC=example";
+
+/// The way from end to end, and what happened on it.
+pub struct World {
+    pub lab: Simulated,
+    pub rng: Rng,
+    pub ledger: Ledger,
+    /// The account reads tombstones, so a delta notices what was deleted.
+    pub sees_deleted: bool,
+    /// `REMOVED_OBJECTS=send`.
+    pub tells_removals: bool,
+    deleted: Vec<ObjectId>,
+    names: u64,
+}
+
+impl World {
+    pub async fn new(mut rng: Rng, sees_deleted: bool, tells_removals: bool) -> Self {
+        rng = Rng::with_seed(rng.u64(..));
+        let mut lab = Simulated::of(PEOPLE).await;
+        let builtin = include_str!("../../config/mapping.toml");
+        let name = "source = \"displayName\"";
+        let table = builtin.replace(name, &format!("{name}\nrequired = true"));
+        assert_ne!(table, builtin, "the table has a row for displayName");
+        let mapping = lab.connector.folder().join("mapping.toml");
+        let removed = format!("[removed]\nasset.assetDetail.{} = \"REMOVED\"\n", audit::REMOVED);
+        std::fs::write(&mapping, format!("{table}\n{removed}")).unwrap();
+        let account = if sees_deleted { "administrator" } else { READER };
+        for (name, value) in [
+            ("AD_BIND_DN", format!("{account}@corp.example")),
+            ("AD_PASSWORD", PASSWORD.to_owned()),
+            ("AD_PAGE_SIZE", "20".to_owned()),
+            ("QUALYS_BATCH_ASSETS", "5".to_owned()),
+            ("REMOVAL_MAX_PERCENT", "100".to_owned()),
+            (
+                "REMOVED_OBJECTS",
+                if tells_removals { "send" } else { "report" }.to_owned(),
+            ),
+            ("MAPPING_FILE", mapping.display().to_string()),
+            // Every second a run, so that a kill meets one.
+            ("SYNC_CRON", "* * * * * *".to_owned()),
+            ("LOG_LEVEL", "warn".to_owned()),
+        ] {
+            lab.set(name, &value);
+        }
+        let mut world = Self {
+            lab,
+            rng,
+            ledger: Ledger::default(),
+            sees_deleted,
+            tells_removals,
+            deleted: Vec::new(),
+            names: 0,
+        };
+        world.lab.set("CRASH_LOG", &world.log().display().to_string());
+        world.record();
+        world
+    }
+
+    fn log(&self) -> PathBuf {
+        self.lab.connector.folder().join("places.log")
+    }
+
+    /// The places that the program passed since it was asked last, one a line.
+    pub fn passed(&self) -> String {
+        let passed = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let _ = std::fs::remove_file(self.log());
+        passed
+    }
+
+    /// Starts the program; `crash` lets it die at a place, as in `settle.written:1`.
+    pub fn start(&mut self, arguments: &[&str], crash: Option<&str>) -> Child {
+        if let Some(crash) = crash {
+            self.lab.set("CRASH_AT", crash);
+        }
+        let child = self.lab.connector.start(arguments);
+        self.lab.unset("CRASH_AT");
+        child
+    }
+
+    /// How many batches have arrived.
+    pub fn arrived(&self) -> usize {
+        usize::try_from(self.lab.receiver.summary().deliveries).unwrap()
+    }
+
+    /// The program has ended, however; `first` is the number of the first batch that came from it.
+    pub async fn over(&mut self, first: usize, stopped: bool) {
+        self.lab.simulator.faults().clear();
+        self.lab.receiver.clear_scripts();
+        self.lab.receiver.idle().await;
+        self.ledger.ran(Ran {
+            first,
+            stopped,
+            troubled: true,
+            removed: ledger::removed(&self.lab.connector),
+            ..Ran::default()
+        });
+    }
+
+    /// One run that nothing befalls. A full read would bring over what a delta lost, so it must not come first.
+    pub async fn catch_up(&mut self) {
+        self.quiet_run(&["sync"]).await;
+        self.check_settled(self.sees_deleted);
+    }
+
+    /// Nothing is killed any more: a delta brings everything over, then nothing is left to send.
+    pub async fn settle(&mut self) {
+        self.catch_up().await;
+        let calm = self.lab.receiver.summary().requests;
+        self.quiet_run(&["sync"]).await;
+        assert_eq!(
+            self.lab.receiver.summary().requests,
+            calm,
+            "the delta before brought everything over"
+        );
+        self.quiet_run(&["sync", "--baseline"]).await;
+        let after = self.lab.receiver.summary().requests;
+        assert!(
+            after == calm || (self.tells_removals && !self.sees_deleted),
+            "the baseline posted something, though nothing was left to send"
+        );
+        self.check_settled(true);
+        self.quiet_run(&["sync", "--baseline"]).await;
+        assert_eq!(
+            self.lab.receiver.summary().requests,
+            after,
+            "a second baseline posted something"
+        );
+        let status = self.lab.status().await;
+        assert_eq!(status["state"], "Processed", "{status}");
+    }
+
+    /// One run that ends with `code`.
+    pub async fn run_to_end(&mut self, arguments: &[&str], code: i32) {
+        let first = self.arrived();
+        self.lab.connector.run(arguments).await.ended_with(code);
+        self.over(first, false).await;
+    }
+
+    async fn quiet_run(&mut self, arguments: &[&str]) {
+        let first = self.arrived();
+        self.lab.connector.succeed(arguments).await;
+        self.ledger.ran(Ran {
+            first,
+            removed: ledger::removed(&self.lab.connector),
+            ..Ran::default()
+        });
+        self.ledger.check(&self.lab.receiver);
+    }
+
+    /// Upstream holds what is there; what is gone is listed as removed and nothing else is, and upstream was told, where it
+    /// is to be told. `noticed`: everything that is gone has been noticed.
+    #[track_caller]
+    pub fn check_settled(&self, noticed: bool) {
+        let round = self.ledger.rounds();
+        let (held, there) = (self.lab.receiver.assets(), self.lab.expected());
+        for (sid, asset) in &there {
+            assert_eq!(held.get(sid), Some(asset), "{sid} is lost, round {round}");
+        }
+        let removed = ledger::removed(&self.lab.connector);
+        for sid in &removed {
+            assert!(
+                !there.contains_key(sid),
+                "{sid} is listed as removed and is there, round {round}"
+            );
+        }
+        for (sid, asset) in held.iter().filter(|(sid, _)| !there.contains_key(*sid)) {
+            let listed = removed.contains(sid);
+            assert!(
+                listed || !noticed,
+                "{sid} is gone and not listed as removed, round {round}"
+            );
+            let told = audit::told_removed(asset).is_some();
+            assert_eq!(
+                told,
+                listed && self.tells_removals,
+                "{sid} is removed, and upstream holds {asset}, round {round}"
+            );
+        }
+    }
+
+    /// Up to eight objects are changed, each once, so that no version is missed. Objects come back from the recycle bin only if
+    /// `restore`: not in the round in which they were deleted, for what a run lists is looked at after the round.
+    pub fn change(&mut self, restore: bool) {
+        let directory = self.lab.directory().clone();
+        if restore && !self.deleted.is_empty() && self.rng.u8(0..4) == 0 {
+            directory.restore(self.deleted.swap_remove(self.rng.usize(0..self.deleted.len())));
+        }
+        let users = directory.all(Kind::User);
+        let groups = directory.all(Kind::Group);
+        let mut changed: Vec<ObjectId> = Vec::new();
+        for _ in 0..self.rng.usize(0..=8) {
+            let label = self.label();
+            let of = if self.rng.u8(0..8) == 0 { &groups } else { &users };
+            let id = of[self.rng.usize(0..of.len())];
+            if changed.contains(&id) {
+                continue;
+            }
+            changed.push(id);
+            match self.rng.u8(0..20) {
+                0..=1 => {
+                    self.create();
+                }
+                2..=3 if users.len() > FEWEST_USERS && users.contains(&id) => self.delete(id),
+                4 => directory.rename(id, &format!("Renamed {label}")),
+                5 => directory.touch(id),
+                _ if groups.contains(&id) => directory.set_text(id, "description", &label),
+                _ => directory.set_text(id, "displayName", &label),
+            }
+        }
+        self.record();
+    }
+
+    /// A new user.
+    pub fn create(&mut self) -> ObjectId {
+        let label = self.label();
+        let values = [("displayName", label.as_str())];
+        self.lab
+            .directory()
+            .create_user(USERS, &format!("New {label}"), &values)
+    }
+
+    /// Deletes an object; it may be restored later.
+    pub fn delete(&mut self, id: ObjectId) {
+        self.lab.directory().delete(id);
+        self.deleted.push(id);
+    }
+
+    fn label(&mut self) -> String {
+        self.names += 1;
+        format!("v{}", self.names)
+    }
+
+    /// Notes how the directory is.
+    pub fn record(&mut self) {
+        self.ledger.record(expected::assets(self.lab.directory()));
+    }
+
+    /// Answers come slowly, so that kills meet them; some do not come at all.
+    pub fn trouble_gateway(&mut self) {
+        let long = Duration::from_millis(self.rng.u64(1..30));
+        for _ in 0..self.rng.usize(0..15) {
+            let answer = match self.rng.u8(0..12) {
+                0 => Answer::CutAfter,
+                1 => Answer::CutBefore,
+                2 => Answer::status(503),
+                _ => Answer::Slow(long),
+            };
+            self.lab.receiver.script([answer]);
+        }
+    }
+}
+
+/// Whether it died: of our SIGKILL, or by its own abort at a place.
+pub fn died(status: ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    // SIGABRT and SIGKILL, by signal(7).
+    matches!(status.signal(), Some(6 | 9))
+}
