@@ -45,6 +45,12 @@ impl World {
     pub async fn new(mut rng: Rng, sees_deleted: bool, tells_removals: bool) -> Self {
         rng = Rng::with_seed(rng.u64(..));
         let mut lab = Simulated::of(PEOPLE).await;
+        // The table requires it, so that an object can become one that cannot be mapped.
+        for id in lab.users() {
+            if lab.directory().text(id, "displayName").is_none() {
+                lab.directory().set_text(id, "displayName", "Somebody");
+            }
+        }
         let builtin = include_str!("../../config/mapping.toml");
         let name = "source = \"displayName\"";
         let table = builtin.replace(name, &format!("{name}\nrequired = true"));
