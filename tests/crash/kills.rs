@@ -32,13 +32,13 @@ enum Start {
 }
 
 /// How it is stopped, and when: while it waits for the answer to this search, after so many more requests to the gateway,
-/// after a time, or at the nth place that it passes.
-#[derive(Debug, Clone, Copy)]
+/// after a time, or at a place that it passes, as `CRASH_AT` says it.
+#[derive(Debug, Clone)]
 enum Moment {
     Search(usize),
     Arrivals(u64),
     After(Duration),
-    Place(usize),
+    Place(String),
 }
 
 /// What one world came to.
@@ -54,8 +54,8 @@ struct Torture {
     world: World,
     delta: Duration,
     baseline: Duration,
-    /// Places that a delta passes.
-    places: usize,
+    /// The places that a delta passes, in order.
+    places: Vec<String>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +147,7 @@ impl Torture {
             world: World::new(rng, sees_deleted, tells_removals).await,
             delta: Duration::from_millis(400),
             baseline: Duration::from_millis(800),
-            places: 60,
+            places: Vec::new(),
         }
     }
 
@@ -158,8 +158,8 @@ impl Torture {
         self.world.change(true);
         let start = self.draw_start();
         let moment = self.draw_moment(start);
-        let place = match moment {
-            Moment::Place(nth) => Some(format!("any:{nth}")),
+        let place = match &moment {
+            Moment::Place(place) => Some(place.clone()),
             _ => None,
         };
         let term = place.is_none() && self.world.rng.u8(0..8) == 0;
@@ -228,7 +228,7 @@ impl Torture {
         let begun = Instant::now();
         self.world.catch_up().await;
         self.delta = begun.elapsed();
-        self.places = self.world.passed().lines().count();
+        self.places = self.world.passed().lines().map(str::to_owned).collect();
     }
 
     fn draw_start(&mut self) -> Start {
@@ -249,7 +249,13 @@ impl Torture {
         match rng.u8(0..10) {
             0 => Moment::Arrivals(rng.u64(1..4)),
             1..3 => Moment::Search(rng.usize(1..searches)),
-            3..6 => Moment::Place(rng.usize(1..=self.places.max(1))),
+            3..5 => Moment::Place(format!("any:{}", rng.usize(1..=self.places.len().max(60)))),
+            // Each with the same chance, however often it is passed.
+            5 if !self.places.is_empty() => {
+                let place = &self.places[rng.usize(0..self.places.len())];
+                let passes = self.places.iter().filter(|other| *other == place).count();
+                Moment::Place(format!("{place}:{}", rng.usize(1..=passes)))
+            }
             _ => Moment::After(long.mul_f64(rng.f64())),
         }
     }

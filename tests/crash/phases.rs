@@ -7,7 +7,7 @@ use std::fmt;
 struct Phase(&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// Reading, staging and delivering go on side by side, so a kill may interrupt several.
-const PHASES: [Phase; 11] = [
+const PHASES: [Phase; 12] = [
     Phase("starting", &[START], &["locked"]),
     Phase("beginning the run", &["locked"], &["begin_run.committed"]),
     Phase(
@@ -35,6 +35,7 @@ const PHASES: [Phase; 11] = [
     ),
     Phase("removing", &["conclude.begun"], &["conclude.committed"]),
     Phase("ending the run", &["end_run.begun"], &["unlocking"]),
+    Phase("between runs, or at the end", &["unlocking"], &["locked"]),
 ];
 
 /// Stands for the program's first instruction.
@@ -104,7 +105,7 @@ fn a_kill_interrupts_what_was_begun_and_not_ended() {
     );
     assert_eq!(
         interrupted(&format!("{run}end_run.begun\nend_run.committed\nunlocking\n")),
-        Vec::<&str>::new()
+        ["between runs, or at the end"]
     );
 }
 
