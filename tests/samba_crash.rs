@@ -14,6 +14,7 @@ mod ledger;
 #[allow(dead_code, reason = "too few kills to ask for every phase")]
 mod phases;
 
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use audit::Ran;
@@ -91,6 +92,8 @@ struct Tortured<'d> {
     rounds: u64,
     /// How long a quiet delta takes.
     delta: Duration,
+    /// How many places it passes.
+    places: usize,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +155,7 @@ impl<'d> Tortured<'d> {
             killed: 0,
             rounds: 0,
             delta: Duration::from_millis(500),
+            places: 60,
         };
         tortured.ledger.record(domain.expected(&tortured.unit));
         tortured
@@ -171,9 +175,11 @@ impl<'d> Tortured<'d> {
         for _ in 1..KILLS_A_CHAPTER {
             self.round().await;
         }
+        self.passed();
         let begun = Instant::now();
         self.quiet_run(&["sync"]).await;
         self.delta = begun.elapsed();
+        self.places = self.passed().lines().count().max(60);
         self.check_settled();
     }
 
@@ -205,27 +211,54 @@ impl<'d> Tortured<'d> {
         let first = self.receiver.deliveries().len();
         let slow = Duration::from_millis(self.rng.u64(1..60));
         self.receiver.script(std::iter::repeat_n(Answer::Slow(slow), 6));
-        let log = self.connector.folder().join("places.log");
-        let _ = std::fs::remove_file(&log);
+        self.passed();
         let arguments: &[&str] = if self.rng.u8(0..3) == 0 {
             &["sync", "--baseline"]
         } else {
             &["sync"]
         };
-        let mut running = self.connector.start(arguments);
+        // At some moment, or by its own hand at some place that it passes.
+        let place = self
+            .rng
+            .bool()
+            .then(|| format!("any:{}", self.rng.usize(1..=self.places)));
+        let mut running = match &place {
+            Some(place) => self.connector.start_with("CRASH_AT", place, arguments),
+            None => self.connector.start(arguments),
+        };
+        let moment = self.delta.mul_f64(self.rng.f64() * 1.2);
         tokio::select! {
-            ended = running.wait() => assert!(ended.unwrap().success()),
-            () = tokio::time::sleep(self.delta.mul_f64(self.rng.f64() * 1.2)) => {}
+            _ = running.wait() => {}
+            () = tokio::time::sleep(moment), if place.is_none() => {}
         }
-        let killed = running.try_wait().unwrap().is_none();
+        let killed = match running.try_wait().unwrap() {
+            None => {
+                running.kill().await.unwrap();
+                true
+            }
+            // SIGABRT, by signal(7).
+            Some(status) if status.signal() == Some(6) => true,
+            Some(status) => {
+                assert!(status.success(), "it ended with {status} by itself");
+                false
+            }
+        };
+        let passed = self.passed();
         if killed {
-            running.kill().await.unwrap();
             self.killed += 1;
-            self.met.count(&std::fs::read_to_string(&log).unwrap_or_default());
+            self.met.count(&passed);
         }
         self.receiver.clear_scripts();
         self.receiver.idle().await;
         self.note(first, killed);
+    }
+
+    /// The places that the program passed since it was asked last, one a line.
+    fn passed(&self) -> String {
+        let log = self.connector.folder().join("places.log");
+        let passed = std::fs::read_to_string(&log).unwrap_or_default();
+        let _ = std::fs::remove_file(&log);
+        passed
     }
 
     async fn quiet_run(&mut self, arguments: &[&str]) {

@@ -1,5 +1,6 @@
 //! A directory that changes, a gateway that stumbles, the program between them, and what must be true whenever all is quiet.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct World {
     /// `REMOVED_OBJECTS=send`.
     pub tells_removals: bool,
     deleted: Vec<ObjectId>,
+    /// What users were called before.
+    before: BTreeMap<ObjectId, String>,
     names: u64,
 }
 
@@ -83,6 +86,7 @@ impl World {
             sees_deleted,
             tells_removals,
             deleted: Vec::new(),
+            before: BTreeMap::new(),
             names: 0,
         };
         world.lab.set("CRASH_LOG", &world.log().display().to_string());
@@ -102,13 +106,12 @@ impl World {
     }
 
     /// Starts the program; `crash` lets it die at a place, as in `settle.written:1`.
-    pub fn start(&mut self, arguments: &[&str], crash: Option<&str>) -> Child {
-        if let Some(crash) = crash {
-            self.lab.set("CRASH_AT", crash);
+    pub fn start(&self, arguments: &[&str], crash: Option<&str>) -> Child {
+        let connector = &self.lab.connector;
+        match crash {
+            Some(place) => connector.start_with("CRASH_AT", place, arguments),
+            None => connector.start(arguments),
         }
-        let child = self.lab.connector.start(arguments);
-        self.lab.unset("CRASH_AT");
-        child
     }
 
     /// How many batches have arrived.
@@ -237,11 +240,24 @@ impl World {
                 2..=3 if users.len() > FEWEST_USERS && users.contains(&id) => self.delete(id),
                 4 => directory.rename(id, &format!("Renamed {label}")),
                 5 => directory.touch(id),
+                // Back to what upstream may have accepted before.
+                6..=9 if self.before.contains_key(&id) => {
+                    let before = self.before[&id].clone();
+                    self.call(id, &before);
+                }
                 _ if groups.contains(&id) => directory.set_text(id, "description", &label),
-                _ => directory.set_text(id, "displayName", &label),
+                _ => self.call(id, &label),
             }
         }
         self.record();
+    }
+
+    fn call(&mut self, user: ObjectId, name: &str) {
+        let directory = self.lab.directory();
+        if let Some(before) = directory.text(user, "displayName") {
+            self.before.insert(user, before);
+        }
+        directory.set_text(user, "displayName", name);
     }
 
     /// A new user.

@@ -105,6 +105,15 @@ impl Connector {
 
     /// Starts one command. It is killed when dropped.
     pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// Starts one command with one more variable.
+    pub fn start_with(&self, name: &str, value: &str, arguments: &[&str]) -> Child {
+        self.command(arguments).env(name, value).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ad-connector"));
         // Nothing of the tester's own environment: no proxy, no variable of a real installation.
         command
@@ -117,7 +126,7 @@ impl Connector {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        command.spawn().unwrap()
+        command
     }
 }
 
