@@ -163,6 +163,7 @@ async fn r19_the_limit_of_the_gateway_is_found_once_a_run() {
     // 300 KiB, then two halves of 150; quarters fit, and so does every batch after.
     assert!((1..=3).contains(&refused), "{refused} of {}", requests.len());
     assert!(requests.len() > 15);
+    assert!(requests.iter().all(|request| request.bytes <= 300 << 10));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Qualys: tokens, requests, what their answers mean, and when to ask again.
 //!
-//! [`Upstream::batches`] forms batches, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
+//! [`Upstream::sizing`] says how large a batch may be, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
 //! rejected, or neither ([`Delivery`]). The invariant of this room is R18: nothing is called accepted that the gateway did
 //! not accept.
 
@@ -30,7 +30,7 @@ use crate::config;
 pub use answer::{Answer, Decision, decide};
 pub use error::UpstreamError;
 pub use pace::Pace;
-pub use request::{Batch, Batches, Item, Sizing};
+pub use request::{Batch, Item, Sizing};
 
 use pace::Gate;
 use request::Envelope;
@@ -122,12 +122,6 @@ impl Upstream {
     /// How much fits into one request.
     pub const fn sizing(&self) -> &Sizing {
         &self.sizing
-    }
-
-    /// Forms batches of these items, in their order, each as full as `QUALYS_BATCH_ASSETS` and `QUALYS_BATCH_BYTES`
-    /// allow.
-    pub fn batches<I: IntoIterator<Item = Item>>(&self, items: I) -> Batches<'_, I::IntoIter> {
-        self.sizing.batches(items)
     }
 
     /// Delivers a batch, with all the waits, new tokens and halves that this takes, until each item is decided upon or

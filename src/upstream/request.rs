@@ -108,12 +108,10 @@ impl Envelope {
     }
 }
 
-/// How much fits into one request: `QUALYS_BATCH_ASSETS`, `QUALYS_BATCH_BYTES`, and what the gateway has found too large.
+/// How many bytes fit into one request: `QUALYS_BATCH_BYTES`, and what the gateway has found too large.
 #[derive(Debug)]
 pub struct Sizing {
     envelope: Envelope,
-    connector_uuid: String,
-    assets: usize,
     bytes: AtomicUsize,
 }
 
@@ -124,24 +122,13 @@ impl Sizing {
     pub(super) fn new(settings: &config::Upstream) -> Self {
         Self {
             envelope: Envelope::new(&settings.connector_uuid, &settings.source),
-            connector_uuid: settings.connector_uuid.clone(),
-            assets: settings.batch_assets.max(1),
             bytes: AtomicUsize::new(settings.batch_bytes),
         }
     }
 
     /// Bytes of the whole body of a request with `count` assets that have `asset_bytes` bytes together.
-    #[must_use]
-    pub fn body_bytes(&self, count: usize, asset_bytes: usize) -> usize {
+    fn body_bytes(&self, count: usize, asset_bytes: usize) -> usize {
         self.envelope.len(count, asset_bytes)
-    }
-
-    /// Whether so many assets go into one request. One asset always does: it cannot be made smaller.
-    #[must_use]
-    pub fn fits(&self, count: usize, asset_bytes: usize) -> bool {
-        count <= 1
-            || (count <= self.assets
-                && self.body_bytes(count, asset_bytes) <= self.bytes.load(Ordering::Relaxed))
     }
 
     /// Bytes that `count` assets may have together, so that the body of their request keeps the limit.
@@ -157,42 +144,6 @@ impl Sizing {
     pub(super) fn lower(&self, refused: usize) {
         self.bytes
             .fetch_min((refused / 2).max(SMALLEST), Ordering::Relaxed);
-    }
-
-    /// Forms batches, in order, each as full as it may be. Lazy: it holds one batch at a time.
-    pub fn batches<I: IntoIterator<Item = Item>>(&self, items: I) -> Batches<'_, I::IntoIter> {
-        Batches {
-            sizing: self,
-            items: items.into_iter(),
-            next: None,
-        }
-    }
-}
-
-/// See [`Sizing::batches`].
-#[derive(Debug)]
-pub struct Batches<'a, I> {
-    sizing: &'a Sizing,
-    items: I,
-    /// Taken from `items`, but did not fit into the last batch.
-    next: Option<Item>,
-}
-
-impl<I: Iterator<Item = Item>> Iterator for Batches<'_, I> {
-    type Item = Batch;
-
-    fn next(&mut self) -> Option<Batch> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while let Some(item) = self.next.take().or_else(|| self.items.next()) {
-            if !self.sizing.fits(batch.len() + 1, bytes + item.asset.len()) {
-                self.next = Some(item);
-                break;
-            }
-            bytes += item.asset.len();
-            batch.push(item);
-        }
-        (!batch.is_empty()).then(|| Batch::new(&self.sizing.connector_uuid, batch))
     }
 }
 
@@ -215,11 +166,9 @@ mod tests {
         }
     }
 
-    fn sizing(assets: usize, bytes: usize) -> Sizing {
+    fn sizing(bytes: usize) -> Sizing {
         Sizing {
             envelope: Envelope::new("0b0c", "Microsoft Active Directory"),
-            connector_uuid: "0b0c".to_owned(),
-            assets,
             bytes: AtomicUsize::new(bytes),
         }
     }
@@ -258,56 +207,33 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_cut_by_count() {
-        let sizes: Vec<usize> = sizing(2, usize::MAX)
-            .batches((0..5).map(|n| item(n, 0)))
-            .map(|b| b.items.len())
-            .collect();
-        assert_eq!(sizes, [2, 2, 1]);
-    }
-
-    #[test]
-    fn an_asset_above_the_limit_goes_alone() {
-        let sizing = sizing(500, 400);
-        let batches: Vec<Vec<u64>> = sizing
-            .batches([item(1, 0), item(2, 1000), item(3, 0)])
-            .map(|b| b.items.iter().map(|i| i.seq).collect())
-            .collect();
-        assert_eq!(batches, [vec![1], vec![2], vec![3]]);
-    }
-
-    #[test]
-    fn r19_batches_formed_after_a_413_are_smaller_but_not_tiny() {
-        let sizing = sizing(500, 4 << 20);
+    fn r19_there_is_less_room_after_a_413_but_not_too_little() {
+        let sizing = sizing(4 << 20);
+        let envelope = sizing.body_bytes(2, 0);
+        assert_eq!(sizing.room(2), (4 << 20) - envelope);
         sizing.lower(3 << 20);
-        assert!(sizing.fits(2, 1 << 20) && !sizing.fits(2, 2 << 20));
+        assert_eq!(sizing.room(2), (3 << 19) - envelope);
         sizing.lower(4 << 20);
-        assert!(!sizing.fits(2, 2 << 20), "it never grows");
+        assert_eq!(sizing.room(2), (3 << 19) - envelope, "it never grows");
         sizing.lower(100);
-        assert!(sizing.fits(2, 60 << 10) && !sizing.fits(2, 64 << 10));
-    }
-
-    #[test]
-    fn nothing_to_send_is_no_batch() {
-        assert_eq!(sizing(2, 1000).batches([]).count(), 0);
+        assert_eq!(sizing.room(2), SMALLEST - envelope);
     }
 
     proptest! {
         #[test]
-        fn every_body_keeps_the_limits_and_nothing_is_lost(
-            fillings in prop::collection::vec(0_usize..200, 0..60), assets in 1_usize..20, bytes in 200_usize..3000,
+        fn assets_that_have_room_make_a_body_within_the_limit(
+            fillings in prop::collection::vec(0_usize..200, 1..60), more in 0_usize..20, spare in 0_usize..9,
         ) {
             let items: Vec<Item> = fillings.iter().zip(0..).map(|(f, seq)| item(seq, *f)).collect();
-            let sizing = sizing(assets, bytes);
-            let mut seen = Vec::new();
-            for batch in sizing.batches(items.clone()) {
-                let body = sizing.envelope.body(&batch);
-                let asset_bytes = batch.items.iter().map(|i| i.asset.len()).sum();
-                prop_assert_eq!(body.len(), sizing.body_bytes(batch.items.len(), asset_bytes));
-                prop_assert!(batch.items.len() == 1 || (body.len() <= bytes && batch.items.len() <= assets));
-                seen.extend(batch.items);
-            }
-            prop_assert_eq!(seen, items);
+            let (most, bytes) = (items.len() + more, items.iter().map(|item| item.asset.len()).sum::<usize>());
+            // As tight as can be, and a little less.
+            let limit = sizing(0).body_bytes(most, bytes) + spare;
+            let sizing = sizing(limit);
+            prop_assert_eq!(sizing.room(most), bytes + spare);
+            let batch = Batch::new("0b0c", items);
+            let body = sizing.envelope.body(&batch);
+            prop_assert_eq!(body.len(), sizing.body_bytes(batch.items.len(), bytes));
+            prop_assert!(body.len() <= limit);
         }
     }
 }

@@ -201,52 +201,6 @@ async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_o
 }
 
 #[tokio::test]
-async fn r19_the_limit_of_the_gateway_is_found_once() {
-    let receiver = Receiver::start(Options {
-        max_body: 150_000,
-        ..Options::default()
-    })
-    .await;
-    let upstream = upstream(&receiver);
-    let items = (1..=200).map(|seq| {
-        let item = item(seq);
-        Item {
-            asset: item.asset.replace("confidential", &"x".repeat(2000)),
-            ..item
-        }
-    });
-    let deliveries: Vec<Delivery> = {
-        let mut done = Vec::new();
-        for batch in upstream.batches(items.clone()).chain(upstream.batches(items)) {
-            done.push(deliver(&upstream, batch).await);
-        }
-        done
-    };
-    assert_eq!(receiver.assets().len(), 200);
-    // 200 assets of 2 KB: 440 KB, halves of 220 KB, quarters of 110 KB; then none above the learned limit.
-    assert_eq!(deliveries[0].requests, 7);
-    assert!(deliveries.len() > 4 && deliveries[1..].iter().all(|delivery| delivery.requests == 1));
-}
-
-#[tokio::test]
-async fn formed_batches_keep_the_limits_on_the_wire() {
-    let receiver = Receiver::start(Options::default()).await;
-    let mut settings = settings(&receiver);
-    (settings.batch_assets, settings.batch_bytes) = (10, 1200);
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
-    for batch in upstream.batches((1..=40).map(item)) {
-        assert_eq!(deliver(&upstream, batch).await.failure, None);
-    }
-    assert_eq!(receiver.assets().len(), 40);
-    assert_eq!(receiver.violations(), Vec::<String>::new());
-    let requests = receiver.requests();
-    assert!(
-        requests.len() < 40 && requests.iter().all(|request| request.bytes <= 1200),
-        "{requests:?}"
-    );
-}
-
-#[tokio::test]
 async fn r18_a_rejection_after_an_attempt_without_an_answer_is_unclear() {
     let receiver = Receiver::start(Options::default()).await;
     for (first, unclear) in [
