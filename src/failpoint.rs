@@ -58,8 +58,8 @@ transactions! {
     StagePage = "stage_page",
     /// The last page, with the watermark and what was missed.
     CompleteRead = "complete_read",
-    /// Unmappable objects that left the scope.
-    ForgetUnmapped = "forget_unmapped",
+    /// Entries of a page that show no objectGUID.
+    NoteUnidentified = "note_unidentified",
     /// A batch is handed out.
     NextBatch = "next_batch",
     /// What the gateway answered.

@@ -335,7 +335,33 @@ async fn status_and_runs_as_text_and_json() {
         (&runs[0]["mode"], &runs[1]["mode"]),
         (&"delta".into(), &"baseline".into())
     );
-    assert_eq!(runs[1]["counts"]["users"]["sent"], 220);
+    let users = &runs[1]["counts"]["users"];
+    assert_eq!((&users["sent"], &users["accepted"]), (&220.into(), &220.into()));
+    let number = runs[0]["run"].to_string();
+    let listed = lab.connector.succeed(&["runs", "--run", &number]).await.stdout;
+    let last = listed.lines().last().unwrap();
+    assert!(
+        listed.lines().count() == 4
+            && last.contains("rejected")
+            && last.contains("not today")
+            && last.contains(&lab.directory().dn(bad)),
+        "{listed}"
+    );
+    let listed = lab
+        .connector
+        .succeed(&["runs", "--run", &number, "--json"])
+        .await
+        .stdout;
+    let object: serde_json::Value = serde_json::from_str(listed.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&object["externalAssetId"], &object["reason"], &object["run"]),
+        (&lab.external_id(bad).into(), &"not today".into(), &runs[0]["run"])
+    );
+    lab.connector
+        .run(&["runs", "--run", "99"])
+        .await
+        .ended_with(64)
+        .said(&["run 99 is not in the history"]);
     assert_eq!(
         lab.connector
             .succeed(&["runs", "--json", "--limit", "1"])

@@ -106,7 +106,10 @@ pub(super) struct Runs {
     /// How many runs.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) limit: u32,
-    /// One JSON object a run and line.
+    /// This run alone, with every object that was rejected, could not be mapped, or was removed in it.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "limit")]
+    pub(super) run: Option<i64>,
+    /// One JSON object a run and line, and one an object and line with --run.
     #[arg(long)]
     pub(super) json: bool,
 }

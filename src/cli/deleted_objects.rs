@@ -24,7 +24,7 @@ pub(super) async fn step(
     }
     let account = account(settings, root, session).await?;
     Ok(format!(
-        "the account sees none: unless there are none, deletions are noticed by the next baseline (BASELINE_CRON) only\n\
+        "the account sees none: unless there are none, deletions are noticed only by the next baseline (BASELINE_CRON) that begins after them\n\
          {INDENT}to notice them at once, let a domain administrator run on a controller:\n\
          {INDENT}  dsacls \"{container}\" /takeownership\n\
          {INDENT}  dsacls \"{container}\" /G \"{account}:LCRP\""

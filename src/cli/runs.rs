@@ -1,25 +1,37 @@
-//! `runs`: the history, newest first.
+//! `runs`: the history, newest first, or one run with the objects that it tells of.
 
 use serde_json::json;
 
-use crate::store::{Access, Run};
+use crate::store::{Access, Run, RunObject, Store};
 
 use super::arguments::Runs;
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
 use super::output::say;
 use super::setup;
 use super::status::{columns, time};
+
+/// Objects read from the state file at a time.
+const CHUNK: usize = 500;
 
 /// Shows the runs of every chosen connection; one JSON object a run and line with `--json`.
 pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failure> {
     let config = setup::configuration()?;
     let connections = setup::chosen(&config, connection)?;
     let store = setup::store(&config, Access::ReadOnly)?;
+    let mut found = false;
     for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
             continue;
         };
-        let runs = store.runs(row.id, options.limit as usize)?;
+        let limit = options.run.map_or(options.limit as usize, |_| usize::MAX);
+        let mut runs = store.runs(row.id, limit)?;
+        if let Some(number) = options.run {
+            runs.retain(|run| run.id.number() == number);
+            if runs.is_empty() {
+                continue;
+            }
+        }
+        found = true;
         if options.json {
             for run in &runs {
                 say(json(&chosen.name, run))?;
@@ -27,18 +39,81 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         } else {
             say(&chosen.name)?;
             let heads = [
-                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "rejected", "removed",
-                "held", "why",
+                "run", "started", "s", "mode", "outcome", "read", "changed", "sent", "accepted", "rejected",
+                "removed", "held", "why",
             ];
             let mut table = vec![heads.map(str::to_owned)];
             table.extend(runs.iter().map(line));
             say(columns(&table).trim_end())?;
         }
+        if let ([run], Some(_)) = (runs.as_slice(), options.run) {
+            objects(&store, &chosen.name, run, options.json)?;
+        }
     }
-    Ok(0)
+    match options.run {
+        Some(number) if !found => Err(Failure::new(
+            USAGE,
+            format_args!("run {number} is not in the history"),
+            "see `ad-connector runs --limit 1000` for those that are",
+        )),
+        _ => Ok(0),
+    }
 }
 
-fn line(run: &Run) -> [String; 12] {
+/// Says every object that the run tells of.
+fn objects(store: &Store, connection: &str, run: &Run, json: bool) -> Result<(), Failure> {
+    if let Some(list) = run.held_list.as_ref().filter(|_| !json) {
+        say(format_args!(
+            "  held back: list {list}; `ad-connector removed` shows what is held back now"
+        ))?;
+    }
+    let total = run.counts.total();
+    let expected = total.rejected + total.unmapped + total.removed;
+    let (mut after, mut any) = (None, false);
+    loop {
+        let page = store.run_objects(run.id, after, CHUNK)?;
+        let Some(last) = page.last() else { break };
+        (after, any) = (Some(last.place), true);
+        if json {
+            page.iter()
+                .try_for_each(|object| say(object_json(connection, run, object)))?;
+        } else {
+            let rows: Vec<_> = page.iter().map(object_line).collect();
+            say(columns(&rows).trim_end())?;
+        }
+    }
+    if !json && !any && expected > 0 {
+        say("  the list of this run is no longer kept")?;
+    }
+    Ok(())
+}
+
+fn object_line(object: &RunObject) -> [String; 5] {
+    [
+        object.fate.to_string(),
+        object.kind.to_string(),
+        object
+            .guid
+            .map_or_else(|| "-".to_owned(), |guid| guid.to_string()),
+        object.dn.clone(),
+        object.reason.clone(),
+    ]
+}
+
+fn object_json(connection: &str, run: &Run, object: &RunObject) -> serde_json::Value {
+    json!({
+        "connection": connection,
+        "run": run.id.number(),
+        "state": object.fate.name(),
+        "kind": object.kind.name(),
+        "dn": object.dn,
+        "vendorAssetId": object.guid.map(|guid| guid.to_string()),
+        "externalAssetId": object.external_id,
+        "reason": object.reason,
+    })
+}
+
+fn line(run: &Run) -> [String; 13] {
     let total = run.counts.total();
     let why = run
         .error
@@ -54,6 +129,7 @@ fn line(run: &Run) -> [String; 12] {
             .map_or_else(|| "running".to_owned(), |outcome| outcome.to_string()),
         total.read.to_string(),
         total.staged.to_string(),
+        total.sent.to_string(),
         total.accepted.to_string(),
         (total.rejected + total.unmapped).to_string(),
         total.removed.to_string(),
@@ -70,8 +146,8 @@ fn json(connection: &str, run: &Run) -> serde_json::Value {
         .map(|(kind, counts)| {
             let counts = json!({
                 "read": counts.read, "unchanged": counts.unchanged, "changed": counts.staged,
-                "sent": counts.accepted, "rejected": counts.rejected, "unmapped": counts.unmapped,
-                "removed": counts.removed, "held": counts.held,
+                "sent": counts.sent, "accepted": counts.accepted, "rejected": counts.rejected,
+                "unmapped": counts.unmapped, "removed": counts.removed, "held": counts.held,
             });
             (kind.plural().to_owned(), counts)
         })
@@ -92,5 +168,6 @@ fn json(connection: &str, run: &Run) -> serde_json::Value {
         "controller": run.controller.map(|guid| guid.to_string()),
         "watermarkBefore": run.watermark_before,
         "watermarkAfter": run.watermark_after,
+        "heldList": run.held_list,
     })
 }

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::output::{one_line, say};
 use super::setup;
 
-/// Rejections shown at most; all of them are in the log of their run.
+/// Rejections shown at most; `runs --run` shows all of a run.
 const REJECTIONS: usize = 50;
 
 /// Shows every chosen connection; one JSON object a connection and line with `--json`.
@@ -163,7 +163,7 @@ fn rejection(rejected: &Rejection) -> serde_json::Value {
     json!({
         "kind": rejected.kind.name(),
         "externalAssetId": rejected.external_id,
-        "vendorAssetId": rejected.guid.to_string(),
+        "vendorAssetId": rejected.guid.map(|guid| guid.to_string()),
         "dn": rejected.dn,
         "reason": rejected.reason,
         "since": time(Some(rejected.since)),

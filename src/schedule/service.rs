@@ -243,6 +243,7 @@ mod tests {
             run: RunId::numbered(1),
             mode: RunMode::Baseline,
             reason: String::new(),
+            dry: false,
             counts,
             requests: 0,
             retries: 0,

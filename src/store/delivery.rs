@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::run::open_run;
 use super::stage::fingerprint;
 use super::value::stored;
-use super::{ConnectionId, InFlight, KindCounts, RunId, Store, StoreError};
+use super::{ConnectionId, Fate, InFlight, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -29,6 +29,20 @@ pub struct Item {
     pub asset: String,
     /// Whether it says that the object is gone.
     pub removal: bool,
+}
+
+/// What upstream said of a batch, each item by its seq.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answered {
+    /// Accepted.
+    pub accepted: Vec<u64>,
+    /// Rejected, with upstream's reason.
+    pub rejected: Vec<(u64, String)>,
+    /// Of the rejected, those that may have arrived all the same: an earlier attempt of theirs was not answered, or the answer
+    /// did not say which assets it rejects.
+    pub unclear: Vec<u64>,
+    /// Requests that it took. Without any, nothing of the batch went out.
+    pub requests: u64,
 }
 
 impl Store {
@@ -95,11 +109,9 @@ impl Store {
     }
 
     /// Takes in what became of a batch of `run`, all of it in one transaction. `items` is the whole batch as it was handed out;
-    /// those that are neither in `accepted` nor in `rejected` (by seq, with upstream's reason) got no answer, and stay to be sent
+    /// those that are neither accepted nor rejected got no answer, and stay to be sent
     /// again. What was accepted leaves the stage; of an object that was staged anew meanwhile the newer version stays. What
-    /// was rejected stays until the next run. `unclear` names those of the rejected that may have arrived all the same: an
-    /// earlier attempt of theirs was not answered, or the answer did not say which assets it rejects. Gives how many were
-    /// accepted and rejected, by kind.
+    /// was rejected stays until the next run. Gives how many were sent, accepted and rejected, by kind.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written; the batch then is still out, and settling it can be repeated.
@@ -107,9 +119,7 @@ impl Store {
         &self,
         run: RunId,
         items: &[Item],
-        accepted: &[u64],
-        rejected: &[(u64, String)],
-        unclear: &[u64],
+        answered: &Answered,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
         let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
@@ -122,17 +132,23 @@ impl Store {
                 now,
             };
             let mut counts = KindCounts::default();
-            for item in accepted.iter().filter_map(|seq| items.get(seq)) {
+            if answered.requests > 0 {
+                for item in items.values() {
+                    counts.of(item.kind).sent += 1;
+                }
+            }
+            for item in answered.accepted.iter().filter_map(|seq| items.get(seq)) {
                 answer.accepted(item)?;
                 counts.of(item.kind).accepted += 1;
             }
-            for (item, reason) in rejected
+            for (item, reason) in answered
+                .rejected
                 .iter()
                 .filter_map(|(seq, reason)| items.get(seq).map(|item| (item, reason)))
             {
                 let out = in_flight
                     .get(&(connection, item.guid))
-                    .filter(|out| out.seq == stored(item.seq) && !unclear.contains(&item.seq));
+                    .filter(|out| out.seq == stored(item.seq) && !answered.unclear.contains(&item.seq));
                 answer.rejected(item, reason, out.map(|out| out.sent_before))?;
                 counts.of(item.kind).rejected += 1;
             }
@@ -142,6 +158,10 @@ impl Store {
                     in_flight.remove(&key);
                 }
             }
+            history::add(transaction, run, &counts)?;
+            transaction
+                .prepare_cached("UPDATE run SET requests = requests + ? WHERE id = ?")?
+                .execute(params![stored(answered.requests), run])?;
             Ok(counts)
         })
     }
@@ -183,6 +203,15 @@ impl Answer<'_> {
     }
 
     fn rejected(&self, item: &Item, reason: &str, sent_before: Option<i64>) -> Result<(), Fault> {
+        let told = history::Told {
+            fate: Fate::Rejected,
+            guid: Some(item.guid),
+            kind: item.kind,
+            dn: &item.dn,
+            external_id: Some(&item.external_id),
+            reason,
+        };
+        history::tell(self.transaction, self.run, &told)?;
         self.transaction
             .prepare_cached(
                 "UPDATE stage SET rejected_run = :run, rejected_at = coalesce(rejected_at, :now),

@@ -8,6 +8,7 @@
 //!   stage remembers that (`stage.sent`), so that a return to the accepted version is sent as well.
 //! - What a read missed is noted together with its watermark, and stays noted until the object is found or removed (R22). An
 //!   object is in `object` or in `removed`, never in both.
+//! - The history of a run grows with what it does, in the same transactions: it is true also of a run that was killed.
 //! - Two versions of one object are never out at the same time: [`Store::next_batch`] waits before an object whose
 //!   earlier version has no answer yet.
 //!
@@ -20,6 +21,7 @@ mod container;
 mod delivery;
 mod error;
 mod guid_set;
+mod history;
 mod lock;
 mod object;
 mod open;
@@ -44,17 +46,18 @@ use error::Fault;
 pub use candidate::{Candidate, ReadEnd, Verdict, Which};
 pub use connection::Connection;
 pub use container::Container;
-pub use delivery::Item;
+pub use delivery::{Answered, Item};
 pub use error::StoreError;
 pub use guid_set::GuidSet;
+pub use history::RunObject;
 pub use lock::{LockError, RunLock};
 pub use object::Object;
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
 pub use removal::{Conclusion, Decision, Excess, Limits, Removal};
 pub use run::{Run, RunEnd, RunPlan};
 pub use stage::{Reading, Staged};
-pub use value::{ConnectionId, Counts, KindCounts, Outcome, RunId, RunMode, State};
-pub use waiting::{Origin, Pending, Rejection};
+pub use value::{ConnectionId, Counts, Fate, KindCounts, Outcome, RunId, RunMode, State};
+pub use waiting::{Origin, Pending, Rejection, Unidentified};
 pub use watermark::Watermark;
 
 /// What the file is opened for.

@@ -27,6 +27,7 @@ pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_removals.sql"),
+    include_str!("schema/0003_run_objects.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

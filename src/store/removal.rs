@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Params, Row, Transaction, named_params, params};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
 use super::run::open_run;
 use super::stage::fingerprint;
 use super::value::count;
-use super::{ConnectionId, KindCounts, RunId, Store, StoreError};
+use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -134,6 +134,11 @@ impl Store {
                 for (kind, gone) in gone {
                     conclusion.counts.of(kind).held = gone;
                 }
+                history::add(transaction, run, &conclusion.counts)?;
+                transaction.execute(
+                    "UPDATE run SET held_list = ? WHERE id = ?",
+                    params![digest(transaction, connection)?, run],
+                )?;
                 return Ok(conclusion);
             }
             let removing = Removing {
@@ -143,6 +148,7 @@ impl Store {
                 now,
             };
             removing.all(&marked, &mut conclusion)?;
+            history::add(transaction, run, &conclusion.counts)?;
             Ok(conclusion)
         })
     }
@@ -167,21 +173,14 @@ impl Store {
         after: Option<Guid>,
         limit: usize,
     ) -> Result<Vec<Removal>, StoreError> {
-        self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT 0 AS place, guid, kind, dn, NULL AS external_id,
-                     coalesce(reason, 'not looked up yet') AS reason, coalesce(held_at, since) AS at,
-                     NULL AS run, NULL AS sent_at
-                 FROM candidate WHERE connection = :connection AND guid > coalesce(:after, x'')
-                     AND (held_at IS NOT NULL) = :held ORDER BY guid LIMIT :limit",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = statement.query_map(
-                named_params! { ":connection": connection, ":after": after, ":held": held, ":limit": limit },
-                removal_of,
-            )?;
-            Ok(found.collect::<Result<_, _>>()?)
-        })
+        self.listed(
+            "SELECT 0 AS place, guid, kind, dn, NULL AS external_id,
+                 coalesce(reason, 'not looked up yet') AS reason, coalesce(held_at, since) AS at,
+                 NULL AS run, NULL AS sent_at
+             FROM candidate WHERE connection = ? AND guid > coalesce(?, x'') AND (held_at IS NOT NULL) = ?
+             ORDER BY guid LIMIT ?",
+            params![connection, after, held, rows(limit)],
+        )
     }
 
     /// `limit` removed objects, newest first, from behind the place `before`; of one run only where that is given.
@@ -195,17 +194,18 @@ impl Store {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Removal>, StoreError> {
+        self.listed(
+            "SELECT id AS place, guid, kind, dn, external_id, reason, removed_at AS at, run, sent_at
+             FROM removed WHERE connection = ? AND id < coalesce(?, 9223372036854775807)
+                 AND coalesce(run = ?, TRUE) ORDER BY id DESC LIMIT ?",
+            params![connection, before, run, rows(limit)],
+        )
+    }
+
+    fn listed(&self, statement: &str, parameters: impl Params) -> Result<Vec<Removal>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT id AS place, guid, kind, dn, external_id, reason, removed_at AS at, run, sent_at
-                 FROM removed WHERE connection = :connection AND id < coalesce(:before, 9223372036854775807)
-                     AND (:run IS NULL OR run = :run) ORDER BY id DESC LIMIT :limit",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = statement.query_map(
-                named_params! { ":connection": connection, ":before": before, ":run": run, ":limit": limit },
-                removal_of,
-            )?;
+            let mut statement = sql.prepare_cached(statement)?;
+            let found = statement.query_map(parameters, removal_of)?;
             Ok(found.collect::<Result<_, _>>()?)
         })
     }
@@ -242,6 +242,11 @@ impl Store {
             Ok(counts.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// A limit as SQL takes it.
+fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn removal_of(row: &Row<'_>) -> rusqlite::Result<Removal> {
@@ -445,6 +450,15 @@ impl Removing<'_> {
                 self.run,
                 asset
             ])?;
+        let told = history::Told {
+            fate: Fate::Removed,
+            guid: Some(leaving.guid),
+            kind: leaving.kind,
+            dn: &leaving.dn,
+            external_id: Some(external_id),
+            reason: &leaving.reason,
+        };
+        history::tell(self.transaction, self.run, &told)?;
         conclusion.counts.of(leaving.kind).removed += 1;
         if let Some(json) = marked(leaving.kind, asset) {
             self.transaction

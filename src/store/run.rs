@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use super::connection::{state, step};
 use super::error::Fault;
 use super::value::{count, count_or_null, stored};
-use super::{ConnectionId, Counts, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError};
+use super::{ConnectionId, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::Guid;
 
@@ -29,23 +29,17 @@ pub struct RunPlan {
     pub watermark_before: Option<u64>,
 }
 
-/// How a run ended.
+/// How a run ended. What it did was counted by each step of it ([`Store::run`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunEnd {
     /// [`Outcome::Processed`] makes the connection processed, every other outcome makes it scheduled with `error`.
     pub outcome: Outcome,
     /// Why it is not processed: one sentence.
     pub error: Option<String>,
-    /// What became of the objects.
-    pub counts: KindCounts,
-    /// Requests upstream.
-    pub requests: u64,
     /// LDAP pages read.
     pub pages: u64,
     /// Referrals and continuation references met (R10).
     pub referrals: u64,
-    /// The watermark that the run committed (a USN).
-    pub watermark_after: Option<u64>,
 }
 
 impl Default for RunEnd {
@@ -53,11 +47,8 @@ impl Default for RunEnd {
         Self {
             outcome: Outcome::Processed,
             error: None,
-            counts: KindCounts::default(),
-            requests: 0,
             pages: 0,
             referrals: 0,
-            watermark_after: None,
         }
     }
 }
@@ -95,6 +86,8 @@ pub struct Run {
     pub watermark_before: Option<u64>,
     /// The watermark that the run committed.
     pub watermark_after: Option<u64>,
+    /// The name of the list of removals that the run held back (R23).
+    pub held_list: Option<String>,
 }
 
 impl Store {
@@ -191,14 +184,26 @@ impl Store {
             let mut runs: Vec<Run> = statement
                 .query_map(params![connection, limit], run_of)?
                 .collect::<Result<_, _>>()?;
-            let mut statement = sql.prepare_cached("SELECT * FROM run_count WHERE run = ?")?;
             for run in &mut runs {
-                for counted in statement.query_map([run.id], |row| Ok((row.get("kind")?, counts_of(row)?)))? {
-                    let (kind, counts) = counted?;
-                    run.counts.0.insert(kind, counts);
-                }
+                run.counts = history::counts(sql, run.id)?;
             }
             Ok(runs)
+        })
+    }
+
+    /// One run, as far as it has come.
+    ///
+    /// # Errors
+    /// When there is no such run (any more), or the file cannot be read.
+    pub fn run(&self, run: RunId) -> Result<Run, StoreError> {
+        self.read(|sql| {
+            let mut found = sql
+                .prepare_cached("SELECT * FROM run WHERE id = ?")?
+                .query_row([run], run_of)
+                .optional()?
+                .ok_or_else(|| Fault::Unknown(format!("run {run}")))?;
+            found.counts = history::counts(sql, run)?;
+            Ok(found)
         })
     }
 }
@@ -246,12 +251,11 @@ fn close(
     now: i64,
 ) -> Result<(), Fault> {
     transaction.execute(
-        "UPDATE run SET ended = :now, outcome = :outcome, error = :error, requests = :requests, pages = :pages,
-             referrals = :referrals, watermark_after = :watermark WHERE id = :run",
+        "UPDATE run SET ended = :now, outcome = :outcome, error = :error, pages = :pages, referrals = :referrals
+         WHERE id = :run",
         named_params! {
-            ":now": now, ":outcome": end.outcome, ":error": end.error, ":requests": stored(end.requests),
-            ":pages": stored(end.pages), ":referrals": stored(end.referrals),
-            ":watermark": end.watermark_after.map(stored), ":run": run,
+            ":now": now, ":outcome": end.outcome, ":error": end.error, ":pages": stored(end.pages),
+            ":referrals": stored(end.referrals), ":run": run,
         },
     )?;
     transaction.execute(
@@ -262,25 +266,7 @@ fn close(
             ":connection": connection,
         },
     )?;
-    for (kind, counts) in &end.counts.0 {
-        transaction.execute(
-            "INSERT INTO run_count (run, kind, read, unchanged, staged, accepted, rejected, unmapped, removed, held)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            params![
-                run,
-                kind,
-                stored(counts.read),
-                stored(counts.unchanged),
-                stored(counts.staged),
-                stored(counts.accepted),
-                stored(counts.rejected),
-                stored(counts.unmapped),
-                stored(counts.removed),
-                stored(counts.held),
-            ],
-        )?;
-    }
-    Ok(())
+    history::forget_old(transaction)
 }
 
 fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
@@ -300,18 +286,6 @@ fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
         controller: row.get("controller")?,
         watermark_before: count_or_null(row, "watermark_before")?,
         watermark_after: count_or_null(row, "watermark_after")?,
-    })
-}
-
-fn counts_of(row: &Row<'_>) -> rusqlite::Result<Counts> {
-    Ok(Counts {
-        read: count(row, "read")?,
-        unchanged: count(row, "unchanged")?,
-        staged: count(row, "staged")?,
-        accepted: count(row, "accepted")?,
-        rejected: count(row, "rejected")?,
-        unmapped: count(row, "unmapped")?,
-        removed: count(row, "removed")?,
-        held: count(row, "held")?,
+        held_list: row.get("held_list")?,
     })
 }

@@ -5,13 +5,15 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 9] = [
+const COPIED: [&str; 11] = [
     "connection",
     "run",
     "run_count",
+    "run_object",
     "watermark",
     "stage",
     "unmapped",
+    "unidentified",
     "candidate",
     "removed",
     "container",

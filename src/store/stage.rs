@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use super::error::Fault;
 use super::run::open_run;
 use super::{
-    ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, watermark,
+    ConnectionId, Fate, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container,
+    history, waiting, watermark,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -75,14 +76,15 @@ impl Store {
             resend,
             now,
             |transaction, connection| match advance {
-                Some(reached) => watermark::advance(transaction, connection, reached),
+                Some(reached) => watermark::advance(transaction, connection, run, reached),
                 None => Ok(()),
             },
         )
     }
 
     /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the containers and what it
-    /// missed commit with it.
+    /// missed commit with it. Such a read has asked again for everything that could not be mapped before, so what of that it
+    /// did not find is forgotten.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.
@@ -101,7 +103,8 @@ impl Store {
             resend,
             now,
             |transaction, connection| {
-                watermark::advance(transaction, connection, &end.watermark)?;
+                watermark::advance(transaction, connection, run, &end.watermark)?;
+                waiting::forget_unmapped(transaction, connection, run)?;
                 container::take_in(transaction, connection, end)?;
                 candidate::note(transaction, connection, end, now)
             },
@@ -138,19 +141,19 @@ impl Store {
             let mut statements = Statements::prepare(transaction, connection, run, now)?;
             for (reading, fingerprint) in &page {
                 let counts = counts.of(reading.kind);
-                counts.read += 1;
                 match &reading.asset {
-                    Err(reason) => {
-                        statements.unmapped(reading, reason)?;
-                        counts.unmapped += 1;
-                    }
+                    Err(reason) if statements.unmapped(reading, reason)? => counts.unmapped += 1,
+                    // Counted when it came for the first time.
+                    Err(_) => continue,
                     Ok(asset) if statements.mapped(reading, asset, fingerprint, resend)? => {
                         counts.staged += 1
                     }
                     Ok(_) => counts.unchanged += 1,
                 }
+                counts.read += 1;
             }
             drop(statements);
+            history::add(transaction, run, &counts)?;
             then(transaction, connection)?;
             Ok(counts)
         })
@@ -175,6 +178,7 @@ struct Waiting {
 
 /// Everything that is done to an object, prepared once a page.
 struct Statements<'t> {
+    transaction: &'t Transaction<'t>,
     connection: ConnectionId,
     run: RunId,
     now: i64,
@@ -184,6 +188,7 @@ struct Statements<'t> {
     rename_waiting: rusqlite::CachedStatement<'t>,
     withdraw: rusqlite::CachedStatement<'t>,
     stage: rusqlite::CachedStatement<'t>,
+    unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
     forget_unmapped: rusqlite::CachedStatement<'t>,
     /// `None` when nothing is missed: a full read asks a million times.
@@ -194,7 +199,7 @@ struct Statements<'t> {
 
 impl<'t> Statements<'t> {
     fn prepare(
-        transaction: &'t Transaction<'_>,
+        transaction: &'t Transaction<'t>,
         connection: ConnectionId,
         run: RunId,
         now: i64,
@@ -203,6 +208,7 @@ impl<'t> Statements<'t> {
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM candidate WHERE connection = ?)")?
             .query_row([connection], |row| row.get(0))?;
         Ok(Self {
+            transaction,
             connection,
             run,
             now,
@@ -224,6 +230,8 @@ impl<'t> Statements<'t> {
                 "INSERT INTO stage (connection, guid, kind, dn, external_id, fingerprint, staged_at, sent, asset)
                  VALUES (:connection, :guid, :kind, :dn, :external_id, :fingerprint, :now, :sent, :asset)",
             )?,
+            unmapped_in: transaction
+                .prepare_cached("SELECT run FROM unmapped WHERE connection = ? AND guid = ?")?,
             note_unmapped: transaction.prepare_cached(
                 "INSERT INTO unmapped (connection, guid, kind, dn, reason, since, run) VALUES (?, ?, ?, ?, ?, ?, ?)
                  ON CONFLICT (connection, guid) DO UPDATE SET
@@ -243,8 +251,25 @@ impl<'t> Statements<'t> {
         })
     }
 
-    fn unmapped(&mut self, reading: &Reading, reason: &str) -> Result<(), Fault> {
+    /// Whether it is the first time in this run.
+    fn unmapped(&mut self, reading: &Reading, reason: &str) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
+        let noted_in: Option<RunId> = self
+            .unmapped_in
+            .query_row(params![self.connection, guid], |row| row.get(0))
+            .optional()?;
+        let first = noted_in != Some(self.run);
+        if first {
+            let told = history::Told {
+                fate: Fate::Unmapped,
+                guid: Some(*guid),
+                kind: *kind,
+                dn,
+                external_id: None,
+                reason,
+            };
+            history::tell(self.transaction, self.run, &told)?;
+        }
         self.found_again(*guid)?;
         self.returned.execute(params![self.connection, guid])?;
         self.withdraw_removal.execute(params![self.connection, guid])?;
@@ -260,7 +285,7 @@ impl<'t> Statements<'t> {
         self.rename_known.execute(named_params! {
             ":kind": kind, ":dn": dn, ":external_id": None::<&str>, ":connection": self.connection, ":guid": guid,
         })?;
-        Ok(())
+        Ok(first)
     }
 
     fn found_again(&mut self, guid: Guid) -> Result<(), Fault> {

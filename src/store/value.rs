@@ -121,6 +121,18 @@ words! {
     }
 }
 
+words! {
+    /// What became of an object that a run tells of by name.
+    Fate {
+        /// Upstream rejected its asset.
+        Rejected = "rejected",
+        /// The mapping could make no asset of it (R15).
+        Unmapped = "unmapped",
+        /// It is gone from the directory (R22).
+        Removed = "removed",
+    }
+}
+
 impl State {
     /// Whether the contract knows the step from this state to `to`.
     #[must_use]
@@ -202,7 +214,8 @@ pub(super) fn count_or_null(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::
     Ok(number.map(|number| u64::try_from(number).unwrap_or(0)))
 }
 
-/// What became of the objects of one kind.
+/// What became of the objects of one kind. `read` = `unchanged` + `staged` + `unmapped`. An entry that comes twice in a run (a
+/// full read reads once more what changes meanwhile) is counted twice, but for one that could be mapped neither time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Objects read from the directory.
@@ -211,9 +224,11 @@ pub struct Counts {
     pub unchanged: u64,
     /// Of those, put on the stage, or waiting there already in the same version.
     pub staged: u64,
-    /// Assets that upstream accepted.
+    /// Assets that went out in a request, whatever the answer was. Those without an answer are neither accepted nor rejected.
+    pub sent: u64,
+    /// Of those sent, accepted by upstream.
     pub accepted: u64,
-    /// Assets that upstream rejected.
+    /// Of those sent, rejected by upstream.
     pub rejected: u64,
     /// Of those read, the mapping could make no asset of (R15).
     pub unmapped: u64,
@@ -232,6 +247,7 @@ impl AddAssign for Counts {
         self.read += more.read;
         self.unchanged += more.unchanged;
         self.staged += more.staged;
+        self.sent += more.sent;
         self.accepted += more.accepted;
         self.rejected += more.rejected;
         self.unmapped += more.unmapped;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{named_params, params};
+use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
+use super::error::Fault;
+use super::run::open_run;
 use super::value::count;
-use super::{ConnectionId, Store, StoreError};
+use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -30,8 +32,8 @@ pub enum Origin {
 /// An object that did not get through; it is tried again on every run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    /// objectGUID.
-    pub guid: Guid,
+    /// objectGUID; `None` where the entry showed none that can be read.
+    pub guid: Option<Guid>,
     /// Its kind.
     pub kind: Kind,
     /// Its distinguished name.
@@ -44,6 +46,17 @@ pub struct Rejection {
     pub since: i64,
     /// Who says so.
     pub origin: Origin,
+}
+
+/// An entry in scope that shows no readable objectGUID: no object that could be told apart by anything but its name (R15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unidentified {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its distinguished name.
+    pub dn: String,
+    /// Why it cannot be identified.
+    pub reason: String,
 }
 
 impl Store {
@@ -74,7 +87,7 @@ impl Store {
         })
     }
 
-    /// The first `limit` objects that did not get through, by GUID.
+    /// The first `limit` objects that did not get through, by GUID; those without one come first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -85,7 +98,9 @@ impl Store {
                  FROM stage WHERE connection = :connection AND rejected_run IS NOT NULL
                  UNION ALL
                  SELECT guid, kind, dn, NULL, reason, since FROM unmapped WHERE connection = :connection
-                 ORDER BY guid LIMIT :limit",
+                 UNION ALL
+                 SELECT NULL, kind, dn, NULL, reason, since FROM unidentified WHERE connection = :connection
+                 ORDER BY guid, dn LIMIT :limit",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rejections = statement.query_map(
@@ -121,7 +136,9 @@ impl Store {
                 "SELECT kind, count(*) AS count FROM (
                      SELECT kind FROM stage WHERE connection = :connection AND rejected_run IS NOT NULL
                      UNION ALL
-                     SELECT kind FROM unmapped WHERE connection = :connection)
+                     SELECT kind FROM unmapped WHERE connection = :connection
+                     UNION ALL
+                     SELECT kind FROM unidentified WHERE connection = :connection)
                  GROUP BY kind",
             )?;
             let counts = statement.query_map(named_params! { ":connection": connection }, |row| {
@@ -131,33 +148,109 @@ impl Store {
         })
     }
 
-    /// Drops what is noted of objects that could not be mapped and are no longer in scope.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn forget_unmapped(&self, connection: ConnectionId, guids: &[Guid]) -> Result<(), StoreError> {
-        self.write(Commit::ForgetUnmapped, |transaction| {
-            let mut forget =
-                transaction.prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?;
-            for guid in guids {
-                forget.execute(params![connection, guid])?;
-            }
-            Ok(())
-        })
-    }
-
-    /// The objects of `kind` that the mapping could make no asset of when they were last read: a run reads them again,
-    /// even where a delta would not (R15).
+    /// The objects of `kind` that the mapping could make no asset of when they were last read, in a run before `run`: it reads
+    /// them again, even where a delta would not (R15).
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn unmapped_guids(&self, connection: ConnectionId, kind: Kind) -> Result<Vec<Guid>, StoreError> {
+    pub fn unmapped_before(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        run: RunId,
+    ) -> Result<Vec<Guid>, StoreError> {
         self.read(|sql| {
             let mut statement = sql.prepare_cached(
-                "SELECT guid FROM unmapped WHERE connection = ? AND kind = ? ORDER BY guid",
+                "SELECT guid FROM unmapped WHERE connection = ? AND kind = ? AND run <> ? ORDER BY guid",
             )?;
-            let guids = statement.query_map(params![connection, kind], |row| row.get(0))?;
+            let guids = statement.query_map(params![connection, kind, run], |row| row.get(0))?;
             Ok(guids.collect::<Result<_, _>>()?)
         })
     }
+
+    /// As [`Self::unmapped_before`] for entries that could not be identified: the first `limit` names behind `after`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn unidentified_before(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        run: RunId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.read(|sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT dn FROM unidentified WHERE connection = ? AND kind = ? AND run <> ? AND dn > ?
+                 ORDER BY dn LIMIT ?",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let names =
+                statement.query_map(params![connection, kind, run, after, limit], |row| row.get(0))?;
+            Ok(names.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Notes entries that `run` read and could not identify; they count as read and unmapped. To be called before the page
+    /// that they came with is committed, so that no watermark passes them (R3).
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn note_unidentified(
+        &self,
+        run: RunId,
+        entries: &[Unidentified],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.write(Commit::NoteUnidentified, |transaction| {
+            let connection = open_run(transaction, run)?;
+            let mut noted_in =
+                transaction.prepare_cached("SELECT run FROM unidentified WHERE connection = ? AND dn = ?")?;
+            let mut note = transaction.prepare_cached(
+                "INSERT INTO unidentified (connection, dn, kind, reason, since, run) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (connection, dn) DO UPDATE SET
+                     kind = excluded.kind, reason = excluded.reason, run = excluded.run",
+            )?;
+            let mut counts = KindCounts::default();
+            for Unidentified { kind, dn, reason } in entries {
+                let before: Option<RunId> = noted_in
+                    .query_row(params![connection, dn], |row| row.get(0))
+                    .optional()?;
+                note.execute(params![connection, dn, kind, reason, now, run])?;
+                if before == Some(run) {
+                    // Counted and told of when it came for the first time.
+                    continue;
+                }
+                let told = history::Told {
+                    fate: Fate::Unmapped,
+                    guid: None,
+                    kind: *kind,
+                    dn,
+                    external_id: None,
+                    reason,
+                };
+                history::tell(transaction, run, &told)?;
+                let counts = counts.of(*kind);
+                counts.read += 1;
+                counts.unmapped += 1;
+            }
+            history::add(transaction, run, &counts)
+        })
+    }
+}
+
+/// Forgets what could not be mapped before `run`, which asked for all of it again, and was not found by it.
+pub(super) fn forget_unmapped(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    run: RunId,
+) -> Result<(), Fault> {
+    for statement in [
+        "DELETE FROM unmapped WHERE connection = ? AND run <> ?",
+        "DELETE FROM unidentified WHERE connection = ? AND run <> ?",
+    ] {
+        transaction.execute(statement, params![connection, run])?;
+    }
+    Ok(())
 }

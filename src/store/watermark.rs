@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 
 use super::error::Fault;
 use super::value::{count, stored};
-use super::{ConnectionId, Store, StoreError};
+use super::{ConnectionId, RunId, Store, StoreError};
 use crate::identity::Guid;
 
 /// A point that a domain controller has been read up to.
@@ -42,11 +42,12 @@ impl Store {
     }
 }
 
-/// Puts `watermark` in the place of the controller's last one. Those of another scope are worthless from here on: going
+/// Puts `watermark` in the place of the controller's last one, and into the history of `run`. Those of another scope are worthless from here on: going
 /// back to the old scope must mean a full read, because what left it meanwhile was not watched.
 pub(super) fn advance(
     transaction: &Transaction<'_>,
     connection: ConnectionId,
+    run: RunId,
     watermark: &Watermark,
 ) -> Result<(), Fault> {
     transaction.execute(
@@ -56,6 +57,10 @@ pub(super) fn advance(
     transaction.execute(
         "INSERT OR REPLACE INTO watermark (connection, controller, scope, usn, read_at) VALUES (?, ?, ?, ?, ?)",
         params![connection, watermark.controller, watermark.scope, stored(watermark.usn), watermark.read_at],
+    )?;
+    transaction.execute(
+        "UPDATE run SET watermark_after = ? WHERE id = ?",
+        params![stored(watermark.usn), run],
     )?;
     Ok(())
 }

@@ -12,16 +12,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::failpoint::{self, Point};
-use crate::store::{self, KindCounts, RunId};
+use crate::store::{self, Answered, RunId};
 use crate::upstream::{Batch, Delivery, Item};
 
 use super::{Connector, Request, RunError};
 
-/// What was delivered, and why it ended before the stage was empty.
+/// How the delivery went, and why it ended before the stage was empty.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    pub(super) counts: KindCounts,
-    pub(super) requests: u64,
+    /// Requests that repeated another.
     pub(super) retries: u64,
     pub(super) failure: Option<RunError>,
 }
@@ -134,24 +133,26 @@ impl Deliverer<'_> {
             task: "delivery",
             cause: error.to_string(),
         })?;
-        self.summary.requests += delivery.requests;
         self.summary.retries += delivery.retries;
         self.tell(&items, &delivery);
         let (run, now) = (self.run, Utc::now().timestamp());
-        let (accepted, rejected, unclear) = (delivery.accepted, delivery.rejected, delivery.unclear);
+        let answered = Answered {
+            accepted: delivery.accepted,
+            rejected: delivery.rejected,
+            unclear: delivery.unclear,
+            requests: delivery.requests,
+        };
         let sent: Vec<store::Item> = match &self.request.output {
             Some(_) => items
                 .iter()
-                .filter(|item| accepted.contains(&item.seq))
+                .filter(|item| answered.accepted.contains(&item.seq))
                 .cloned()
                 .collect(),
             None => Vec::new(),
         };
-        let counts = self
-            .connector
-            .on_store(move |store| store.settle(run, &items, &accepted, &rejected, &unclear, now))
+        self.connector
+            .on_store(move |store| store.settle(run, &items, &answered, now))
             .await?;
-        self.summary.counts += &counts;
         write_lines(self.request, &sent)?;
         match delivery.failure {
             Some(failure) => Err(failure.into()),

@@ -27,12 +27,13 @@ const ATTEMPTS: usize = 5;
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
+/// Names of entries that could not be identified, taken from the store at a time.
+const NAMES: usize = 500;
+
 /// What the reader hands to the stager.
 pub(super) enum Piece {
     /// Entries of one search: a page, or a piece of a large one.
     Page(Kind, Vec<Entry>),
-    /// Objects that are unmappable since an earlier run and no longer in scope.
-    Forget(Vec<Guid>),
     /// Everything sent before is to be stored now. Answered then.
     Store(oneshot::Sender<()>),
     /// Everything was read; the watermark and what was missed commit with what is staged last (R3). Answered then.
@@ -46,8 +47,6 @@ pub(super) enum Piece {
 pub(super) struct Summary {
     pub(super) pages: u64,
     pub(super) referrals: u64,
-    /// `None` when nothing was read.
-    pub(super) watermark: Option<u64>,
 }
 
 /// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
@@ -79,20 +78,18 @@ pub(super) async fn read(
         pages: 0,
         referrals: 0,
     };
-    let watermark = match &request.approve {
+    match &request.approve {
         Some(list) => {
             reader.examine(Which::Held).await?;
             reader
                 .send(Piece::Conclude(Decision::Approved(list.clone())))
                 .await?;
-            None
         }
-        None => Some(reader.read(root).await?),
-    };
+        None => reader.read(root).await?,
+    }
     let summary = Summary {
         pages: reader.pages,
         referrals: reader.referrals,
-        watermark,
     };
     reader.session.close().await;
     Ok(summary)
@@ -155,8 +152,8 @@ struct Known {
 }
 
 impl Reader<'_> {
-    /// Reads, hands over what the read came to, and looks up what is missing. Gives the watermark.
-    async fn read(&mut self, root: RootDse) -> Result<u64, RunError> {
+    /// Reads, hands over what the read came to, and looks up what is missing.
+    async fn read(&mut self, root: RootDse) -> Result<(), RunError> {
         let decided = decide(
             self.connector,
             self.request,
@@ -174,7 +171,7 @@ impl Reader<'_> {
             Plan::Delta { since } => self.changes(since, root).await?,
             Plan::Full { .. } => self.everything(root).await?,
         };
-        let (usn, empty) = (known.usn, known.empty.clone());
+        let empty = known.empty.clone();
         self.complete(known).await?;
         self.examine(Which::Every).await?;
         let removal = &self.connector.settings.removal;
@@ -183,8 +180,7 @@ impl Reader<'_> {
             max_percent: removal.max_percent,
             empty,
         };
-        self.send(Piece::Conclude(Decision::Threshold(limits))).await?;
-        Ok(usn)
+        self.send(Piece::Conclude(Decision::Threshold(limits))).await
     }
 
     /// Tells what is done from here on.
@@ -349,20 +345,31 @@ impl Reader<'_> {
         self.watch(since, met).await
     }
 
+    /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet (R15). What it does not find
+    /// any more is forgotten when the read is complete.
     async fn unmapped(&mut self) -> Result<(), RunError> {
+        self.stored().await?;
+        let (id, run) = (self.connector.id, self.run);
         for kind in self.kinds() {
-            let id = self.connector.id;
             let guids = self
                 .connector
-                .on_store(move |store| store.unmapped_guids(id, kind))
+                .on_store(move |store| store.unmapped_before(id, kind, run))
                 .await?;
-            let met = Met::default();
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &met).await?;
+                self.search(kind, search, &Met::default()).await?;
             }
-            let gone = met.lacks(guids);
-            if !gone.is_empty() {
-                self.send(Piece::Forget(gone)).await?;
+            let mut after = String::new();
+            loop {
+                let behind = after.clone();
+                let names = self
+                    .connector
+                    .on_store(move |store| store.unidentified_before(id, kind, run, &behind, NAMES))
+                    .await?;
+                let Some(last) = names.last() else { break };
+                after.clone_from(last);
+                for search in self.scope.with_names(kind, &names) {
+                    self.search(kind, search, &Met::default()).await?;
+                }
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a run did, as the log, the history and the exit code tell it.
 
-use crate::store::{Counts, KindCounts, RunId, RunMode};
+use crate::store::{Counts, KindCounts, RunId, RunMode, State};
 
 use super::RunError;
 
@@ -13,6 +13,8 @@ pub struct Report {
     pub mode: RunMode,
     /// Why a full read, or since which USN.
     pub reason: String,
+    /// Nothing was posted, and nothing of it is stored (`--dry-run`).
+    pub dry: bool,
     /// By kind.
     pub counts: KindCounts,
     /// Requests to the gateway, retries included.
@@ -64,6 +66,15 @@ impl Report {
 }
 
 impl Report {
+    /// What the connection is now; a dry run leaves it as it was.
+    fn state(&self) -> Option<State> {
+        match self.exit_code() {
+            _ if self.dry => None,
+            0 => Some(State::Processed),
+            _ => Some(State::Scheduled),
+        }
+    }
+
     /// The one line that tells the run.
     pub(super) fn log(&self, connection: &str) {
         let total = self.total();
@@ -77,7 +88,8 @@ impl Report {
                     reason = self.reason,
                     read = total.read,
                     changed = total.staged,
-                    sent = total.accepted,
+                    sent = total.sent,
+                    accepted = total.accepted,
                     rejected = self.refused(),
                     skipped = total.unchanged,
                     removed = total.removed,
@@ -88,7 +100,8 @@ impl Report {
                     seconds = (self.seconds * 1000.0).round() / 1000.0,
                     error = self.failure.as_ref().map(tracing::field::display),
                     advice = self.failure.as_ref().map(RunError::advice),
-                    state = if self.failure.is_none() && self.held.is_none() && self.refused() == 0 { "Processed" } else { "Scheduled" },
+                    dry_run = self.dry.then_some(true),
+                    state = self.state().map(State::name),
                     "The run finished."
                 )
             };

@@ -7,7 +7,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Outcome, RunEnd, RunId, RunMode};
+use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
 
 use super::report::Report;
 use super::{Connector, Plan, Request, RunError, deliver, read, removal, stage};
@@ -65,7 +65,7 @@ async fn stage_on_thread(
     now: i64,
     pieces: mpsc::Receiver<read::Piece>,
     staged: watch::Sender<u64>,
-) -> Result<stage::Summary, RunError> {
+) -> Result<Conclusion, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
     let stager = tokio::task::spawn_blocking(move || {
         stage::stage(
@@ -79,7 +79,7 @@ async fn stage_on_thread(
         )
     });
     match stager.await {
-        Ok(summary) => summary,
+        Ok(conclusion) => conclusion,
         Err(panic) => Err(RunError::Panicked {
             task: "stage",
             cause: panic.to_string(),
@@ -115,11 +115,12 @@ async fn deliver_unless_dry(
 struct Ends {
     plan: Option<Plan>,
     read: Result<read::Summary, RunError>,
-    staged: Result<stage::Summary, RunError>,
+    staged: Result<Conclusion, RunError>,
     delivered: deliver::Summary,
 }
 
-/// Brings the three ends together: counts, outcome, state, and the line that tells the run.
+/// Brings the three ends together: outcome, state, and the line that tells the run. What the run did is told from the
+/// history, which counted it step by step: also of a part that failed half-way.
 async fn conclude(
     connector: &Connector,
     request: &Request,
@@ -127,12 +128,11 @@ async fn conclude(
     clock: Instant,
     ends: Ends,
 ) -> Result<Report, RunError> {
-    let (staged, stage_failure) = match ends.staged {
-        Ok(summary) => (summary, None),
-        Err(error) => (stage::Summary::default(), Some(error)),
+    let (conclusion, stage_failure) = match ends.staged {
+        Ok(conclusion) => (conclusion, None),
+        Err(error) => (Conclusion::default(), Some(error)),
     };
-    let mut counts = staged.counts;
-    counts += &ends.delivered.counts;
+    let so_far = connector.on_store(move |store| store.run(run)).await?;
     let (summary, read_failure) = match ends.read {
         Ok(summary) => (Some(summary), None),
         Err(error) => (None, Some(error)),
@@ -144,20 +144,21 @@ async fn conclude(
         (None, None) => (request.mode, "the directory could not be read".to_owned()),
     };
     let list_changed = match &request.approve {
-        Some(list) if staged.conclusion.refused => Some(RunError::ListChanged { list: list.clone() }),
+        Some(list) if conclusion.refused => Some(RunError::ListChanged { list: list.clone() }),
         _ => None,
     };
     let report = Report {
         run,
         mode,
         reason,
-        counts,
-        requests: ends.delivered.requests,
+        dry: request.dry_run,
+        counts: so_far.counts,
+        requests: so_far.requests,
         retries: ends.delivered.retries,
         pages: summary.map_or(0, |summary| summary.pages),
         referrals: summary.map_or(0, |summary| summary.referrals),
-        watermark: summary.and_then(|summary| summary.watermark),
-        held: removal::held(&staged.conclusion.excess, &connector.settings.removal),
+        watermark: so_far.watermark_after,
+        held: removal::held(&conclusion.excess, &connector.settings.removal),
         seconds: clock.elapsed().as_secs_f64(),
         // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
         failure: stage_failure
@@ -194,11 +195,8 @@ impl Report {
         RunEnd {
             outcome,
             error,
-            counts: self.counts.clone(),
-            requests: self.requests,
             pages: self.pages,
             referrals: self.referrals,
-            watermark_after: self.watermark,
         }
     }
 }

@@ -16,6 +16,9 @@ pub(super) const OBJECT_GUID: &str = "objectGUID";
 /// request (MaxReceiveBuffer is 10 MB; MS-ADTS 3.1.1.3.4.6).
 const GUIDS_PER_FILTER: usize = 100;
 
+/// Names in one retry filter: a name is a few hundred octets at most times, so the filter stays as small.
+const NAMES_PER_FILTER: usize = 25;
+
 /// A profile bound to the directory that it is read from.
 #[derive(Debug, Clone)]
 pub struct Scope {
@@ -122,7 +125,22 @@ impl Scope {
             .filter_map(|chunk| {
                 let terms: String = chunk
                     .iter()
-                    .map(|guid| format!("(objectGUID={})", escaped(guid)))
+                    .map(|guid| format!("(objectGUID={})", escaped(guid.as_bytes())))
+                    .collect();
+                self.search(kind, Some(&format!("(|{terms})")))
+            })
+            .collect()
+    }
+
+    /// The searches for the objects of `kind` in scope that have one of these distinguished names.
+    #[must_use]
+    pub fn with_names(&self, kind: Kind, names: &[String]) -> Vec<Search> {
+        names
+            .chunks(NAMES_PER_FILTER)
+            .filter_map(|chunk| {
+                let terms: String = chunk
+                    .iter()
+                    .map(|name| format!("(distinguishedName={})", escaped(name.as_bytes())))
                     .collect();
                 self.search(kind, Some(&format!("(|{terms})")))
             })
@@ -211,12 +229,9 @@ fn and(filter: &str, more: Option<&str>) -> String {
     }
 }
 
-/// The octets of a GUID as a filter value (RFC 4515 section 3).
-fn escaped(guid: &Guid) -> String {
-    guid.as_bytes()
-        .iter()
-        .map(|byte| format!("\\{byte:02x}"))
-        .collect()
+/// Octets as a filter value, every one of them escaped (RFC 4515 section 3).
+fn escaped(octets: &[u8]) -> String {
+    octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
 fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32]) -> [u8; 32] {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
 use crate::mapping::Source;
-use crate::store::{Conclusion, Decision, KindCounts, ReadEnd, Reading, RunId, Staged};
+use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Staged, Unidentified};
 
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
@@ -31,16 +31,8 @@ pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
         .and_then(|value| Guid::from_bytes(value).ok())
 }
 
-/// What was staged.
-#[derive(Debug, Default)]
-pub(super) struct Summary {
-    pub(super) counts: KindCounts,
-    /// What became of the objects found gone.
-    pub(super) conclusion: Conclusion,
-}
-
 /// Maps and commits what comes over `pieces`. The number of staged assets is told on `staged`, whose drop
-/// says that no more will come. Blocks: run it on a blocking thread.
+/// says that no more will come. Gives what became of the objects found gone. Blocks: run it on a blocking thread.
 pub(super) fn stage(
     connector: &Connector,
     run: RunId,
@@ -49,7 +41,7 @@ pub(super) fn stage(
     progress: &Progress,
     mut pieces: mpsc::Receiver<Piece>,
     staged: &watch::Sender<u64>,
-) -> Result<Summary, RunError> {
+) -> Result<Conclusion, RunError> {
     let mut stager = Stager {
         connector,
         run,
@@ -57,7 +49,8 @@ pub(super) fn stage(
         resend,
         progress,
         staged,
-        summary: Summary::default(),
+        unidentified: Vec::new(),
+        conclusion: Conclusion::default(),
     };
     let mut held: Option<Vec<Reading>> = None;
     while let Some(piece) = pieces.blocking_recv() {
@@ -70,7 +63,6 @@ pub(super) fn stage(
                     stager.commit(&before, None)?;
                 }
             }
-            Piece::Forget(guids) => connector.store.forget_unmapped(connector.id, &guids)?,
             Piece::Store(stored) => {
                 if let Some(page) = held.take() {
                     stager.commit(&page, None)?;
@@ -95,7 +87,7 @@ pub(super) fn stage(
     if let Some(page) = held {
         stager.commit(&page, None)?;
     }
-    Ok(stager.summary)
+    Ok(stager.conclusion)
 }
 
 struct Stager<'a> {
@@ -105,7 +97,9 @@ struct Stager<'a> {
     resend: bool,
     progress: &'a Progress,
     staged: &'a watch::Sender<u64>,
-    summary: Summary,
+    /// Entries of the pages that are not committed yet.
+    unidentified: Vec<Unidentified>,
+    conclusion: Conclusion,
 }
 
 impl Stager<'_> {
@@ -116,19 +110,16 @@ impl Stager<'_> {
             .collect()
     }
 
-    /// The reading of one entry; `None` without a GUID, under which it could be kept.
+    /// The reading of one entry; `None` without a GUID: such an entry is noted by its name.
     fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
         let Some(guid) = guid_of(entry) else {
-            // Without a key the store never sees it, so it is counted here.
-            let counts = self.summary.counts.of(kind);
-            counts.read += 1;
-            counts.unmapped += 1;
-            self.unmapped(
+            const REASON: &str = "objectGUID is missing or not 16 octets long";
+            self.unmapped(kind, &entry.dn, "unknown", REASON);
+            self.unidentified.push(Unidentified {
                 kind,
-                &entry.dn,
-                "unknown",
-                "objectGUID is missing or not 16 octets long",
-            );
+                dn: entry.dn.clone(),
+                reason: REASON.to_owned(),
+            });
             return None;
         };
         let asset = match entry.unfit() {
@@ -171,11 +162,13 @@ impl Stager<'_> {
 
     fn commit(&mut self, page: &[Reading], end: Option<&ReadEnd>) -> Result<(), RunError> {
         let store = &self.connector.store;
+        if !self.unidentified.is_empty() {
+            store.note_unidentified(self.run, &std::mem::take(&mut self.unidentified), self.now)?;
+        }
         let counts = match end {
             None => store.stage_page(self.run, page, self.resend, None, self.now)?,
             Some(end) => store.complete_read(self.run, page, self.resend, end, self.now)?,
         };
-        self.summary.counts += &counts;
         self.tell_staged(counts.total().staged);
         Ok(())
     }
@@ -197,9 +190,8 @@ impl Stager<'_> {
         let marked = |kind, asset: &str| send.then(|| mapping.removed_asset(kind, asset)).flatten();
         let conclusion = store.conclude_removals(self.run, decision, marked, self.now)?;
         self.tell_staged(conclusion.staged);
-        self.summary.counts += &conclusion.counts;
         removal::tell(self.connector, self.run, &conclusion)?;
-        self.summary.conclusion = conclusion;
+        self.conclusion = conclusion;
         Ok(())
     }
 }

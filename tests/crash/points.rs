@@ -46,7 +46,7 @@ fn scenario(point: Point) -> Scenario {
         | Commit::NextBatch
         | Commit::Settle
         | Commit::EndRun => Scenario::Changes,
-        Commit::ForgetUnmapped | Commit::NoteVerdicts | Commit::Conclude => Scenario::Gone,
+        Commit::NoteUnidentified | Commit::NoteVerdicts | Commit::Conclude => Scenario::Gone,
         Commit::Approve => Scenario::Approval,
         Commit::SkipTicks => Scenario::Service,
     }
@@ -74,7 +74,7 @@ fn may_be_out(point: Point) -> bool {
             commit,
             Commit::StagePage
                 | Commit::CompleteRead
-                | Commit::ForgetUnmapped
+                | Commit::NoteUnidentified
                 | Commit::NoteVerdicts
                 | Commit::Conclude
                 | Commit::Approve
@@ -140,6 +140,9 @@ async fn prepare(world: &mut World, scenario: Scenario) -> &'static [&'static st
             for id in unmapped {
                 world.lab.directory().set(id, "displayName", &[]);
             }
+            // This one is read again by every run, and by its name.
+            let unidentified = world.create();
+            world.lab.directory().hide_guid(unidentified);
             world.run_to_end(&["sync"], 2).await;
             for id in unmapped {
                 world.delete(id);
@@ -172,6 +175,9 @@ async fn recover(world: &mut World, scenario: Scenario) {
     if scenario == Scenario::Approval {
         // The removals are decided again, now below the threshold.
         world.lab.set("REMOVAL_MAX_COUNT", "500");
+    }
+    for id in world.lab.directory().all(Kind::User) {
+        world.lab.directory().show_guid(id);
     }
     world.catch_up().await;
 }

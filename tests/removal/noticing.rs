@@ -285,6 +285,33 @@ async fn r22_an_error_of_a_look_up_is_never_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r03_a_run_that_fails_after_its_watermark_was_stored_says_which_it_was() {
+    let world = World::new(true).await;
+    let before = world.last_run().await["watermarkAfter"].as_u64().unwrap();
+    world.directory().delete(world.users[19]);
+    world
+        .directory()
+        .set_text(world.users[20], "mail", "new@corp.example");
+    // As below: the look-ups by name.
+    let busy = lab::simulator::Outcome::error(51, "busy");
+    world
+        .simulator
+        .faults()
+        .at_matching(On::Search, "(objectClass=*)", 3, Action::Answer(busy));
+    world.connector.run(&["sync"]).await.ended_with(69);
+    let run = world.last_run().await;
+    assert_eq!(run["outcome"], "failed");
+    assert!(run["watermarkAfter"].as_u64().unwrap() > before, "{run}");
+    let users = &run["counts"]["users"];
+    assert_eq!(
+        (&users["read"], &users["changed"]),
+        (&1.into(), &1.into()),
+        "{run}"
+    );
+    world.sync().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r22_killed_before_the_conclusion_no_candidate_is_lost() {
     let world = World::new(true).await;
     let gone = [world.users[21], world.users[22]];

@@ -50,7 +50,9 @@ fn child_stages_pages() {
         store.stage_page(run, &page, false, Some(&mark), NOW).unwrap();
         if next.is_multiple_of(3 * PAGE) {
             let batch = store.next_batch(run, 0, 30, ANY, 0).unwrap();
-            store.settle(run, &batch, &seqs(&batch), &[], &[], NOW).unwrap();
+            store
+                .settle(run, &batch, &answered(&seqs(&batch), &[], &[]), NOW)
+                .unwrap();
         }
     }
 }

@@ -10,7 +10,9 @@ fn a_batch_keeps_within_count_and_bytes_but_gives_at_least_one() {
     let each = asset("a").len() + 2;
     let sizes = |most, bytes| {
         let batch = room.store.next_batch(run, 0, most, bytes, 2).unwrap();
-        room.store.settle(run, &batch, &[], &[], &[], NOW).unwrap();
+        room.store
+            .settle(run, &batch, &answered(&[], &[], &[]), NOW)
+            .unwrap();
         batch.len()
     };
     assert_eq!(sizes(3, ANY), 3);
@@ -26,11 +28,13 @@ fn r20_what_got_no_answer_stays_for_the_next_run() {
     let run = room.run();
     room.stage(run, &[user(1, "a"), user(2, "a")]);
     let first = room.store.next_batch(run, 0, 1, ANY, 0).unwrap();
-    room.store.settle(run, &first, &[], &[], &[], NOW).unwrap();
+    room.store
+        .settle(run, &first, &answered(&[], &[], &[]), NOW)
+        .unwrap();
     let behind = room.store.next_batch(run, first[0].seq, 9, ANY, 0).unwrap();
     assert_eq!(behind.iter().map(|item| item.guid).collect::<Vec<_>>(), [guid(2)]);
     room.store
-        .settle(run, &behind, &seqs(&behind), &[], &[], NOW)
+        .settle(run, &behind, &answered(&seqs(&behind), &[], &[]), NOW)
         .unwrap();
     room.end(run);
     assert_eq!(room.drain(room.run()), first);
@@ -46,7 +50,9 @@ fn r20_the_stage_is_bounded_by_the_number_of_objects() {
             &[user(1, &format!("{version}")), user(2, &format!("{version}"))],
         );
         let batch = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
-        room.store.settle(run, &batch, &[], &[], &[], NOW).unwrap();
+        room.store
+            .settle(run, &batch, &answered(&[], &[], &[]), NOW)
+            .unwrap();
         room.end(run);
     }
     assert_eq!(room.waiting(), 2);
@@ -62,7 +68,7 @@ fn a_rejected_asset_waits_for_the_next_run_and_is_told_meanwhile() {
     let rejected = [(batch[1].seq, "name is too long".to_owned())];
     let counts = room
         .store
-        .settle(run, &batch, &[batch[0].seq], &rejected, &[], NOW + 3)
+        .settle(run, &batch, &answered(&[batch[0].seq], &rejected, &[]), NOW + 3)
         .unwrap()
         .total();
     assert_eq!((counts.accepted, counts.rejected), (1, 1));
@@ -71,7 +77,7 @@ fn a_rejected_asset_waits_for_the_next_run_and_is_told_meanwhile() {
     assert_eq!(
         told,
         [Rejection {
-            guid: guid(2),
+            guid: Some(guid(2)),
             kind: Kind::User,
             dn: batch[1].dn.clone(),
             external_id: Some("S-1-5-21-2".into()),
@@ -98,7 +104,9 @@ fn r18_a_version_staged_while_another_is_out_stays_and_waits() {
     let out = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
     room.stage(run, &[user(1, "b")]);
     assert_eq!(room.store.next_batch(run, 0, 9, ANY, 0).unwrap(), []);
-    room.store.settle(run, &out, &seqs(&out), &[], &[], NOW).unwrap();
+    room.store
+        .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
+        .unwrap();
     // What was accepted is recorded, although something newer waits.
     assert_eq!(
         room.store
@@ -127,7 +135,8 @@ fn nothing_is_out_any_more_when_a_run_has_ended() {
     let out = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
     room.end(run);
     assert!(matches!(
-        room.store.settle(run, &out, &seqs(&out), &[], &[], NOW),
+        room.store
+            .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW),
         Err(StoreError::Unknown { .. })
     ));
     assert!(matches!(

@@ -1,5 +1,7 @@
 //! Connections and runs.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::store::run::KEPT_RUNS;
 
@@ -136,6 +138,7 @@ fn a_processed_run_is_told_in_full() {
         read: 1,
         unchanged: 2,
         staged: 3,
+        sent: 9,
         accepted: 4,
         rejected: 5,
         unmapped: 6,
@@ -144,12 +147,30 @@ fn a_processed_run_is_told_in_full() {
     };
     let mut by_kind = KindCounts::default();
     *by_kind.of(Kind::Group) = counts;
-    let end = RunEnd {
-        counts: by_kind.clone(),
+    // In two steps, as a run does it.
+    for part in [counts, Counts::default()] {
+        let part = KindCounts(BTreeMap::from([(Kind::Group, part)]));
+        room.store
+            .write(Commit::Register, |transaction| {
+                crate::store::history::add(transaction, run, &part)
+            })
+            .unwrap();
+    }
+    let mark = Watermark {
+        controller: guid(7),
+        scope: [1; 32],
+        usn: 14,
+        read_at: NOW,
+    };
+    room.store.stage_page(run, &[], false, Some(&mark), NOW).unwrap();
+    let answer = Answered {
         requests: 11,
+        ..Answered::default()
+    };
+    room.store.settle(run, &[], &answer, NOW).unwrap();
+    let end = RunEnd {
         pages: 12,
         referrals: 13,
-        watermark_after: Some(14),
         ..RunEnd::default()
     };
     room.store.end_run(run, &end, NOW + 9).unwrap();
@@ -169,7 +190,9 @@ fn a_processed_run_is_told_in_full() {
         controller: Some(guid(7)),
         watermark_before: None,
         watermark_after: Some(14),
+        held_list: None,
     };
+    assert_eq!(room.store.run(run).unwrap(), expected);
     assert_eq!(room.store.runs(room.connection, 5).unwrap(), [expected]);
     let connection = the_connection(&room);
     assert_eq!(connection.state, State::Processed);

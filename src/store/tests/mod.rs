@@ -2,6 +2,7 @@
 
 mod crash;
 mod delivery;
+mod history;
 mod lifecycle;
 mod locking;
 mod model;
@@ -74,7 +75,7 @@ impl Room {
                 return sent;
             }
             self.store
-                .settle(run, &batch, &seqs(&batch), &[], &[], NOW)
+                .settle(run, &batch, &answered(&seqs(&batch), &[], &[]), NOW)
                 .unwrap();
             sent.extend(batch);
         }
@@ -135,4 +136,14 @@ fn seqs(items: &[Item]) -> Vec<u64> {
 
 fn assets(items: &[Item]) -> Vec<&str> {
     items.iter().map(|item| item.asset.as_str()).collect()
+}
+
+/// An answer to one request.
+fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> Answered {
+    Answered {
+        accepted: accepted.to_vec(),
+        rejected: rejected.to_vec(),
+        unclear: unclear.to_vec(),
+        requests: 1,
+    }
 }

@@ -145,7 +145,7 @@ impl World {
         let batch = self.out.remove(batch);
         let (accepted, rejected) = self.happen(&batch, fates);
         room.store
-            .settle(run, &batch, &accepted, &rejected, &[], NOW)
+            .settle(run, &batch, &answered(&accepted, &rejected, &[]), NOW)
             .unwrap();
     }
 

@@ -10,6 +10,7 @@ use crate::store::open::opened_with;
 
 const FIRST: &str = include_str!("../schema/0001_first.sql");
 const SECOND: &str = include_str!("../schema/0002_removals.sql");
+const THIRD: &str = include_str!("../schema/0003_run_objects.sql");
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -98,6 +99,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     let later = [
         FIRST,
         SECOND,
+        THIRD,
         "ALTER TABLE connection ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'",
     ];
     for access in [Access::ReadOnly, Access::Scratch] {
@@ -106,8 +108,8 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
             matches!(
                 error,
                 StoreError::Older {
-                    found: 2,
-                    known: 3,
+                    found: 3,
+                    known: 4,
                     ..
                 }
             ),
@@ -124,17 +126,44 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     let staged: String = sql
         .query_row("SELECT asset FROM stage", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((colour.as_str(), version, staged), ("blue", 3, asset("a")));
+    assert_eq!((colour.as_str(), version, staged), ("blue", 4, asset("a")));
     drop(sql);
     // And the program of before refuses it.
     assert!(matches!(
         refusal(Store::open(&path, Access::ReadWrite)),
         StoreError::Newer {
-            found: 3,
-            known: 2,
+            found: 4,
+            known: 3,
             ..
         }
     ));
+}
+
+#[test]
+fn r28_a_file_of_version_2_keeps_the_history_of_its_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let sql = opened_with(&path, Access::ReadWrite, &[FIRST, SECOND]).unwrap();
+    sql.execute_batch(
+        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
+         INSERT INTO run (id, connection, wanted, mode, reason, started, ended, outcome)
+             VALUES (5, 1, 'delta', 'delta', 'a test', 0, 1, 'partial');
+         INSERT INTO run_count VALUES (5, 'user', 9, 5, 3, 2, 1, 1, 0, 0);
+         INSERT INTO unmapped VALUES (1, x'01010101010101010101010101010101', 'user', 'CN=a', 'no SID', 0, 5);",
+    )
+    .unwrap();
+    drop(sql);
+    let store = Store::open(&path, Access::ReadWrite).unwrap();
+    let connection = store.connection("corp").unwrap().unwrap().id;
+    let run = store.runs(connection, 9).unwrap().remove(0);
+    let total = run.counts.total();
+    assert_eq!(
+        (total.read, total.sent, total.accepted, total.rejected),
+        (9, 3, 2, 1)
+    );
+    assert_eq!((run.held_list, total.unmapped), (None, 1));
+    assert_eq!(store.run_objects(run.id, None, 9).unwrap(), []);
+    assert_eq!(store.rejections(connection, 9).unwrap()[0].guid, Some(guid(1)));
 }
 
 #[test]
@@ -168,7 +197,13 @@ fn r28_a_migration_that_fails_leaves_the_old_version() {
     let room = Room::new();
     let path = room.path();
     drop(room.store);
-    let broken = [FIRST, "DROP TABLE watermark", "INSERT INTO nowhere VALUES (1)"];
+    let broken = [
+        FIRST,
+        SECOND,
+        THIRD,
+        "DROP TABLE watermark",
+        "INSERT INTO nowhere VALUES (1)",
+    ];
     opened_with(&path, Access::ReadWrite, &broken).unwrap_err();
     let store = Store::open(&path, Access::ReadWrite).unwrap();
     assert_eq!(store.watermarks(room.connection).unwrap(), []);
@@ -313,7 +348,9 @@ fn dry_run(store: &Store, connection: ConnectionId) -> Vec<String> {
         .stage_page(run, &page, false, Some(&watermark), NOW)
         .unwrap();
     let batch = store.next_batch(run, 0, 99, ANY, 0).unwrap();
-    store.settle(run, &batch, &seqs(&batch), &[], &[], NOW).unwrap();
+    store
+        .settle(run, &batch, &answered(&seqs(&batch), &[], &[]), NOW)
+        .unwrap();
     assert_eq!(
         store
             .stage_page(run, &page, false, None, NOW)

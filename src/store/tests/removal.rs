@@ -174,7 +174,9 @@ fn r22_an_answer_after_the_removal_does_not_bring_the_object_back() {
             .removed,
         1
     );
-    room.store.settle(run, &out, &seqs(&out), &[], &[], NOW).unwrap();
+    room.store
+        .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
+        .unwrap();
     assert_eq!(room.store.object(room.connection, guid(1)).unwrap(), None);
     assert_eq!((removed(&room), room.waiting()), (vec![guid(1)], 0));
 }
@@ -189,7 +191,9 @@ fn r18_r24_the_removal_follows_what_is_out_and_its_return_follows_the_removal() 
     // It returns while the removal is out: its asset waits for the answer, and is sent then.
     assert_eq!(room.stage(run, &[user(3, "a")]).staged, 1);
     assert!(room.store.next_batch(run, 0, 9, ANY, 0).unwrap().is_empty());
-    room.store.settle(run, &out, &seqs(&out), &[], &[], NOW).unwrap();
+    room.store
+        .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
+        .unwrap();
     assert_eq!(assets(&room.drain(run)), [asset("a")]);
     assert_eq!(removed(&room), []);
     assert!(room.store.object(room.connection, guid(3)).unwrap().is_some());

@@ -80,6 +80,8 @@ pub(super) struct State {
     /// Groups of which an object was made a member by a change.
     back_links: BTreeMap<u32, BTreeSet<u32>>,
     hidden: BTreeSet<u32>,
+    /// Objects whose objectGUID the account may not read.
+    without_guid: BTreeSet<u32>,
     next_id: u32,
     next_sequence: u64,
     clock: Option<i64>,

@@ -257,6 +257,16 @@ impl Directory {
         self.write().hidden.remove(&id.0);
     }
 
+    /// Takes the right to read the object's objectGUID from the account. No USN changes.
+    pub fn hide_guid(&self, id: ObjectId) {
+        self.write().without_guid.insert(id.0);
+    }
+
+    /// Gives that right back. No USN changes.
+    pub fn show_guid(&self, id: ObjectId) {
+        self.write().without_guid.remove(&id.0);
+    }
+
     /// Removes a tombstone for good, as garbage collection does after the tombstone lifetime.
     pub fn collect(&self, id: ObjectId) {
         let mut state = self.write();

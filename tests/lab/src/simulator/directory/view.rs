@@ -107,7 +107,11 @@ impl<'a> View<'a> {
         let sequence = u64::from(self.id) + 1;
         let created = || self.state.people.created(self.id - FIRST_SYNTHETIC);
         match known {
-            Known::ObjectGuid => out.push(&self.guid()),
+            Known::ObjectGuid => {
+                if !self.state.without_guid.contains(&self.id) {
+                    out.push(&self.guid());
+                }
+            }
             Known::ObjectSid => {
                 if let Some(rid) = self.rid() {
                     out.push(&self.state.domain.sid((rid != 0).then_some(rid)));
