@@ -12,6 +12,9 @@ mod model;
 mod player;
 mod program;
 mod shrink;
+#[path = "../support/sums.rs"]
+mod sums;
+mod sums_tests;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use super::audit::{self, Ran};
 use super::faults;
 use super::history::{GatewayFault, History, Mode, Run, Setting, Step};
-use super::program::{self, Place, text};
+use super::program::{self, Place, UUID, text};
+use super::sums;
 use super::world::World;
 
 /// A history takes some tenths of a second; one that takes longer hangs.
@@ -223,10 +224,28 @@ impl Player {
             &self.ran,
             self.setting.concurrency,
         )?;
+        self.check_history()?;
         match self.receiver.violations().first() {
             Some(violation) => Err(format!("the receiver says: {violation}")),
             None => Ok(()),
         }
+    }
+
+    /// The history tells what was done.
+    fn check_history(&self) -> Result<(), String> {
+        let Some(program) = &self.program else {
+            return Ok(());
+        };
+        let (store, id) = (&program.connector.store, program.connector.id);
+        let runs = store.runs(id, usize::MAX).map_err(text)?;
+        for run in &runs {
+            let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
+            sums::check_run(run, &objects).map_err(|wrong| format!("history of run {}: {wrong}", run.id))?;
+        }
+        let (ledger, unread) = self.receiver.books().of(UUID);
+        let in_flight = (self.setting.batch_assets * self.setting.concurrency) as u64;
+        sums::check_sums(&runs, &ledger, unread, in_flight)
+            .map_err(|wrong| format!("history: {wrong}, {ledger:?}"))
     }
 
     /// What is listed as removed since the last run; nothing of it may have been there all the time.

@@ -23,6 +23,9 @@ use super::model::Table;
 /// Seconds of waits become tenths of milliseconds.
 const HURRY: u32 = 10_000;
 
+/// `QUALYS_CONNECTOR_UUID`.
+pub const UUID: &str = "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f";
+
 /// Where the program finds what it works with.
 pub struct Place {
     pub directory: SocketAddr,
@@ -78,10 +81,7 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             ("QUALYS_GATEWAY_URL", place.gateway.clone()),
             ("QUALYS_CLIENT_ID", gateway.client_id),
             ("QUALYS_CLIENT_SECRET", gateway.client_secret),
-            (
-                "QUALYS_CONNECTOR_UUID",
-                "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f".to_owned(),
-            ),
+            ("QUALYS_CONNECTOR_UUID", UUID.to_owned()),
             ("QUALYS_BATCH_ASSETS", setting.batch_assets.to_string()),
             ("QUALYS_CONCURRENCY", setting.concurrency.to_string()),
             ("QUALYS_TIMEOUT", "20s".to_owned()),

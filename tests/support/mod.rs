@@ -7,13 +7,16 @@ pub mod expected;
 pub mod secrets;
 pub mod service;
 pub mod simulated;
+pub mod sums;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lab::receiver::{Options, Receiver};
+use ad_connector::store::{Access, Run, Store};
+use lab::receiver::{Books, Ledger, Options, Receiver};
 use lab::samba::{Change, Domain};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,12 +25,25 @@ use tokio::process::{Child, Command};
 /// A command that takes longer hangs. The longest, a baseline of the whole domain in a debug build, takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// A connector UUID that no other connector of the process has, so that the receiver can tell them apart.
+fn uuid() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("8c2d7e1a-3b4f-4c5d-9e6f-{number:012x}")
+}
+
 /// `externalAssetId` to `assetData` element.
 pub type Assets = BTreeMap<String, Value>;
 
-/// The program with an environment and a folder of its own: working directory, state file.
+/// The program with an environment and a folder of its own: working directory, state file. When it is dropped, its history is
+/// held against what the receiver counted ([`sums`]).
 #[derive(Debug)]
 pub struct Connector {
+    /// `QUALYS_CONNECTOR_UUID`.
+    uuid: String,
+    books: Books,
+    /// Why its history is not the whole of what it sent.
+    unaudited: Option<&'static str>,
     folder: TempDir,
     environment: BTreeMap<String, String>,
 }
@@ -39,14 +55,18 @@ impl Connector {
         let folder = tempfile::tempdir().unwrap();
         let state = format!("sqlite:{}", folder.path().join("state.db").display());
         let connector = Connector {
+            uuid: uuid(),
+            books: receiver.books(),
+            unaudited: None,
             folder,
             environment: BTreeMap::new(),
         };
+        let uuid = connector.uuid.clone();
         connector
             .with("QUALYS_GATEWAY_URL", &receiver.url())
             .with("QUALYS_CLIENT_ID", &defaults.client_id)
             .with("QUALYS_CLIENT_SECRET", &defaults.client_secret)
-            .with("QUALYS_CONNECTOR_UUID", "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f")
+            .with("QUALYS_CONNECTOR_UUID", &uuid)
             .with("STATE_URL", &state)
             .with("HTTP_LISTEN", "off")
     }
@@ -81,6 +101,11 @@ impl Connector {
     /// The state file.
     pub fn state(&self) -> PathBuf {
         self.folder().join("state.db")
+    }
+
+    /// Lets its history differ from what the receiver counted, since the test takes the state file away, or replaces it.
+    pub fn unaudited(&mut self, reason: &'static str) {
+        self.unaudited = Some(reason);
     }
 
     /// Runs one command to its end.
@@ -127,6 +152,41 @@ impl Connector {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        if self.unaudited.is_none() && !std::thread::panicking() {
+            let (ledger, unread) = self.books.of(&self.uuid);
+            assert_agree(&self.state(), &ledger, unread);
+        }
+    }
+}
+
+/// Assets in flight when a process dies, at most: `QUALYS_BATCH_ASSETS` by default, one request at a time.
+const IN_FLIGHT: u64 = 500;
+
+/// Checks the state file at `path`, where there is one that can be read. `unread` is how many requests came of which
+/// the receiver read nothing.
+#[track_caller]
+fn assert_agree(path: &Path, ledger: &Ledger, unread: u64) {
+    let Ok(store) = Store::open(path, Access::ReadOnly) else {
+        return;
+    };
+    let connections = store.connections().unwrap();
+    let runs: Vec<Run> = connections
+        .iter()
+        .flat_map(|connection| store.runs(connection.id, usize::MAX).unwrap())
+        .collect();
+    for run in &runs {
+        let objects = store.run_objects(run.id, None, usize::MAX).unwrap();
+        if let Err(wrong) = sums::check_run(run, &objects) {
+            panic!("the history is not true of run {}: {wrong}\n{run:?}", run.id);
+        }
+    }
+    if let Err(wrong) = sums::check_sums(&runs, ledger, unread, IN_FLIGHT) {
+        panic!("the history is not what the receiver counted: {wrong}\n{ledger:?}\n{runs:?}");
     }
 }
 

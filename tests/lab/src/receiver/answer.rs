@@ -73,6 +73,19 @@ impl Answer {
         Self::Status(code, vec![(name.to_owned(), value.to_owned())], String::new())
     }
 
+    /// Whether nothing of the batch counts as delivered.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        !matches!(
+            self,
+            Self::Accept
+                | Self::AcceptWith(..)
+                | Self::Reject(..)
+                | Self::RejectBy(_)
+                | Self::CutAfter
+                | Self::Slow(_)
+        )
+    }
+
     /// Rejects one asset, see [`Answer::Reject`].
     pub fn reject(form: ErrorForm, external_id: &str, reason: &str) -> Self {
         Self::Reject(

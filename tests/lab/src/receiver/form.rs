@@ -8,6 +8,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) request_id: String,
+    pub(super) connector_uuid: String,
     /// `(externalAssetId, assetData element)` in the order of the request.
     pub(super) assets: Vec<(String, Value)>,
 }
@@ -86,7 +87,11 @@ pub(super) fn check_body(body: &[u8]) -> Result<Parsed, Vec<String>> {
         }
     }
     if wrong.is_empty() {
-        Ok(Parsed { request_id, assets })
+        Ok(Parsed {
+            request_id,
+            connector_uuid: meta["connectorUuid"].as_str().unwrap_or_default().to_owned(),
+            assets,
+        })
     } else {
         Err(wrong)
     }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod form;
+mod ledger;
 mod pages;
 mod server;
 mod state;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, ErrorForm};
+pub use ledger::{Books, Ledger};
 pub use state::{Delivery, Request, Summary};
 pub use tls::throwaway_certificate;
 
@@ -144,6 +146,11 @@ impl Receiver {
         self.shared.lock().summary()
     }
 
+    /// What was counted of every connector since the start. Survives the receiver and its [`Receiver::reset`].
+    pub fn books(&self) -> Books {
+        Books(Arc::clone(&self.shared.state))
+    }
+
     /// Every token given out so far, so that a test can look for them where they must not be.
     pub fn tokens(&self) -> Vec<String> {
         self.shared.lock().tokens.keys().cloned().collect()
@@ -207,7 +214,7 @@ impl Receiver {
             .await;
     }
 
-    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid.
+    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid, and the books as they are.
     pub fn reset(&self) {
         self.shared.lock().reset();
         self.shared.arrivals.send_replace(0);

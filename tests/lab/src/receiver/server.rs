@@ -128,14 +128,17 @@ async fn ingest(
     shared.arrivals.send_modify(|arrived| *arrived += 1);
     let answer = scripted.clone().unwrap_or(Answer::Accept);
     if matches!(answer, Answer::CutBefore) {
+        shared.lock().unread += 1;
         wire.cut();
         return StatusCode::OK.into_response();
     }
     if let Answer::Early(code) = answer {
+        shared.lock().unread += 1;
         return (status(code), [(CONNECTION, "close")]).into_response();
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, 256 << 20).await else {
+        shared.lock().unread += 1;
         return StatusCode::BAD_REQUEST.into_response();
     };
     if parts.method != Method::POST {
@@ -169,6 +172,7 @@ async fn ingest(
     shared.lock().note(&parsed, &body, version, &answer, keep_request);
     if !shared.lock().is_valid(bearer, Instant::now()) {
         let mut state = shared.lock();
+        state.ledger(&parsed).refuse(&parsed.assets);
         state.counts.unauthorized += 1;
         // The scripted answer is for the request that gets past the door.
         scripted
@@ -178,12 +182,17 @@ async fn ingest(
     }
     if let Answer::RevokeToken = answer {
         let mut state = shared.lock();
+        state.ledger(&parsed).refuse(&parsed.assets);
         state.counts.unauthorized += 1;
         state.tokens.insert(bearer.to_owned(), None);
         return StatusCode::UNAUTHORIZED.into_response();
     }
     if body.len() > shared.options.max_body || parsed.assets.len() > shared.options.max_assets {
+        shared.lock().ledger(&parsed).refuse(&parsed.assets);
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    }
+    if answer.keeps_nothing() {
+        shared.lock().ledger(&parsed).refuse(&parsed.assets);
     }
     match fault(&answer, &wire).await {
         Some(response) => response,

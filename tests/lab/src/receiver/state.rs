@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::form::Parsed;
+use super::ledger::Ledger;
 
 /// One batch of which something was kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -74,6 +75,10 @@ pub(super) struct State {
     pub(super) ingest_script: VecDeque<Answer>,
     pub(super) token_script: VecDeque<Answer>,
     pub(super) counts: Summary,
+    /// `connectorUuid` → what was counted of it.
+    pub(super) ledgers: BTreeMap<String, Ledger>,
+    /// Requests whose body was not read, since the start: nobody knows whose.
+    pub(super) unread: u64,
     /// `requestId` → what came under it, to see that a retry repeats it.
     digests: BTreeMap<String, u64>,
     /// Never goes back, so that a token is never given out twice.
@@ -127,6 +132,7 @@ impl State {
         body.hash(&mut hasher);
         let digest = hasher.finish();
         self.counts.requests += 1;
+        self.ledger(parsed).requests += 1;
         if self
             .digests
             .insert(parsed.request_id.clone(), digest)
@@ -148,6 +154,11 @@ impl State {
         }
     }
 
+    /// The ledger of the connector that sent this.
+    pub(super) fn ledger(&mut self, parsed: &Parsed) -> &mut Ledger {
+        self.ledgers.entry(parsed.connector_uuid.clone()).or_default()
+    }
+
     /// Keeps the assets of a batch, all but the rejected.
     pub(super) fn keep(
         &mut self,
@@ -156,6 +167,7 @@ impl State {
         answer: &Answer,
         keep_delivery: bool,
     ) {
+        self.ledger(&parsed).keep(&parsed.assets, rejected, answer);
         let before = parsed.assets.len();
         let kept: Vec<_> = parsed
             .assets
@@ -191,6 +203,8 @@ impl State {
         *self = Self {
             tokens,
             token_number: self.token_number,
+            ledgers: std::mem::take(&mut self.ledgers),
+            unread: self.unread,
             ..Self::default()
         };
     }
@@ -209,6 +223,7 @@ mod tests {
             .collect();
         Parsed {
             request_id: "one".to_owned(),
+            connector_uuid: "two".to_owned(),
             assets,
         }
     }
