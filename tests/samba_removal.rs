@@ -95,7 +95,10 @@ async fn r04_r22_what_was_deleted_is_removed_by_the_next_baseline() {
 
 /// The GUIDs and reasons that `removed` lists under `state`.
 async fn listed(connector: &Connector, state: &str) -> Vec<(String, String)> {
-    let said = connector.succeed(&["removed", "--json"]).await.stdout;
+    let said = connector
+        .succeed(&["removed", "--json", "--limit", "10000"])
+        .await
+        .stdout;
     said.lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .filter(|line| line["state"] == state)
@@ -209,4 +212,223 @@ async fn r23_rights_taken_away_from_the_account_remove_nobody() {
         connector.succeed(&["sync", "--baseline"]).await;
         assert_eq!(listed(&connector, "held").await, [], "{mode}");
     }
+}
+
+/// Users that leave together: more than a tenth of all.
+const CROWD: usize = 300;
+
+/// A connector for all the people of the domain, with everything accepted, and a unit of its own among them. Gives the DNs of that
+/// unit and of a place outside the scope.
+struct Company<'a> {
+    domain: &'a Domain,
+    receiver: &'a Receiver,
+    connector: Connector,
+    people: String,
+    unit: String,
+    outside: String,
+}
+
+impl Company<'_> {
+    async fn new<'a>(domain: &'a Domain, receiver: &'a Receiver) -> Company<'a> {
+        let people_dn = format!("OU=People,{}", domain.root());
+        let unit = format!("OU=Life,{people_dn}");
+        let outside = domain.fresh_unit("life");
+        domain.apply(&[
+            Change::delete(&unit),
+            Change::add(&unit, "organizationalUnit", &[]),
+        ]);
+        domain.apply(&people(&unit, "life"));
+        // So that one group is no tenth of all.
+        let teams = format!("OU=Life teams,{people_dn}");
+        domain.apply(&[
+            Change::delete(&teams),
+            Change::add(&teams, "organizationalUnit", &[]),
+        ]);
+        let team = |number| Change::group(&teams, &format!("Team {number}"), &format!("lifeteam{number}"));
+        domain.apply(&(0..11).map(team).collect::<Vec<_>>());
+        let connector = Connector::new(domain, receiver).with("AD_BASE_CONTEXT", &people_dn);
+        let everybody = domain.expected(&people_dn);
+        assert!(everybody.len() > 1_500, "{}: `samba reset`", everybody.len());
+        assert_arrives(&connector, receiver, &everybody).await;
+        Company {
+            domain,
+            receiver,
+            connector,
+            people: people_dn,
+            unit,
+            outside,
+        }
+    }
+
+    fn user(&self, number: u32) -> String {
+        format!("CN=Person {number},{}", self.unit)
+    }
+
+    /// Leaves the domain as it was.
+    fn leave(&self) {
+        let teams = format!("OU=Life teams,{}", self.people);
+        self.domain
+            .apply(&[Change::delete(&self.unit), Change::delete(&teams)]);
+    }
+
+    /// From here on the account may read Deleted Objects.
+    fn with_administrator(mut self) -> Self {
+        let administrator = self.domain.place().administrator();
+        self.connector = self
+            .connector
+            .with("AD_BIND_DN", &administrator.dn)
+            .with("AD_PASSWORD", administrator.password);
+        self
+    }
+
+    /// Makes the changes and syncs: exactly what became another asset is sent, `resent` objects as well that were removed before,
+    /// and the run is one of this mode.
+    async fn sync_after(&self, changes: &[Change], arguments: &[&str], mode: &str, resent: usize) {
+        let before = self.domain.expected(&self.people);
+        self.domain.apply(changes);
+        let new = changed(&before, &self.domain.expected(&self.people));
+        assert_eq!(new.len(), resent, "{new:?}");
+        self.receiver.reset();
+        self.connector.succeed(arguments).await;
+        support::assert_same(&self.receiver.assets(), &new);
+        assert_eq!(self.last_run().await["mode"], mode);
+    }
+
+    async fn last_run(&self) -> serde_json::Value {
+        let said = self.connector.succeed(&["runs", "--json", "--limit", "1"]).await;
+        serde_json::from_str(&said.stdout).unwrap()
+    }
+
+    /// The objects listed as removed, each of whose reasons says `word`.
+    async fn removed(&self, word: &str) -> Vec<String> {
+        let removed = listed(&self.connector, "removed").await;
+        assert!(
+            removed.iter().all(|(_, reason)| reason.contains(word)),
+            "{removed:?}"
+        );
+        removed.into_iter().map(|(dn, _)| dn).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_r08_r22_the_life_of_a_user_among_two_thousand() {
+    let Some(domain) = lab::samba::domain() else {
+        return;
+    };
+    let receiver = Receiver::start(Options::default()).await;
+    let company = Company::new(&domain, &receiver).await;
+    let none: [String; 0] = [];
+    let (sync, baseline) = (["sync"].as_slice(), ["sync", "--baseline"].as_slice());
+
+    // Renamed in place: an update, seen by a delta.
+    let renamed = format!("CN=Person renamed,{}", company.unit);
+    let rename = [Change::rename(&company.user(1), &renamed)];
+    company.sync_after(&rename, sync, "delta", 1).await;
+    assert_eq!(company.removed("").await, none);
+
+    // Moved out, seen by a delta; and back, sent again although it is what it was.
+    let away = format!("CN=Person 2,{}", company.outside);
+    let out = [Change::rename(&company.user(2), &away)];
+    company.sync_after(&out, sync, "delta", 0).await;
+    assert_eq!(company.removed("left the scope").await, [company.user(2)]);
+    let back = [Change::rename(&away, &company.user(2))];
+    company.sync_after(&back, sync, "delta", 1).await;
+    assert_eq!(company.removed("").await, none);
+
+    // A unit moved out with its users, whose uSNChanged stays: the delta becomes a full read; and back.
+    let gone = format!("OU=Life,{}", company.outside);
+    let out = [Change::rename(&company.unit, &gone)];
+    company.sync_after(&out, sync, "baseline", 0).await;
+    assert_eq!(company.removed("left the scope").await.len(), 11);
+    let back = [Change::rename(&gone, &company.unit)];
+    company.sync_after(&back, sync, "baseline", 11).await;
+    assert_eq!(company.removed("").await, none);
+
+    // Deleted: an account that does not see deleted objects learns it from a full read alone.
+    let delete = [Change::delete(&company.user(3))];
+    company.sync_after(&delete, sync, "delta", 0).await;
+    assert_eq!(company.removed("").await, none);
+    company.sync_after(&[], baseline, "baseline", 0).await;
+    assert_eq!(company.removed("no such object").await, [company.user(3)]);
+
+    // One that sees them, from a delta; restored, they are ordinary changes.
+    let company = company.with_administrator();
+    let team = format!("CN=Team,{}", company.unit);
+    let delete = [Change::delete(&company.user(4)), Change::delete(&team)];
+    company.sync_after(&delete, sync, "delta", 0).await;
+    assert_eq!(company.removed("").await.len(), 3);
+    let restore = [Change::restore(&company.user(4)), Change::restore(&team)];
+    company.sync_after(&restore, sync, "delta", 2).await;
+    assert_eq!(company.removed("").await, [company.user(3)]);
+    let restore = [Change::restore(&company.user(3))];
+    company.sync_after(&restore, sync, "delta", 1).await;
+    assert_eq!(company.removed("").await, none);
+    company.sync_after(&[], baseline, "baseline", 0).await;
+    company.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_the_threshold_holds_an_eighth_of_two_thousand_until_exactly_that_is_approved() {
+    let Some(domain) = lab::samba::domain() else {
+        return;
+    };
+    let receiver = Receiver::start(Options::default()).await;
+    let company = Company::new(&domain, &receiver).await;
+    let connector = &company.connector;
+    let crowd = format!("OU=Crowd,{}", company.unit);
+    let mut changes = vec![Change::add(&crowd, "organizationalUnit", &[])];
+    changes.extend(
+        (0..CROWD)
+            .map(|number| Change::user(&crowd, &format!("One {number}"), &format!("lifecrowd{number}"))),
+    );
+    company.sync_after(&changes, &["sync"], "delta", CROWD).await;
+
+    // The account's rights on an eighth of all are taken away: nobody is removed.
+    let right = "(D;CI;RPLC;;;AU)";
+    domain.apply(&[Change::deny(&crowd, right)]);
+    connector.run(&["sync", "--baseline"]).await.ended_with(3);
+    assert_eq!(listed(connector, "removed").await, []);
+    let missed = listed(connector, "held").await.len() + listed(connector, "undecided").await.len();
+    assert_eq!(missed, CROWD);
+    domain.apply(&[Change::undeny(&crowd, right)]);
+    company
+        .sync_after(&[], &["sync", "--baseline"], "baseline", 0)
+        .await;
+    assert_eq!(listed(connector, "held").await, []);
+
+    // They move out all together: held, by a delta that became a full read.
+    let gone = format!("OU=Crowd,{}", company.outside);
+    domain.apply(&[Change::rename(&crowd, &gone)]);
+    connector.run(&["sync"]).await.ended_with(3);
+    let run = company.last_run().await;
+    assert_eq!(
+        (&run["mode"], &run["counts"]["users"]["held"]),
+        (&"baseline".into(), &CROWD.into())
+    );
+    let list = run["heldList"].as_str().unwrap();
+    assert_eq!(listed(connector, "held").await.len(), CROWD);
+
+    // One more goes before the approval: the list is another one.
+    let away = format!("CN=Person 5,{}", company.outside);
+    domain.apply(&[Change::rename(&company.user(5), &away)]);
+    connector.run(&["sync"]).await.ended_with(3);
+    let approve = ["approve-removals", "--list", list];
+    connector
+        .run(&approve)
+        .await
+        .ended_with(3)
+        .said(&["not the list"]);
+    assert_eq!(listed(connector, "removed").await, []);
+    connector.succeed(&["approve-removals"]).await;
+    assert_eq!(listed(connector, "removed").await.len(), CROWD + 1);
+    assert_eq!(company.last_run().await["counts"]["users"]["removed"], CROWD + 1);
+
+    // All of them come back, and are sent as new.
+    let back = [
+        Change::rename(&gone, &crowd),
+        Change::rename(&away, &company.user(5)),
+    ];
+    company.sync_after(&back, &["sync"], "baseline", CROWD + 1).await;
+    assert_eq!(listed(connector, "removed").await, []);
+    company.leave();
 }

@@ -6,6 +6,7 @@ usage: change.py SMB_CONF < CHANGES
 {"change": "set", "dn": DN, "attribute": NAME, "values": [VALUE, ...]}   no values: the attribute goes
 {"change": "move", "dn": DN, "to": DN}   a rename, a move, or both
 {"change": "delete", "dn": DN}   with everything below; nothing there is fine
+{"change": "restore", "dn": DN}   what was deleted last under this name is back under it
 {"change": "deny", "dn": DN, "entry": SDDL}   an entry before all others of the access control list
 {"change": "undeny", "dn": DN, "entry": SDDL}   takes it away again
 
@@ -61,6 +62,26 @@ def delete(samdb, dn):
             raise
 
 
+def restore(samdb, dn):
+    """Reanimates a tombstone (MS-ADTS 3.1.1.5.3.7)."""
+    name = ldb.Dn(samdb, dn).get_rdn_value()
+    deleted = samdb.search(
+        samdb.domain_dn(),
+        ldb.SCOPE_SUBTREE,
+        "(isDeleted=TRUE)",
+        ["name", "uSNChanged"],
+        controls=["show_deleted:1"],
+    )
+    # A tombstone is called after the object and its GUID (MS-ADTS 3.1.1.5.5).
+    of_name = [found for found in deleted if str(found["name"][0]).startswith(f"{name}\nDEL:")]
+    if not of_name:
+        raise SystemExit(f"cannot restore {dn}: no such tombstone")
+    message = ldb.Message(max(of_name, key=lambda found: int(found["uSNChanged"][0])).dn)
+    message["isDeleted"] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, "isDeleted")
+    message["distinguishedName"] = ldb.MessageElement([dn], ldb.FLAG_MOD_REPLACE, "distinguishedName")
+    samdb.modify(message, ["show_deleted:1"])
+
+
 def rewrite_list(samdb, dn, rewrite):
     """Lets `rewrite` change the entries of the access control list, in SDDL."""
     rights = SDUtils(samdb)
@@ -78,7 +99,15 @@ def undeny(samdb, dn, entry):
     rewrite_list(samdb, dn, lambda entries: entries.replace(entry, "", 1))
 
 
-CHANGES = {"add": add, "set": set_attribute, "move": move, "delete": delete, "deny": deny, "undeny": undeny}
+CHANGES = {
+    "add": add,
+    "set": set_attribute,
+    "move": move,
+    "restore": restore,
+    "delete": delete,
+    "deny": deny,
+    "undeny": undeny,
+}
 
 
 def main(smb_conf):

@@ -49,6 +49,11 @@ pub enum Change {
         /// The entry in SDDL.
         entry: String,
     },
+    /// The object that was deleted last under this name comes back under it, with what its tombstone kept (MS-ADTS 3.1.1.5.3.7).
+    Restore {
+        /// Its name before and after.
+        dn: String,
+    },
     /// Deletion with everything below. An object that is not there is fine.
     Delete {
         /// The object.
@@ -132,6 +137,11 @@ impl Change {
             dn: dn.to_owned(),
             entry: entry.to_owned(),
         }
+    }
+
+    /// `dn`, which was deleted, is back.
+    pub fn restore(dn: &str) -> Change {
+        Change::Restore { dn: dn.to_owned() }
     }
 
     /// `dn` and everything below is deleted.
