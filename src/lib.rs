@@ -8,6 +8,8 @@ pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod failpoint;
+#[cfg(test)]
+mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod mapping;

@@ -37,7 +37,7 @@ pub(super) fn read(directory: &Path) -> Result<BTreeMap<String, String>, Refused
 
 /// The pairs of `text`, or every line that is wrong. A value is in no problem (R27): dotenvy's own message shows the
 /// line, so it is not used.
-fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
     let taken = Rc::new(Cell::new(0));

@@ -6,6 +6,8 @@
 mod directory;
 mod dotenv;
 mod environment;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod load;
 mod reader;
 pub mod reference;

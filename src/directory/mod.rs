@@ -11,6 +11,8 @@ mod entry;
 mod error;
 mod exchange;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 mod hear;
 mod lane;

@@ -57,7 +57,17 @@ pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryE
 }
 
 async fn reach(host: &str, settings: &config::Directory) -> Result<Session, DirectoryError> {
-    let (mut link, certificate) = transport::open(host, settings).await?;
+    let (link, certificate) = transport::open(host, settings).await?;
+    bound(link, certificate, host, settings).await
+}
+
+/// The session over a connection that is open.
+pub(super) async fn bound(
+    mut link: Link,
+    certificate: Option<PeerCertificate>,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<Session, DirectoryError> {
     bind::bind(&mut link, host, settings).await?;
     tracing::debug!(%host, "Bound to the controller.");
     let config::Auth::Simple { password, .. } = &settings.auth;

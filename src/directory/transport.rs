@@ -233,7 +233,10 @@ async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryEr
 }
 
 /// Puts the guard and the library behind `socket`.
-async fn link<S>(socket: S) -> Result<Link, DirectoryError>
+///
+/// # Errors
+/// [`DirectoryError::Internal`], when the system has no sockets left.
+pub async fn link<S>(socket: S) -> Result<Link, DirectoryError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {

@@ -5,6 +5,8 @@
 
 mod account_control;
 mod dn;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod group_type;
 mod guid;
 mod kind;

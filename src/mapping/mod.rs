@@ -8,6 +8,8 @@ mod check;
 mod errors;
 mod explain;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod read;
 mod removal;
 mod row;

@@ -83,12 +83,16 @@ fn sensitive(secret: &str, variable: &'static str) -> Result<HeaderValue, Upstre
 
 /// `application/x-www-form-urlencoded`, everything but the unreserved characters escaped (RFC 3986 section 2.3).
 fn encoded(text: &str) -> String {
+    encoded_as(text, |byte| format!("%{byte:02X}"))
+}
+
+fn encoded_as(text: &str, escape: impl Fn(u8) -> String) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push_str(&escape(byte));
         }
     }
     encoded
@@ -116,6 +120,12 @@ impl Secrets {
 
     /// Hides the credentials, this token and whatever looks like a token in a body, before anything is read from it.
     pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
+        // JSON can write every character in several ways (`+` as `\u002b`); written anew it has the one that is looked for.
+        if body.contains(&b'\\')
+            && let Ok(json) = serde_json::from_slice::<serde_json::Value>(body)
+        {
+            *body = json.to_string().into_bytes();
+        }
         let known = self.0.iter().map(ExposeSecret::expose_secret);
         for secret in token
             .into_iter()
@@ -158,13 +168,18 @@ fn position(body: &[u8], text: &[u8]) -> Option<usize> {
 }
 
 /// A secret as it is, and as JSON or a form would show it.
-fn forms(secret: &str) -> [String; 3] {
+fn forms(secret: &str) -> [String; 4] {
     let quoted = serde_json::Value::from(secret).to_string();
     let inner = quoted
         .get(1..quoted.len().saturating_sub(1))
         .unwrap_or_default()
         .to_owned();
-    [secret.to_owned(), inner, encoded(secret)]
+    [
+        secret.to_owned(),
+        inner,
+        encoded(secret),
+        encoded_as(secret, |byte| format!("%{byte:02x}")),
+    ]
 }
 
 #[cfg(test)]
@@ -222,6 +237,25 @@ mod tests {
         secrets.hide(&mut body, Some("tok-9"));
         let expected = r#"{"a":"[hidden]","b":"[hidden]","c":"[hidden]","d":"[hidden]","e":"[hidden]"}"#;
         assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+
+    #[test]
+    fn r27_a_secret_is_hidden_however_json_or_a_form_writes_it() {
+        let secrets = Secrets::new(&password("p+w/\"1"));
+        for spelling in [
+            r#"p\u002bw\/\u00221"#,
+            r#"\u0070+w/\"1"#,
+            "p%2bw%2f%221",
+            "p%2Bw%2F%221",
+        ] {
+            let mut body = format!(r#"{{"message":"no {spelling}"}}"#).into_bytes();
+            secrets.hide(&mut body, None);
+            assert_eq!(
+                String::from_utf8(body).unwrap(),
+                r#"{"message":"no [hidden]"}"#,
+                "{spelling}"
+            );
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod answer;
 mod client;
 mod credentials;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod pace;
 mod rejection;
 mod request;

@@ -15,7 +15,7 @@ use super::answer::{self, Answer, Decision};
 use super::client;
 use super::error::UpstreamError;
 use super::pace::backoff;
-use super::request::Batch;
+use super::request::{Batch, Item};
 use super::token::{NoToken, Token};
 use super::{Delivery, Upstream};
 
@@ -25,7 +25,7 @@ const ANSWER: usize = 1 << 20;
 const ANSWER_PER_ASSET: usize = 4 << 10;
 
 /// How one request ended.
-enum Outcome {
+pub(super) enum Outcome {
     Accepted,
     Except(BTreeMap<usize, String>),
     TooLarge(String),
@@ -50,46 +50,54 @@ pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &Cancellati
     let mut delivery = Delivery::default();
     let mut parts = VecDeque::from([(batch, false)]);
     while let Some((part, mut unclear)) = parts.pop_front() {
-        match send(upstream, &part, stop, &mut delivery, &mut unclear).await {
-            Outcome::Accepted => delivery.accepted.extend(part.items.iter().map(|item| item.seq)),
-            Outcome::Except(mut reasons) => {
-                for (index, item) in part.items.iter().enumerate() {
-                    match reasons.remove(&index) {
-                        Some(reason) => delivery.reject(item.seq, reason, unclear),
-                        None => delivery.accepted.push(item.seq),
-                    }
-                }
-            }
-            Outcome::TooLarge(_) if part.items.len() > 1 => {
-                let mut first = part.items;
-                let second = first.split_off(first.len() / 2);
-                // Each half is another request, so it has another id. Their order stays.
-                for half in [second, first] {
-                    parts.push_front((Batch::new(&upstream.connector_uuid, half), unclear));
-                }
-            }
-            Outcome::TooLarge(reason) => {
-                let reason = format!("{reason} (this asset alone is too large for the gateway)");
-                for item in &part.items {
-                    delivery.reject(item.seq, reason.clone(), unclear);
-                }
-            }
-            Outcome::Rejected(reason) => {
-                for item in &part.items {
-                    delivery.reject(item.seq, reason.clone(), unclear);
-                }
-            }
-            Outcome::Failed(error) => {
-                tracing::warn!(reason = %error, "What is left of the batch stays staged.");
-                delivery.failure = Some(error);
-                break;
-            }
+        let outcome = send(upstream, &part, stop, &mut delivery, &mut unclear).await;
+        // Each half is another request, so it has another id. Their order stays.
+        for half in delivery.settle(part.items, outcome, unclear).into_iter().rev() {
+            parts.push_front((Batch::new(&upstream.connector_uuid, half), unclear));
+        }
+        if delivery.failure.is_some() {
+            break;
         }
     }
     delivery
 }
 
 impl Delivery {
+    /// Notes how the request for these items ended; gives them back in halves when they were too many for one.
+    pub(super) fn settle(&mut self, mut items: Vec<Item>, outcome: Outcome, unclear: bool) -> Vec<Vec<Item>> {
+        match outcome {
+            Outcome::Accepted => self.accepted.extend(items.iter().map(|item| item.seq)),
+            Outcome::Except(mut reasons) => {
+                for (index, item) in items.iter().enumerate() {
+                    match reasons.remove(&index) {
+                        Some(reason) => self.reject(item.seq, reason, unclear),
+                        None => self.accepted.push(item.seq),
+                    }
+                }
+            }
+            Outcome::TooLarge(_) if items.len() > 1 => {
+                let second = items.split_off(items.len() / 2);
+                return vec![items, second];
+            }
+            Outcome::TooLarge(reason) => {
+                let reason = format!("{reason} (this asset alone is too large for the gateway)");
+                self.reject_all(&items, &reason, unclear);
+            }
+            Outcome::Rejected(reason) => self.reject_all(&items, &reason, unclear),
+            Outcome::Failed(error) => {
+                tracing::warn!(reason = %error, "What is left of the batch stays staged.");
+                self.failure = Some(error);
+            }
+        }
+        Vec::new()
+    }
+
+    fn reject_all(&mut self, items: &[Item], reason: &str, unclear: bool) {
+        for item in items {
+            self.reject(item.seq, reason.to_owned(), unclear);
+        }
+    }
+
     fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
         self.rejected.push((seq, reason));
         if unclear {
@@ -158,10 +166,7 @@ async fn send(
             Ok(mut answer) => {
                 upstream.tokens.hide(&mut answer.body, Some(&token));
                 let decision = answer::decide(&answer, &batch.items, SystemTime::now());
-                // A 2xx that is no success tells of a part that was taken, or may; an error that passes comes from
-                // anywhere between here and the asset's place.
-                let taken = matches!(decision, Decision::Final { .. }) && answer.status < 300;
-                *unclear |= taken || matches!(decision, Decision::Retry { .. });
+                *unclear |= leaves_unclear(&decision, answer.status);
                 decision
             }
             Err(reason) => {
@@ -197,6 +202,13 @@ async fn send(
             return Outcome::Failed(error);
         }
     }
+}
+
+/// Whether something of the batch may have been taken without the answer saying so. A 2xx that is no success tells of a
+/// part that was taken, or may; an error that passes comes from anywhere between here and the asset's place.
+pub(super) fn leaves_unclear(decision: &Decision, status: u16) -> bool {
+    let taken = matches!(decision, Decision::Final { .. }) && status < 300;
+    taken || matches!(decision, Decision::Retry { .. })
 }
 
 fn stopped(reason: &'static str) -> Outcome {

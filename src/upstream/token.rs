@@ -110,10 +110,7 @@ impl Tokens {
         let mut answer = client::exchange(request, 2 * LONGEST)
             .await
             .map_err(|cause| NoToken::Retry(None, cause))?;
-        if !is_2xx(&answer) {
-            self.hide(&mut answer.body, None);
-        }
-        let text = read(&answer, SystemTime::now())?;
+        let text = judge(&mut answer, &self.secrets, SystemTime::now())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
             .map_err(|_| NoToken::Retry(None, "the token cannot be sent as a header".to_owned()))?;
         header.set_sensitive(true);
@@ -142,11 +139,24 @@ impl Tokens {
     }
 }
 
-fn is_2xx(answer: &Answer) -> bool {
-    (200..300).contains(&answer.status)
+/// The token in an answer of the token endpoint, or what to do instead, without the secrets that the answer may repeat (R27).
+pub(super) fn judge(
+    answer: &mut Answer,
+    secrets: &Secrets,
+    now: SystemTime,
+) -> Result<SecretString, NoToken> {
+    let read_as_it_is = read(answer, now);
+    match read_as_it_is {
+        // These quote nothing.
+        Ok(_) | Err(NoToken::Retry(..)) if (200..300).contains(&answer.status) => read_as_it_is,
+        _ => {
+            secrets.hide(&mut answer.body, None);
+            read(answer, now)
+        }
+    }
 }
 
-/// The token in an answer of the token endpoint, or what to do instead.
+/// As [`judge`], with whatever the answer says.
 fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
     let reason = || answer::said(answer);
     match answer.status {
@@ -207,6 +217,26 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r27_a_refusal_in_a_2xx_does_not_repeat_the_secret() {
+        let auth = config::UpstreamAuth::Client {
+            id: "id-1".into(),
+            secret: "geheim".into(),
+        };
+        let mut answer = Answer {
+            status: 200,
+            body: br#"{"code":"NO_TOKEN_FOR_geheim"}"#.to_vec(),
+            ..Answer::default()
+        };
+        let Err(refused) = judge(&mut answer, &Secrets::new(&auth), SystemTime::UNIX_EPOCH) else {
+            panic!("a token")
+        };
+        assert_eq!(
+            refused,
+            NoToken::Refused("status 200: NO_TOKEN_FOR_[hidden]".to_owned())
+        );
+    }
 
     fn read_body(status: u16, body: &[u8]) -> Result<String, NoToken> {
         let answer = Answer {

@@ -17,22 +17,17 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, Fault> {
     let advice = "give a file with the CA certificate in DER or PEM";
     let fault = |cause: String| Fault::new(format!("{}: {cause}", quoted(path)), advice);
     let content = content(Path::new(path)).map_err(|error| fault(format!("cannot be read: {error}")))?;
-    let found = parse(&content).map_err(fault)?;
+    decode(&content).map_err(fault)
+}
+
+/// The certificates in the content of a file, or what is wrong with it; nothing of the content is in the message.
+pub fn decode(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let found = parse(content)?;
     for (index, der) in found.iter().enumerate() {
         match X509Certificate::from_der(der) {
             Ok(([], _)) => {}
-            Ok(_) => {
-                return Err(fault(format!(
-                    "certificate {} has bytes after its end",
-                    index + 1
-                )));
-            }
-            Err(error) => {
-                return Err(fault(format!(
-                    "certificate {} does not parse: {error}",
-                    index + 1
-                )));
-            }
+            Ok(_) => return Err(format!("certificate {} has bytes after its end", index + 1)),
+            Err(error) => return Err(format!("certificate {} does not parse: {error}", index + 1)),
         }
     }
     Ok(found)

@@ -1,0 +1,130 @@
+//! Any octets as the answers of a server, by the whole way: guard, LDAP library, entries, ranges, pages.
+//!
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Runtime};
+
+use super::ber::{self, Elements};
+use super::error::DirectoryError;
+use super::search::Search;
+use super::{session, transport};
+use crate::config::{Auth, DeltaMethod, Directory, SearchScope, Transport};
+
+/// `BindResponse` and `SearchResultDone`: the server waits for the next request after them.
+const LAST: [u8; 2] = [0x61, 0x65];
+
+/// The first octet says how many octets the server sends at once, the others what.
+pub fn run(bytes: &[u8]) {
+    thread_local! { static RUNTIME: Option<Runtime> = Builder::new_current_thread().enable_all().build().ok() }
+    let Some((chunk, answers)) = bytes.split_first() else {
+        return;
+    };
+    let chunk = usize::from(*chunk) * 16 + 1;
+    RUNTIME.with(|runtime| {
+        assert!(runtime.is_some());
+        runtime
+            .iter()
+            .for_each(|runtime| runtime.block_on(talk(answers, chunk)));
+    });
+}
+
+async fn talk(answers: &[u8], chunk: usize) {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let (said, ()) = tokio::join!(client(ours, answers.len()), server(theirs, answers, chunk));
+    if let Err(error) = said {
+        let told = format!("{error} {}", error.advice());
+        assert!(!told.contains(char::is_control) && told.len() < 8000, "{told:?}");
+        assert!(!told.contains("the-password"), "R27: {told}");
+        assert!(
+            !matches!(
+                error,
+                DirectoryError::Internal { .. } | DirectoryError::Timeout { .. }
+            ),
+            "{error}"
+        );
+    }
+}
+
+/// Binds, reads rootDSE, looks one object up, searches to the end.
+async fn client(stream: DuplexStream, octets: usize) -> Result<(), DirectoryError> {
+    let settings = settings();
+    let link = transport::link(stream).await?;
+    let mut session = session::bound(link, None, "dc1", &settings).await?;
+    let root = session.root_dse().await?;
+    session.invocation_id(&root).await?;
+    let mut pages = session.search(Search {
+        base: root.default_naming_context,
+        scope: SearchScope::Subtree,
+        filter: "(objectClass=*)".to_owned(),
+        attributes: vec!["member".to_owned(), "objectSid".to_owned()],
+        show_deleted: true,
+    });
+    let mut held = 0;
+    while let Some(entries) = pages.next().await? {
+        assert!(entries.len() <= 3 && !entries.is_empty());
+        held += entries.iter().map(super::Entry::size).sum::<usize>();
+    }
+    assert!(held <= octets, "{held} octets of entries out of {octets}");
+    assert!(!pages.has_more());
+    Ok(())
+}
+
+/// After each request sends what is there up to an answer that ends one.
+async fn server(mut stream: DuplexStream, mut rest: &[u8], chunk: usize) {
+    let mut request = [0; 4096];
+    while !rest.is_empty() && matches!(stream.read(&mut request).await, Ok(count) if count > 0) {
+        let (now, later) = rest.split_at(turn(rest));
+        for piece in now.chunks(chunk) {
+            if stream.write_all(piece).await.is_err() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        rest = later;
+    }
+}
+
+/// Octets up to the end of the first message that ends an answer; all of them where there is none.
+fn turn(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..)
+        && let Ok(Some(header)) = ber::header(rest)
+    {
+        let end = header.size + header.length;
+        at += end;
+        let mut parts = Elements::new(rest.get(header.size..end).unwrap_or_default());
+        let operation = parts.next().and_then(|_| parts.next());
+        if matches!(operation, Ok(Some((tag, _))) if LAST.contains(&tag)) {
+            break;
+        }
+    }
+    at.min(bytes.len())
+}
+
+/// Pages of three.
+fn settings() -> Directory {
+    Directory {
+        hosts: vec!["dc1".to_owned()],
+        transport: Transport::Ldap,
+        port: 389,
+        auth: Auth::Simple {
+            name: "someone".to_owned(),
+            password: "the-password".into(),
+        },
+        certificates: None,
+        pins: Vec::new(),
+        server_name: None,
+        page_size: 3,
+        connections: 1,
+        timeout: Duration::from_secs(20),
+        delta: DeltaMethod::Usn,
+    }
+}
+
+#[test]
+fn r12_what_the_fuzzer_kept() {
+    crate::fuzzing::replay("ldap", run);
+}

@@ -1,0 +1,210 @@
+//! Any answers of a gateway: each is decided upon, no asset is counted twice or lost, no secret comes back out.
+//!
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::ExposeSecret;
+
+use super::answer::{Answer, Decision, decide};
+use super::credentials::{Secrets, is_token};
+use super::error::UpstreamError;
+use super::request::Item;
+use super::sender::{Outcome, leaves_unclear};
+use super::token::{self, NoToken};
+use super::{Delivery, text};
+use crate::config::UpstreamAuth;
+
+/// With characters that JSON and forms write in more than one way.
+const SECRET: &str = "s3cr+t/\"x&7";
+
+/// What the ingest call is made with.
+const TOKEN: &str = "the.current.token";
+
+/// Answers, separated by NULs: the status (with `cut` behind it, if the body broke off), lines of headers, an empty line, the
+/// body. The first is the token endpoint's, too.
+pub fn run(bytes: &[u8]) {
+    let secrets = Secrets::new(&UpstreamAuth::Client {
+        id: "id-of-the-client".into(),
+        secret: SECRET.into(),
+    });
+    let mut answers: Vec<Answer> = bytes.split(|byte| *byte == 0).filter_map(answer).collect();
+    if let Some(first) = answers.first() {
+        token_in(first.clone(), &secrets);
+    }
+    for answer in &mut answers {
+        secrets.hide(&mut answer.body, Some(TOKEN));
+    }
+    let items = items();
+    for answer in &answers {
+        decided(answer, &items);
+    }
+    delivered(answers, items);
+}
+
+fn answer(bytes: &[u8]) -> Option<Answer> {
+    let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+    let first = str::from_utf8(lines.next()?).ok()?;
+    let (status, cut) = first
+        .strip_suffix(" cut")
+        .map_or((first, false), |status| (status, true));
+    let status = status
+        .parse()
+        .ok()
+        .filter(|status| (100..1000).contains(status))?;
+    let mut rest = lines.next().unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let line = rest.get(..end).unwrap_or_default();
+        rest = rest.get(end + 1..).unwrap_or_default();
+        if line.is_empty() {
+            break;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let name = HeaderName::from_bytes(line.get(..colon).unwrap_or_default());
+        let value = HeaderValue::from_bytes(line.get(colon + 1..).unwrap_or_default());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    Some(Answer {
+        status,
+        headers,
+        body: rest.to_vec(),
+        cut,
+    })
+}
+
+/// Three assets with ids of two kinds, one of which is written in capitals.
+fn items() -> Vec<Item> {
+    let ids = [
+        ("S-1-5-21-1", "aa-1"),
+        ("S-1-5-21-2", "BB-2"),
+        ("S-1-5-21-3", "cc-3"),
+    ];
+    ids.into_iter()
+        .zip(1..)
+        .map(|((external, vendor), seq)| Item {
+            seq,
+            external_id: external.to_owned(),
+            asset: format!(r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external}","vendorAssetId":"{vendor}"}}}}}}"#),
+        })
+        .collect()
+}
+
+fn decided(answer: &Answer, items: &[Item]) {
+    let decision = decide(answer, items, now());
+    assert_eq!(decision, decide(answer, items, now()));
+    assert!(!format!("{decision:?}").contains(TOKEN), "R27: {decision:?}");
+    let success = (200..300).contains(&answer.status) && !answer.cut;
+    match &decision {
+        Decision::Accepted => assert!(success, "R18"),
+        Decision::AcceptedExcept(rejected) => {
+            assert!(success && !rejected.is_empty(), "R18");
+            assert!(rejected.keys().all(|index| *index < items.len()));
+            rejected.values().for_each(|reason| clean(reason));
+        }
+        Decision::Wait { pause, reason } => {
+            bounded(Some(*pause));
+            clean(reason);
+        }
+        Decision::Retry { pause, reason } => {
+            bounded(*pause);
+            clean(reason);
+        }
+        Decision::NewToken { reason } | Decision::Split { reason } | Decision::Final { reason } => {
+            clean(reason)
+        }
+    }
+}
+
+fn token_in(mut answer: Answer, secrets: &Secrets) {
+    match token::judge(&mut answer, secrets, now()) {
+        Ok(token) => {
+            let token = token.expose_secret();
+            assert!((200..300).contains(&answer.status) && !answer.cut);
+            assert!(!token.is_empty() && token.len() <= 16 << 10 && token.bytes().all(is_token));
+        }
+        Err(NoToken::Refused(reason) | NoToken::Final(reason)) => clean(&reason),
+        Err(NoToken::Wait(pause, reason)) => {
+            bounded(Some(pause));
+            clean(&reason);
+        }
+        Err(NoToken::Retry(pause, reason)) => {
+            bounded(pause);
+            clean(&reason);
+        }
+    }
+}
+
+/// One batch, answer after answer, without the waits between them.
+fn delivered(answers: Vec<Answer>, items: Vec<Item>) {
+    let all: BTreeSet<u64> = items.iter().map(|item| item.seq).collect();
+    let mut answers = answers.into_iter();
+    let mut delivery = Delivery::default();
+    let mut parts = VecDeque::from([(items, false)]);
+    while let Some((items, mut unclear)) = parts.pop_front() {
+        let outcome = loop {
+            let Some(answer) = answers.next() else {
+                break Outcome::Failed(UpstreamError::Stopped {
+                    reason: "no answer is left",
+                });
+            };
+            let decision = decide(&answer, &items, now());
+            unclear |= leaves_unclear(&decision, answer.status);
+            match decision {
+                Decision::Accepted => break Outcome::Accepted,
+                Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
+                Decision::Split { reason } => break Outcome::TooLarge(reason),
+                Decision::Final { reason } => break Outcome::Rejected(reason),
+                Decision::Wait { .. } | Decision::NewToken { .. } | Decision::Retry { .. } => {}
+            }
+        };
+        for half in delivery.settle(items, outcome, unclear).into_iter().rev() {
+            assert!(!half.is_empty());
+            parts.push_front((half, unclear));
+        }
+        if delivery.failure.is_some() {
+            break;
+        }
+    }
+    let rejected: BTreeSet<u64> = delivery.rejected.iter().map(|(seq, _)| *seq).collect();
+    let accepted: BTreeSet<u64> = delivery.accepted.iter().copied().collect();
+    let counted = delivery.accepted.len() + delivery.rejected.len();
+    assert_eq!(accepted.union(&rejected).count(), counted, "none twice");
+    assert!(
+        accepted.union(&rejected).all(|seq| all.contains(seq)),
+        "none that was not sent"
+    );
+    assert_eq!(delivery.failure.is_none(), counted == all.len(), "none lost");
+    assert!(delivery.unclear.iter().all(|seq| rejected.contains(seq)));
+    delivery.rejected.iter().for_each(|(_, reason)| clean(reason));
+}
+
+/// One line of bounded length that says something, and no secret.
+fn clean(reason: &str) {
+    assert!(!reason.is_empty() && reason.chars().count() < 1200, "{reason}");
+    assert!(!reason.contains(char::is_control), "{reason:?}");
+    assert!(!reason.contains(SECRET), "R27: {reason}");
+    assert_eq!(text::line(reason, 2000), reason.trim());
+}
+
+fn bounded(pause: Option<Duration>) {
+    let hour = Duration::from_secs(3600);
+    assert!(
+        pause.is_none_or(|pause| (Duration::from_secs(1)..=hour).contains(&pause)),
+        "{pause:?}"
+    );
+}
+
+/// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+}
+
+#[test]
+fn r18_what_the_fuzzer_kept() {
+    crate::fuzzing::replay("answer", run);
+}
