@@ -4,10 +4,14 @@
 
 mod support;
 
+#[path = "hostile/gateway.rs"]
+mod gateway;
+#[path = "hostile/upstream.rs"]
+mod upstream;
+
 use std::future::Future;
 use std::time::Duration;
 
-use lab::receiver::Answer;
 use lab::simulator::{Action, On, People, Twist};
 use support::Outcome;
 use support::simulated::Simulated;
@@ -219,57 +223,6 @@ async fn r12_entries_that_are_too_large_for_anyone() {
     lab.simulator.faults().clear();
     lab.sync(0).await;
     lab.assert_converged();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_gateway_is_bounded_and_nothing_is_lost() {
-    let elsewhere = || Answer::Redirect("https://elsewhere.example/take-it".to_owned());
-    let cases: [(Answer, i32, &[&str]); 5] = [
-        (Answer::EndlessBody, 69, &["too long"]),
-        (Answer::HugeContentLength, 69, &["too long"]),
-        (Answer::Hang(Duration::from_secs(60)), 69, &["gave up"]),
-        (Answer::Html, 69, &["not what the gateway sends"]),
-        (
-            elsewhere(),
-            2,
-            &["elsewhere.example", "not followed", "QUALYS_GATEWAY_URL"],
-        ),
-    ];
-    for (answer, code, words) in cases {
-        let mut lab = Simulated::new().await;
-        lab.set("QUALYS_TIMEOUT", "2s");
-        lab.set("QUALYS_GIVE_UP_AFTER", "1s");
-        lab.receiver.script(std::iter::repeat_n(answer.clone(), 100));
-        assert_bounded(&lab, &["sync"], code, words, Duration::from_secs(25)).await;
-        assert!(lab.receiver.assets().is_empty(), "{answer:?}");
-        lab.receiver.reset();
-        lab.sync(0).await;
-        lab.assert_converged();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_token_endpoint_is_bounded() {
-    let elsewhere = Answer::Redirect("https://elsewhere.example/".to_owned());
-    for answer in [
-        Answer::EndlessBody,
-        Answer::HugeContentLength,
-        Answer::Hang(Duration::from_secs(60)),
-        Answer::Html,
-        elsewhere,
-    ] {
-        let mut lab = Simulated::new().await;
-        lab.set("QUALYS_TIMEOUT", "2s");
-        lab.set("QUALYS_GIVE_UP_AFTER", "1s");
-        for command in ["check", "sync"] {
-            lab.receiver
-                .script_tokens(std::iter::repeat_n(answer.clone(), 100));
-            assert_bounded(&lab, &[command], 69, &["/auth/oidc"], Duration::from_secs(25)).await;
-            lab.receiver.reset();
-        }
-        lab.sync(0).await;
-        lab.assert_converged();
-    }
 }
 
 /// Peak memory of a sync from a directory that sends as much as it can, KiB.

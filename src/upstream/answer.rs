@@ -116,8 +116,8 @@ fn published(answer: &Answer, items: &[Item]) -> Decision {
     if answer.body.trim_ascii().is_empty() && !partial {
         return Decision::Accepted;
     }
-    let body: Map<String, Value> = match serde_json::from_slice(&answer.body) {
-        Ok(Value::Object(body)) => body,
+    let body: Map<String, Value> = match text::json(&answer.body) {
+        Some(Value::Object(body)) => body,
         // A proxy's page comes with a 200 as well.
         _ if !partial => return again("its body is not what the gateway sends"),
         _ => Map::new(),

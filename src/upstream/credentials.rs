@@ -7,6 +7,7 @@ use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::UpstreamError;
+use super::text;
 use crate::config::UpstreamAuth;
 
 /// What stands where a secret was.
@@ -122,7 +123,7 @@ impl Secrets {
     pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
         // JSON can write every character in several ways (`+` as `\u002b`); written anew it has the one that is looked for.
         if body.contains(&b'\\')
-            && let Ok(json) = serde_json::from_slice::<serde_json::Value>(body)
+            && let Some(json) = text::json(body)
         {
             *body = json.to_string().into_bytes();
         }
@@ -154,13 +155,22 @@ pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
-/// Replaces each range that `find` names in what is left of the body.
+/// Replaces each range that `find` names in what is left of the body. Once over it, however many there are.
 fn replace(body: &mut Vec<u8>, find: impl Fn(&[u8]) -> Option<Range<usize>>) {
-    let mut from = 0;
-    while let Some(found) = body.get(from..).and_then(&find) {
-        body.splice(from + found.start..from + found.end, HIDDEN.iter().copied());
-        from += found.start + HIDDEN.len();
+    let Some(mut found) = find(body) else { return };
+    let mut hidden = Vec::with_capacity(body.len() + HIDDEN.len());
+    let mut rest = body.as_slice();
+    loop {
+        hidden.extend_from_slice(rest.get(..found.start).unwrap_or_default());
+        hidden.extend_from_slice(HIDDEN);
+        rest = rest.get(found.end..).unwrap_or_default();
+        match find(rest) {
+            Some(next) => found = next,
+            None => break,
+        }
     }
+    hidden.extend_from_slice(rest);
+    *body = hidden;
 }
 
 fn position(body: &[u8], text: &[u8]) -> Option<usize> {

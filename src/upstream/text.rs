@@ -4,6 +4,19 @@ use serde_json::{Map, Value};
 
 /// Longest message that is passed on, characters.
 const LONGEST: usize = 300;
+/// Most values of a JSON text that is read: 20 for each asset of the largest batch. A value of two octets takes 32 or more in
+/// memory, so a hostile body would take many times its length.
+const MOST_VALUES: usize = 200_000;
+
+/// What the bytes say as JSON; `None` when they are none, or hold more than any answer does.
+pub(super) fn json(bytes: &[u8]) -> Option<Value> {
+    // Every value but the first stands behind one of these. Those in texts count too, which makes it an upper bound.
+    let values = bytes.iter().filter(|byte| b"[{,:".contains(byte)).count();
+    if values > MOST_VALUES {
+        return None;
+    }
+    serde_json::from_slice(bytes).ok()
+}
 
 /// The value of a key, whatever the case of its letters.
 pub(super) fn entry<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
@@ -30,7 +43,7 @@ pub(super) fn message(body: &[u8]) -> Option<String> {
     if body.is_empty() {
         return None;
     }
-    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+    if let Some(value) = json(body) {
         return Some(reason(&value)).filter(|text| !text.is_empty());
     }
     if body.starts_with(b"<") {
@@ -114,6 +127,14 @@ mod tests {
                 String::from_utf8_lossy(body)
             );
         }
+    }
+
+    #[test]
+    fn more_values_than_an_answer_has_are_no_json() {
+        let list = |count| format!("[0{}]", ",0".repeat(count - 2));
+        assert!(json(list(MOST_VALUES).as_bytes()).is_some());
+        assert_eq!(json(list(MOST_VALUES + 1).as_bytes()), None);
+        assert_eq!(json(b"no JSON"), None);
     }
 
     #[test]

@@ -179,9 +179,12 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
             format!("status {}, but {what}", answer.status),
         ))
     };
+    if answer.cut {
+        return unusable("the answer is too long for a token");
+    }
     let body = answer.body.trim_ascii();
-    let text = match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(object)) => {
+    let text = match text::json(body) {
+        Some(Value::Object(object)) => {
             let code = text::field(&object, &["responseCode", "errorCode", "code"]);
             if let Some(code) = code.filter(|code| answer::is_about_the_account(code)) {
                 return Err(NoToken::Refused(format!(
@@ -198,13 +201,13 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
                 None => return unusable("the answer holds no token"),
             }
         }
-        Ok(Value::String(token)) => token.trim().to_owned(),
+        Some(Value::String(token)) => token.trim().to_owned(),
         _ => String::from_utf8_lossy(body).into_owned(),
     };
     if text.is_empty() {
         return unusable("the answer is empty");
     }
-    if answer.cut || text.len() > LONGEST {
+    if text.len() > LONGEST {
         return unusable("the answer is too long for a token");
     }
     // b64token of RFC 6750 section 2.1: anything else is a page of a proxy, or would forge a header.
