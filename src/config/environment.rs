@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::refused::{Fault, Problem, Refused, nearest};
+use super::refused::{Fault, Problem, Refused, nearest, printable};
 use super::{dotenv, variables};
 
 /// A set of variables: the process environment with `.env`, or a map in a test.
@@ -93,7 +93,7 @@ pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
                 (_, Some(near)) => format!("did you mean {near}? Otherwise remove it"),
                 (_, None) => "remove it, or see docs/configure.md for the known names".to_owned(),
             };
-            Fault::new("is not a variable of ad-connector", advice).of(&name)
+            Fault::new("is not a variable of ad-connector", advice).of(&printable(&name))
         })
         .collect()
 }
@@ -210,6 +210,16 @@ mod tests {
         ] {
             assert!(lines(name, "x").is_empty(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_unknown_name_cannot_move_the_cursor() {
+        assert_eq!(
+            lines("AD_\u{1b}[2JHOST", "x"),
+            [
+                "AD_\\u{1b}[2JHOST: is not a variable of ad-connector; remove it, or see docs/configure.md for the known names"
+            ]
+        );
     }
 
     #[test]

@@ -94,11 +94,15 @@ impl Fault {
     }
 }
 
-/// `text` between backquotes, fit for one line of a terminal: control characters escaped, at most 80 characters.
+/// `text` between backquotes, as [`printable`].
 pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", printable(text))
+}
+
+/// `text` fit for one line of a terminal: control characters escaped, at most 80 characters.
+pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 80;
-    let mut shown = String::with_capacity(LONGEST + 4);
-    shown.push('`');
+    let mut shown = String::with_capacity(LONGEST + 3);
     for (index, character) in text.chars().enumerate() {
         if index == LONGEST {
             shown.push('…');
@@ -110,7 +114,6 @@ pub(super) fn quoted(text: &str) -> String {
             shown.push(character);
         }
     }
-    shown.push('`');
     shown
 }
 

@@ -95,7 +95,7 @@ impl Scan {
                 return Err(FrameFault::NotLdap);
             }
             let Some(header) = ber::header(rest)? else {
-                return self.fits_header(rest.len());
+                return self.fits_header(rest);
             };
             let content = self.at + header.size;
             let end = content + header.length;
@@ -120,10 +120,15 @@ impl Scan {
         }
     }
 
-    /// A header of which only `present` octets have arrived must still be able to end inside the element around it.
-    fn fits_header(&self, present: usize) -> Result<Option<Whole>, FrameFault> {
+    /// A header of which only the `present` octets have arrived must still be able to end inside the element around it.
+    fn fits_header(&self, present: &[u8]) -> Result<Option<Whole>, FrameFault> {
+        // The second octet says how many of the length follow.
+        let size = match present {
+            [_, first, ..] => 2 + usize::from(first & 0x7F),
+            _ => 2,
+        };
         match self.ends.last() {
-            Some(outer) if self.at + present.max(2) > *outer => Err(BerFault::Overrun.into()),
+            Some(outer) if self.at + size > *outer => Err(BerFault::Overrun.into()),
             _ => Ok(None),
         }
     }

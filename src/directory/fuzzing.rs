@@ -98,10 +98,10 @@ fn turn(bytes: &[u8]) -> usize {
         let mut parts = Elements::new(rest.get(header.size..end).unwrap_or_default());
         let operation = parts.next().and_then(|_| parts.next());
         if matches!(operation, Ok(Some((tag, _))) if LAST.contains(&tag)) {
-            break;
+            return at.min(bytes.len());
         }
     }
-    at.min(bytes.len())
+    bytes.len()
 }
 
 /// Pages of three.

@@ -17,6 +17,7 @@ use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
 use super::ranges;
+use super::result::printable;
 use super::root_dse::{self, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
@@ -263,11 +264,11 @@ impl Line {
         }
     }
 
-    /// An error about what the server said.
+    /// An error about what the server said, on one line whatever it said.
     pub fn unsound(&self, what: String) -> DirectoryError {
         DirectoryError::Answer {
             host: self.host.clone(),
-            what,
+            what: printable(&what),
         }
     }
 }

@@ -12,14 +12,14 @@ pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (text, rest) = bytes.split_at(end);
     let values = values(rest.get(1..).unwrap_or_default());
-    if let Ok(text) = str::from_utf8(text)
-        && let Some(mapping) = file(text)
-    {
-        apply(&mapping, &values);
+    match str::from_utf8(text).ok().and_then(file) {
+        Some(mapping) => apply(&mapping, &values),
+        // A file that is refused is no reason to leave the values alone.
+        None => {
+            thread_local! { static KNOWN: Mapping = every_form() }
+            KNOWN.with(|mapping| apply(mapping, &values));
+        }
     }
-    // A file that is refused is no reason to leave the values alone.
-    thread_local! { static KNOWN: [Mapping; 2] = [Mapping::builtin(), every_form()] }
-    KNOWN.with(|known| known.iter().for_each(|mapping| apply(mapping, &values)));
 }
 
 /// The mapping, if the text is one; else every mistake has a line of the text.
@@ -57,7 +57,7 @@ fn every_form() -> Mapping {
 }
 
 fn apply(mapping: &Mapping, values: &[(u8, &[u8])]) {
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| mapping.has(*kind)) {
         let object = Object::new(mapping, kind, values);
         let made = mapping.apply(kind, &object);
         assert_eq!(made, mapping.apply(kind, &object), "R16");

@@ -191,3 +191,10 @@ proptest! {
         prop_assert_eq!(outcome.ok().flatten().map(|whole| whole.length), strict(&bytes));
     }
 }
+
+#[test]
+fn r12_a_length_that_has_no_room_for_its_octets_is_refused_before_they_come() {
+    // A message of 4 octets with an element whose length would take 4 more.
+    let cut = [0x30, 0x04, 0x04, 0x00, 0x04, 0x84];
+    assert_eq!(Scan::default().advance(&cut), Err(BerFault::Overrun.into()));
+}
