@@ -131,9 +131,10 @@ mod tests {
 
     #[test]
     fn more_values_than_an_answer_has_are_no_json() {
-        let list = |count| format!("[0{}]", ",0".repeat(count - 2));
+        // Each behind a bracket or a comma.
+        let list = |count| format!("[0{}]", ",0".repeat(count - 1));
         assert!(json(list(MOST_VALUES).as_bytes()).is_some());
-        assert_eq!(json(list(MOST_VALUES + 1).as_bytes()), None);
+        assert!(json(list(MOST_VALUES + 1).as_bytes()).is_none());
         assert_eq!(json(b"no JSON"), None);
     }
 
