@@ -10,6 +10,8 @@ mod support;
 
 #[path = "support/audit.rs"]
 mod audit;
+#[path = "crash/diary.rs"]
+mod diary;
 #[path = "crash/disk.rs"]
 mod disk;
 #[path = "crash/kills.rs"]

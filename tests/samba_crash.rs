@@ -265,14 +265,14 @@ impl<'d> Tortured<'d> {
         let first = self.receiver.deliveries().len();
         self.connector.succeed(arguments).await;
         self.note(first, false);
-        self.ledger.check(&self.receiver);
+        self.ledger.check(&self.receiver).unwrap();
     }
 
     fn note(&mut self, first: usize, stopped: bool) {
         self.ledger.ran(Ran {
             first,
             stopped,
-            removed: ledger::removed(&self.connector),
+            removed: ledger::removed(&self.connector.state()),
             ..Ran::default()
         });
     }
@@ -281,7 +281,7 @@ impl<'d> Tortured<'d> {
     fn check_settled(&self) {
         let there = self.domain.expected(&self.unit);
         let mut held = self.receiver.assets();
-        let removed = ledger::removed(&self.connector);
+        let removed = ledger::removed(&self.connector.state());
         for sid in &removed {
             assert!(
                 !there.contains_key(sid),

@@ -1,6 +1,7 @@
 //! A disk that is full, a state file that cannot be written, read or understood (R28, R29): 69, a message that names the
 //! file, and nothing lost.
 
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,6 +79,71 @@ async fn r29_a_full_disk_is_69_and_with_room_again_nothing_is_lost() {
         .arg(&disk.0)
         .status();
     assert!(bigger.unwrap().success());
+    assert_recovers(&lab).await;
+}
+
+/// Fills the disk until so many KiB are left; the file that does it is to be deleted.
+fn fill_but(disk: &Path, kibibytes: u64) -> PathBuf {
+    let ballast = disk.join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    let size = file.metadata().unwrap().len();
+    file.set_len(size.saturating_sub(kibibytes * 1024)).unwrap();
+    ballast
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_r29_a_disk_that_fills_up_at_any_moment_of_a_run_loses_nothing() {
+    let mut lab = Simulated::new().await;
+    let place = lab.connector.folder().join("small");
+    let Some(disk) = SmallDisk::mounted(&place, 4096) else {
+        lab::skip!("no file system can be mounted here, which needs root and CAP_SYS_ADMIN");
+    };
+    set_state(&mut lab, &place.join("state.db"));
+    lab.set("QUALYS_BATCH_ASSETS", "10");
+    lab.sync(0).await;
+    let mut failed = 0;
+    // From no room for the first word of a run to room for all of it.
+    for kibibytes in [0, 40, 80, 120, 160, 240, 320, 480, 640, 2000] {
+        for id in lab.users() {
+            lab.directory()
+                .set_text(id, "displayName", &format!("with {kibibytes} KiB left"));
+        }
+        let ballast = fill_but(&disk.0, kibibytes);
+        let outcome = lab.connector.run(&["sync"]).await;
+        if outcome.code == Some(0) {
+            assert!(kibibytes > 0, "it had room where there was none");
+        } else {
+            failed += 1;
+            let text = outcome.ended_with(69).said(&["what to do"]).text().to_lowercase();
+            assert!(text.contains("full") || text.contains("no space left"), "{text}");
+        }
+        std::fs::remove_file(ballast).unwrap();
+        assert_recovers(&lab).await;
+    }
+    assert!(failed >= 3, "only {failed} runs met a full disk");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r29_a_volume_that_turned_read_only_is_69_and_nothing_is_lost() {
+    let mut lab = Simulated::new().await;
+    let place = lab.connector.folder().join("volume");
+    let Some(disk) = SmallDisk::mounted(&place, 16_384) else {
+        lab::skip!("no file system can be mounted here, which needs root and CAP_SYS_ADMIN");
+    };
+    let remount = |how: &str| {
+        let status = Command::new("mount")
+            .args(["-o", &format!("remount,{how}")])
+            .arg(&disk.0)
+            .status();
+        assert!(status.unwrap().success());
+    };
+    set_state(&mut lab, &place.join("state.db"));
+    lab.sync(0).await;
+    lab.directory().set_text(lab.users()[0], "displayName", "changed");
+    remount("ro");
+    lab.sync(69).await.said(&["state.db", "read-only", "what to do"]);
+    remount("rw");
     assert_recovers(&lab).await;
 }
 

@@ -56,6 +56,8 @@ struct Torture {
     baseline: Duration,
     /// The places that a delta passes, in order.
     places: Vec<String>,
+    /// The places that the program passed in the last round, one a line.
+    passed: String,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +125,7 @@ async fn tortured(seed: u64, kills: u64) -> Score {
             );
             if torture.round().await {
                 score.killed += 1;
-                score.met.count(&torture.world.passed());
+                score.met.count(&torture.passed);
             }
             if torture.world.rng.u8(0..3) == 0 {
                 torture.catch_up().await;
@@ -148,6 +150,7 @@ impl Torture {
             delta: Duration::from_millis(400),
             baseline: Duration::from_millis(800),
             places: Vec::new(),
+            passed: String::new(),
         }
     }
 
@@ -170,6 +173,8 @@ impl Torture {
         }
         let begun = Instant::now();
         self.world.passed();
+        self.world
+            .note(format!("{start:?}, to be killed at {moment:?}, SIGTERM {term}"));
         let arguments: &[&str] = match start {
             Start::Delta => &["sync"],
             Start::Baseline => &["sync", "--baseline"],
@@ -177,7 +182,7 @@ impl Torture {
         };
         let mut running = self.world.start(arguments, place.as_deref());
         self.world.change(false);
-        self.wait(moment, requests, &mut running).await;
+        self.wait(&moment, requests, &mut running).await;
         self.world.change(false);
         let killed = match running.try_wait().unwrap() {
             Some(status) => {
@@ -196,10 +201,16 @@ impl Torture {
             }
         };
         self.world.over(first, killed).await;
+        self.passed = self.world.passed();
+        let places: Vec<&str> = self.passed.lines().rev().take(8).collect();
+        self.world.note(format!(
+            "killed {killed} after {:.0?}, last places first: {places:?}",
+            begun.elapsed()
+        ));
         killed
     }
 
-    async fn wait(&self, moment: Moment, requests: u64, running: &mut Child) {
+    async fn wait(&self, moment: &Moment, requests: u64, running: &mut Child) {
         let lab = &self.world.lab;
         match moment {
             Moment::Search(_) => tokio::select! {
@@ -218,7 +229,7 @@ impl Torture {
             },
             Moment::After(time) => tokio::select! {
                 _ = running.wait() => {}
-                () = tokio::time::sleep(time) => {}
+                () = tokio::time::sleep(*time) => {}
             },
         }
     }

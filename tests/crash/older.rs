@@ -70,5 +70,5 @@ async fn r28_a_file_of_version_1_goes_on_where_it_was() {
     lab.sync(0).await;
     assert_eq!(lab.receiver.summary().requests, requests + 1);
     lab.assert_converged();
-    assert_eq!(ledger::removed(&lab.connector), BTreeSet::new());
+    assert_eq!(ledger::removed(&lab.connector.state()), BTreeSet::new());
 }

@@ -10,6 +10,16 @@ use crate::support::simulated::Simulated;
 
 /// Sends SIGTERM once `reached` has come, and lets the next run bring everything over.
 async fn stopped_once(lab: &Simulated, reached: impl Future<Output = ()>, within: Duration) {
+    stopped(lab, reached, within).await;
+    lab.sync(0).await;
+    lab.assert_converged();
+    let sent = lab.receiver.summary().requests;
+    lab.sync(0).await;
+    assert_eq!(lab.receiver.summary().requests, sent, "nothing is left to send");
+}
+
+/// Sends SIGTERM once `reached` has come.
+async fn stopped(lab: &Simulated, reached: impl Future<Output = ()>, within: Duration) {
     let running = lab.connector.watch(&["sync"]);
     reached.await;
     running.signal("TERM").await;
@@ -18,11 +28,6 @@ async fn stopped_once(lab: &Simulated, reached: impl Future<Output = ()>, within
     assert!(took <= within, "it took {took:?}");
     lab.simulator.faults().clear();
     lab.receiver.clear_scripts();
-    lab.sync(0).await;
-    lab.assert_converged();
-    let sent = lab.receiver.summary().requests;
-    lab.sync(0).await;
-    assert_eq!(lab.receiver.summary().requests, sent, "nothing is left to send");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,4 +70,23 @@ async fn r26_while_it_gets_a_token() {
     lab.receiver
         .script_tokens([Answer::Hang(Duration::from_secs(60))]);
     stopped_once(&lab, lab.receiver.tokens_asked(1), Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r26_while_it_looks_up_what_is_missing() {
+    let mut lab = Simulated::new().await;
+    lab.set("AD_BIND_DN", "administrator@corp.example");
+    lab.sync(0).await;
+    lab.directory().delete(lab.users()[0]);
+    // A look-up by GUID; the searches of a delta have filters of their own.
+    lab.simulator
+        .faults()
+        .at_matching(On::Search, "(objectClass=*)", 1, Action::Silence);
+    stopped(&lab, lab.simulator.faults().happened(), Duration::from_secs(5)).await;
+    lab.sync(0).await;
+    assert_eq!(
+        crate::ledger::removed(&lab.connector.state()).len(),
+        1,
+        "it is removed by the next run"
+    );
 }

@@ -11,6 +11,7 @@ use lab::simulator::{Kind, ObjectId, PASSWORD, People, READER};
 use tokio::process::Child;
 
 use crate::audit::{self, Ran};
+use crate::diary::Diary;
 use crate::ledger::{self, Ledger};
 use crate::support::expected;
 use crate::support::simulated::Simulated;
@@ -42,6 +43,7 @@ pub struct World {
     /// What users were called before.
     before: BTreeMap<ObjectId, String>,
     names: u64,
+    diary: Diary,
 }
 
 impl World {
@@ -88,6 +90,7 @@ impl World {
             deleted: Vec::new(),
             before: BTreeMap::new(),
             names: 0,
+            diary: Diary::default(),
         };
         world.lab.set("CRASH_LOG", &world.log().display().to_string());
         world.record();
@@ -114,6 +117,16 @@ impl World {
         }
     }
 
+    /// Writes into the diary, which a failure shows.
+    pub fn note(&mut self, what: String) {
+        self.diary.note(self.ledger.rounds() + 1, what);
+    }
+
+    fn told(&self, sid: &str) -> String {
+        let state = self.lab.connector.state();
+        self.diary.told(sid, self.lab.directory(), &state)
+    }
+
     /// How many batches have arrived.
     pub fn arrived(&self) -> usize {
         usize::try_from(self.lab.receiver.summary().deliveries).unwrap()
@@ -128,7 +141,7 @@ impl World {
             first,
             stopped,
             troubled: true,
-            removed: ledger::removed(&self.lab.connector),
+            removed: ledger::removed(&self.lab.connector.state()),
             ..Ran::default()
         });
     }
@@ -176,42 +189,47 @@ impl World {
     async fn quiet_run(&mut self, arguments: &[&str]) {
         let first = self.arrived();
         self.lab.connector.succeed(arguments).await;
+        self.note(format!("{arguments:?} in quiet"));
         self.ledger.ran(Ran {
             first,
-            removed: ledger::removed(&self.lab.connector),
+            removed: ledger::removed(&self.lab.connector.state()),
             ..Ran::default()
         });
-        self.ledger.check(&self.lab.receiver);
+        if let Err(wrong) = self.ledger.check(&self.lab.receiver) {
+            let sid = wrong.split(' ').find(|word| word.starts_with("S-1-"));
+            panic!("{wrong}\n{}", self.told(sid.unwrap_or_default()));
+        }
     }
 
     /// Upstream holds what is there; what is gone is listed as removed and nothing else is, and upstream was told, where it
     /// is to be told. `noticed`: everything that is gone has been noticed.
     #[track_caller]
     pub fn check_settled(&self, noticed: bool) {
-        let round = self.ledger.rounds();
         let (held, there) = (self.lab.receiver.assets(), self.lab.expected());
+        let wrong = |sid: &str, what: &str| -> ! { panic!("{sid} {what}\n{}", self.told(sid)) };
         for (sid, asset) in &there {
-            assert_eq!(held.get(sid), Some(asset), "{sid} is lost, round {round}");
+            if held.get(sid) != Some(asset) {
+                wrong(
+                    sid,
+                    &format!(
+                        "is lost: upstream holds {:?} and should hold {asset}",
+                        held.get(sid)
+                    ),
+                );
+            }
         }
-        let removed = ledger::removed(&self.lab.connector);
-        for sid in &removed {
-            assert!(
-                !there.contains_key(sid),
-                "{sid} is listed as removed and is there, round {round}"
-            );
+        let removed = ledger::removed(&self.lab.connector.state());
+        for sid in removed.iter().filter(|sid| there.contains_key(*sid)) {
+            wrong(sid, "is listed as removed and is there");
         }
         for (sid, asset) in held.iter().filter(|(sid, _)| !there.contains_key(*sid)) {
             let listed = removed.contains(sid);
-            assert!(
-                listed || !noticed,
-                "{sid} is gone and not listed as removed, round {round}"
-            );
-            let told = audit::told_removed(asset).is_some();
-            assert_eq!(
-                told,
-                listed && self.tells_removals,
-                "{sid} is removed, and upstream holds {asset}, round {round}"
-            );
+            if noticed && !listed {
+                wrong(sid, "is gone and not listed as removed");
+            }
+            if audit::told_removed(asset).is_some() != (listed && self.tells_removals) {
+                wrong(sid, &format!("is removed: {listed}, and upstream holds {asset}"));
+            }
         }
     }
 

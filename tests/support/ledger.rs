@@ -1,13 +1,14 @@
 //! What a directory had and what the program did, round after round: the two sides that must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use ad_connector::store::{Access, Store, StoreError};
 use lab::receiver::Receiver;
 use serde_json::Value;
 
 use crate::audit::{self, Ran, Versions};
-use crate::support::{Assets, Connector};
+use crate::support::Assets;
 
 /// Every version that an object had, and every run.
 #[derive(Default)]
@@ -38,24 +39,25 @@ impl Ledger {
     }
 
     /// Everything that arrived so far was right, see [`audit::check`].
-    #[track_caller]
-    pub fn check(&self, receiver: &Receiver) {
+    ///
+    /// # Errors
+    /// The first delivery that was not.
+    pub fn check(&self, receiver: &Receiver) -> Result<(), String> {
+        assert_eq!(receiver.violations(), Vec::<String>::new());
         let versions: Versions<'_> = self
             .versions
             .iter()
             .map(|(sid, versions)| (sid.clone(), versions.as_slice()))
             .collect();
-        if let Err(wrong) = audit::check(&versions, &receiver.deliveries(), &self.ran, 1) {
-            panic!("round {}: {wrong}", self.rounds());
-        }
-        assert_eq!(receiver.violations(), Vec::<String>::new());
+        audit::check(&versions, &receiver.deliveries(), &self.ran, 1)
+            .map_err(|wrong| format!("round {}: {wrong}", self.rounds()))
     }
 }
 
 /// `externalAssetId`s of what the state file lists as removed. The file must be intact; before its schema was made it lists nothing.
 #[track_caller]
-pub fn removed(connector: &Connector) -> BTreeSet<String> {
-    let store = match Store::open(&connector.state(), Access::ReadOnly) {
+pub fn removed(state: &Path) -> BTreeSet<String> {
+    let store = match Store::open(state, Access::ReadOnly) {
         Ok(store) => store,
         Err(StoreError::Missing { .. } | StoreError::Older { .. }) => return BTreeSet::new(),
         Err(error) => panic!("{error}"),
