@@ -113,14 +113,14 @@ async fn sweep(swept: Scenario, later: &[usize]) {
     let (mut killed, mut world) = (0, World::new(Rng::with_seed(1), true, true).await);
     for point in points {
         for nth in std::iter::once(1).chain(later.iter().copied()) {
-            let arguments = prepare(&mut world, swept).await;
+            let (arguments, before) = prepare(&mut world, swept).await;
             if !dies(&mut world, point, nth, arguments).await {
                 assert!(nth > 1, "{point} is never reached");
-                recover(&mut world, swept).await;
+                recover(&mut world, swept, &before).await;
                 break;
             }
             killed += 1;
-            recover(&mut world, swept).await;
+            recover(&mut world, swept, &before).await;
         }
     }
     assert!(killed > 0);
@@ -128,8 +128,12 @@ async fn sweep(swept: Scenario, later: &[usize]) {
     println!("{swept:?}: {killed} kills");
 }
 
-/// Brings the world to where the scenario begins; gives the command.
-async fn prepare(world: &mut World, scenario: Scenario) -> &'static [&'static str] {
+/// The command of a scenario, and what users were called before.
+type Prepared = (&'static [&'static str], Vec<(ObjectId, String)>);
+
+/// Brings the world to where the scenario begins.
+async fn prepare(world: &mut World, scenario: Scenario) -> Prepared {
+    let mut before = Vec::new();
     match scenario {
         Scenario::First => *world = World::new(world.rng.clone(), true, true).await,
         Scenario::Older => {
@@ -139,7 +143,7 @@ async fn prepare(world: &mut World, scenario: Scenario) -> &'static [&'static st
         }
         Scenario::Changes => {
             settled(world).await;
-            change_some(world);
+            before = change_some(world);
         }
         Scenario::Gone => {
             let unmapped = [world.create(), world.create()];
@@ -160,7 +164,7 @@ async fn prepare(world: &mut World, scenario: Scenario) -> &'static [&'static st
             delete_some(world);
             world.lab.set("REMOVAL_MAX_COUNT", "0");
             world.run_to_end(&["sync"], 3).await;
-            return &["approve-removals"];
+            return (&["approve-removals"], before);
         }
         Scenario::Service => {
             settled(world).await;
@@ -169,14 +173,19 @@ async fn prepare(world: &mut World, scenario: Scenario) -> &'static [&'static st
                 .lab
                 .receiver
                 .script([Answer::Slow(Duration::from_millis(2_200))]);
-            return &["run"];
+            return (&["run"], before);
         }
     }
-    &["sync"]
+    (&["sync"], before)
 }
 
-/// Started again, it ends what was begun.
-async fn recover(world: &mut World, scenario: Scenario) {
+/// Started again, it ends what was begun. Meanwhile users return to what upstream accepted before: if a later version has
+/// arrived without a record of it, that must be told once more.
+async fn recover(world: &mut World, scenario: Scenario, before: &[(ObjectId, String)]) {
+    for (id, name) in before {
+        world.lab.directory().set_text(*id, "displayName", name);
+    }
+    world.record();
     world.lab.unset("REMOVAL_MAX_COUNT");
     if scenario == Scenario::Approval {
         // The removals are decided again, now below the threshold.
@@ -195,17 +204,21 @@ async fn settled(world: &mut World) {
     }
 }
 
-/// Thirty users and five groups: two pages, and seven batches.
-fn change_some(world: &mut World) {
+/// Thirty users and five groups: two pages, and seven batches. Gives what every other of the users was called.
+fn change_some(world: &mut World) -> Vec<(ObjectId, String)> {
     let directory = world.lab.directory().clone();
     let label = format!("round {}", world.ledger.rounds());
-    for id in directory.all(Kind::User).into_iter().take(30) {
+    let users: Vec<ObjectId> = directory.all(Kind::User).into_iter().take(30).collect();
+    let called = |id: &ObjectId| (*id, directory.text(*id, "displayName").unwrap());
+    let before = users.iter().step_by(2).map(called).collect();
+    for id in users {
         directory.set_text(id, "displayName", &label);
     }
     for id in directory.all(Kind::Group).into_iter().take(5) {
         directory.set_text(id, "description", &label);
     }
     world.record();
+    before
 }
 
 /// Three users go, three others come.
