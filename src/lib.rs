@@ -17,3 +17,4 @@ pub mod schedule;
 pub mod store;
 pub mod sync;
 pub mod upstream;
+pub mod view;

@@ -6,6 +6,7 @@ mod support;
 
 use lab::receiver::{Answer, Options};
 use lab::simulator::{self, Account, Action, Directory, On};
+use support::http::Served;
 use support::secrets::{assert_none, assert_none_in_files, forms};
 use support::simulated::{PEOPLE, Simulated};
 
@@ -230,6 +231,90 @@ async fn r27_a_running_service_shows_no_secret_to_the_system() {
     let outcome = service.stopped_with(0).await;
     assert_none("the log", &outcome.text(), &secrets(&lab));
     assert_none_in_files(lab.connector.folder(), &secrets(&lab));
+}
+
+/// Everything that is answered over HTTP, with the token and without, headers included.
+async fn everything_served(served: &Served, guid: &str) -> String {
+    let mut said = String::new();
+    let of = "/api/v1/connections/active-directory";
+    for path in [
+        "/",
+        "/app.js",
+        "/metrics",
+        "/live",
+        "/ready",
+        "/api/openapi.json",
+        "/nowhere",
+    ]
+    .map(str::to_owned)
+    .into_iter()
+    .chain(
+        [
+            "",
+            "/runs",
+            "/inventory",
+            "/rejected",
+            "/removed",
+            "/mapping",
+            "/sync",
+        ]
+        .map(|part| format!("{of}{part}")),
+    )
+    .chain([
+        format!("{of}/inventory/{guid}"),
+        format!("{of}/inventory/{guid}/preview"),
+    ]) {
+        for token in [None, Some(HTTP_TOKEN), Some("wrong")] {
+            let mut request = served.request(reqwest::Method::GET, &path);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            let answer = served.send(request).await;
+            said += &format!("{:?}\n{}\n", answer.headers, answer.body);
+        }
+    }
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r27_no_answer_over_http_holds_a_secret() {
+    let mut lab = planted("text").await;
+    lab.set("SYNC_CRON", "59 59 23 31 12 *");
+    lab.set("SYNC_ON_START", "false");
+    lab.set("HTTP_LISTEN", "127.0.0.1:0");
+    lab.sync(0).await;
+    let served = Served::start(&lab.connector).await;
+    let guid = support::expected::guid(&lab.directory().guid(lab.users()[0]));
+    let mut said = everything_served(&served, &guid).await;
+
+    // A gateway, and a controller, that give back what they were told.
+    let echo = format!("{{\"message\": \"bad call by {CLIENT_ID} with {CLIENT_SECRET}\"}}");
+    lab.receiver.script([Answer::Status(400, Vec::new(), echo)]);
+    lab.directory()
+        .set_text(lab.users()[1], "mail", "new@corp.example");
+    let mut events = served.events("/api/v1/connections/active-directory/events").await;
+    for round in 0..2 {
+        if round == 1 {
+            let echo = simulator::Outcome::error(1, format!("was bound with {PASSWORD}\0"));
+            lab.simulator.faults().always(On::Search, Action::Answer(echo));
+        }
+        let sync = served.request(reqwest::Method::POST, "/api/v1/connections/active-directory/sync");
+        let sync = sync
+            .bearer_auth(HTTP_TOKEN)
+            .json(&serde_json::json!({"mode": "delta"}));
+        served.send(sync).await.with(202);
+        let run = events.named("run").await;
+        assert_ne!(run["outcome"], "processed");
+        said += &run.to_string();
+        said += &everything_served(&served, &guid).await;
+    }
+    assert!(
+        said.contains("bad call by") && said.contains("was bound with"),
+        "{said}"
+    );
+    assert_none("the answers over HTTP", &said, &secrets(&lab));
+    let outcome = served.service.stopped_with(0).await;
+    assert_none("the log", &outcome.text(), &secrets(&lab));
 }
 
 #[test]

@@ -4,11 +4,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Access, RunMode};
 use crate::sync::{Request, RunError};
+use crate::view::RemovalState;
 
 use super::arguments::Approve;
 use super::failure::{Failure, INTERNAL};
 use super::output::say;
-use super::removed::{Lists, What, show_candidates};
+use super::removed::{Lists, show_candidates};
 use super::{setup, signals, sync};
 
 /// Shows the list that is held back and lets exactly that list through.
@@ -42,7 +43,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
         store: &store,
         connection: id,
     };
-    show_candidates(&lists, What::Held)?;
+    show_candidates(&lists, RemovalState::Held)?;
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();

@@ -1,15 +1,14 @@
 //! `removed`: objects gone from the directory, those held back by the threshold, and those not decided.
 
-use serde_json::json;
-
 use crate::config::Removal as Settings;
 use crate::store::{Access, ConnectionId, Removal, Store};
+use crate::view::{self, RemovalState, time};
 
 use super::arguments::Removed;
 use super::failure::Failure;
 use super::output::say;
 use super::setup;
-use super::status::{columns, time};
+use super::status::columns;
 
 /// Objects read from the state file at a time.
 const CHUNK: usize = 500;
@@ -29,7 +28,8 @@ pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Fai
         if options.json {
             let held = store.held_list(row.id)?;
             list.each(options.limit as usize, |what, removal| {
-                say(line(&chosen.name, what, held.as_deref(), removal))
+                let removal = view::Removal::new(&chosen.name, what, held.as_deref(), removal);
+                say(serde_json::to_string(&removal).map_err(Failure::internal)?)
             })?;
         } else {
             say(&chosen.name)?;
@@ -37,24 +37,6 @@ pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Fai
         }
     }
     Ok(0)
-}
-
-/// What a list is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    Held,
-    Undecided,
-    Removed,
-}
-
-impl What {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Undecided => "undecided",
-            Self::Removed => "removed",
-        }
-    }
 }
 
 /// The lists of one connection.
@@ -68,25 +50,25 @@ impl Lists<'_> {
     fn each(
         &self,
         limit: usize,
-        mut each: impl FnMut(What, &Removal) -> Result<(), Failure>,
+        mut each: impl FnMut(RemovalState, &Removal) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        for what in [What::Held, What::Undecided] {
+        for what in [RemovalState::Held, RemovalState::Undecided] {
             self.candidates(what, |removal| each(what, removal))?;
         }
-        self.removed(limit, |removal| each(What::Removed, removal))
+        self.removed(limit, |removal| each(RemovalState::Removed, removal))
     }
 
     /// Everything held back, or not decided.
     pub(super) fn candidates(
         &self,
-        what: What,
+        what: RemovalState,
         mut each: impl FnMut(&Removal) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut after = None;
         loop {
             let page = self
                 .store
-                .undecided(self.connection, what == What::Held, after, CHUNK)?;
+                .undecided(self.connection, what == RemovalState::Held, after, CHUNK)?;
             page.iter().try_for_each(&mut each)?;
             match page.last() {
                 Some(last) => after = Some(last.guid),
@@ -121,7 +103,7 @@ fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Fail
         say(format_args!(
             "  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through"
         ))?;
-        show_candidates(lists, What::Held)?;
+        show_candidates(lists, RemovalState::Held)?;
     }
     if !lists
         .store
@@ -129,11 +111,11 @@ fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Fail
         .is_empty()
     {
         say("  not decided, looked up again by the next run")?;
-        show_candidates(lists, What::Undecided)?;
+        show_candidates(lists, RemovalState::Undecided)?;
     }
     let mut rows = Vec::new();
     lists.removed(limit, |removal| {
-        rows.push(row(What::Removed, removal, settings.send));
+        rows.push(row(RemovalState::Removed, removal, settings.send));
         Ok(())
     })?;
     if rows.is_empty() {
@@ -144,7 +126,7 @@ fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Fail
 }
 
 /// Says one list of candidates.
-pub(super) fn show_candidates(lists: &Lists<'_>, what: What) -> Result<(), Failure> {
+pub(super) fn show_candidates(lists: &Lists<'_>, what: RemovalState) -> Result<(), Failure> {
     let mut rows = Vec::new();
     lists.candidates(what, |removal| {
         rows.push(row(what, removal, false));
@@ -153,10 +135,10 @@ pub(super) fn show_candidates(lists: &Lists<'_>, what: What) -> Result<(), Failu
     say(columns(&rows).trim_end())
 }
 
-fn row(what: What, removal: &Removal, sends: bool) -> [String; 6] {
+fn row(what: RemovalState, removal: &Removal, sends: bool) -> [String; 6] {
     let told = match (what, removal.sent_at, sends) {
-        (What::Removed, Some(_), _) => "sent",
-        (What::Removed, None, true) => "not sent",
+        (RemovalState::Removed, Some(_), _) => "sent",
+        (RemovalState::Removed, None, true) => "not sent",
         _ => "",
     };
     [
@@ -167,20 +149,4 @@ fn row(what: What, removal: &Removal, sends: bool) -> [String; 6] {
         removal.reason.clone(),
         told.to_owned(),
     ]
-}
-
-fn line(connection: &str, what: What, list: Option<&str>, removal: &Removal) -> serde_json::Value {
-    json!({
-        "connection": connection,
-        "state": what.name(),
-        "kind": removal.kind.name(),
-        "dn": removal.dn,
-        "vendorAssetId": removal.guid.to_string(),
-        "externalAssetId": removal.external_id,
-        "reason": removal.reason,
-        "at": time(Some(removal.at)),
-        "run": removal.run,
-        "sentAt": time(removal.sent_at),
-        "list": list.filter(|_| what == What::Held),
-    })
 }

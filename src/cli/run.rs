@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::http;
+use crate::http::{self, HttpError};
 use crate::schedule;
 use crate::store::Access;
 
@@ -27,33 +27,24 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let stop = CancellationToken::new();
         signals::cancel_on_signal(stop.clone())?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
+        let (desks, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         let page = match config.http.listen {
-            Some(address) => Some(
-                http::serve(
-                    address,
-                    beats.clone(),
-                    std::sync::Arc::clone(&store),
-                    stop.clone(),
-                )
-                .await
-                .map_err(|error| {
-                    Failure::new(
-                        USAGE,
-                        format_args!("HTTP_LISTEN: cannot listen on {address}: {error}"),
-                        "choose another address or port, or set HTTP_LISTEN=off",
-                    )
-                })?,
-            ),
+            Some(address) => {
+                let token = config.http.token.as_ref();
+                let served =
+                    http::serve(address, token, &config.state, desks, beats.clone(), stop.clone()).await;
+                Some(served.map_err(refused)?)
+            }
             None => None,
         };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             state = %config.state.display(),
             http = page.as_ref().map(|page| page.address.to_string()),
-            connections = connections.len(),
+            connections = counters.len(),
             "The service started."
         );
-        let served = signals::in_time(&stop, schedule::serve(connections, beats, stop.clone())).await;
+        let served = signals::in_time(&stop, schedule::serve(counters, beats, stop.clone())).await;
         let served = served.unwrap_or(Ok(())).map_err(|error| match error {
             schedule::ServiceError::Run(error) => Failure::from(error),
             error => Failure::internal(error),
@@ -67,4 +58,16 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     served?;
     tracing::info!("The service stopped.");
     Ok(0)
+}
+
+/// Why nobody can be answered over HTTP.
+fn refused(error: HttpError) -> Failure {
+    match error {
+        HttpError::Store(error) => error.into(),
+        HttpError::Listen { .. } => Failure::new(
+            USAGE,
+            error,
+            "choose another address or port, or set HTTP_LISTEN=off",
+        ),
+    }
 }

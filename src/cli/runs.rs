@@ -1,14 +1,13 @@
 //! `runs`: the history, newest first, or one run with the objects that it tells of.
 
-use serde_json::json;
-
 use crate::store::{Access, Run, RunObject, Store};
+use crate::view::{self, time};
 
 use super::arguments::Runs;
 use super::failure::{Failure, USAGE};
 use super::output::say;
 use super::setup;
-use super::status::{columns, time};
+use super::status::columns;
 
 /// Objects read from the state file at a time.
 const CHUNK: usize = 500;
@@ -34,7 +33,7 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         found = true;
         if options.json {
             for run in &runs {
-                say(json(&chosen.name, run))?;
+                say(serde_json::to_string(&view::Run::new(&chosen.name, run)).map_err(Failure::internal)?)?;
             }
         } else {
             say(&chosen.name)?;
@@ -76,7 +75,8 @@ fn objects(store: &Store, connection: &str, run: &Run, json: bool) -> Result<(),
         (after, any) = (Some(last.place), true);
         if json {
             page.iter()
-                .try_for_each(|object| say(object_json(connection, run, object)))?;
+                .map(|object| view::RunObject::new(connection, run.id.number(), object))
+                .try_for_each(|object| say(serde_json::to_string(&object).map_err(Failure::internal)?))?;
         } else {
             let rows: Vec<_> = page.iter().map(object_line).collect();
             say(columns(&rows).trim_end())?;
@@ -98,19 +98,6 @@ fn object_line(object: &RunObject) -> [String; 5] {
         object.dn.clone(),
         object.reason.clone(),
     ]
-}
-
-fn object_json(connection: &str, run: &Run, object: &RunObject) -> serde_json::Value {
-    json!({
-        "connection": connection,
-        "run": run.id.number(),
-        "state": object.fate.name(),
-        "kind": object.kind.name(),
-        "dn": object.dn,
-        "vendorAssetId": object.guid.map(|guid| guid.to_string()),
-        "externalAssetId": object.external_id,
-        "reason": object.reason,
-    })
 }
 
 fn line(run: &Run) -> [String; 13] {
@@ -136,38 +123,4 @@ fn line(run: &Run) -> [String; 13] {
         total.held.to_string(),
         why,
     ]
-}
-
-fn json(connection: &str, run: &Run) -> serde_json::Value {
-    let counts: serde_json::Map<String, serde_json::Value> = run
-        .counts
-        .0
-        .iter()
-        .map(|(kind, counts)| {
-            let counts = json!({
-                "read": counts.read, "unchanged": counts.unchanged, "changed": counts.staged,
-                "sent": counts.sent, "accepted": counts.accepted, "rejected": counts.rejected,
-                "unmapped": counts.unmapped, "removed": counts.removed, "held": counts.held,
-            });
-            (kind.plural().to_owned(), counts)
-        })
-        .collect();
-    json!({
-        "connection": connection,
-        "run": run.id.number(),
-        "mode": run.mode.name(),
-        "reason": run.reason,
-        "started": time(Some(run.started)),
-        "ended": time(run.ended),
-        "outcome": run.outcome.map(|outcome| outcome.name()),
-        "error": run.error,
-        "counts": counts,
-        "requests": run.requests,
-        "pages": run.pages,
-        "referrals": run.referrals,
-        "controller": run.controller.map(|guid| guid.to_string()),
-        "watermarkBefore": run.watermark_before,
-        "watermarkAfter": run.watermark_after,
-        "heldList": run.held_list,
-    })
 }

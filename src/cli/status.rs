@@ -1,13 +1,10 @@
 //! `status`: where every connection stands.
 
-use std::collections::BTreeMap;
-
-use chrono::DateTime;
 use serde::Serialize;
-use serde_json::json;
 
-use crate::identity::Kind;
-use crate::store::{Access, Connection, Rejection, Store};
+use crate::config::{self, Config};
+use crate::store::{Access, Connection, Store};
+use crate::view::{self, Counted};
 
 use super::arguments::Status;
 use super::failure::Failure;
@@ -30,7 +27,7 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
             ))?;
             continue;
         };
-        let status = Standing::of(&store, &row, &chosen.schedule.sync_cron)?;
+        let status = Standing::of(&store, &row, &config, chosen)?;
         if options.json {
             say(serde_json::to_string(&status).map_err(Failure::internal)?)?;
         } else {
@@ -40,98 +37,55 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
     Ok(0)
 }
 
-/// A connection as `status --json` shows it; the names follow the Qualys connector API.
+/// A connection as `status --json` shows it.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Standing {
-    name: String,
-    description: String,
-    state: &'static str,
-    state_since: Option<String>,
-    last_synced: Option<String>,
-    last_successful_sync: Option<String>,
-    next_sync: Option<String>,
-    next_baseline: Option<String>,
-    last_error: Option<String>,
-    run_frequency: String,
-    skipped_ticks: u64,
-    counts: BTreeMap<&'static str, KindStanding>,
-    oldest_pending: Option<String>,
-    rejected: Vec<serde_json::Value>,
-}
-
-/// How many objects of a kind there are.
-#[derive(Debug, Default, Serialize)]
-struct KindStanding {
-    /// Upstream holds an asset of these.
-    accepted: u64,
-    /// Staged, not accepted yet; rejected ones included.
-    pending: u64,
-    /// Cannot be mapped, or refused by upstream.
-    rejected: u64,
-    /// Gone from the directory.
-    removed: u64,
-    /// Gone as it seems, but held back by the threshold.
-    held: u64,
+    #[serde(flatten)]
+    connection: view::Connection,
+    rejected: Vec<view::Rejection>,
 }
 
 impl Standing {
-    fn of(store: &Store, row: &Connection, frequency: &str) -> Result<Self, Failure> {
-        let mut counts: BTreeMap<&'static str, KindStanding> = BTreeMap::new();
-        let mut of =
-            |kind: Kind, set: &dyn Fn(&mut KindStanding)| set(counts.entry(kind.plural()).or_default());
-        for (kind, known) in store.object_counts(row.id)? {
-            of(kind, &|standing| standing.accepted = known);
-        }
-        let pending = store.pending(row.id)?;
-        for (kind, waiting) in &pending.counts {
-            of(*kind, &|standing| standing.pending = *waiting);
-        }
-        for (kind, refused) in store.rejection_counts(row.id)? {
-            of(kind, &|standing| standing.rejected = refused);
-        }
-        for (kind, (removed, held)) in store.removal_counts(row.id)? {
-            of(kind, &|standing| {
-                (standing.removed, standing.held) = (removed, held)
-            });
-        }
+    fn of(
+        store: &Store,
+        row: &Connection,
+        config: &Config,
+        chosen: &config::Connection,
+    ) -> Result<Self, Failure> {
+        let counted = Counted::of(store, row.id)?;
+        // The last one may go on; then the one before is the last that ended.
+        let runs = store.runs(row.id, 2)?;
+        let last = runs.iter().find(|run| run.ended.is_some());
+        let changes = config.http.token.is_some();
         Ok(Self {
-            name: row.name.clone(),
-            description: row.description.clone(),
-            state: row.state.name(),
-            state_since: time(Some(row.state_since)),
-            last_synced: time(row.last_synced),
-            last_successful_sync: time(row.last_successful_sync),
-            next_sync: time(row.next_sync),
-            next_baseline: time(row.next_baseline),
-            last_error: row.last_error.clone(),
-            run_frequency: frequency.to_owned(),
-            skipped_ticks: row.skipped_ticks,
-            counts,
-            oldest_pending: time(pending.oldest),
+            connection: view::Connection::new(row, &counted, last, chosen, changes),
             rejected: store
                 .rejections(row.id, REJECTIONS)?
                 .iter()
-                .map(rejection)
+                .map(view::Rejection::from)
                 .collect(),
         })
     }
 
     fn text(&self) -> String {
+        let standing = &self.connection;
         let or_dash = |value: &Option<String>| value.as_deref().map_or_else(|| "-".to_owned(), one_line);
         let mut lines = vec![
-            format!("{}  {}", self.name, self.state),
-            format!("  last run         {}", or_dash(&self.last_synced)),
-            format!("  last success     {}", or_dash(&self.last_successful_sync)),
+            format!("{}  {}", standing.name, standing.state),
+            format!("  last run         {}", or_dash(&standing.last_synced)),
+            format!("  last success     {}", or_dash(&standing.last_successful_sync)),
             format!(
                 "  next run         {}  ({})",
-                or_dash(&self.next_sync),
-                self.run_frequency
+                or_dash(&standing.next_sync),
+                standing.run_frequency
             ),
-            format!("  next baseline    {}", or_dash(&self.next_baseline)),
-            format!("  last error       {}", or_dash(&self.last_error)),
+            format!("  next baseline    {}", or_dash(&standing.next_baseline)),
+            format!("  last error       {}", or_dash(&standing.last_error)),
         ];
-        for (kind, counts) in &self.counts {
+        if let Some(remedy) = &standing.last_error_remedy {
+            lines.push(format!("  what to do       {}", one_line(remedy)));
+        }
+        for (kind, counts) in &standing.counts {
             lines.push(format!(
                 "  {kind:<16} {} in ETM, {} waiting, {} rejected, {} removed",
                 counts.accepted, counts.pending, counts.rejected, counts.removed
@@ -143,37 +97,19 @@ impl Standing {
                 ));
             }
         }
-        if self.skipped_ticks > 0 {
-            lines.push(format!("  skipped ticks    {}", self.skipped_ticks));
+        if standing.skipped_ticks > 0 {
+            lines.push(format!("  skipped ticks    {}", standing.skipped_ticks));
         }
         for rejected in &self.rejected {
-            let field = |name: &str| one_line(rejected[name].as_str().unwrap_or("-"));
             lines.push(format!(
                 "  rejected         {}  {}: {}",
-                field("kind"),
-                field("dn"),
-                field("reason")
+                rejected.kind,
+                one_line(&rejected.dn),
+                one_line(&rejected.reason)
             ));
         }
         lines.join("\n") + "\n"
     }
-}
-
-fn rejection(rejected: &Rejection) -> serde_json::Value {
-    json!({
-        "kind": rejected.kind.name(),
-        "externalAssetId": rejected.external_id,
-        "vendorAssetId": rejected.guid.map(|guid| guid.to_string()),
-        "dn": rejected.dn,
-        "reason": rejected.reason,
-        "since": time(Some(rejected.since)),
-    })
-}
-
-/// Unix seconds as the product writes times everywhere: UTC, whole seconds.
-pub(super) fn time(seconds: Option<i64>) -> Option<String> {
-    let at = DateTime::from_timestamp(seconds?, 0)?;
-    Some(at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// Rows with their columns aligned, two spaces in front and between. A cell stays on its line.
@@ -204,12 +140,6 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_utc_whole_seconds() {
-        assert_eq!(time(Some(1_795_313_434)).as_deref(), Some("2026-11-22T02:10:34Z"));
-        assert_eq!(time(None), None);
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

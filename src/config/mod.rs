@@ -237,7 +237,7 @@ pub enum UpstreamAuth {
     },
 }
 
-/// The HTTP listener (`/live`, `/ready`).
+/// The HTTP listener: status page, API, metrics.
 #[derive(Debug, Clone)]
 pub struct Http {
     /// `HTTP_LISTEN`; `None` is `off`.

@@ -173,9 +173,9 @@ variables! {
         STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),
             "Where the state is kept: `sqlite:PATH`";
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
-            "Address and port of `/live` and `/ready`; `off`";
+            "Address and port of the status page, the API and the metrics; `off`";
         HTTP_TOKEN: secret, Nothing,
-            "Required to listen beyond loopback";
+            "Needed for every change over HTTP, and required to listen beyond loopback";
         LOG_FORMAT: plain, Default("text"),
             "Form of the log: `text` or `json`";
         LOG_LEVEL: plain, Default("info"),

@@ -1,20 +1,76 @@
-//! What the service answers over HTTP: `/live` and `/ready`.
+//! What the service answers over HTTP: the status page, the API with its OpenAPI document, metrics, `/live` and `/ready`.
+//!
+//! Everything is read over a connection of its own to the state file, so that nobody who looks holds up a run. What a
+//! run is doing is seen through its [`Desk`], which also takes orders.
 
+mod access;
+mod api;
+mod counts;
+mod health;
+mod metrics;
+mod page;
+mod problem;
+mod server;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use chrono::Utc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::Beats;
-use crate::store::Store;
+use crate::config::Secret;
+use crate::schedule::{Beats, Desk};
+use crate::store::{Access as Opened, Store, StoreError};
 
-/// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
-const STUCK_AFTER: i64 = 60;
+use access::Access;
+use counts::Counts;
+use problem::Problem;
+
+pub use api::document;
+
+/// Body of a request at most, octets; the calls take some ten.
+const BODY: usize = 16 << 10;
+
+/// How long an answer may take, its body not included; a search stops by itself before.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// The same where the directory is asked.
+const DIRECTORY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Event streams at a time.
+const STREAMS: usize = 16;
+
+/// Searches through the inventory at a time: each keeps a processor busy for seconds. Others wait.
+const SEARCHES: usize = 2;
+
+/// What a browser is told with every answer: nothing of another origin, nothing inline, nobody's frame, nothing guessed.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+];
 
 /// A listener that answers.
 #[derive(Debug)]
@@ -23,62 +79,181 @@ pub struct Page {
     pub address: SocketAddr,
 }
 
-struct Health {
-    beats: Beats,
+/// Why nobody can be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be listened on.
+    #[error("HTTP_LISTEN: cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        cause: std::io::Error,
+    },
+    /// The state file cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the answers are made of.
+struct Service {
+    desks: BTreeMap<String, Desk>,
+    /// Of this listener alone.
     store: Arc<Store>,
+    beats: Beats,
+    access: Access,
+    counts: Counts,
+    streams: Arc<Semaphore>,
+    searches: Semaphore,
+    /// One look-up in a directory at a time.
+    previews: Semaphore,
+    stop: CancellationToken,
+}
+
+impl Service {
+    /// Runs `work` on the store away from the async threads.
+    async fn read<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => Ok(result?),
+            Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
+        }
+    }
 }
 
 /// Listens on `address` until `stop`.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or the state file cannot be read.
 pub async fn serve(
     address: SocketAddr,
+    token: Option<&Secret>,
+    state: &std::path::Path,
+    desks: Vec<Desk>,
     beats: Beats,
-    store: Arc<Store>,
     stop: CancellationToken,
-) -> std::io::Result<Page> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+) -> Result<Page, HttpError> {
+    let store = Arc::new(Store::open(state, Opened::ReadOnly)?);
+    let listen = |cause| HttpError::Listen { address, cause };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let page = Page {
-        address: listener.local_addr()?,
+        address: listener.local_addr().map_err(listen)?,
     };
-    let routes = Router::new()
-        .route("/live", get(live))
-        .route("/ready", get(ready))
-        .with_state(Arc::new(Health { beats, store }));
-    tokio::spawn(async move {
-        let served = axum::serve(listener, routes)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "The HTTP listener ended.");
-        }
+    let service = Arc::new(Service {
+        desks: desks
+            .into_iter()
+            .map(|desk| (desk.connector().name().to_owned(), desk))
+            .collect(),
+        store,
+        beats,
+        access: Access::new(page.address, token),
+        counts: Counts::default(),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+        searches: Semaphore::new(SEARCHES),
+        previews: Semaphore::new(1),
+        stop: stop.clone(),
     });
+    tokio::spawn(server::serve(listener, routes(service), stop));
     Ok(page)
 }
 
-/// Alive: the schedule's heart beats.
-async fn live(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    let silent = (Utc::now() - *health.beats.borrow()).num_seconds();
-    if silent <= STUCK_AFTER {
-        (StatusCode::OK, "alive\n".to_owned())
+/// Every route with what stands before it.
+fn routes(service: Arc<Service>) -> Router {
+    let open = Router::new()
+        .route("/live", get(health::live))
+        .route("/ready", get(health::ready))
+        .method_not_allowed_fallback(not_this_way);
+    let page = page::routes()
+        .method_not_allowed_fallback(not_this_way)
+        .layer(from_fn_with_state(Arc::clone(&service), access::guard_page));
+    let guarded = api::routes()
+        .route("/metrics", get(metrics::show))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_this_way)
+        .layer(from_fn_with_state(Arc::clone(&service), access::guard));
+    guarded
+        .merge(open)
+        .merge(page)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn(in_time))
+        .layer(from_fn(with_headers))
+        .with_state(service)
+}
+
+async fn nowhere() -> Problem {
+    Problem::not_found(
+        "there is nothing at this path",
+        "see /api/openapi.json for the calls",
+    )
+}
+
+async fn not_this_way() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this path does not know the method",
+        "see /api/openapi.json for the calls",
+    )
+}
+
+/// Ends a request that takes too long: a body that does not come, a directory that does not answer.
+async fn in_time(request: Request, next: Next) -> Response {
+    let limit = if request.uri().path().ends_with("/preview") {
+        DIRECTORY_WITHIN
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("the schedule has not moved for {silent} s\n"),
+        ANSWER_WITHIN
+    };
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            format_args!("there was no answer within {} s", limit.as_secs()),
+            "try again; should it come again, look at the log and at the load of the machine",
         )
+        .into_response(),
     }
 }
 
-/// Ready: alive, and the state file can be read.
-async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    let store = Arc::clone(&health.store);
-    match tokio::task::spawn_blocking(move || store.connections()).await {
-        Ok(Ok(_)) => live(State(health)).await,
-        // The cause may hold a path; it is in the log of the run that fails over it.
-        _ => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the state file cannot be read\n".to_owned(),
-        ),
+async fn with_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What the path has in the place that its route calls `name`.
+async fn part(parts: &mut Parts, name: &str) -> Option<String> {
+    let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, &()).await;
+    path.ok().and_then(|mut path| path.remove(name))
+}
+
+/// The connection that a path names.
+struct Named(Desk);
+
+impl FromRequestParts<Arc<Service>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let name = part(parts, "name").await.unwrap_or_default();
+        let desk = service.desks.get(&name).cloned();
+        desk.map(Self).ok_or_else(|| {
+            Problem::not_found(
+                format_args!("no connection is named `{name}`"),
+                "GET /api/v1/connections lists them",
+            )
+        })
     }
 }
+
+/// The state of the service, as a handler takes it.
+type Of = State<Arc<Service>>;

@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Next, Scheduled};
+use super::desk::Order;
+use super::{Counter, Next, Scheduled};
 use crate::store::{RunMode, State};
-use crate::sync::{Report, Request, RunError};
+use crate::sync::{Report, RunError};
 
 /// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
 /// off after a daylight-saving change, and its jobs may overlap.
@@ -76,7 +77,7 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
 /// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
 /// tried again at the next tick.
 pub async fn serve(
-    connections: Vec<Scheduled>,
+    connections: Vec<Counter>,
     beats: Beats,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
@@ -98,8 +99,10 @@ pub async fn serve(
 }
 
 /// Keeps the schedule of one connection.
-async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) -> Result<(), RunError> {
-    let (mut next, mut wanted) = at_start(&connection, Utc::now()).await?;
+async fn keep(mut counter: Counter, mut beats: Beats, stop: CancellationToken) -> Result<(), RunError> {
+    let connection = counter.connection.clone();
+    let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
+    let mut wanted = wanted.map(|(mode, asked_by)| Order::due(mode, &asked_by));
     connection.schedule(next).await?;
     tracing::info!(
         connection = connection.connector.name(),
@@ -109,19 +112,23 @@ async fn keep(connection: Scheduled, mut beats: Beats, stop: CancellationToken) 
         "The connection is scheduled."
     );
     loop {
-        if let Some((mode, asked_by)) = wanted.take() {
-            next = run_due(&connection, next, mode, &asked_by, &stop).await;
+        if let Some(order) = wanted.take() {
+            next = run_due(&counter, next, order, &stop).await;
         }
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
+            Some(order) = counter.orders.recv() => {
+                wanted = Some(order);
+                continue;
+            }
             beat = beats.changed() => if beat.is_err() { return Ok(()) },
         }
         let now = Utc::now();
         next = connection.timetable.corrected(next, now);
         wanted = next
             .due(now)
-            .map(|mode| (mode, format!("{} schedule", mode.name())));
+            .map(|mode| Order::due(mode, &format!("{} schedule", mode.name())));
     }
 }
 
@@ -156,18 +163,17 @@ async fn at_start(
     Ok((next, wanted))
 }
 
-/// One run of the schedule, and when the connection is due after it. A state file that fails meanwhile is told, and does not
+/// One run, of the schedule or asked for, and when the connection is due after it. A state file that fails meanwhile is told, and does not
 /// end the service: the next tick tries again, as after any other failure.
-async fn run_due(
-    connection: &Scheduled,
-    next: Next,
-    mode: RunMode,
-    asked_by: &str,
-    stop: &CancellationToken,
-) -> Next {
+async fn run_due(counter: &Counter, next: Next, order: Order, stop: &CancellationToken) -> Next {
+    let connection = &counter.connection;
     let name = connection.connector.name();
     let started = Utc::now();
-    let run = connection.run(Request::new(mode, asked_by), stop).await;
+    let (mode, by_hand) = (order.request.mode, order.refused.is_some());
+    let progress = Arc::clone(&order.request.progress);
+    counter.begins(&progress);
+    let run = connection.run(order.request, stop).await;
+    counter.ended(&progress, run.as_ref().ok());
     match &run {
         Ok(_) => {}
         Err(RunError::Lock(held)) => {
@@ -179,12 +185,13 @@ async fn run_due(
     }
     let ended = Utc::now();
     let fresh = connection.timetable.after(ended);
-    // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due.
+    // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due,
+    // and so does one that was due when somebody asked for another run.
     let after = Next {
         sync: fresh.sync,
         baseline: match mode {
-            RunMode::Baseline => baseline_after(fresh, started, run.as_ref().ok()),
-            RunMode::Delta => next.baseline,
+            RunMode::Baseline if !by_hand => baseline_after(fresh, started, run.as_ref().ok()),
+            RunMode::Baseline | RunMode::Delta => next.baseline,
         },
     };
     let skipped = connection.timetable.skipped(started, ended);
@@ -195,6 +202,10 @@ async fn run_due(
             seconds = (ended - started).num_seconds(),
             "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
         );
+    }
+    if let (Err(error), Some(refused)) = (run, order.refused) {
+        // Nobody may be waiting any more.
+        let _ = refused.send(error);
     }
     if let Err(error) = note(connection, skipped, after).await {
         tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be noted.");
@@ -234,7 +245,7 @@ pub const STOP_WITHIN: Duration = Duration::from_secs(24);
 mod tests {
     use super::*;
     use crate::identity::Kind;
-    use crate::store::{KindCounts, RunId};
+    use crate::store::{KindCounts, Phases, RunId};
 
     fn report(read: u64, watermark: Option<u64>, failure: Option<RunError>) -> Report {
         let mut counts = KindCounts::default();
@@ -251,6 +262,7 @@ mod tests {
             referrals: 0,
             watermark,
             seconds: 0.0,
+            phases: Phases::default(),
             held: None,
             failure,
         }

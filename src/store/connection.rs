@@ -1,5 +1,7 @@
 //! Connections and the steps of their life.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::error::Fault;
@@ -30,6 +32,10 @@ pub struct Connection {
     pub next_baseline: Option<i64>,
     /// Why the last run did not end as processed.
     pub last_error: Option<String>,
+    /// What to do about that.
+    pub last_error_remedy: Option<String>,
+    /// When each state was entered last; one that never was, or not since the file has this version, is missing.
+    pub entered: BTreeMap<State, i64>,
     /// Ticks of the schedule that fell into a running run, ever (R25).
     pub skipped_ticks: u64,
 }
@@ -42,7 +48,7 @@ impl Store {
     pub fn register(&self, name: &str, description: &str, now: i64) -> Result<ConnectionId, StoreError> {
         self.write(Commit::Register, |transaction| {
             Ok(transaction.query_row(
-                "INSERT INTO connection (name, description, state, state_since) VALUES (?, ?, ?, ?)
+                "INSERT INTO connection (name, description, state, state_since, registered_at) VALUES (?1, ?2, ?3, ?4, ?4)
                  ON CONFLICT (name) DO UPDATE SET description = excluded.description
                  RETURNING id",
                 params![name, description, State::Registered, now],
@@ -139,7 +145,10 @@ pub(super) fn step(
         return Err(StoreError::Transition { from, to }.into());
     }
     transaction.execute(
-        "UPDATE connection SET state = :to, state_since = :now WHERE id = :connection",
+        "UPDATE connection SET state = :to, state_since = :now,
+             scheduled_at = iif(:to = 'Scheduled', :now, scheduled_at),
+             processing_at = iif(:to = 'Processing', :now, processing_at),
+             processed_at = iif(:to = 'Processed', :now, processed_at) WHERE id = :connection",
         named_params! { ":to": to, ":now": now, ":connection": connection },
     )?;
     Ok(())
@@ -168,7 +177,19 @@ fn found(changed: usize, connection: ConnectionId) -> Result<(), Fault> {
 }
 
 fn connection_of(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    let mut entered = BTreeMap::new();
+    for (state, column) in [
+        (State::Registered, "registered_at"),
+        (State::Scheduled, "scheduled_at"),
+        (State::Processing, "processing_at"),
+        (State::Processed, "processed_at"),
+    ] {
+        if let Some(at) = row.get(column)? {
+            entered.insert(state, at);
+        }
+    }
     Ok(Connection {
+        entered,
         id: row.get("id")?,
         name: row.get("name")?,
         description: row.get("description")?,
@@ -179,6 +200,7 @@ fn connection_of(row: &Row<'_>) -> rusqlite::Result<Connection> {
         next_sync: row.get("next_sync")?,
         next_baseline: row.get("next_baseline")?,
         last_error: row.get("last_error")?,
+        last_error_remedy: row.get("last_error_remedy")?,
         skipped_ticks: count(row, "skipped_ticks")?,
     })
 }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_removals.sql"),
     include_str!("schema/0003_run_objects.sql"),
+    include_str!("schema/0004_history.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

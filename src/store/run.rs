@@ -1,5 +1,7 @@
 //! Runs: their beginning, their end, their history.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::connection::{state, step};
@@ -15,6 +17,42 @@ pub(super) const KEPT_RUNS: i64 = 1000;
 /// What `last_error` and the run's `error` say of a run whose process died.
 const INTERRUPTED: &str =
     "the process ended in the middle of the run; what was staged is sent by the next run";
+
+/// What to do about that.
+const INTERRUPTED_REMEDY: &str =
+    "nothing; should it come again, look for what ends the process: the log, memory, the machine";
+
+/// What the time of a run went to. Delivery goes on beside the reading; the four follow each other, and are the whole run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// Until it was known what to read: connecting, binding, planning.
+    pub connecting: Duration,
+    /// Until everything was read.
+    pub reading: Duration,
+    /// Looking up what was missed.
+    pub examining: Duration,
+    /// Delivering what the reading had left on the stage.
+    pub delivering: Duration,
+}
+
+impl Phases {
+    /// Each phase with its name, in their order.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, Duration); 4] {
+        [
+            ("connecting", self.connecting),
+            ("reading", self.reading),
+            ("examining", self.examining),
+            ("delivering", self.delivering),
+        ]
+    }
+
+    /// The whole run.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        self.connecting + self.reading + self.examining + self.delivering
+    }
+}
 
 /// What is known of a run once it has looked at the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +74,12 @@ pub struct RunEnd {
     pub outcome: Outcome,
     /// Why it is not processed: one sentence.
     pub error: Option<String>,
+    /// What to do about that.
+    pub remedy: Option<String>,
+    /// Requests upstream that were repeated ones.
+    pub retries: u64,
+    /// What its time went to; `None` when nobody was there to measure it.
+    pub phases: Option<Phases>,
     /// LDAP pages read.
     pub pages: u64,
     /// Referrals and continuation references met (R10).
@@ -47,6 +91,9 @@ impl Default for RunEnd {
         Self {
             outcome: Outcome::Processed,
             error: None,
+            remedy: None,
+            retries: 0,
+            phases: None,
             pages: 0,
             referrals: 0,
         }
@@ -64,6 +111,8 @@ pub struct Run {
     pub mode: RunMode,
     /// Why.
     pub reason: String,
+    /// Who asked for it: `schedule`, `sync`, `API`.
+    pub asked_by: String,
     /// When it began.
     pub started: i64,
     /// When it ended; `None` while it runs, or after its process died.
@@ -72,10 +121,16 @@ pub struct Run {
     pub outcome: Option<Outcome>,
     /// Why it did not end as processed.
     pub error: Option<String>,
+    /// What to do about that.
+    pub remedy: Option<String>,
+    /// What its time went to, once it has ended.
+    pub phases: Option<Phases>,
     /// What became of the objects.
     pub counts: KindCounts,
     /// Requests upstream.
     pub requests: u64,
+    /// Of those, repeated ones.
+    pub retries: u64,
     /// LDAP pages read.
     pub pages: u64,
     /// Referrals and continuation references met.
@@ -108,8 +163,9 @@ impl Store {
             step(transaction, connection, State::Processing, now)?;
             in_flight.retain(|(other, _), _| *other != connection);
             let run = transaction.query_row(
-                "INSERT INTO run (connection, wanted, mode, reason, started) VALUES (?, ?, ?, ?, ?) RETURNING id",
-                params![connection, wanted, wanted, reason, now],
+                "INSERT INTO run (connection, wanted, mode, reason, asked_by, started) VALUES (?1, ?2, ?2, ?3, ?3, ?4)
+                     RETURNING id",
+                params![connection, wanted, reason, now],
                 |row| row.get(0),
             )?;
             transaction.execute(
@@ -177,12 +233,27 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn runs(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        self.runs_before(connection, None, limit)
+    }
+
+    /// The last `limit` runs before the one with the number `before`, newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn runs_before(
+        &self,
+        connection: ConnectionId,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT * FROM run WHERE connection = ? ORDER BY id DESC LIMIT ?")?;
+            let mut statement = sql.prepare_cached(
+                "SELECT * FROM run WHERE connection = ? AND id < coalesce(?, 9223372036854775807)
+                 ORDER BY id DESC LIMIT ?",
+            )?;
             let mut runs: Vec<Run> = statement
-                .query_map(params![connection, limit], run_of)?
+                .query_map(params![connection, before, limit], run_of)?
                 .collect::<Result<_, _>>()?;
             for run in &mut runs {
                 run.counts = history::counts(sql, run.id)?;
@@ -234,6 +305,7 @@ fn close_interrupted(
     let end = RunEnd {
         outcome: Outcome::Interrupted,
         error: Some(INTERRUPTED.to_owned()),
+        remedy: Some(INTERRUPTED_REMEDY.to_owned()),
         ..RunEnd::default()
     };
     for run in &open {
@@ -250,27 +322,62 @@ fn close(
     end: &RunEnd,
     now: i64,
 ) -> Result<(), Fault> {
+    let phase = |of: fn(&Phases) -> Duration| end.phases.as_ref().map(|phases| milliseconds(of(phases)));
     transaction.execute(
-        "UPDATE run SET ended = :now, outcome = :outcome, error = :error, pages = :pages, referrals = :referrals
-         WHERE id = :run",
+        "UPDATE run SET ended = :now, outcome = :outcome, error = :error, remedy = :remedy, retries = :retries,
+             pages = :pages, referrals = :referrals, connecting_ms = :connecting, reading_ms = :reading,
+             examining_ms = :examining, delivering_ms = :delivering WHERE id = :run",
         named_params! {
-            ":now": now, ":outcome": end.outcome, ":error": end.error, ":pages": stored(end.pages),
-            ":referrals": stored(end.referrals), ":run": run,
+            ":now": now, ":outcome": end.outcome, ":error": end.error, ":remedy": end.remedy,
+            ":retries": stored(end.retries), ":pages": stored(end.pages), ":referrals": stored(end.referrals),
+            ":connecting": phase(|phases| phases.connecting), ":reading": phase(|phases| phases.reading),
+            ":examining": phase(|phases| phases.examining), ":delivering": phase(|phases| phases.delivering),
+            ":run": run,
         },
     )?;
     transaction.execute(
-        "UPDATE connection SET last_synced = :now, last_error = :error,
+        "UPDATE connection SET last_synced = :now, last_error = :error, last_error_remedy = :remedy,
              last_successful_sync = iif(:processed, :now, last_successful_sync) WHERE id = :connection",
         named_params! {
-            ":now": now, ":error": end.error, ":processed": end.outcome == Outcome::Processed,
+            ":now": now, ":error": end.error, ":remedy": end.remedy, ":processed": end.outcome == Outcome::Processed,
             ":connection": connection,
         },
     )?;
     history::forget_old(transaction)
 }
 
+/// A duration as it is stored, rounded to the nearest millisecond.
+fn milliseconds(long: Duration) -> i64 {
+    i64::try_from((long + Duration::from_micros(500)).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The four phases of a run; `None` when they were not measured.
+fn phases_of(row: &Row<'_>) -> rusqlite::Result<Option<Phases>> {
+    let phase =
+        |column| -> rusqlite::Result<_> { Ok(count_or_null(row, column)?.map(Duration::from_millis)) };
+    let phases = (
+        phase("connecting_ms")?,
+        phase("reading_ms")?,
+        phase("examining_ms")?,
+        phase("delivering_ms")?,
+    );
+    Ok(match phases {
+        (Some(connecting), Some(reading), Some(examining), Some(delivering)) => Some(Phases {
+            connecting,
+            reading,
+            examining,
+            delivering,
+        }),
+        _ => None,
+    })
+}
+
 fn run_of(row: &Row<'_>) -> rusqlite::Result<Run> {
     Ok(Run {
+        asked_by: row.get("asked_by")?,
+        remedy: row.get("remedy")?,
+        phases: phases_of(row)?,
+        retries: count(row, "retries")?,
         id: row.get("id")?,
         wanted: row.get("wanted")?,
         mode: row.get("mode")?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::error::Fault;
 use super::run::open_run;
@@ -27,6 +27,17 @@ pub enum Origin {
     Mapping,
     /// Upstream rejected its asset.
     Upstream,
+}
+
+impl Origin {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mapping => "mapping",
+            Self::Upstream => "upstream",
+        }
+    }
 }
 
 /// An object that did not get through; it is tried again on every run.
@@ -92,38 +103,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn rejections(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Rejection>, StoreError> {
-        self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT guid, kind, dn, external_id, reject_reason AS reason, rejected_at AS since
-                 FROM stage WHERE connection = :connection AND rejected_run IS NOT NULL
-                 UNION ALL
-                 SELECT guid, kind, dn, NULL, reason, since FROM unmapped WHERE connection = :connection
-                 UNION ALL
-                 SELECT NULL, kind, dn, NULL, reason, since FROM unidentified WHERE connection = :connection
-                 ORDER BY guid, dn LIMIT :limit",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rejections = statement.query_map(
-                named_params! { ":connection": connection, ":limit": limit },
-                |row| {
-                    let external_id: Option<String> = row.get("external_id")?;
-                    Ok(Rejection {
-                        guid: row.get("guid")?,
-                        kind: row.get("kind")?,
-                        dn: row.get("dn")?,
-                        origin: if external_id.is_some() {
-                            Origin::Upstream
-                        } else {
-                            Origin::Mapping
-                        },
-                        external_id,
-                        reason: row.get("reason")?,
-                        since: row.get("since")?,
-                    })
-                },
-            )?;
-            Ok(rejections.collect::<Result<_, _>>()?)
-        })
+        self.rejections_after(connection, None, limit)
     }
 
     /// How many objects of each kind did not get through; a kind without any is missing.
@@ -253,4 +233,22 @@ pub(super) fn forget_unmapped(
         transaction.execute(statement, params![connection, run])?;
     }
     Ok(())
+}
+
+/// A row of guid, kind, dn, external_id, reason and since.
+pub(super) fn rejection_of(row: &Row<'_>) -> rusqlite::Result<Rejection> {
+    let external_id: Option<String> = row.get("external_id")?;
+    Ok(Rejection {
+        guid: row.get("guid")?,
+        kind: row.get("kind")?,
+        dn: row.get("dn")?,
+        origin: if external_id.is_some() {
+            Origin::Upstream
+        } else {
+            Origin::Mapping
+        },
+        external_id,
+        reason: row.get("reason")?,
+        since: row.get("since")?,
+    })
 }

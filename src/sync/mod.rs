@@ -24,7 +24,7 @@ mod stage;
 pub use connector::{Connector, Output, Request};
 pub use error::RunError;
 pub use plan::{Facts, Plan, plan};
-pub use progress::Progress;
+pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
 pub use report::Report;
 pub use run::run;
 pub use scope::Scope;

@@ -1,14 +1,63 @@
 //! How far a run has come, for whoever watches it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Counters of the run in progress. Each only grows.
+use tokio::sync::watch;
+
+use crate::directory::{Counters, Session};
+use crate::store::{Phases, RunId, RunMode};
+
+/// The run in progress. Each counter only grows.
 #[derive(Debug, Default)]
 pub struct Progress {
     read: AtomicU64,
     staged: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
+    begun: watch::Sender<Option<Begun>>,
+    course: Mutex<Course>,
+    directory: Mutex<Directory>,
+}
+
+/// A run that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// Its number.
+    pub run: RunId,
+    /// What was asked for.
+    pub wanted: RunMode,
+    /// Who asked.
+    pub asked_by: String,
+    /// When, Unix seconds.
+    pub at: i64,
+}
+
+/// What a run is at. They follow each other in this order; delivery goes on beside the reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Connecting, binding, deciding what to read.
+    Connecting,
+    /// Reading the directory.
+    Reading,
+    /// Looking up what the reading missed.
+    Examining,
+    /// Delivering what the reading left on the stage.
+    Delivering,
+}
+
+impl Phase {
+    /// The word used in JSON, as in [`Phases::named`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Reading => "reading",
+            Self::Examining => "examining",
+            Self::Delivering => "delivering",
+        }
+    }
 }
 
 /// The counters at one moment.
@@ -22,6 +71,23 @@ pub struct Snapshot {
     pub accepted: u64,
     /// Objects that could not be mapped, and assets that upstream refused.
     pub rejected: u64,
+}
+
+/// What was asked of the directory, and who answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// Over all connections that were opened.
+    pub counters: Counters,
+    /// The host that was reached, and when the certificate that it showed ends, Unix seconds.
+    pub certificate: Option<(String, i64)>,
+}
+
+/// The phases so far.
+#[derive(Debug, Default)]
+struct Course {
+    mode: Option<RunMode>,
+    present: Option<(Phase, Instant)>,
+    past: Phases,
 }
 
 impl Progress {
@@ -41,6 +107,43 @@ impl Progress {
         self.rejected.fetch_add(assets, Ordering::Relaxed);
     }
 
+    /// The run has its row in the history, and connects.
+    pub(super) fn begin(&self, begun: Begun) {
+        self.enter(Phase::Connecting);
+        self.begun.send_replace(Some(begun));
+    }
+
+    /// A later phase begins; an earlier one does not come back.
+    pub(super) fn enter(&self, phase: Phase) {
+        let now = Instant::now();
+        let mut course = self.course();
+        if course.present.is_some_and(|(present, _)| present >= phase) {
+            return;
+        }
+        course.past = course.until(now);
+        course.present = Some((phase, now));
+    }
+
+    /// What the run turned out to be.
+    pub(super) fn set_mode(&self, mode: RunMode) {
+        self.course().mode = Some(mode);
+    }
+
+    /// A controller was reached.
+    pub(super) fn reached(&self, session: &Session) {
+        let certificate = session.certificate();
+        let certificate = certificate.map(|shown| (session.host().to_owned(), shown.not_after));
+        self.lock_directory().certificate = certificate;
+    }
+
+    /// Adds what was done over a connection to a controller.
+    pub(super) fn add_directory(&self, more: Counters) {
+        let counters = &mut self.lock_directory().counters;
+        counters.round_trips += more.round_trips;
+        counters.pages += more.pages;
+        counters.referrals += more.referrals;
+    }
+
     /// The counters now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -49,6 +152,100 @@ impl Progress {
             staged: self.staged.load(Ordering::Relaxed),
             accepted: self.accepted.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Changes once, when the run is begun.
+    #[must_use]
+    pub fn begun(&self) -> watch::Receiver<Option<Begun>> {
+        self.begun.subscribe()
+    }
+
+    /// What the run turned out to be, once that is known.
+    #[must_use]
+    pub fn mode(&self) -> Option<RunMode> {
+        self.course().mode
+    }
+
+    /// What it is at; `None` before its beginning.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.course().present.map(|(phase, _)| phase)
+    }
+
+    /// What its time went to so far.
+    #[must_use]
+    pub fn phases(&self) -> Phases {
+        self.course().until(Instant::now())
+    }
+
+    /// What was asked of the directory, by what ended so far.
+    #[must_use]
+    pub fn directory(&self) -> Directory {
+        self.lock_directory().clone()
+    }
+
+    /// Nobody panics while holding it, and each change is whole.
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Course {
+    /// The phases until `now`, the present one included.
+    fn until(&self, now: Instant) -> Phases {
+        let mut phases = self.past;
+        if let Some((present, since)) = self.present {
+            let spent: &mut Duration = match present {
+                Phase::Connecting => &mut phases.connecting,
+                Phase::Reading => &mut phases.reading,
+                Phase::Examining => &mut phases.examining,
+                Phase::Delivering => &mut phases.delivering,
+            };
+            *spent += now.saturating_duration_since(since);
+        }
+        phases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_follow_each_other_and_are_the_whole_run() {
+        let started = Instant::now();
+        let at = |seconds| started + Duration::from_secs(seconds);
+        let mut course = Course {
+            present: Some((Phase::Connecting, at(0))),
+            ..Course::default()
+        };
+        course.past = course.until(at(2));
+        course.present = Some((Phase::Delivering, at(2)));
+        let phases = course.until(at(7));
+        assert_eq!(phases.connecting, Duration::from_secs(2));
+        assert_eq!(phases.delivering, Duration::from_secs(5));
+        assert_eq!(phases.total(), Duration::from_secs(7));
+
+        let progress = Progress::default();
+        assert_eq!(progress.phase(), None);
+        progress.enter(Phase::Examining);
+        progress.enter(Phase::Reading);
+        assert_eq!(progress.phase(), Some(Phase::Examining), "no way back");
+        for (phase, (name, _)) in [
+            Phase::Connecting,
+            Phase::Reading,
+            Phase::Examining,
+            Phase::Delivering,
+        ]
+        .iter()
+        .zip(Phases::default().named())
+        {
+            assert_eq!(phase.name(), name);
         }
     }
 }

@@ -19,7 +19,7 @@ use super::decide::decide;
 use super::met::Met;
 use super::missing::Watched;
 use super::slices::{self, Slices};
-use super::{Connector, Plan, Request, RunError, Scope};
+use super::{Connector, Phase, Plan, Request, RunError, Scope};
 
 /// How often a full read is done again because a container moved meanwhile.
 const ATTEMPTS: usize = 5;
@@ -60,6 +60,7 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<Summary, RunError> {
     let mut session = directory::connect(&connector.settings.directory).await?;
+    request.progress.reached(&session);
     let root = session.root_dse().await?;
     let controller = session.invocation_id(&root).await?;
     let mut reader = Reader {
@@ -78,15 +79,12 @@ pub(super) async fn read(
         pages: 0,
         referrals: 0,
     };
-    match &request.approve {
-        Some(list) => {
-            reader.examine(Which::Held).await?;
-            reader
-                .send(Piece::Conclude(Decision::Approved(list.clone())))
-                .await?;
-        }
-        None => reader.read(root).await?,
-    }
+    let read = match &request.approve {
+        Some(list) => reader.approve(list).await,
+        None => reader.read(root).await,
+    };
+    request.progress.add_directory(reader.session.counters());
+    read?;
     let summary = Summary {
         pages: reader.pages,
         referrals: reader.referrals,
@@ -152,6 +150,14 @@ struct Known {
 }
 
 impl Reader<'_> {
+    /// Looks up the held list again and hands over the decision on it.
+    async fn approve(&mut self, list: &str) -> Result<(), RunError> {
+        self.request.progress.enter(Phase::Examining);
+        self.examine(Which::Held).await?;
+        self.send(Piece::Conclude(Decision::Approved(list.to_owned())))
+            .await
+    }
+
     /// Reads, hands over what the read came to, and looks up what is missing.
     async fn read(&mut self, root: RootDse) -> Result<(), RunError> {
         let decided = decide(
@@ -173,6 +179,7 @@ impl Reader<'_> {
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
+        self.request.progress.enter(Phase::Examining);
         self.examine(Which::Every).await?;
         let removal = &self.connector.settings.removal;
         let limits = Limits {
@@ -185,6 +192,11 @@ impl Reader<'_> {
 
     /// Tells what is done from here on.
     async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
+        self.request.progress.enter(Phase::Reading);
+        self.request.progress.set_mode(match plan {
+            Plan::Full { .. } => RunMode::Baseline,
+            Plan::Delta { .. } => RunMode::Delta,
+        });
         remember(self.connector, self.run, &self.session, self.controller, plan).await?;
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
         Ok(())
@@ -277,8 +289,11 @@ impl Reader<'_> {
         }
         let slices = Mutex::new(Slices::up_to(before.highest_committed_usn));
         let sessions = std::iter::once(&self.session).chain(&helpers);
-        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await?;
-        for searched in read {
+        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await;
+        for helper in &helpers {
+            self.request.progress.add_directory(helper.counters());
+        }
+        for searched in read? {
             self.add(searched);
         }
         Ok(())

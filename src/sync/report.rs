@@ -1,6 +1,6 @@
 //! What a run did, as the log, the history and the exit code tell it.
 
-use crate::store::{Counts, KindCounts, RunId, RunMode, State};
+use crate::store::{Counts, KindCounts, Phases, RunId, RunMode, State};
 
 use super::RunError;
 
@@ -29,6 +29,8 @@ pub struct Report {
     pub watermark: Option<u64>,
     /// Wall time, seconds.
     pub seconds: f64,
+    /// What that went to.
+    pub phases: Phases,
     /// Why removals are held back (R23), as a sentence.
     pub held: Option<String>,
     /// Why the run did not do all it was asked.

@@ -10,7 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
 
 use super::report::Report;
-use super::{Connector, Plan, Request, RunError, deliver, read, removal, stage};
+use super::{Begun, Connector, Phase, Plan, Request, RunError, deliver, read, removal, stage};
+
+/// What the operator does about rejected objects.
+const REFUSED_ADVICE: &str =
+    "see `ad-connector status` for each with its reason; they are tried again by every run";
 
 /// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
 const PAGES_AHEAD: usize = 2;
@@ -31,6 +35,12 @@ pub async fn run(
     let run = connector
         .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
         .await?;
+    request.progress.begin(Begun {
+        run,
+        wanted: mode,
+        asked_by: request.asked_by.clone(),
+        at: started,
+    });
     tracing::info!(connection = connector.name(), %run, kind = mode.name(), asked_by = request.asked_by, "The run started.");
 
     let request = Arc::new(request);
@@ -38,11 +48,13 @@ pub async fn run(
     let (staged, to_deliver) = watch::channel(0);
     let planned = Mutex::new(None);
     let reading = async {
-        tokio::select! {
+        let read = tokio::select! {
             biased;
             () = stop.cancelled() => Err(RunError::Stopped),
             read = read::read(&connector, &request, run, started, pieces, &planned) => read,
-        }
+        };
+        request.progress.enter(Phase::Delivering);
+        read
     };
     let staging = stage_on_thread(&connector, &request, run, started, to_stage, staged);
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
@@ -160,6 +172,7 @@ async fn conclude(
         watermark: so_far.watermark_after,
         held: removal::held(&conclusion.excess, &connector.settings.removal),
         seconds: clock.elapsed().as_secs_f64(),
+        phases: request.progress.phases(),
         // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
         failure: stage_failure
             .or(read_failure)
@@ -176,16 +189,17 @@ async fn conclude(
 
 impl Report {
     /// The outcome for the history and the state: Processed means that upstream accepted every asset of the run.
-    fn end(&self) -> RunEnd {
+    pub(crate) fn end(&self) -> RunEnd {
+        let remedy = match &self.failure {
+            Some(failure) => Some(failure.advice()),
+            None if self.held.is_some() => Some(removal::ADVICE.to_owned()),
+            None if self.refused() > 0 => Some(REFUSED_ADVICE.to_owned()),
+            None => None,
+        };
         let (outcome, error) = match &self.failure {
             Some(RunError::Stopped) => (Outcome::Stopped, Some(RunError::Stopped.to_string())),
             Some(failure) => (Outcome::Failed, Some(failure.to_string())),
-            None if self.held.is_some() => (
-                Outcome::Partial,
-                self.held
-                    .as_ref()
-                    .map(|held| format!("{held}; {}", removal::ADVICE)),
-            ),
+            None if self.held.is_some() => (Outcome::Partial, self.held.clone()),
             None if self.refused() > 0 => (
                 Outcome::Partial,
                 Some(format!("{} objects were rejected", self.refused())),
@@ -195,6 +209,9 @@ impl Report {
         RunEnd {
             outcome,
             error,
+            remedy,
+            retries: self.retries,
+            phases: Some(self.phases),
             pages: self.pages,
             referrals: self.referrals,
         }

@@ -14,6 +14,7 @@ mod pace;
 mod rejection;
 mod request;
 mod sender;
+mod tally;
 mod text;
 mod token;
 mod wait;
@@ -34,8 +35,11 @@ pub use error::UpstreamError;
 pub use pace::Pace;
 pub use request::{Batch, Item, Sizing};
 
+pub use tally::CLASSES;
+
 use pace::Gate;
 use request::Envelope;
+use tally::Tally;
 use token::{NoToken, Token, Tokens};
 
 /// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one
@@ -52,6 +56,7 @@ pub struct Upstream {
     in_flight: Semaphore,
     gate: Gate,
     pace: Pace,
+    tally: Tally,
 }
 
 /// What became of a batch. An item that is in neither list was not decided upon and stays staged.
@@ -99,6 +104,7 @@ impl Upstream {
             in_flight: Semaphore::new(settings.concurrency.max(1)),
             gate: Gate::default(),
             pace,
+            tally: Tally::default(),
         })
     }
 
@@ -138,6 +144,12 @@ impl Upstream {
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
         self.gate.closed_for()
+    }
+
+    /// How the gateway answered ingest requests since the start of the program: every one of [`CLASSES`] with its count.
+    #[must_use]
+    pub fn answers(&self) -> Vec<(&'static str, u64)> {
+        self.tally.counts()
     }
 
     fn request(&self, body: &Bytes, token: &Token) -> RequestBuilder {

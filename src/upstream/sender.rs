@@ -162,6 +162,9 @@ async fn send(
             () = drained(upstream, stop) => return stopped("the request in flight was not answered in time"),
         };
         drop(permit);
+        upstream
+            .tally
+            .count(answered.as_ref().ok().map(|answer| answer.status));
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide(&mut answer.body, Some(&token));

@@ -39,7 +39,10 @@ async fn r23_above_the_threshold_nothing_is_removed_and_the_rest_of_the_run_goes
     let status = world.status().await;
     assert_eq!(status["state"], "Scheduled");
     assert!(
-        status["lastError"].as_str().unwrap().contains("approve-removals"),
+        status["lastErrorRemedy"]
+            .as_str()
+            .unwrap()
+            .contains("approve-removals"),
         "{status}"
     );
     assert_eq!(status["counts"]["users"]["held"], 6);

@@ -7,6 +7,7 @@ mod lifecycle;
 mod locking;
 mod model;
 mod opening;
+mod paging;
 mod removal;
 mod speed;
 mod staging;

@@ -1,0 +1,126 @@
+//! Runs that somebody asks for.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Mode;
+use crate::http::access::Changer;
+use crate::http::problem::{Body, ChangeRefusals, Problem, Refusals};
+use crate::http::{Named, Of};
+use crate::schedule::Refused;
+use crate::store::{LockError, RunMode};
+use crate::sync::{Request, RunError};
+
+/// Who asked, in the history, the log and the lock.
+const ASKED_BY: &str = "API";
+
+/// What `sync` takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sync {
+    /// How much is to be read.
+    mode: Mode,
+}
+
+/// A run that has begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Begun {
+    /// Its number in the history.
+    run: i64,
+    /// What was asked for.
+    mode: Mode,
+}
+
+/// What `approve-removals` takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    /// The list that is held back, as `removed` names it.
+    list: String,
+}
+
+/// A run that lets removals through.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Approved {
+    /// Its number in the history.
+    run: i64,
+    /// The list.
+    list: String,
+}
+
+/// Starts a run.
+#[utoipa::path(
+    post, path = "/api/v1/connections/{name}/sync", tag = "changes", operation_id = "sync",
+    params(("name" = String, Path, description = "CONNECTION_NAME")),
+    request_body = Sync,
+    security(("bearer" = []), ("basic" = [])),
+    responses((status = 202, description = "The run has begun.", body = Begun), ChangeRefusals, Refusals)
+)]
+pub(super) async fn sync(
+    _: Changer,
+    Named(desk): Named,
+    Body(Sync { mode }): Body<Sync>,
+) -> Result<(StatusCode, Json<Begun>), Problem> {
+    let begun = desk.ask(Request::new(mode.into(), ASKED_BY)).await?;
+    let run = begun.run.number();
+    Ok((StatusCode::ACCEPTED, Json(Begun { run, mode })))
+}
+
+/// Lets the removals through that the threshold holds back, if they are still the same.
+#[utoipa::path(
+    post, path = "/api/v1/connections/{name}/approve-removals", tag = "changes", operation_id = "approveRemovals",
+    params(("name" = String, Path, description = "CONNECTION_NAME")),
+    request_body = Approval,
+    security(("bearer" = []), ("basic" = [])),
+    responses((status = 202, description = "The run has begun.", body = Approved), ChangeRefusals, Refusals)
+)]
+pub(super) async fn approve_removals(
+    _: Changer,
+    State(service): Of,
+    Named(desk): Named,
+    Body(Approval { list }): Body<Approval>,
+) -> Result<(StatusCode, Json<Approved>), Problem> {
+    let id = desk.connector().id;
+    let held = service.read(move |store| store.held_list(id)).await?;
+    let Some(list) = held.filter(|held| held.eq_ignore_ascii_case(&list)) else {
+        return Err(Refused::Run(RunError::ListChanged { list }).into());
+    };
+    let request = Request {
+        approve: Some(list.clone()),
+        ..Request::new(RunMode::Delta, ASKED_BY)
+    };
+    let begun = desk.ask(request).await?;
+    let run = begun.run.number();
+    Ok((StatusCode::ACCEPTED, Json(Approved { run, list })))
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let busy = |remedy: &str| Self::new(StatusCode::CONFLICT, "run_in_progress", &refused, remedy);
+        match &refused {
+            Refused::Busy(_) | Refused::AboutToRun => busy("wait until that run has ended"),
+            Refused::Run(error @ RunError::Lock(LockError::Held { .. })) => busy(&error.advice()),
+            Refused::Run(RunError::ListChanged { .. }) => Self::new(
+                StatusCode::CONFLICT,
+                "list_changed",
+                &refused,
+                "look at `removed?state=held` for the list as it is now, and approve that",
+            ),
+            Refused::Run(error) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                error,
+                error.advice(),
+            ),
+            Refused::Stopping => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                &refused,
+                "ask again once it is up",
+            ),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What happens, as it happens: server-sent events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::http::problem::{Problem, Refusals};
+use crate::http::{Named, Of, Service};
+use crate::schedule::{Desk, Live};
+use crate::view::{Connection, Progress, Run};
+
+/// How often the progress of a run is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Looks at the progress between two looks at the state file, where a command that runs beside the service leaves its traces.
+const LOOKS_A_READ: u32 = 4;
+
+/// A browser that lost the stream comes back after this.
+const COME_BACK: Duration = Duration::from_secs(3);
+
+/// Events of a connection: `connection` (where it stands), `progress` (of the run that goes on) and `run` (one that ended).
+#[utoipa::path(
+    get, path = "/api/v1/connections/{name}/events", tag = "connections", operation_id = "streamEvents",
+    params(("name" = String, Path, description = "CONNECTION_NAME")),
+    responses(
+        (status = 200, description = "Server-sent events: `connection` with a Connection, `progress` with a Progress, `run` with a Run. \
+            The first two come at once, then each on change.",
+         body = String, content_type = "text/event-stream"),
+        Refusals
+    )
+)]
+pub(super) async fn stream(
+    State(service): Of,
+    Named(desk): Named,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let place = Arc::clone(&service.streams).try_acquire_owned().map_err(|_| {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too_many",
+            "too many event streams are open",
+            "close a page that shows this one, or poll the connection",
+        )
+    })?;
+    // Whatever keeps the file from being read is better told as a status than in a stream.
+    service.standing(&desk).await?;
+    let mut every = interval(LOOK);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let watcher = Watcher {
+        live: desk.live(),
+        ended: desk.live().borrow().ended,
+        service,
+        desk,
+        every,
+        looks: 0,
+        waiting: VecDeque::new(),
+        connection: None,
+        progress: None,
+        _place: place,
+    };
+    let events = unfold(watcher, |mut watcher| async {
+        let event = watcher.next().await?;
+        Some((Ok(event), watcher))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// What one client has been told.
+struct Watcher {
+    service: Arc<Service>,
+    desk: Desk,
+    live: watch::Receiver<Live>,
+    every: Interval,
+    looks: u32,
+    waiting: VecDeque<Event>,
+    connection: Option<Connection>,
+    progress: Option<Progress>,
+    ended: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watcher {
+    /// The next event; `None` when the service stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            let changed = tokio::select! {
+                biased;
+                () = self.service.stop.cancelled() => return None,
+                changed = self.live.changed() => {
+                    // Nothing more will come once the service let go of it.
+                    changed.ok()?;
+                    true
+                }
+                _ = self.every.tick() => false,
+            };
+            self.look(changed).await;
+        }
+    }
+
+    /// Looks what is new. A state file that cannot be read now will be later.
+    async fn look(&mut self, changed: bool) {
+        if changed || self.looks % LOOKS_A_READ == 0 {
+            let _ = self.read().await;
+        }
+        self.looks = self.looks.wrapping_add(1);
+        let running = self.live.borrow_and_update().progress.clone();
+        let progress = running.and_then(|running| Progress::of(&running));
+        if let Some(now) = &progress
+            && self.progress.as_ref() != Some(now)
+        {
+            self.push("progress", now);
+        }
+        self.progress = progress;
+    }
+
+    async fn read(&mut self) -> Result<(), Problem> {
+        let ended = self.live.borrow().ended;
+        let standing = self.service.standing(&self.desk).await?;
+        let connection = standing.shown(&self.service, &self.desk);
+        // A run that ends tells so even when it changed nothing that is seen.
+        if self.connection.as_ref() != Some(&connection) || ended != self.ended {
+            let running = self.live.borrow().progress.clone();
+            let told = Connection {
+                progress: running.and_then(|running| Progress::of(&running)),
+                ..connection.clone()
+            };
+            self.push("connection", &told);
+        }
+        if let Some(run) = standing.last_run
+            && self.last_run_told() != Some(run.id.number())
+            && self.connection.is_some()
+        {
+            self.push("run", &Run::new(self.desk.connector().name(), &run));
+        }
+        self.ended = ended;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn last_run_told(&self) -> Option<i64> {
+        Some(self.connection.as_ref()?.last_run.as_ref()?.run)
+    }
+
+    fn push(&mut self, name: &str, data: &impl Serialize) {
+        // Nothing that is shown has a key that is no text, which alone could fail.
+        if let Ok(event) = Event::default().event(name).retry(COME_BACK).json_data(data) {
+            self.waiting.push_back(event);
+        }
+    }
+}

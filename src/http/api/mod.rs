@@ -1,0 +1,156 @@
+//! The API, `/api/v1`: one file a resource. The OpenAPI document is made from the handlers.
+
+mod change;
+mod connections;
+mod events;
+mod inventory;
+mod mapping;
+mod preview;
+mod removed;
+mod runs;
+mod search;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Service;
+use super::problem::Problem;
+use crate::store::RunMode;
+
+/// Items of a page where nothing else is asked for, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 200;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ad-connector",
+        description = "Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM. Beyond loopback every call \
+            needs the token (HTTP_TOKEN); on loopback only those that change something or ask the directory."
+    ),
+    modifiers(&Token),
+    components(schemas(Problem))
+)]
+struct Document;
+
+/// The token, in the two ways in which it is taken.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in [
+            ("bearer", HttpAuthScheme::Bearer),
+            ("basic", HttpAuthScheme::Basic),
+        ] {
+            let scheme = HttpBuilder::new().scheme(scheme).build();
+            components.add_security_scheme(name, SecurityScheme::Http(scheme));
+        }
+    }
+}
+
+fn described() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(connections::list))
+        .routes(routes!(connections::one))
+        .routes(routes!(events::stream))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::objects))
+        .routes(routes!(inventory::list))
+        .routes(routes!(inventory::one))
+        .routes(routes!(preview::one))
+        .routes(routes!(removed::list))
+        .routes(routes!(removed::rejected))
+        .routes(routes!(mapping::table))
+        .routes(routes!(change::sync))
+        .routes(routes!(change::approve_removals))
+}
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    described().into_openapi()
+}
+
+/// Every call, and the document.
+pub(super) fn routes() -> Router<Arc<Service>> {
+    let (routes, document) = described().split_for_parts();
+    routes.route("/api/openapi.json", get(move || async move { Json(document) }))
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+struct List<T> {
+    /// What is on this page.
+    items: Vec<T>,
+    /// `after` of the next page; `null` at the end.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A page of what was asked for one longer: what is too much says that there is another page, behind `key` of the last one.
+    fn page<S>(mut found: Vec<S>, limit: usize, key: impl Fn(&S) -> String, shown: impl Fn(&S) -> T) -> Self {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Self {
+            items: found.iter().map(shown).collect(),
+            next: found.last().filter(|_| more).map(key),
+        }
+    }
+}
+
+/// Where a page begins, and how long it is.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Paging {
+    /// Items at most, 1 to 200; 50 where it is missing.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<usize>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// The length of a page.
+fn limited(limit: Option<usize>) -> Result<usize, Problem> {
+    match limit.unwrap_or(PAGE) {
+        limit @ 1..=LARGEST_PAGE => Ok(limit),
+        other => Err(Problem::invalid(format_args!(
+            "limit: {other} is not within 1 to {LARGEST_PAGE}"
+        ))),
+    }
+}
+
+/// What `after` stands for.
+fn position<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>, Problem> {
+    let parsed = after.map(str::parse).transpose();
+    parsed.map_err(|_| Problem::invalid("after: it is not the `next` of a page of this list"))
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// What changed, where that is known.
+    Delta,
+    /// Everything.
+    Baseline,
+}
+
+impl From<Mode> for RunMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Delta => Self::Delta,
+            Mode::Baseline => Self::Baseline,
+        }
+    }
+}

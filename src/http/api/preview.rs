@@ -1,0 +1,194 @@
+//! One object as the directory has it now, beside the asset that the mapping makes of it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::inventory::{ObjectGuid, raw};
+use crate::directory::{self, DirectoryError, Entry};
+use crate::http::access::Changer;
+use crate::http::problem::{Problem, Refusals};
+use crate::http::{Named, Of};
+use crate::identity::{Guid, Kind};
+use crate::mapping::{Explained, Outcome};
+use crate::sync::{Connector, Scope};
+
+/// An object of the directory.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Preview {
+    /// `user`, `group` or `computer`.
+    kind: &'static str,
+    /// Its distinguished name.
+    dn: String,
+    /// objectGUID.
+    vendor_asset_id: String,
+    /// Whether upstream holds this very asset; `null` when it holds none.
+    #[schema(required)]
+    same_as_accepted: Option<bool>,
+    /// What each row of the mapping makes of it, in the order of the table.
+    rows: Vec<PreviewRow>,
+    /// The `assetData` element that would be sent.
+    #[schema(value_type = Option<Object>, required)]
+    asset: Option<Box<RawValue>>,
+    /// Why there is none.
+    #[schema(required)]
+    unmappable: Option<String>,
+}
+
+/// What a row makes of the object.
+#[derive(Debug, Serialize, ToSchema)]
+struct PreviewRow {
+    /// The sources with their values; none for a constant.
+    sources: Vec<SourceValues>,
+    /// The form that was applied; `constant` for a constant.
+    form: &'static str,
+    /// Path in the asset.
+    target: String,
+    /// Whether the object is rejected without the value.
+    required: bool,
+    /// `value`, `constant`, `default`, `absent`, `undecodable` or `rejected`.
+    outcome: &'static str,
+    /// What stands in the asset.
+    #[schema(value_type = Value, required)]
+    value: Option<Box<RawValue>>,
+    /// Why the object is rejected.
+    #[schema(required)]
+    reason: Option<String>,
+    /// Sources whose value cannot be decoded.
+    faults: Vec<Fault>,
+}
+
+/// An attribute as the directory gave it.
+#[derive(Debug, Serialize, ToSchema)]
+struct SourceValues {
+    /// Its name.
+    attribute: String,
+    /// Its values as text, or in hexadecimal (`0x…`); long ones are cut.
+    values: Vec<String>,
+    /// Whether it gave the value.
+    used: bool,
+}
+
+/// A value that cannot be decoded.
+#[derive(Debug, Serialize, ToSchema)]
+struct Fault {
+    /// Its attribute.
+    attribute: String,
+    /// Why.
+    reason: String,
+}
+
+/// One object as the directory has it now. The service binds for it, so this needs the token.
+#[utoipa::path(
+    get, path = "/api/v1/connections/{name}/inventory/{guid}/preview", tag = "inventory", operation_id = "previewAsset",
+    params(("name" = String, Path, description = "CONNECTION_NAME"), ("guid" = String, Path, description = "objectGUID")),
+    security(("bearer" = []), ("basic" = [])),
+    responses(
+        (status = 200, description = "The object, row by row.", body = Preview),
+        (status = 502, description = "The directory cannot be read.", body = Problem),
+        Refusals
+    )
+)]
+pub(super) async fn one(
+    _: Changer,
+    State(service): Of,
+    Named(desk): Named,
+    ObjectGuid(guid): ObjectGuid,
+) -> Result<Json<Preview>, Problem> {
+    let Ok(_turn) = service.previews.try_acquire() else {
+        return Err(Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many",
+            "another object is being looked up in the directory",
+            "try again in a moment",
+        ));
+    };
+    let connector = desk.connector();
+    let (kind, entry) = find(connector, guid).await?.ok_or_else(|| {
+        Problem::not_found(
+            format_args!("no object in scope has the GUID {guid}"),
+            "it may be deleted, moved out of AD_BASE_CONTEXT, or hidden from the account",
+        )
+    })?;
+    let id = connector.id;
+    let accepted = service.read(move |store| store.object(id, guid)).await?;
+    let applied = connector.mapping.apply(kind, &entry);
+    let rows = connector.mapping.explain(kind, &entry).into_iter().map(shown);
+    let rows = rows.collect::<Result<_, _>>()?;
+    let (asset, unmappable) = match applied {
+        Ok(asset) => (Some(asset.json), None),
+        Err(unmappable) => (None, Some(unmappable.to_string())),
+    };
+    Ok(Json(Preview {
+        kind: kind.name(),
+        dn: entry.dn,
+        vendor_asset_id: guid.to_string(),
+        same_as_accepted: accepted.map(|accepted| Some(&accepted.asset) == asset.as_ref()),
+        rows,
+        asset: asset.map(raw).transpose()?,
+        unmappable,
+    }))
+}
+
+/// The object in scope with this GUID, asked for over a session of its own.
+async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>, DirectoryError> {
+    let settings = &connector.settings;
+    let mut session = directory::connect(&settings.directory).await?;
+    let root = session.root_dse().await?;
+    let scope = Scope::new(&settings.profile, &connector.mapping, &root);
+    let mut found = None;
+    for kind in scope.kinds() {
+        for search in scope.with_guids(kind, &[guid]) {
+            let mut pages = session.search(search);
+            while let Some(page) = pages.next().await? {
+                found = found.or(page.into_iter().next().map(|entry| (kind, entry)));
+            }
+        }
+    }
+    session.close().await;
+    Ok(found)
+}
+
+fn shown(row: Explained) -> Result<PreviewRow, Problem> {
+    let (outcome, reason) = match &row.outcome {
+        Outcome::Value(_) => ("value", None),
+        Outcome::Constant(_) => ("constant", None),
+        Outcome::Default(_) => ("default", None),
+        Outcome::Absent => ("absent", None),
+        Outcome::Undecodable => ("undecodable", None),
+        Outcome::Rejected(reason) => ("rejected", Some(reason.clone())),
+    };
+    let value = row.outcome.json().map(str::to_owned).map(raw).transpose()?;
+    Ok(PreviewRow {
+        sources: row
+            .sources
+            .into_iter()
+            .map(|source| SourceValues {
+                attribute: source.attribute,
+                values: source.values,
+                used: source.used,
+            })
+            .collect(),
+        form: row.form,
+        target: row.target,
+        required: row.required,
+        outcome,
+        value,
+        reason,
+        faults: row
+            .faults
+            .into_iter()
+            .map(|(attribute, reason)| Fault { attribute, reason })
+            .collect(),
+    })
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "unreachable", &error, error.advice())
+    }
+}

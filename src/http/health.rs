@@ -1,0 +1,37 @@
+//! `/live` and `/ready`: for whoever starts, stops and balances.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::Utc;
+
+use super::Service;
+
+/// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
+const STUCK_AFTER: i64 = 60;
+
+/// Alive: the schedule's heart beats.
+pub(super) async fn live(State(service): State<Arc<Service>>) -> (StatusCode, String) {
+    let silent = (Utc::now() - *service.beats.borrow()).num_seconds();
+    if silent <= STUCK_AFTER {
+        (StatusCode::OK, "alive\n".to_owned())
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the schedule has not moved for {silent} s\n"),
+        )
+    }
+}
+
+/// Ready: alive, and the state file can be read.
+pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, String) {
+    match service.read(|store| store.connections()).await {
+        Ok(_) => live(State(service)).await,
+        // The cause may hold a path; it is in the log of the run that fails over it.
+        Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the state file cannot be read\n".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,270 @@
+//! `/metrics`: OpenMetrics text for Prometheus.
+//!
+//! Gauges are what the state file says at the moment of the scrape. Counters count what this service did since its start; runs
+//! of commands beside it are not in them.
+
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::counts::Standing;
+use super::problem::Problem;
+use super::{Of, Service};
+use crate::schedule::{Desk, Done};
+use crate::store::{Outcome, State as Stage};
+use crate::view::KindCounts;
+
+/// Seconds of a day.
+const DAY: f64 = 86_400.0;
+
+type Labels = Vec<(&'static str, String)>;
+type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
+type Counters = Family<Labels, Counter<f64, AtomicU64>>;
+
+/// Every metric, as it is at this moment.
+pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Problem> {
+    let now = Utc::now();
+    let families = Families::new();
+    for desk in service.desks.values() {
+        families.add(&service, desk, now).await?;
+    }
+    let mut text = String::new();
+    encode(&mut text, &families.registry).map_err(Problem::internal)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text))
+}
+
+/// Declares the families: field, name without prefix and unit, unit, help.
+macro_rules! families {
+    ($($kind:ident { $($field:ident: $name:literal, $unit:expr, $help:literal;)* })*) => {
+        struct Families {
+            registry: Registry,
+            $($($field: $kind,)*)*
+        }
+
+        impl Families {
+            fn new() -> Self {
+                let mut registry = Registry::with_prefix("ad_connector");
+                $($(
+                    let $field = $kind::default();
+                    match $unit {
+                        Some(unit) => registry.register_with_unit($name, $help, unit, $field.clone()),
+                        None => registry.register($name, $help, $field.clone()),
+                    }
+                )*)*
+                let this = Self { registry, $($($field,)*)* };
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                this.build_info.get_or_create(&vec![("version", version)]).set(1.0);
+                this
+            }
+        }
+    };
+}
+
+fn days() -> Option<Unit> {
+    Some(Unit::Other("days".to_owned()))
+}
+
+families! {
+    Gauges {
+        build_info: "build_info", None::<Unit>, "The program that runs";
+        state: "state", None::<Unit>, "1 for the state that the connection is in";
+        state_since: "state_since_timestamp", Some(Unit::Seconds), "When the connection entered its state";
+        last_run: "last_run_timestamp", Some(Unit::Seconds), "When the last run ended, however it did";
+        last_success: "last_success_timestamp", Some(Unit::Seconds), "When the last run ended after which upstream held everything";
+        next_run: "next_run_timestamp", Some(Unit::Seconds), "When the next run is due";
+        next_baseline: "next_baseline_timestamp", Some(Unit::Seconds), "When the next full read is due";
+        interval: "interval", Some(Unit::Seconds), "Time between the next two ticks of SYNC_CRON";
+        skipped_ticks: "skipped_ticks", None::<Unit>, "Ticks of SYNC_CRON that fell into a run, ever";
+        last_run_seconds: "last_run", Some(Unit::Seconds), "What the time of the last run went to";
+        last_run_objects: "last_run_objects", None::<Unit>, "What became of the objects in the last run";
+        last_run_outcome: "last_run_outcome", None::<Unit>, "1 for the way in which the last run ended";
+        assets: "assets", None::<Unit>, "Objects by what is known of them";
+        staged: "staged", None::<Unit>, "Assets that wait to be accepted upstream";
+        oldest_staged: "oldest_staged_age", Some(Unit::Seconds), "How long the asset waits that waits longest";
+        removals_held: "removals_held", None::<Unit>, "Objects that seem to be gone and are held back by the threshold";
+        certificate: "certificate_expiry", days(), "Days until the certificate of the controller ends";
+    }
+    Counters {
+        runs: "runs", None::<Unit>, "Runs that ended";
+        run_seconds: "run", Some(Unit::Seconds), "What the time of the runs went to";
+        objects: "objects", None::<Unit>, "What became of objects";
+        gateway_answers: "gateway_answers", None::<Unit>, "Answers to ingest requests";
+        gateway_retries: "gateway_retries", None::<Unit>, "Requests to the gateway that were repeated";
+        ldap_round_trips: "ldap_round_trips", None::<Unit>, "Search operations that the directory answered";
+        ldap_pages: "ldap_pages", None::<Unit>, "Pages read from the directory";
+        ldap_referrals: "ldap_referrals", None::<Unit>, "Referrals that were not followed";
+    }
+}
+
+/// The labels of one connection.
+struct Connected<'a>(&'a str);
+
+impl Connected<'_> {
+    fn with<const N: usize>(&self, more: [(&'static str, &str); N]) -> Labels {
+        let more = more.map(|(name, value)| (name, value.to_owned()));
+        std::iter::once(("connection", self.0.to_owned()))
+            .chain(more)
+            .collect()
+    }
+}
+
+fn set(family: &Gauges, labels: &Labels, value: f64) {
+    family.get_or_create(labels).set(value);
+}
+
+fn add(family: &Counters, labels: &Labels, value: f64) {
+    family.get_or_create(labels).inc_by(value);
+}
+
+/// A count as a float: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "counts and times stay far below 2^53")]
+const fn float(number: i64) -> f64 {
+    number as f64
+}
+
+fn count(number: u64) -> f64 {
+    float(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+impl Families {
+    async fn add(&self, service: &Service, desk: &Desk, now: DateTime<Utc>) -> Result<(), Problem> {
+        let standing = service.standing(desk).await?;
+        let of = Connected(desk.connector().name());
+        self.add_times(&of, &standing, desk, now);
+        self.add_counts(&of, &standing, now);
+        self.add_last_run(&of, &standing);
+        self.add_done(&of, &desk.done(), now);
+        for (class, answers) in desk.connector().upstream.answers() {
+            add(
+                &self.gateway_answers,
+                &of.with([("class", class)]),
+                count(answers),
+            );
+        }
+        Ok(())
+    }
+
+    fn add_times(&self, of: &Connected<'_>, standing: &Standing, desk: &Desk, now: DateTime<Utc>) {
+        let row = &standing.row;
+        for state in Stage::ALL {
+            let present = f64::from(u8::from(row.state == *state));
+            set(&self.state, &of.with([("state", state.name())]), present);
+        }
+        let plain = of.with([]);
+        for (family, at) in [
+            (&self.state_since, Some(row.state_since)),
+            (&self.last_run, row.last_synced),
+            (&self.last_success, row.last_successful_sync),
+            (&self.next_run, row.next_sync),
+            (&self.next_baseline, row.next_baseline),
+        ] {
+            if let Some(at) = at {
+                set(family, &plain, float(at));
+            }
+        }
+        let next = desk.timetable().after(now).sync;
+        let then = next.and_then(|next| desk.timetable().after(next).sync);
+        if let (Some(next), Some(then)) = (next, then) {
+            set(&self.interval, &plain, float((then - next).num_seconds()));
+        }
+        set(&self.skipped_ticks, &plain, count(row.skipped_ticks));
+    }
+
+    fn add_counts(&self, of: &Connected<'_>, standing: &Standing, now: DateTime<Utc>) {
+        let (mut staged, mut held) = (0, 0);
+        for (kind, counted) in &standing.counted.kinds {
+            staged += counted.pending;
+            held += counted.held;
+            for (state, number) in [
+                ("accepted", counted.accepted),
+                ("pending", counted.pending),
+                ("rejected", counted.rejected),
+                ("removed", counted.removed),
+                ("held", counted.held),
+            ] {
+                let labels = of.with([("kind", kind.name()), ("state", state)]);
+                set(&self.assets, &labels, count(number));
+            }
+        }
+        let plain = of.with([]);
+        set(&self.staged, &plain, count(staged));
+        set(&self.removals_held, &plain, count(held));
+        let oldest = standing.counted.oldest_pending;
+        let age = oldest.map_or(0, |oldest| (now.timestamp() - oldest).max(0));
+        set(&self.oldest_staged, &plain, float(age));
+    }
+
+    fn add_last_run(&self, of: &Connected<'_>, standing: &Standing) {
+        let Some(run) = &standing.last_run else { return };
+        for outcome in Outcome::ALL {
+            let ended_so = f64::from(u8::from(run.outcome == Some(*outcome)));
+            set(
+                &self.last_run_outcome,
+                &of.with([("outcome", outcome.name())]),
+                ended_so,
+            );
+        }
+        for (phase, long) in run.phases.iter().flat_map(|phases| phases.named()) {
+            set(
+                &self.last_run_seconds,
+                &of.with([("phase", phase)]),
+                long.as_secs_f64(),
+            );
+        }
+        for (kind, counts) in &run.counts.0 {
+            for (outcome, number) in KindCounts::from(counts).named() {
+                let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);
+                set(&self.last_run_objects, &labels, count(number));
+            }
+        }
+    }
+
+    fn add_done(&self, of: &Connected<'_>, done: &Done, now: DateTime<Utc>) {
+        for ((mode, outcome), runs) in &done.runs {
+            add(
+                &self.runs,
+                &of.with([("mode", mode), ("outcome", outcome)]),
+                count(*runs),
+            );
+        }
+        for (phase, long) in done.phases.named() {
+            add(
+                &self.run_seconds,
+                &of.with([("phase", phase)]),
+                long.as_secs_f64(),
+            );
+        }
+        for (kind, counts) in &done.counts.0 {
+            // What is held back is held back again by every run: a sum of that says nothing.
+            for (outcome, number) in KindCounts::from(counts).named() {
+                if outcome != "held" {
+                    let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);
+                    add(&self.objects, &labels, count(number));
+                }
+            }
+        }
+        let plain = of.with([]);
+        let asked = &done.directory.counters;
+        for (family, number) in [
+            (&self.gateway_retries, done.retries),
+            (&self.ldap_round_trips, asked.round_trips),
+            (&self.ldap_pages, asked.pages),
+            (&self.ldap_referrals, asked.referrals),
+        ] {
+            add(family, &plain, count(number));
+        }
+        if let Some((host, ends)) = &done.directory.certificate {
+            let days = float(ends - now.timestamp()) / DAY;
+            set(&self.certificate, &of.with([("host", host)]), days);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Why a request is refused: status, reason, next step, as JSON.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::store::StoreError;
+use crate::sync::RunError;
+
+/// Every answer that is no success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Problem {
+    /// The HTTP status.
+    status: u16,
+    /// A word for programs.
+    error: &'static str,
+    /// The thing and the cause.
+    reason: String,
+    /// The next step.
+    remedy: String,
+    #[serde(skip)]
+    challenge: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem with this status.
+    pub(super) fn new(
+        status: StatusCode,
+        error: &'static str,
+        reason: impl ToString,
+        remedy: impl ToString,
+    ) -> Self {
+        Self {
+            status: status.as_u16(),
+            error,
+            reason: reason.to_string(),
+            remedy: remedy.to_string(),
+            challenge: None,
+        }
+    }
+
+    /// 401; `challenge` says how the token is to be sent.
+    pub(super) fn unauthorized(reason: &str, challenge: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                reason,
+                "send the value of HTTP_TOKEN as `Authorization: Bearer …`",
+            )
+        }
+    }
+
+    /// 403: where the request comes from, or what it is addressed to.
+    pub(super) fn forbidden(reason: impl ToString, remedy: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", reason, remedy)
+    }
+
+    /// 404.
+    pub(super) fn not_found(reason: impl ToString, remedy: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", reason, remedy)
+    }
+
+    /// 422: a parameter or a body.
+    pub(super) fn invalid(reason: impl ToString) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            reason,
+            "see /api/openapi.json for what the call takes",
+        )
+    }
+
+    /// 500: a defect.
+    pub(super) fn internal(reason: impl ToString) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            reason,
+            "this is a defect of ad-connector: please report it with the log",
+        )
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let error = RunError::from(error);
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            &error,
+            error.advice(),
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let challenge = self.challenge;
+        let mut response = (status, Json(self)).into_response();
+        if let Some(challenge) = challenge {
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+/// The statuses that any call of the API may end with, for the document.
+pub(super) struct Refusals;
+
+/// Those that only a change may end with, in addition.
+pub(super) struct ChangeRefusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        described(&[
+            ("401", "The token is missing or wrong."),
+            (
+                "403",
+                "The request comes from another site, or changes are switched off.",
+            ),
+            ("404", "There is no such thing."),
+            ("405", "The path does not know the method."),
+            ("408", "It took too long."),
+            ("422", "A parameter or the body is not what the call takes."),
+            ("429", "Too many of these calls at once."),
+            ("500", "A defect."),
+            (
+                "503",
+                "The state file cannot be read, or too many streams are open.",
+            ),
+        ])
+    }
+}
+
+impl IntoResponses for ChangeRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        described(&[
+            (
+                "409",
+                "Another run holds the connection, or the list is another one now.",
+            ),
+            ("413", "The body is too large."),
+            ("415", "The body is not JSON."),
+        ])
+    }
+}
+
+fn described(statuses: &[(&str, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+    let problem = |description: &str| {
+        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/json", Content::new(Some(schema)))
+            .build()
+    };
+    statuses
+        .iter()
+        .map(|(status, description)| ((*status).to_owned(), problem(description).into()))
+        .collect()
+}
+
+/// The parameters of the query; a mistake in them is a [`Problem`].
+pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Query::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|rejection: QueryRejection| Problem::invalid(rejection.body_text()))
+    }
+}
+
+/// The body, JSON; a mistake in it is a [`Problem`].
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> axum::extract::FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(bad_body(&rejection)),
+        }
+    }
+}
+
+fn bad_body(rejection: &JsonRejection) -> Problem {
+    let reason = rejection.body_text();
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            reason,
+            "no call takes a body of more than 16 KiB",
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            reason,
+            "send JSON with `Content-Type: application/json`",
+        ),
+        _ => Problem::invalid(reason),
+    }
+}

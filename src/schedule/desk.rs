@@ -1,0 +1,212 @@
+//! Where runs are asked for while the service goes on, and where one sees what it does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Scheduled, Timetable};
+use crate::store::{KindCounts, Phases, RunMode};
+use crate::sync::{Begun, Connector, Directory, Progress, Report, Request, RunError};
+
+/// A connection that the service keeps, seen from outside.
+#[derive(Clone)]
+pub struct Desk {
+    connection: Scheduled,
+    orders: mpsc::Sender<Order>,
+    live: watch::Receiver<Live>,
+    done: Arc<Mutex<Done>>,
+}
+
+/// What the service does with a connection at the moment.
+#[derive(Debug, Clone, Default)]
+pub struct Live {
+    /// The run that goes on, or is about to begin.
+    pub progress: Option<Arc<Progress>>,
+    /// Runs that ended since the start of the service.
+    pub ended: u64,
+}
+
+/// What the runs of this service came to, since its start.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// Runs by mode and outcome.
+    pub runs: BTreeMap<(&'static str, &'static str), u64>,
+    /// Objects.
+    pub counts: KindCounts,
+    /// Their time.
+    pub phases: Phases,
+    /// Requests to the gateway that were repeated.
+    pub retries: u64,
+    /// What was asked of the directory, and the certificate seen last.
+    pub directory: Directory,
+}
+
+/// A run that somebody asks for. Who asked is told why it could not begin, if it could not.
+pub(super) struct Order {
+    pub(super) request: Request,
+    /// `None` for a run of the schedule.
+    pub(super) refused: Option<oneshot::Sender<RunError>>,
+}
+
+impl Order {
+    /// A run of the schedule.
+    pub(super) fn due(mode: RunMode, asked_by: &str) -> Self {
+        Self {
+            request: Request::new(mode, asked_by),
+            refused: None,
+        }
+    }
+}
+
+/// The service's side of a [`Desk`].
+pub struct Counter {
+    pub(super) connection: Scheduled,
+    pub(super) orders: mpsc::Receiver<Order>,
+    live: watch::Sender<Live>,
+    done: Arc<Mutex<Done>>,
+}
+
+/// Why a run that was asked for did not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// The service executes another run of the connection, which is the one told.
+    #[error("another run holds the connection: run {} of this service, asked for by: {}", .0.run, .0.asked_by)]
+    Busy(Begun),
+    /// Another run of the connection is about to begin.
+    #[error("another run of the connection is about to begin")]
+    AboutToRun,
+    /// It could not begin.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The service is about to stop.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// Both sides of a connection that the service is to keep.
+#[must_use]
+pub fn open(connection: Scheduled) -> (Desk, Counter) {
+    // One at a time: whoever finds the place taken is told that a run is about to begin.
+    let (orders, taken) = mpsc::channel(1);
+    let (live, seen) = watch::channel(Live::default());
+    let done = Arc::new(Mutex::new(Done::default()));
+    let desk = Desk {
+        connection: connection.clone(),
+        orders,
+        live: seen,
+        done: Arc::clone(&done),
+    };
+    let counter = Counter {
+        connection,
+        orders: taken,
+        live,
+        done,
+    };
+    (desk, counter)
+}
+
+impl Desk {
+    /// The connection.
+    #[must_use]
+    pub fn connector(&self) -> &Arc<Connector> {
+        &self.connection.connector
+    }
+
+    /// When it runs.
+    #[must_use]
+    pub fn timetable(&self) -> &Timetable {
+        &self.connection.timetable
+    }
+
+    /// What the service does with it, and each change of that.
+    #[must_use]
+    pub fn live(&self) -> watch::Receiver<Live> {
+        self.live.clone()
+    }
+
+    /// What its runs came to.
+    #[must_use]
+    pub fn done(&self) -> Done {
+        locked(&self.done).clone()
+    }
+
+    /// Asks for a run and waits until it has begun.
+    ///
+    /// # Errors
+    /// Why it did not begin.
+    pub async fn ask(&self, request: Request) -> Result<Begun, Refused> {
+        if let Some(running) = &self.live.borrow().progress {
+            return Err(match running.begun().borrow().clone() {
+                Some(begun) => Refused::Busy(begun),
+                None => Refused::AboutToRun,
+            });
+        }
+        let mut begun = request.progress.begun();
+        let (refused, refusal) = oneshot::channel();
+        self.orders
+            .try_send(Order {
+                request,
+                refused: Some(refused),
+            })
+            .map_err(|full| match full {
+                mpsc::error::TrySendError::Full(_) => Refused::AboutToRun,
+                mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+            })?;
+        tokio::select! {
+            biased;
+            // Told before the run lets go of its progress; a run that began tells nothing.
+            Ok(error) = refusal => Err(Refused::Run(error)),
+            begun = begun.wait_for(Option::is_some) => match begun.as_deref() {
+                Ok(Some(begun)) => Ok(begun.clone()),
+                _ => Err(Refused::Stopping),
+            },
+        }
+    }
+}
+
+impl Counter {
+    /// The run `progress` is about to begin.
+    pub(super) fn begins(&self, progress: &Arc<Progress>) {
+        self.live
+            .send_modify(|live| live.progress = Some(Arc::clone(progress)));
+    }
+
+    /// It ended, or did not begin.
+    pub(super) fn ended(&self, progress: &Progress, report: Option<&Report>) {
+        if let Some(report) = report {
+            locked(&self.done).add(report, progress);
+        }
+        self.live.send_modify(|live| {
+            live.progress = None;
+            live.ended += u64::from(report.is_some());
+        });
+    }
+}
+
+impl Done {
+    fn add(&mut self, report: &Report, progress: &Progress) {
+        let outcome = report.end().outcome.name();
+        *self.runs.entry((report.mode.name(), outcome)).or_default() += 1;
+        self.counts += &report.counts;
+        let add = |sum: &mut Duration, more: Duration| *sum += more;
+        add(&mut self.phases.connecting, report.phases.connecting);
+        add(&mut self.phases.reading, report.phases.reading);
+        add(&mut self.phases.examining, report.phases.examining);
+        add(&mut self.phases.delivering, report.phases.delivering);
+        self.retries += report.retries;
+        let directory = progress.directory();
+        self.directory.counters.round_trips += directory.counters.round_trips;
+        self.directory.counters.pages += directory.counters.pages;
+        self.directory.counters.referrals += directory.counters.referrals;
+        if directory.certificate.is_some() {
+            self.directory.certificate = directory.certificate;
+        }
+    }
+}
+
+/// Each change is whole, so a panic while it is held leaves nothing behind.
+fn locked(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+    done.lock().unwrap_or_else(PoisonError::into_inner)
+}

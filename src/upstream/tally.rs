@@ -1,0 +1,64 @@
+//! How the gateway answered, counted since the start of the program.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The classes in which answers are counted. A status that has a meaning of its own (R19) is none of its hundred.
+pub const CLASSES: [&str; 9] = ["2xx", "3xx", "4xx", "5xx", "401", "409", "413", "429", "none"];
+
+/// Answers to ingest requests, by class.
+#[derive(Debug, Default)]
+pub(super) struct Tally([AtomicU64; CLASSES.len()]);
+
+impl Tally {
+    /// Counts an answer; `None` is no answer.
+    pub(super) fn count(&self, status: Option<u16>) {
+        let class = class(status);
+        let found = CLASSES.iter().zip(&self.0).find(|(name, _)| **name == class);
+        if let Some((_, counter)) = found {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Every class with its count.
+    pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
+        CLASSES
+            .into_iter()
+            .zip(&self.0)
+            .map(|(class, counter)| (class, counter.load(Ordering::Relaxed)))
+            .collect()
+    }
+}
+
+const fn class(status: Option<u16>) -> &'static str {
+    match status {
+        None => "none",
+        Some(401) => "401",
+        Some(409) => "409",
+        Some(413) => "413",
+        Some(429) => "429",
+        Some(..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(500..) => "5xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_a_class_that_is_counted() {
+        let tally = Tally::default();
+        for status in 100..=999 {
+            tally.count(Some(status));
+        }
+        tally.count(None);
+        assert_eq!(tally.counts().iter().map(|(_, count)| count).sum::<u64>(), 901);
+        assert_eq!(
+            tally.counts()[2],
+            ("4xx", 96),
+            "without the four that are counted apart"
+        );
+    }
+}

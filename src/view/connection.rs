@@ -1,0 +1,217 @@
+//! A connection: its state, its times, its counts.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Progress, Run, time};
+use crate::config::{self, Transport};
+use crate::identity::Kind;
+use crate::store::{self, ConnectionId, State, Store, StoreError};
+
+/// A connection as `status --json` and the API show it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// `CONNECTION_NAME`.
+    pub name: String,
+    /// `CONNECTION_DESCRIPTION`.
+    pub description: String,
+    /// Registered, Scheduled, Processing or Processed.
+    pub state: &'static str,
+    /// Since when.
+    #[schema(required)]
+    pub state_since: Option<String>,
+    /// When each state was entered last.
+    pub states: States,
+    /// When the last run ended, however it did.
+    #[schema(required)]
+    pub last_synced: Option<String>,
+    /// When the last run ended after which upstream held everything.
+    #[schema(required)]
+    pub last_successful_sync: Option<String>,
+    /// When the next run is due.
+    #[schema(required)]
+    pub next_sync: Option<String>,
+    /// When the next full read is due.
+    #[schema(required)]
+    pub next_baseline: Option<String>,
+    /// Why the last run did not end as processed.
+    #[schema(required)]
+    pub last_error: Option<String>,
+    /// What to do about it.
+    #[schema(required)]
+    pub last_error_remedy: Option<String>,
+    /// `SYNC_CRON`.
+    pub run_frequency: String,
+    /// `BASELINE_CRON`; `null` is `off`.
+    #[schema(required)]
+    pub baseline_frequency: Option<String>,
+    /// `SYNC_TIMEZONE`, of both.
+    pub timezone: String,
+    /// Ticks of the schedule that fell into a running run, ever.
+    pub skipped_ticks: u64,
+    /// By kind: `users`, `groups`, `computers`; a kind that nothing is known of is missing.
+    #[schema(value_type = BTreeMap<String, KindStanding>)]
+    pub counts: BTreeMap<&'static str, KindStanding>,
+    /// Since when the asset waits that waits longest.
+    #[schema(required)]
+    pub oldest_pending: Option<String>,
+    /// Names the list of removals that the threshold holds back; `approve-removals` takes it.
+    #[schema(required)]
+    pub held_list: Option<String>,
+    /// Whether removals are sent (`REMOVED_OBJECTS=send`) or only reported.
+    pub sends_removals: bool,
+    /// Whether runs can be started over HTTP: an `HTTP_TOKEN` is configured.
+    pub changes_allowed: bool,
+    /// Where the directory is.
+    pub directory: String,
+    /// Where the assets go.
+    pub upstream: String,
+    /// Of the program.
+    pub version: &'static str,
+    /// The last run that ended.
+    #[schema(required)]
+    pub last_run: Option<Run>,
+    /// The run that this service executes now; a command that runs beside it is not seen here.
+    #[schema(required)]
+    pub progress: Option<Progress>,
+}
+
+/// When each state was entered last; `null` when it never was, or before version 4 of the state file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct States {
+    /// The configuration is valid and stored.
+    #[schema(required)]
+    pub registered: Option<String>,
+    /// The next run is known.
+    #[schema(required)]
+    pub scheduled: Option<String>,
+    /// A run is executing.
+    #[schema(required)]
+    pub processing: Option<String>,
+    /// Every asset of the run was accepted upstream.
+    #[schema(required)]
+    pub processed: Option<String>,
+}
+
+/// How many objects of a kind there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KindStanding {
+    /// Upstream holds an asset of these.
+    pub accepted: u64,
+    /// Staged, not accepted yet; rejected ones included.
+    pub pending: u64,
+    /// Cannot be mapped, or refused by upstream.
+    pub rejected: u64,
+    /// Gone from the directory.
+    pub removed: u64,
+    /// Gone as it seems, but held back by the threshold.
+    pub held: u64,
+}
+
+/// What has to be counted object by object: half a second with a million of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// By kind.
+    pub kinds: BTreeMap<Kind, KindStanding>,
+    /// Since when the asset waits that waits longest, Unix seconds.
+    pub oldest_pending: Option<i64>,
+    /// Names the list of removals held back.
+    pub held_list: Option<String>,
+}
+
+impl Counted {
+    /// Counts.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of(store: &Store, connection: ConnectionId) -> Result<Self, StoreError> {
+        let mut kinds: BTreeMap<Kind, KindStanding> = BTreeMap::new();
+        for (kind, known) in store.object_counts(connection)? {
+            kinds.entry(kind).or_default().accepted = known;
+        }
+        let pending = store.pending(connection)?;
+        for (kind, waiting) in &pending.counts {
+            kinds.entry(*kind).or_default().pending = *waiting;
+        }
+        for (kind, refused) in store.rejection_counts(connection)? {
+            kinds.entry(kind).or_default().rejected = refused;
+        }
+        for (kind, (removed, held)) in store.removal_counts(connection)? {
+            let standing = kinds.entry(kind).or_default();
+            (standing.removed, standing.held) = (removed, held);
+        }
+        Ok(Self {
+            kinds,
+            oldest_pending: pending.oldest,
+            held_list: store.held_list(connection)?,
+        })
+    }
+}
+
+impl Connection {
+    /// A connection, as `row` and what was counted say; `changes` is whether an `HTTP_TOKEN` is configured.
+    #[must_use]
+    pub fn new(
+        row: &store::Connection,
+        counted: &Counted,
+        last_run: Option<&store::Run>,
+        settings: &config::Connection,
+        changes: bool,
+    ) -> Self {
+        let entered = |state| time(row.entered.get(&state).copied());
+        let schedule = &settings.schedule;
+        Self {
+            name: row.name.clone(),
+            description: row.description.clone(),
+            state: row.state.name(),
+            state_since: time(Some(row.state_since)),
+            states: States {
+                registered: entered(State::Registered),
+                scheduled: entered(State::Scheduled),
+                processing: entered(State::Processing),
+                processed: entered(State::Processed),
+            },
+            last_synced: time(row.last_synced),
+            last_successful_sync: time(row.last_successful_sync),
+            next_sync: time(row.next_sync),
+            next_baseline: time(row.next_baseline),
+            last_error: row.last_error.clone(),
+            last_error_remedy: row.last_error_remedy.clone(),
+            run_frequency: schedule.sync_cron.clone(),
+            baseline_frequency: schedule.baseline_cron.clone(),
+            timezone: schedule.timezone.name().to_owned(),
+            skipped_ticks: row.skipped_ticks,
+            counts: counted
+                .kinds
+                .iter()
+                .map(|(kind, standing)| (kind.plural(), standing.clone()))
+                .collect(),
+            oldest_pending: time(counted.oldest_pending),
+            held_list: counted.held_list.clone(),
+            sends_removals: settings.removal.send,
+            changes_allowed: changes,
+            directory: directory(&settings.directory),
+            upstream: settings.upstream.gateway.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            last_run: last_run.map(|run| Run::new(&row.name, run)),
+            progress: None,
+        }
+    }
+}
+
+/// Where the directory is, as URLs.
+fn directory(settings: &config::Directory) -> String {
+    let scheme = match settings.transport {
+        Transport::Ldaps => "ldaps",
+        Transport::StartTls | Transport::Ldap => "ldap",
+    };
+    let url = |host: &String| match host.parse::<std::net::Ipv6Addr>() {
+        Ok(v6) => format!("{scheme}://[{v6}]:{}", settings.port),
+        Err(_) => format!("{scheme}://{host}:{}", settings.port),
+    };
+    settings.hosts.iter().map(url).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,34 @@
+//! What people and machines are shown: the JSON of the API, which the commands print with `--json` as well.
+//!
+//! Names follow the Qualys connector API: camel case, `lastSynced`, `nextSync`, `runFrequency`. A value that is not known is
+//! `null`, its key is always there. Times are UTC in whole seconds.
+
+mod connection;
+mod progress;
+mod removal;
+mod run;
+
+use chrono::DateTime;
+
+pub use connection::{Connection, Counted, KindStanding, States};
+pub use progress::Progress;
+pub use removal::{Rejection, Removal, RemovalState};
+pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
+
+/// Unix seconds as the product writes times everywhere: UTC, whole seconds.
+#[must_use]
+pub fn time(seconds: Option<i64>) -> Option<String> {
+    let at = DateTime::from_timestamp(seconds?, 0)?;
+    Some(at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_whole_seconds() {
+        assert_eq!(time(Some(1_795_313_434)).as_deref(), Some("2026-11-22T02:10:34Z"));
+        assert_eq!(time(None), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! A run while it goes on.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{run::seconds, time};
+use crate::sync;
+
+/// How far the run has come that this service executes.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Its number.
+    pub run: i64,
+    /// What was asked for: `delta` or `baseline`.
+    pub wanted: &'static str,
+    /// What it turned out to be; what was asked for, until that is known.
+    pub mode: &'static str,
+    /// Who asked.
+    pub asked_by: String,
+    /// `connecting`, `reading`, `examining` or `delivering`, in this order. Delivery goes on beside the reading.
+    pub phase: &'static str,
+    /// When it began.
+    #[schema(required)]
+    pub started: Option<String>,
+    /// How long it has been going on.
+    pub elapsed_seconds: f64,
+    /// Objects read from the directory.
+    pub read: u64,
+    /// Assets staged for delivery.
+    pub staged: u64,
+    /// Assets that upstream accepted.
+    pub accepted: u64,
+    /// Objects that could not be mapped, and assets that upstream refused.
+    pub rejected: u64,
+}
+
+impl Progress {
+    /// How far it is now; `None` before its beginning.
+    #[must_use]
+    pub fn of(progress: &sync::Progress) -> Option<Self> {
+        let begun = progress.begun().borrow().clone()?;
+        let now = progress.snapshot();
+        Some(Self {
+            run: begun.run.number(),
+            wanted: begun.wanted.name(),
+            mode: progress.mode().unwrap_or(begun.wanted).name(),
+            asked_by: begun.asked_by,
+            phase: progress.phase().unwrap_or(sync::Phase::Connecting).name(),
+            started: time(Some(begun.at)),
+            elapsed_seconds: seconds(progress.phases().total()),
+            read: now.read,
+            staged: now.staged,
+            accepted: now.accepted,
+            rejected: now.rejected,
+        })
+    }
+}

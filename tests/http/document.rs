@@ -1,0 +1,256 @@
+//! Every answer is what the OpenAPI document says.
+
+use std::collections::BTreeSet;
+
+use lab::simulator::{Action, On};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::support::http::{Answered, Served, TOKEN};
+use super::{CONNECTION, served};
+
+/// The document, and what of it was seen.
+struct Document {
+    json: Value,
+    seen: BTreeSet<(String, String, u16)>,
+}
+
+impl Document {
+    async fn of(served: &Served) -> Document {
+        let mut json = served.json("/api/openapi.json").await;
+        assert!(json["openapi"].as_str().unwrap().starts_with("3.1"));
+        let schemas = json["components"]["schemas"].as_object_mut().unwrap();
+        schemas.values_mut().for_each(strict);
+        Document {
+            json,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// The path of the document that leads here.
+    fn template(&self, path: &str) -> Option<String> {
+        let same = |(one, other): (&str, &str)| one == other || one.starts_with('{');
+        let paths = self.json["paths"].as_object().unwrap();
+        let found = paths.keys().find(|template| {
+            template.split('/').count() == path.split('/').count()
+                && template.split('/').zip(path.split('/')).all(same)
+        });
+        found.cloned()
+    }
+
+    /// Checks an answer against the document.
+    #[track_caller]
+    fn check(&mut self, answer: &Answered) {
+        let template = self
+            .template(&answer.path)
+            .unwrap_or_else(|| panic!("{} is not in the document", answer.path));
+        let method = answer.method.as_str().to_lowercase();
+        let status = answer.status.as_u16();
+        // A method that the path does not know has no answer of its own in the document: any refusal of it will do.
+        let operations = &self.json["paths"][&template];
+        let operation = match &operations[&method] {
+            Value::Null => operations.as_object().unwrap().values().next().unwrap(),
+            operation => operation,
+        };
+        let response = &operation["responses"][status.to_string()];
+        let schema = &response["content"]["application/json"]["schema"];
+        assert!(
+            schema.is_object(),
+            "{method} {template} {status} is not in the document: {}",
+            answer.body
+        );
+        validate(schema, &self.json["components"], &answer.json(), &answer.body);
+        assert_eq!(answer.headers["content-type"], "application/json");
+        if status >= 400 {
+            refusal(answer);
+        }
+        self.seen.insert((template, method, status));
+    }
+}
+
+/// Objects have no other keys than those of the document.
+fn strict(schema: &mut Value) {
+    if let Some(schema) = schema.as_object_mut() {
+        if schema.contains_key("properties") {
+            schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+        }
+        schema.values_mut().for_each(strict);
+    } else if let Some(schemas) = schema.as_array_mut() {
+        schemas.iter_mut().for_each(strict);
+    }
+}
+
+#[track_caller]
+fn validate(schema: &Value, components: &Value, value: &Value, text: &str) {
+    let mut whole = schema.clone();
+    whole["components"] = components.clone();
+    let validator = jsonschema::draft202012::new(&whole).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| format!("{error} at {}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:?} in {text}");
+}
+
+/// A refusal says what, why and what next.
+#[track_caller]
+fn refusal(answer: &Answered) {
+    let body = answer.json();
+    assert_eq!(body["status"], answer.status.as_u16());
+    for key in ["error", "reason", "remedy"] {
+        assert!(body[key].as_str().unwrap().len() > 3, "{key} in {body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_answer_is_as_the_document_says() {
+    let (lab, served) = served().await;
+    let mut document = Document::of(&served).await;
+    let unmapped = lab.users()[3];
+    lab.directory().set(unmapped, "objectSid", &[b"broken"]);
+    let staged = lab.users()[4];
+    lab.directory().set_text(staged, "mail", "changed@corp.example");
+    lab.directory().delete(lab.users()[5]);
+    lab.receiver.script([lab::receiver::Answer::status(400)]);
+    lab.sync(2).await;
+    let guid = &super::support::expected::guid(&lab.directory().guid(lab.users()[10]));
+    let waiting = super::support::expected::guid(&lab.directory().guid(staged));
+
+    let run = lab.last_run().await["run"].clone();
+    for path in [
+        "/api/v1/connections".to_owned(),
+        CONNECTION.to_owned(),
+        format!("{CONNECTION}/runs?limit=1"),
+        format!("{CONNECTION}/runs/{run}/objects?limit=2"),
+        format!("{CONNECTION}/inventory?kind=group&limit=3"),
+        format!("{CONNECTION}/inventory?q=person"),
+        format!("{CONNECTION}/inventory/{guid}"),
+        format!("{CONNECTION}/inventory/{waiting}"),
+        format!("{CONNECTION}/rejected"),
+        format!("{CONNECTION}/removed"),
+        format!("{CONNECTION}/removed?state=held"),
+        format!("{CONNECTION}/removed?state=undecided"),
+        format!("{CONNECTION}/mapping"),
+    ] {
+        document.check(&served.get(&path).await.with(200));
+    }
+    let rejected = served.json(&format!("{CONNECTION}/rejected")).await;
+    let origins: BTreeSet<&str> = rejected["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["origin"].as_str().unwrap())
+        .collect();
+    assert_eq!(origins, BTreeSet::from(["mapping", "upstream"]), "{rejected}");
+    let asset = served.json(&format!("{CONNECTION}/inventory/{waiting}")).await;
+    assert_eq!(
+        asset["pending"]["asset"]["asset"]["assetDetail"]["userAssetClass"]["email"],
+        "changed@corp.example"
+    );
+    assert!(asset["pending"]["reason"].is_string(), "{asset}");
+
+    let preview = format!("{CONNECTION}/inventory/{guid}/preview");
+    let look = || served.send(served.request(Method::GET, &preview).bearer_auth(TOKEN));
+    let answer = look().await.with(200);
+    document.check(&answer);
+    assert_eq!(answer.json()["sameAsAccepted"], true);
+    lab.simulator.faults().at(On::Connect, 1, Action::Cut);
+    document.check(&look().await.with(502));
+    lab.simulator.faults().clear();
+
+    refused(&mut document, &served, guid).await;
+
+    let answer = served
+        .post(&format!("{CONNECTION}/sync"), &json!({"mode": "baseline"}))
+        .await;
+    document.check(&answer.with(202));
+    let operations: BTreeSet<(String, String)> = document.json["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(|method| (path.clone(), method.clone()))
+        })
+        .collect();
+    let answered: BTreeSet<(String, String)> = document
+        .seen
+        .iter()
+        .filter(|(_, _, status)| *status < 300)
+        .map(|(path, method, _)| (path.clone(), method.clone()))
+        .collect();
+    let missing: Vec<_> = operations.difference(&answered).collect();
+    // These have tests of their own.
+    let elsewhere = missing
+        .iter()
+        .all(|(path, _)| path.ends_with("/events") || path.ends_with("/approve-removals"));
+    assert!(missing.len() == 2 && elsewhere, "{missing:?}");
+    served.service.stopped_with(0).await;
+}
+
+async fn refused(document: &mut Document, served: &Served, guid: &str) {
+    let sync = format!("{CONNECTION}/sync");
+    for (path, status) in [
+        ("/api/v1/connections/nobody".to_owned(), 404),
+        ("/api/v1/connections/nobody/runs".to_owned(), 404),
+        (format!("{CONNECTION}/runs/4711/objects"), 404),
+        (format!("{CONNECTION}/runs/last/objects"), 422),
+        (format!("{CONNECTION}/rejected?after=x"), 422),
+        (
+            format!("{CONNECTION}/inventory/00000000-0000-4000-8000-000000000000"),
+            404,
+        ),
+        (format!("{CONNECTION}/inventory/nonsense"), 422),
+        (format!("{CONNECTION}/inventory?limit=0"), 422),
+        (format!("{CONNECTION}/inventory?limit=201"), 422),
+        (format!("{CONNECTION}/inventory?limit=many"), 422),
+        (format!("{CONNECTION}/inventory?kind=printer"), 422),
+        (format!("{CONNECTION}/inventory?q="), 422),
+        (format!("{CONNECTION}/inventory?q={}", "x".repeat(257)), 422),
+        (format!("{CONNECTION}/inventory?after=nonsense"), 422),
+        (format!("{CONNECTION}/inventory?offset=3"), 422),
+        (format!("{CONNECTION}/removed?state=lost"), 422),
+        (format!("{CONNECTION}/runs?after=x"), 422),
+        (format!("{CONNECTION}/inventory/{guid}/preview"), 401),
+        (sync.clone(), 405),
+    ] {
+        document.check(&served.get(&path).await.with(status));
+    }
+    let post = |body: &'static str| {
+        served
+            .request(Method::POST, &sync)
+            .header("content-type", "application/json")
+            .body(body)
+    };
+    let with_token = |body| post(body).bearer_auth(TOKEN);
+    for (request, status) in [
+        (post(r#"{"mode": "delta"}"#), 401),
+        (post(r#"{"mode": "delta"}"#).bearer_auth("wrong"), 401),
+        (with_token(r#"{"mode": "everything"}"#), 422),
+        (with_token(r#"{"mode": "delta", "more": 1}"#), 422),
+        (with_token("{"), 422),
+        (with_token(""), 422),
+        (with_token("{}").header("origin", "http://evil.example"), 403),
+        (
+            served.request(Method::POST, &sync).bearer_auth(TOKEN).body("{}"),
+            415,
+        ),
+        (
+            with_token("{}").body(format!(r#"{{"mode": "{}"}}"#, "x".repeat(17 << 10))),
+            413,
+        ),
+        (served.request(Method::DELETE, CONNECTION), 405),
+    ] {
+        document.check(&served.send(request).await.with(status));
+    }
+    // Outside the API there is no document, but the same refusals.
+    refusal(&served.get("/nowhere").await.with(404));
+    refusal(
+        &served
+            .send(served.request(Method::POST, "/metrics"))
+            .await
+            .with(405),
+    );
+}
