@@ -239,7 +239,7 @@ async fn everything_served(served: &Served, guid: &str) -> String {
     let of = "/api/v1/connections/active-directory";
     for path in [
         "/",
-        "/app.js",
+        "/page/app.js",
         "/metrics",
         "/live",
         "/ready",

@@ -1,4 +1,7 @@
-//! The status page: three files, compiled in.
+//! The status page: plain files, compiled in, with no step that builds them and no framework.
+//!
+//! They hold nothing but the page itself; what they show comes from the API. They work under a policy that allows files
+//! of the same origin alone: no inline script or style.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -7,18 +10,39 @@ use axum::routing::get;
 use sha2::{Digest, Sha256};
 
 /// Path, type and contents of each file.
-const FILES: [(&str, &str, &[u8]); 3] = [
-    ("/", "text/html; charset=utf-8", include_bytes!("page/index.html")),
+type File = (&'static str, &'static str, &'static str);
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// A script below `/page/`, named as its file.
+macro_rules! script {
+    ($name:literal) => {
+        (
+            concat!("/page/", $name),
+            SCRIPT,
+            include_str!(concat!("page/", $name)),
+        )
+    };
+}
+
+const FILES: [File; 13] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
-        "/app.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!("page/app.js"),
-    ),
-    (
-        "/style.css",
+        "/page/style.css",
         "text/css; charset=utf-8",
-        include_bytes!("page/style.css"),
+        include_str!("page/style.css"),
     ),
+    ("/page/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+    script!("app.js"),
+    script!("api.js"),
+    script!("dom.js"),
+    script!("token.js"),
+    script!("list.js"),
+    script!("connection.js"),
+    script!("runs.js"),
+    script!("inventory.js"),
+    script!("attention.js"),
+    script!("mapping.js"),
 ];
 
 /// A route for each file.
@@ -35,7 +59,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 /// The file, unless the browser has it already.
-fn file(headers: &HeaderMap, kind: &'static str, contents: &'static [u8], tag: &str) -> Response {
+fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &str) -> Response {
     let known = headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -57,7 +81,7 @@ fn file(headers: &HeaderMap, kind: &'static str, contents: &'static [u8], tag: &
 }
 
 /// Another content has another tag.
-fn tag(contents: &[u8]) -> String {
+fn tag(contents: &str) -> String {
     let digest = Sha256::digest(contents);
     let hex: String = digest
         .iter()
@@ -65,4 +89,83 @@ fn tag(contents: &[u8]) -> String {
         .map(|octet| format!("{octet:02x}"))
         .collect();
     format!("\"{hex}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// What `text` names in quotes after one of `before`.
+    fn named<'t>(text: &'t str, before: &[&str]) -> BTreeSet<&'t str> {
+        let after = |before: &&str| {
+            text.match_indices(*before)
+                .map(|(at, _)| at + before.len())
+                .collect::<Vec<_>>()
+        };
+        before
+            .iter()
+            .flat_map(after)
+            .filter_map(|at| text.get(at..)?.split('"').next())
+            .collect()
+    }
+
+    #[test]
+    fn every_file_that_the_page_names_is_served_and_no_other() {
+        let mut served: BTreeSet<_> = FILES.iter().map(|(path, ..)| (*path).to_owned()).collect();
+        let mut wanted = BTreeSet::from(["/".to_owned()]);
+        for (_, _, text) in FILES {
+            let named = named(text, &["href=\"/page/", "src=\"/page/", "from \"./"]);
+            wanted.extend(named.into_iter().map(|name| format!("/page/{name}")));
+        }
+        assert_eq!(wanted, served);
+        assert!(served.remove("/page/app.js"), "the test sees script files");
+    }
+
+    #[test]
+    fn nothing_stands_inline_and_nothing_is_made_of_text() {
+        let (_, _, page) = FILES[0];
+        for inline in [
+            "<style",
+            " style=",
+            " onclick=",
+            "<script>",
+            "javascript:",
+            "http://",
+            "https://",
+        ] {
+            assert!(!page.contains(inline), "{inline}");
+        }
+        for (path, _, text) in FILES.iter().filter(|(_, kind, _)| *kind == SCRIPT) {
+            for dangerous in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+                ".cssText",
+                "localStorage",
+            ] {
+                assert!(!text.contains(dangerous), "{path} uses {dangerous}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_known_version_is_not_sent_again() {
+        let (_, kind, contents) = FILES[0];
+        let tag = tag(contents);
+        let mut asked = HeaderMap::new();
+        let first = file(&asked, kind, contents, &tag);
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        asked.insert(header::IF_NONE_MATCH, first.headers()[header::ETAG].clone());
+        assert_eq!(
+            file(&asked, kind, contents, &tag).status(),
+            StatusCode::NOT_MODIFIED
+        );
+        assert_eq!(file(&asked, kind, contents, "\"other\"").status(), StatusCode::OK);
+    }
 }

@@ -11,8 +11,8 @@ use super::{CONNECTION, quiet, served};
 fn readable() -> Vec<String> {
     let mut paths: Vec<String> = [
         "/",
-        "/app.js",
-        "/style.css",
+        "/page/app.js",
+        "/page/style.css",
         "/metrics",
         "/api/openapi.json",
         "/api/v1/connections",
@@ -34,7 +34,8 @@ fn says_to_browsers(answer: &Answered) {
     assert_eq!(header("x-content-type-options"), Some("nosniff"));
     assert_eq!(header("referrer-policy"), Some("no-referrer"));
     assert_eq!(header("access-control-allow-origin"), None);
-    let page = matches!(answer.path.as_str(), "/" | "/app.js" | "/style.css") && answer.status == 200;
+    let page =
+        matches!(answer.path.as_str(), "/" | "/page/app.js" | "/page/style.css") && answer.status == 200;
     assert_eq!(
         header("cache-control"),
         Some(if page { "no-cache" } else { "no-store" })
@@ -76,7 +77,7 @@ async fn beyond_loopback_everything_but_the_health_needs_the_token() {
     for path in readable() {
         let answer = served.get(&path).await.with(401);
         says_to_browsers(&answer);
-        let asks_the_person = matches!(path.as_str(), "/" | "/app.js" | "/style.css");
+        let asks_the_person = matches!(path.as_str(), "/" | "/page/app.js" | "/page/style.css");
         let challenge = answer.headers["www-authenticate"].to_str().unwrap();
         assert_eq!(
             challenge.starts_with("Basic "),
@@ -141,7 +142,7 @@ async fn without_a_token_nothing_is_changed_and_the_reason_says_what_to_set() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_page_is_not_sent_again_to_who_has_it() {
     let (_lab, served) = served().await;
-    for path in ["/", "/app.js", "/style.css"] {
+    for path in ["/", "/page/app.js", "/page/style.css"] {
         let answer = served.get(path).await.with(200);
         let tag = answer.headers["etag"].to_str().unwrap();
         let again = served.request(Method::GET, path).header("if-none-match", tag);

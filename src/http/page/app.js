@@ -1,11 +1,189 @@
-"use strict";
-const list = document.getElementById("connections");
-fetch("/api/v1/connections")
-  .then((answer) => answer.json())
-  .then(({ items }) => {
-    for (const connection of items) {
-      const item = document.createElement("li");
-      item.textContent = `${connection.name}: ${connection.state}`;
-      list.append(item);
+// The page: which connection and view the address names, and what the service says meanwhile.
+//
+// Addresses are `#/CONNECTION/VIEW` and `#/CONNECTION/inventory/GUID`. One stream of events is open, that of the connection shown;
+// a browser grants a site six connections.
+
+import { ApiError, connections, events, token } from "./api.js";
+import { attentionView, needed } from "./attention.js";
+import { Head } from "./connection.js";
+import { announce, el, given, number, problem, put, tick, zone } from "./dom.js";
+import { assetView, inventoryView } from "./inventory.js";
+import { mappingView } from "./mapping.js";
+import { runsView } from "./runs.js";
+import { askForToken, tokenButton } from "./token.js";
+
+/** Milliseconds until the service is asked again after it was away, and between looks at the connections not shown. */
+const AGAIN = 2000;
+const OTHERS = 15000;
+
+const VIEWS = { overview: "Overview", inventory: "Inventory", attention: "Attention", mapping: "Mapping" };
+
+const main = document.getElementById("main");
+const live = document.getElementById("live");
+const known = new Map();
+let shown = null;
+
+function address(name, ...rest) {
+  return `#/${[name, ...rest].map(encodeURIComponent).join("/")}`;
+}
+
+/** What the address names: connection, view, and an object. */
+function place() {
+  const [, name, view = "overview", object] = location.hash.split("/").map((part) => decodeURIComponent(part));
+  return {
+    name: known.has(name) ? name : known.keys().next().value,
+    view: view in VIEWS ? view : "overview",
+    object,
+  };
+}
+
+function status(state, text) {
+  if (live.dataset.live === state) return;
+  live.dataset.live = state;
+  live.textContent = text;
+}
+
+/** The part of the page that is about one connection. */
+class Shown {
+  #view = null;
+  #at = "";
+  #stop = new AbortController();
+
+  constructor(name) {
+    this.name = name;
+    this.head = new Head(name);
+    this.tabs = el("nav", { class: "views", "aria-label": "Views" });
+    this.body = el("div", { class: "view" });
+    this.element = el("article", { "aria-label": name }, this.head.element, this.tabs, this.body);
+    document.title = `${name} · ad-connector`;
+    this.#update(known.get(name));
+    this.#follow();
+  }
+
+  /** Shows what the address names. */
+  go({ view, object }) {
+    const at = `${view}/${object ?? ""}`;
+    if (at === this.#at) return;
+    this.#at = at;
+    this.#view?.close();
+    const now = known.get(this.name);
+    if (view === "inventory" && object) this.#view = assetView(this.name, object, address(this.name, "inventory"));
+    else if (view === "inventory") this.#view = inventoryView(this.name, (guid) => address(this.name, "inventory", guid), now);
+    else if (view === "attention") this.#view = attentionView(this.name, now);
+    else if (view === "mapping") this.#view = mappingView(this.name);
+    else this.#view = runsView(this.name);
+    this.body.replaceChildren(this.#view.element);
+    this.head.full(view === "overview");
+    this.#links();
+  }
+
+  close() {
+    this.#stop.abort();
+    this.#view?.close();
+  }
+
+  #links() {
+    const now = known.get(this.name);
+    const counts = {
+      inventory: Object.values(now.counts).reduce((sum, kind) => sum + kind.accepted, 0),
+      attention: needed(now),
+    };
+    const current = this.#at.split("/")[0];
+    const links = Object.entries(VIEWS).map(([view, title]) => el("a", { href: address(this.name, view), "aria-current": view === current && "page" },
+      title, view in counts && counts[view] > 0 ? el("small", { "data-tone": view === "attention" && "warn" }, number(counts[view])) : null));
+    // A link that has the focus keeps it.
+    if (this.tabs.childElementCount === 0) put(this.tabs, links);
+    else links.forEach((link, at) => {
+      const there = this.tabs.children[at];
+      put(there, ...link.childNodes);
+      if (link.hasAttribute("aria-current")) there.setAttribute("aria-current", "page");
+      else there.removeAttribute("aria-current");
+    });
+  }
+
+  #update(connection) {
+    known.set(this.name, connection);
+    put(document.getElementById("version"), connection.version);
+    this.head.update(connection);
+    this.#links();
+    this.#view?.update?.(connection);
+  }
+
+  async #follow() {
+    const seen = (event, data) => {
+      // What happened while nobody listened.
+      if (live.dataset.live === "away") this.#view?.refresh?.();
+      status("live", "Live");
+      if (event === "progress") this.head.progress(data);
+      if (event === "connection") this.#update(data);
+      if (event === "run") {
+        announce(`Run ${data.run}: ${data.outcome}`);
+        this.#view?.refresh?.();
+      }
+    };
+    while (!this.#stop.signal.aborted) {
+      try {
+        await events(this.name, seen, this.#stop.signal);
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        if (error instanceof ApiError) status("refused", error.reason);
+        else status("away", "The service does not answer. Trying again …");
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
+  }
+}
+
+function route() {
+  const at = place();
+  if (at.name === undefined) return;
+  if (shown?.name !== at.name) {
+    shown?.close();
+    shown = new Shown(at.name);
+    main.replaceChildren(shown.element);
+  }
+  shown.go(at);
+  others();
+}
+
+/** Links to the connections, where there are several. */
+function others() {
+  const nav = document.getElementById("connections");
+  nav.hidden = known.size < 2;
+  put(nav, [...known.values()].map((connection) => el("a", { href: address(connection.name), "aria-current": connection.name === shown?.name && "page" },
+    given(connection.name), el("small", { "data-tone": connection.lastError ? "bad" : null }, connection.lastError ? "failed" : connection.state))));
+}
+
+async function load() {
+  for (const connection of await connections()) if (connection.name !== shown?.name) known.set(connection.name, connection);
+  if (known.size === 0) put(main, el("p", { class: "empty" }, "No connection is registered yet. It appears with the service's first run."));
+  route();
+}
+
+async function start() {
+  put(document.getElementById("zone"), zone);
+  tokenButton(document.getElementById("token-button"));
+  setInterval(tick, 1000);
+  window.addEventListener("hashchange", () => {
+    route();
+    main.focus({ preventScroll: true });
   });
+  document.addEventListener("token", () => { if (known.size === 0) load().catch(() => {}); });
+  for (;;) {
+    try {
+      await load();
+    } catch (error) {
+      if (error.status === 401 || error.status === 403) {
+        put(main, problem(error, "The service wants to know who asks"));
+        status("refused", "Not let in");
+        if (token.get() === null) await askForToken("This service shows nothing without its token.");
+      } else {
+        status("away", "The service does not answer. Trying again …");
+        if (known.size === 0) put(main, problem(error));
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, known.size === 0 ? AGAIN : OTHERS));
+  }
+}
+
+start();

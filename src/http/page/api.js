@@ -1,0 +1,104 @@
+// The way to the service: answers, changes, events. The token stays in this tab (sessionStorage) and goes nowhere else.
+
+const KEY = "ad-connector.token";
+
+/** What the service refused, and what to do about it. */
+export class ApiError extends Error {
+  constructor(status, { error = "", reason = "", remedy = null } = {}) {
+    super(reason || `the service answered ${status}`);
+    this.status = status;
+    this.error = error;
+    this.reason = this.message;
+    this.remedy = remedy;
+  }
+}
+
+/** The service did not answer at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super("the service does not answer");
+    this.reason = this.message;
+    this.remedy = "see whether it still runs, and what its log says";
+  }
+}
+
+export const token = {
+  get: () => sessionStorage.getItem(KEY),
+  set(value) {
+    if (value) sessionStorage.setItem(KEY, value);
+    else sessionStorage.removeItem(KEY);
+    document.dispatchEvent(new Event("token"));
+  },
+};
+
+async function ask(path, { method = "GET", body, signal, accept = "application/json" } = {}) {
+  const headers = { Accept: accept };
+  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, signal, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Unreachable();
+  }
+  if (answer.status === 401 && token.get() && method === "GET") {
+    // Another token is in force than this tab has kept. What is open stays open without one.
+    token.set(null);
+    return ask(path, { method, body, signal, accept });
+  }
+  if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
+  return answer;
+}
+
+const root = "/api/v1/connections";
+
+function path(connection, ...rest) {
+  return [root, connection, ...rest].map((part, at) => (at === 0 ? part : encodeURIComponent(part))).join("/");
+}
+
+function query(parameters) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
+}
+
+/** All connections. */
+export async function connections() {
+  return (await (await ask(root)).json()).items;
+}
+
+/** One of a connection's answers: `get("name", ["inventory"], {q: "x"})`. */
+export async function get(connection, rest, parameters = {}, signal = undefined) {
+  return (await ask(path(connection, ...rest) + query(parameters), { signal })).json();
+}
+
+/** Asks for a change. */
+export async function post(connection, rest, body) {
+  return (await ask(path(connection, ...rest), { method: "POST", body })).json();
+}
+
+/**
+ * Calls `seen(event, data)` for each of a connection's events until the stream ends, which it does by an error. With
+ * fetch and not with EventSource, which cannot carry a token.
+ */
+export async function events(connection, seen, signal) {
+  const answer = await ask(path(connection, "events"), { signal, accept: "text/event-stream" });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      throw signal.aborted ? error : new Unreachable();
+    });
+    if (done) throw new Unreachable();
+    const blocks = (rest + value).split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = { event: "message", data: [] };
+      for (const line of block.split(/\r?\n/)) {
+        const [, name, text] = line.match(/^([^:]*):? ?(.*)$/s);
+        if (name === "event") fields.event = text;
+        if (name === "data") fields.data.push(text);
+      }
+      if (fields.data.length > 0) seen(fields.event, JSON.parse(fields.data.join("\n")));
+    }
+  }
+}
