@@ -1,0 +1,22 @@
+//! The status page in a real browser, against the running service with the simulator and the receiver.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
+
+mod support;
+
+#[path = "page/access.rs"]
+mod access;
+#[path = "page/attention.rs"]
+mod attention;
+#[path = "page/browser.rs"]
+mod browser;
+#[path = "page/hostile.rs"]
+mod hostile;
+#[path = "page/inventory.rs"]
+mod inventory;
+#[path = "page/life.rs"]
+mod life;
+#[path = "page/stage.rs"]
+mod stage;
+#[path = "page/tab.rs"]
+mod tab;

@@ -1,0 +1,212 @@
+//! Who may change something, and who can use the page: by keyboard, by ear, with tired eyes.
+
+use serde_json::Value;
+
+use crate::browser;
+use crate::stage::{Stage, TOKEN, set};
+use crate::support::simulated::Simulated;
+use crate::tab::{Tab, Viewer};
+
+/// Contrast, sizes, identifiers, overflow: gives a line for each fault.
+const CHECKS: &str = include_str!("checks.js");
+/// Roles that people act on or that carry meaning by themselves; each needs a name.
+const NAMED: [&str; 11] = [
+    "button",
+    "link",
+    "textbox",
+    "searchbox",
+    "radio",
+    "radiogroup",
+    "image",
+    "progressbar",
+    "dialog",
+    "DisclosureTriangle",
+    "navigation",
+];
+
+impl Tab {
+    /// What is wrong for people who see badly, listen, or point badly.
+    async fn barriers(&self) -> Vec<String> {
+        let mut wrong: Vec<String> = serde_json::from_value(self.value(CHECKS).await).unwrap();
+        let nodes = self.accessible().await;
+        let role = |node: &Value| node["role"]["value"].as_str().unwrap_or_default().to_owned();
+        for node in &nodes {
+            let name = node["name"]["value"].as_str().unwrap_or_default();
+            if NAMED.contains(&role(node).as_str()) && name.trim().is_empty() {
+                wrong.push(format!("a {} without a name", role(node)));
+            }
+        }
+        for landmark in ["banner", "main", "contentinfo", "navigation"] {
+            if !nodes.iter().any(|node| role(node) == landmark) {
+                wrong.push(format!("no {landmark}"));
+            }
+        }
+        wrong
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_change_needs_the_token_which_stays_in_the_tab() {
+    let browser = browser!();
+    let Stage { lab, service, origin } = Stage::start(set(Simulated::new().await).await).await;
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.go(&origin).await;
+    tab.lit("Scheduled").await;
+
+    // Without: nothing is even asked for.
+    tab.click("[data-action=delta]").await;
+    tab.until("document.activeElement.id === 'token'").await;
+    tab.picture("token-light").await;
+    tab.press("Escape").await;
+    tab.shows(".asked", "not started").await;
+    tab.assert_clean(&origin);
+    assert!(!tab.requests().iter().any(|url| url.ends_with("/sync")));
+
+    // With a wrong one: refused, and asked again.
+    tab.click("[data-action=baseline]").await;
+    tab.type_token("wrong").await;
+    tab.shows("dialog", "refused that token").await;
+    assert_eq!(tab.value("sessionStorage.length").await, 0);
+    assert_eq!(lab.status().await["state"], "Scheduled");
+    tab.type_token(TOKEN).await;
+    tab.shows(".asked", ": run").await;
+    tab.lit("Processed").await;
+    lab.assert_last_run("baseline", "").await;
+
+    // The browser tells of the refused request by itself; nothing else is wrong.
+    let refused = |complaint: &&String| complaint.contains("401") && complaint.ends_with("/sync");
+    assert!(tab.complaints().iter().all(|complaint| refused(&complaint)));
+    let kept = tab
+        .value("[sessionStorage.length, localStorage.length, document.cookie, location.href]")
+        .await;
+    assert_eq!((&kept[0], &kept[1], &kept[2]), (&1.into(), &0.into(), &"".into()));
+    assert!(!kept[3].as_str().unwrap().contains(TOKEN));
+    assert!(!tab.requests().iter().any(|url| url.contains(TOKEN)));
+    let other = browser.tab(Viewer::DESK).await;
+    other.go(&origin).await;
+    assert_eq!(
+        other.value("sessionStorage.length").await,
+        0,
+        "another tab has none"
+    );
+    tab.click("#token-button").await;
+    assert_eq!(tab.value("sessionStorage.length").await, 0, "forgotten");
+    service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn everything_is_reached_and_done_by_keyboard() {
+    let browser = browser!();
+    let lab = set(Simulated::new().await).await;
+    lab.sync(0).await;
+    let Stage { lab, service, origin } = Stage::start(lab).await;
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.go(&origin).await;
+    tab.shows(".items", "#1").await;
+
+    const FOCUSED: &str = "(() => { const e = document.activeElement, s = getComputedStyle(e); \
+        return [(e.innerText || e.getAttribute('aria-label') || e.id).trim().split('\\n')[0], \
+                s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2]; })()";
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        tab.press("Tab").await;
+        let focused = tab.value(FOCUSED).await;
+        assert_eq!(focused[1], true, "the focus on {} is not seen", focused[0]);
+        order.push(focused[0].as_str().unwrap().to_owned());
+    }
+    let expected = [
+        "Skip to content",
+        "ad-connector",
+        "Enter token",
+        "Sync now",
+        "Baseline",
+        "Overview",
+        "Inventory",
+        "Attention",
+        "Mapping",
+    ];
+    for (seen, expected) in order.iter().zip(expected) {
+        assert!(seen.starts_with(expected), "{order:?}");
+    }
+
+    // The run's details.
+    tab.press("Tab").await;
+    tab.press("Enter").await;
+    tab.shows("details[open]", "asked by").await;
+    // Back to *Sync now*, the token, and a run.
+    for _ in 0..6 {
+        tab.press("Shift+Tab").await;
+    }
+    tab.press("Space").await;
+    tab.type_token(TOKEN).await;
+    tab.shows(".asked", ": run").await;
+    assert_eq!(
+        tab.text("document.activeElement.innerText").await,
+        "Sync now",
+        "the focus is where it was"
+    );
+    tab.shows(".items", "#2").await;
+    assert_eq!(
+        tab.value("document.querySelectorAll('details[open]').length")
+            .await,
+        1,
+        "what was open stays open"
+    );
+
+    // Into the inventory, to one asset, and back.
+    for _ in 0..3 {
+        tab.press("Tab").await;
+    }
+    tab.press("Enter").await;
+    tab.until("document.querySelector('#search')").await;
+    tab.until("document.activeElement.id === 'main'").await;
+    tab.value("document.querySelector('#search').focus()").await;
+    tab.write(&lab.external_id(lab.users()[0])).await;
+    tab.until("document.querySelectorAll('a.asset').length === 1")
+        .await;
+    tab.press("Tab").await;
+    tab.press("ArrowRight").await;
+    tab.press("ArrowLeft").await;
+    tab.until("document.querySelectorAll('a.asset').length === 1")
+        .await;
+    tab.press("Tab").await;
+    tab.press("Enter").await;
+    tab.shows("h3", "asset as ETM accepted it").await;
+    tab.assert_clean(&origin);
+    service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_view_has_a_barrier_in_light_in_the_dark_or_on_a_phone() {
+    let browser = browser!();
+    let lab = set(Simulated::new().await).await;
+    lab.sync(0).await;
+    let guid = ad_connector::identity::Guid::from(lab.directory().guid(lab.users()[0]));
+    let Stage { service, origin, .. } = Stage::start(lab).await;
+    let views = [
+        ("overview".to_owned(), "#1"),
+        ("inventory".to_owned(), "more"),
+        (format!("inventory/{guid}"), "asset as ETM accepted it"),
+        ("attention".to_owned(), "none."),
+        ("mapping".to_owned(), "objectSid"),
+    ];
+    let tab = browser.tab(Viewer::DESK).await;
+    for (name, viewer) in [
+        ("light", Viewer::DESK),
+        ("dark", Viewer::NIGHT),
+        ("phone", Viewer::PHONE),
+    ] {
+        tab.look_as(viewer).await;
+        for (view, shown) in &views {
+            tab.go("about:blank").await;
+            tab.go(&format!("{origin}/#/active-directory/{view}")).await;
+            tab.shows(".view", shown).await;
+            let picture = view.split('/').collect::<Vec<_>>();
+            let picture = if picture.len() == 2 { "asset" } else { picture[0] };
+            tab.picture(&format!("{picture}-{name}")).await;
+            assert_eq!(tab.barriers().await, Vec::<String>::new(), "{view}, {name}");
+        }
+    }
+    tab.assert_clean(&origin);
+    service.stopped_with(0).await;
+}
