@@ -2,7 +2,8 @@
 //!
 //! A simulated domain controller (LDAPS) and a stand-in for the Qualys gateway listen on loopback; between them runs the
 //! real service, built from this tree, with a schedule of ten seconds. People are hired, renamed and moved, and the
-//! terminal tells what arrives. With `--once` it ends by itself after the first full read and one round of changes, and
+//! terminal tells what arrives; the status page shows the same, and what to do when a quarter of the accounts is gone at once
+//! and the threshold holds that back. With `--once` it ends by itself after the first full read and one round of changes, and
 //! checks that what arrived is what the directory holds.
 
 mod arrivals;
@@ -15,18 +16,24 @@ use std::time::Duration;
 
 use clap::Parser;
 use lab::certificates::{Authority, Shape};
-use lab::receiver::{self, Receiver};
-use lab::simulator::{Options, Simulator, Tls};
+use lab::receiver::{self, Answer, Receiver};
+use lab::simulator::{Account, Options, Simulator, Tls};
 
 use arrivals::Arrivals;
 use company::Company;
-use service::Service;
+use service::{Pace, Service};
 use terminal::Terminal;
 
 /// How long the first full read, and each round of changes, may take before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Time between two rounds of changes: a little more than the schedule, so that most rounds arrive alone.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(12);
+/// What the gateway takes for each of the first batches, so that one sees the users arrive.
+const UNHURRIED: Duration = Duration::from_millis(600);
+/// How many batches that are: the first full read has 52 objects, and four go into a batch.
+const FIRST_BATCHES: usize = 13;
+/// The round of changes after which a quarter of the accounts goes.
+const LEAVING_ROUND: usize = 2;
 
 /// Shows the service at work between a simulated directory and a stand-in for the Qualys gateway.
 #[derive(Parser)]
@@ -62,6 +69,11 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
     let mut company = Company::found();
     let simulator = Simulator::start(Options {
         directory: company.directory().clone(),
+        // The account sees deleted objects, so that a delta notices at once who left.
+        accounts: vec![Account {
+            reads_deleted: true,
+            ..Account::reader()
+        }],
         tls: Tls::Ldaps(
             authority
                 .server(&["localhost", "127.0.0.1"], Shape::Sound)
@@ -70,7 +82,18 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
         ..Options::default()
     });
     let receiver = Receiver::start(receiver::Options::default()).await;
-    let mut service = Service::start(&program, folder.path(), &certificate, &simulator, &receiver)?;
+    let pace = Pace::new(!arguments.once);
+    if pace.slow {
+        receiver.script((0..FIRST_BATCHES).map(|_| Answer::Slow(UNHURRIED)));
+    }
+    let mut service = Service::start(
+        &program,
+        folder.path(),
+        &certificate,
+        &simulator,
+        &receiver,
+        &pace,
+    )?;
     let (users, groups) = company.size();
     terminal.fact(
         "directory",
@@ -82,9 +105,14 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
     terminal.fact("gateway", &format!("{}  plays Qualys ETM", receiver.url()));
     terminal.fact("service", &format!("{} run  every 10 seconds", program.display()));
     terminal.fact("its log", &service.log().display().to_string());
+    terminal.fact("page", &format!("http://{}/", pace.listen));
+    terminal.fact(
+        "token",
+        &format!("{}  the page asks for it before it changes something", pace.token),
+    );
     terminal.blank();
 
-    let story = tell(arguments, terminal, &mut company, &receiver, &mut service);
+    let story = tell(&pace, terminal, &mut company, &receiver, &mut service);
     let ended = tokio::select! {
         ended = story => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
@@ -104,9 +132,9 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
     Ok(())
 }
 
-/// The first full read, then rounds of changes: one with `--once`, else until interrupted.
+/// The first full read, then rounds of changes: one with `--once`, else until interrupted, and with people leaving.
 async fn tell(
-    arguments: &Arguments,
+    pace: &Pace,
     terminal: &Terminal,
     company: &mut Company,
     receiver: &Receiver,
@@ -115,13 +143,14 @@ async fn tell(
     let mut arrivals = Arrivals::default();
     wait(company, receiver, service, &mut arrivals, None).await?;
     arrivals.tell_baseline(terminal);
-    loop {
+    let mut held = 0;
+    for round in 1.. {
         terminal.blank();
         for change in company.change() {
             terminal.event("directory", &change);
         }
         wait(company, receiver, service, &mut arrivals, Some(terminal)).await?;
-        if arguments.once {
+        if !pace.slow {
             terminal.blank();
             let (users, groups) = company.size();
             terminal.success(&format!(
@@ -131,6 +160,38 @@ async fn tell(
         }
         tokio::time::sleep(BETWEEN_ROUNDS).await;
         arrivals.take(receiver, Some(terminal));
+        if round == LEAVING_ROUND {
+            terminal.blank();
+            terminal.event("directory", &company.lay_off());
+            held = hold(service).await?;
+            terminal.event(
+                "held",
+                &format!(
+                    "{held} removals are too many to be believed: nothing is removed until you have looked"
+                ),
+            );
+            terminal.detail(&format!("http://{}/#/demo/attention", pace.listen));
+        } else if held > 0 && service.held().await? == 0 {
+            terminal.event("approved", &format!("{held} objects are listed as removed"));
+            held = 0;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the threshold holds removals back; gives how many.
+async fn hold(service: &mut Service) -> Result<u64, String> {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let held = service.held().await?;
+        if held > 0 {
+            return Ok(held);
+        }
+        service.still_runs()?;
+        if tokio::time::Instant::now() > until {
+            return Err(format!("after {} s nothing was held back", PATIENCE.as_secs()));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

@@ -1,13 +1,15 @@
 //! The real service as a process of its own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use lab::receiver::{self, Receiver};
 use lab::simulator::{PASSWORD, READER, Simulator};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 /// The service ends within 25 seconds of a signal (R26); a little is added for a busy machine.
@@ -31,6 +33,32 @@ const PREFIXES: [&str; 11] = [
 pub struct Service {
     child: Child,
     log: PathBuf,
+    program: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// How the demo goes.
+pub struct Pace {
+    /// Where the page is.
+    pub listen: SocketAddr,
+    /// What lets the viewer change something.
+    pub token: String,
+    /// Whether there is time to look: the first run waits for its tick, and sends a few objects at a time.
+    pub slow: bool,
+}
+
+impl Pace {
+    /// A free port, and a token of this run.
+    pub fn new(slow: bool) -> Self {
+        let port = free_port();
+        // Seeded by the system for each process; it guards a demo on loopback.
+        let random = RandomState::new().hash_one(port);
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            token: format!("demo-{random:016x}"),
+            slow,
+        }
+    }
 }
 
 /// Builds the service with the profile that the demo itself was built with; gives the program's path.
@@ -66,48 +94,67 @@ impl Service {
         certificate: &Path,
         simulator: &Simulator,
         receiver: &Receiver,
+        pace: &Pace,
     ) -> Result<Self, String> {
         let log = folder.join("ad-connector.log");
         let failed = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
         let output = File::create(&log).map_err(failed)?;
         let gateway = receiver::Options::default();
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if PREFIXES
-                .iter()
-                .any(|prefix| name.to_string_lossy().starts_with(prefix))
-            {
-                command.env_remove(name);
-            }
-        }
-        command
-            .arg("run")
-            .current_dir(folder)
-            .env("CONNECTION_NAME", "demo")
-            .env("AD_HOST", "localhost")
-            .env("AD_PORT", simulator.addr().port().to_string())
-            .env("AD_BIND_DN", format!("{READER}@corp.example"))
-            .env("AD_PASSWORD", PASSWORD)
-            .env("AD_CERTIFICATE", certificate)
-            .env("SYNC_CRON", "*/10 * * * * *")
-            .env("QUALYS_GATEWAY_URL", receiver.url())
-            .env("QUALYS_AUTH", "client")
-            .env("QUALYS_CLIENT_ID", gateway.client_id)
-            .env("QUALYS_CLIENT_SECRET", gateway.client_secret)
-            .env("QUALYS_CONNECTOR_UUID", "7d1ad43f-0f9b-4b8e-9a1e-6b1d7c5f2a10")
-            .env(
+        let mut environment = vec![
+            ("CONNECTION_NAME", "demo".to_owned()),
+            ("AD_HOST", "localhost".to_owned()),
+            ("AD_PORT", simulator.addr().port().to_string()),
+            ("AD_BIND_DN", format!("{READER}@corp.example")),
+            ("AD_PASSWORD", PASSWORD.to_owned()),
+            ("AD_CERTIFICATE", certificate.display().to_string()),
+            ("SYNC_CRON", "*/10 * * * * *".to_owned()),
+            ("QUALYS_GATEWAY_URL", receiver.url()),
+            ("QUALYS_AUTH", "client".to_owned()),
+            ("QUALYS_CLIENT_ID", gateway.client_id),
+            ("QUALYS_CLIENT_SECRET", gateway.client_secret),
+            (
+                "QUALYS_CONNECTOR_UUID",
+                "7d1ad43f-0f9b-4b8e-9a1e-6b1d7c5f2a10".to_owned(),
+            ),
+            (
                 "STATE_URL",
                 format!("sqlite:{}", folder.join("state.db").display()),
-            )
-            .env("HTTP_LISTEN", format!("127.0.0.1:{}", free_port()));
-        let child = command
+            ),
+            ("HTTP_LISTEN", pace.listen.to_string()),
+            ("HTTP_TOKEN", pace.token.clone()),
+        ];
+        if pace.slow {
+            environment.push(("SYNC_ON_START", "false".to_owned()));
+            environment.push(("QUALYS_BATCH_ASSETS", "4".to_owned()));
+        }
+        let child = command(program, folder, &environment)
+            .arg("run")
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(failed)?)
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        Ok(Self { child, log })
+        Ok(Self {
+            child,
+            log,
+            program: program.to_owned(),
+            environment,
+        })
+    }
+
+    /// How many removals it holds back, as its command line tells.
+    pub async fn held(&self) -> Result<u64, String> {
+        let folder = self.log.parent().unwrap_or(Path::new("."));
+        let said = command(&self.program, folder, &self.environment)
+            .args(["status", "--json"])
+            .output()
+            .await
+            .map_err(|error| format!("status: {error}"))?;
+        let status: Value =
+            serde_json::from_slice(&said.stdout).map_err(|error| format!("status: {error}"))?;
+        let kinds = status["counts"].as_object().into_iter().flatten();
+        Ok(kinds.filter_map(|(_, counts)| counts["held"].as_u64()).sum())
     }
 
     /// Where its log is, while the demo runs.
@@ -150,6 +197,23 @@ impl Service {
             )),
         }
     }
+}
+
+/// The program with nothing of the caller's own configuration.
+fn command(program: &Path, folder: &Path, environment: &[(&'static str, String)]) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if PREFIXES
+            .iter()
+            .any(|prefix| name.to_string_lossy().starts_with(prefix))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(folder)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 /// A port that was free a moment ago.

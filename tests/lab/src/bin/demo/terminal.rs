@@ -36,7 +36,11 @@ impl Terminal {
 
     /// Something that happened, and where.
     pub fn event(&self, place: &str, text: &str) {
-        let colour = if place == "arrived" { "32" } else { "36" };
+        let colour = match place {
+            "arrived" => "32",
+            "held" | "approved" => "33",
+            _ => "36",
+        };
         let place = self.coloured(colour, &format!("{place:<10}"));
         println!("{:>7.1} s  {place} {text}", self.start.elapsed().as_secs_f32());
     }
