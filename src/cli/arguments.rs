@@ -58,6 +58,12 @@ pub(super) enum Command {
     /// Show every variable of the environment with its meaning and default.
     #[command(after_help = crate::config::reference::help())]
     Variables,
+    /// For packages: write man pages and shell completions into a folder.
+    #[command(hide = true)]
+    Manual {
+        /// The folder; it is made when it is not there.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod deleted_objects;
 mod failure;
 mod healthcheck;
 mod logging;
+mod manual;
 mod mapping;
 mod output;
 mod preview;
@@ -16,6 +17,7 @@ mod runs;
 mod setup;
 mod signals;
 mod status;
+mod supervisor;
 mod sync;
 
 use std::process::ExitCode;
@@ -67,6 +69,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
             output::say(crate::config::reference::help().trim_end())?;
             Ok(0)
         }
+        Command::Manual { folder } => manual::run(&folder),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::schedule;
 use crate::store::Access;
 
 use super::failure::{Failure, USAGE};
-use super::{setup, signals};
+use super::{setup, signals, supervisor};
 
 /// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
 const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
@@ -44,6 +44,12 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             connections = counters.len(),
             "The service started."
         );
+        supervisor::ready(beats.clone());
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            supervisor::stopping();
+        });
         let served = signals::in_time(&stop, schedule::serve(counters, beats, stop.clone())).await;
         let served = served.unwrap_or(Ok(())).map_err(|error| match error {
             schedule::ServiceError::Run(error) => Failure::from(error),

@@ -1,0 +1,35 @@
+//! `manual`: what a package installs beside the program, made from the same declarations as `--help`.
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::arguments::Arguments;
+use super::failure::{Failure, UNAVAILABLE};
+
+/// The shells whose completions the package installs.
+const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];
+
+/// Writes `man/` (one page a command) and `completions/` into `folder`.
+pub(super) fn run(folder: &Path) -> Result<u8, Failure> {
+    let written = || {
+        let (pages, completions) = (folder.join("man"), folder.join("completions"));
+        fs::create_dir_all(&pages)?;
+        fs::create_dir_all(&completions)?;
+        let command = Arguments::command();
+        clap_mangen::generate_to(command.clone(), &pages)?;
+        for shell in SHELLS {
+            clap_complete::generate_to(shell, &mut command.clone(), command.get_name(), &completions)?;
+        }
+        Ok(())
+    };
+    written().map(|()| 0).map_err(|error: std::io::Error| {
+        Failure::new(
+            UNAVAILABLE,
+            format_args!("cannot write to {}: {error}", folder.display()),
+            "name a folder that can be written to",
+        )
+    })
+}
