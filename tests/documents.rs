@@ -58,9 +58,9 @@ fn first_cells(table: &str) -> Vec<&str> {
 }
 
 #[test]
-fn readme_and_help_give_the_same_exit_codes() {
-    let readme = read("README.md");
-    let of_readme: BTreeSet<u8> = first_cells(section(&readme, "## Exit codes"))
+fn operations_and_help_give_the_same_exit_codes() {
+    let operations = read("docs/operations.md");
+    let of_operations: BTreeSet<u8> = first_cells(section(&operations, "## Exit codes"))
         .into_iter()
         .flat_map(|cell| cell.split(", "))
         .filter_map(|code| code.parse().ok())
@@ -73,7 +73,7 @@ fn readme_and_help_give_the_same_exit_codes() {
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split("  ").next()?.trim().parse().ok())
         .collect();
-    assert_eq!(of_readme, of_help);
+    assert_eq!(of_operations, of_help);
     // Those that the other tests see happen, and an internal error, which none can bring about.
     for code in [0, 1, 2, 4, 64, 69, 77, 130, 143] {
         assert!(of_help.contains(&code), "{code}");
@@ -94,10 +94,10 @@ fn all_below(folder: &Path) -> String {
 }
 
 #[test]
-fn messages_that_the_readme_explains_are_messages_of_the_program() {
-    let readme = read("README.md");
+fn messages_that_are_explained_are_messages_of_the_program() {
+    let operations = read("docs/operations.md");
     let source = all_below(&root().join("src"));
-    let messages: Vec<&str> = first_cells(section(&readme, "## Troubleshooting"))
+    let messages: Vec<&str> = first_cells(section(&operations, "## Messages"))
         .into_iter()
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         // What the controller and the gateway say, and a number that is put in.
@@ -201,7 +201,7 @@ fn every_variable_that_a_document_mentions_exists() {
             );
         }
     }
-    assert!(variables(&read("README.md")).len() > 10);
+    assert!(variables(&read("docs/operations.md")).len() > 10);
 }
 
 #[test]
@@ -255,6 +255,177 @@ fn links_lead_somewhere() {
         }
     }
     assert!(seen >= 5, "{seen}");
+}
+
+/// The lines of a document that stand in blocks of code, with the number of each. A line that ends with `\` goes on.
+fn code(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let (mut inside, mut goes_on) = (false, false);
+    for (at, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+        } else if inside && goes_on {
+            let (_, last) = lines.last_mut().unwrap();
+            last.pop();
+            last.push_str(line.trim_start());
+        } else if inside {
+            lines.push((at + 1, line.trim().to_owned()));
+        }
+        goes_on = inside && line.ends_with('\\');
+    }
+    lines
+}
+
+/// The arguments of `ad-connector` that a command line ends with: called by itself, by `ad-connectorctl`, or in a container.
+fn called(line: &str) -> Option<Vec<&str>> {
+    let line = line.split([';', '|', '#', '>', '<']).next().unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut last = None;
+    for (at, word) in words.iter().enumerate() {
+        let before = &words[..at];
+        let begins = before
+            .iter()
+            .all(|word| matches!(*word, "sudo" | "exec" | "flock"));
+        let in_a_container =
+            before.contains(&"compose") && (before.contains(&"run") || before.contains(&"exec"));
+        let program = matches!(
+            *word,
+            "ad-connector" | "ad-connectorctl" | "target/release/ad-connector"
+        );
+        if program && (begins || in_a_container) {
+            last = Some(at);
+        }
+    }
+    last.map(|at| words[at + 1..].to_vec())
+}
+
+#[test]
+fn every_command_line_in_a_document_is_understood() {
+    let mut seen = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let inline = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|code| code.starts_with("ad-connector ") || code.starts_with("ad-connectorctl "))
+            .map(|code| (0, code.to_owned()));
+        for (at, line) in code(&text).into_iter().chain(inline) {
+            let Some(arguments) = called(&line) else {
+                continue;
+            };
+            seen += 1;
+            if let Err(error) = ad_connector::cli::understood(&arguments) {
+                panic!("{}:{at}: {line}\n{error}", document.display());
+            }
+        }
+    }
+    assert!(seen >= 25, "{seen}");
+    assert_eq!(
+        called("docker compose run --rm ad-connector check"),
+        Some(vec!["check"])
+    );
+    assert_eq!(
+        called("docker compose exec ad-connector ad-connector status"),
+        Some(vec!["status"])
+    );
+    assert_eq!(
+        called("sudo ad-connectorctl sync --output - > x"),
+        Some(vec!["sync", "--output", "-"])
+    );
+    assert_eq!(called("systemctl restart ad-connector"), None);
+    assert!(ad_connector::cli::understood(&["synk"]).is_err());
+}
+
+#[test]
+fn files_that_commands_in_a_document_use_exist() {
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        for (at, line) in code(&text) {
+            for word in line.split_whitespace() {
+                let ours = ["tests/", "package/", "docker/", "./docker/"]
+                    .iter()
+                    .any(|folder| word.starts_with(folder));
+                assert!(
+                    !ours || root().join(word).exists(),
+                    "{}:{at}: {word} is not there",
+                    document.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_alert_has_its_place_in_operations() {
+    let (rules, operations) = (read("docker/prometheus/rules.yaml"), read("docs/operations.md"));
+    let links: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("remedy: \"docs/operations.md#")?
+                .strip_suffix('"')
+        })
+        .collect();
+    let alerts = rules.matches("- alert: ").count();
+    assert!(alerts >= 5 && links.len() == alerts, "{alerts} alerts, {links:?}");
+    for link in links {
+        let found = operations
+            .lines()
+            .any(|line| line.starts_with('#') && anchor(line) == link);
+        assert!(found, "no heading for {link}");
+    }
+    for alert in rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+    {
+        assert!(operations.contains(alert), "{alert}");
+    }
+}
+
+/// The settings that the Debian package installs, filled in as docs/install.md says.
+#[test]
+fn the_settings_of_the_package_are_a_valid_configuration() {
+    let known: BTreeSet<&str> = GROUPS
+        .iter()
+        .flat_map(|group| group.variables)
+        .map(|variable| variable.name)
+        .collect();
+    let settings = read("package/debian/ad-connector.env");
+    let mut names = 0;
+    for line in settings.lines() {
+        let line = line
+            .strip_prefix('#')
+            .filter(|line| !line.starts_with(' '))
+            .unwrap_or(line);
+        let Some((name, _)) = line.split_once('=') else {
+            continue;
+        };
+        names += 1;
+        assert!(
+            known.contains(name) || known.contains(name.trim_end_matches("_FILE")),
+            "{name}"
+        );
+    }
+    assert!(names >= 9, "{names}");
+    let folder = tempfile::tempdir().unwrap();
+    for secret in ["secret_ad_password", "secret_qualys_client_secret"] {
+        std::fs::write(folder.path().join(secret), "value\n").unwrap();
+    }
+    let settings = settings.replace(
+        "/etc/ad-connector/mapping.toml",
+        root().join("config/mapping.toml").to_str().unwrap(),
+    );
+    std::fs::write(folder.path().join(".env"), settings).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ad-connector"))
+        .env_clear()
+        .env("STATE_URL", "sqlite:state.db")
+        .current_dir(folder.path())
+        .args(["status", "--json"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!said.contains("refused"), "{said}");
 }
 
 #[test]

@@ -52,6 +52,18 @@ fn caught(work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
         .unwrap_or_else(|_| Err(Failure::internal("the program panicked, see above")))
 }
 
+/// Whether `arguments` are a command line that [`main`] takes: the documents are tested with it.
+///
+/// # Errors
+/// What the user would be told.
+pub fn understood(arguments: &[&str]) -> Result<(), String> {
+    let program = std::iter::once("ad-connector");
+    match Arguments::try_parse_from(program.chain(arguments.iter().copied())) {
+        Err(error) if error.use_stderr() => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
     let connection = arguments.connection.as_deref();
     match arguments.command {
