@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use super::log_line::JsonLine;
 use super::output::{one_line, visible};
 use crate::config::{Log, LogFormat};
 
@@ -19,10 +21,8 @@ pub(super) fn start(log: &Log) {
     let _ = match log.format {
         LogFormat::Text => lines.with_ansi(false).with_target(false).try_init(),
         LogFormat::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLine)
             .try_init(),
     };
 }

@@ -6,6 +6,7 @@ mod check;
 mod deleted_objects;
 mod failure;
 mod healthcheck;
+mod log_line;
 mod logging;
 mod manual;
 mod mapping;

@@ -42,7 +42,7 @@ pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryE
             Err(error) => {
                 if hosts.peek().is_some() {
                     let advice = error.advice();
-                    tracing::warn!(%host, %error, advice, "This controller cannot be used; the next one is tried.");
+                    tracing::warn!(controller = %host, %error, advice, "This controller cannot be used; the next one is tried.");
                 }
                 causes.push(error);
             }
@@ -70,7 +70,7 @@ pub(super) async fn bound(
     settings: &config::Directory,
 ) -> Result<Session, DirectoryError> {
     bind::bind(&mut link, host, settings).await?;
-    tracing::debug!(%host, "Bound to the controller.");
+    tracing::debug!(controller = %host, "Bound to the controller.");
     let config::Auth::Simple { password, .. } = &settings.auth;
     let line = Line {
         host: host.to_owned(),

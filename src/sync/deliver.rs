@@ -10,6 +10,7 @@ use chrono::Utc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
 use crate::store::{self, Answered, RunId};
@@ -117,11 +118,12 @@ impl Deliverer<'_> {
         );
         let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
         failpoint::pass(Point::Posting);
-        self.in_flight.spawn(async move {
+        let delivering = async move {
             let delivery = upstream.deliver(batch, &stop).await;
             failpoint::pass(Point::Answered);
             (items, delivery)
-        });
+        };
+        self.in_flight.spawn(delivering.in_current_span());
         Ok(true)
     }
 
@@ -169,7 +171,6 @@ impl Deliverer<'_> {
                 continue;
             };
             tracing::warn!(
-                connection = self.connector.name(),
                 kind = %item.kind,
                 external_asset_id = item.external_id,
                 dn = item.dn,

@@ -157,7 +157,6 @@ impl Reader<'_> {
                 };
                 if let Verdict::Unclear(reason) = &verdict {
                     tracing::warn!(
-                        connection = self.connector.name(),
                         kind = %candidate.kind,
                         dn = candidate.dn,
                         guid = %candidate.guid,

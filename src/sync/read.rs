@@ -105,7 +105,12 @@ async fn remember(
         Plan::Full { reason } => (RunMode::Baseline, reason.clone(), None),
         Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
     };
-    tracing::info!(connection = connector.name(), %run, controller = session.host(), kind = mode.name(), reason, "Reading the directory.");
+    tracing::info!(
+        controller = session.host(),
+        mode = mode.name(),
+        reason,
+        "Reading the directory."
+    );
     let planned = RunPlan {
         mode,
         reason,
@@ -266,11 +271,7 @@ impl Reader<'_> {
                         .collect(),
                 });
             };
-            tracing::info!(
-                connection = self.connector.name(),
-                reason = moved,
-                "Reading everything again."
-            );
+            tracing::info!(reason = moved, "Reading everything again.");
             before = after;
         }
         Err(RunError::Unsteady)

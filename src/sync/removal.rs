@@ -16,8 +16,6 @@ pub(super) const ADVICE: &str = "see `ad-connector removed`; if these objects ar
 pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -> Result<(), RunError> {
     if let Some(reason) = held(&conclusion.excess, &connector.settings.removal) {
         tracing::warn!(
-            connection = connector.name(),
-            %run,
             reason,
             held = conclusion.counts.total().held,
             advice = ADVICE,
@@ -35,9 +33,8 @@ pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -
         };
         before = Some(last.place);
         for one in &removed {
-            tracing::info!(
-                connection = connector.name(),
-                %run,
+            // Like every line that tells of one object, a warning.
+            tracing::warn!(
                 kind = %one.kind,
                 dn = one.dn,
                 guid = %one.guid,

@@ -78,22 +78,20 @@ impl Report {
     }
 
     /// The one line that tells the run.
-    pub(super) fn log(&self, connection: &str) {
+    pub(super) fn log(&self) {
         let total = self.total();
         // One line whatever happened, so that who looks for it finds it; its level tells how it went.
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    connection,
-                    run = %self.run,
-                    kind = self.mode.name(),
+                    mode = self.mode.name(),
                     reason = self.reason,
                     read = total.read,
                     changed = total.staged,
                     sent = total.sent,
                     accepted = total.accepted,
                     rejected = self.refused(),
-                    skipped = total.unchanged,
+                    unchanged = total.unchanged,
                     removed = total.removed,
                     held = total.held,
                     requests = self.requests,

@@ -25,6 +25,7 @@ const PAGES_AHEAD: usize = 2;
 /// # Errors
 /// When the run could not be begun or closed in the state file. A run that began and failed is a [`Report`] with a
 /// failure.
+#[tracing::instrument(level = "error", name = "run", skip_all, fields(connection = connector.name(), run))]
 pub async fn run(
     connector: Arc<Connector>,
     request: Request,
@@ -35,13 +36,14 @@ pub async fn run(
     let run = connector
         .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
         .await?;
+    tracing::Span::current().record("run", run.number());
     request.progress.begin(Begun {
         run,
         wanted: mode,
         asked_by: request.asked_by.clone(),
         at: started,
     });
-    tracing::info!(connection = connector.name(), %run, kind = mode.name(), asked_by = request.asked_by, "The run started.");
+    tracing::info!(mode = mode.name(), asked_by = request.asked_by, "The run started.");
 
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);
@@ -79,7 +81,9 @@ async fn stage_on_thread(
     staged: watch::Sender<u64>,
 ) -> Result<Conclusion, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
+    let span = tracing::Span::current();
     let stager = tokio::task::spawn_blocking(move || {
+        let _run = span.enter();
         stage::stage(
             &connector,
             run,
@@ -183,7 +187,7 @@ async fn conclude(
     connector
         .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
         .await?;
-    report.log(connector.name());
+    report.log();
     Ok(report)
 }
 

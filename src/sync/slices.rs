@@ -29,13 +29,13 @@ pub(super) async fn helpers(settings: &config::Directory, first: &Session, known
             Ok(Some(session)) => helpers.push(session),
             Ok(None) => {
                 tracing::debug!(
-                    host = first.host(),
+                    controller = first.host(),
                     "The name leads to another controller; the read goes on with fewer connections."
                 );
                 break;
             }
             Err(error) => {
-                tracing::debug!(host = first.host(), %error, "No further connection to the controller; the read goes on with fewer.");
+                tracing::debug!(controller = first.host(), %error, "No further connection to the controller; the read goes on with fewer.");
                 break;
             }
         }

@@ -151,7 +151,6 @@ impl Stager<'_> {
     fn unmapped(&mut self, kind: Kind, dn: &str, guid: &str, reason: &str) {
         self.progress.add_rejected(1);
         tracing::warn!(
-            connection = self.connector.name(),
             %kind,
             dn,
             guid,
