@@ -383,6 +383,51 @@ fn every_alert_has_its_place_in_operations() {
     }
 }
 
+#[test]
+fn a_package_gets_a_page_for_each_command_and_completions_that_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    help(&["manual", folder.path().to_str().unwrap()]);
+    let list = help(&["--help"]);
+    let list = list
+        .split_once("Commands:\n")
+        .unwrap()
+        .1
+        .split("\n\n")
+        .next()
+        .unwrap();
+    for command in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let page = folder.path().join(format!("man/ad-connector-{command}.1"));
+        assert!(command == "help" || page.exists(), "{}", page.display());
+    }
+    let page = std::fs::read_to_string(folder.path().join("man/ad-connector.1")).unwrap();
+    assert!(page.contains("Exit codes"));
+
+    let script = folder.path().join("completions/ad-connector.bash");
+    let ask = r#"source "$0"; COMP_WORDS=(ad-connector "$1" "$2"); COMP_CWORD=2; _ad__connector ad-connector "$2" "$1"; echo "${COMPREPLY[*]}""#;
+    for (command, begun, whole) in [
+        ("sync", "--ba", "--baseline"),
+        ("approve-removals", "--li", "--list"),
+        ("mapping", "sh", "show"),
+    ] {
+        let output = Command::new("bash")
+            .args(["-c", ask, script.to_str().unwrap(), command, begun])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            whole,
+            "{output:?}"
+        );
+    }
+    for script in ["completions/ad-connector.fish", "completions/_ad-connector"] {
+        let text = std::fs::read_to_string(folder.path().join(script)).unwrap();
+        assert!(
+            text.contains("baseline") && text.contains("approve-removals"),
+            "{script}"
+        );
+    }
+}
+
 /// The settings that the Debian package installs, filled in as docs/install.md says.
 #[test]
 fn the_settings_of_the_package_are_a_valid_configuration() {

@@ -73,8 +73,14 @@ async fn every_line_of_a_run_carries_it_and_more_objects_make_no_more_lines() {
         assert_eq!(line["connection"], "active-directory", "{line:?}");
         assert_eq!(line["run"], 1, "{line:?}");
     }
-    let finished = small.iter().find(|line| line["message"] == "The run finished.").unwrap();
-    assert_eq!((&finished["read"], &finished["sent"]), (&Value::from(55), &Value::from(55)));
+    let finished = small
+        .iter()
+        .find(|line| line["message"] == "The run finished.")
+        .unwrap();
+    assert_eq!(
+        (&finished["read"], &finished["sent"]),
+        (&Value::from(55), &Value::from(55))
+    );
     assert_eq!(finished["mode"], "baseline");
 
     let large = log_of(500).await;
@@ -96,7 +102,10 @@ async fn lines_of_trouble_and_of_every_level_keep_the_form() {
     assert!(log.iter().any(|line| line["level"] == "WARN"), "{log:?}");
     assert!(log.iter().any(|line| line["level"] == "DEBUG"), "{log:?}");
     // In tasks of their own, and below the run: batches and tokens of upstream, connections of the directory.
-    for target in ["ad_connector::upstream::sender", "ad_connector::directory::session"] {
+    for target in [
+        "ad_connector::upstream::sender",
+        "ad_connector::directory::session",
+    ] {
         let of_target: Vec<_> = log.iter().filter(|line| line["target"] == target).collect();
         assert!(!of_target.is_empty(), "{target}");
         assert!(of_target.iter().all(|line| line["run"] == 1), "{of_target:?}");
@@ -106,7 +115,10 @@ async fn lines_of_trouble_and_of_every_level_keep_the_form() {
     lab.set("AD_PASSWORD", "wrong");
     let log = lines(lab.sync(77).await.stderr.lines().next().unwrap());
     assert_eq!((&log[0]["level"], &log[0]["run"]), (&"ERROR".into(), &2.into()));
-    assert!(log[0]["advice"].is_string() && log[0]["error"].is_string(), "{log:?}");
+    assert!(
+        log[0]["advice"].is_string() && log[0]["error"].is_string(),
+        "{log:?}"
+    );
 }
 
 /// The macros of `tracing` in a source, as the arguments of each: `(level, arguments)`.
@@ -156,7 +168,11 @@ fn fields(arguments: &str) -> (Vec<String>, String) {
     }
     let mut message = String::new();
     let mut names = Vec::new();
-    for part in parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
+    for part in parts
+        .iter()
+        .map(|part| part.trim())
+        .filter(|part| !part.is_empty())
+    {
         match part.strip_prefix('"') {
             Some(text) => text.trim_end_matches('"').clone_into(&mut message),
             None => {
@@ -193,10 +209,16 @@ fn every_event_of_the_program_has_known_fields_and_a_sentence() {
             seen += 1;
             let (names, message) = fields(&arguments);
             for name in names {
-                assert!(listed.contains(&name), "{path}: `{name}` is not in docs/log.md: {arguments}");
+                assert!(
+                    listed.contains(&name),
+                    "{path}: `{name}` is not in docs/log.md: {arguments}"
+                );
             }
             // A sentence that is the same each time, so that it can be looked for; what varies is in fields.
-            assert!(message.ends_with('.') && !message.contains('{'), "{path}: {arguments}");
+            assert!(
+                message.ends_with('.') && !message.contains('{'),
+                "{path}: {arguments}"
+            );
         }
     }
     assert!(seen >= 30, "{seen}");
@@ -205,7 +227,13 @@ fn every_event_of_the_program_has_known_fields_and_a_sentence() {
 #[test]
 fn messages_that_the_page_explains_are_messages_of_the_program() {
     let page = std::fs::read_to_string(root().join("docs/log.md")).unwrap();
-    let table = page.split_once("## What to look for").unwrap().1.split("\n## ").next().unwrap();
+    let table = page
+        .split_once("## What to look for")
+        .unwrap()
+        .1
+        .split("\n## ")
+        .next()
+        .unwrap();
     let mut found = Vec::new();
     sources(&root().join("src"), &mut found);
     let messages: Vec<String> = found
@@ -214,7 +242,10 @@ fn messages_that_the_page_explains_are_messages_of_the_program() {
         .map(|(_, arguments)| fields(&arguments).1)
         .collect();
     let mut seen = 0;
-    for cell in table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()) {
+    for cell in table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+    {
         for message in cell.split('`').skip(1).step_by(2) {
             seen += 1;
             assert!(messages.iter().any(|known| known == message), "{message}");

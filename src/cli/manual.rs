@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use clap_complete::Shell;
+use clap_complete::{Generator as _, Shell};
 
 use super::arguments::Arguments;
 use super::failure::{Failure, UNAVAILABLE};
@@ -21,7 +21,11 @@ pub(super) fn run(folder: &Path) -> Result<u8, Failure> {
         let command = Arguments::command();
         clap_mangen::generate_to(command.clone(), &pages)?;
         for shell in SHELLS {
-            clap_complete::generate_to(shell, &mut command.clone(), command.get_name(), &completions)?;
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command.clone(), command.get_name(), &mut script);
+            // clap_complete 4.6.11 sets one name and asks for another where the program's own has a hyphen.
+            let script = String::from_utf8_lossy(&script).replace("ad__subcmd__connector", "ad__connector");
+            fs::write(completions.join(shell.file_name(command.get_name())), script)?;
         }
         Ok(())
     };

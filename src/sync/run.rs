@@ -43,7 +43,11 @@ pub async fn run(
         asked_by: request.asked_by.clone(),
         at: started,
     });
-    tracing::info!(mode = mode.name(), asked_by = request.asked_by, "The run started.");
+    tracing::info!(
+        mode = mode.name(),
+        asked_by = request.asked_by,
+        "The run started."
+    );
 
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);
