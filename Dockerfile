@@ -29,13 +29,19 @@ RUN touch src/lib.rs src/main.rs \
  && mkdir state
 
 FROM ${RUNTIME_IMAGE}
+# docker build --build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) --build-arg CREATED=$(date -u +%FT%TZ)
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG CREATED=unknown
+ARG RUNTIME_IMAGE
 LABEL org.opencontainers.image.title="ad-connector" \
       org.opencontainers.image.description="Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets" \
+      org.opencontainers.image.vendor="ad-connector" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 
 COPY --from=build /build/target/release/ad-connector /usr/local/bin/ad-connector
 # For reference and as a start for one's own table; the same table is compiled in. compose.yaml mounts ./config here.
