@@ -28,11 +28,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
             .flat_map(|scope| scope.from_root())
         {
             if let Some(of_span) = span.extensions().get::<FormattedFields<JsonFields>>() {
-                fields.0.extend(
-                    serde_json::from_str::<Map<String, Value>>(&of_span.fields)
-                        .ok()
-                        .unwrap_or_default(),
-                );
+                let of_span: Map<String, Value> = serde_json::from_str(&of_span.fields).unwrap_or_default();
+                fields.0.extend(of_span);
             }
         }
         event.record(&mut fields);
