@@ -1,6 +1,7 @@
 //! Connections and runs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::*;
 use crate::store::run::KEPT_RUNS;
@@ -168,7 +169,15 @@ fn a_processed_run_is_told_in_full() {
         ..Answered::default()
     };
     room.store.settle(run, &[], &answer, NOW).unwrap();
+    let phases = Phases {
+        connecting: Duration::from_millis(21),
+        reading: Duration::from_millis(22),
+        examining: Duration::from_millis(23),
+        delivering: Duration::from_millis(24),
+    };
     let end = RunEnd {
+        retries: 15,
+        phases: Some(phases),
         pages: 12,
         referrals: 13,
         ..RunEnd::default()
@@ -179,12 +188,16 @@ fn a_processed_run_is_told_in_full() {
         wanted: RunMode::Delta,
         mode: RunMode::Baseline,
         reason: plan.reason,
+        asked_by: "the schedule".to_owned(),
         started: NOW + 1,
         ended: Some(NOW + 9),
         outcome: Some(Outcome::Processed),
         error: None,
+        remedy: None,
+        phases: Some(phases),
         counts: by_kind,
         requests: 11,
+        retries: 15,
         pages: 12,
         referrals: 13,
         controller: Some(guid(7)),
