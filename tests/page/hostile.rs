@@ -1,7 +1,7 @@
 //! Names that are more than names. What a directory or a gateway says is text: it runs nothing, loads nothing, moves nothing.
 
 use lab::receiver::{Answer, ErrorForm};
-use lab::simulator::{Action, Outcome};
+use lab::simulator::{Action, On, Outcome};
 
 use crate::browser;
 use crate::stage::{Stage, set};
@@ -97,7 +97,8 @@ async fn a_hostile_name_is_shown_as_text_everywhere() {
             .replace('>', "\\>")]
     );
     // In what the directory says.
-    lab.at_users_page(1, Action::Answer(Outcome::error(51, SCRIPT)));
+    let busy = Action::Answer(Outcome::error(51, SCRIPT));
+    lab.simulator.faults().at(On::Search, 1, busy);
     tab.sync_now().await;
     tab.shows(".card.error .reason", "stolen").await;
 
