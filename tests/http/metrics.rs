@@ -39,6 +39,7 @@ async fn scraped(served: &Served) -> Samples {
         let kind = types.get(family).unwrap_or_else(|| panic!("{name} has no type"));
         assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
         assert!(name.starts_with("ad_connector_"), "{name}");
+        listed(name, series);
         let value = value.parse().unwrap();
         assert!(
             samples.insert(series.to_owned(), value).is_none(),
@@ -46,6 +47,30 @@ async fn scraped(served: &Served) -> Samples {
         );
     }
     samples
+}
+
+/// docs/metrics.md has a row for the metric, which names its labels, and knows their values. Alerts and dashboard are compared
+/// with that page.
+fn listed(name: &str, series: &str) {
+    const PAGE: &str = include_str!("../../docs/metrics.md");
+    let row = PAGE
+        .lines()
+        .find(|line| line.starts_with(&format!("| `{name}` |")))
+        .unwrap_or_else(|| panic!("{name} is not in docs/metrics.md"));
+    let labels = series
+        .split_once('{')
+        .map_or("", |(_, rest)| rest.trim_end_matches('}'));
+    for (label, value) in labels.split(',').filter_map(|pair| pair.split_once('=')) {
+        let known = match label {
+            "connection" => true,
+            "version" | "host" => row.contains(&format!("`{label}`")),
+            _ => {
+                row.contains(&format!("`{label}`"))
+                    && PAGE.contains(&format!("`{}`", value.trim_matches('"')))
+            }
+        };
+        assert!(known, "docs/metrics.md does not know {label}={value} of {name}");
+    }
 }
 
 fn of(samples: &Samples, name: &str, labels: &str) -> f64 {
