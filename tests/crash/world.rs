@@ -219,7 +219,7 @@ impl World {
             }
         }
         let removed = ledger::removed(&self.lab.connector.state());
-        for sid in removed.iter().filter(|sid| there.contains_key(*sid)) {
+        if let Some(sid) = removed.iter().find(|sid| there.contains_key(*sid)) {
             wrong(sid, "is listed as removed and is there");
         }
         for (sid, asset) in held.iter().filter(|(sid, _)| !there.contains_key(*sid)) {
