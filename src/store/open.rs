@@ -24,7 +24,7 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// `MIGRATIONS[n]` leads from schema version n to n + 1. Append only: files in the field hold every version.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001_first.sql"),
     include_str!("schema/0002_removals.sql"),
     include_str!("schema/0003_run_objects.sql"),

@@ -6,11 +6,15 @@ use std::os::unix::fs::PermissionsExt;
 use rusqlite::Connection as Sql;
 
 use super::*;
-use crate::store::open::opened_with;
+use crate::store::open::{MIGRATIONS, opened_with};
 
 const FIRST: &str = include_str!("../schema/0001_first.sql");
 const SECOND: &str = include_str!("../schema/0002_removals.sql");
-const THIRD: &str = include_str!("../schema/0003_run_objects.sql");
+
+/// All migrations there are, and then `more`.
+fn and_then(more: &[&'static str]) -> Vec<&'static str> {
+    [MIGRATIONS, more].concat()
+}
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -96,22 +100,13 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     room.stage(run, &[user(1, "a")]);
     let path = room.path();
     drop(room.store);
-    let later = [
-        FIRST,
-        SECOND,
-        THIRD,
-        "ALTER TABLE connection ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'",
-    ];
+    let later = and_then(&["ALTER TABLE connection ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"]);
     for access in [Access::ReadOnly, Access::Scratch] {
         let error = opened_with(&path, access, &later).unwrap_err();
         assert!(
             matches!(
                 error,
-                StoreError::Older {
-                    found: 3,
-                    known: 4,
-                    ..
-                }
+                StoreError::Older { found, known, .. } if found == SCHEMA_VERSION && known == found + 1
             ),
             "{error}"
         );
@@ -126,16 +121,15 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     let staged: String = sql
         .query_row("SELECT asset FROM stage", [], |row| row.get(0))
         .unwrap();
-    assert_eq!((colour.as_str(), version, staged), ("blue", 4, asset("a")));
+    assert_eq!(
+        (colour.as_str(), version, staged),
+        ("blue", SCHEMA_VERSION + 1, asset("a"))
+    );
     drop(sql);
     // And the program of before refuses it.
     assert!(matches!(
         refusal(Store::open(&path, Access::ReadWrite)),
-        StoreError::Newer {
-            found: 4,
-            known: 3,
-            ..
-        }
+        StoreError::Newer { found, known, .. } if known == SCHEMA_VERSION && found == known + 1
     ));
 }
 
@@ -197,13 +191,7 @@ fn r28_a_migration_that_fails_leaves_the_old_version() {
     let room = Room::new();
     let path = room.path();
     drop(room.store);
-    let broken = [
-        FIRST,
-        SECOND,
-        THIRD,
-        "DROP TABLE watermark",
-        "INSERT INTO nowhere VALUES (1)",
-    ];
+    let broken = and_then(&["DROP TABLE watermark", "INSERT INTO nowhere VALUES (1)"]);
     opened_with(&path, Access::ReadWrite, &broken).unwrap_err();
     let store = Store::open(&path, Access::ReadWrite).unwrap();
     assert_eq!(store.watermarks(room.connection).unwrap(), []);
