@@ -342,7 +342,10 @@ fn files_that_commands_in_a_document_use_exist() {
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
         for (at, line) in code(&text) {
-            for word in line.split_whitespace() {
+            for word in line
+                .split_whitespace()
+                .map(|word| word.trim_end_matches([',', ';', ':']))
+            {
                 let ours = ["tests/", "package/", "docker/", "./docker/"]
                     .iter()
                     .any(|folder| word.starts_with(folder));
