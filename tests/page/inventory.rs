@@ -14,6 +14,7 @@ const NAMES: &str = "[...document.querySelectorAll('a.asset .name')].map((name) 
 impl Tab {
     /// Types into the search, and waits until exactly these are found.
     async fn finds(&self, text: &str, names: &[&str]) {
+        self.until("document.querySelector('#search') !== null").await;
         self.value("document.querySelector('#search').focus(), document.querySelector('#search').select()")
             .await;
         self.write(text).await;

@@ -104,7 +104,8 @@ impl Connector {
         self.folder().join("state.db")
     }
 
-    /// Lets its history differ from what the receiver counted, since the test takes the state file away, or replaces it.
+    /// Lets its history differ from what the receiver counted, since the test takes the state file away, replaces it, or
+    /// lets another gateway answer.
     pub fn unaudited(&mut self, reason: &'static str) {
         self.unaudited = Some(reason);
     }
