@@ -112,7 +112,7 @@ impl Watcher {
 
     /// Looks what is new. A state file that cannot be read now will be later.
     async fn look(&mut self, changed: bool) {
-        if changed || self.looks % LOOKS_A_READ == 0 {
+        if changed || self.looks.is_multiple_of(LOOKS_A_READ) {
             let _ = self.read().await;
         }
         self.looks = self.looks.wrapping_add(1);
