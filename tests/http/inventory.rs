@@ -68,7 +68,7 @@ async fn a_user_is_found_by_whatever_one_knows() {
         "\u{202e}OLLEH",
     ] {
         let ids = found(&served, &[("q", text), ("limit", "1")]).await;
-        assert_eq!(ids, [sid.clone()], "{text}");
+        assert_eq!(ids, std::slice::from_ref(&sid), "{text}");
     }
     for text in ["assetHeader", "Zo.*Quux", "%", "no such thing"] {
         assert!(found(&served, &[("q", text)]).await.is_empty(), "{text}");
