@@ -62,7 +62,7 @@ impl Standing {
             rejected: store
                 .rejections(row.id, REJECTIONS)?
                 .iter()
-                .map(view::Rejection::from)
+                .map(view::Rejection::new)
                 .collect(),
         })
     }

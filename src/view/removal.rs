@@ -95,8 +95,10 @@ pub struct Rejection {
     pub origin: &'static str,
 }
 
-impl From<&store::Rejection> for Rejection {
-    fn from(rejected: &store::Rejection) -> Self {
+impl Rejection {
+    /// An object that did not get through.
+    #[must_use]
+    pub fn new(rejected: &store::Rejection) -> Self {
         Self {
             kind: rejected.kind.name(),
             external_asset_id: rejected.external_id.clone(),

@@ -101,11 +101,10 @@ pub(super) async fn rejected(
     let found = service
         .read(move |store| store.rejections_after(id, after.as_ref(), limit + 1))
         .await?;
-    // A closure, since the function alone is of one lifetime.
     Ok(Json(List::page(
         found,
         limit,
         |last| RejectionPlace::from(last).to_string(),
-        |rejection| Rejection::from(rejection),
+        Rejection::new,
     )))
 }
