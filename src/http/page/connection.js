@@ -30,7 +30,8 @@ export const OUTCOMES = {
 
 /** A word for how a run ended. */
 export function outcome(run) {
-  const [word, tone] = OUTCOMES[run.outcome] ?? ["Running", "busy"];
+  const [ended, tone] = OUTCOMES[run.outcome] ?? ["Running", "busy"];
+  const word = run.outcome === "partial" && total(run.counts, "held") > 0 ? "Held back" : ended;
   return el("span", { class: "badge", "data-tone": tone }, word);
 }
 
