@@ -86,11 +86,11 @@ pub enum DirectoryError {
         outcome: Outcome,
     },
     /// A search was answered with an error.
-    #[error("{host}: {} (base \"{base}\"): {outcome}", result::search_meaning(outcome).cause)]
+    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, result::printable(base))]
     Search {
         /// As in `AD_HOST`.
         host: String,
-        /// The base of the search.
+        /// The base of the search; the server may have named it.
         base: String,
         /// The server's answer.
         outcome: Outcome,
@@ -122,7 +122,7 @@ pub enum DirectoryError {
         what: String,
     },
     /// A search filter cannot be read.
-    #[error("the search filter \"{filter}\" cannot be read")]
+    #[error("the search filter \"{}\" cannot be read", result::printable(filter))]
     Filter {
         /// The filter.
         filter: String,
