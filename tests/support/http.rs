@@ -47,6 +47,8 @@ impl Served {
         let client = Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(60))
+            // A kept connection may be ended by the service at the moment at which it is used again (RFC 9112 section 9.5).
+            .pool_max_idle_per_host(0)
             .build()
             .unwrap();
         Served {
@@ -66,7 +68,13 @@ impl Served {
         let request = request.build().unwrap();
         let method = request.method().clone();
         let path = request.url().path().to_owned();
-        let response = self.client.execute(request).await.unwrap();
+        let response = self.client.execute(request).await;
+        let response = response.unwrap_or_else(|error| {
+            panic!(
+                "{method} {path}: {error:?}; the service said:\n{}",
+                self.service.log()
+            )
+        });
         Answered {
             method,
             path,
