@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Client, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::answer::Answer;
 use super::error::UpstreamError;
 use super::text;
 use crate::config::UpstreamAuth;
@@ -119,8 +120,23 @@ impl Secrets {
         Self(texts.into_iter().map(SecretString::from).collect())
     }
 
-    /// Hides the credentials, this token and whatever looks like a token in a body, before anything is read from it.
-    pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
+    /// Hides the credentials, this token and whatever looks like a token in an answer, before anything is read from it.
+    pub(super) fn hide_in(&self, answer: &mut Answer, token: Option<&str>) {
+        self.hide(&mut answer.body, token);
+        // Of the headers only this one is ever shown, and of it the host, in which case says nothing.
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let host = location.and_then(|text| Url::parse(text).ok()?.host_str().map(str::to_lowercase));
+        let known = self.0.iter().map(ExposeSecret::expose_secret);
+        let mut secrets = token.into_iter().chain(known).chain(["eyJ"]);
+        if host.is_some_and(|host| secrets.any(|secret| host.contains(&secret.to_lowercase()))) {
+            answer
+                .headers
+                .insert(LOCATION, HeaderValue::from_static("hidden:"));
+        }
+    }
+
+    /// As [`Self::hide_in`], in a body.
+    fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
         // JSON can write every character in several ways (`+` as `\u002b`); written anew it has the one that is looked for.
         if body.contains(&b'\\')
             && let Some(json) = text::json(body)

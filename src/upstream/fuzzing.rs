@@ -35,7 +35,7 @@ pub fn run(bytes: &[u8]) {
         token_in(first.clone(), &secrets);
     }
     for answer in &mut answers {
-        secrets.hide(&mut answer.body, Some(TOKEN));
+        secrets.hide_in(answer, Some(TOKEN));
     }
     let items = items();
     for answer in &answers {

@@ -167,7 +167,7 @@ async fn send(
             .count(answered.as_ref().ok().map(|answer| answer.status));
         let decision = match answered {
             Ok(mut answer) => {
-                upstream.tokens.hide(&mut answer.body, Some(&token));
+                upstream.tokens.hide_in(&mut answer, Some(&token));
                 let decision = answer::decide(&answer, &batch.items, SystemTime::now());
                 *unclear |= leaves_unclear(&decision, answer.status);
                 decision

@@ -93,9 +93,9 @@ impl Tokens {
         self.credentials.path()
     }
 
-    /// Hides the credentials and this token in a body (R27).
-    pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&Token>) {
-        self.secrets.hide(body, token.map(Token::text));
+    /// Hides the credentials and this token in an answer (R27).
+    pub(super) fn hide_in(&self, answer: &mut Answer, token: Option<&Token>) {
+        self.secrets.hide_in(answer, token.map(Token::text));
     }
 
     /// The current token, or a new one. While one caller asks for it, the others wait for what it gets.
@@ -150,7 +150,7 @@ pub(super) fn judge(
         // These quote nothing.
         Ok(_) | Err(NoToken::Retry(..)) if (200..300).contains(&answer.status) => read_as_it_is,
         _ => {
-            secrets.hide(&mut answer.body, None);
+            secrets.hide_in(answer, None);
             read(answer, now)
         }
     }
