@@ -199,6 +199,15 @@ impl History {
                 _ => steps.push(step(&mut rng)),
             }
         }
+        // By themselves, so that the other draws do not depend on them.
+        let mut rng = Rng::with_seed(seed ^ 0x00C0_0FFE_EBEE_F5ED);
+        for step in &mut steps {
+            if let Step::Run(run) = step
+                && rng.u8(0..4) == 0
+            {
+                run.meanwhile.extend(burst(&mut rng));
+            }
+        }
         Self { seed, setting, steps }
     }
 
@@ -276,6 +285,15 @@ fn change(rng: &mut Rng) -> Change {
         97 => Change::HideUnit(unit),
         _ => Change::ShowUnit(unit),
     }
+}
+
+/// Several changes between two requests of a run. What the run has read already and what it has yet to read change side by
+/// side: the largest uSNChanged that it sees is above a change that it does not see (R1).
+fn burst(rng: &mut Rng) -> Vec<(On, usize, Change)> {
+    let nth = rng.usize(1..=6);
+    (0..rng.usize(2..=6))
+        .map(|_| (On::Search, nth, change(rng)))
+        .collect()
 }
 
 fn run(rng: &mut Rng) -> Run {
