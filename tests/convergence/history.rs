@@ -291,8 +291,8 @@ fn change(rng: &mut Rng) -> Change {
 /// side: the largest uSNChanged that it sees is above a change that it does not see (R1).
 fn burst(rng: &mut Rng) -> Vec<(On, usize, Change)> {
     let nth = rng.usize(1..=6);
-    (0..rng.usize(2..=6))
-        .map(|_| (On::Search, nth, change(rng)))
+    (0..rng.usize(2..=8))
+        .map(|_| (On::Search, nth, Change::Describe(rng.u16(0..64))))
         .collect()
 }
 
