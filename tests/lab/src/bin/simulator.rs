@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use clap::Parser;
 use lab::certificates::{Authority, Shape};
-use lab::simulator::{Account, Directory, Options, People, Simulator, Tls};
+use lab::simulator::{Account, Directory, Kind, Options, People, Simulator, Tls};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Serves a synthetic Active Directory over LDAP until it is interrupted.
+/// Serves a synthetic Active Directory over LDAP until it is interrupted. A line `change N` on its standard input gives N users
+/// another displayName; `count` tells how many searches and pages were asked for since the last `count`.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen.
@@ -82,7 +83,31 @@ async fn main() {
         simulator.addr(),
         arguments.objects
     );
+    let simulator = Arc::new(simulator);
+    let asked = Arc::clone(&simulator);
+    std::thread::spawn(move || obey(&asked));
     tokio::signal::ctrl_c().await.unwrap();
+}
+
+/// Does what the lines of the standard input say.
+fn obey(simulator: &Simulator) {
+    let directory = simulator.directory();
+    let users = directory.all(Kind::User);
+    for (round, line) in std::io::stdin().lines().enumerate() {
+        let line = line.unwrap();
+        if line == "count" {
+            println!("{}", simulator.statistics().counts().pages);
+            simulator.statistics().reset();
+            continue;
+        }
+        let wanted: usize = line.strip_prefix("change ").unwrap().parse().unwrap();
+        // Spread over the whole directory, as in a day's work.
+        let apart = (users.len() / wanted.max(1)).max(1);
+        for user in users.iter().step_by(apart).take(wanted) {
+            directory.set_text(*user, "displayName", &format!("Changed {round}"));
+        }
+        println!("changed {wanted}");
+    }
 }
 
 fn tls_config(arguments: &Arguments) -> Option<Arc<ServerConfig>> {
