@@ -56,6 +56,8 @@ transactions! {
     PlanRun = "plan_run",
     /// A page that was read.
     StagePage = "stage_page",
+    /// The first read of the file has everything: the index of it.
+    IndexObjects = "index_objects",
     /// The last page, with the watermark and what was missed.
     CompleteRead = "complete_read",
     /// Entries of a page that show no objectGUID.

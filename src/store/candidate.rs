@@ -70,14 +70,11 @@ impl Store {
         guids: &[Guid],
     ) -> Result<Vec<Guid>, StoreError> {
         self.read(|sql| {
-            let mut kind_of = sql.prepare_cached(
-                "SELECT kind FROM known WHERE connection = :connection AND guid = :guid
-                 UNION ALL
-                 SELECT kind FROM stage WHERE connection = :connection AND guid = :guid AND removal = 0",
-            )?;
+            let mut kind_of =
+                sql.prepare_cached("SELECT kind FROM expected WHERE connection = ? AND guid = ?")?;
             let mut known = Vec::new();
             for guid in guids {
-                let mut rows = kind_of.query(named_params! { ":connection": connection, ":guid": guid })?;
+                let mut rows = kind_of.query(params![connection, guid])?;
                 if let Some(row) = rows.next()?
                     && kinds.contains(&row.get(0)?)
                 {
@@ -160,26 +157,19 @@ pub(super) fn note(
     end: &ReadEnd,
     now: i64,
 ) -> Result<(), Fault> {
-    let mut known = transaction.prepare_cached(
-        "SELECT kind, dn FROM known WHERE connection = :connection AND guid = :guid
-         UNION ALL
-         SELECT kind, dn FROM stage WHERE connection = :connection AND guid = :guid AND removal = 0",
-    )?;
+    let mut expected =
+        transaction.prepare_cached("SELECT kind, dn FROM expected WHERE connection = ? AND guid = ?")?;
     let mut note = Noting::new(transaction, connection, now)?;
     for guid in &end.missed {
-        let mut rows = known.query(named_params! { ":connection": connection, ":guid": guid })?;
+        let mut rows = expected.query(params![connection, guid])?;
         if let Some(row) = rows.next()? {
             note.note(*guid, row.get(0)?, row.get_ref(1)?.as_str()?)?;
         }
     }
     let Some(met) = &end.met else { return Ok(()) };
-    let mut all = transaction.prepare_cached(
-        "SELECT guid, kind, dn FROM known WHERE connection = :connection
-         UNION ALL
-         SELECT guid, kind, dn FROM stage AS s WHERE connection = :connection AND removal = 0
-             AND NOT EXISTS (SELECT 1 FROM known AS k WHERE k.connection = s.connection AND k.guid = s.guid)",
-    )?;
-    let mut rows = all.query(named_params! { ":connection": connection })?;
+    // `+`: through the table from its beginning to its end, and not from place to place in the order of the GUIDs.
+    let mut all = transaction.prepare_cached("SELECT guid, kind, dn FROM expected WHERE +connection = ?")?;
+    let mut rows = all.query([connection])?;
     while let Some(row) = rows.next()? {
         let (guid, kind) = (row.get(0)?, row.get(1)?);
         if end.kinds.contains(&kind) && !met.contains(guid) {

@@ -1,14 +1,14 @@
 //! Hands out what waits on the stage, and takes in what upstream answered (R18, R20).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, Transaction, named_params, params};
+use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::error::Fault;
 use super::run::open_run;
 use super::stage::fingerprint;
 use super::value::stored;
-use super::{ConnectionId, Fate, InFlight, KindCounts, RunId, Store, StoreError, history};
+use super::{ConnectionId, Fate, Flights, InFlight, KindCounts, RunId, Store, StoreError, history, scratch};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -66,12 +66,14 @@ impl Store {
     ) -> Result<Vec<Item>, StoreError> {
         self.write_in_flight(Commit::NextBatch, |transaction, in_flight| {
             let connection = open_run(transaction, run)?;
-            let mut batch = Vec::new();
+            let (mut batch, mut out) = (Vec::new(), Vec::new());
             let mut bytes = 0;
             // NOT INDEXED: in the order of the table itself, so that only what is handed out is read.
             let mut waiting = transaction.prepare_cached(
-                "SELECT seq, guid, kind, dn, external_id, asset, sent, removal FROM stage NOT INDEXED
-                 WHERE seq > :after AND connection = :connection AND rejected_run IS NOT :run ORDER BY seq",
+                "SELECT seq, guid, card.kind, dn, external_id, (SELECT json FROM text WHERE text.id = stage.asset), sent,
+                     removal
+                 FROM stage NOT INDEXED CROSS JOIN card ON card.id = stage.object
+                 WHERE seq > :after AND stage.connection = :connection AND rejected_run IS NOT :run ORDER BY seq",
             )?;
             let mut rows = waiting
                 .query(named_params! { ":after": stored(after), ":connection": connection, ":run": run })?;
@@ -83,13 +85,8 @@ impl Store {
                     break;
                 }
                 let seq: i64 = row.get(0)?;
-                in_flight.insert(
-                    (connection, guid),
-                    InFlight {
-                        seq,
-                        sent_before: row.get(6)?,
-                    },
-                );
+                let sent_before = row.get(6)?;
+                out.push(((connection, guid), InFlight { seq, sent_before }));
                 batch.push(Item {
                     seq: u64::try_from(seq).unwrap_or(0),
                     guid,
@@ -100,11 +97,18 @@ impl Store {
                     removal: row.get(7)?,
                 });
             }
-            let mut mark = transaction.prepare_cached("UPDATE stage SET sent = seq WHERE seq = ?")?;
-            for item in &batch {
-                mark.execute([stored(item.seq)])?;
+            if let Some(last) = batch.last() {
+                // The very rows that were handed out.
+                transaction
+                    .prepare_cached(
+                        "UPDATE stage NOT INDEXED SET sent = seq
+                         WHERE seq > :after AND seq <= :last AND connection = :connection AND rejected_run IS NOT :run",
+                    )?
+                    .execute(named_params! {
+                        ":after": stored(after), ":last": stored(last.seq), ":connection": connection, ":run": run,
+                    })?;
             }
-            Ok(batch)
+            Ok((batch, |in_flight: &mut Flights| in_flight.extend(out)))
         })
     }
 
@@ -137,8 +141,15 @@ impl Store {
                     counts.of(item.kind).sent += 1;
                 }
             }
+            let done = if answered.accepted.len() == items.len() {
+                answer.all_accepted(&items)?
+            } else {
+                BTreeSet::new()
+            };
             for item in answered.accepted.iter().filter_map(|seq| items.get(seq)) {
-                answer.accepted(item)?;
+                if !done.contains(&item.seq) {
+                    answer.accepted(item)?;
+                }
                 counts.of(item.kind).accepted += 1;
             }
             for (item, reason) in answered
@@ -152,17 +163,19 @@ impl Store {
                 answer.rejected(item, reason, out.map(|out| out.sent_before))?;
                 counts.of(item.kind).rejected += 1;
             }
-            for item in items.values() {
-                let key = (connection, item.guid);
-                if in_flight.get(&key).is_some_and(|out| out.seq == stored(item.seq)) {
-                    in_flight.remove(&key);
-                }
-            }
             history::add(transaction, run, &counts)?;
             transaction
                 .prepare_cached("UPDATE run SET requests = requests + ? WHERE id = ?")?
                 .execute(params![stored(answered.requests), run])?;
-            Ok(counts)
+            let landed = move |in_flight: &mut Flights| {
+                for item in items.values() {
+                    let key = (connection, item.guid);
+                    if in_flight.get(&key).is_some_and(|out| out.seq == stored(item.seq)) {
+                        in_flight.remove(&key);
+                    }
+                }
+            };
+            Ok((counts, landed))
         })
     }
 }
@@ -175,31 +188,147 @@ struct Answer<'t> {
     now: i64,
 }
 
+/// What waits of an object.
+struct Waiting {
+    seq: i64,
+    object: i64,
+    asset: i64,
+    removal: bool,
+}
+
+/// The rows of the stage from `:first` to `:last` that a batch of the run may hold.
+macro_rules! of_batch {
+    () => {
+        "seq >= :first AND seq <= :last AND connection = :connection AND rejected_run IS NOT :run AND removal = 0"
+    };
+}
+
 impl Answer<'_> {
+    /// Takes in a batch that was accepted as a whole, in four statements and not in four for each item. Gives the items that
+    /// are done with; the others left the stage while they were out, or tell of a removal.
+    fn all_accepted(&self, items: &BTreeMap<u64, &Item>) -> Result<BTreeSet<u64>, Fault> {
+        let (Some((first, _)), Some((last, _))) = (items.first_key_value(), items.last_key_value()) else {
+            return Ok(BTreeSet::new());
+        };
+        let (first, last) = (stored(*first), stored(*last));
+        let sql = self.transaction;
+        let here: BTreeSet<u64> = sql
+            .prepare_cached(concat!("SELECT seq FROM stage NOT INDEXED WHERE ", of_batch!()))?
+            .query_map(
+                named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run },
+                |row| row.get::<_, i64>(0),
+            )?
+            .map(|seq| Ok(u64::try_from(seq?).unwrap_or(0)))
+            .collect::<rusqlite::Result<_>>()?;
+        // Rows between those of the batch would be another batch's.
+        if here.iter().any(|seq| !items.contains_key(seq)) {
+            return Ok(BTreeSet::new());
+        }
+        sql.prepare_cached(concat!(
+            "DELETE FROM asset WHERE id IN (SELECT asset FROM object WHERE id IN (
+                 SELECT object FROM stage NOT INDEXED WHERE ",
+            of_batch!(),
+            "))"
+        ))?
+        .execute(named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run })?;
+        sql.prepare_cached(concat!(
+            "UPDATE object SET fingerprint = s.fingerprint, asset = s.asset, accepted_at = :now, accepted_run = :run
+             FROM (SELECT object, fingerprint, asset FROM stage NOT INDEXED WHERE ",
+            of_batch!(),
+            ") AS s WHERE object.id = s.object"
+        ))?
+        .execute(named_params! {
+            ":first": first, ":last": last, ":connection": self.connection, ":run": self.run, ":now": self.now,
+        })?;
+        sql.prepare_cached(concat!("DELETE FROM stage NOT INDEXED WHERE ", of_batch!()))?
+            .execute(named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run })?;
+        Ok(here)
+    }
+
     fn accepted(&self, item: &Item) -> Result<(), Fault> {
-        // What waits may have been staged or renamed since the item was handed out: its names are the newer ones.
-        let waiting = self
-            .transaction
-            .prepare_cached("SELECT seq, kind, dn FROM stage WHERE connection = ? AND guid = ?")?
-            .query_row(params![self.connection, item.guid], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .optional()?;
-        let (seq, kind, dn) = waiting.unwrap_or_else(|| (stored(item.seq), item.kind, item.dn.clone()));
+        let Some(waiting) = self.waiting(item)? else {
+            return self.accepted_after_all(item);
+        };
+        if waiting.seq == stored(item.seq) {
+            return self.accepted_and_done(item, &waiting);
+        }
         if item.removal {
             self.told_removed(item.guid)?;
-        } else if !self.is_removed(item.guid)? {
-            self.remember(item, kind, &dn)?;
-        }
-        if seq == stored(item.seq) {
-            self.transaction
-                .prepare_cached("DELETE FROM stage WHERE seq = ?")?
-                .execute([seq])?;
-            return Ok(());
+        } else if !waiting.removal {
+            self.remember_again(item, waiting.object)?;
         }
         // Versions of an object are sent one after the other, so this answer also tells the fate of all before.
-        self.now_certain(seq, 0, item.seq)?;
-        self.withdraw_if_held(seq, item.guid)
+        self.now_certain(waiting.seq, 0, item.seq)?;
+        self.withdraw_if_held(waiting.seq, item.guid)
+    }
+
+    /// What waits of the object: the item itself, or something newer.
+    fn waiting(&self, item: &Item) -> Result<Option<Waiting>, Fault> {
+        let waiting_of = |row: &Row<'_>| {
+            Ok(Waiting {
+                seq: row.get(0)?,
+                object: row.get(1)?,
+                asset: row.get(2)?,
+                removal: row.get(3)?,
+            })
+        };
+        let itself = self
+            .transaction
+            .prepare_cached("SELECT seq, object, asset, removal FROM stage WHERE seq = ?")?
+            .query_row([stored(item.seq)], waiting_of)
+            .optional()?;
+        if itself.is_some() {
+            return Ok(itself);
+        }
+        Ok(self
+            .transaction
+            .prepare_cached(
+                "SELECT seq, object, asset, removal FROM stage
+                 WHERE object = (SELECT id FROM card WHERE connection = ? AND guid = ?)",
+            )?
+            .query_row(params![self.connection, item.guid], waiting_of)
+            .optional()?)
+    }
+
+    /// Nothing newer waits: the row of the stage becomes what upstream holds.
+    fn accepted_and_done(&self, item: &Item, waiting: &Waiting) -> Result<(), Fault> {
+        let sql = self.transaction;
+        if item.removal {
+            self.told_removed(item.guid)?;
+            for (statement, id) in [
+                ("DELETE FROM object WHERE id = ?", waiting.object),
+                ("DELETE FROM asset WHERE id = ?", waiting.asset),
+            ] {
+                sql.prepare_cached(statement)?.execute([id])?;
+            }
+        } else {
+            self.forget_text(waiting.object)?;
+            sql.prepare_cached(
+                "UPDATE object SET (fingerprint, asset, accepted_at, accepted_run) =
+                     (SELECT fingerprint, asset, :now, :run FROM stage WHERE seq = :seq)
+                 WHERE id = :id",
+            )?
+            .execute(named_params! {
+                ":now": self.now, ":run": self.run, ":seq": waiting.seq, ":id": waiting.object,
+            })?;
+        }
+        sql.prepare_cached("DELETE FROM stage WHERE seq = ?")?
+            .execute([waiting.seq])?;
+        Ok(())
+    }
+
+    /// The version left the stage while it was out: the object is what it was before, or it is gone.
+    fn accepted_after_all(&self, item: &Item) -> Result<(), Fault> {
+        if item.removal {
+            return self.told_removed(item.guid);
+        }
+        let object: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT id FROM card WHERE connection = ? AND guid = ?")?
+            .query_row(params![self.connection, item.guid], |row| row.get(0))
+            .optional()?;
+        // An object that is gone returns only when it returns to the scope.
+        object.map_or(Ok(()), |object| self.remember_again(item, object))
     }
 
     fn rejected(&self, item: &Item, reason: &str, sent_before: Option<i64>) -> Result<(), Fault> {
@@ -220,12 +349,7 @@ impl Answer<'_> {
             .execute(named_params! {
                 ":run": self.run, ":now": self.now, ":reason": reason, ":seq": stored(item.seq),
             })?;
-        let waiting: Option<i64> = self
-            .transaction
-            .prepare_cached("SELECT seq FROM stage WHERE connection = ? AND guid = ?")?
-            .query_row(params![self.connection, item.guid], |row| row.get(0))
-            .optional()?;
-        let (Some(seq), Some(sent_before)) = (waiting, sent_before) else {
+        let (Some(Waiting { seq, .. }), Some(sent_before)) = (self.waiting(item)?, sent_before) else {
             return Ok(());
         };
         // This version did not arrive for certain; one before it still may have.
@@ -247,21 +371,21 @@ impl Answer<'_> {
 
     /// Takes a row from the stage that is what upstream holds for certain (R17).
     fn withdraw_if_held(&self, seq: i64, guid: Guid) -> Result<(), Fault> {
-        self.transaction
+        let text: Option<i64> = self
+            .transaction
             .prepare_cached(
                 "DELETE FROM stage WHERE seq = ? AND sent = 0 AND fingerprint =
-                     (SELECT fingerprint FROM known WHERE connection = ? AND guid = ?)",
+                     (SELECT fingerprint FROM known WHERE connection = ? AND guid = ?)
+                 RETURNING asset",
             )?
-            .execute(params![seq, self.connection, guid])?;
+            .query_row(params![seq, self.connection, guid], |row| row.get(0))
+            .optional()?;
+        if let Some(text) = text {
+            self.transaction
+                .prepare_cached("DELETE FROM asset WHERE id = ?")?
+                .execute([text])?;
+        }
         Ok(())
-    }
-
-    /// Whether the object was removed while the item was out. It returns to `object` only when it returns to the scope.
-    fn is_removed(&self, guid: Guid) -> Result<bool, Fault> {
-        Ok(self
-            .transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM removed WHERE connection = ? AND guid = ?)")?
-            .query_row(params![self.connection, guid], |row| row.get(0))?)
     }
 
     /// Upstream knows now that the object is gone.
@@ -272,38 +396,34 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// Upstream holds `item` now.
-    fn remember(&self, item: &Item, kind: Kind, dn: &str) -> Result<(), Fault> {
-        let asset: Option<i64> = self
-            .transaction
-            .prepare_cached("SELECT asset FROM object WHERE connection = ? AND guid = ?")?
-            .query_row(params![self.connection, item.guid], |row| row.get(0))
-            .optional()?;
-        let asset = if let Some(asset) = asset {
-            self.transaction
-                .prepare_cached("UPDATE asset SET json = ? WHERE id = ?")?
-                .execute(params![item.asset, asset])?;
-            asset
-        } else {
-            self.transaction
-                .prepare_cached("INSERT INTO asset (json) VALUES (?)")?
-                .insert([&item.asset])?
-        };
+    /// Upstream holds `item` now, of which there is no row any more. The object's names are newer, and are kept.
+    fn remember_again(&self, item: &Item, object: i64) -> Result<(), Fault> {
+        let sql = self.transaction;
+        if let Some(adopt) = scratch::adopting(sql)? {
+            sql.prepare_cached(adopt)?.execute([object])?;
+        }
+        self.forget_text(object)?;
+        let text = sql
+            .prepare_cached("INSERT INTO asset (json) VALUES (?)")?
+            .insert([&item.asset])?;
+        sql.prepare_cached(
+            "UPDATE object SET fingerprint = ?, asset = ?, accepted_at = ?, accepted_run = ? WHERE id = ?",
+        )?
+        .execute(params![
+            fingerprint(&item.asset),
+            text,
+            self.now,
+            self.run,
+            object
+        ])?;
+        Ok(())
+    }
+
+    /// Another text takes the place of what upstream held of the object.
+    fn forget_text(&self, object: i64) -> Result<(), Fault> {
         self.transaction
-            .prepare_cached(
-                "INSERT INTO object (connection, guid, kind, dn, external_id, fingerprint, accepted_at,
-                     accepted_run, asset)
-                 VALUES (:connection, :guid, :kind, :dn, :external_id, :fingerprint, :now, :run, :asset)
-                 ON CONFLICT (connection, guid) DO UPDATE SET
-                     kind = excluded.kind, dn = excluded.dn, external_id = excluded.external_id,
-                     fingerprint = excluded.fingerprint, accepted_at = excluded.accepted_at,
-                     accepted_run = excluded.accepted_run",
-            )?
-            .execute(named_params! {
-                ":connection": self.connection, ":guid": item.guid, ":kind": kind, ":dn": dn,
-                ":external_id": item.external_id, ":fingerprint": fingerprint(&item.asset),
-                ":now": self.now, ":run": self.run, ":asset": asset,
-            })?;
+            .prepare_cached("DELETE FROM asset WHERE id = (SELECT asset FROM object WHERE id = ?)")?
+            .execute([object])?;
         Ok(())
     }
 }

@@ -38,7 +38,25 @@ impl GuidSet {
     #[must_use]
     pub fn contains(&self, guid: Guid) -> bool {
         let (wanted, (sorted, rest)) = (hash(guid), self.hashes.split_at(self.sorted));
-        sorted.binary_search(&wanted).is_ok() || rest.contains(&wanted)
+        holds(sorted, wanted) || rest.contains(&wanted)
+    }
+}
+
+/// Whether `wanted` is among `sorted`. Hashes lie evenly, so its place is nearly known: a bisection over a million would fetch
+/// twenty places from memory, this one or two.
+fn holds(sorted: &[u64], wanted: u64) -> bool {
+    let guess = (u128::from(wanted) * sorted.len() as u128) >> 64;
+    #[expect(clippy::cast_possible_truncation, reason = "below the length")]
+    let guess = guess as usize;
+    // Four deviations of where the hash may lie; outside of that it is searched for the usual way.
+    let reach = 4 * sorted.len().isqrt() + 1;
+    let (low, high) = (guess.saturating_sub(reach), (guess + reach).min(sorted.len()));
+    let near = sorted.get(low..high).unwrap_or_default();
+    match (near.first(), near.last()) {
+        (Some(first), Some(last)) if *first <= wanted && wanted <= *last => {
+            near.binary_search(&wanted).is_ok()
+        }
+        _ => sorted.binary_search(&wanted).is_ok(),
     }
 }
 

@@ -32,8 +32,9 @@ impl Store {
     pub fn waiting(&self, connection: ConnectionId, guid: Guid) -> Result<Option<Waiting>, StoreError> {
         self.read(|sql| {
             let mut statement = sql.prepare_cached(
-                "SELECT asset, staged_at, removal, rejected_at, reject_reason FROM stage
-                 WHERE connection = ? AND guid = ?",
+                "SELECT (SELECT json FROM text WHERE text.id = stage.asset) AS asset, staged_at, removal, rejected_at,
+                     reject_reason
+                 FROM stage WHERE object = (SELECT id FROM card WHERE connection = ? AND guid = ?)",
             )?;
             let waiting = statement.query_row(params![connection, guid], |row| {
                 Ok(Waiting {
@@ -65,8 +66,10 @@ impl Store {
             // Each of the three looks up its part by key where it can; what is left is compared in whole.
             let mut statement = sql.prepare_cached(
                 "SELECT * FROM (
-                     SELECT guid, kind, dn, external_id, reject_reason AS reason, rejected_at AS since, 'upstream' AS origin
-                     FROM stage WHERE connection = :connection AND rejected_run IS NOT NULL AND guid >= coalesce(:guid, x'')
+                     SELECT guid, card.kind, dn, external_id, reject_reason AS reason, rejected_at AS since,
+                         'upstream' AS origin
+                     FROM stage INDEXED BY stage_rejected CROSS JOIN card ON card.id = stage.object
+                     WHERE stage.connection = :connection AND rejected_run IS NOT NULL AND guid >= coalesce(:guid, x'')
                      UNION ALL
                      SELECT guid, kind, dn, NULL, reason, since, 'mapping' FROM unmapped
                      WHERE connection = :connection AND guid >= coalesce(:guid, x'')

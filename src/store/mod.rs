@@ -24,8 +24,10 @@ mod guid_set;
 mod history;
 mod inventory;
 mod lock;
+mod newcomers;
 mod object;
 mod open;
+mod put;
 mod removal;
 mod run;
 mod scratch;
@@ -43,6 +45,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 use crate::failpoint::{self, Commit, Point, Progress};
 use crate::identity::Guid;
 use error::Fault;
+use newcomers::Newcomers;
 
 pub use candidate::{Candidate, ReadEnd, Verdict, Which};
 pub use connection::Connection;
@@ -79,13 +82,18 @@ pub enum Access {
 pub struct Store {
     path: PathBuf,
     inner: Mutex<Inner>,
+    /// What the first read of the file has met; taken before `inner`.
+    newcomers: Mutex<Option<Newcomers>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     sql: rusqlite::Connection,
-    in_flight: BTreeMap<(ConnectionId, Guid), InFlight>,
+    in_flight: Flights,
 }
+
+/// What is in flight of each object.
+type Flights = BTreeMap<(ConnectionId, Guid), InFlight>;
 
 /// A version handed out by [`Store::next_batch`] and not settled yet. Lost with the process, on purpose: nothing is in
 /// flight then, and `stage.sent` still says that the version may have arrived.
@@ -108,8 +116,9 @@ impl Store {
             path: path.to_owned(),
             inner: Mutex::new(Inner {
                 sql,
-                in_flight: BTreeMap::new(),
+                in_flight: Flights::new(),
             }),
+            newcomers: Mutex::default(),
         })
     }
 
@@ -153,30 +162,30 @@ impl Store {
         commit: Commit,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.write_in_flight(commit, |transaction, _| write(transaction))
+        self.write_in_flight(commit, |transaction, _| {
+            let value = write(transaction)?;
+            Ok((value, |_: &mut Flights| ()))
+        })
     }
 
-    /// As [`Self::write`], with what is in flight. Changes to that are kept only if the transaction commits.
-    fn write_in_flight<T>(
+    /// As [`Self::write`], with what is in flight. `write` also gives what changes of that once the transaction is committed.
+    fn write_in_flight<T, Change: FnOnce(&mut Flights)>(
         &self,
         commit: Commit,
-        write: impl FnOnce(&Transaction<'_>, &mut BTreeMap<(ConnectionId, Guid), InFlight>) -> Result<T, Fault>,
+        write: impl FnOnce(&Transaction<'_>, &Flights) -> Result<(T, Change), Fault>,
     ) -> Result<T, StoreError> {
         let mut inner = self.inner();
         let Inner { sql, in_flight } = &mut *inner;
-        let mut changed = in_flight.clone();
         let result = (|| {
             let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
             failpoint::pass(Point::In(commit, Progress::Begun));
-            let value = write(&transaction, &mut changed)?;
+            let (value, change) = write(&transaction, in_flight)?;
             failpoint::pass(Point::In(commit, Progress::Written));
             transaction.commit()?;
             failpoint::pass(Point::In(commit, Progress::Committed));
+            change(in_flight);
             Ok(value)
         })();
-        if result.is_ok() {
-            *in_flight = changed;
-        }
         result.map_err(|fault: Fault| fault.at(&self.path))
     }
 }

@@ -29,6 +29,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002_removals.sql"),
     include_str!("schema/0003_run_objects.sql"),
     include_str!("schema/0004_history.sql"),
+    include_str!("schema/0005_in_sequence.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.
@@ -42,7 +43,7 @@ const CHECKPOINT_PAGES: i64 = 20_000;
 const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: the product stays below 48 MiB with a million objects.
-const CACHE_KIB: i64 = 8 << 10;
+pub(super) const CACHE_KIB: i64 = 8 << 10;
 
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 96;
@@ -108,7 +109,7 @@ pub(super) fn opened_with(
             Access::ReadOnly => {}
             Access::Scratch => scratch::shadow(&mut sql)?,
         }
-        scratch::name_known_objects(&sql, access == Access::Scratch)?;
+        scratch::name_views(&sql, access == Access::Scratch)?;
         Ok(sql)
     };
     prepared().map_err(|fault| fault.at(path))
@@ -119,7 +120,7 @@ fn fresh_scratch(migrations: &[&str]) -> Result<Connection, Fault> {
     let mut sql = Connection::open("")?;
     settings(&sql)?;
     migrate(&mut sql, Path::new(""), migrations)?;
-    scratch::name_known_objects(&sql, false)?;
+    scratch::name_views(&sql, false)?;
     Ok(sql)
 }
 

@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension, Params, Row, Transaction, named_params, params
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
+use super::put::{self, LastWord};
 use super::run::open_run;
-use super::stage::fingerprint;
 use super::value::count;
 use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
@@ -287,12 +287,7 @@ fn excess(
     gone: &BTreeMap<Kind, u64>,
 ) -> Result<Vec<Excess>, Fault> {
     let mut statement = transaction.prepare_cached(
-        "SELECT kind, count(*) AS count FROM (
-             SELECT kind FROM known WHERE connection = :connection
-             UNION ALL
-             SELECT kind FROM stage AS s WHERE connection = :connection AND removal = 0
-                 AND NOT EXISTS (SELECT 1 FROM known AS k WHERE k.connection = s.connection AND k.guid = s.guid))
-         GROUP BY kind",
+        "SELECT kind, count(*) AS count FROM expected WHERE +connection = :connection GROUP BY kind",
     )?;
     let known: BTreeMap<Kind, u64> = statement
         .query_map(named_params! { ":connection": connection }, |row| {
@@ -346,6 +341,8 @@ struct Leaving {
     kind: Kind,
     dn: String,
     external_id: Option<String>,
+    /// Its row in `object`.
+    card: Option<i64>,
     reason: String,
     asset: Option<String>,
     held_upstream: bool,
@@ -384,12 +381,12 @@ impl Removing<'_> {
 
     fn chunk(&self, after: Option<Guid>) -> Result<Vec<Leaving>, Fault> {
         let mut statement = self.transaction.prepare_cached(
-            "SELECT c.guid, c.kind, coalesce(k.dn, s.dn, c.dn) AS dn, c.reason,
-                 coalesce(k.external_id, s.external_id) AS external_id, coalesce(k.json, s.asset) AS asset,
-                 k.guid IS NOT NULL OR coalesce(s.sent, 0) <> 0 AS held_upstream, coalesce(s.sent, 0) AS sent
+            "SELECT c.guid, c.kind, coalesce(k.dn, c.dn) AS dn, c.reason, k.external_id, k.id AS card,
+                 (SELECT json FROM text WHERE text.id = coalesce(k.asset, s.asset)) AS asset,
+                 k.fingerprint IS NOT NULL OR coalesce(s.sent, 0) <> 0 AS held_upstream, coalesce(s.sent, 0) AS sent
              FROM candidate AS c
-             LEFT JOIN known AS k ON k.connection = c.connection AND k.guid = c.guid
-             LEFT JOIN stage AS s ON s.connection = c.connection AND s.guid = c.guid AND s.removal = 0
+             LEFT JOIN card AS k ON k.connection = c.connection AND k.guid = c.guid
+             LEFT JOIN stage AS s ON s.object = k.id AND s.removal = 0
              WHERE c.connection = :connection AND c.guid > coalesce(:after, x'') AND c.verdict = 'gone'
                  AND c.examined = :run ORDER BY c.guid LIMIT :limit",
         )?;
@@ -403,6 +400,7 @@ impl Removing<'_> {
                     kind: row.get("kind")?,
                     dn: row.get("dn")?,
                     external_id: row.get("external_id")?,
+                    card: row.get("card")?,
                     reason: row.get("reason")?,
                     asset: row.get("asset")?,
                     held_upstream: row.get("held_upstream")?,
@@ -419,14 +417,18 @@ impl Removing<'_> {
         marked: impl Fn(Kind, &str) -> Option<String>,
         conclusion: &mut Conclusion,
     ) -> Result<(), Fault> {
-        let key = params![self.connection, leaving.guid];
+        self.transaction
+            .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?
+            .execute(params![self.connection, leaving.guid])?;
         for statement in [
-            "DELETE FROM asset WHERE id = (SELECT asset FROM object WHERE connection = ? AND guid = ?)",
-            "DELETE FROM object WHERE connection = ? AND guid = ?",
-            "DELETE FROM unmapped WHERE connection = ? AND guid = ?",
-            "DELETE FROM stage WHERE connection = ? AND guid = ? AND removal = 0",
+            "DELETE FROM asset WHERE id IN (
+                 SELECT asset FROM object WHERE id = ?1 UNION ALL SELECT asset FROM stage WHERE object = ?1)",
+            "DELETE FROM stage WHERE object = ?",
+            "DELETE FROM object WHERE id = ?",
         ] {
-            self.transaction.prepare_cached(statement)?.execute(key)?;
+            self.transaction
+                .prepare_cached(statement)?
+                .execute([leaving.card])?;
         }
         // What never left the stage is no loss to anybody: there is nothing to report.
         let (true, Some(external_id), Some(asset)) =
@@ -461,22 +463,15 @@ impl Removing<'_> {
         history::tell(self.transaction, self.run, &told)?;
         conclusion.counts.of(leaving.kind).removed += 1;
         if let Some(json) = marked(leaving.kind, asset) {
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO stage (connection, guid, kind, dn, external_id, fingerprint, staged_at, sent, asset, removal)
-                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-                )?
-                .execute(params![
-                    self.connection,
-                    leaving.guid,
-                    leaving.kind,
-                    leaving.dn,
-                    external_id,
-                    fingerprint(&json),
-                    self.now,
-                    leaving.sent,
-                    json
-                ])?;
+            let word = LastWord {
+                guid: leaving.guid,
+                kind: leaving.kind,
+                dn: &leaving.dn,
+                external_id,
+                json: &json,
+                sent: leaving.sent,
+            };
+            put::last_word(self.transaction, self.connection, &word, self.now)?;
             conclusion.staged += 1;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Runs: their beginning, their end, their history.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
@@ -7,7 +8,9 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 use super::connection::{state, step};
 use super::error::Fault;
 use super::value::{count, count_or_null, stored};
-use super::{ConnectionId, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError, history};
+use super::{
+    ConnectionId, Flights, KindCounts, Outcome, RunId, RunMode, State, Store, StoreError, history, newcomers,
+};
 use crate::failpoint::Commit;
 use crate::identity::Guid;
 
@@ -158,10 +161,11 @@ impl Store {
         reason: &str,
         now: i64,
     ) -> Result<RunId, StoreError> {
-        self.write_in_flight(Commit::BeginRun, |transaction, in_flight| {
+        self.write_in_flight(Commit::BeginRun, |transaction, _| {
             close_interrupted(transaction, connection, now)?;
             step(transaction, connection, State::Processing, now)?;
-            in_flight.retain(|(other, _), _| *other != connection);
+            // A first read may have died before it came to that.
+            newcomers::index(transaction)?;
             let run = transaction.query_row(
                 "INSERT INTO run (connection, wanted, mode, reason, asked_by, started) VALUES (?1, ?2, ?2, ?3, ?3, ?4)
                      RETURNING id",
@@ -173,7 +177,7 @@ impl Store {
                      (SELECT id FROM run WHERE connection = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
                 params![connection, KEPT_RUNS],
             )?;
-            Ok(run)
+            Ok((run, landed(connection)))
         })
     }
 
@@ -182,7 +186,7 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn plan_run(&self, run: RunId, plan: &RunPlan) -> Result<(), StoreError> {
-        self.write(Commit::PlanRun, |transaction| {
+        let begun = self.write(Commit::PlanRun, |transaction| {
             open_run(transaction, run)?;
             transaction.execute(
                 "UPDATE run SET mode = ?, reason = ?, controller = ?, watermark_before = ? WHERE id = ?",
@@ -194,8 +198,13 @@ impl Store {
                     run
                 ],
             )?;
-            Ok(())
-        })
+            match plan.mode {
+                RunMode::Baseline => newcomers::begin(transaction),
+                RunMode::Delta => Ok(None),
+            }
+        })?;
+        *self.newcomers.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        Ok(())
     }
 
     /// Processing → processed, or → scheduled with `last_error`, together with the run's row. Settle every batch before.
@@ -203,9 +212,8 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn end_run(&self, run: RunId, end: &RunEnd, now: i64) -> Result<(), StoreError> {
-        self.write_in_flight(Commit::EndRun, |transaction, in_flight| {
+        self.write_in_flight(Commit::EndRun, |transaction, _| {
             let connection = open_run(transaction, run)?;
-            in_flight.retain(|(other, _), _| *other != connection);
             let processed = end.outcome == Outcome::Processed;
             let to = if processed {
                 State::Processed
@@ -213,7 +221,8 @@ impl Store {
                 State::Scheduled
             };
             step(transaction, connection, to, now)?;
-            close(transaction, connection, run, end, now)
+            close(transaction, connection, run, end, now)?;
+            Ok(((), landed(connection)))
         })
     }
 
@@ -286,6 +295,11 @@ pub(super) fn open_run(transaction: &Transaction<'_>, run: RunId) -> Result<Conn
         .query_row([run], |row| row.get(0))
         .optional()?
         .ok_or_else(|| Fault::Unknown(format!("run {run}")))
+}
+
+/// Nothing of the connection is in flight any more.
+fn landed(connection: ConnectionId) -> impl FnOnce(&mut Flights) {
+    move |in_flight| in_flight.retain(|(other, _), _| *other != connection)
 }
 
 /// Closes what a dead process left open; gives the last such run.

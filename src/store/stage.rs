@@ -1,13 +1,18 @@
 //! Takes in what was read: one page, one transaction (R3), only differences (R17), one pending asset an object (R18).
 
-use rusqlite::{OptionalExtension, Row, Statement, Transaction, named_params, params};
+use std::sync::PoisonError;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
+use super::newcomers::Newcomers;
+use super::put::Sequence;
 use super::run::open_run;
 use super::{
     ConnectionId, Fate, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container,
-    history, waiting, watermark,
+    history, newcomers, scratch, waiting, watermark,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -135,10 +140,11 @@ impl Store {
             .collect();
         // In the order of the keys a tree's pages are read and written once each. The sort keeps equal ones in order.
         page.sort_by_key(|(reading, _)| reading.guid);
+        let mut newcomers = self.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(commit, |transaction| {
             let connection = open_run(transaction, run)?;
             let mut counts = KindCounts::default();
-            let mut statements = Statements::prepare(transaction, connection, run, now)?;
+            let mut statements = Statements::prepare(transaction, &mut newcomers, connection, run, now)?;
             for (reading, fingerprint) in &page {
                 let counts = counts.of(reading.kind);
                 match &reading.asset {
@@ -152,6 +158,7 @@ impl Store {
                 }
                 counts.read += 1;
             }
+            statements.sequence.keep()?;
             drop(statements);
             history::add(transaction, run, &counts)?;
             then(transaction, connection)?;
@@ -170,66 +177,101 @@ struct Compared {
 
 /// The row on the stage.
 struct Waiting {
-    compared: Compared,
+    // As what was read, where there is something to compare with.
+    same_asset: bool,
+    same_kind: bool,
     seq: i64,
+    asset: i64,
     sent: i64,
     removal: bool,
+}
+
+/// The object's row.
+struct Card {
+    id: i64,
+    /// Upstream holds an asset of it.
+    known: bool,
+    /// With what was read, where there is something to compare with.
+    compared: Option<Compared>,
 }
 
 /// Everything that is done to an object, prepared once a page.
 struct Statements<'t> {
     transaction: &'t Transaction<'t>,
+    newcomers: &'t mut Option<Newcomers>,
     connection: ConnectionId,
     run: RunId,
     now: i64,
+    card: rusqlite::CachedStatement<'t>,
+    new_card: rusqlite::CachedStatement<'t>,
+    /// `None` where a card can be changed in its place.
+    adopt_card: Option<rusqlite::CachedStatement<'t>>,
+    rename_card: rusqlite::CachedStatement<'t>,
+    drop_bare_card: rusqlite::CachedStatement<'t>,
     waiting: rusqlite::CachedStatement<'t>,
-    known: rusqlite::CachedStatement<'t>,
-    rename_known: rusqlite::CachedStatement<'t>,
-    rename_waiting: rusqlite::CachedStatement<'t>,
+    set_kind: rusqlite::CachedStatement<'t>,
     withdraw: rusqlite::CachedStatement<'t>,
+    drop_text: rusqlite::CachedStatement<'t>,
+    new_text: rusqlite::CachedStatement<'t>,
     stage: rusqlite::CachedStatement<'t>,
+    sequence: Sequence<'t>,
     unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
-    forget_unmapped: rusqlite::CachedStatement<'t>,
-    /// `None` when nothing is missed: a full read asks a million times.
+    // These are `None` when there is nothing that they could find: a full read asks a million times.
+    forget_unmapped: Option<rusqlite::CachedStatement<'t>>,
     found_again: Option<rusqlite::CachedStatement<'t>>,
-    returned: rusqlite::CachedStatement<'t>,
-    withdraw_removal: rusqlite::CachedStatement<'t>,
+    returned: Option<rusqlite::CachedStatement<'t>>,
 }
 
 impl<'t> Statements<'t> {
     fn prepare(
         transaction: &'t Transaction<'t>,
+        newcomers: &'t mut Option<Newcomers>,
         connection: ConnectionId,
         run: RunId,
         now: i64,
     ) -> Result<Self, Fault> {
-        let any_missed: bool = transaction
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM candidate WHERE connection = ?)")?
-            .query_row([connection], |row| row.get(0))?;
+        // DELETE FROM a table that has rows of the connection.
+        let deleting_from = |table: &str| -> Result<_, Fault> {
+            let any: bool = transaction
+                .prepare_cached(&format!(
+                    "SELECT EXISTS (SELECT 1 FROM {table} WHERE connection = ?)"
+                ))?
+                .query_row([connection], |row| row.get(0))?;
+            let delete = format!("DELETE FROM {table} WHERE connection = ? AND guid = ?");
+            Ok(any.then(|| transaction.prepare_cached(&delete)).transpose()?)
+        };
+        let adopting = scratch::adopting(transaction)?;
         Ok(Self {
             transaction,
+            newcomers,
             connection,
             run,
             now,
+            card: transaction.prepare_cached(
+                "SELECT fingerprint, kind, dn, external_id, id FROM card WHERE connection = ? AND guid = ?",
+            )?,
+            new_card: transaction.prepare_cached(
+                "INSERT INTO object (connection, guid, kind, dn, external_id) VALUES (?, ?, ?, ?, ?)",
+            )?,
+            adopt_card: adopting.map(|adopt| transaction.prepare_cached(adopt)).transpose()?,
+            rename_card: transaction.prepare_cached(
+                "UPDATE object SET kind = ?, dn = ?, external_id = coalesce(?, external_id) WHERE id = ?",
+            )?,
+            drop_bare_card: transaction
+                .prepare_cached("DELETE FROM object WHERE id = ? AND fingerprint IS NULL")?,
             waiting: transaction.prepare_cached(
-                "SELECT fingerprint, kind, dn, external_id, seq, sent, removal FROM stage
-                 WHERE connection = ? AND guid = ?",
+                "SELECT fingerprint, kind, seq, asset, sent, removal FROM stage WHERE object = ?",
             )?,
-            known: transaction.prepare_cached(
-                "SELECT fingerprint, kind, dn, external_id FROM known WHERE connection = ? AND guid = ?",
-            )?,
-            rename_known: transaction.prepare_cached(
-                "UPDATE object SET kind = :kind, dn = :dn, external_id = coalesce(:external_id, external_id)
-                 WHERE connection = :connection AND guid = :guid",
-            )?,
-            rename_waiting: transaction
-                .prepare_cached("UPDATE stage SET kind = ?, dn = ?, external_id = ? WHERE seq = ?")?,
+            set_kind: transaction.prepare_cached("UPDATE stage SET kind = ? WHERE seq = ?")?,
             withdraw: transaction.prepare_cached("DELETE FROM stage WHERE seq = ?")?,
+            drop_text: transaction.prepare_cached("DELETE FROM asset WHERE id = ?")?,
+            new_text: transaction.prepare_cached("INSERT INTO asset (json) VALUES (?)")?,
             stage: transaction.prepare_cached(
-                "INSERT INTO stage (connection, guid, kind, dn, external_id, fingerprint, staged_at, sent, asset)
-                 VALUES (:connection, :guid, :kind, :dn, :external_id, :fingerprint, :now, :sent, :asset)",
+                "INSERT INTO stage (seq, connection, object, kind, fingerprint, asset, staged_at, sent, removal)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
             )?,
+            sequence: Sequence::of(transaction)?,
             unmapped_in: transaction
                 .prepare_cached("SELECT run FROM unmapped WHERE connection = ? AND guid = ?")?,
             note_unmapped: transaction.prepare_cached(
@@ -237,17 +279,9 @@ impl<'t> Statements<'t> {
                  ON CONFLICT (connection, guid) DO UPDATE SET
                      kind = excluded.kind, dn = excluded.dn, reason = excluded.reason, run = excluded.run",
             )?,
-            forget_unmapped: transaction
-                .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?,
-            found_again: if any_missed {
-                Some(transaction.prepare_cached("DELETE FROM candidate WHERE connection = ? AND guid = ?")?)
-            } else {
-                None
-            },
-            returned: transaction
-                .prepare_cached("DELETE FROM removed WHERE connection = ? AND guid = ?")?,
-            withdraw_removal: transaction
-                .prepare_cached("DELETE FROM stage WHERE connection = ? AND guid = ? AND removal = 1")?,
+            forget_unmapped: deleting_from("unmapped")?,
+            found_again: deleting_from("candidate")?,
+            returned: deleting_from("removed")?,
         })
     }
 
@@ -270,9 +304,20 @@ impl<'t> Statements<'t> {
             };
             history::tell(self.transaction, self.run, &told)?;
         }
-        self.found_again(*guid)?;
-        self.returned.execute(params![self.connection, guid])?;
-        self.withdraw_removal.execute(params![self.connection, guid])?;
+        let card = self.card(*guid, None)?;
+        self.delete(*guid, |statements| &mut statements.found_again)?;
+        self.delete(*guid, |statements| &mut statements.returned)?;
+        if let Some(card) = card {
+            self.adopt(card.id)?;
+            self.rename_card
+                .execute(params![kind, dn, None::<&str>, card.id])?;
+            if let Some(waiting) = self.waiting(card.id, None)?
+                && waiting.removal
+            {
+                self.withdraw(&waiting)?;
+                self.drop_bare_card.execute([card.id])?;
+            }
+        }
         self.note_unmapped.execute(params![
             self.connection,
             guid,
@@ -282,16 +327,80 @@ impl<'t> Statements<'t> {
             self.now,
             self.run
         ])?;
-        self.rename_known.execute(named_params! {
-            ":kind": kind, ":dn": dn, ":external_id": None::<&str>, ":connection": self.connection, ":guid": guid,
-        })?;
         Ok(first)
     }
 
-    fn found_again(&mut self, guid: Guid) -> Result<(), Fault> {
-        if let Some(statement) = &mut self.found_again {
-            statement.execute(params![self.connection, guid])?;
+    /// Runs a statement that deletes by GUID, if there is anything to delete.
+    fn delete(
+        &mut self,
+        guid: Guid,
+        statement: impl FnOnce(&mut Self) -> &mut Option<rusqlite::CachedStatement<'t>>,
+    ) -> Result<(), Fault> {
+        let connection = self.connection;
+        if let Some(statement) = statement(self) {
+            statement.execute(params![connection, guid])?;
         }
+        Ok(())
+    }
+
+    fn card(
+        &mut self,
+        guid: Guid,
+        asset: Option<(&Reading, &Staged, &Fingerprint)>,
+    ) -> Result<Option<Card>, Fault> {
+        if let Some(newcomers) = self.newcomers {
+            if newcomers.is_new(guid) {
+                return Ok(None);
+            }
+            // There is something to look up.
+            newcomers::index(self.transaction)?;
+            *self.newcomers = None;
+        }
+        let found = self.card.query_row(params![self.connection, guid], |row| {
+            Ok(Card {
+                id: row.get(4)?,
+                known: row.get_ref(0)? != ValueRef::Null,
+                compared: asset.map(|asset| compared(row, asset)).transpose()?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    fn adopt(&mut self, card: i64) -> Result<(), Fault> {
+        if let Some(statement) = &mut self.adopt_card {
+            statement.execute([card])?;
+        }
+        Ok(())
+    }
+
+    /// What waits of the object, compared with `asset` where there is one.
+    fn waiting(
+        &mut self,
+        card: i64,
+        asset: Option<(&Reading, &Staged, &Fingerprint)>,
+    ) -> Result<Option<Waiting>, Fault> {
+        let found = self.waiting.query_row([card], |row| {
+            Ok(Waiting {
+                same_asset: match asset {
+                    Some((_, _, fingerprint)) => row.get_ref(0)?.as_blob()? == fingerprint,
+                    None => false,
+                },
+                same_kind: match asset {
+                    Some((reading, _, _)) => row.get_ref(1)?.as_str()? == reading.kind.name(),
+                    None => false,
+                },
+                seq: row.get(2)?,
+                asset: row.get(3)?,
+                sent: row.get(4)?,
+                removal: row.get(5)?,
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    fn withdraw(&mut self, waiting: &Waiting) -> Result<(), Fault> {
+        self.withdraw.execute([waiting.seq])?;
+        self.drop_text.execute([waiting.asset])?;
         Ok(())
     }
 
@@ -304,74 +413,83 @@ impl<'t> Statements<'t> {
         resend: bool,
     ) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
-        self.forget_unmapped.execute(params![self.connection, guid])?;
-        self.found_again(*guid)?;
-        let compare = |row: &Row<'_>| compared(row, reading, asset, fingerprint);
-        let known = found(&mut self.known, self.connection, *guid, compare)?;
-        if known.as_ref().is_some_and(|known| !known.same_names) {
-            self.rename_known.execute(named_params! {
-                ":kind": kind, ":dn": dn, ":external_id": asset.external_id,
-                ":connection": self.connection, ":guid": guid,
-            })?;
+        self.delete(*guid, |statements| &mut statements.forget_unmapped)?;
+        self.delete(*guid, |statements| &mut statements.found_again)?;
+        let read = Some((reading, asset, fingerprint));
+        let card = self.card(*guid, read)?;
+        if !card.as_ref().is_some_and(|card| card.known) {
+            self.delete(*guid, |statements| &mut statements.returned)?;
         }
-        if known.is_none() {
-            self.returned.execute(params![self.connection, guid])?;
+        let Some(card) = card else {
+            // What waits has a card.
+            let card = self
+                .new_card
+                .insert(params![self.connection, guid, kind, dn, asset.external_id])?;
+            self.put(card, reading, asset, fingerprint, 0)?;
+            return Ok(true);
+        };
+        if card.compared.as_ref().is_some_and(|card| !card.same_names) {
+            self.adopt(card.id)?;
+            self.rename_card
+                .execute(params![kind, dn, asset.external_id, card.id])?;
         }
-        let waiting = found(&mut self.waiting, self.connection, *guid, |row| {
-            Ok(Waiting {
-                compared: compare(row)?,
-                seq: row.get(4)?,
-                sent: row.get(5)?,
-                removal: row.get(6)?,
-            })
-        })?;
-        let held_upstream = !resend && known.is_some_and(|known| known.same_asset);
-        match waiting {
-            Some(waiting) if waiting.compared.same_asset && !waiting.removal => {
-                if !waiting.compared.same_names {
-                    self.rename_waiting
-                        .execute(params![kind, dn, asset.external_id, waiting.seq])?;
-                }
-                return Ok(true);
+        let held_upstream = !resend && card.compared.is_some_and(|card| card.same_asset);
+        let waiting = self.waiting(card.id, read)?;
+        if let Some(waiting) = &waiting
+            && waiting.same_asset
+            && !waiting.removal
+        {
+            if !waiting.same_kind {
+                self.set_kind.execute(params![kind, waiting.seq])?;
             }
+            return Ok(true);
+        }
+        match &waiting {
             Some(waiting) if held_upstream && waiting.sent == 0 => {
-                self.withdraw.execute([waiting.seq])?;
+                self.withdraw(waiting)?;
                 return Ok(false);
             }
             None if held_upstream => return Ok(false),
-            _ => {}
+            Some(waiting) => self.withdraw(waiting)?,
+            None => {}
         }
-        if let Some(waiting) = &waiting {
-            self.withdraw.execute([waiting.seq])?;
-        }
-        self.stage.execute(named_params! {
-            ":connection": self.connection, ":guid": guid, ":kind": kind, ":dn": dn,
-            ":external_id": asset.external_id, ":fingerprint": fingerprint, ":now": self.now,
-            ":sent": waiting.map_or(0, |waiting| waiting.sent), ":asset": asset.json,
-        })?;
+        self.adopt(card.id)?;
+        let sent = waiting.map_or(0, |waiting| waiting.sent);
+        self.put(card.id, reading, asset, fingerprint, sent)?;
         Ok(true)
+    }
+
+    /// Puts a version on the stage. `sent` is the newest one before it whose fate is not known.
+    fn put(
+        &mut self,
+        card: i64,
+        reading: &Reading,
+        asset: &Staged,
+        fingerprint: &Fingerprint,
+        sent: i64,
+    ) -> Result<(), Fault> {
+        let text = self.new_text.insert([&asset.json])?;
+        self.stage.execute(params![
+            self.sequence.next(),
+            self.connection,
+            card,
+            reading.kind,
+            fingerprint,
+            text,
+            self.now,
+            sent
+        ])?;
+        Ok(())
     }
 }
 
-/// The object's row that `statement` gives, if there is one.
-fn found<T>(
-    statement: &mut Statement<'_>,
-    connection: ConnectionId,
-    guid: Guid,
-    row: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Option<T>, Fault> {
-    Ok(statement.query_row(params![connection, guid], row).optional()?)
-}
-
-/// Compares a row that begins with fingerprint, kind, dn, external_id, without copying them.
+/// Compares a row that begins with fingerprint, kind, dn, external_id, without copying them. No fingerprint is like no other.
 fn compared(
     row: &Row<'_>,
-    reading: &Reading,
-    asset: &Staged,
-    fingerprint: &Fingerprint,
+    (reading, asset, fingerprint): (&Reading, &Staged, &Fingerprint),
 ) -> rusqlite::Result<Compared> {
     Ok(Compared {
-        same_asset: row.get_ref(0)?.as_blob()? == fingerprint,
+        same_asset: row.get_ref(0)?.as_blob_or_null()? == Some(fingerprint),
         same_names: row.get_ref(1)?.as_str()? == reading.kind.name()
             && row.get_ref(2)?.as_str()? == reading.dn
             && row.get_ref(3)?.as_str()? == asset.external_id,

@@ -1,7 +1,7 @@
-//! The stager of a run: maps every entry and commits page after page to the store.
+//! The stager of a run: maps every entry and commits what it has, some pages at a time, to the store.
 //!
 //! Invariant kept here: the watermark, and what the read missed, commit in the same transaction as the last page of the read
-//! (R3). So one page is always held back until it is known whether another one follows.
+//! (R3). So something is always held back until it is known whether another page follows.
 
 use tokio::sync::{mpsc, watch};
 
@@ -13,6 +13,13 @@ use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Staged, Uniden
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, removal};
+
+/// Pages, or pieces of large ones, that are committed together. The store looks each object up by its GUID, which is random: the
+/// more objects a commit has, the closer together lie the places that it reads and writes.
+const PIECES: usize = 4;
+
+/// Most octets of assets that are held back for a commit.
+const OCTETS: usize = 2 << 20;
 
 impl Source for Entry {
     fn dn(&self) -> &str {
@@ -52,42 +59,61 @@ pub(super) fn stage(
         unidentified: Vec::new(),
         conclusion: Conclusion::default(),
     };
-    let mut held: Option<Vec<Reading>> = None;
+    let mut held = Held::default();
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Page(kind, entries) => {
-                let page = stager.map(kind, &entries);
-                // The connection that gave them waits for their memory; what follows may take a while.
-                drop(entries);
-                if let Some(before) = held.replace(page) {
-                    stager.commit(&before, None)?;
+                if held.is_full() {
+                    stager.commit(&held.take(), None)?;
                 }
+                held.add(stager.map(kind, &entries));
             }
             Piece::Store(stored) => {
-                if let Some(page) = held.take() {
-                    stager.commit(&page, None)?;
-                }
+                stager.commit(&held.take(), None)?;
+                connector.store.index_objects()?;
                 // As below.
                 let _ = stored.send(());
             }
             Piece::Complete(end, stored) => {
-                stager.commit(&held.take().unwrap_or_default(), Some(&end))?;
+                connector.store.index_objects()?;
+                stager.commit(&held.take(), Some(&end))?;
                 // Nobody listens any more when the run was stopped meanwhile.
                 let _ = stored.send(());
             }
             Piece::Conclude(decision) => {
-                if let Some(page) = held.take() {
-                    stager.commit(&page, None)?;
-                }
+                stager.commit(&held.take(), None)?;
                 stager.conclude(&decision)?;
             }
         }
     }
     // The read broke off: what it gave until then is true all the same, and is kept.
-    if let Some(page) = held {
-        stager.commit(&page, None)?;
-    }
+    stager.commit(&held.take(), None)?;
     Ok(stager.conclusion)
+}
+
+/// What was read and is not committed yet.
+#[derive(Default)]
+struct Held {
+    readings: Vec<Reading>,
+    pieces: usize,
+    octets: usize,
+}
+
+impl Held {
+    fn add(&mut self, readings: Vec<Reading>) {
+        let assets = readings.iter().filter_map(|reading| reading.asset.as_ref().ok());
+        self.octets += assets.map(|asset| asset.json.len()).sum::<usize>();
+        self.pieces += 1;
+        self.readings.extend(readings);
+    }
+
+    const fn is_full(&self) -> bool {
+        self.pieces >= PIECES || self.octets >= OCTETS
+    }
+
+    fn take(&mut self) -> Vec<Reading> {
+        std::mem::take(self).readings
+    }
 }
 
 struct Stager<'a> {
@@ -161,6 +187,9 @@ impl Stager<'_> {
 
     fn commit(&mut self, page: &[Reading], end: Option<&ReadEnd>) -> Result<(), RunError> {
         let store = &self.connector.store;
+        if page.is_empty() && self.unidentified.is_empty() && end.is_none() {
+            return Ok(());
+        }
         if !self.unidentified.is_empty() {
             store.note_unidentified(self.run, &std::mem::take(&mut self.unidentified), self.now)?;
         }

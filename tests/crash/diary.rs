@@ -11,8 +11,9 @@ const SHOWN: usize = 12;
 
 /// Of one object, by its `externalAssetId` (the first two), and of everything.
 const QUERIES: [&str; 6] = [
-    "SELECT concat_ws(' ', 'stage', seq, 'sent', sent, dn, asset) FROM stage WHERE external_id = ?1",
-    "SELECT concat_ws(' ', 'object', accepted_run, dn) FROM object WHERE external_id = ?1",
+    "SELECT concat_ws(' ', 'stage', seq, 'sent', sent, dn, json)
+     FROM stage JOIN object ON object.id = stage.object JOIN asset ON asset.id = stage.asset WHERE external_id = ?1",
+    "SELECT concat_ws(' ', 'object', id, accepted_run, dn) FROM object WHERE external_id = ?1",
     "SELECT concat_ws(' ', 'removed', run, dn, reason) FROM removed WHERE external_id = ?1",
     "SELECT concat_ws(' ', 'candidate', dn, verdict, reason, examined) FROM candidate WHERE ?1 <> ''",
     "SELECT concat_ws(' ', 'watermark', usn) FROM watermark WHERE ?1 <> ''",

@@ -30,7 +30,8 @@ pub fn make_version_1(state: &Path) {
         let columns = names(&format!("SELECT name FROM pragma_table_info('{table}', 'main')"));
         let columns = columns.into_iter().collect::<Vec<_>>().join(", ");
         sql.execute_batch(&format!(
-            "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}"
+            "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM {}",
+            as_it_was(&table)
         ))
         .unwrap();
     }
@@ -40,6 +41,19 @@ pub fn make_version_1(state: &Path) {
         let _ = std::fs::remove_file(state.with_file_name(part));
     }
     std::fs::rename(old, state).unwrap();
+}
+
+/// The rows of a table of version 1: since then names and assets have moved out of `stage`.
+fn as_it_was(table: &str) -> String {
+    match table {
+        "stage" => "(SELECT s.seq, s.connection, o.guid, s.kind, o.dn, o.external_id, s.fingerprint, s.staged_at, s.sent,
+                         s.rejected_run, s.rejected_at, s.reject_reason, a.json AS asset
+                     FROM now.stage AS s JOIN now.object AS o ON o.id = s.object JOIN now.asset AS a ON a.id = s.asset)"
+            .to_owned(),
+        "object" => "now.object WHERE fingerprint IS NOT NULL".to_owned(),
+        "asset" => "now.asset WHERE id IN (SELECT asset FROM now.object)".to_owned(),
+        _ => format!("now.{table}"),
+    }
 }
 
 fn application_id(state: &Path) -> i32 {

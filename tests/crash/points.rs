@@ -34,7 +34,7 @@ fn scenario(point: Point) -> Scenario {
         return Scenario::Changes;
     };
     match commit {
-        Commit::Create | Commit::Register => Scenario::First,
+        Commit::Create | Commit::Register | Commit::IndexObjects => Scenario::First,
         Commit::Migrate => Scenario::Older,
         Commit::Recover
         | Commit::SetNext
@@ -77,6 +77,7 @@ fn may_be_out(point: Point) -> bool {
         Point::In(commit, _) => matches!(
             commit,
             Commit::StagePage
+                | Commit::IndexObjects
                 | Commit::CompleteRead
                 | Commit::NoteUnidentified
                 | Commit::NoteVerdicts

@@ -119,7 +119,11 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     let staged: String = sql
-        .query_row("SELECT asset FROM stage", [], |row| row.get(0))
+        .query_row(
+            "SELECT json FROM stage JOIN asset ON asset.id = stage.asset",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(
         (colour.as_str(), version, staged),
