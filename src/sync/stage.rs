@@ -63,7 +63,8 @@ pub(super) fn stage(
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Page(kind, entries) => {
-                if held.is_full() {
+                // A directory that is slower than we are is not waited for: what it gave until then can be delivered.
+                if held.is_full() || pieces.is_empty() {
                     stager.commit(&held.take(), None)?;
                 }
                 held.add(stager.map(kind, &entries));
