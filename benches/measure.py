@@ -72,10 +72,10 @@ def environment(**variables):
     } | variables
 
 
-def last_run(environment):
-    """The newest run of the history."""
+def last_run(environment, before=0):
+    """The newest run of the history, or one of those before."""
     told = subprocess.run([CONNECTOR, "runs", "--json"], env=environment, check=True, capture_output=True, text=True)
-    return json.loads(told.stdout.splitlines()[0])
+    return json.loads(told.stdout.splitlines()[before])
 
 
 def median(rounds, what):
