@@ -135,6 +135,11 @@ async fn beyond_loopback_the_browser_asks_for_the_token_as_a_password_and_that_i
     assert_eq!(tab.value("document.querySelectorAll('dialog').length").await, 0);
     assert_eq!(tab.value("sessionStorage.length").await, 0);
     assert!(!tab.requests().iter().any(|url| url.contains(TOKEN)));
+    // An address that holds the password, as a bookmark may, will do too.
+    let bookmark = origin.replace("http://", &format!("http://anybody:{TOKEN}@"));
+    let marked = browser.tab(Viewer::DESK).await;
+    marked.value(&format!("void location.assign({bookmark:?})")).await;
+    marked.lit("Processed").await;
     tab.assert_nobody_asked_but(&origin);
     // Of plain HTTP the browser says that it cannot heed this header, which is for a proxy with TLS in front.
     let unheeded = |complaint: &String| complaint.contains("Cross-Origin-Opener-Policy");
