@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use lab::receiver::{Answer, ErrorForm};
 use support::simulated::Simulated;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_is_complete() {
@@ -435,7 +436,27 @@ async fn a_reader_that_goes_away_breaks_nothing() {
         assert_eq!(with_closed(&lab, command, false).await, Some(0), "{command:?}");
     }
     let lost = with_closed(&lab, &["sync", "--baseline", "--resend", "--output", "-"], false).await;
-    assert_eq!(lost, Some(1), "the assets were wanted");
+    assert_eq!(lost, Some(1), "the assets that were sent were wanted");
     lab.set("AD_PORT", "1");
     assert_eq!(with_closed(&lab, &["sync"], true).await, Some(69));
+}
+
+/// As `| head -1` does, once before anything was written and once after a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_which_a_line_was_enough_ends_quietly() {
+    let lab = Simulated::new().await;
+    for lines in [0, 1] {
+        let mut dry = lab.connector.start(&["sync", "--dry-run", "--output", "-"]);
+        let mut seen = BufReader::new(dry.stdout.take().unwrap()).lines();
+        for _ in 0..lines {
+            let line = seen.next_line().await.unwrap().unwrap();
+            assert!(line.starts_with(r#"{"asset":"#), "{line}");
+        }
+        drop(seen);
+        let ended = dry.wait_with_output().await.unwrap();
+        let log = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{log}");
+        assert!(log.contains("The run finished."), "{log}");
+        assert!(!log.contains("WARN") && !log.contains("rror"), "{log}");
+    }
 }

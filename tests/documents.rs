@@ -460,10 +460,15 @@ fn the_settings_of_the_package_are_a_valid_configuration() {
     for secret in ["secret_ad_password", "secret_qualys_client_secret"] {
         std::fs::write(folder.path().join(secret), "value\n").unwrap();
     }
-    let settings = settings.replace(
-        "/etc/ad-connector/mapping.toml",
-        root().join("config/mapping.toml").to_str().unwrap(),
-    );
+    let settings = settings
+        .replace(
+            "/etc/ad-connector/mapping.toml",
+            root().join("config/mapping.toml").to_str().unwrap(),
+        )
+        .replace(
+            "00000000-0000-0000-0000-000000000000",
+            "a1b2c3d4-0000-4000-8000-00000000abcd",
+        );
     std::fs::write(folder.path().join(".env"), settings).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_ad-connector"))
         .env_clear()

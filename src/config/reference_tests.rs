@@ -49,9 +49,18 @@ fn environment(text: &str) -> Environment {
 }
 
 #[test]
-fn the_example_file_is_a_valid_configuration_and_says_the_defaults() {
-    let as_it_is = parse(&environment(&env_example())).unwrap();
-    let uncommented: String = env_example()
+fn the_example_file_is_a_valid_configuration_but_for_the_uuid_and_says_the_defaults() {
+    let refused = parse(&environment(&env_example())).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "QUALYS_CONNECTOR_UUID: is still the one of the example; copy it from the connector's page in the Qualys UI"
+    );
+    let example = env_example().replace(
+        "00000000-0000-0000-0000-000000000000",
+        "a1b2c3d4-0000-4000-8000-00000000abcd",
+    );
+    let as_it_is = parse(&environment(&example)).unwrap();
+    let uncommented: String = example
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(assignment) if !assignment.starts_with(' ') => format!("{assignment}\n"),

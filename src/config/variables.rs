@@ -146,7 +146,7 @@ variables! {
             "User name of a Qualys account";
         QUALYS_PASSWORD: secret, RequiredFor { condition: "password", example: "" },
             "Password of the Qualys account";
-        QUALYS_CONNECTOR_UUID: plain, Required("00000000-0000-4000-8000-000000000000"),
+        QUALYS_CONNECTOR_UUID: plain, Required("00000000-0000-0000-0000-000000000000"),
             "UUID of the connector, from the Qualys UI";
         QUALYS_SOURCE: plain, Default("Microsoft Active Directory"),
             "Source named in each request";

@@ -4,6 +4,7 @@
 //! never in flight at once, so they cannot arrive out of order (R18). A failing upstream ends the delivery, not the
 //! read (R20).
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -205,7 +206,11 @@ pub(super) async fn write_only(connector: &Connector, request: &Request, run: Ru
             .await?;
         let Some(last) = items.last() else { break };
         after = last.seq;
-        write_lines(request, &items)?;
+        match write_lines(request, &items) {
+            // Whoever reads has seen enough (`| head -1`). Nothing was sent, so nothing is lost.
+            Err(RunError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => break,
+            written => written?,
+        }
     }
     Ok(())
 }

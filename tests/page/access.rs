@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::browser;
-use crate::stage::{Stage, TOKEN, set};
+use crate::stage::{Stage, TOKEN, free_port, set};
 use crate::support::simulated::Simulated;
 use crate::tab::{Tab, Viewer};
 
@@ -91,6 +91,59 @@ async fn a_change_needs_the_token_which_stays_in_the_tab() {
     );
     tab.click("#token-button").await;
     assert_eq!(tab.value("sessionStorage.length").await, 0, "forgotten");
+    service.stopped_with(0).await;
+}
+
+/// Whether the page itself was answered with this status.
+fn answered(status: u16) -> String {
+    format!("performance.getEntriesByType('navigation')[0].responseStatus === {status}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn beyond_loopback_the_browser_asks_for_the_token_as_a_password_and_that_is_enough() {
+    let browser = browser!();
+    let mut lab = set(Simulated::new().await).await;
+    lab.set("HTTP_LISTEN", &format!("0.0.0.0:{}", free_port()));
+    let Stage { lab, service, origin } = Stage::start(lab).await;
+
+    // Whoever cancels the dialog, or does not know the token, sees why and nothing else.
+    for passwords in [&[][..], &["wrong", "also wrong"]] {
+        let stranger = browser.tab(Viewer::DESK).await;
+        stranger.log_in_with(passwords).await;
+        stranger.go(&origin).await;
+        stranger.until(&answered(401)).await;
+        stranger.shows("body", "token").await;
+        assert_eq!(stranger.value("document.scripts.length").await, 0);
+        assert!(
+            stranger
+                .requests()
+                .iter()
+                .all(|url| !url.contains("/page/") && !url.contains("/api/"))
+        );
+    }
+
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.log_in_with(&["wrong", TOKEN]).await;
+    tab.go(&origin).await;
+    tab.until(&answered(200)).await;
+    tab.lit("Scheduled").await;
+    // The page asks for nothing more, not even for a change.
+    tab.click("[data-action=delta]").await;
+    tab.shows(".asked", ": run").await;
+    tab.lit("Processed").await;
+    lab.assert_last_run("baseline", "").await;
+    assert_eq!(tab.value("document.querySelectorAll('dialog').length").await, 0);
+    assert_eq!(tab.value("sessionStorage.length").await, 0);
+    assert!(!tab.requests().iter().any(|url| url.contains(TOKEN)));
+    // An address that holds the password, as a bookmark may, will do too.
+    let bookmark = origin.replace("http://", &format!("http://anybody:{TOKEN}@"));
+    let marked = browser.tab(Viewer::DESK).await;
+    marked.value(&format!("void location.assign({bookmark:?})")).await;
+    marked.lit("Processed").await;
+    tab.assert_nobody_asked_but(&origin);
+    // Of plain HTTP the browser says that it cannot heed this header, which is for a proxy with TLS in front.
+    let unheeded = |complaint: &String| complaint.contains("Cross-Origin-Opener-Policy");
+    assert!(tab.complaints().iter().all(unheeded), "{:?}", tab.complaints());
     service.stopped_with(0).await;
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use lab::simulator::Action;
 
+use crate::browser::ELSEWHERE;
 use crate::support::service::Service;
 use crate::support::simulated::Simulated;
 
@@ -29,7 +30,7 @@ macro_rules! browser {
 pub struct Stage {
     pub lab: Simulated,
     pub service: Service,
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or with the name of the machine where it listens beyond loopback.
     pub origin: String,
 }
 
@@ -47,7 +48,8 @@ pub async fn set(lab: Simulated) -> Simulated {
 impl Stage {
     /// Starts the service.
     pub async fn start(lab: Simulated) -> Self {
-        let origin = format!("http://{}", lab.connector.clone_environment()["HTTP_LISTEN"]);
+        let listen = lab.connector.clone_environment()["HTTP_LISTEN"].replace("0.0.0.0", ELSEWHERE);
+        let origin = format!("http://{listen}");
         let mut service = lab.connector.watch(&["run"]);
         service.said("connection is scheduled").await;
         Self { lab, service, origin }
@@ -67,7 +69,7 @@ pub fn hold_users_page(lab: &Simulated, nth: usize) -> Sender<()> {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -199,6 +199,35 @@ impl Tab {
         }
     }
 
+    /// When the browser asks for a user name and a password, these passwords are typed one after the other; then the
+    /// dialog is cancelled.
+    pub async fn log_in_with(&self, passwords: &[&str]) {
+        self.ask("Fetch.enable", json!({"handleAuthRequests": true}))
+            .await;
+        let mut passwords: Vec<String> = passwords.iter().rev().map(|text| (*text).to_owned()).collect();
+        let (pipe, session) = (Arc::clone(&self.pipe), self.session.clone());
+        tokio::spawn(async move {
+            let mut seen = 0;
+            loop {
+                let events = pipe.events(&session);
+                for event in &events[seen..] {
+                    let request = &event["params"]["requestId"];
+                    let (method, answer) = match event["method"].as_str() {
+                        Some("Fetch.requestPaused") => ("Fetch.continueRequest", json!({})),
+                        Some("Fetch.authRequired") => ("Fetch.continueWithAuth", typed(passwords.pop())),
+                        _ => continue,
+                    };
+                    let mut answer = answer;
+                    answer["requestId"] = request.clone();
+                    // A request that is over by now needs no answer.
+                    let _ = pipe.ask(&session, method, answer).await;
+                }
+                seen = events.len();
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        });
+    }
+
     /// Writes into what has the focus.
     pub async fn write(&self, text: &str) {
         self.ask("Input.insertText", json!({"text": text})).await;
@@ -276,6 +305,12 @@ impl Tab {
     #[track_caller]
     pub fn assert_clean(&self, origin: &str) {
         assert_eq!(self.complaints(), Vec::<String>::new());
+        self.assert_nobody_asked_but(origin);
+    }
+
+    /// Nobody but `origin` was asked for anything.
+    #[track_caller]
+    pub fn assert_nobody_asked_but(&self, origin: &str) {
         let requests = self.requests();
         assert!(!requests.is_empty(), "requests are not seen");
         let elsewhere: Vec<_> = requests
@@ -312,6 +347,14 @@ impl Tab {
         )
         .unwrap();
     }
+}
+
+/// What a person does in the dialog that asks for a user name and a password.
+fn typed(password: Option<String>) -> Value {
+    json!({"authChallengeResponse": match password {
+        Some(password) => json!({"response": "ProvideCredentials", "username": "anybody", "password": password}),
+        None => json!({"response": "CancelAuth"}),
+    }})
 }
 
 /// Base64 (RFC 4648 section 4).

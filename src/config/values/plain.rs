@@ -101,9 +101,13 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, Fault> {
     Ok(kinds)
 }
 
-/// A UUID in its text form of 36 characters; lower-case is returned.
+/// A UUID in its text form of 36 characters; lower-case is returned. That of zeros alone stands in .env.example for one's own.
 pub fn uuid(text: &str) -> Result<String, Fault> {
     match Uuid::try_parse(text) {
+        Ok(uuid) if uuid.is_nil() && text.len() == 36 => Err(Fault::new(
+            "is still the one of the example",
+            "copy it from the connector's page in the Qualys UI",
+        )),
         Ok(uuid) if text.len() == 36 => Ok(uuid.to_string()),
         _ => Err(Fault::new(
             format!("{} is not a UUID", quoted(text)),

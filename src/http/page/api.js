@@ -37,7 +37,8 @@ async function ask(path, { method = "GET", body, signal, accept = "application/j
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, signal, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) });
+    // A whole address: where the page's own holds a password, as a bookmark may, nothing relative to it can be asked for.
+    answer = await fetch(location.origin + path, { method, headers, signal, cache: "no-store", body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     throw error.name === "AbortError" ? error : new Unreachable();
   }

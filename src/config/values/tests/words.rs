@@ -174,6 +174,11 @@ fn uuids_have_their_text_form() {
                 "Qualys UI",
             ),
             ("connector", "`connector` is not a UUID", "Qualys UI"),
+            (
+                "00000000-0000-0000-0000-000000000000",
+                "is still the one of the example",
+                "copy it from the connector's page",
+            ),
         ],
     );
 }
