@@ -169,7 +169,7 @@ async fn r12_a_directory_that_turns_hostile_in_the_middle_of_a_read() {
         (Action::Raw(vec![0x30, 0x84, 0x7F, 0xFF, 0xFF, 0xFF]), "octets"),
         (Action::Silence, "within 2 s"),
         (Action::Drip, "within 2 s"),
-        (Action::RepeatCookie, "the same pages came again and again"),
+        (Action::RepeatCookie, "the same page came twice"),
     ];
     for (action, word) in cases {
         let mut lab = Simulated::new().await;
@@ -248,7 +248,7 @@ fn floods() -> Vec<(Action, &'static str)> {
             "does not follow the 1000 values",
         ),
         (Action::Flood(1_000_000), "more than the 1 entries"),
-        (Action::RepeatCookie, "the same pages came again and again"),
+        (Action::RepeatCookie, "the same page came twice"),
         (Action::EndlessPages, "goes in circles"),
         (Action::EmptyPages, "empty pages in a row"),
         (Action::Silence, "within 2 s"),

@@ -69,7 +69,8 @@ fn parse(value: &[u8]) -> Result<&[u8], BerFault> {
 
 /// Watches one search for pages that lead nowhere (R12).
 ///
-/// A cookie that comes again proves nothing: Samba's names the search, and stays. The same pages again and again do.
+/// A cookie that comes again proves nothing by itself: Samba's names the search, and stays. The same page with it does, and so
+/// do the same pages again and again.
 #[derive(Debug, Default)]
 pub struct Progress {
     pages: u64,
@@ -77,6 +78,8 @@ pub struct Progress {
     repeated: u32,
     /// Digests of the pages: 8 octets a page.
     seen: BTreeSet<u64>,
+    /// The cookie that came last.
+    cookie: Vec<u8>,
     /// The page that is being read.
     page: DefaultHasher,
     entries: u64,
@@ -91,11 +94,13 @@ impl Progress {
         self.entries += entries.len() as u64;
     }
 
-    /// Takes note of the end of the page, which came with a cookie for a further one.
+    /// Takes note of the end of the page, which came with this cookie for a further one.
     ///
     /// # Errors
     /// With the reason, when it leads nowhere.
-    pub fn turn(&mut self) -> Result<(), &'static str> {
+    pub fn turn(&mut self, cookie: &[u8]) -> Result<(), &'static str> {
+        let same_cookie = self.cookie == cookie;
+        cookie.clone_into(&mut self.cookie);
         let digest = std::mem::take(&mut self.page).finish();
         let entries = std::mem::take(&mut self.entries);
         self.pages += 1;
@@ -113,6 +118,9 @@ impl Progress {
         }
         self.empty = 0;
         if !self.seen.insert(digest) {
+            if same_cookie {
+                return Err("the search goes in circles: the same page came twice, with the same cookie");
+            }
             self.repeated += 1;
         }
         if self.repeated > MAX_REPEATED {
@@ -132,7 +140,8 @@ mod tests {
 
     fn turn(progress: &mut Progress, entries: &[Entry]) -> Result<(), &'static str> {
         progress.observe(entries);
-        progress.turn()
+        let cookie = progress.pages.to_be_bytes();
+        progress.turn(&cookie)
     }
 
     fn answer(value: Option<&[u8]>) -> Vec<RawControl> {
@@ -194,6 +203,19 @@ mod tests {
         }
         assert_eq!(turn(&mut progress, &page(2)), Ok(()), "a page that is new");
         assert!(turn(&mut progress, &page(1)).is_err());
+    }
+
+    #[test]
+    fn r12_the_same_page_with_the_same_cookie_is_a_circle() {
+        let mut progress = Progress::default();
+        for (number, sound) in [(1, true), (2, true), (3, true), (2, false)] {
+            progress.observe(&page(number));
+            assert_eq!(
+                progress.turn(b"the name of the search").is_ok(),
+                sound,
+                "{number}"
+            );
+        }
     }
 
     #[test]

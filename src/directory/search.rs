@@ -170,7 +170,7 @@ impl Pages {
         if cookie.is_empty() {
             return Ok((entries, State::Complete));
         }
-        self.progress.turn().map_err(unsound)?;
+        self.progress.turn(&cookie).map_err(unsound)?;
         Ok((entries, State::Reading(cookie)))
     }
 

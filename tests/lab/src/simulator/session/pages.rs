@@ -21,6 +21,7 @@ pub(super) struct Paused {
     cursor: Cursor,
     endless: bool,
     empty: bool,
+    repeat: bool,
 }
 
 impl Session {
@@ -105,6 +106,7 @@ impl Session {
             cursor,
             endless: false,
             empty: false,
+            repeat: false,
         })
     }
 
@@ -125,6 +127,7 @@ impl Session {
         let before = paused.cursor.clone();
         paused.endless |= spoiled.endless;
         paused.empty |= spoiled.empty;
+        paused.repeat |= spoiled.repeat;
         let stop_at = spoiled.stop.as_ref().map_or(usize::MAX, |(entries, _)| *entries);
         let room = spoiled.flood.unwrap_or(room);
         let room_now = if paused.empty { 0 } else { room.min(stop_at) };
@@ -183,7 +186,7 @@ impl Session {
         } else {
             Outcome::error(code::SIZE_LIMIT_EXCEEDED, String::new())
         };
-        let cookie = paged.then(|| match (spoiled.repeat, finished) {
+        let cookie = paged.then(|| match (paused.repeat, finished) {
             (true, _) => self.keep(
                 b"the same cookie!".to_vec(),
                 Paused {
