@@ -4,6 +4,7 @@
 //! `0..=H` it is in one alone. A change while the read runs lifts it above `H`, out of every slice; the delta from `H`
 //! that ends a full read (R4) finds it there. uSNChanged is indexed in AD (MS-ADA3, uSNChanged: searchFlags holds fATTINDEX), so a slice costs what it holds.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::config;
@@ -54,26 +55,45 @@ async fn helper(settings: &config::Directory, known: &RootDse) -> Result<Option<
 /// Hands out the slices of `0..=highest`, narrower where objects lie close, wider where there are few.
 #[derive(Debug)]
 pub(super) struct Slices {
-    next: Option<u64>,
-    highest: u64,
+    /// What is not handed out yet, in order.
+    missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
 }
 
 impl Slices {
-    /// The slices up to `highest`, the highestCommittedUSN read before (R1).
-    pub(super) fn up_to(highest: u64) -> Self {
+    /// The slices up to `highest`, the highestCommittedUSN read before (R1), without what was read already: `finished`, in
+    /// any order.
+    pub(super) fn missing(highest: u64, finished: impl IntoIterator<Item = RangeInclusive<u64>>) -> Self {
+        let mut finished: Vec<_> = finished.into_iter().collect();
+        finished.sort_unstable_by_key(|slice| *slice.start());
+        let mut missing = VecDeque::new();
+        // The first that is not known to be read; `None` behind the largest number that there is.
+        let mut next = Some(0);
+        for slice in finished {
+            let Some(low) = next else { break };
+            if let Some(high) = slice.start().checked_sub(1).map(|high| high.min(highest))
+                && low <= high
+            {
+                missing.push_back(low..=high);
+            }
+            next = slice.end().checked_add(1).map(|next| next.max(low));
+        }
+        if let Some(low) = next.filter(|low| *low <= highest) {
+            missing.push_back(low..=highest);
+        }
         Self {
-            next: Some(0),
-            highest,
+            missing,
             width: (highest / FIRST_CUT).max(1),
         }
     }
 
-    /// The next slice; `None` when the range is handed out.
+    /// The next slice; `None` when everything is handed out.
     pub(super) fn next(&mut self) -> Option<RangeInclusive<u64>> {
-        let low = self.next?;
-        let high = low.saturating_add(self.width - 1).min(self.highest);
-        self.next = high.checked_add(1).filter(|next| *next <= self.highest);
+        let (low, end) = self.missing.pop_front()?.into_inner();
+        let high = low.saturating_add(self.width - 1).min(end);
+        if high < end {
+            self.missing.push_front(high + 1..=end);
+        }
         Some(low..=high)
     }
 
@@ -92,7 +112,7 @@ mod tests {
 
     /// All slices of a directory in which every `gap`-th USN holds an object.
     fn all(highest: u64, gap: u64) -> Vec<RangeInclusive<u64>> {
-        let mut slices = Slices::up_to(highest);
+        let mut slices = Slices::missing(highest, []);
         let mut all = Vec::new();
         while let Some(slice) = slices.next() {
             slices.learn(&slice, (slice.end() - slice.start()) / gap);
@@ -116,6 +136,58 @@ mod tests {
                     assert_eq!(*pair[0].end() + 1, *pair[1].start(), "no gap and no overlap");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_finished_cover_everything_once() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let highest = [40, 1_000, u64::MAX][rng.usize(0..3)];
+            // A read that broke off, of which any slices are finished; and others that went on with it.
+            let mut finished = Vec::new();
+            for _ in 0..rng.usize(0..4) {
+                let mut slices = Slices::missing(highest, finished.clone());
+                for _ in 0..rng.usize(0..12) {
+                    let Some(slice) = slices.next() else { break };
+                    slices.learn(&slice, rng.u64(0..20_000));
+                    if rng.bool() {
+                        finished.push(slice);
+                    }
+                }
+                rng.shuffle(&mut finished);
+            }
+            let mut slices = Slices::missing(highest, finished.clone());
+            while let Some(slice) = slices.next() {
+                slices.learn(&slice, 1);
+                finished.push(slice);
+            }
+            finished.sort_unstable_by_key(|slice| *slice.start());
+            assert_eq!(*finished[0].start(), 0);
+            assert_eq!(*finished[finished.len() - 1].end(), highest);
+            for pair in finished.windows(2) {
+                assert_eq!(*pair[0].end() + 1, *pair[1].start(), "no gap and no overlap");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_damaged_file_says_of_slices_is_never_a_gap() {
+        for finished in [
+            vec![5..=3],
+            vec![0..=u64::MAX, 3..=4],
+            vec![3..=6, 4..=5, 90..=200],
+            vec![100..=200],
+        ] {
+            let mut slices = Slices::missing(99, finished.clone());
+            let mut covered: Vec<u64> = finished
+                .into_iter()
+                .flat_map(|slice| *slice.start()..=(*slice.end()).min(99))
+                .collect();
+            while let Some(slice) = slices.next() {
+                covered.extend(slice);
+            }
+            assert!((0..=99).all(|usn| covered.contains(&usn)));
         }
     }
 
