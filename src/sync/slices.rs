@@ -14,7 +14,9 @@ use crate::directory::{self, DirectoryError, RootDse, Session};
 /// search does not count.
 const WANTED: u64 = 4_000;
 
-/// Slices that the whole range is cut into at first, before anything is known about how full it is.
+/// Slices that the whole range is cut into at first, before anything is known about how full it is. None becomes wider: behind
+/// an empty range most of the objects may lie close together, and a slice that holds them all is read by one connection, and
+/// read again as a whole when the read breaks off in it.
 const FIRST_CUT: u64 = 32;
 
 /// Further connections for a full read (`AD_CONNECTIONS`), all to the controller of `first` and not behind it: a name may
@@ -58,6 +60,7 @@ pub(super) struct Slices {
     /// What is not handed out yet, in order.
     missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
+    widest: u64,
 }
 
 impl Slices {
@@ -81,9 +84,11 @@ impl Slices {
         if let Some(low) = next.filter(|low| *low <= highest) {
             missing.push_back(low..=highest);
         }
+        let widest = (highest / FIRST_CUT).max(1);
         Self {
             missing,
-            width: (highest / FIRST_CUT).max(1),
+            width: widest,
+            widest,
         }
     }
 
@@ -102,7 +107,9 @@ impl Slices {
     pub(super) fn learn(&mut self, slice: &RangeInclusive<u64>, entries: u64) {
         let width = (slice.end() - slice.start()).saturating_add(1);
         let wanted = width.saturating_mul(WANTED) / entries.max(1);
-        self.width = wanted.clamp((width / 8).max(1), width.saturating_mul(8).max(1));
+        self.width = wanted
+            .clamp((width / 8).max(1), width.saturating_mul(8).max(1))
+            .min(self.widest);
     }
 }
 

@@ -71,6 +71,14 @@ struct Player {
     met: Met,
 }
 
+/// The controller with this number. Its USNs are small, so that a slice of a full read holds a few objects.
+fn numbered(number: u8) -> Controller {
+    Controller {
+        usn_offset: -700 - 40 * i64::from(number),
+        ..Controller::numbered(number)
+    }
+}
+
 /// What is known of a controller.
 struct Standing {
     controller: Controller,
@@ -89,12 +97,13 @@ impl Player {
             Account::reader()
         };
         let first = Standing {
-            controller: Controller::numbered(1),
+            controller: numbered(1),
             rolled_back: false,
             watermark: None,
         };
         let simulator = Simulator::start(simulator::Options {
             directory: world.directory.clone(),
+            controller: first.controller.clone(),
             accounts: vec![account],
             ..simulator::Options::default()
         });
@@ -289,7 +298,7 @@ impl Player {
 
     fn change_controller(&mut self, number: u8) {
         let standing = self.controllers.entry(number).or_insert_with(|| Standing {
-            controller: Controller::numbered(number),
+            controller: numbered(number),
             rolled_back: false,
             watermark: None,
         });
