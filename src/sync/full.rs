@@ -140,6 +140,7 @@ impl Reader<'_> {
         let slices = Mutex::new(Slices::missing(
             begun.highest,
             begun.slices.iter().map(|slice| slice.usns.clone()),
+            self.connector.settings.directory.page_size,
         ));
         for slice in begun.slices {
             met.extend(&slice.found);

@@ -10,11 +10,15 @@ use std::ops::RangeInclusive;
 use crate::config;
 use crate::directory::{self, DirectoryError, RootDse, Session};
 
-/// Entries that a slice should hold: few enough that all connections end at about the same time, enough that the cost of a
-/// search does not count.
+/// Entries that a slice should hold, at most: few enough that all connections end at about the same time, enough that the cost
+/// of a search does not count.
 const WANTED: u64 = 4_000;
 
-/// Slices that the whole range is cut into at first, before anything is known about how full it is. None becomes wider: behind
+/// Pages that a slice should hold where they are small.
+const PAGES: u64 = 4;
+
+/// Slices that the whole range is cut into at first, before anything is known about how full it is, unless they would be
+/// narrower than what they should hold: a USN is of one object. None becomes wider than these: behind
 /// an empty range most of the objects may lie close together, and a slice that holds them all is read by one connection, and
 /// read again as a whole when the read breaks off in it.
 const FIRST_CUT: u64 = 32;
@@ -60,13 +64,19 @@ pub(super) struct Slices {
     /// What is not handed out yet, in order.
     missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
+    /// What a slice should hold.
+    wanted: u64,
     widest: u64,
 }
 
 impl Slices {
     /// The slices up to `highest`, the highestCommittedUSN read before (R1), without what was read already: `finished`, in
-    /// any order.
-    pub(super) fn missing(highest: u64, finished: impl IntoIterator<Item = RangeInclusive<u64>>) -> Self {
+    /// any order. They are read in pages of `page` entries.
+    pub(super) fn missing(
+        highest: u64,
+        finished: impl IntoIterator<Item = RangeInclusive<u64>>,
+        page: u32,
+    ) -> Self {
         let mut finished: Vec<_> = finished.into_iter().collect();
         finished.sort_unstable_by_key(|slice| *slice.start());
         let mut missing = VecDeque::new();
@@ -84,10 +94,12 @@ impl Slices {
         if let Some(low) = next.filter(|low| *low <= highest) {
             missing.push_back(low..=highest);
         }
-        let widest = (highest / FIRST_CUT).max(1);
+        let wanted = (PAGES * u64::from(page)).clamp(1, WANTED);
+        let widest = (highest / FIRST_CUT).max(wanted);
         Self {
             missing,
             width: widest,
+            wanted,
             widest,
         }
     }
@@ -102,14 +114,14 @@ impl Slices {
         Some(low..=high)
     }
 
-    /// Learns from a slice that was read how wide the next ones should be: as many USNs as should hold [`WANTED`] entries, at
+    /// Learns from a slice that was read how wide the next ones should be: as many USNs as should hold what is wanted, at
     /// most eight times wider or narrower than before, since neighbouring ranges differ.
     pub(super) fn learn(&mut self, slice: &RangeInclusive<u64>, entries: u64) {
         let width = (slice.end() - slice.start()).saturating_add(1);
-        let wanted = width.saturating_mul(WANTED) / entries.max(1);
+        let wanted = width.saturating_mul(self.wanted) / entries.max(1);
         self.width = wanted
             .clamp((width / 8).max(1), width.saturating_mul(8).max(1))
-            .min(self.widest);
+            .clamp(self.wanted, self.widest);
     }
 }
 
@@ -119,7 +131,7 @@ mod tests {
 
     /// All slices of a directory in which every `gap`-th USN holds an object.
     fn all(highest: u64, gap: u64) -> Vec<RangeInclusive<u64>> {
-        let mut slices = Slices::missing(highest, []);
+        let mut slices = Slices::missing(highest, [], 1_000);
         let mut all = Vec::new();
         while let Some(slice) = slices.next() {
             slices.learn(&slice, (slice.end() - slice.start()) / gap);
@@ -150,11 +162,14 @@ mod tests {
     fn what_is_missing_and_what_is_finished_cover_everything_once() {
         let mut rng = fastrand::Rng::with_seed(7);
         for _ in 0..2_000 {
-            let highest = [40, 1_000, u64::MAX][rng.usize(0..3)];
+            let (highest, page) = (
+                [40, 1_000, u64::MAX][rng.usize(0..3)],
+                [1, 7, 1_000][rng.usize(0..3)],
+            );
             // A read that broke off, of which any slices are finished; and others that went on with it.
             let mut finished = Vec::new();
             for _ in 0..rng.usize(0..4) {
-                let mut slices = Slices::missing(highest, finished.clone());
+                let mut slices = Slices::missing(highest, finished.clone(), page);
                 for _ in 0..rng.usize(0..12) {
                     let Some(slice) = slices.next() else { break };
                     slices.learn(&slice, rng.u64(0..20_000));
@@ -164,7 +179,7 @@ mod tests {
                 }
                 rng.shuffle(&mut finished);
             }
-            let mut slices = Slices::missing(highest, finished.clone());
+            let mut slices = Slices::missing(highest, finished.clone(), page);
             while let Some(slice) = slices.next() {
                 slices.learn(&slice, 1);
                 finished.push(slice);
@@ -186,7 +201,7 @@ mod tests {
             vec![3..=6, 4..=5, 90..=200],
             vec![100..=200],
         ] {
-            let mut slices = Slices::missing(99, finished.clone());
+            let mut slices = Slices::missing(99, finished.clone(), 2);
             let mut covered: Vec<u64> = finished
                 .into_iter()
                 .flat_map(|slice| *slice.start()..=(*slice.end()).min(99))

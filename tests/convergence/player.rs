@@ -74,7 +74,7 @@ struct Player {
 /// The controller with this number. Its USNs are small, so that a slice of a full read holds a few objects.
 fn numbered(number: u8) -> Controller {
     Controller {
-        usn_offset: -700 - 40 * i64::from(number),
+        usn_offset: -1_016 - 2 * i64::from(number),
         ..Controller::numbered(number)
     }
 }
@@ -307,6 +307,10 @@ impl Player {
     }
 
     fn roll_back(&mut self, by: u8) {
+        // Its USNs are numbers above 0.
+        if self.simulator.highest_usn() <= i64::from(by) {
+            return;
+        }
         self.simulator.roll_back_usn(i64::from(by));
         let standing = self.controllers.get_mut(&self.controller).unwrap();
         standing.controller = self.simulator.controller();
