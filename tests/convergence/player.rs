@@ -163,16 +163,12 @@ impl Player {
         self.trace.push(format!("quiet {mode:?}"));
         // A controller that is read for the first time is not believed that an object is gone before it says so again.
         let believed = self.is_believed()?;
-        self.run(&Run::of(mode)).await?;
-        if mode == Mode::Baseline && self.resumed {
-            self.trace.push("quiet Baseline from its beginning".to_owned());
-            self.run(&Run::of(mode)).await?;
-        }
+        self.quiet(mode).await?;
         self.check_state(mode == Mode::Baseline && believed)?;
         for mode in [Mode::Delta, Mode::Baseline] {
             let before = self.receiver.deliveries().len();
             self.trace.push(format!("quiet {mode:?} again"));
-            self.run(&Run::of(mode)).await?;
+            self.quiet(mode).await?;
             // A full read may be the first to miss something, and tells it.
             let deliveries = self.receiver.deliveries().split_off(before);
             let mut more = deliveries.iter().flat_map(|delivery| &delivery.assets);
@@ -193,6 +189,16 @@ impl Player {
         *self.met.entry("batch kept without an answer").or_default() += open;
         *self.met.entry("removal told").or_default() += told.count();
         self.approve().await
+    }
+
+    /// A run that nothing befalls; a full read is one from its beginning.
+    async fn quiet(&mut self, mode: Mode) -> Result<(), String> {
+        self.run(&Run::of(mode)).await?;
+        if mode == Mode::Baseline && self.resumed {
+            self.trace.push("quiet Baseline from its beginning".to_owned());
+            self.run(&Run::of(mode)).await?;
+        }
+        Ok(())
     }
 
     /// Whether the present controller was read before, or none was.
