@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn what_a_damaged_file_says_of_slices_is_never_a_gap() {
         for finished in [
-            vec![5..=3],
+            vec![RangeInclusive::new(5, 3)],
             vec![0..=u64::MAX, 3..=4],
             vec![3..=6, 4..=5, 90..=200],
             vec![100..=200],

@@ -74,7 +74,7 @@ struct Player {
 /// The controller with this number. Its USNs are small, so that a slice of a full read holds a few objects.
 fn numbered(number: u8) -> Controller {
     Controller {
-        usn_offset: -1_016 - 2 * i64::from(number),
+        usn_offset: -1_000 - 2 * i64::from(number),
         ..Controller::numbered(number)
     }
 }
@@ -313,8 +313,8 @@ impl Player {
     }
 
     fn roll_back(&mut self, by: u8) {
-        // Its USNs are numbers above 0.
-        if self.simulator.highest_usn() <= i64::from(by) {
+        // The first object's USN stays above 0: it is the 1025th change.
+        if self.simulator.controller().usn_offset - i64::from(by) < -1_024 {
             return;
         }
         self.simulator.roll_back_usn(i64::from(by));
