@@ -54,7 +54,9 @@ transactions! {
     BeginRun = "begin_run",
     /// What the run does, and why.
     PlanRun = "plan_run",
-    /// A page that was read.
+    /// What a full read begins with.
+    BeginFullRead = "begin_full_read",
+    /// A page that was read, with the slices that end in it.
     StagePage = "stage_page",
     /// The first read of the file has everything: the index of it.
     IndexObjects = "index_objects",

@@ -1,7 +1,5 @@
 //! Many GUIDs in little memory.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use crate::identity::Guid;
 
 /// The GUIDs that a read met, 8 octets each: a million of them are 8 MB.
@@ -23,6 +21,22 @@ impl GuidSet {
     /// Adds everything of `other`.
     pub fn extend(&mut self, other: &Self) {
         self.hashes.extend_from_slice(&other.hashes);
+    }
+
+    /// The set as it is stored, 8 octets a GUID.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect()
+    }
+
+    /// What [`Self::to_bytes`] gave.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let hashes = bytes.as_chunks().0.iter().map(|hash| u64::from_le_bytes(*hash));
+        Self {
+            hashes: hashes.collect(),
+            sorted: 0,
+        }
     }
 
     /// Makes the set ready for [`Self::contains`]; needed after the last insertion.
@@ -60,11 +74,21 @@ fn holds(sorted: &[u64], wanted: u64) -> bool {
     }
 }
 
-/// `SipHash`, so that no pattern in the GUIDs makes collisions likelier.
+/// Both halves, each through the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators),
+/// so that no pattern in the GUIDs makes collisions likelier. Hashes are stored (`slice`): this must stay as it is, which a
+/// hasher of the standard library does not promise.
 fn hash(guid: Guid) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    guid.hash(&mut hasher);
-    hasher.finish()
+    let (halves, _) = guid.as_bytes().as_chunks();
+    halves.iter().fold(0, |hash: u64, half| {
+        mixed(hash.wrapping_add(u64::from_le_bytes(*half)))
+    })
+}
+
+const fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }
 
 #[cfg(test)]
@@ -100,5 +124,21 @@ mod tests {
         one.extend(&other);
         one.sort();
         assert!(one.contains(guid(1)) && one.contains(guid(2)) && !one.contains(guid(3)));
+    }
+
+    #[test]
+    fn a_set_comes_back_from_the_file_whatever_the_version_that_wrote_it() {
+        let mut set = GuidSet::default();
+        set.insert(guid(1));
+        set.insert(guid(2));
+        set.sort();
+        let mut again = GuidSet::from_bytes(&set.to_bytes());
+        assert!(again.contains(guid(1)) && again.contains(guid(2)) && !again.contains(guid(3)));
+        again.insert(guid(3));
+        again.sort();
+        assert!((1..=3).all(|number| again.contains(guid(number))));
+        // The first number of SplitMix64 from seed 0, mixed once more: files hold such hashes.
+        assert_eq!(mixed(0), 0xE220_A839_7B1D_CDAF);
+        assert_eq!(hash(Guid::from([0; 16])), mixed(0xE220_A839_7B1D_CDAF));
     }
 }

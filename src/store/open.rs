@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003_run_objects.sql"),
     include_str!("schema/0004_history.sql"),
     include_str!("schema/0005_in_sequence.sql"),
+    include_str!("schema/0006_slices.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 12] = [
+const COPIED: [&str; 15] = [
     "connection",
     "run",
     "run_count",
@@ -18,6 +18,9 @@ const COPIED: [&str; 12] = [
     "candidate",
     "removed",
     "container",
+    "unfinished_read",
+    "unfinished_container",
+    "slice",
 ];
 
 /// Tables as large as the directory: shadowed by what a run adds and changes, and read together with the file's through

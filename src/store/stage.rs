@@ -12,7 +12,7 @@ use super::put::Sequence;
 use super::run::open_run;
 use super::{
     ConnectionId, Fate, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container,
-    history, newcomers, scratch, waiting, watermark,
+    history, newcomers, scratch, slice, waiting, watermark,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -89,7 +89,7 @@ impl Store {
 
     /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the containers and what it
     /// missed commit with it. Such a read has asked again for everything that could not be mapped before, so what of that it
-    /// did not find is forgotten.
+    /// did not find is forgotten; and a full read has nothing left to go on with.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.
@@ -111,12 +111,15 @@ impl Store {
                 watermark::advance(transaction, connection, run, &end.watermark)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
                 container::take_in(transaction, connection, end)?;
+                if end.met.is_some() {
+                    slice::forget(transaction, connection)?;
+                }
                 candidate::note(transaction, connection, end, now)
             },
         )
     }
 
-    fn take_in(
+    pub(super) fn take_in(
         &self,
         commit: Commit,
         run: RunId,

@@ -50,6 +50,15 @@ impl Containers {
         this
     }
 
+    /// As they were when a full read began that is gone on with: all of them are to be stored at its end.
+    pub(super) fn begun(containers: &[Container]) -> Self {
+        let mut this = Self::default();
+        for container in containers {
+            this.put(container.guid, &container.dn);
+        }
+        this
+    }
+
     /// Notes a container found by a full read.
     pub(super) fn found(&mut self, entry: &Entry) {
         if let Some(guid) = guid_of(entry) {
@@ -64,21 +73,30 @@ impl Containers {
         self.gone.remove(&guid);
     }
 
-    /// Notes where objects in scope are.
-    pub(super) fn note_parents_of(&self, entries: &[Entry]) {
-        for entry in entries {
-            self.note_parent_of(&entry.dn);
-        }
+    /// Notes where objects in scope are. Gives those of the places that are to be looked up.
+    pub(super) fn note_parents_of(&self, entries: &[Entry]) -> BTreeSet<String> {
+        let parents = entries.iter().filter_map(|entry| parent(&entry.dn));
+        let odd: BTreeSet<String> = parents
+            .filter(|parent| !self.names.contains(&hash(parent)))
+            .map(str::to_owned)
+            .collect();
+        self.note_parents(odd.clone());
+        odd
     }
 
     /// Notes where one object is.
     pub(super) fn note_parent_of(&self, dn: &str) {
-        if let Some(parent) = parent(dn)
-            && !self.names.contains(&hash(parent))
-        {
-            let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
-            if orphans.len() < MOST_ORPHANS {
-                orphans.insert(parent.to_owned());
+        self.note_parents(parent(dn).map(str::to_owned));
+    }
+
+    /// Notes what holds objects.
+    pub(super) fn note_parents(&self, parents: impl IntoIterator<Item = String>) {
+        for parent in parents {
+            if !self.names.contains(&hash(&parent)) {
+                let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+                if orphans.len() < MOST_ORPHANS {
+                    orphans.insert(parent);
+                }
             }
         }
     }

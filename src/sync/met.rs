@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
-use crate::store::GuidSet;
+use crate::store::Found;
 
 use super::stage::guid_of;
 
@@ -13,22 +13,22 @@ use super::stage::guid_of;
 #[derive(Debug, Default)]
 pub(super) struct Met(Mutex<Found>);
 
-/// What came.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) guids: GuidSet,
-    /// Kinds of which there was any object.
-    pub(super) kinds: BTreeSet<Kind>,
-}
-
 impl Met {
-    /// Adds a page of objects of `kind`.
-    pub(super) fn note(&self, kind: Kind, entries: &[Entry]) {
+    /// Adds a page of objects of `kind`, and those of their parents that are no container by class.
+    pub(super) fn note(&self, kind: Kind, entries: &[Entry], parents: BTreeSet<String>) {
         let mut found = self.locked();
         found.kinds.insert(kind);
+        found.parents.extend(parents);
         for guid in entries.iter().filter_map(guid_of) {
             found.guids.insert(guid);
         }
+    }
+
+    /// Adds what was found elsewhere.
+    pub(super) fn extend(&self, more: &Found) {
+        let mut found = self.locked();
+        found.kinds.extend(&more.kinds);
+        found.guids.extend(&more.guids);
     }
 
     /// Those of `guids` that did not come.

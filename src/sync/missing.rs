@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::directory::{DirectoryError, Search};
 use crate::identity::{DistinguishedName, Guid};
-use crate::store::{Candidate, Verdict, Which};
+use crate::store::{Candidate, Unfinished, Verdict, Which};
 
 use super::RunError;
 use super::containers::{self, Containers, is_deleted};
@@ -75,11 +75,7 @@ impl Reader<'_> {
     /// Reads where every container of the naming context is.
     pub(super) async fn containers(&mut self) -> Result<(), RunError> {
         self.containers = Containers::default();
-        let mut pages = self.session.search(Search {
-            filter: containers::FILTER.to_owned(),
-            attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
-            ..self.scope.naming_context()
-        });
+        let mut pages = self.session.search(self.all_containers());
         while let Some(entries) = pages.next().await? {
             for entry in &entries {
                 self.containers.found(entry);
@@ -87,6 +83,34 @@ impl Reader<'_> {
         }
         self.count(&pages);
         Ok(())
+    }
+
+    /// Reads where every container is now, against where it was when `unfinished` began. Gives the one that was renamed or
+    /// moved since, in words: the watch at the end would not see that it went away and came back.
+    pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
+        let base = DistinguishedName::parse(self.scope.base()).ok();
+        self.containers = Containers::begun(&unfinished.containers);
+        let mut moved = None;
+        let mut pages = self.session.search(self.all_containers());
+        while let Some(entries) = pages.next().await? {
+            for entry in &entries {
+                let Some(guid) = guid_of(entry) else { continue };
+                let seen = self
+                    .containers
+                    .observe(entry, guid, unfinished.highest, base.as_ref());
+                moved = moved.or(seen);
+            }
+        }
+        self.count(&pages);
+        Ok(moved)
+    }
+
+    fn all_containers(&self) -> Search {
+        Search {
+            filter: containers::FILTER.to_owned(),
+            attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
+            ..self.scope.naming_context()
+        }
     }
 
     /// Looks up the parents of objects that are no container by class, and theirs.

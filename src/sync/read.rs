@@ -1,28 +1,22 @@
 //! The reader of a run: plan, search, and hand page after page to the stager.
 //!
 //! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection before the search (R1); a
-//! read counts as complete only when every search ended with result code 0 (R4); a full read ends with a delta
-//! from its own watermark (R4); what a read missed is noted with its watermark, and looked up after that (R22).
+//! read counts as complete only when every search ended with result code 0 (R4); what a read missed is noted with its watermark, and looked up after that (R22).
 
 use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::future::try_join_all;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{self, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Watermark, Which};
+use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
 
 use super::containers::Containers;
 use super::decide::decide;
 use super::met::Met;
 use super::missing::Watched;
-use super::slices::{self, Slices};
 use super::{Connector, Phase, Plan, Request, RunError, Scope};
-
-/// How often a full read is done again because a container moved meanwhile.
-const ATTEMPTS: usize = 5;
 
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
@@ -34,6 +28,8 @@ const NAMES: usize = 500;
 pub(super) enum Piece {
     /// Entries of one search: a page, or a piece of a large one.
     Page(Kind, Vec<Entry>),
+    /// Everything of this slice was sent before.
+    Slice(Box<Slice>),
     /// Everything sent before is to be stored now. Answered then.
     Store(oneshot::Sender<()>),
     /// Everything was read; the watermark and what was missed commit with what is staged last (R3). Answered then.
@@ -134,24 +130,24 @@ pub(super) struct Reader<'a> {
     pub(super) containers: Containers,
     /// See [`super::decide::Decided::newcomer`].
     pub(super) newcomer: bool,
-    controller: Guid,
+    pub(super) controller: Guid,
+    pub(super) now: i64,
     pieces: mpsc::Sender<Piece>,
     planned: &'a Mutex<Option<Plan>>,
-    now: i64,
     pages: u64,
     referrals: u64,
 }
 
 /// What a read came to.
-struct Known {
+pub(super) struct Known {
     /// The USN up to which the directory is known now.
-    usn: u64,
+    pub(super) usn: u64,
     /// Known objects that changed, and were not found in scope.
-    missed: Vec<Guid>,
+    pub(super) missed: Vec<Guid>,
     /// After a full read, everything that was found in scope.
-    met: Option<GuidSet>,
+    pub(super) met: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
-    empty: Vec<Kind>,
+    pub(super) empty: Vec<Kind>,
 }
 
 impl Reader<'_> {
@@ -175,12 +171,13 @@ impl Reader<'_> {
             self.now,
         )
         .await?;
-        let plan = decided.plan;
         self.newcomer = decided.newcomer;
-        self.follow(&plan).await?;
-        let known = match plan {
-            Plan::Delta { since } => self.changes(since, root).await?,
-            Plan::Full { .. } => self.everything(root).await?,
+        let known = match decided.plan {
+            Plan::Full { reason } => self.full(reason, root).await?,
+            Plan::Delta { since } => {
+                self.follow(&Plan::Delta { since }).await?;
+                self.changes(since, root).await?
+            }
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
@@ -196,7 +193,7 @@ impl Reader<'_> {
     }
 
     /// Tells what is done from here on.
-    async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
+    pub(super) async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
         self.request.progress.enter(Phase::Reading);
         self.request.progress.set_mode(match plan {
             Plan::Full { .. } => RunMode::Baseline,
@@ -208,7 +205,7 @@ impl Reader<'_> {
     }
 
     /// Waits until everything that was handed over is stored.
-    async fn stored(&self) -> Result<(), RunError> {
+    pub(super) async fn stored(&self) -> Result<(), RunError> {
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Store(stored)).await?;
         when_stored.await.map_err(|_| stager_gone())
@@ -236,95 +233,6 @@ impl Reader<'_> {
         when_stored.await.map_err(|_| stager_gone())
     }
 
-    /// Reads every object in scope, then what changed meanwhile: a full read is no snapshot, an object that moves
-    /// between two pages can be missed by both (R4). When a container moved meanwhile, so did everything below it, and
-    /// all is read again.
-    async fn everything(&mut self, root: RootDse) -> Result<Known, RunError> {
-        let mut before = root;
-        for _ in 0..ATTEMPTS {
-            self.containers().await?;
-            let met = Met::default();
-            self.whole(&before, &met).await?;
-            // The watch asks the store which of the objects that went meanwhile are known.
-            self.stored().await?;
-            let after = self.session.root_dse().await?;
-            let since = before.highest_committed_usn;
-            let met_after = Met::default();
-            let changed = self
-                .changed(since, after.highest_committed_usn, &met_after)
-                .await?;
-            self.odd_parents().await?;
-            let Some(moved) = changed.moved else {
-                let mut found = met.into_found();
-                let found_after = met_after.into_found();
-                found.guids.extend(&found_after.guids);
-                found.guids.sort();
-                found.kinds.extend(found_after.kinds);
-                return Ok(Known {
-                    usn: after.highest_committed_usn,
-                    missed: changed.missed,
-                    met: Some(found.guids),
-                    empty: self
-                        .kinds()
-                        .into_iter()
-                        .filter(|kind| !found.kinds.contains(kind))
-                        .collect(),
-                });
-            };
-            tracing::info!(reason = moved, "Reading everything again.");
-            before = after;
-        }
-        Err(RunError::Unsteady)
-    }
-
-    /// Reads every object in scope: over one connection search by search, over several slice by slice.
-    async fn whole(&mut self, before: &RootDse, met: &Met) -> Result<(), RunError> {
-        let helpers = slices::helpers(&self.connector.settings.directory, &self.session, before).await;
-        if helpers.is_empty() {
-            for kind in self.kinds() {
-                if let Some(search) = self.scope.everything(kind) {
-                    self.search(kind, search, met).await?;
-                }
-            }
-            return Ok(());
-        }
-        let slices = Mutex::new(Slices::up_to(before.highest_committed_usn));
-        let sessions = std::iter::once(&self.session).chain(&helpers);
-        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await;
-        for helper in &helpers {
-            self.request.progress.add_directory(helper.counters());
-        }
-        for searched in read? {
-            self.add(searched);
-        }
-        Ok(())
-    }
-
-    /// Reads slices over one connection until none is left.
-    async fn slice_by_slice(
-        &self,
-        session: &Session,
-        slices: &Mutex<Slices>,
-        met: &Met,
-    ) -> Result<Searched, RunError> {
-        let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Searched::default();
-        loop {
-            let Some(slice) = locked().next() else {
-                return Ok(all);
-            };
-            let mut entries = 0;
-            for kind in self.kinds() {
-                if let Some(search) = self.scope.slice(kind, &slice) {
-                    let searched = self.search_over(session, kind, search, met).await?;
-                    entries += searched.entries;
-                    all += searched;
-                }
-            }
-            locked().learn(&slice, entries);
-        }
-    }
-
     /// Reads what changed since `since`, and once more what could not be mapped before (R15). Everything is read when a
     /// container was renamed or moved (R8).
     async fn changes(&mut self, since: u64, root: RootDse) -> Result<Known, RunError> {
@@ -334,8 +242,7 @@ impl Reader<'_> {
         let usn = root.highest_committed_usn;
         let changed = self.changed(since, usn, &Met::default()).await?;
         if let Some(reason) = changed.moved {
-            self.follow(&Plan::Full { reason }).await?;
-            return self.everything(root).await;
+            return self.full(reason, root).await;
         }
         self.odd_parents().await?;
         self.unmapped().await?;
@@ -348,7 +255,7 @@ impl Reader<'_> {
     }
 
     /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
-    async fn changed(&mut self, since: u64, usn: u64, met: &Met) -> Result<Watched, RunError> {
+    pub(super) async fn changed(&mut self, since: u64, usn: u64, met: &Met) -> Result<Watched, RunError> {
         // The controller has committed nothing since: there is nothing to ask for.
         if usn <= since {
             return Ok(Watched::default());
@@ -363,7 +270,7 @@ impl Reader<'_> {
 
     /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet (R15). What it does not find
     /// any more is forgotten when the read is complete.
-    async fn unmapped(&mut self) -> Result<(), RunError> {
+    pub(super) async fn unmapped(&mut self) -> Result<(), RunError> {
         self.stored().await?;
         let (id, run) = (self.connector.id, self.run);
         for kind in self.kinds() {
@@ -399,7 +306,7 @@ impl Reader<'_> {
     }
 
     /// As [`Self::search`], over `session`.
-    async fn search_over(
+    pub(super) async fn search_over(
         &self,
         session: &Session,
         kind: Kind,
@@ -411,8 +318,7 @@ impl Reader<'_> {
         while let Some(entries) = pages.next().await? {
             came += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
-            self.containers.note_parents_of(&entries);
-            met.note(kind, &entries);
+            met.note(kind, &entries, self.containers.note_parents_of(&entries));
             self.send(Piece::Page(kind, entries)).await?;
         }
         Ok(Searched {
@@ -428,12 +334,12 @@ impl Reader<'_> {
         self.referrals += pages.referrals();
     }
 
-    fn add(&mut self, searched: Searched) {
+    pub(super) fn add(&mut self, searched: Searched) {
         self.pages += searched.pages;
         self.referrals += searched.referrals;
     }
 
-    async fn send(&self, piece: Piece) -> Result<(), RunError> {
+    pub(super) async fn send(&self, piece: Piece) -> Result<(), RunError> {
         self.pieces.send(piece).await.map_err(|_| stager_gone())
     }
 
@@ -444,8 +350,8 @@ impl Reader<'_> {
 
 /// What one or several searches gave.
 #[derive(Debug, Default, Clone, Copy)]
-struct Searched {
-    entries: u64,
+pub(super) struct Searched {
+    pub(super) entries: u64,
     pages: u64,
     referrals: u64,
 }

@@ -4,16 +4,23 @@
 //! `0..=H` it is in one alone. A change while the read runs lifts it above `H`, out of every slice; the delta from `H`
 //! that ends a full read (R4) finds it there. uSNChanged is indexed in AD (MS-ADA3, uSNChanged: searchFlags holds fATTINDEX), so a slice costs what it holds.
 
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::config;
 use crate::directory::{self, DirectoryError, RootDse, Session};
 
-/// Entries that a slice should hold: few enough that all connections end at about the same time, enough that the cost of a
-/// search does not count.
+/// Entries that a slice should hold, at most: few enough that all connections end at about the same time, enough that the cost
+/// of a search does not count.
 const WANTED: u64 = 4_000;
 
-/// Slices that the whole range is cut into at first, before anything is known about how full it is.
+/// Pages that a slice should hold where they are small.
+const PAGES: u64 = 4;
+
+/// Slices that the whole range is cut into at first, before anything is known about how full it is, unless they would be
+/// narrower than what they should hold: a USN is of one object. None becomes wider than these: behind
+/// an empty range most of the objects may lie close together, and a slice that holds them all is read by one connection, and
+/// read again as a whole when the read breaks off in it.
 const FIRST_CUT: u64 = 32;
 
 /// Further connections for a full read (`AD_CONNECTIONS`), all to the controller of `first` and not behind it: a name may
@@ -54,35 +61,67 @@ async fn helper(settings: &config::Directory, known: &RootDse) -> Result<Option<
 /// Hands out the slices of `0..=highest`, narrower where objects lie close, wider where there are few.
 #[derive(Debug)]
 pub(super) struct Slices {
-    next: Option<u64>,
-    highest: u64,
+    /// What is not handed out yet, in order.
+    missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
+    /// What a slice should hold.
+    wanted: u64,
+    widest: u64,
 }
 
 impl Slices {
-    /// The slices up to `highest`, the highestCommittedUSN read before (R1).
-    pub(super) fn up_to(highest: u64) -> Self {
+    /// The slices up to `highest`, the highestCommittedUSN read before (R1), without what was read already: `finished`, in
+    /// any order. They are read in pages of `page` entries.
+    pub(super) fn missing(
+        highest: u64,
+        finished: impl IntoIterator<Item = RangeInclusive<u64>>,
+        page: u32,
+    ) -> Self {
+        let mut finished: Vec<_> = finished.into_iter().collect();
+        finished.sort_unstable_by_key(|slice| *slice.start());
+        let mut missing = VecDeque::new();
+        // The first that is not known to be read; `None` behind the largest number that there is.
+        let mut next = Some(0);
+        for slice in finished {
+            let Some(low) = next else { break };
+            if let Some(high) = slice.start().checked_sub(1).map(|high| high.min(highest))
+                && low <= high
+            {
+                missing.push_back(low..=high);
+            }
+            next = slice.end().checked_add(1).map(|next| next.max(low));
+        }
+        if let Some(low) = next.filter(|low| *low <= highest) {
+            missing.push_back(low..=highest);
+        }
+        let wanted = (PAGES * u64::from(page)).clamp(1, WANTED);
+        let widest = (highest / FIRST_CUT).max(wanted);
         Self {
-            next: Some(0),
-            highest,
-            width: (highest / FIRST_CUT).max(1),
+            missing,
+            width: widest,
+            wanted,
+            widest,
         }
     }
 
-    /// The next slice; `None` when the range is handed out.
+    /// The next slice; `None` when everything is handed out.
     pub(super) fn next(&mut self) -> Option<RangeInclusive<u64>> {
-        let low = self.next?;
-        let high = low.saturating_add(self.width - 1).min(self.highest);
-        self.next = high.checked_add(1).filter(|next| *next <= self.highest);
+        let (low, end) = self.missing.pop_front()?.into_inner();
+        let high = low.saturating_add(self.width - 1).min(end);
+        if high < end {
+            self.missing.push_front(high + 1..=end);
+        }
         Some(low..=high)
     }
 
-    /// Learns from a slice that was read how wide the next ones should be: as many USNs as should hold [`WANTED`] entries, at
+    /// Learns from a slice that was read how wide the next ones should be: as many USNs as should hold what is wanted, at
     /// most eight times wider or narrower than before, since neighbouring ranges differ.
     pub(super) fn learn(&mut self, slice: &RangeInclusive<u64>, entries: u64) {
         let width = (slice.end() - slice.start()).saturating_add(1);
-        let wanted = width.saturating_mul(WANTED) / entries.max(1);
-        self.width = wanted.clamp((width / 8).max(1), width.saturating_mul(8).max(1));
+        let wanted = width.saturating_mul(self.wanted) / entries.max(1);
+        self.width = wanted
+            .clamp((width / 8).max(1), width.saturating_mul(8).max(1))
+            .clamp(self.wanted, self.widest);
     }
 }
 
@@ -92,7 +131,7 @@ mod tests {
 
     /// All slices of a directory in which every `gap`-th USN holds an object.
     fn all(highest: u64, gap: u64) -> Vec<RangeInclusive<u64>> {
-        let mut slices = Slices::up_to(highest);
+        let mut slices = Slices::missing(highest, [], 1_000);
         let mut all = Vec::new();
         while let Some(slice) = slices.next() {
             slices.learn(&slice, (slice.end() - slice.start()) / gap);
@@ -116,6 +155,61 @@ mod tests {
                     assert_eq!(*pair[0].end() + 1, *pair[1].start(), "no gap and no overlap");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_finished_cover_everything_once() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let (highest, page) = (
+                [40, 1_000, u64::MAX][rng.usize(0..3)],
+                [1, 7, 1_000][rng.usize(0..3)],
+            );
+            // A read that broke off, of which any slices are finished; and others that went on with it.
+            let mut finished = Vec::new();
+            for _ in 0..rng.usize(0..4) {
+                let mut slices = Slices::missing(highest, finished.clone(), page);
+                for _ in 0..rng.usize(0..12) {
+                    let Some(slice) = slices.next() else { break };
+                    slices.learn(&slice, rng.u64(0..20_000));
+                    if rng.bool() {
+                        finished.push(slice);
+                    }
+                }
+                rng.shuffle(&mut finished);
+            }
+            let mut slices = Slices::missing(highest, finished.clone(), page);
+            while let Some(slice) = slices.next() {
+                slices.learn(&slice, 1);
+                finished.push(slice);
+            }
+            finished.sort_unstable_by_key(|slice| *slice.start());
+            assert_eq!(*finished[0].start(), 0);
+            assert_eq!(*finished[finished.len() - 1].end(), highest);
+            for pair in finished.windows(2) {
+                assert_eq!(*pair[0].end() + 1, *pair[1].start(), "no gap and no overlap");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_damaged_file_says_of_slices_is_never_a_gap() {
+        for finished in [
+            vec![RangeInclusive::new(5, 3)],
+            vec![0..=u64::MAX, 3..=4],
+            vec![3..=6, 4..=5, 90..=200],
+            vec![100..=200],
+        ] {
+            let mut slices = Slices::missing(99, finished.clone(), 2);
+            let mut covered: Vec<u64> = finished
+                .into_iter()
+                .flat_map(|slice| *slice.start()..=(*slice.end()).min(99))
+                .collect();
+            while let Some(slice) = slices.next() {
+                covered.extend(slice);
+            }
+            assert!((0..=99).all(|usn| covered.contains(&usn)));
         }
     }
 

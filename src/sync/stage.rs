@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
 use crate::mapping::Source;
-use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Staged, Unidentified};
+use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
 
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
@@ -69,6 +69,8 @@ pub(super) fn stage(
                 }
                 held.add(stager.map(kind, &entries));
             }
+            // Its pages are committed, or held.
+            Piece::Slice(slice) => held.slices.push(*slice),
             Piece::Store(stored) => {
                 stager.commit(&held.take(), None)?;
                 connector.store.index_objects()?;
@@ -96,6 +98,8 @@ pub(super) fn stage(
 #[derive(Default)]
 struct Held {
     readings: Vec<Reading>,
+    /// Slices of a full read that ended meanwhile.
+    slices: Vec<Slice>,
     pieces: usize,
     octets: usize,
 }
@@ -112,8 +116,8 @@ impl Held {
         self.pieces >= PIECES || self.octets >= OCTETS
     }
 
-    fn take(&mut self) -> Vec<Reading> {
-        std::mem::take(self).readings
+    fn take(&mut self) -> Self {
+        std::mem::take(self)
     }
 }
 
@@ -186,16 +190,17 @@ impl Stager<'_> {
         );
     }
 
-    fn commit(&mut self, page: &[Reading], end: Option<&ReadEnd>) -> Result<(), RunError> {
+    fn commit(&mut self, held: &Held, end: Option<&ReadEnd>) -> Result<(), RunError> {
         let store = &self.connector.store;
-        if page.is_empty() && self.unidentified.is_empty() && end.is_none() {
+        let (page, slices) = (&held.readings, &held.slices);
+        if page.is_empty() && slices.is_empty() && self.unidentified.is_empty() && end.is_none() {
             return Ok(());
         }
         if !self.unidentified.is_empty() {
             store.note_unidentified(self.run, &std::mem::take(&mut self.unidentified), self.now)?;
         }
         let counts = match end {
-            None => store.stage_page(self.run, page, self.resend, None, self.now)?,
+            None => store.stage_slices(self.run, page, self.resend, slices, self.now)?,
             Some(end) => store.complete_read(self.run, page, self.resend, end, self.now)?,
         };
         self.tell_staged(counts.total().staged);

@@ -29,12 +29,13 @@ use player::{Met, Trace};
 const HISTORIES: u64 = 300;
 
 /// What so many histories must have met.
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 12] = [
     "batch kept without an answer",
     "delta",
     "failed at the directory",
     "failed at the gateway",
     "full read",
+    "full read resumed",
     "killed",
     "object removed",
     "rejected some",

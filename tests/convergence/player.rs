@@ -65,8 +65,18 @@ struct Player {
     ran: Vec<Ran>,
     /// The last run that is known to have removed something.
     last_removing: i64,
+    /// The last run went on with a full read that had broken off: of what that one read it sees what a delta sees.
+    resumed: bool,
     trace: Trace,
     met: Met,
+}
+
+/// The controller with this number. Its USNs are small, so that a slice of a full read holds a few objects.
+fn numbered(number: u8) -> Controller {
+    Controller {
+        usn_offset: -1_000 - 2 * i64::from(number),
+        ..Controller::numbered(number)
+    }
 }
 
 /// What is known of a controller.
@@ -87,12 +97,13 @@ impl Player {
             Account::reader()
         };
         let first = Standing {
-            controller: Controller::numbered(1),
+            controller: numbered(1),
             rolled_back: false,
             watermark: None,
         };
         let simulator = Simulator::start(simulator::Options {
             directory: world.directory.clone(),
+            controller: first.controller.clone(),
             accounts: vec![account],
             ..simulator::Options::default()
         });
@@ -115,6 +126,7 @@ impl Player {
             controller: 1,
             ran: Vec::new(),
             last_removing: 0,
+            resumed: false,
             trace: Vec::new(),
             met: Met::new(),
         }
@@ -151,12 +163,12 @@ impl Player {
         self.trace.push(format!("quiet {mode:?}"));
         // A controller that is read for the first time is not believed that an object is gone before it says so again.
         let believed = self.is_believed()?;
-        self.run(&Run::of(mode)).await?;
+        self.quiet(mode).await?;
         self.check_state(mode == Mode::Baseline && believed)?;
         for mode in [Mode::Delta, Mode::Baseline] {
             let before = self.receiver.deliveries().len();
             self.trace.push(format!("quiet {mode:?} again"));
-            self.run(&Run::of(mode)).await?;
+            self.quiet(mode).await?;
             // A full read may be the first to miss something, and tells it.
             let deliveries = self.receiver.deliveries().split_off(before);
             let mut more = deliveries.iter().flat_map(|delivery| &delivery.assets);
@@ -177,6 +189,16 @@ impl Player {
         *self.met.entry("batch kept without an answer").or_default() += open;
         *self.met.entry("removal told").or_default() += told.count();
         self.approve().await
+    }
+
+    /// A run that nothing befalls; a full read is one from its beginning.
+    async fn quiet(&mut self, mode: Mode) -> Result<(), String> {
+        self.run(&Run::of(mode)).await?;
+        if mode == Mode::Baseline && self.resumed {
+            self.trace.push("quiet Baseline from its beginning".to_owned());
+            self.run(&Run::of(mode)).await?;
+        }
+        Ok(())
     }
 
     /// Whether the present controller was read before, or none was.
@@ -282,7 +304,7 @@ impl Player {
 
     fn change_controller(&mut self, number: u8) {
         let standing = self.controllers.entry(number).or_insert_with(|| Standing {
-            controller: Controller::numbered(number),
+            controller: numbered(number),
             rolled_back: false,
             watermark: None,
         });
@@ -291,6 +313,10 @@ impl Player {
     }
 
     fn roll_back(&mut self, by: u8) {
+        // The first object's USN stays above 0: it is the 1025th change.
+        if self.simulator.controller().usn_offset - i64::from(by) < -1_024 {
+            return;
+        }
         self.simulator.roll_back_usn(i64::from(by));
         let standing = self.controllers.get_mut(&self.controller).unwrap();
         standing.controller = self.simulator.controller();
@@ -345,6 +371,10 @@ impl Player {
 
     /// What the report says, against what the history let happen.
     fn look_at(&mut self, run: &Run, report: Option<Report>, unseen_before: bool) -> Result<(), String> {
+        let resumed = report
+            .as_ref()
+            .is_some_and(|report| report.reason.contains("resumes"));
+        self.resumed = resumed;
         let standing = self.controllers.get_mut(&self.controller).unwrap();
         let Some(report) = report else {
             self.trace.push("     -> killed".to_owned());
@@ -361,6 +391,7 @@ impl Player {
             Some(_) => "failed",
             None if report.held.is_some() => "removals held back",
             None if report.refused() > 0 => "rejected some",
+            None if resumed => "full read resumed",
             None if report.mode == RunMode::Baseline => "full read",
             None => "delta",
         };
@@ -386,7 +417,7 @@ impl Player {
             None if run.stop.is_some() => standing.watermark = None,
             None => {}
         }
-        let full = report.mode == RunMode::Baseline && report.watermark.is_some();
+        let full = report.mode == RunMode::Baseline && report.watermark.is_some() && !resumed;
         if full {
             standing.rolled_back = false;
         } else {

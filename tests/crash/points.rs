@@ -34,7 +34,7 @@ fn scenario(point: Point) -> Scenario {
         return Scenario::Changes;
     };
     match commit {
-        Commit::Create | Commit::Register | Commit::IndexObjects => Scenario::First,
+        Commit::Create | Commit::Register | Commit::BeginFullRead | Commit::IndexObjects => Scenario::First,
         Commit::Migrate => Scenario::Older,
         Commit::Recover
         | Commit::SetNext

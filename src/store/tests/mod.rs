@@ -9,6 +9,7 @@ mod model;
 mod opening;
 mod paging;
 mod removal;
+mod slices;
 mod speed;
 mod staging;
 
