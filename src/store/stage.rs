@@ -129,7 +129,7 @@ impl Store {
         then: impl FnOnce(&Transaction<'_>, ConnectionId) -> Result<(), Fault>,
     ) -> Result<KindCounts, StoreError> {
         // Outside the transaction, so that others can use the file meanwhile.
-        let mut page: Vec<(&Reading, Fingerprint)> = page
+        let page: Vec<(&Reading, Fingerprint)> = page
             .iter()
             .map(|reading| {
                 (
@@ -141,8 +141,6 @@ impl Store {
                 )
             })
             .collect();
-        // In the order of the keys a tree's pages are read and written once each. The sort keeps equal ones in order.
-        page.sort_by_key(|(reading, _)| reading.guid);
         let mut newcomers = self.newcomers.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(commit, |transaction| {
             let connection = open_run(transaction, run)?;

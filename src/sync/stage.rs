@@ -14,8 +14,7 @@ use super::read::Piece;
 use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, removal};
 
-/// Pages, or pieces of large ones, that are committed together. The store looks each object up by its GUID, which is random: the
-/// more objects a commit has, the closer together lie the places that it reads and writes.
+/// Pages, or pieces of large ones, that are committed together: a commit waits for the disk.
 const PIECES: usize = 4;
 
 /// Most octets of assets that are held back for a commit.
@@ -134,11 +133,15 @@ struct Stager<'a> {
 }
 
 impl Stager<'_> {
+    /// The readings of a page by GUID, as the store looks them up: neighbours lie together on the disk. What is committed together
+    /// is not sorted as a whole, since that depends on time, and the order of what is sent should not.
     fn map(&mut self, kind: Kind, entries: &[Entry]) -> Vec<Reading> {
-        entries
+        let mut readings: Vec<Reading> = entries
             .iter()
             .filter_map(|entry| self.map_one(kind, entry))
-            .collect()
+            .collect();
+        readings.sort_by_key(|reading| reading.guid);
+        readings
     }
 
     /// The reading of one entry; `None` without a GUID: such an entry is noted by its name.
