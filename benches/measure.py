@@ -107,3 +107,16 @@ def table(head, rows):
     """A Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+def picture(title, bars):
+    """Bars with their names and values, as SVG that can be read on a light and on a dark page."""
+    longest = max(value for _, value in bars)
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {40 + 34 * len(bars)}" font-family="sans-serif" font-size="14">',
+             f'<title>{title}</title>', f'<text x="8" y="22" fill="#808080">{title}</text>']
+    for number, (name, value) in enumerate(bars):
+        top = 34 + 34 * number
+        lines += [f'<text x="250" y="{top + 17}" text-anchor="end" fill="#808080">{name}</text>',
+                  f'<rect x="260" y="{top}" width="{max(2, 390 * value / longest):.0f}" height="24" fill="#2f7dd1"/>',
+                  f'<text x="{268 + 390 * value / longest:.0f}" y="{top + 17}" fill="#808080">{value:.2f}</text>']
+    return "\n".join([*lines, "</svg>", ""])

@@ -44,7 +44,7 @@ const CHECKPOINT_PAGES: i64 = 20_000;
 const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: the product stays below 48 MiB with a million objects.
-pub(super) const CACHE_KIB: i64 = 8 << 10;
+pub(super) const CACHE_KIB: i64 = 6 << 10;
 
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 96;
