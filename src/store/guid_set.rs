@@ -62,7 +62,7 @@ fn holds(sorted: &[u64], wanted: u64) -> bool {
     let guess = (u128::from(wanted) * sorted.len() as u128) >> 64;
     #[expect(clippy::cast_possible_truncation, reason = "below the length")]
     let guess = guess as usize;
-    // Four deviations of where the hash may lie; outside of that it is searched for the usual way.
+    // Eight standard deviations of where the hash may lie; outside of that it is searched for the usual way.
     let reach = 4 * sorted.len().isqrt() + 1;
     let (low, high) = (guess.saturating_sub(reach), (guess + reach).min(sorted.len()));
     let near = sorted.get(low..high).unwrap_or_default();

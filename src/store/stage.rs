@@ -218,8 +218,8 @@ struct Statements<'t> {
     sequence: Sequence<'t>,
     unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
-    // These are `None` when there is nothing that they could find: a full read asks a million times.
-    forget_unmapped: Option<rusqlite::CachedStatement<'t>>,
+    forget_unmapped: rusqlite::CachedStatement<'t>,
+    // These are `None` when there is nothing that they could find: a full read asks a million times, and stages no such rows.
     found_again: Option<rusqlite::CachedStatement<'t>>,
     returned: Option<rusqlite::CachedStatement<'t>>,
 }
@@ -280,7 +280,9 @@ impl<'t> Statements<'t> {
                  ON CONFLICT (connection, guid) DO UPDATE SET
                      kind = excluded.kind, dn = excluded.dn, reason = excluded.reason, run = excluded.run",
             )?,
-            forget_unmapped: deleting_from("unmapped")?,
+            // Also of what this very page noted, where an object comes twice.
+            forget_unmapped: transaction
+                .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?,
             found_again: deleting_from("candidate")?,
             returned: deleting_from("removed")?,
         })
@@ -414,7 +416,7 @@ impl<'t> Statements<'t> {
         resend: bool,
     ) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
-        self.delete(*guid, |statements| &mut statements.forget_unmapped)?;
+        self.forget_unmapped.execute(params![self.connection, guid])?;
         self.delete(*guid, |statements| &mut statements.found_again)?;
         let read = Some((reading, asset, fingerprint));
         let card = self.card(*guid, read)?;

@@ -314,3 +314,12 @@ fn connections_do_not_see_each_other() {
     assert_eq!(room.store.object(room.connection, guid(1)).unwrap(), None);
     assert_eq!(assets(&room.drain(run)), [asset("a")]);
 }
+
+#[test]
+fn r15_an_object_that_can_be_mapped_later_on_the_same_page_is_not_listed_any_more() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(run, &[unmappable(3, "objectSid is missing"), user(3, "a")]);
+    assert_eq!(room.waiting(), 1);
+    assert_eq!(room.store.rejections(room.connection, 9).unwrap(), []);
+}
