@@ -1,7 +1,8 @@
 //! The reader of a run: plan, search, and hand page after page to the stager.
 //!
 //! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection before the search (R1); a
-//! read counts as complete only when every search ended with result code 0 (R4); what a read missed is noted with its watermark, and looked up after that (R22).
+//! read counts as complete only when every search ended with result code 0 (R4); what a read missed is noted with its
+//! watermark, and looked up after that (R22).
 
 use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};

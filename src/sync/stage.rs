@@ -62,11 +62,14 @@ pub(super) fn stage(
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Page(kind, entries) => {
+                let page = stager.map(kind, &entries);
+                // The connection that gave them waits for their memory; what follows may take a while.
+                drop(entries);
                 // A directory that is slower than we are is not waited for: what it gave until then can be delivered.
                 if held.is_full() || pieces.is_empty() {
                     stager.commit(&held.take(), None)?;
                 }
-                held.add(stager.map(kind, &entries));
+                held.add(page);
             }
             // Its pages are committed, or held.
             Piece::Slice(slice) => held.slices.push(*slice),
