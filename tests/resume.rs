@@ -190,9 +190,9 @@ async fn r08_a_unit_that_moved_since_lets_the_full_read_begin_anew() {
         lab.set(name, value);
     }
     // Away when the second part is read, back before the third: at both ends it is where it was.
-    break_off(&lab, 8).await;
+    break_off(&lab, 12).await;
     lab.directory().move_to(team, other);
-    break_off(&lab, 8).await;
+    break_off(&lab, 12).await;
     assert_resumed(&lab, false).await;
     lab.directory().move_to(team, people);
     let said = lab.sync(0).await;

@@ -64,52 +64,13 @@ impl Store {
         max_bytes: usize,
         item_overhead: usize,
     ) -> Result<Vec<Item>, StoreError> {
-        self.write_in_flight(Commit::NextBatch, |transaction, in_flight| {
-            let connection = open_run(transaction, run)?;
-            let (mut batch, mut out) = (Vec::new(), Vec::new());
-            let mut bytes = 0;
-            // NOT INDEXED: in the order of the table itself, so that only what is handed out is read.
-            let mut waiting = transaction.prepare_cached(
-                "SELECT seq, guid, card.kind, dn, external_id, (SELECT json FROM text WHERE text.id = stage.asset), sent,
-                     removal
-                 FROM stage NOT INDEXED CROSS JOIN card ON card.id = stage.object
-                 WHERE seq > :after AND stage.connection = :connection AND rejected_run IS NOT :run ORDER BY seq",
-            )?;
-            let mut rows = waiting
-                .query(named_params! { ":after": stored(after), ":connection": connection, ":run": run })?;
-            while let Some(row) = rows.next()? {
-                let guid = row.get(1)?;
-                bytes += row.get_ref(5)?.as_bytes()?.len() + item_overhead;
-                let full = batch.len() >= max_assets || bytes > max_bytes;
-                if (full && !batch.is_empty()) || in_flight.contains_key(&(connection, guid)) {
-                    break;
-                }
-                let seq: i64 = row.get(0)?;
-                let sent_before = row.get(6)?;
-                out.push(((connection, guid), InFlight { seq, sent_before }));
-                batch.push(Item {
-                    seq: u64::try_from(seq).unwrap_or(0),
-                    guid,
-                    kind: row.get(2)?,
-                    dn: row.get(3)?,
-                    external_id: row.get(4)?,
-                    asset: row.get(5)?,
-                    removal: row.get(7)?,
-                });
-            }
-            if let Some(last) = batch.last() {
-                // The very rows that were handed out.
-                transaction
-                    .prepare_cached(
-                        "UPDATE stage NOT INDEXED SET sent = seq
-                         WHERE seq > :after AND seq <= :last AND connection = :connection AND rejected_run IS NOT :run",
-                    )?
-                    .execute(named_params! {
-                        ":after": stored(after), ":last": stored(last.seq), ":connection": connection, ":run": run,
-                    })?;
-            }
-            Ok((batch, |in_flight: &mut Flights| in_flight.extend(out)))
-        })
+        let room = Room {
+            after,
+            assets: max_assets,
+            bytes: max_bytes,
+            item_overhead,
+        };
+        Ok(self.turn(run, &[], Some(room), 0)?.1)
     }
 
     /// Takes in what became of a batch of `run`, all of it in one transaction. `items` is the whole batch as it was handed out;
@@ -126,8 +87,28 @@ impl Store {
         answered: &Answered,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
-        let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
-        self.write_in_flight(Commit::Settle, |transaction, in_flight| {
+        let settled = [(items.to_vec(), answered.clone())];
+        Ok(self.turn(run, &settled, None, now)?.0)
+    }
+
+    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] if there is `room` for one, in one
+    /// transaction: a commit waits for the disk.
+    ///
+    /// # Errors
+    /// As either; then nothing of both was done, and it can be repeated.
+    pub fn turn(
+        &self,
+        run: RunId,
+        settled: &[(Vec<Item>, Answered)],
+        room: Option<Room>,
+        now: i64,
+    ) -> Result<(KindCounts, Vec<Item>), StoreError> {
+        let commit = if settled.is_empty() {
+            Commit::NextBatch
+        } else {
+            Commit::Settle
+        };
+        self.write_in_flight(commit, |transaction, in_flight| {
             let connection = open_run(transaction, run)?;
             let answer = Answer {
                 transaction,
@@ -136,48 +117,109 @@ impl Store {
                 now,
             };
             let mut counts = KindCounts::default();
-            if answered.requests > 0 {
-                for item in items.values() {
-                    counts.of(item.kind).sent += 1;
-                }
+            let mut landing = BTreeSet::new();
+            for (items, answered) in settled {
+                answer.take_in(items, answered, in_flight, &mut counts)?;
+                let landed = items.iter().map(|item| (connection, item.guid, stored(item.seq)));
+                landing.extend(landed.filter(|(connection, guid, seq)| {
+                    in_flight
+                        .get(&(*connection, *guid))
+                        .is_some_and(|out| out.seq == *seq)
+                }));
             }
-            let done = if answered.accepted.len() == items.len() {
-                answer.all_accepted(&items)?
-            } else {
-                BTreeSet::new()
+            if !settled.is_empty() {
+                history::add(transaction, run, &counts)?;
+                let requests: u64 = settled.iter().map(|(_, answered)| answered.requests).sum();
+                transaction
+                    .prepare_cached("UPDATE run SET requests = requests + ? WHERE id = ?")?
+                    .execute(params![stored(requests), run])?;
+            }
+            let is_out = |guid| {
+                in_flight
+                    .get(&(connection, guid))
+                    .is_some_and(|out| !landing.contains(&(connection, guid, out.seq)))
             };
-            for item in answered.accepted.iter().filter_map(|seq| items.get(seq)) {
-                if !done.contains(&item.seq) {
-                    answer.accepted(item)?;
-                }
-                counts.of(item.kind).accepted += 1;
-            }
-            for (item, reason) in answered
-                .rejected
-                .iter()
-                .filter_map(|(seq, reason)| items.get(seq).map(|item| (item, reason)))
-            {
-                let out = in_flight
-                    .get(&(connection, item.guid))
-                    .filter(|out| out.seq == stored(item.seq) && !answered.unclear.contains(&item.seq));
-                answer.rejected(item, reason, out.map(|out| out.sent_before))?;
-                counts.of(item.kind).rejected += 1;
-            }
-            history::add(transaction, run, &counts)?;
-            transaction
-                .prepare_cached("UPDATE run SET requests = requests + ? WHERE id = ?")?
-                .execute(params![stored(answered.requests), run])?;
-            let landed = move |in_flight: &mut Flights| {
-                for item in items.values() {
-                    let key = (connection, item.guid);
-                    if in_flight.get(&key).is_some_and(|out| out.seq == stored(item.seq)) {
-                        in_flight.remove(&key);
-                    }
-                }
+            let (batch, out) = match room {
+                Some(room) => handed_out(transaction, connection, run, room, is_out)?,
+                None => (Vec::new(), Vec::new()),
             };
-            Ok((counts, landed))
+            let change = move |in_flight: &mut Flights| {
+                for (connection, guid, _) in landing {
+                    in_flight.remove(&(connection, guid));
+                }
+                in_flight.extend(out);
+            };
+            Ok(((counts, batch), change))
         })
     }
+}
+
+/// What a batch may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// The last `seq` handed out in this run, 0 before the first.
+    pub after: u64,
+    /// Most assets of it.
+    pub assets: usize,
+    /// Most octets of these together.
+    pub bytes: usize,
+    /// Octets that each of them takes besides its own.
+    pub item_overhead: usize,
+}
+
+/// The next rows of the stage that fit, and what is in flight with them.
+type HandedOut = (Vec<Item>, Vec<((ConnectionId, Guid), InFlight)>);
+
+fn handed_out(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    run: RunId,
+    room: Room,
+    is_out: impl Fn(Guid) -> bool,
+) -> Result<HandedOut, Fault> {
+    let (mut batch, mut out) = (Vec::new(), Vec::new());
+    let mut bytes = 0;
+    // NOT INDEXED: in the order of the table itself, so that only what is handed out is read.
+    let mut waiting = transaction.prepare_cached(
+        "SELECT seq, guid, card.kind, dn, external_id, (SELECT json FROM text WHERE text.id = stage.asset), sent,
+             removal
+         FROM stage NOT INDEXED CROSS JOIN card ON card.id = stage.object
+         WHERE seq > :after AND stage.connection = :connection AND rejected_run IS NOT :run ORDER BY seq",
+    )?;
+    let mut rows = waiting
+        .query(named_params! { ":after": stored(room.after), ":connection": connection, ":run": run })?;
+    while let Some(row) = rows.next()? {
+        let guid = row.get(1)?;
+        bytes += row.get_ref(5)?.as_bytes()?.len() + room.item_overhead;
+        let full = batch.len() >= room.assets || bytes > room.bytes;
+        if (full && !batch.is_empty()) || is_out(guid) {
+            break;
+        }
+        let seq: i64 = row.get(0)?;
+        let sent_before = row.get(6)?;
+        out.push(((connection, guid), InFlight { seq, sent_before }));
+        batch.push(Item {
+            seq: u64::try_from(seq).unwrap_or(0),
+            guid,
+            kind: row.get(2)?,
+            dn: row.get(3)?,
+            external_id: row.get(4)?,
+            asset: row.get(5)?,
+            removal: row.get(7)?,
+        });
+    }
+    if let Some(last) = batch.last() {
+        // The very rows that were handed out.
+        transaction
+            .prepare_cached(
+                "UPDATE stage NOT INDEXED SET sent = seq
+                 WHERE seq > :after AND seq <= :last AND connection = :connection AND rejected_run IS NOT :run",
+            )?
+            .execute(named_params! {
+                ":after": stored(room.after), ":last": stored(last.seq), ":connection": connection, ":run": run,
+            })?;
+    }
+    Ok((batch, out))
 }
 
 /// An answer that is being taken in.
@@ -204,6 +246,53 @@ macro_rules! of_batch {
 }
 
 impl Answer<'_> {
+    /// Takes in what became of a batch.
+    fn take_in(
+        &self,
+        items: &[Item],
+        answered: &Answered,
+        in_flight: &Flights,
+        counts: &mut KindCounts,
+    ) -> Result<(), Fault> {
+        let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
+        let sent_before = |item: &Item| {
+            in_flight
+                .get(&(self.connection, item.guid))
+                .filter(|out| out.seq == stored(item.seq))
+                .map(|out| out.sent_before)
+        };
+        if answered.requests > 0 {
+            for item in items.values() {
+                counts.of(item.kind).sent += 1;
+            }
+        } else {
+            // Nothing of it went out, so nothing of it may have arrived.
+            for item in items.values() {
+                if let Some(before) = sent_before(item) {
+                    self.now_certain(stored(item.seq), before, item.seq)?;
+                }
+            }
+        }
+        let done = if answered.accepted.len() == items.len() {
+            self.all_accepted(&items)?
+        } else {
+            BTreeSet::new()
+        };
+        for item in answered.accepted.iter().filter_map(|seq| items.get(seq)) {
+            if !done.contains(&item.seq) {
+                self.accepted(item)?;
+            }
+            counts.of(item.kind).accepted += 1;
+        }
+        for (seq, reason) in &answered.rejected {
+            let Some(item) = items.get(seq) else { continue };
+            let certain = !answered.unclear.contains(seq);
+            self.rejected(item, reason, sent_before(item).filter(|_| certain))?;
+            counts.of(item.kind).rejected += 1;
+        }
+        Ok(())
+    }
+
     /// Takes in a batch that was accepted as a whole, in four statements and not in four for each item. Gives the items that
     /// are done with; the others left the stage while they were out, or tell of a removal.
     fn all_accepted(&self, items: &BTreeMap<u64, &Item>) -> Result<BTreeSet<u64>, Fault> {

@@ -51,7 +51,7 @@ use newcomers::Newcomers;
 pub use candidate::{Candidate, ReadEnd, Verdict, Which};
 pub use connection::Connection;
 pub use container::Container;
-pub use delivery::{Answered, Item};
+pub use delivery::{Answered, Item, Room};
 pub use error::StoreError;
 pub use guid_set::GuidSet;
 pub use history::RunObject;

@@ -218,8 +218,8 @@ struct Statements<'t> {
     sequence: Sequence<'t>,
     unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
-    forget_unmapped: rusqlite::CachedStatement<'t>,
-    // These are `None` when there is nothing that they could find: a full read asks a million times, and stages no such rows.
+    // These are `None` when there is nothing that they could find: a full read asks a million times.
+    forget_unmapped: Option<rusqlite::CachedStatement<'t>>,
     found_again: Option<rusqlite::CachedStatement<'t>>,
     returned: Option<rusqlite::CachedStatement<'t>>,
 }
@@ -239,8 +239,8 @@ impl<'t> Statements<'t> {
                     "SELECT EXISTS (SELECT 1 FROM {table} WHERE connection = ?)"
                 ))?
                 .query_row([connection], |row| row.get(0))?;
-            let delete = format!("DELETE FROM {table} WHERE connection = ? AND guid = ?");
-            Ok(any.then(|| transaction.prepare_cached(&delete)).transpose()?)
+            let delete = || format!("DELETE FROM {table} WHERE connection = ? AND guid = ?");
+            Ok(any.then(|| transaction.prepare_cached(&delete())).transpose()?)
         };
         let adopting = scratch::adopting(transaction)?;
         Ok(Self {
@@ -280,9 +280,7 @@ impl<'t> Statements<'t> {
                  ON CONFLICT (connection, guid) DO UPDATE SET
                      kind = excluded.kind, dn = excluded.dn, reason = excluded.reason, run = excluded.run",
             )?,
-            // Also of what this very page noted, where an object comes twice.
-            forget_unmapped: transaction
-                .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?,
+            forget_unmapped: deleting_from("unmapped")?,
             found_again: deleting_from("candidate")?,
             returned: deleting_from("removed")?,
         })
@@ -330,6 +328,9 @@ impl<'t> Statements<'t> {
             self.now,
             self.run
         ])?;
+        // From here on there is something to find: an object may come twice.
+        let forget = "DELETE FROM unmapped WHERE connection = ? AND guid = ?";
+        self.forget_unmapped = Some(self.transaction.prepare_cached(forget)?);
         Ok(first)
     }
 
@@ -416,7 +417,7 @@ impl<'t> Statements<'t> {
         resend: bool,
     ) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
-        self.forget_unmapped.execute(params![self.connection, guid])?;
+        self.delete(*guid, |statements| &mut statements.forget_unmapped)?;
         self.delete(*guid, |statements| &mut statements.found_again)?;
         let read = Some((reading, asset, fingerprint));
         let card = self.card(*guid, read)?;

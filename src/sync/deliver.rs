@@ -3,6 +3,9 @@
 //! Invariants kept here: an asset leaves the stage only after upstream accepted it, and two versions of one object are
 //! never in flight at once, so they cannot arrive out of order (R18). A failing upstream ends the delivery, not the
 //! read (R20).
+//!
+//! An answer is taken in before the next batch is posted, in the commit that hands this one out: a process that dies sends no more
+//! again than what was in flight.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
-use crate::store::{self, Answered, RunId};
+use crate::store::{self, Answered, Room, RunId};
 use crate::upstream::{Batch, Delivery, Item};
 
 use super::{Connector, Request, RunError};
@@ -41,9 +44,10 @@ pub(super) async fn deliver(
         run,
         stop,
         after: 0,
-        in_flight: JoinSet::new(),
         taken: 0,
-        summary: Summary::default(),
+        in_flight: JoinSet::new(),
+        answered: Vec::new(),
+        retries: 0,
     };
     let outcome = deliverer.drain(&mut staged).await;
     deliverer.finish(outcome).await
@@ -59,55 +63,87 @@ struct Deliverer<'a> {
     /// Assets taken in this run.
     taken: u64,
     in_flight: JoinSet<(Vec<store::Item>, Delivery)>,
-    summary: Summary,
+    /// What became of batches, not taken in yet.
+    answered: Vec<(Vec<store::Item>, Answered)>,
+    /// Requests that repeated another.
+    retries: u64,
 }
 
 impl Deliverer<'_> {
     async fn drain(&mut self, staged: &mut watch::Receiver<u64>) -> Result<(), RunError> {
+        // What there was when the stage gave nothing.
+        let mut exhausted = None;
         loop {
             // Asked before the stage is looked at: what is staged in between is then seen in the next round.
             let complete = staged.has_changed().is_err();
             let rows = *staged.borrow_and_update();
-            while self.in_flight.len() < self.connector.settings.upstream.concurrency {
-                // While the read goes on only a full batch is worth a request.
-                let full =
-                    rows.saturating_sub(self.taken) >= self.connector.settings.upstream.batch_assets as u64;
-                if !(complete || full) || !self.post_next().await? {
-                    break;
+            let settings = &self.connector.settings.upstream;
+            // While the read goes on only a full batch is worth a request.
+            let full = rows.saturating_sub(self.taken) >= settings.batch_assets as u64;
+            let takes = self.in_flight.len() < settings.concurrency
+                && exhausted != Some((complete, rows))
+                && (complete || full);
+            if takes || !self.answered.is_empty() {
+                let next = self.turn(takes).await?;
+                if !next.is_empty() {
+                    self.post(next);
+                } else if takes {
+                    exhausted = Some((complete, rows));
                 }
-            }
-            if self.in_flight.is_empty() {
-                if complete {
-                    return Ok(());
-                }
-                // An error says that the stager is done: the next round takes what is left.
-                let _ = staged.changed().await;
                 continue;
+            }
+            if self.in_flight.is_empty() && complete {
+                return Ok(());
             }
             tokio::select! {
                 biased;
-                Some(done) = self.in_flight.join_next() => self.settle(done).await?,
+                Some(done) = self.in_flight.join_next() => {
+                    // What waited for its answer can be handed out now.
+                    exhausted = None;
+                    self.hear(done)?;
+                }
+                // An error says that the stager is done: the next round takes what is left.
                 _ = staged.changed(), if !complete => {}
             }
         }
     }
 
-    /// Posts the next batch; false when there is none, or when the next object has an earlier version in flight.
-    async fn post_next(&mut self) -> Result<bool, RunError> {
-        let settings = &self.connector.settings.upstream;
-        let (run, after, assets) = (self.run, self.after, settings.batch_assets);
-        let room = self.connector.upstream.sizing().room(assets);
-        let items = self
-            .connector
-            .on_store(move |store| store.next_batch(run, after, assets, room, 0))
-            .await?;
-        let Some(last) = items.last() else {
-            return Ok(false);
+    /// Takes in what was answered. Gives a further batch where one is wanted.
+    async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
+        let assets = self.connector.settings.upstream.batch_assets;
+        let room = takes.then(|| Room {
+            after: self.after,
+            assets,
+            bytes: self.connector.upstream.sizing().room(assets),
+            item_overhead: 0,
+        });
+        let (run, now) = (self.run, Utc::now().timestamp());
+        let answered = std::mem::take(&mut self.answered);
+        let sent: Vec<store::Item> = match &self.request.output {
+            Some(_) => answered
+                .iter()
+                .flat_map(|(items, answered)| {
+                    items.iter().filter(|item| answered.accepted.contains(&item.seq))
+                })
+                .cloned()
+                .collect(),
+            None => Vec::new(),
         };
-        self.after = last.seq;
-        self.taken += items.len() as u64;
+        let (_, items) = self
+            .connector
+            .on_store(move |store| store.turn(run, &answered, room, now))
+            .await?;
+        if let Some(last) = items.last() {
+            self.after = last.seq;
+            self.taken += items.len() as u64;
+        }
+        write_lines(self.request, &sent)?;
+        Ok(items)
+    }
+
+    fn post(&mut self, items: Vec<store::Item>) {
         let batch = Batch::new(
-            &settings.connector_uuid,
+            &self.connector.settings.upstream.connector_uuid,
             items
                 .iter()
                 .map(|item| Item {
@@ -125,10 +161,10 @@ impl Deliverer<'_> {
             (items, delivery)
         };
         self.in_flight.spawn(delivering.in_current_span());
-        Ok(true)
     }
 
-    async fn settle(
+    /// Notes what became of a batch. An error when the delivery is to end with it.
+    fn hear(
         &mut self,
         done: Result<(Vec<store::Item>, Delivery), tokio::task::JoinError>,
     ) -> Result<(), RunError> {
@@ -136,27 +172,15 @@ impl Deliverer<'_> {
             task: "delivery",
             cause: error.to_string(),
         })?;
-        self.summary.retries += delivery.retries;
+        self.retries += delivery.retries;
         self.tell(&items, &delivery);
-        let (run, now) = (self.run, Utc::now().timestamp());
         let answered = Answered {
             accepted: delivery.accepted,
             rejected: delivery.rejected,
             unclear: delivery.unclear,
             requests: delivery.requests,
         };
-        let sent: Vec<store::Item> = match &self.request.output {
-            Some(_) => items
-                .iter()
-                .filter(|item| answered.accepted.contains(&item.seq))
-                .cloned()
-                .collect(),
-            None => Vec::new(),
-        };
-        self.connector
-            .on_store(move |store| store.settle(run, &items, &answered, now))
-            .await?;
-        write_lines(self.request, &sent)?;
+        self.answered.push((items, answered));
         match delivery.failure {
             Some(failure) => Err(failure.into()),
             None => Ok(()),
@@ -181,17 +205,24 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Waits for what is still in flight and settles it: an answer that came must not be forgotten because another
+    /// Waits for what is still in flight and takes it in: an answer that came must not be forgotten because another
     /// request failed.
     async fn finish(mut self, outcome: Result<(), RunError>) -> Summary {
         let mut failure = outcome.err();
         while let Some(done) = self.in_flight.join_next().await {
-            if let Err(error) = self.settle(done).await {
+            if let Err(error) = self.hear(done) {
                 failure.get_or_insert(error);
             }
         }
-        self.summary.failure = failure;
-        self.summary
+        if !self.answered.is_empty()
+            && let Err(error) = self.turn(false).await
+        {
+            failure.get_or_insert(error);
+        }
+        Summary {
+            retries: self.retries,
+            failure,
+        }
     }
 }
 

@@ -137,16 +137,15 @@ impl Reader<'_> {
             }
             return Ok(());
         }
-        let slices = Mutex::new(Slices::missing(
-            begun.highest,
-            begun.slices.iter().map(|slice| slice.usns.clone()),
-            self.connector.settings.directory.page_size,
-        ));
+        let settings = &self.connector.settings.directory;
+        let finished = begun.slices.iter().map(|slice| slice.usns.clone());
+        let slices = Slices::missing(begun.highest, finished, settings.page_size);
+        let slices = Mutex::new(slices.shared_by(settings.connections, settings.page_size));
         for slice in begun.slices {
             met.extend(&slice.found);
             self.containers.note_parents(slice.found.parents);
         }
-        let helpers = slices::helpers(&self.connector.settings.directory, &self.session, root).await;
+        let helpers = slices::helpers(settings, &self.session, root).await;
         let sessions = std::iter::once(&self.session).chain(&helpers);
         let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await;
         for helper in &helpers {

@@ -17,7 +17,7 @@ const REFUSED_ADVICE: &str =
     "see `ad-connector status` for each with its reason; they are tried again by every run";
 
 /// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
-const PAGES_AHEAD: usize = 2;
+const PAGES_AHEAD: usize = 1;
 
 /// One run: reads what `request` asks for, maps and stages it, delivers what is staged, and closes with the state that
 /// the outcome calls for. The caller holds the connection's lock, and the connection is Scheduled.

@@ -23,6 +23,9 @@ const PAGES: u64 = 4;
 /// read again as a whole when the read breaks off in it.
 const FIRST_CUT: u64 = 32;
 
+/// Pages that a slice of a small directory may hold at most: read again in seconds when the read breaks off in it.
+const SMALL: u64 = 16;
+
 /// Further connections for a full read (`AD_CONNECTIONS`), all to the controller of `first` and not behind it: a name may
 /// stand for several controllers, and another one's USNs mean something else (R2). One that cannot be had is done without.
 pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
@@ -104,6 +107,18 @@ impl Slices {
         }
     }
 
+    /// The same for a directory that is small for so many connections: a slice for each, since a controller whose index of
+    /// uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice.
+    pub(super) fn shared_by(mut self, connections: usize, page: u32) -> Self {
+        let missing: u64 = self.missing.iter().map(|part| part.end() - part.start()).sum();
+        let share = (missing / (connections as u64).max(1)).saturating_add(1);
+        if share <= SMALL * u64::from(page) {
+            self.width = self.width.max(share);
+            self.widest = self.widest.max(share);
+        }
+        self
+    }
+
     /// The next slice; `None` when everything is handed out.
     pub(super) fn next(&mut self) -> Option<RangeInclusive<u64>> {
         let (low, end) = self.missing.pop_front()?.into_inner();
@@ -155,6 +170,29 @@ mod tests {
                     assert_eq!(*pair[0].end() + 1, *pair[1].start(), "no gap and no overlap");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_small_directory_is_cut_into_a_slice_for_each_connection() {
+        for (highest, connections, page, wanted) in [
+            (14_000, 2, 1_000, 2),
+            (14_000, 4, 1_000, 4),
+            (31_999, 2, 1_000, 2),
+            (14_000, 1, 1_000, 1),
+            // Too much to be read again.
+            (1_000_000, 2, 1_000, 32),
+            (14_000, 2, 10, 32),
+        ] {
+            let mut slices = Slices::missing(highest, [], page).shared_by(connections, page);
+            let mut count = 0;
+            while slices.next().is_some() {
+                count += 1;
+            }
+            assert!(
+                count >= wanted && count <= wanted + 1,
+                "{highest} {connections} {page}: {count}"
+            );
         }
     }
 

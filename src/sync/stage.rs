@@ -3,7 +3,11 @@
 //! Invariant kept here: the watermark, and what the read missed, commit in the same transaction as the last page of the read
 //! (R3). So something is always held back until it is known whether another page follows.
 
+use std::time::Duration;
+
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
@@ -19,6 +23,10 @@ const PIECES: usize = 4;
 
 /// Most octets of assets that are held back for a commit.
 const OCTETS: usize = 2 << 20;
+
+/// How long a page is held back for others to be committed with it: a directory that is slower than that is not waited for, and
+/// what it gave is delivered meanwhile.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Source for Entry {
     fn dn(&self) -> &str {
@@ -59,20 +67,31 @@ pub(super) fn stage(
         conclusion: Conclusion::default(),
     };
     let mut held = Held::default();
-    while let Some(piece) = pieces.blocking_recv() {
+    let runtime = Handle::current();
+    loop {
+        let next = match held.due() {
+            None => pieces.blocking_recv(),
+            Some(due) => match runtime.block_on(timeout_at(due, pieces.recv())) {
+                Ok(next) => next,
+                Err(_) => {
+                    stager.commit(&held.take_ripe(), None)?;
+                    continue;
+                }
+            },
+        };
+        let Some(piece) = next else { break };
         match piece {
             Piece::Page(kind, entries) => {
                 let page = stager.map(kind, &entries);
                 // The connection that gave them waits for their memory; what follows may take a while.
                 drop(entries);
-                // A directory that is slower than we are is not waited for: what it gave until then can be delivered.
-                if held.is_full() || pieces.is_empty() {
-                    stager.commit(&held.take(), None)?;
-                }
                 held.add(page);
+                if held.is_full() {
+                    stager.commit(&held.take_ripe(), None)?;
+                }
             }
             // Its pages are committed, or held.
-            Piece::Slice(slice) => held.slices.push(*slice),
+            Piece::Slice(slice) => held.last.slices.push(*slice),
             Piece::Store(stored) => {
                 stager.commit(&held.take(), None)?;
                 connector.store.index_objects()?;
@@ -99,27 +118,67 @@ pub(super) fn stage(
 /// What was read and is not committed yet.
 #[derive(Default)]
 struct Held {
-    readings: Vec<Reading>,
-    /// Slices of a full read that ended meanwhile.
-    slices: Vec<Slice>,
+    /// Everything but the last page, since when, and how much it is.
+    ripe: Portion,
+    since: Option<Instant>,
     pieces: usize,
     octets: usize,
+    /// The last page: the read may end with it.
+    last: Portion,
+    came: Option<Instant>,
+}
+
+/// What is committed together.
+#[derive(Default)]
+struct Portion {
+    readings: Vec<Reading>,
+    /// Slices of a full read that ended with these, or before.
+    slices: Vec<Slice>,
+}
+
+impl Portion {
+    fn append(&mut self, more: Self) {
+        self.readings.extend(more.readings);
+        self.slices.extend(more.slices);
+    }
 }
 
 impl Held {
     fn add(&mut self, readings: Vec<Reading>) {
-        let assets = readings.iter().filter_map(|reading| reading.asset.as_ref().ok());
-        self.octets += assets.map(|asset| asset.json.len()).sum::<usize>();
-        self.pieces += 1;
-        self.readings.extend(readings);
+        if let Some(came) = self.came.replace(Instant::now()) {
+            self.since.get_or_insert(came);
+            let last = std::mem::take(&mut self.last);
+            let assets = last
+                .readings
+                .iter()
+                .filter_map(|reading| reading.asset.as_ref().ok());
+            self.octets += assets.map(|asset| asset.json.len()).sum::<usize>();
+            self.pieces += 1;
+            self.ripe.append(last);
+        }
+        self.last.readings = readings;
+    }
+
+    /// When what is ripe is to be committed; `None` where nothing is.
+    fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + PATIENCE)
     }
 
     const fn is_full(&self) -> bool {
         self.pieces >= PIECES || self.octets >= OCTETS
     }
 
-    fn take(&mut self) -> Self {
-        std::mem::take(self)
+    /// All but the last page.
+    fn take_ripe(&mut self) -> Portion {
+        (self.since, self.pieces, self.octets) = (None, 0, 0);
+        std::mem::take(&mut self.ripe)
+    }
+
+    fn take(&mut self) -> Portion {
+        let mut all = self.take_ripe();
+        self.came = None;
+        all.append(std::mem::take(&mut self.last));
+        all
     }
 }
 
@@ -196,7 +255,7 @@ impl Stager<'_> {
         );
     }
 
-    fn commit(&mut self, held: &Held, end: Option<&ReadEnd>) -> Result<(), RunError> {
+    fn commit(&mut self, held: &Portion, end: Option<&ReadEnd>) -> Result<(), RunError> {
         let store = &self.connector.store;
         let (page, slices) = (&held.readings, &held.slices);
         if page.is_empty() && slices.is_empty() && self.unidentified.is_empty() && end.is_none() {
