@@ -15,6 +15,7 @@
 //! One SQLite file. Methods block on the disk: call them on a thread that may block. Times are Unix seconds and come in
 //! as arguments.
 
+mod answer;
 mod candidate;
 mod connection;
 mod container;
@@ -22,6 +23,7 @@ mod delivery;
 mod error;
 mod guid_set;
 mod history;
+mod intake;
 mod inventory;
 mod lock;
 mod newcomers;
