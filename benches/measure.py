@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 CONNECTOR = RELEASE / "ad-connector"
+# What the default mapping table reads of users and of groups, and what every object is known by.
+ATTRIBUTES = ["objectGUID", "objectSid", "name", "mail", "displayName", "whenCreated", "pwdLastSet", "description", "groupType"]
+OBJECTS = "(|(&(objectCategory=person)(objectClass=user))(objectCategory=group))"
 UUID = "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f"
 
 
@@ -35,6 +38,14 @@ def measured(command, environment=None, output=subprocess.DEVNULL, expected=(0,)
             raise SystemExit(f"{command[0]} ended with {process.returncode}:\n{errors.read().decode()[-4000:]}")
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "user": usage.ru_utime, "system": usage.ru_stime,
             "mib": usage.ru_maxrss / 1024}
+
+
+def killed(command, environment, after):
+    """Runs a program, and kills it after so many seconds."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    time.sleep(after)
+    process.kill()
+    assert process.wait() == -9, "it ended by itself"
 
 
 class Program:

@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 
 use crate::directory::{RootDse, Session};
 use crate::store::{Slice, Unfinished};
@@ -145,13 +145,23 @@ impl Reader<'_> {
             met.extend(&slice.found);
             self.containers.note_parents(slice.found.parents);
         }
-        let helpers = slices::helpers(settings, &self.session, root).await;
-        let sessions = std::iter::once(&self.session).chain(&helpers);
-        let read = try_join_all(sessions.map(|session| self.slice_by_slice(session, &slices, met))).await;
-        for helper in &helpers {
-            self.request.progress.add_directory(helper.counters());
-        }
-        for searched in read? {
+        let own = self.slice_by_slice(&self.session, &slices, met);
+        let others = async {
+            let helpers = slices::helpers(settings, &self.session, root).await;
+            let read = try_join_all(
+                helpers
+                    .iter()
+                    .map(|session| self.slice_by_slice(session, &slices, met)),
+            )
+            .await;
+            for helper in &helpers {
+                self.request.progress.add_directory(helper.counters());
+            }
+            read
+        };
+        // The others connect while the first one reads.
+        let (own, others) = try_join(own, others).await?;
+        for searched in others.into_iter().chain([own]) {
             self.add(searched);
         }
         Ok(())
