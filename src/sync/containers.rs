@@ -37,6 +37,8 @@ pub(super) struct Containers {
     gone: BTreeSet<Guid>,
     /// Parents of objects that are none of the above.
     orphans: Mutex<BTreeSet<String>>,
+    /// The lowest uSNCreated of those that a full read found below the root.
+    oldest: Option<u64>,
 }
 
 impl Containers {
@@ -64,6 +66,17 @@ impl Containers {
         if let Some(guid) = guid_of(entry) {
             self.put(guid, &entry.dn);
         }
+        if let Some(created) = usn_created(entry)
+            && !is_of_class(entry, "domainDNS")
+        {
+            self.oldest = Some(self.oldest.map_or(created, |oldest| oldest.min(created)));
+        }
+    }
+
+    /// The USN below which no object is expected: what holds it came to the controller before. 0 where that is not known. The root
+    /// itself does not count: it is made before the schema is, and with it long before anything else.
+    pub(super) fn oldest(&self) -> u64 {
+        self.oldest.unwrap_or(0)
     }
 
     fn put(&mut self, guid: Guid, dn: &str) {
@@ -129,20 +142,12 @@ impl Containers {
             return None;
         }
         let before = self.known.get(&guid).cloned();
-        let is_container = entry.values("objectClass").any(|class| {
-            CLASSES
-                .iter()
-                .any(|known| class.eq_ignore_ascii_case(known.as_bytes()))
-        });
+        let is_container = CLASSES.iter().any(|class| is_of_class(entry, class));
         if before.as_ref() == Some(&entry.dn) || (before.is_none() && !is_container) {
             return None;
         }
         self.put(guid, &entry.dn);
-        let is_new = before.is_none()
-            && entry
-                .text("uSNCreated")
-                .and_then(|usn| usn.parse::<u64>().ok())
-                .is_some_and(|created| created > since);
+        let is_new = before.is_none() && usn_created(entry).is_some_and(|created| created > since);
         let concerns = |dn: &str| within(dn, base);
         if is_new || !(concerns(&entry.dn) || before.as_deref().is_some_and(concerns)) {
             return None;
@@ -163,6 +168,15 @@ impl Containers {
         });
         (put.collect(), self.gone.iter().copied().collect())
     }
+}
+
+fn is_of_class(entry: &Entry, class: &str) -> bool {
+    let mut classes = entry.values("objectClass");
+    classes.any(|value| value.eq_ignore_ascii_case(class.as_bytes()))
+}
+
+fn usn_created(entry: &Entry) -> Option<u64> {
+    entry.text("uSNCreated")?.parse().ok()
 }
 
 /// Whether the entry is a tombstone or a recycled object (MS-ADTS 3.1.1.5.5).

@@ -140,7 +140,8 @@ impl Reader<'_> {
         let settings = &self.connector.settings.directory;
         let finished = begun.slices.iter().map(|slice| slice.usns.clone());
         let slices = Slices::missing(begun.highest, finished, settings.page_size);
-        let slices = Mutex::new(slices.shared_by(settings.connections, settings.page_size));
+        let oldest = self.containers.oldest();
+        let slices = Mutex::new(slices.shared_by(settings.connections, settings.page_size, oldest));
         for slice in begun.slices {
             met.extend(&slice.found);
             self.containers.note_parents(slice.found.parents);

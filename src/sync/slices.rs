@@ -70,6 +70,8 @@ pub(super) struct Slices {
     /// What a slice should hold.
     wanted: u64,
     widest: u64,
+    /// Nothing is expected below.
+    oldest: u64,
 }
 
 impl Slices {
@@ -104,25 +106,28 @@ impl Slices {
             width: widest,
             wanted,
             widest,
+            oldest: 0,
         }
     }
 
-    /// The same for a directory that is small for so many connections: a slice for each, since a controller whose index of
-    /// uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice.
-    pub(super) fn shared_by(mut self, connections: usize, page: u32) -> Self {
-        let missing: u64 = self.missing.iter().map(|part| part.end() - part.start()).sum();
+    /// The same for a directory in which nothing is expected below `oldest`, and which is small for so many connections: a slice
+    /// for each, since a controller whose index of uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice.
+    pub(super) fn shared_by(mut self, connections: usize, page: u32, oldest: u64) -> Self {
+        let expected = |part: &RangeInclusive<u64>| part.end().saturating_sub(oldest.max(*part.start()));
+        let missing: u64 = self.missing.iter().map(expected).sum();
         let share = (missing / (connections as u64).max(1)).saturating_add(1);
         if share <= SMALL * u64::from(page) {
             self.width = self.width.max(share);
             self.widest = self.widest.max(share);
         }
+        self.oldest = oldest;
         self
     }
 
     /// The next slice; `None` when everything is handed out.
     pub(super) fn next(&mut self) -> Option<RangeInclusive<u64>> {
         let (low, end) = self.missing.pop_front()?.into_inner();
-        let high = low.saturating_add(self.width - 1).min(end);
+        let high = low.max(self.oldest).saturating_add(self.width - 1).min(end);
         if high < end {
             self.missing.push_front(high + 1..=end);
         }
@@ -175,25 +180,18 @@ mod tests {
 
     #[test]
     fn a_small_directory_is_cut_into_a_slice_for_each_connection() {
-        for (highest, connections, page, wanted) in [
-            (14_000, 2, 1_000, 2),
-            (14_000, 4, 1_000, 4),
-            (31_999, 2, 1_000, 2),
-            (14_000, 1, 1_000, 1),
-            // Too much to be read again.
-            (1_000_000, 2, 1_000, 32),
-            (14_000, 2, 10, 32),
-        ] {
-            let mut slices = Slices::missing(highest, [], page).shared_by(connections, page);
-            let mut count = 0;
-            while slices.next().is_some() {
-                count += 1;
-            }
-            assert!(
-                count >= wanted && count <= wanted + 1,
-                "{highest} {connections} {page}: {count}"
-            );
-        }
+        let cut = |highest, connections, page, oldest| {
+            let mut slices = Slices::missing(highest, [], page).shared_by(connections, page, oldest);
+            std::iter::from_fn(|| slices.next()).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(14_001, 2, 1_000, 0), [0..=7_000, 7_001..=14_001]);
+        assert_eq!(cut(14_001, 2, 1_000, 4_001), [0..=9_001, 9_002..=14_001]);
+        assert_eq!(cut(14_001, 1, 1_000, 0), [0..=14_001]);
+        assert_eq!(cut(14_000, 2, 1_000, 99_999), [0..=14_000]);
+        assert_eq!(cut(19_999, 4, 1_000, 0).len(), 4);
+        // Too much to be read again.
+        assert!(cut(1_000_000, 2, 1_000, 0).len() >= 32);
+        assert!(cut(14_000, 2, 10, 0).len() >= 32);
     }
 
     #[test]
