@@ -59,6 +59,19 @@ pub enum Which {
 }
 
 impl Store {
+    /// Whether upstream holds nothing of the connection, nor is about to get anything.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn knows_nothing(&self, connection: ConnectionId) -> Result<bool, StoreError> {
+        self.read(|sql| {
+            let any = sql
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM card WHERE connection = ?)")?
+                .query_row([connection], |row| row.get::<_, bool>(0))?;
+            Ok(!any)
+        })
+    }
+
     /// Those of `guids` that upstream holds or is about to get, of these kinds.
     ///
     /// # Errors
@@ -166,7 +179,9 @@ pub(super) fn note(
             note.note(*guid, row.get(0)?, row.get_ref(1)?.as_str()?)?;
         }
     }
-    let Some(met) = &end.met else { return Ok(()) };
+    let Some(met) = end.met.as_ref().filter(|met| !met.is_everything()) else {
+        return Ok(());
+    };
     // `+`: through the table from its beginning to its end, and not from place to place in the order of the GUIDs.
     let mut all = transaction.prepare_cached("SELECT guid, kind, dn FROM expected WHERE +connection = ?")?;
     let mut rows = all.query([connection])?;

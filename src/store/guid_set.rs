@@ -10,9 +10,24 @@ use crate::identity::Guid;
 pub struct GuidSet {
     hashes: Vec<u64>,
     sorted: usize,
+    everything: bool,
 }
 
 impl GuidSet {
+    /// Every GUID that there is: what a read met that cannot have missed anything, since nothing was known before it.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is [`Self::everything`].
+    pub(super) const fn is_everything(&self) -> bool {
+        self.everything
+    }
+
     /// Adds a GUID, whether or not it is there already.
     pub fn insert(&mut self, guid: Guid) {
         self.hashes.push(hash(guid));
@@ -35,7 +50,7 @@ impl GuidSet {
         let hashes = bytes.as_chunks().0.iter().map(|hash| u64::from_le_bytes(*hash));
         Self {
             hashes: hashes.collect(),
-            sorted: 0,
+            ..Self::default()
         }
     }
 
@@ -52,7 +67,7 @@ impl GuidSet {
     #[must_use]
     pub fn contains(&self, guid: Guid) -> bool {
         let (wanted, (sorted, rest)) = (hash(guid), self.hashes.split_at(self.sorted));
-        holds(sorted, wanted) || rest.contains(&wanted)
+        self.everything || holds(sorted, wanted) || rest.contains(&wanted)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::{try_join, try_join_all};
 
 use crate::directory::{RootDse, Session};
-use crate::store::{Slice, Unfinished};
+use crate::store::{GuidSet, Slice, Unfinished};
 
 use super::met::Met;
 use super::read::{Known, Piece, Reader, Searched};
@@ -33,6 +33,11 @@ impl Reader<'_> {
         let mut before = root;
         for _ in 0..ATTEMPTS {
             let resumes = unfinished.is_some();
+            let id = self.connector.id;
+            let first = self
+                .connector
+                .on_store(move |store| store.knows_nothing(id))
+                .await?;
             let begun = match unfinished.take() {
                 Some(unfinished) => unfinished,
                 None => self.begin(&before).await?,
@@ -59,7 +64,7 @@ impl Reader<'_> {
                 return Ok(Known {
                     usn: after.highest_committed_usn,
                     missed: changed.missed,
-                    met: Some(found.guids),
+                    met: Some(if first { GuidSet::everything() } else { found.guids }),
                     empty: self
                         .kinds()
                         .into_iter()
