@@ -3,7 +3,7 @@
 use super::ber::{self, OCTETS, SEQUENCE, Writer};
 use super::controller::Controller;
 use super::directory::Domain;
-use super::message::{START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
+use super::message::{GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
 use super::search::write_values;
 use super::time;
 
@@ -23,6 +23,7 @@ pub(super) fn write(
     controller: &Controller,
     last_sequence: u64,
     now: i64,
+    tells_cost: bool,
     message_id: i64,
     out: &mut Writer,
 ) {
@@ -38,7 +39,10 @@ pub(super) fn write(
     let entry = out.open(0x64);
     out.octets(OCTETS, b"");
     let list = out.open(SEQUENCE);
-    for (name, values) in attributes(domain, controller, last_sequence, now) {
+    for (name, mut values) in attributes(domain, controller, last_sequence, now) {
+        if tells_cost && name == "supportedControl" {
+            values.push(GET_STATS.to_owned());
+        }
         if wanted(name) {
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);
         }

@@ -309,6 +309,7 @@ impl Shared {
             &controller,
             last,
             i64::try_from(now).unwrap_or(i64::MAX),
+            self.stats.is_offered(),
             id,
             out,
         );
