@@ -70,7 +70,9 @@ async fn directory_steps(
             steps.told("directory", Err(error.clone().into()))?;
             let refused = error.refused_certificates();
             for (host, certificate) in &refused {
-                steps.detail([format!("{host} showed this certificate; nothing was sent to it but the refusal:")])?;
+                steps.detail([format!(
+                    "{host} showed this certificate; nothing was sent to it but the refusal:"
+                )])?;
                 steps.detail(shown::certificate(certificate))?;
             }
             if !refused.is_empty() {
@@ -220,7 +222,10 @@ async fn kind_step(
 /// What the page cost the controller.
 fn told_cost(cost: &Cost, kind: Kind) -> String {
     if !cost.is_told() {
-        return format!("\n{:INDENT$}what that cost the controller it tells only to who may debug it", "");
+        return format!(
+            "\n{:INDENT$}what that cost the controller it tells only to who may debug it",
+            ""
+        );
     }
     let index = match cost.index.as_str() {
         "" => "no index named".to_owned(),
@@ -292,7 +297,9 @@ impl Steps {
 
     /// Further lines about the step that was told last.
     fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
-        lines.into_iter().try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
+        lines
+            .into_iter()
+            .try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
     }
 
     /// The last line, and the exit code.

@@ -10,7 +10,11 @@ pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {
         format!("subject     {}", or_none(&shown.subject)),
         format!("names       {}", or_none(&shown.names.join(", "))),
         format!("issuer      {}", or_none(&shown.issuer)),
-        format!("valid       {} to {}", date(shown.not_before), date(shown.not_after)),
+        format!(
+            "valid       {} to {}",
+            date(shown.not_before),
+            date(shown.not_after)
+        ),
         format!("SHA-256     {}", shown.sha256),
         format!("in base64   {}", shown.sha256_base64),
         format!("public key  {} (SHA-256)", shown.spki_sha256),

@@ -138,7 +138,9 @@ impl Pin {
     #[must_use]
     pub fn speaks_about(&self, host: &str) -> bool {
         let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-        self.host.as_deref().is_none_or(|pinned| plain(pinned) == plain(host))
+        self.host
+            .as_deref()
+            .is_none_or(|pinned| plain(pinned) == plain(host))
     }
 }
 

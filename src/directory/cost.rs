@@ -75,7 +75,9 @@ pub fn request() -> RawControl {
 /// When it cannot be understood.
 pub fn told(controls: &[RawControl]) -> Result<Option<Cost>, BerFault> {
     let control = controls.iter().find(|control| control.ctype == STATS);
-    control.map(|control| read(control.val.as_deref().unwrap_or_default())).transpose()
+    control
+        .map(|control| read(control.val.as_deref().unwrap_or_default()))
+        .transpose()
 }
 
 fn read(value: &[u8]) -> Result<Cost, BerFault> {
@@ -84,7 +86,9 @@ fn read(value: &[u8]) -> Result<Cost, BerFault> {
     let mut known = false;
     while !pairs.is_empty() {
         let tag = number(pairs.expect(INTEGER, "statistics without a tag")?)?;
-        let (kind, content) = pairs.next()?.ok_or(BerFault::Unexpected("a tag without its value"))?;
+        let (kind, content) = pairs
+            .next()?
+            .ok_or(BerFault::Unexpected("a tag without its value"))?;
         let place = match tag {
             tag::CALL_TIME => &mut cost.milliseconds,
             tag::ENTRIES_RETURNED => &mut cost.returned,
@@ -104,7 +108,9 @@ fn read(value: &[u8]) -> Result<Cost, BerFault> {
     if known {
         Ok(cost)
     } else {
-        Err(BerFault::Unexpected("statistics that do not say how many entries were visited"))
+        Err(BerFault::Unexpected(
+            "statistics that do not say how many entries were visited",
+        ))
     }
 }
 
@@ -114,13 +120,17 @@ fn number(content: &[u8]) -> Result<u64, BerFault> {
         [] => Err(BerFault::Unexpected("a number without octets")),
         [first, ..] if content.len() <= 4 && *first >= 0x80 => {
             let wide = [[0xFF; 4].as_slice(), content].concat();
-            let low = wide.iter().fold(0_u32, |value, octet| (value << 8) | u32::from(*octet));
+            let low = wide
+                .iter()
+                .fold(0_u32, |value, octet| (value << 8) | u32::from(*octet));
             Ok(u64::from(low))
         }
         [first, ..] if content.len() > 9 || *first >= 0x80 || (content.len() == 9 && *first > 0) => {
             Err(BerFault::Unexpected("a number out of range"))
         }
-        all => Ok(all.iter().fold(0_u64, |value, octet| (value << 8) | u64::from(*octet))),
+        all => Ok(all
+            .iter()
+            .fold(0_u64, |value, octet| (value << 8) | u64::from(*octet))),
     }
 }
 
@@ -164,7 +174,10 @@ mod tests {
             pair(15, INTEGER, &[0]),
         ];
         let cost = told(&answer(Some(&value(&pairs)))).unwrap().unwrap();
-        assert_eq!((cost.visited, cost.returned, cost.milliseconds), (50_000, 1_000, 15));
+        assert_eq!(
+            (cost.visited, cost.returned, cost.milliseconds),
+            (50_000, 1_000, 15)
+        );
         assert_eq!(cost.index, "idx_objectCategory:50000:N;");
         assert!(cost.is_told() && cost.is_inefficient());
         assert_eq!(told(&[]), Ok(None));
@@ -197,7 +210,10 @@ mod tests {
         assert_eq!(number(&[0x80, 0, 0, 0]), Ok(1 << 31));
         assert_eq!(number(&[0x80]), Ok(u64::from(u32::MAX) - 127));
         assert_eq!(number(&[0, 0xFF, 0xFF, 0xFF, 0xFF]), Ok(u64::from(u32::MAX)));
-        assert_eq!(number(&[0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), Ok(u64::MAX));
+        assert_eq!(
+            number(&[0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+            Ok(u64::MAX)
+        );
         assert!(number(&[1, 0, 0, 0, 0, 0, 0, 0, 0]).is_err() && number(&[]).is_err());
         assert!(number(&[0xFF; 8]).is_err());
     }
@@ -230,7 +246,10 @@ mod tests {
 
     #[test]
     fn r27_a_password_that_the_server_repeats_is_hidden() {
-        let pairs = [pair(6, INTEGER, &[1]), pair(8, OCTET_STRING, b"idx_Geheim7:1\x1b[2J")];
+        let pairs = [
+            pair(6, INTEGER, &[1]),
+            pair(8, OCTET_STRING, b"idx_Geheim7:1\x1b[2J"),
+        ];
         let cost = told(&answer(Some(&value(&pairs)))).unwrap().unwrap();
         let cost = cost.hiding(&Secret::from("Geheim7"));
         assert_eq!(cost.index, "idx_[hidden]:1 [2J");

@@ -180,7 +180,11 @@ impl DirectoryError {
     #[must_use]
     pub fn refused_certificates(&self) -> Vec<(&str, &PeerCertificate)> {
         match self {
-            Self::Tls { host, fault, .. } => fault.shown.iter().map(|shown| (host.as_str(), &**shown)).collect(),
+            Self::Tls { host, fault, .. } => fault
+                .shown
+                .iter()
+                .map(|shown| (host.as_str(), &**shown))
+                .collect(),
             Self::AllFailed { causes } => causes.iter().flat_map(Self::refused_certificates).collect(),
             _ => Vec::new(),
         }

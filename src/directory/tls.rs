@@ -57,7 +57,10 @@ struct Seen {
     accepted: bool,
 }
 
-fn client_config(host: &str, settings: &config::Directory) -> Result<(ClientConfig, Arc<Mutex<Seen>>), TlsFault> {
+fn client_config(
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(ClientConfig, Arc<Mutex<Seen>>), TlsFault> {
     let provider = Arc::new(ring::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
     // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.

@@ -97,7 +97,9 @@ impl TlsProblem {
             }
             rustls::Error::InvalidMessage(_) => Self::NotTls,
             rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
-            | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => Self::OldVersion,
+            | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+                Self::OldVersion
+            }
             rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
                 Self::Incompatible("the server says HandshakeFailure".to_owned())
             }
@@ -113,7 +115,9 @@ impl TlsProblem {
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::BadSignature => Self::OtherKey,
             CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::WeakSignature,
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Self::WeakSignature
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName(expected.to_owned())
             }
@@ -153,9 +157,15 @@ impl fmt::Display for TlsFault {
             }
             TlsProblem::UnknownIssuer => {
                 let issuer = issuer(shown);
-                write!(f, "the server certificate is issued by a CA that is not trusted{issuer}")?;
+                write!(
+                    f,
+                    "the server certificate is issued by a CA that is not trusted{issuer}"
+                )?;
                 match shown.and_then(|shown| shown.chain_ends_at.as_deref()) {
-                    Some(end) => write!(f, ", and the chain that the server sends ends at {end}, which is not trusted either")?,
+                    Some(end) => write!(
+                        f,
+                        ", and the chain that the server sends ends at {end}, which is not trusted either"
+                    )?,
                     None => write!(f, ", and the server sends no certificate of that CA")?,
                 }
             }
@@ -166,11 +176,14 @@ impl fmt::Display for TlsFault {
             )?,
             TlsProblem::OtherKey => write!(
                 f,
-                "the server certificate is signed with another key than that of the trusted CA of this name{}",
+                "the server certificate is issued by a CA that is not trusted{}: a trusted one bears this name, and has another key",
                 issuer(shown)
             )?,
             TlsProblem::Impostor => {
-                write!(f, "the server does not hold the key of the certificate that it shows")?;
+                write!(
+                    f,
+                    "the server does not hold the key of the certificate that it shows"
+                )?;
             }
             TlsProblem::WeakSignature => write!(
                 f,
@@ -220,7 +233,10 @@ impl fmt::Display for TlsFault {
             TlsProblem::Closed => write!(f, "the server closed the connection during the TLS handshake")?,
             TlsProblem::OldVersion => write!(f, "the server speaks no TLS newer than 1.1")?,
             TlsProblem::Incompatible(why) => {
-                write!(f, "the server has no cipher suite in common with this program: {why}")?;
+                write!(
+                    f,
+                    "the server has no cipher suite in common with this program: {why}"
+                )?;
             }
             TlsProblem::Other(why) => write!(f, "TLS failed: {why}")?,
         }
