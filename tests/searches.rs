@@ -209,3 +209,14 @@ async fn r12_statistics_that_cannot_be_understood_are_ignored() {
         lab.assert_converged();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_was_refused_for_asking_is_asked_again_without() {
+    let mut lab = lab(Stats::Refused, PEOPLE).await;
+    let outcome = lab.connector.succeed(&["check"]).await;
+    assert!(!outcome.stdout.contains("visited"), "{}", outcome.stdout);
+    lab.set("LOG_LEVEL", "debug");
+    let outcome = lab.sync(0).await;
+    outcome.said(&["refuses to say what a search costs; it is not asked again"]);
+    lab.assert_converged();
+}

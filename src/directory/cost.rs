@@ -1,12 +1,12 @@
 //! What a search cost the controller: the STATS control (`LDAP_SERVER_GET_STATS_OID`, MS-ADTS 3.1.1.3.4.1.6).
 //!
 //! It is asked for only where rootDSE offers it, and never critical: nothing depends on the answer, so one that cannot be
-//! understood is ignored.
+//! understood is ignored, and a search that was refused with it is asked again without.
 
 use ldap3::controls::RawControl;
 
 use super::ber::{BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
-use super::result::{printable, without};
+use super::result::{Outcome, printable, without};
 use crate::config::Secret;
 
 /// The control's OID.
@@ -67,6 +67,14 @@ pub fn request() -> RawControl {
         crit: false,
         val: None,
     }
+}
+
+/// Whether the request control may be why a search was refused, though it was not critical: MS-ADTS says of some versions that
+/// a client without `SE_DEBUG_PRIVILEGE` must not send it. The codes are unavailableCriticalExtension,
+/// insufficientAccessRights and unwillingToPerform (RFC 4511 appendix A).
+#[must_use]
+pub const fn refuses(outcome: &Outcome) -> bool {
+    matches!(outcome.code, 12 | 50 | 53)
 }
 
 /// What the controls of an answer say; `None` when there is no such control.

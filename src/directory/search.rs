@@ -173,6 +173,11 @@ impl Pages {
         }
         let ending = line.end(*answer).await?;
         self.referrals += ending.references;
+        if self.is_measured() && self.progress.is_fresh() && cost::refuses(&ending.outcome) {
+            tracing::debug!("The controller refuses to say what a search costs; it is not asked again.");
+            line.offers_stats.store(false, Ordering::Relaxed);
+            return Ok((entries, State::Reading(Vec::new())));
+        }
         if !ending.outcome.is_success() {
             return Err(DirectoryError::Search {
                 host: line.host.clone(),

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate::PeerCertificate;
+use super::certificate::{PeerCertificate, hex};
 use super::tls_fault::{TlsFault, TlsProblem};
 use crate::config;
 
@@ -41,11 +41,25 @@ pub async fn handshake(
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome {
         Ok(stream) => Ok((stream, seen.shown)),
-        Err(error) => Err(TlsFault {
-            problem: TlsProblem::of(&error, &expected, seen.shown.as_ref(), seen.accepted),
-            shown: seen.shown.map(Box::new),
-        }),
+        Err(error) => {
+            let problem = match TlsProblem::of(&error, &expected, seen.shown.as_ref(), seen.accepted) {
+                TlsProblem::UnknownIssuer if is_given_as_root(seen.shown.as_ref(), settings) => {
+                    TlsProblem::OwnAsRoot
+                }
+                problem => problem,
+            };
+            Err(TlsFault {
+                problem,
+                shown: seen.shown.map(Box::new),
+            })
+        }
     }
+}
+
+/// Whether `AD_CERTIFICATE` holds what the server shows.
+fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::Directory) -> bool {
+    let given = settings.certificates.as_deref().unwrap_or_default();
+    shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
 }
 
 /// What a server showed in its handshake.

@@ -31,6 +31,8 @@ pub enum TlsProblem {
     ServerName(String),
     /// The chain ends at a CA that is not trusted.
     UnknownIssuer,
+    /// As before, and what is given as the CA's certificate is the server's.
+    OwnAsRoot,
     /// No CA issued it.
     SelfSigned,
     /// The CA that is trusted has the issuer's name, and another key.
@@ -169,6 +171,11 @@ impl fmt::Display for TlsFault {
                     None => write!(f, ", and the server sends no certificate of that CA")?,
                 }
             }
+            TlsProblem::OwnAsRoot => write!(
+                f,
+                "the file of AD_CERTIFICATE holds the server certificate itself, and not that of the CA that issued it{}",
+                issuer(shown)
+            )?,
             TlsProblem::SelfSigned => write!(
                 f,
                 "the server shows a certificate that it issued itself{}: no CA vouches for it",
@@ -269,6 +276,9 @@ impl TlsFault {
                 "put that CA's certificate into the file of AD_CERTIFICATE, which takes several; where the CA stands below a root that is in \
                  it, the controller may send its certificate instead"
                     .to_owned()
+            }
+            TlsProblem::OwnAsRoot => {
+                "put the certificate of that CA into the file; or pin this one with AD_CERTIFICATE_SHA256".to_owned()
             }
             TlsProblem::SelfSigned => {
                 "issue the controller a certificate from your CA; or pin this one with AD_CERTIFICATE_SHA256, once the controller's \

@@ -203,6 +203,13 @@ pub async fn all(ca: &Authority, folder: &Path) -> Vec<Case> {
             "new certificate",
         ),
         Case::refused(
+            "the controller's certificate in `AD_CERTIFICATE` in place of its CA's",
+            &sound,
+            "holds the server certificate itself",
+            "certificate of that CA",
+        )
+        .with("AD_CERTIFICATE", &file("dc1.pem", sound.cert_pem.as_bytes())),
+        Case::refused(
             "expired",
             &ca.server(NAMES, Shape::Expired),
             "expired on 2021-02-01",
@@ -370,7 +377,7 @@ pub async fn all(ca: &Authority, folder: &Path) -> Vec<Case> {
         .with("AD_CERTIFICATE", &file("dc1.key", own.key_pem.as_bytes())),
         Case::misconfigured(
             "a pin of another length, such as a SHA-1 thumbprint",
-            "is not a SHA-256",
+            "is not a SHA-256, but a SHA-1",
             "64 hexadecimal digits",
         )
         .with(

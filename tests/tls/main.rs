@@ -216,3 +216,30 @@ async fn a_hostile_certificate_forges_no_line_of_check() {
         .collect();
     assert!(told.iter().all(|line| !line.contains("everything")), "{told:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_controller_that_was_refused_is_shown_and_one_line_pins_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Authority::new("Lab CA").write(folder.path());
+    let receiver = Receiver::start(Options::default()).await;
+    let server = Server::ldaps(&Authority::new("Other CA").server(&["dc1.corp.example"], Shape::Sound));
+    let connector = connector(&receiver, server.port, &ca).with("AD_HOST", "127.0.0.1,127.0.0.2");
+    let check = connector.run(&["check"]).await.ended_with(69);
+    let line = check
+        .stdout
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("AD_CERTIFICATE_SHA256="));
+    // The simulator listens on the first of them alone.
+    let (host, pin) = line.unwrap().split_once('=').unwrap();
+    assert_eq!((host, pin.len()), ("127.0.0.1", 64), "{}", check.stdout);
+    let both = connector.with("AD_HOST", "127.0.0.1,localhost");
+    let check = both.run(&["check"]).await.ended_with(69);
+    let line = check
+        .stdout
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("AD_CERTIFICATE_SHA256="));
+    assert_eq!(line.unwrap(), format!("127.0.0.1={pin},localhost={pin}"));
+    both.with("AD_CERTIFICATE_SHA256", line.unwrap())
+        .succeed(&["check"])
+        .await;
+}

@@ -13,6 +13,8 @@ pub enum Stats {
     Told,
     /// With zeros and without texts, as to any other account.
     Withheld,
+    /// By refusing the search, as a controller might that lets only some accounts send it.
+    Refused,
     /// With these octets.
     Raw(Vec<u8>),
 }
@@ -32,11 +34,16 @@ impl Stats {
         *self != Self::Unknown
     }
 
+    /// Whether `request` is refused for asking.
+    pub(super) fn refuses(&self, request: &Request) -> bool {
+        *self == Self::Refused && request.control(GET_STATS).is_some()
+    }
+
     /// The response control, OID and value, for a request that asks for it.
     pub(super) fn answer(&self, request: &Request, page: &Page) -> Option<(&'static str, Vec<u8>)> {
         request.control(GET_STATS)?;
         let value = match self {
-            Self::Unknown => return None,
+            Self::Unknown | Self::Refused => return None,
             Self::Told => {
                 let index = format!("{}:{}:N;\0", page.index, page.visited);
                 let returned = i64::try_from(page.returned).unwrap_or(i64::MAX);

@@ -34,6 +34,7 @@ pub mod code {
     pub const UNAVAILABLE_CRITICAL_EXTENSION: i64 = 12;
     pub const NO_SUCH_OBJECT: i64 = 32;
     pub const INVALID_CREDENTIALS: i64 = 49;
+    pub const INSUFFICIENT_ACCESS_RIGHTS: i64 = 50;
     pub const UNAVAILABLE: i64 = 52;
     pub const UNWILLING_TO_PERFORM: i64 = 53;
 }

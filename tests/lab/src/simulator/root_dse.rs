@@ -16,17 +16,19 @@ const CAPABILITIES: [&str; 5] = [
     "1.2.840.113556.1.4.2080",
 ];
 
+/// What the entry is made of.
+pub(super) struct Facts<'a> {
+    pub(super) domain: &'a Domain,
+    pub(super) controller: &'a Controller,
+    pub(super) last_sequence: u64,
+    /// Seconds since the Unix epoch.
+    pub(super) now: i64,
+    /// Whether it says what a search costs.
+    pub(super) tells_cost: bool,
+}
+
 /// Writes the entry with the attributes that `search` wants.
-pub(super) fn write(
-    search: &Search,
-    domain: &Domain,
-    controller: &Controller,
-    last_sequence: u64,
-    now: i64,
-    tells_cost: bool,
-    message_id: i64,
-    out: &mut Writer,
-) {
+pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &mut Writer) {
     let all = search.attributes.is_empty() || search.attributes.iter().any(|name| name == "*");
     let wanted = |name: &str| {
         all || search
@@ -39,8 +41,8 @@ pub(super) fn write(
     let entry = out.open(0x64);
     out.octets(OCTETS, b"");
     let list = out.open(SEQUENCE);
-    for (name, mut values) in attributes(domain, controller, last_sequence, now) {
-        if tells_cost && name == "supportedControl" {
+    for (name, mut values) in attributes(facts) {
+        if facts.tells_cost && name == "supportedControl" {
             values.push(GET_STATS.to_owned());
         }
         if wanted(name) {
@@ -52,19 +54,17 @@ pub(super) fn write(
     out.close(message);
 }
 
-fn attributes(
-    domain: &Domain,
-    controller: &Controller,
-    last_sequence: u64,
-    now: i64,
-) -> Vec<(&'static str, Vec<String>)> {
+fn attributes(facts: &Facts<'_>) -> Vec<(&'static str, Vec<String>)> {
+    let Facts {
+        domain, controller, ..
+    } = facts;
     let one = |value: &str| vec![value.to_owned()];
     let many = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
     let (configuration, schema) = (domain.configuration(), domain.schema());
     let settings = controller.settings_dn(domain);
     let host = controller.host(domain);
     vec![
-        ("currentTime", vec![time::generalized(now)]),
+        ("currentTime", vec![time::generalized(facts.now)]),
         ("subschemaSubentry", vec![format!("CN=Aggregate,{schema}")]),
         ("dsServiceName", one(&settings)),
         (
@@ -92,7 +92,7 @@ fn attributes(
         ),
         (
             "highestCommittedUSN",
-            vec![controller.usn(last_sequence).to_string()],
+            vec![controller.usn(facts.last_sequence).to_string()],
         ),
         ("dnsHostName", one(&host)),
         (

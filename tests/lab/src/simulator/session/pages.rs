@@ -84,6 +84,12 @@ impl Session {
                 "00000057: LdapErr: DSID-0C0907FB, comment: Error processing control, data 0, v4563\0";
             return Err(Outcome::error(code::UNAVAILABLE_CRITICAL_EXTENSION, message));
         }
+        if self.shared.stats.refuses(request) {
+            return Err(Outcome::error(
+                code::INSUFFICIENT_ACCESS_RIGHTS,
+                "00002098: SecErr: DSID-0C0907FB, problem 4003, data 0\0",
+            ));
+        }
         if let Some(cookie) = cookie.filter(|cookie| !cookie.is_empty()) {
             let message =
                 "00000057: LdapErr: DSID-0C09088C, comment: Error processing control, data 0, v4563\0";
