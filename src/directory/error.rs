@@ -181,9 +181,9 @@ impl DirectoryError {
     pub fn refused_certificates(&self) -> Vec<(&str, &PeerCertificate)> {
         match self {
             Self::Tls { host, fault, .. } => fault
-                .shown
-                .iter()
-                .map(|shown| (host.as_str(), &**shown))
+                .refused()
+                .map(|refused| (host.as_str(), refused))
+                .into_iter()
                 .collect(),
             Self::AllFailed { causes } => causes.iter().flat_map(Self::refused_certificates).collect(),
             _ => Vec::new(),

@@ -260,6 +260,36 @@ fn issuer(shown: Option<&PeerCertificate>) -> String {
 }
 
 impl TlsFault {
+    /// The certificate, where it is what was refused. Another fault, above all that the server has not the key to it, says nothing
+    /// against the certificate, and pinning it mends nothing.
+    #[must_use]
+    pub fn refused(&self) -> Option<&PeerCertificate> {
+        let of_certificate = match &self.problem {
+            TlsProblem::UnknownIssuer
+            | TlsProblem::OwnAsRoot
+            | TlsProblem::SelfSigned
+            | TlsProblem::OtherKey
+            | TlsProblem::WeakSignature
+            | TlsProblem::WrongName(_)
+            | TlsProblem::Expired
+            | TlsProblem::NotYetValid
+            | TlsProblem::CaAsServer
+            | TlsProblem::WrongPurpose
+            | TlsProblem::NotPinned
+            | TlsProblem::Certificate(_) => true,
+            TlsProblem::NoRoots { .. }
+            | TlsProblem::ServerName(_)
+            | TlsProblem::Impostor
+            | TlsProblem::NotTls
+            | TlsProblem::Alert(_)
+            | TlsProblem::Closed
+            | TlsProblem::OldVersion
+            | TlsProblem::Incompatible(_)
+            | TlsProblem::Other(_) => false,
+        };
+        self.shown.as_deref().filter(|_| of_certificate)
+    }
+
     /// The next step.
     #[must_use]
     pub fn advice(&self, transport: Transport, port: u16) -> String {

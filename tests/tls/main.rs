@@ -159,6 +159,8 @@ async fn row(case: Case, receiver: &Receiver, ca: &Path) -> String {
             context(&check)
         );
     }
+    let offers_a_pin = check.stdout.contains("  AD_CERTIFICATE_SHA256=");
+    assert_eq!(offers_a_pin, case.pin_helps, "{}", context(&check));
     let folder = ca.parent().unwrap();
     let [message, remedy] = [message, remedy].map(|text| constant(&text, case.server.port, folder));
     format!("| {} | {} | {message} | {remedy} |\n", case.name, case.code)
