@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use crate::config::{self, Config};
-use crate::directory::{self, Entry, RootDse, Session};
+use crate::directory::{self, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::store::{Access, Store};
 use crate::sync::Scope;
@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
-use super::{deleted_objects, setup};
+use super::{deleted_objects, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -67,7 +67,17 @@ async fn directory_steps(
     let mut session = match directory::connect(&connection.directory).await {
         Ok(session) => session,
         Err(error) => {
-            steps.told("directory", Err(error.into()))?;
+            steps.told("directory", Err(error.clone().into()))?;
+            let refused = error.refused_certificates();
+            for (host, certificate) in &refused {
+                steps.detail([format!(
+                    "{host} showed this certificate; nothing was sent to it but the refusal:"
+                )])?;
+                steps.detail(shown::certificate(certificate))?;
+            }
+            if !refused.is_empty() {
+                steps.detail(shown::pin(&refused))?;
+            }
             return Ok(None);
         }
     };
@@ -80,9 +90,15 @@ async fn directory_steps(
         )),
     )?;
     if let Some(certificate) = session.certificate() {
-        let text = certificate.to_string();
-        let text = text.strip_prefix("certificate ").unwrap_or(&text);
-        steps.told("certificate", Ok(text.to_owned()))?;
+        let pinned = connection.directory.pins_for(session.host()).next().is_some();
+        let why = if pinned {
+            "it is pinned by AD_CERTIFICATE_SHA256"
+        } else {
+            "it leads to a trusted CA, and bears the expected name"
+        };
+        steps.told("certificate", Ok(why.to_owned()))?;
+        steps.detail(shown::certificate(certificate))?;
+        steps.detail(shown::pin(&[(session.host(), certificate)]))?;
     }
     let root = match session.root_dse().await {
         Ok(root) => root,
@@ -155,7 +171,7 @@ async fn kind_step(
     };
     let filter = search.filter.clone();
     search.attributes.push(USN_CHANGED.to_owned());
-    let mut pages = session.search(search);
+    let mut pages = session.search(search).measured();
     let (mut found, mut unseen, mut unmapped) = (0_usize, 0_usize, 0_usize);
     // One page, which may come in pieces.
     while let Some(piece) = pages.next().await? {
@@ -199,7 +215,35 @@ async fn kind_step(
     } else {
         format!("{unmapped} of them cannot be mapped")
     };
-    Ok(format!("{more}{found} found, {all}"))
+    let cost = pages.cost().map(|cost| told_cost(cost, kind)).unwrap_or_default();
+    Ok(format!("{more}{found} found, {all}{cost}"))
+}
+
+/// What the page cost the controller.
+fn told_cost(cost: &Cost, kind: Kind) -> String {
+    if !cost.is_told() {
+        return format!(
+            "\n{:INDENT$}what that cost the controller it tells only to who may debug it",
+            ""
+        );
+    }
+    let index = match cost.index.as_str() {
+        "" => "no index named".to_owned(),
+        index => format!("index {index}"),
+    };
+    let hint = if cost.is_inefficient() {
+        format!(
+            "\n{:INDENT$}that is much work for little: narrow the extra filter for {} by an indexed attribute (docs/searches.md)",
+            "",
+            kind.plural()
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "\n{:INDENT$}the controller visited {} entries to return {}, {index}, {} ms{hint}",
+        "", cost.visited, cost.returned, cost.milliseconds
+    )
 }
 
 /// The attribute by which changes are found.
@@ -249,6 +293,13 @@ impl Steps {
                 say(format_args!("{:INDENT$}what to do: {}", "", failure.advice()))
             }
         }
+    }
+
+    /// Further lines about the step that was told last.
+    fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+        lines
+            .into_iter()
+            .try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
     }
 
     /// The last line, and the exit code.

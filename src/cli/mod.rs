@@ -16,6 +16,7 @@ mod removed;
 mod run;
 mod runs;
 mod setup;
+mod shown;
 mod signals;
 mod status;
 mod supervisor;

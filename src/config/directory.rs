@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::environment::Variables;
 use super::reader::{Field, Reader};
-use super::refused::Fault;
+use super::refused::{Fault, quoted};
 use super::values::{certificate, filter, host, pin, plain, quantity};
 use super::variables::{self as v, Variable};
-use super::{Auth, DeltaMethod, Directory, Profile, SearchScope, Transport};
+use super::{Auth, DeltaMethod, Directory, Pin, Profile, SearchScope, Transport};
 use crate::identity::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -28,7 +28,7 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     let certificates = reader
         .optional(&v::AD_CERTIFICATE, certificate::certificates)
         .optional();
-    let pins = reader.optional(&v::AD_CERTIFICATE_SHA256, pin::pins).optional();
+    let pins = pins(reader, hosts.as_deref(), transport);
     let server_name = reader.optional(&v::AD_SERVER_NAME, host::host).optional();
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
     let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
@@ -40,7 +40,7 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
         port: port?,
         auth: auth?,
         certificates: certificates?,
-        pins: pins?.unwrap_or_default(),
+        pins: pins?,
         server_name: server_name?,
         page_size: page_size?,
         connections: connections?,
@@ -69,6 +69,35 @@ fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
             None
         }
     }
+}
+
+/// `AD_CERTIFICATE_SHA256`. A pin that can never speak would leave its host to any CA, without a word: it is refused.
+fn pins(
+    reader: &mut Reader<'_, impl Variables>,
+    hosts: Option<&[String]>,
+    transport: Option<Transport>,
+) -> Option<Vec<Pin>> {
+    let pins = reader
+        .optional(&v::AD_CERTIFICATE_SHA256, pin::pins)
+        .optional()?
+        .unwrap_or_default();
+    let idle = |pin: &&Pin| {
+        hosts.is_some_and(|hosts| !hosts.is_empty() && !hosts.iter().any(|host| pin.speaks_about(host)))
+    };
+    if let Some(host) = pins.iter().find(idle).and_then(|pin| pin.host.as_deref()) {
+        let fault = Fault::new(
+            format!("pins a certificate of {}, which is not in AD_HOST", quoted(host)),
+            "write the host as AD_HOST has it, or leave HOST= out",
+        );
+        reader.refuse(&v::AD_CERTIFICATE_SHA256, fault);
+    } else if !pins.is_empty() && transport == Some(Transport::Ldap) {
+        let fault = Fault::new(
+            "pins a certificate, and with AD_TRANSPORT=ldap no certificate is shown",
+            "use ldaps or starttls, or leave the pins out",
+        );
+        reader.refuse(&v::AD_CERTIFICATE_SHA256, fault);
+    }
+    Some(pins)
 }
 
 fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<u16> {

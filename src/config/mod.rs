@@ -117,6 +117,13 @@ pub enum Auth {
     },
 }
 
+impl Directory {
+    /// The pins that speak about `host`, as in [`Directory::hosts`].
+    pub fn pins_for<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Pin> {
+        self.pins.iter().filter(move |pin| pin.speaks_about(host))
+    }
+}
+
 /// One accepted server certificate (`AD_CERTIFICATE_SHA256`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
@@ -124,6 +131,17 @@ pub struct Pin {
     pub host: Option<String>,
     /// SHA-256 of the DER certificate.
     pub sha256: [u8; 32],
+}
+
+impl Pin {
+    /// Whether it is for `host`. The final dot of a complete name makes no other name of it.
+    #[must_use]
+    pub fn speaks_about(&self, host: &str) -> bool {
+        let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+        self.host
+            .as_deref()
+            .is_none_or(|pinned| plain(pinned) == plain(host))
+    }
 }
 
 /// `AD_DELTA`: how changes are found.

@@ -2,17 +2,28 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// The certificate that a server showed, whether or not it was accepted.
+use super::result::printable;
+
+/// Most names of a certificate that are shown. A controller's has a handful; whoever shows thousands is none.
+const MOST_NAMES: usize = 32;
+
+/// The certificate that a server showed, whether or not it was accepted. Its texts are printable, and of bounded length: anybody
+/// may have written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// Subject, RFC 4514 order of the certificate; empty for certificates that Windows enrolled by itself.
     pub subject: String,
     /// Issuer.
     pub issuer: String,
-    /// The names of subjectAltName that a client compares: DNS names, then addresses.
+    /// Whether subject and issuer are the same: no CA vouches for it.
+    pub self_issued: bool,
+    /// The names of subjectAltName that a client compares: DNS names, then addresses; the first of them where there are many.
     pub names: Vec<String>,
     /// Start of validity, seconds since the Unix epoch.
     pub not_before: i64,
@@ -20,35 +31,45 @@ pub struct PeerCertificate {
     pub not_after: i64,
     /// SHA-256 of the DER certificate, lower-case hexadecimal: what `AD_CERTIFICATE_SHA256` takes.
     pub sha256: String,
+    /// The same in base64, which it takes as well.
+    pub sha256_base64: String,
     /// SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hexadecimal; it stays when a certificate is renewed with its key.
     pub spki_sha256: String,
+    /// Issuer of the last certificate that the server sent behind this one; `None` when it sent this one alone.
+    pub chain_ends_at: Option<String>,
 }
 
 impl PeerCertificate {
-    /// Reads a DER certificate; `None` when it is not one.
+    /// Reads a DER certificate, and of the `further` ones sent with it what the last one says; `None` when it is not one.
     #[must_use]
-    pub fn read(der: &[u8]) -> Option<Self> {
+    pub fn read(der: &[u8], further: &[CertificateDer<'_>]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let mut dns = Vec::new();
         let mut addresses = Vec::new();
         if let Ok(Some(names)) = certificate.subject_alternative_name() {
             for name in &names.value.general_names {
                 match name {
-                    GeneralName::DNSName(name) => dns.push((*name).to_owned()),
+                    GeneralName::DNSName(name) => dns.push(printable(name)),
                     GeneralName::IPAddress(octets) => addresses.extend(address(octets)),
                     _ => {}
                 }
             }
         }
         dns.append(&mut addresses);
+        dns.truncate(MOST_NAMES);
+        let sha256 = Sha256::digest(der);
+        let last = further.last().and_then(|der| X509Certificate::from_der(der).ok());
         Some(Self {
-            subject: certificate.subject().to_string(),
-            issuer: certificate.issuer().to_string(),
+            subject: printable(&certificate.subject().to_string()),
+            issuer: printable(&certificate.issuer().to_string()),
+            self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             names: dns,
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
-            sha256: hex(&Sha256::digest(der)),
+            sha256: hex(&sha256),
+            sha256_base64: STANDARD.encode(sha256),
             spki_sha256: hex(&Sha256::digest(certificate.public_key().raw)),
+            chain_ends_at: last.map(|(_, last)| printable(&last.issuer().to_string())),
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::certificate::PeerCertificate;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::result::{self, Outcome};
@@ -173,6 +174,20 @@ impl DirectoryError {
     /// Whether another host may be tried: not after a bind that was judged. A busy or unavailable controller judges nothing.
     pub(super) fn lets_others_try(&self) -> bool {
         !matches!(self, Self::Bind { outcome, .. } if !matches!(outcome.code, 51 | 52))
+    }
+
+    /// The certificates that were refused, each with the host that showed it, in the order of `AD_HOST`.
+    #[must_use]
+    pub fn refused_certificates(&self) -> Vec<(&str, &PeerCertificate)> {
+        match self {
+            Self::Tls { host, fault, .. } => fault
+                .refused()
+                .map(|refused| (host.as_str(), refused))
+                .into_iter()
+                .collect(),
+            Self::AllFailed { causes } => causes.iter().flat_map(Self::refused_certificates).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The next step for whoever reads the error.

@@ -7,6 +7,7 @@
 mod ber;
 mod bind;
 mod certificate;
+mod cost;
 mod entry;
 mod error;
 mod exchange;
@@ -27,7 +28,8 @@ mod tls;
 mod tls_fault;
 mod transport;
 
-pub use certificate::PeerCertificate;
+pub use certificate::{PeerCertificate, date};
+pub use cost::Cost;
 pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};
 pub use guard::GuardFault;

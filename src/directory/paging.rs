@@ -86,6 +86,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Whether nothing came yet.
+    pub const fn is_fresh(&self) -> bool {
+        self.pages == 0 && self.entries == 0
+    }
+
     /// Takes note of entries of the page that is being read.
     pub fn observe(&mut self, entries: &[Entry]) {
         for entry in entries {

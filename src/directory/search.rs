@@ -7,12 +7,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ldap3::controls::RawControl;
+
+use super::cost::{self, Cost};
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::{Answer, Question};
 use super::lane::PIECE;
 use super::paging::{self, Progress};
 use super::ranges;
+use super::result::printable;
 use super::session::{Line, deleted_control};
 use crate::config::SearchScope;
 
@@ -50,6 +54,8 @@ pub struct Pages {
     progress: Progress,
     pages: u64,
     referrals: u64,
+    measured: bool,
+    cost: Option<Cost>,
 }
 
 /// How far a search has come.
@@ -76,7 +82,17 @@ impl Pages {
             progress: Progress::default(),
             pages: 0,
             referrals: 0,
+            measured: tracing::enabled!(tracing::Level::DEBUG),
+            cost: None,
         }
+    }
+
+    /// The same, with the controller asked what each page costs it, where it offers to say ([`Pages::cost`]). A log at debug asks
+    /// by itself.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.measured = true;
+        self
     }
 
     /// The next entries, a page or a piece of a large one, at least one of them, every attribute whole (R11). `None` only after
@@ -137,6 +153,7 @@ impl Pages {
             attributes: self.search.attributes.clone(),
             controls: std::iter::once(paging)
                 .chain(deleted_control(self.search.show_deleted))
+                .chain(self.is_measured().then(cost::request))
                 .collect(),
             most: usize::try_from(self.line.page_size).unwrap_or(usize::MAX),
         };
@@ -156,6 +173,11 @@ impl Pages {
         }
         let ending = line.end(*answer).await?;
         self.referrals += ending.references;
+        if self.is_measured() && self.progress.is_fresh() && cost::refuses(&ending.outcome) {
+            tracing::debug!("The controller refuses to say what a search costs; it is not asked again.");
+            line.offers_stats.store(false, Ordering::Relaxed);
+            return Ok((entries, State::Reading(Vec::new())));
+        }
         if !ending.outcome.is_success() {
             return Err(DirectoryError::Search {
                 host: line.host.clone(),
@@ -163,6 +185,7 @@ impl Pages {
                 outcome: ending.outcome,
             });
         }
+        self.note_cost(&ending.controls);
         let unsound = |what: &str| line.unsound(what.to_owned());
         let cookie = paging::cookie(&ending.controls).map_err(unsound)?;
         self.pages += 1;
@@ -205,6 +228,41 @@ impl Pages {
             entries.push(entry);
         }
         Ok(entries)
+    }
+
+    fn is_measured(&self) -> bool {
+        self.measured && self.line.offers_stats.load(Ordering::Relaxed)
+    }
+
+    /// Keeps and logs what the controller says that a page cost it.
+    fn note_cost(&mut self, controls: &[RawControl]) {
+        if !self.is_measured() {
+            return;
+        }
+        match cost::told(controls) {
+            Ok(Some(cost)) => {
+                let cost = cost.hiding(&self.line.password);
+                tracing::debug!(
+                    filter = printable(&self.search.filter),
+                    visited = cost.visited,
+                    returned = cost.returned,
+                    index = cost.index,
+                    milliseconds = cost.milliseconds,
+                    "The controller said what the page cost it."
+                );
+                self.cost = Some(cost);
+            }
+            Ok(None) => tracing::debug!("The controller does not say what the page cost it."),
+            Err(error) => {
+                tracing::debug!(%error, "What the page cost the controller cannot be understood; it is ignored.");
+            }
+        }
+    }
+
+    /// What the last page cost the controller, where it was asked and said so.
+    #[must_use]
+    pub const fn cost(&self) -> Option<&Cost> {
+        self.cost.as_ref()
     }
 
     /// Continuation references met so far; none was followed (R10).

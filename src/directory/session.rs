@@ -5,7 +5,7 @@
 //! therefore ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ldap3::controls::RawControl;
@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::bind;
 use super::certificate::PeerCertificate;
+use super::cost::STATS;
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
@@ -82,6 +83,7 @@ pub(super) async fn bound(
         password: password.clone(),
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
+        offers_stats: AtomicBool::new(false),
     };
     Ok(Session { line: Arc::new(line) })
 }
@@ -133,7 +135,10 @@ impl Session {
     pub async fn root_dse(&mut self) -> Result<RootDse, DirectoryError> {
         let entry = self.line.object("", root_dse::ATTRIBUTES, false).await?;
         let entry = entry.ok_or_else(|| self.line.unsound("the server has no rootDSE".to_owned()))?;
-        RootDse::read(&entry).map_err(|what| self.line.unsound(what))
+        let root = RootDse::read(&entry).map_err(|what| self.line.unsound(what))?;
+        let offers_stats = root.supported_controls.iter().any(|oid| oid == STATS);
+        self.line.offers_stats.store(offers_stats, Ordering::Relaxed);
+        Ok(root)
     }
 
     /// The `invocationId` of the controller's database: another one means another history of changes (R2).
@@ -201,6 +206,8 @@ pub(super) struct Line {
     pub round_trips: AtomicU64,
     pub pages: AtomicU64,
     pub referrals: AtomicU64,
+    /// Whether rootDSE, once it was read, offers to say what a search costs.
+    pub offers_stats: AtomicBool,
 }
 
 impl Line {

@@ -3,7 +3,7 @@
 //! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a certificate that either
 //! chains to a trusted root and bears the expected name, or is pinned. There is no way to turn this off.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate::PeerCertificate;
+use super::certificate::{PeerCertificate, hex};
 use super::tls_fault::{TlsFault, TlsProblem};
 use crate::config;
 
@@ -38,33 +38,52 @@ pub async fn handshake(
         .map_err(|_| TlsFault::from(TlsProblem::ServerName(expected.clone())))?;
     let (config, seen) = client_config(host, settings)?;
     let outcome = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    let leaf = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let shown = leaf.and_then(|leaf| PeerCertificate::read(&leaf));
+    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     match outcome {
-        Ok(stream) => Ok((stream, shown)),
+        Ok(stream) => Ok((stream, seen.shown)),
         Err(error) => {
-            let pinned = !pins_for(host, settings).is_empty();
+            let problem = match TlsProblem::of(&error, &expected, seen.shown.as_ref(), seen.accepted) {
+                TlsProblem::UnknownIssuer if is_given_as_root(seen.shown.as_ref(), settings) => {
+                    TlsProblem::OwnAsRoot
+                }
+                problem => problem,
+            };
             Err(TlsFault {
-                problem: TlsProblem::of(&error, &expected, pinned),
-                shown: shown.map(Box::new),
+                problem,
+                shown: seen.shown.map(Box::new),
             })
         }
     }
 }
 
-/// The certificate of the last handshake, put there before it is judged.
-type Seen = Arc<Mutex<Option<CertificateDer<'static>>>>;
+/// Whether `AD_CERTIFICATE` holds what the server shows.
+fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::Directory) -> bool {
+    let given = settings.certificates.as_deref().unwrap_or_default();
+    shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
+}
 
-fn client_config(host: &str, settings: &config::Directory) -> Result<(ClientConfig, Seen), TlsFault> {
+/// What a server showed in its handshake.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Its certificate, noted before it is judged.
+    shown: Option<PeerCertificate>,
+    /// Whether the certificate was accepted. What fails after that is not about whom it names or who issued it.
+    accepted: bool,
+}
+
+fn client_config(
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(ClientConfig, Arc<Mutex<Seen>>), TlsFault> {
     let provider = Arc::new(ring::default_provider());
-    let pins = pins_for(host, settings);
+    let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
     // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
     let chain = if pins.is_empty() {
         Some(chain_verifier(settings, &provider)?)
     } else {
         None
     };
-    let seen = Seen::default();
+    let seen = Arc::<Mutex<Seen>>::default();
     let verifier = Verifier {
         provider: Arc::clone(&provider),
         chain,
@@ -80,20 +99,6 @@ fn client_config(host: &str, settings: &config::Directory) -> Result<(ClientConf
     // Each connection shows and verifies its certificate; a resumed one would show none.
     config.resumption = rustls::client::Resumption::disabled();
     Ok((config, seen))
-}
-
-/// The pins that speak about `host`.
-fn pins_for(host: &str, settings: &config::Directory) -> Vec<[u8; 32]> {
-    settings
-        .pins
-        .iter()
-        .filter(|pin| {
-            pin.host
-                .as_ref()
-                .is_none_or(|pinned| pinned.eq_ignore_ascii_case(host))
-        })
-        .map(|pin| pin.sha256)
-        .collect()
 }
 
 fn chain_verifier(
@@ -142,7 +147,22 @@ struct Verifier {
     /// `None` exactly when there are pins.
     chain: Option<Arc<WebPkiServerVerifier>>,
     pins: Vec<[u8; 32]>,
-    seen: Seen,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Verifier {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pinned(&self, end_entity: &CertificateDer<'_>) -> Result<ServerCertVerified, rustls::Error> {
+        let shown: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
+        if self.pins.contains(&shown) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -154,16 +174,15 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(end_entity.clone().into_owned());
-        if let Some(chain) = &self.chain {
-            return chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        }
-        let shown: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
-        if self.pins.contains(&shown) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
+        self.seen().shown = PeerCertificate::read(end_entity, intermediates);
+        let verified = match &self.chain {
+            Some(chain) => {
+                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?
+            }
+            None => self.pinned(end_entity)?,
+        };
+        self.seen().accepted = true;
+        Ok(verified)
     }
 
     fn verify_tls12_signature(

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::certificate::{PeerCertificate, date};
 use crate::config::Transport;
@@ -31,6 +31,16 @@ pub enum TlsProblem {
     ServerName(String),
     /// The chain ends at a CA that is not trusted.
     UnknownIssuer,
+    /// As before, and what is given as the CA's certificate is the server's.
+    OwnAsRoot,
+    /// No CA issued it.
+    SelfSigned,
+    /// The CA that is trusted has the issuer's name, and another key.
+    OtherKey,
+    /// The certificate is good, and the server has not the key to it.
+    Impostor,
+    /// A signature in the chain is of a kind that proves nothing any more.
+    WeakSignature,
     /// Other names than this expected one are in the certificate.
     WrongName(String),
     /// `notAfter` lies in the past.
@@ -51,7 +61,9 @@ pub enum TlsProblem {
     Alert(String),
     /// The server ended the connection without a word.
     Closed,
-    /// No version or cipher suite in common.
+    /// The server speaks no version that is secure.
+    OldVersion,
+    /// No cipher suite or the like in common.
     Incompatible(String),
     /// Anything else.
     Other(String),
@@ -64,9 +76,10 @@ impl From<TlsProblem> for TlsFault {
 }
 
 impl TlsProblem {
-    /// Reads the library's error. `expected` is the name that was to be in the certificate.
+    /// Reads the library's error. `expected` is the name that was to be in the certificate, `shown` the certificate, and `accepted`
+    /// whether that was accepted before something else failed.
     #[must_use]
-    pub fn of(error: &io::Error, expected: &str, pinned: bool) -> Self {
+    pub fn of(error: &io::Error, expected: &str, shown: Option<&PeerCertificate>, accepted: bool) -> Self {
         let Some(inner) = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())
@@ -80,17 +93,33 @@ impl TlsProblem {
             };
         };
         match inner {
-            rustls::Error::InvalidCertificate(flaw) => Self::of_certificate(flaw, expected, pinned),
+            rustls::Error::InvalidCertificate(CertificateError::BadSignature) if accepted => Self::Impostor,
+            rustls::Error::InvalidCertificate(flaw) => {
+                Self::of_certificate(flaw, expected, shown.is_some_and(|shown| shown.self_issued))
+            }
             rustls::Error::InvalidMessage(_) => Self::NotTls,
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
+            | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+                Self::OldVersion
+            }
+            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+                Self::Incompatible("the server says HandshakeFailure".to_owned())
+            }
             rustls::Error::AlertReceived(alert) => Self::Alert(format!("{alert:?}")),
             rustls::Error::PeerIncompatible(why) => Self::Incompatible(format!("{why:?}")),
             other => Self::Other(other.to_string()),
         }
     }
 
-    fn of_certificate(flaw: &CertificateError, expected: &str, pinned: bool) -> Self {
+    fn of_certificate(flaw: &CertificateError, expected: &str, self_issued: bool) -> Self {
         match flaw {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::UnknownIssuer if self_issued => Self::SelfSigned,
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::OtherKey,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Self::WeakSignature
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName(expected.to_owned())
             }
@@ -99,7 +128,8 @@ impl TlsProblem {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Self::WrongPurpose
             }
-            CertificateError::ApplicationVerificationFailure if pinned => Self::NotPinned,
+            // What the comparison with pins says.
+            CertificateError::ApplicationVerificationFailure => Self::NotPinned,
             // The library gives this one only as text.
             CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
                 Self::CaAsServer
@@ -127,12 +157,44 @@ impl fmt::Display for TlsFault {
                     "\"{name}\" is neither a DNS name nor an address, so no certificate can be verified against it"
                 )?;
             }
-            TlsProblem::UnknownIssuer => write!(
+            TlsProblem::UnknownIssuer => {
+                let issuer = issuer(shown);
+                write!(
+                    f,
+                    "the server certificate is issued by a CA that is not trusted{issuer}"
+                )?;
+                match shown.and_then(|shown| shown.chain_ends_at.as_deref()) {
+                    Some(end) => write!(
+                        f,
+                        ", and the chain that the server sends ends at {end}, which is not trusted either"
+                    )?,
+                    None => write!(f, ", and the server sends no certificate of that CA")?,
+                }
+            }
+            TlsProblem::OwnAsRoot => write!(
                 f,
-                "the server certificate is issued by a CA that is not trusted{}",
-                shown
-                    .map(|shown| format!(" ({})", shown.issuer))
-                    .unwrap_or_default()
+                "the file of AD_CERTIFICATE holds the server certificate itself, and not that of the CA that issued it{}",
+                issuer(shown)
+            )?,
+            TlsProblem::SelfSigned => write!(
+                f,
+                "the server shows a certificate that it issued itself{}: no CA vouches for it",
+                issuer(shown)
+            )?,
+            TlsProblem::OtherKey => write!(
+                f,
+                "the server certificate is issued by a CA that is not trusted{}: a trusted one bears this name, and has another key",
+                issuer(shown)
+            )?,
+            TlsProblem::Impostor => {
+                write!(
+                    f,
+                    "the server does not hold the key of the certificate that it shows"
+                )?;
+            }
+            TlsProblem::WeakSignature => write!(
+                f,
+                "the server certificate, or that of a CA above it, is signed in a way that proves nothing any more, such as SHA-1"
             )?,
             TlsProblem::WrongName(expected) => match shown {
                 Some(shown) if shown.names.is_empty() => write!(
@@ -176,14 +238,58 @@ impl fmt::Display for TlsFault {
                 write!(f, "the server ended the TLS handshake with the alert {alert}")?
             }
             TlsProblem::Closed => write!(f, "the server closed the connection during the TLS handshake")?,
-            TlsProblem::Incompatible(why) => write!(f, "no TLS version or cipher suite in common: {why}")?,
+            TlsProblem::OldVersion => write!(f, "the server speaks no TLS newer than 1.1")?,
+            TlsProblem::Incompatible(why) => {
+                write!(
+                    f,
+                    "the server has no cipher suite in common with this program: {why}"
+                )?;
+            }
             TlsProblem::Other(why) => write!(f, "TLS failed: {why}")?,
         }
         shown.map_or(Ok(()), |shown| write!(f, "; shown was a {shown}"))
     }
 }
 
+/// The issuer, in brackets, where there is one.
+fn issuer(shown: Option<&PeerCertificate>) -> String {
+    shown
+        .filter(|shown| !shown.issuer.is_empty())
+        .map(|shown| format!(" ({})", shown.issuer))
+        .unwrap_or_default()
+}
+
 impl TlsFault {
+    /// The certificate, where it is what was refused. Another fault, above all that the server has not the key to it, says nothing
+    /// against the certificate, and pinning it mends nothing.
+    #[must_use]
+    pub fn refused(&self) -> Option<&PeerCertificate> {
+        let of_certificate = match &self.problem {
+            TlsProblem::UnknownIssuer
+            | TlsProblem::OwnAsRoot
+            | TlsProblem::SelfSigned
+            | TlsProblem::OtherKey
+            | TlsProblem::WeakSignature
+            | TlsProblem::WrongName(_)
+            | TlsProblem::Expired
+            | TlsProblem::NotYetValid
+            | TlsProblem::CaAsServer
+            | TlsProblem::WrongPurpose
+            | TlsProblem::NotPinned
+            | TlsProblem::Certificate(_) => true,
+            TlsProblem::NoRoots { .. }
+            | TlsProblem::ServerName(_)
+            | TlsProblem::Impostor
+            | TlsProblem::NotTls
+            | TlsProblem::Alert(_)
+            | TlsProblem::Closed
+            | TlsProblem::OldVersion
+            | TlsProblem::Incompatible(_)
+            | TlsProblem::Other(_) => false,
+        };
+        self.shown.as_deref().filter(|_| of_certificate)
+    }
+
     /// The next step.
     #[must_use]
     pub fn advice(&self, transport: Transport, port: u16) -> String {
@@ -197,7 +303,26 @@ impl TlsFault {
             }
             TlsProblem::ServerName(_) => "write AD_HOST or AD_SERVER_NAME as a DNS name".to_owned(),
             TlsProblem::UnknownIssuer => {
-                "set AD_CERTIFICATE to the file of that CA, with every CA between it and the root".to_owned()
+                "put that CA's certificate into the file of AD_CERTIFICATE, which takes several; where the CA stands below a root that is in \
+                 it, the controller may send its certificate instead"
+                    .to_owned()
+            }
+            TlsProblem::OwnAsRoot => {
+                "put the certificate of that CA into the file; or pin this one with AD_CERTIFICATE_SHA256".to_owned()
+            }
+            TlsProblem::SelfSigned => {
+                "issue the controller a certificate from your CA; or pin this one with AD_CERTIFICATE_SHA256, once the controller's \
+                 administrator says the same SHA-256"
+                    .to_owned()
+            }
+            TlsProblem::OtherKey => {
+                "if the CA was renewed with a new key, add its new certificate to the file of AD_CERTIFICATE, which takes several".to_owned()
+            }
+            TlsProblem::Impostor => {
+                "find out who answers in the controller's place; nothing was sent there".to_owned()
+            }
+            TlsProblem::WeakSignature => {
+                "renew the CA and the controller's certificate with SHA-256; or pin this one with AD_CERTIFICATE_SHA256".to_owned()
             }
             TlsProblem::WrongName(_) => match shown.and_then(|shown| shown.names.first()) {
                 Some(name) => format!("set AD_HOST to a name of the certificate, or AD_SERVER_NAME={name}"),
@@ -217,7 +342,10 @@ impl TlsFault {
             TlsProblem::NotPinned => shown.map_or_else(
                 || "correct AD_CERTIFICATE_SHA256".to_owned(),
                 |shown| {
-                    format!("if the controller's certificate was renewed, set AD_CERTIFICATE_SHA256={}", shown.sha256)
+                    format!(
+                        "if the controller's certificate was renewed, and its administrator says the same SHA-256, set AD_CERTIFICATE_SHA256={}",
+                        shown.sha256
+                    )
                 },
             ),
             TlsProblem::Certificate(_) => {
@@ -227,8 +355,15 @@ impl TlsFault {
                 "389 is the port without TLS: set AD_PORT=636, or AD_TRANSPORT=starttls".to_owned()
             }
             TlsProblem::NotTls => format!("check that port {port} is the controller's LDAPS port (636), or set AD_TRANSPORT=starttls"),
-            TlsProblem::Closed => {
-                "a controller without a server certificate does this: install one; or check AD_HOST and AD_PORT".to_owned()
+            TlsProblem::Closed => format!(
+                "a controller without a server certificate does this: install one; or check that port {port} is the controller's {}",
+                match transport {
+                    Transport::StartTls => "LDAP port (389)",
+                    Transport::Ldaps | Transport::Ldap => "LDAPS port (636), not 389",
+                }
+            ),
+            TlsProblem::OldVersion => {
+                "enable TLS 1.2 on the controller (Schannel in its registry); older versions can be broken, and are not spoken".to_owned()
             }
             TlsProblem::Alert(_) | TlsProblem::Incompatible(_) => {
                 "the controller must offer TLS 1.2 or 1.3 with a modern cipher suite; its event log, source Schannel, says more".to_owned()
@@ -246,11 +381,14 @@ mod tests {
         Box::new(PeerCertificate {
             subject: String::new(),
             issuer: "CN=Corp CA".to_owned(),
+            self_issued: false,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             not_before: 1_700_000_000,
             not_after: 1_731_536_000,
             sha256: "ab".repeat(32),
+            sha256_base64: String::new(),
             spki_sha256: "cd".repeat(32),
+            chain_ends_at: None,
         })
     }
 

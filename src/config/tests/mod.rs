@@ -1,5 +1,6 @@
 mod combinations;
 mod fields;
+mod pins;
 mod secrets;
 
 use std::cell::RefCell;

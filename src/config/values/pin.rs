@@ -15,24 +15,35 @@ fn pin(text: &str) -> Result<Pin, Fault> {
         return Ok(Pin { host: None, sha256 });
     }
     let advice = "write the SHA-256 of the server certificate as 64 hexadecimal digits (colons allowed) or base64, \
-                  as `openssl x509 -noout -fingerprint -sha256` prints it, optionally HOST= before it";
+                  as `ad-connector check` and `openssl x509 -noout -fingerprint -sha256` print it, optionally HOST= before it";
     if text.is_empty() {
         return Err(Fault::new("has an empty item", advice));
     }
     let Some((name, value)) = text.split_once('=') else {
-        return Err(Fault::new(format!("{} is not a SHA-256", quoted(text)), advice));
+        return Err(Fault::new(no_sha256(text), advice));
     };
     let Some(sha256) = digest(value.trim()) else {
-        return Err(Fault::new(
-            format!("{} is not a SHA-256", quoted(value.trim())),
-            advice,
-        ));
+        return Err(Fault::new(no_sha256(value.trim()), advice));
     };
     let host = host(name.trim())?.to_ascii_lowercase();
     Ok(Pin {
         host: Some(host),
         sha256,
     })
+}
+
+fn no_sha256(text: &str) -> String {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    let thumbprint = digits == 40
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || b": ".contains(&byte));
+    let what = if thumbprint {
+        ", but a SHA-1, such as a thumbprint of Windows"
+    } else {
+        ""
+    };
+    format!("{} is not a SHA-256{what}", quoted(text))
 }
 
 fn digest(text: &str) -> Option<[u8; 32]> {

@@ -16,6 +16,7 @@ pub mod account;
 pub mod ber;
 mod connection;
 mod controller;
+mod cost;
 mod directory;
 pub mod faults;
 pub mod filter;
@@ -38,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use account::{Account, PASSWORD, READER, Refusal};
 pub use controller::Controller;
+pub use cost::Stats;
 pub use directory::{Directory, Domain, ObjectId};
 pub use faults::{Action, Faults, On, Twist};
 pub use message::Outcome;
@@ -76,6 +78,8 @@ pub struct Options {
     pub max_values: usize,
     /// Sends continuation references to searches from the domain's head, as a domain controller does.
     pub referrals: bool,
+    /// How it answers who asks what a search cost.
+    pub stats: Stats,
 }
 
 impl Default for Options {
@@ -92,6 +96,7 @@ impl Default for Options {
             max_page_size: Some(1000),
             max_values: 1500,
             referrals: true,
+            stats: Stats::default(),
         }
     }
 }
@@ -117,6 +122,7 @@ struct Shared {
     max_page_size: Option<usize>,
     max_values: usize,
     referrals: bool,
+    stats: Stats,
     /// Cancelled to cut the connections that stand at that moment.
     cut: Mutex<CancellationToken>,
 }
@@ -147,6 +153,7 @@ impl Simulator {
             max_page_size: options.max_page_size,
             max_values: options.max_values,
             referrals: options.referrals,
+            stats: options.stats,
             cut: Mutex::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();

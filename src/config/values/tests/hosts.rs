@@ -105,7 +105,7 @@ fn pins_of_another_form_are_refused() {
             (&HEX[1..], "is not a SHA-256", "openssl x509"),
             (
                 "da39a3ee5e6b4b0d3255bfef95601890afd80709",
-                "is not a SHA-256",
+                "is not a SHA-256, but a SHA-1",
                 "64 hexadecimal digits",
             ),
             (&format!("{HEX},"), "empty item", "64 hexadecimal"),

@@ -11,6 +11,8 @@ pub const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 pub const SHOW_RECYCLED: &str = "1.2.840.113556.1.4.2064";
 /// LDAP_SERVER_DOMAIN_SCOPE_OID: no continuation references, MS-ADTS 3.1.1.3.4.1.4.
 pub const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
+/// LDAP_SERVER_GET_STATS_OID: what a search cost, MS-ADTS 3.1.1.3.4.1.6. Not every controller offers it.
+pub const GET_STATS: &str = "1.2.840.113556.1.4.970";
 /// LDAP_SERVER_EXTENDED_DN_OID is not served; named here for rootDSE alone.
 pub const SUPPORTED_CONTROLS: [&str; 4] = [PAGED_RESULTS, SHOW_DELETED, SHOW_RECYCLED, DOMAIN_SCOPE];
 /// StartTLS, RFC 4511 section 4.14.
@@ -32,6 +34,7 @@ pub mod code {
     pub const UNAVAILABLE_CRITICAL_EXTENSION: i64 = 12;
     pub const NO_SUCH_OBJECT: i64 = 32;
     pub const INVALID_CREDENTIALS: i64 = 49;
+    pub const INSUFFICIENT_ACCESS_RIGHTS: i64 = 50;
     pub const UNAVAILABLE: i64 = 52;
     pub const UNWILLING_TO_PERFORM: i64 = 53;
 }
@@ -271,6 +274,19 @@ impl Outcome {
     /// Writes the response to request `id`; `tag` is the response's, `cookie` the page's when the search was paged,
     /// `name` an extended response's.
     pub fn write(&self, out: &mut Writer, id: i64, tag: u8, cookie: Option<&[u8]>, name: Option<&str>) {
+        let controls: Vec<_> = cookie.map(page_control).into_iter().collect();
+        self.write_with(out, id, tag, &controls, name);
+    }
+
+    /// The same with any controls, OID and value of each.
+    pub fn write_with(
+        &self,
+        out: &mut Writer,
+        id: i64,
+        tag: u8,
+        controls: &[(&str, Vec<u8>)],
+        name: Option<&str>,
+    ) {
         let message = out.open(SEQUENCE);
         out.integer(ber::INTEGER, id);
         let response = out.open(tag);
@@ -281,23 +297,27 @@ impl Outcome {
             out.octets(0x8A, name.as_bytes());
         }
         out.close(response);
-        if let Some(cookie) = cookie {
-            write_page_control(out, cookie);
+        if !controls.is_empty() {
+            let list = out.open(0xA0);
+            for (oid, value) in controls {
+                let control = out.open(SEQUENCE);
+                out.octets(OCTETS, oid.as_bytes());
+                out.octets(OCTETS, value);
+                out.close(control);
+            }
+            out.close(list);
         }
         out.close(message);
     }
 }
 
-fn write_page_control(out: &mut Writer, cookie: &[u8]) {
+/// The paging control of a page, OID and value.
+#[must_use]
+pub fn page_control(cookie: &[u8]) -> (&'static str, Vec<u8>) {
     let mut value = Writer::default();
     let page = value.open(SEQUENCE);
     value.integer(ber::INTEGER, 0);
     value.octets(OCTETS, cookie);
     value.close(page);
-    let controls = out.open(0xA0);
-    let control = out.open(SEQUENCE);
-    out.octets(OCTETS, PAGED_RESULTS.as_bytes());
-    out.octets(OCTETS, value.bytes());
-    out.close(control);
-    out.close(controls);
+    (PAGED_RESULTS, value.take())
 }

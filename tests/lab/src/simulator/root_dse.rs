@@ -3,7 +3,7 @@
 use super::ber::{self, OCTETS, SEQUENCE, Writer};
 use super::controller::Controller;
 use super::directory::Domain;
-use super::message::{START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
+use super::message::{GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
 use super::search::write_values;
 use super::time;
 
@@ -16,16 +16,19 @@ const CAPABILITIES: [&str; 5] = [
     "1.2.840.113556.1.4.2080",
 ];
 
+/// What the entry is made of.
+pub(super) struct Facts<'a> {
+    pub(super) domain: &'a Domain,
+    pub(super) controller: &'a Controller,
+    pub(super) last_sequence: u64,
+    /// Seconds since the Unix epoch.
+    pub(super) now: i64,
+    /// Whether it says what a search costs.
+    pub(super) tells_cost: bool,
+}
+
 /// Writes the entry with the attributes that `search` wants.
-pub(super) fn write(
-    search: &Search,
-    domain: &Domain,
-    controller: &Controller,
-    last_sequence: u64,
-    now: i64,
-    message_id: i64,
-    out: &mut Writer,
-) {
+pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &mut Writer) {
     let all = search.attributes.is_empty() || search.attributes.iter().any(|name| name == "*");
     let wanted = |name: &str| {
         all || search
@@ -38,7 +41,10 @@ pub(super) fn write(
     let entry = out.open(0x64);
     out.octets(OCTETS, b"");
     let list = out.open(SEQUENCE);
-    for (name, values) in attributes(domain, controller, last_sequence, now) {
+    for (name, mut values) in attributes(facts) {
+        if facts.tells_cost && name == "supportedControl" {
+            values.push(GET_STATS.to_owned());
+        }
         if wanted(name) {
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);
         }
@@ -48,19 +54,17 @@ pub(super) fn write(
     out.close(message);
 }
 
-fn attributes(
-    domain: &Domain,
-    controller: &Controller,
-    last_sequence: u64,
-    now: i64,
-) -> Vec<(&'static str, Vec<String>)> {
+fn attributes(facts: &Facts<'_>) -> Vec<(&'static str, Vec<String>)> {
+    let Facts {
+        domain, controller, ..
+    } = facts;
     let one = |value: &str| vec![value.to_owned()];
     let many = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
     let (configuration, schema) = (domain.configuration(), domain.schema());
     let settings = controller.settings_dn(domain);
     let host = controller.host(domain);
     vec![
-        ("currentTime", vec![time::generalized(now)]),
+        ("currentTime", vec![time::generalized(facts.now)]),
         ("subschemaSubentry", vec![format!("CN=Aggregate,{schema}")]),
         ("dsServiceName", one(&settings)),
         (
@@ -88,7 +92,7 @@ fn attributes(
         ),
         (
             "highestCommittedUSN",
-            vec![controller.usn(last_sequence).to_string()],
+            vec![controller.usn(facts.last_sequence).to_string()],
         ),
         ("dnsHostName", one(&host)),
         (

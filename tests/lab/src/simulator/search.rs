@@ -37,6 +37,7 @@ pub struct Cursor {
     show_deleted: bool,
     plan: Plan,
     start: Plan,
+    visited: u64,
 }
 
 /// Where candidates come from; each holds the next one.
@@ -95,7 +96,30 @@ impl Cursor {
             show_deleted,
             start: plan.clone(),
             plan,
+            visited: 0,
         })
+    }
+
+    /// How many candidates were looked at.
+    #[must_use]
+    pub(super) const fn visited(&self) -> u64 {
+        self.visited
+    }
+
+    /// The name that a controller would give to the index that leads to the candidates.
+    #[must_use]
+    pub(super) const fn index(&self) -> &'static str {
+        match self.start {
+            Plan::Every(_) => "Ancestors_index",
+            Plan::Sequence(..) => "idx_uSNChanged",
+            Plan::One(_) => "DNT_index",
+        }
+    }
+
+    /// The filter as text.
+    #[must_use]
+    pub(super) fn filter(&self) -> String {
+        self.filter.to_string()
     }
 
     /// Whether the search begins at the head of the domain and goes below: it gets continuation references.
@@ -144,6 +168,7 @@ impl Cursor {
                 self.plan = Plan::One(None);
                 break;
             };
+            self.visited += 1;
             let Some(view) = state.view(id, serving.usn_offset) else {
                 continue;
             };

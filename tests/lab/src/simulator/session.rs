@@ -303,15 +303,14 @@ impl Shared {
         let domain = self.directory.domain();
         let last = self.directory.last_sequence();
         let controller = self.controller.read().unwrap();
-        root_dse::write(
-            search,
-            &domain,
-            &controller,
-            last,
-            i64::try_from(now).unwrap_or(i64::MAX),
-            id,
-            out,
-        );
+        let facts = root_dse::Facts {
+            domain: &domain,
+            controller: &controller,
+            last_sequence: last,
+            now: i64::try_from(now).unwrap_or(i64::MAX),
+            tells_cost: self.stats.is_offered(),
+        };
+        root_dse::write(search, &facts, id, out);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::message::{Scope, Search};
+use super::message::{Control, Scope, Search};
 
 /// The most searches that are remembered one by one.
 const REMEMBERED: usize = 10_000;
@@ -51,6 +51,8 @@ pub struct SeenSearch {
     pub filter: String,
     /// The attributes asked for.
     pub attributes: Vec<String>,
+    /// The OIDs of the controls sent along.
+    pub controls: Vec<String>,
 }
 
 impl Statistics {
@@ -96,7 +98,7 @@ impl Statistics {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn saw(&self, search: &Search) {
+    pub(super) fn saw(&self, search: &Search, controls: &[Control]) {
         Self::add(&self.searches, 1);
         let mut seen = self.seen.lock().unwrap();
         if seen.len() < REMEMBERED {
@@ -105,6 +107,7 @@ impl Statistics {
                 scope: search.scope,
                 filter: search.filter.to_string(),
                 attributes: search.attributes.clone(),
+                controls: controls.iter().map(|control| control.oid.clone()).collect(),
             });
         }
     }

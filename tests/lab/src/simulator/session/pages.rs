@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::Shared;
 use super::super::ber::{INTEGER, OCTETS, SEQUENCE, Writer};
 use super::super::connection::{Connection, End};
+use super::super::cost;
 use super::super::faults::Twist;
 use super::super::message::{self, DOMAIN_SCOPE, Outcome, Request, Search, code};
 use super::super::search::{Cursor, Serving};
@@ -83,6 +84,12 @@ impl Session {
                 "00000057: LdapErr: DSID-0C0907FB, comment: Error processing control, data 0, v4563\0";
             return Err(Outcome::error(code::UNAVAILABLE_CRITICAL_EXTENSION, message));
         }
+        if self.shared.stats.refuses(request) {
+            return Err(Outcome::error(
+                code::INSUFFICIENT_ACCESS_RIGHTS,
+                "00002098: SecErr: DSID-0C0907FB, problem 4003, data 0\0",
+            ));
+        }
         if let Some(cookie) = cookie.filter(|cookie| !cookie.is_empty()) {
             let message =
                 "00000057: LdapErr: DSID-0C09088C, comment: Error processing control, data 0, v4563\0";
@@ -91,7 +98,7 @@ impl Session {
                 .remove(cookie)
                 .ok_or_else(|| Outcome::error(code::UNWILLING_TO_PERFORM, message));
         }
-        self.shared.statistics.saw(search);
+        self.shared.statistics.saw(search, &request.controls);
         let may_read = {
             let accounts = self.shared.accounts.lock().unwrap();
             self.account
@@ -174,6 +181,12 @@ impl Session {
             self.send(connection, &out).await?;
             return if ending.is_some() { Ok(()) } else { Err(End::Cut) };
         }
+        let cost = cost::Page {
+            visited: paused.cursor.visited() - before.visited(),
+            returned: sent,
+            index: paused.cursor.index(),
+            filter: paused.cursor.filter(),
+        };
         if paused.endless && finished {
             paused.cursor.rewind();
             finished = false;
@@ -197,7 +210,9 @@ impl Session {
             (false, true) => Vec::new(),
             (false, false) => self.keep(self.shared.new_cookie(), paused),
         });
-        outcome.write(&mut out, id, SEARCH_DONE, cookie.as_deref(), None);
+        let mut controls: Vec<_> = cookie.as_deref().map(message::page_control).into_iter().collect();
+        controls.extend(self.shared.stats.answer(request, &cost));
+        outcome.write_with(&mut out, id, SEARCH_DONE, &controls, None);
         self.send(connection, &out).await
     }
 
