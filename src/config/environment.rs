@@ -71,8 +71,8 @@ impl Variables for Environment {
 }
 
 /// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
-/// that there is one.
-pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
+/// that there is one. `wanted` are names that the file of connections asks for: those are no mistake.
+pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<Problem> {
     let known: Vec<String> = variables::all()
         .flat_map(|variable| [Some(variable.name.to_owned()), variable.file_name()])
         .flatten()
@@ -80,7 +80,7 @@ pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
     given
         .names()
         .into_iter()
-        .filter(|name| is_ours(name) && !known.contains(name))
+        .filter(|name| is_ours(name) && !known.contains(name) && !wanted.contains(name))
         .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
         .map(|name| {
             let advice = match (
@@ -154,7 +154,10 @@ mod tests {
 
     fn lines(name: &str, value: &str) -> Vec<String> {
         let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        unknown_names(&given).iter().map(Problem::to_string).collect()
+        unknown_names(&given, &BTreeSet::new())
+            .iter()
+            .map(Problem::to_string)
+            .collect()
     }
 
     #[test]
