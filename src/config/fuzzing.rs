@@ -76,7 +76,10 @@ fn connections(text: &str) {
         Err(refused) => {
             clean(refused.problems());
             // A name of the directory that is made of a secret is no secret any more.
-            assert!(text.contains("SECRET") || !refused.to_string().contains(CANARY), "R27: {refused}");
+            assert!(
+                text.contains("SECRET") || !refused.to_string().contains(CANARY),
+                "R27: {refused}"
+            );
         }
     }
 }
