@@ -6,8 +6,9 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
 
-use lab::simulator::ObjectId;
+use lab::simulator::{Action, ObjectId, On};
 use serde_json::Value;
 use support::forests::Forests;
 use support::http::{Served, TOKEN};
@@ -43,8 +44,13 @@ async fn two_of_three_connections_are_processed_on_their_schedules_and_the_third
         "sync_cron = \"* * * * * *\"",
     ])
     .await;
+    // A port that was free a moment ago.
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap();
     for (name, value) in [
-        ("HTTP_LISTEN", "127.0.0.1:0"),
+        ("HTTP_LISTEN", free.to_string().as_str()),
         ("HTTP_TOKEN", TOKEN),
         ("BASELINE_CRON", "off"),
         ("SYNC_ON_START", "false"),
@@ -155,6 +161,28 @@ async fn two_of_three_connections_are_processed_on_their_schedules_and_the_third
     {
         assert!(line.contains("connection=\""), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r26_a_connection_that_hangs_holds_up_neither_another_nor_the_end() {
+    let mut forests = Forests::new(["sync_cron = \"* * * * * *\"", "", ""]).await;
+    forests.lab.set("SYNC_CRON", NEVER);
+    forests.lab.set("BASELINE_CRON", "off");
+    // The directory of apac lets the connector in and says nothing more.
+    forests.apac.faults().at(On::Search, 1, Action::Silence);
+    let mut service = forests.lab.connector.watch(&["run"]);
+    service.said("run{connection=\"apac\" run").await;
+    forests.lab.receiver.arrived(3).await;
+    forests
+        .lab
+        .directory()
+        .set_text(forests.lab.users()[0], "mail", "new@corp.example");
+    forests.lab.receiver.arrived(4).await;
+    let states: Vec<Value> = status(&forests.lab.connector).await;
+    assert_eq!(states[1]["state"], "Processing", "{states:?}");
+    let outcome = service.stopped_with(0).await;
+    assert!(outcome.stderr.contains("service stopped"), "{}", outcome.stderr);
+    forests.lab.assert_converged();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -14,6 +14,11 @@ pub trait Variables {
 
     /// The names of all variables, in order.
     fn names(&self) -> Vec<String>;
+
+    /// Why the value of a name that is not ours may not be what was meant.
+    fn doubt(&self, _name: &str) -> Option<Fault> {
+        None
+    }
 }
 
 impl Variables for BTreeMap<String, String> {
@@ -30,6 +35,7 @@ impl Variables for BTreeMap<String, String> {
 pub struct Environment {
     process: BTreeMap<OsString, OsString>,
     file: BTreeMap<String, String>,
+    doubts: BTreeMap<String, Fault>,
 }
 
 impl Environment {
@@ -46,9 +52,11 @@ impl Environment {
         process: impl IntoIterator<Item = (OsString, OsString)>,
         directory: &Path,
     ) -> Result<Self, Refused> {
+        let file = dotenv::read(directory)?;
         Ok(Self {
             process: process.into_iter().collect(),
-            file: dotenv::read(directory)?,
+            file: file.pairs,
+            doubts: file.doubts,
         })
     }
 }
@@ -67,6 +75,12 @@ impl Variables for Environment {
         let real = self.process.keys().filter_map(|name| name.to_str());
         let names: BTreeSet<&str> = real.chain(self.file.keys().map(String::as_str)).collect();
         names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn doubt(&self, name: &str) -> Option<Fault> {
+        let real = self.process.get(std::ffi::OsStr::new(name));
+        let is_real = real.is_some_and(|value| !value.is_empty());
+        self.doubts.get(name).filter(|_| !is_real).cloned()
     }
 }
 
@@ -131,6 +145,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            doubts: BTreeMap::new(),
         }
     }
 

@@ -21,7 +21,7 @@ use super::variables as v;
 pub(super) use layered::Layered;
 use table::Table;
 
-use keys::{CONNECTION, PROFILE};
+pub(super) use keys::{CONNECTION, PROCESS, PROFILE, SHORT};
 
 /// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working directory.
 pub(super) const DEFAULT: &str = "config/connections.toml";

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 use super::{File, keys};
-use crate::config::{Auth, Config, DeltaMethod, Refused, load, variables};
+use crate::config::{Auth, Config, DeltaMethod, Environment, Refused, load, variables};
 use crate::identity::Kind;
 
 type Given = BTreeMap<String, String>;
@@ -257,6 +257,28 @@ fn what_a_reference_names_may_begin_like_ours_and_must_be_set() {
 }
 
 #[test]
+fn r27_what_env_says_in_two_ways_is_no_secret_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = |line: &str, real: &[(&str, &str)]| {
+        std::fs::write(folder.path().join(".env"), format!("EMEA_PASSWORD={line}\n")).unwrap();
+        let real = real.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Environment::over(real, folder.path()).unwrap()
+    };
+    let refused = |environment: &Environment| {
+        let file = File::parse("connections.toml", EMEA, environment);
+        load::from_file(file, environment, now()).unwrap_err().to_string()
+    };
+    let said = refused(&set("hunter2$x", &[]));
+    assert!(
+        said.contains("ad_password: names EMEA_PASSWORD, which in .env has a `$` outside single quotes"),
+        "{said}"
+    );
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!refused(&set("'hunter2$x'", &[])).contains("EMEA_PASSWORD"));
+    assert!(!refused(&set("hunter2$x", &[("EMEA_PASSWORD", "real")])).contains("EMEA_PASSWORD"));
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_in_one_pass_with_file_line_connection_and_key() {
     let text = r#"
 http_listn = "off"
@@ -311,7 +333,7 @@ ad_host = "dc1"
         "connections.toml:18: connection emea: ad_assets: has an item that is no text",
         "connections.toml:20: a second connection is named `emea`, after that of line 9; give",
         "connections.toml:23: connection emea: description: says the same as connection_description in line 22; keep",
-        "connections.toml:26: connection emea: ad_password: has a `${` that is not closed; write",
+        "connections.toml:26: connection emea: ad_password: is a secret, which has no place in this file; write",
         "connections.toml:27: connection emea: ad_search_scope: `sbutree` is not a value of it; write",
         "connections.toml:29: ad_bind_dn: is required for ad_auth=simple; set it (",
         "connections.toml:29: ad_password: is required for ad_auth=simple; set it, or ad_password_file to",
@@ -475,8 +497,8 @@ fn the_example_that_is_shipped_is_a_file_of_connections() {
     let environment = given(&[
         ("QUALYS_CLIENT_ID", "id"),
         ("QUALYS_CLIENT_SECRET", "secret"),
-        ("AD_PASSWORD_EMEA", "one"),
-        ("AD_PASSWORD_APAC", "two"),
+        ("EMEA_PASSWORD", "one"),
+        ("APAC_PASSWORD", "two"),
     ]);
     let names = |text: &str| {
         let text = text.replace("00000000-0000-0000-0000-000000000000", UUID);
