@@ -180,7 +180,7 @@ async fn kind_step(
             UNAVAILABLE,
             format_args!("nothing matches {filter} below {}", scope.base()),
             format_args!(
-                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}",
+                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE, AD_MEMBER_OF and the extra filter, and that the account has Read Property on {}",
                 kind.plural()
             ),
         ));

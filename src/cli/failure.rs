@@ -149,11 +149,13 @@ impl From<crate::upstream::UpstreamError> for Failure {
 
 impl From<crate::config::Refused> for Failure {
     fn from(refused: crate::config::Refused) -> Self {
-        Self::new(
-            USAGE,
-            listed("the configuration is refused", &refused),
-            "mend the variables named above; .env.example lists every one with its meaning",
-        )
+        let in_a_file = refused.problems().iter().any(|problem| problem.line.is_some());
+        let advice = if in_a_file {
+            "mend what is named above; docs/connections.md describes the file, `ad-connector variables` every key"
+        } else {
+            "mend the variables named above; .env.example lists every one with its meaning"
+        };
+        Self::new(USAGE, listed("the configuration is refused", &refused), advice)
     }
 }
 

@@ -16,7 +16,7 @@ pub trait Variables {
     fn names(&self) -> Vec<String>;
 
     /// Why the value of a name that is not ours may not be what was meant.
-    fn doubt(&self, _name: &str) -> Option<Fault> {
+    fn doubt(&self, _name: &str) -> Option<Problem> {
         None
     }
 }
@@ -77,10 +77,11 @@ impl Variables for Environment {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    fn doubt(&self, name: &str) -> Option<Fault> {
+    fn doubt(&self, name: &str) -> Option<Problem> {
         let real = self.process.get(std::ffi::OsStr::new(name));
         let is_real = real.is_some_and(|value| !value.is_empty());
-        self.doubts.get(name).filter(|_| !is_real).cloned()
+        let doubt = self.doubts.get(name).filter(|_| !is_real)?;
+        Some(doubt.clone().of(name))
     }
 }
 

@@ -26,8 +26,9 @@ impl<'a, V: Variables> References<'a, V> {
     /// The value of a variable that must be there.
     fn value(&mut self, name: &str) -> Result<String, Fault> {
         self.names.insert(name.to_owned());
-        if let Some(Fault { cause, advice }) = self.environment.doubt(name) {
-            return Err(Fault::new(format!("names {name}, which in .env {cause}"), advice));
+        if let Some(doubt) = self.environment.doubt(name) {
+            let cause = format!("names {name}, which in .env {}", doubt.cause);
+            return Err(Fault::new(cause, doubt.advice));
         }
         match self.environment.get(name) {
             Some(value) if !value.is_empty() => value
