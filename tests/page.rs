@@ -10,6 +10,8 @@ mod access;
 mod attention;
 #[path = "page/browser.rs"]
 mod browser;
+#[path = "page/connections.rs"]
+mod connections;
 #[path = "page/hostile.rs"]
 mod hostile;
 #[path = "page/inventory.rs"]

@@ -56,7 +56,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
             return Ok(signalled.exit_code().unwrap_or(INTERNAL));
         };
         let report = report?;
-        let code = sync::told(&report);
+        let code = sync::told(&report, None);
         if report.total().removed > 0 {
             say(format_args!("{} objects are removed", report.total().removed))?;
         }

@@ -18,7 +18,8 @@ const EXIT_CODES: &str = "Exit codes:
   143  a sync stopped by SIGTERM, everything staged is kept
 
 Every setting is a variable of the environment, also read from the file .env of the working directory;
-the real environment wins. See .env.example, or `ad-connector variables`.";
+the real environment wins. See .env.example, or `ad-connector variables`. Several connections stand in a file with the same
+names in lower case, config/connections.toml.";
 
 /// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
 #[derive(Debug, Parser)]

@@ -25,10 +25,15 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         1 => "1 connection".to_owned(),
         several => format!("{several} connections"),
     };
+    let count = match &config.connections_file {
+        Some(file) => format!("{count} in {}", file.display()),
+        None => count,
+    };
     steps.told("configuration", Ok(count))?;
     steps.told("store", store(&config))?;
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;
+        steps.of = (config.connections.len() > 1).then(|| connection.name.clone());
         runtime.block_on(check(connection, &mut steps))?;
     }
     steps.conclude()
@@ -191,7 +196,7 @@ async fn kind_step(
             UNAVAILABLE,
             format_args!("nothing matches {filter} below {}", scope.base()),
             format_args!(
-                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE and the extra filter, and that the account has Read Property on {}",
+                "check AD_BASE_CONTEXT, AD_SEARCH_SCOPE, AD_MEMBER_OF and the extra filter, and that the account has Read Property on {}",
                 kind.plural()
             ),
         ));
@@ -270,6 +275,8 @@ async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<St
 struct Steps {
     worst: u8,
     failed: Vec<String>,
+    /// The connection that is tested, where there are several.
+    of: Option<String>,
 }
 
 /// Spaces before the text of a step: its result and its name.
@@ -281,7 +288,10 @@ impl Steps {
             Ok(detail) => say(format_args!("  ok      {step:<15} {detail}")),
             Err(failure) => {
                 self.worst = self.worst.max(failure.exit_code());
-                self.failed.push(step.to_owned());
+                self.failed.push(match &self.of {
+                    Some(connection) => format!("{step} of {connection}"),
+                    None => step.to_owned(),
+                });
                 let mut lines = failure.message().lines();
                 say(format_args!(
                     "  FAILED  {step:<15} {}",

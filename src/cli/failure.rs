@@ -45,6 +45,30 @@ impl Failure {
         Self::new(error.exit_code(), error, error.advice())
     }
 
+    /// The same of one of several connections.
+    pub(super) fn of_connection(self, name: Option<&str>) -> Self {
+        match name {
+            Some(name) => Self {
+                message: format!("connection {name}: {}", self.message),
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// What is wrong with several connections, or with one of several: each under its name, with what to do.
+    pub(super) fn of_connections(failures: &[(&str, Self)]) -> Self {
+        let lines: Vec<String> = failures
+            .iter()
+            .map(|(name, failure)| {
+                let message = listed(&format!("connection {name}:"), &failure.message());
+                format!("{message}\n  what to do: {}", failure.advice())
+            })
+            .collect();
+        let code = failures.iter().map(|(_, failure)| failure.exit_code()).max();
+        Self::new(code.unwrap_or(USAGE), lines.join("\n"), "")
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         self.code
     }
@@ -125,11 +149,13 @@ impl From<crate::upstream::UpstreamError> for Failure {
 
 impl From<crate::config::Refused> for Failure {
     fn from(refused: crate::config::Refused) -> Self {
-        Self::new(
-            USAGE,
-            listed("the configuration is refused", &refused),
-            "mend the variables named above; .env.example lists every one with its meaning",
-        )
+        let in_a_file = refused.problems().iter().any(|problem| problem.line.is_some());
+        let advice = if in_a_file {
+            "mend what is named above; docs/connections.md describes the file, `ad-connector variables` every key"
+        } else {
+            "mend the variables named above; .env.example lists every one with its meaning"
+        };
+        Self::new(USAGE, listed("the configuration is refused", &refused), advice)
     }
 }
 

@@ -7,14 +7,40 @@ use crate::identity::Kind;
 use crate::mapping::{Attribute, Mapping as Table, Origin, Row};
 
 use super::arguments::Mapping;
-use super::failure::Failure;
+use super::failure::{Failure, USAGE};
 use super::output::say;
+use super::setup;
 
 /// Works without the rest of the configuration: a table can be written before there is a connection.
-pub(super) fn run(options: &Mapping) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &Mapping) -> Result<u8, Failure> {
     match options {
-        Mapping::Show => show(&load(config::load_mapping_file()?)?),
-        Mapping::Check { file } => check(file.clone()),
+        Mapping::Show => show(&load(configured(connection)?)?),
+        Mapping::Check { file: Some(file) } => check(Some(file.clone())),
+        Mapping::Check { file: None } => check(configured(connection)?),
+    }
+}
+
+/// The file of the connection named. Without a name, the one that all connections have.
+fn configured(connection: Option<&str>) -> Result<Option<PathBuf>, Failure> {
+    let files = config::load_mapping_files()?;
+    let names = || {
+        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
+    };
+    if let Some(wanted) = connection {
+        return match files.iter().find(|(name, _)| name == wanted) {
+            Some((_, file)) => Ok(file.clone()),
+            None => Err(setup::unknown(wanted, &names())),
+        };
+    }
+    let mut different = files.iter().map(|(_, file)| file);
+    match different.next() {
+        Some(first) if different.all(|file| file == first) => Ok(first.clone()),
+        _ => Err(Failure::new(
+            USAGE,
+            "the connections have several mapping files",
+            format_args!("name one of them with --connection: {}", names()),
+        )),
     }
 }
 
@@ -56,10 +82,6 @@ fn cells(row: &Row) -> [String; 4] {
 }
 
 fn check(file: Option<PathBuf>) -> Result<u8, Failure> {
-    let file = match file {
-        Some(file) => Some(file),
-        None => config::load_mapping_file()?,
-    };
     let name = file
         .as_ref()
         .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());

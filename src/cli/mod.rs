@@ -74,7 +74,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Check => check::run(connection),
         Command::Status(options) => status::run(connection, &options),
         Command::Preview(options) => preview::run(connection, &options),
-        Command::Mapping(options) => mapping::run(&options),
+        Command::Mapping(options) => mapping::run(connection, &options),
         Command::Runs(options) => runs::run(connection, &options),
         Command::Removed(options) => removed::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),

@@ -17,11 +17,8 @@ const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     let config = setup::configuration()?;
-    let store = setup::store(&config, Access::ReadWrite)?;
-    let connections = setup::chosen(&config, connection)?
-        .into_iter()
-        .map(|connection| setup::connector(&config, connection, &store))
-        .collect::<Result<Vec<_>, _>>()?;
+    let chosen = setup::chosen(&config, connection)?;
+    let connections = setup::connectors(&config, &chosen, || setup::store(&config, Access::ReadWrite))?;
     let runtime = setup::runtime()?;
     let served = runtime.block_on(async {
         let stop = CancellationToken::new();

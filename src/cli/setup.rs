@@ -58,13 +58,18 @@ pub(super) fn chosen<'a>(
                 .iter()
                 .map(|connection| connection.name.as_str())
                 .collect();
-            Err(Failure::new(
-                USAGE,
-                format_args!("no connection is named `{name}`"),
-                format_args!("configured: {}", known.join(", ")),
-            ))
+            Err(unknown(name, &known.join(", ")))
         }
     }
+}
+
+/// `--connection` names none of those that are configured.
+pub(super) fn unknown(name: &str, known: &str) -> Failure {
+    Failure::new(
+        USAGE,
+        format_args!("no connection is named `{}`", super::output::one_line(name)),
+        format_args!("configured: {known}"),
+    )
 }
 
 /// The one connection that a command works on.
@@ -88,6 +93,28 @@ pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a conf
 /// The state file.
 pub(super) fn store(config: &Config, access: Access) -> Result<Arc<Store>, Failure> {
     Ok(Arc::new(Store::open(&config.state, access)?))
+}
+
+/// Every one of these connections, ready to run. The tables of all are looked at before anything is stored.
+pub(super) fn connectors(
+    config: &Config,
+    connections: &[&config::Connection],
+    store: impl FnOnce() -> Result<Arc<Store>, Failure>,
+) -> Result<Vec<Scheduled>, Failure> {
+    let refused: Vec<(&str, Failure)> = connections
+        .iter()
+        .filter_map(|connection| Some((connection.name.as_str(), mapping(connection).err()?)))
+        .collect();
+    match refused.as_slice() {
+        [] => {}
+        [(_, failure)] if config.connections.len() == 1 => return Err(failure.clone()),
+        several => return Err(Failure::of_connections(several)),
+    }
+    let store = store()?;
+    connections
+        .iter()
+        .map(|connection| connector(config, connection, &store))
+        .collect()
 }
 
 /// The mapping table of a connection, checked against the kinds that it is to read.

@@ -26,11 +26,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
         Access::ReadWrite
     };
     let connections = setup::chosen(&config, connection)?;
-    let store = setup::store(&config, access)?;
-    let scheduled = connections
-        .into_iter()
-        .map(|one| setup::connector(&config, one, &store))
-        .collect::<Result<Vec<_>, _>>()?;
+    let scheduled = setup::connectors(&config, &connections, || setup::store(&config, access))?;
     let output = options.output.as_deref().map(open_output).transpose()?;
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
@@ -38,15 +34,16 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
         let signalled = signals::cancel_on_signal(stop.clone())?;
         let mut worst = 0;
         for one in &scheduled {
+            let name = (scheduled.len() > 1).then(|| one.connector.name());
             let request = request(options, output.clone());
             let bar = Bar::start(&request.progress);
             let ended = signals::in_time(&stop, one.run(request, &stop)).await;
             bar.finish();
             let code = match ended {
                 None => INTERNAL,
-                Some(Ok(report)) => told(&report),
+                Some(Ok(report)) => told(&report, name),
                 Some(Err(error)) => {
-                    let failure = Failure::from(error);
+                    let failure = Failure::from(error).of_connection(name);
                     complain(&failure);
                     failure.exit_code()
                 }
@@ -81,13 +78,15 @@ fn request(options: &Sync, output: Option<Output>) -> Request {
     }
 }
 
-/// Says on standard error why a run failed, or holds removals back; what it did is in the log.
-pub(super) fn told(report: &Report) -> u8 {
+/// Says on standard error why a run failed, or holds removals back; what it did is in the log. `connection` is named where
+/// there are several.
+pub(super) fn told(report: &Report, connection: Option<&str>) -> u8 {
     if let Some(failure) = &report.failure {
-        complain(&Failure::of_run(failure));
+        complain(&Failure::of_run(failure).of_connection(connection));
     }
     if let Some(held) = &report.held {
-        complain(&Failure::new(report.exit_code(), held, Report::HELD_ADVICE));
+        let failure = Failure::new(report.exit_code(), held, Report::HELD_ADVICE);
+        complain(&failure.of_connection(connection));
     }
     report.exit_code()
 }

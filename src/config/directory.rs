@@ -172,10 +172,13 @@ pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile
     let kinds = reader.value(&v::AD_ASSETS, plain::kinds);
     // Every filter is checked, also of a kind not read now: it will be read some day.
     let filters = Kind::ALL.map(|kind| (kind, reader.optional(filter_of(kind), filter::filter).optional()));
+    let member_of = reader
+        .optional(&v::AD_MEMBER_OF, plain::distinguished_name)
+        .optional();
     let mut assets = Vec::new();
-    let kinds = kinds?;
+    let (kinds, member_of) = (kinds?, member_of?);
     for (kind, extra) in filters {
-        let extra = extra?;
+        let extra = both(extra?, member_of.as_ref().map(filter::member_of));
         if kinds.contains(&kind) {
             assets.push((kind, extra));
         }
@@ -183,8 +186,17 @@ pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile
     Some(Profile {
         base_context: base_context?,
         scope: scope?,
+        member_of,
         assets,
     })
+}
+
+/// Both filters, where there are two.
+fn both(one: Option<String>, other: Option<String>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("(&{one}{other})")),
+        (one, other) => one.or(other),
+    }
 }
 
 const fn filter_of(kind: Kind) -> &'static Variable {

@@ -18,16 +18,25 @@ use super::variables;
 /// The name of the file, and the name under which its problems are reported.
 pub(super) const FILE: &str = ".env";
 
-/// The pairs of `.env` in `directory`; none when there is no such file.
-pub(super) fn read(directory: &Path) -> Result<BTreeMap<String, String>, Refused> {
+/// What `.env` says.
+#[derive(Default)]
+pub(super) struct Said {
+    /// Names and values.
+    pub pairs: BTreeMap<String, String>,
+    /// What two readers of the file would read in two ways, of names that are not ours: a mistake only where the value is asked for.
+    pub doubts: BTreeMap<String, Fault>,
+}
+
+/// What `.env` in `directory` says; nothing when there is no such file.
+pub(super) fn read(directory: &Path) -> Result<Said, Refused> {
     let path = directory.join(FILE);
     let refuse = |cause: String, advice: &str| Refused::new(vec![Fault::new(cause, advice).of(FILE)]);
     match std::fs::read(&path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => parse(&text).map_err(Refused::new),
+            Ok(text) => said(&text).map_err(Refused::new),
             Err(_) => Err(refuse("is not UTF-8 text".to_owned(), "save it as UTF-8")),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Said::default()),
         Err(error) => Err(refuse(
             format!("cannot be read: {error}"),
             "make it readable, or remove it",
@@ -37,7 +46,13 @@ pub(super) fn read(directory: &Path) -> Result<BTreeMap<String, String>, Refused
 
 /// The pairs of `text`, or every line that is wrong. A value is in no problem (R27): dotenvy's own message shows the
 /// line, so it is not used.
+#[cfg(any(test, fuzzing))]
 pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    said(text).map(|said| said.pairs)
+}
+
+/// The same with what is doubtful about other names than ours.
+fn said(text: &str) -> Result<Said, Vec<Problem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
     let taken = Rc::new(Cell::new(0));
@@ -46,7 +61,7 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>
         offset: 0,
         taken: Rc::clone(&taken),
     });
-    let mut pairs = BTreeMap::new();
+    let (mut pairs, mut doubts) = (BTreeMap::new(), BTreeMap::new());
     let mut problems = Vec::new();
     for item in items {
         let last = taken.get();
@@ -57,8 +72,12 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>
                     .and_then(|index| lines.get(index))
                     .copied()
                     .unwrap_or_default();
-                if let Some(fault) = ambiguity(&name, written) {
-                    problems.push(at_line(last, &name, fault));
+                match ambiguity(&name, written) {
+                    Some(fault) if concerns_us(&name) => problems.push(at_line(last, &name, fault)),
+                    Some(fault) => {
+                        doubts.insert(name.clone(), fault);
+                    }
+                    None => {}
                 }
                 match pairs.entry(name) {
                     Entry::Vacant(place) => {
@@ -86,7 +105,7 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>
         }
     }
     if problems.is_empty() {
-        Ok(pairs)
+        Ok(Said { pairs, doubts })
     } else {
         Err(problems)
     }
@@ -123,9 +142,6 @@ fn concerns_us(name: &str) -> bool {
 
 /// What in `line`, the (last) line of the item `name`, two readers of a `.env` file would read in two ways.
 fn ambiguity(name: &str, line: &str) -> Option<Fault> {
-    if !concerns_us(name) {
-        return None;
-    }
     let (_, value) = line.split_once('=')?;
     let secret = variables::all().any(|variable| variable.name == name && variable.secret);
     let mut quote = None;

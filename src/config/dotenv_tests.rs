@@ -143,9 +143,12 @@ fn a_variable_given_twice_is_refused() {
 #[test]
 fn no_file_is_no_variable_and_a_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(read(directory.path()).unwrap().is_empty());
+    assert!(read(directory.path()).unwrap().pairs.is_empty());
     std::fs::create_dir(directory.path().join(FILE)).unwrap();
-    let refused = read(directory.path()).unwrap_err().to_string();
+    let refused = read(directory.path())
+        .map(|said| said.pairs)
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.starts_with(".env: cannot be read: ") && refused.ends_with("or remove it"),
         "{refused}"
@@ -157,7 +160,10 @@ fn a_file_in_utf_16_is_refused_with_the_remedy() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join(FILE), b"\xff\xfeA\0D\0").unwrap();
     assert_eq!(
-        read(directory.path()).unwrap_err().to_string(),
+        read(directory.path())
+            .map(|said| said.pairs)
+            .unwrap_err()
+            .to_string(),
         ".env: is not UTF-8 text; save it as UTF-8"
     );
 }

@@ -14,6 +14,11 @@ pub trait Variables {
 
     /// The names of all variables, in order.
     fn names(&self) -> Vec<String>;
+
+    /// Why the value of a name that is not ours may not be what was meant.
+    fn doubt(&self, _name: &str) -> Option<Problem> {
+        None
+    }
 }
 
 impl Variables for BTreeMap<String, String> {
@@ -30,6 +35,7 @@ impl Variables for BTreeMap<String, String> {
 pub struct Environment {
     process: BTreeMap<OsString, OsString>,
     file: BTreeMap<String, String>,
+    doubts: BTreeMap<String, Fault>,
 }
 
 impl Environment {
@@ -46,9 +52,11 @@ impl Environment {
         process: impl IntoIterator<Item = (OsString, OsString)>,
         directory: &Path,
     ) -> Result<Self, Refused> {
+        let file = dotenv::read(directory)?;
         Ok(Self {
             process: process.into_iter().collect(),
-            file: dotenv::read(directory)?,
+            file: file.pairs,
+            doubts: file.doubts,
         })
     }
 }
@@ -68,11 +76,18 @@ impl Variables for Environment {
         let names: BTreeSet<&str> = real.chain(self.file.keys().map(String::as_str)).collect();
         names.into_iter().map(str::to_owned).collect()
     }
+
+    fn doubt(&self, name: &str) -> Option<Problem> {
+        let real = self.process.get(std::ffi::OsStr::new(name));
+        let is_real = real.is_some_and(|value| !value.is_empty());
+        let doubt = self.doubts.get(name).filter(|_| !is_real)?;
+        Some(doubt.clone().of(name))
+    }
 }
 
 /// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
-/// that there is one.
-pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
+/// that there is one. `wanted` are names that the file of connections asks for: those are no mistake.
+pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<Problem> {
     let known: Vec<String> = variables::all()
         .flat_map(|variable| [Some(variable.name.to_owned()), variable.file_name()])
         .flatten()
@@ -80,7 +95,7 @@ pub(super) fn unknown_names(given: &impl Variables) -> Vec<Problem> {
     given
         .names()
         .into_iter()
-        .filter(|name| is_ours(name) && !known.contains(name))
+        .filter(|name| is_ours(name) && !known.contains(name) && !wanted.contains(name))
         .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
         .map(|name| {
             let advice = match (
@@ -131,6 +146,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            doubts: BTreeMap::new(),
         }
     }
 
@@ -154,7 +170,10 @@ mod tests {
 
     fn lines(name: &str, value: &str) -> Vec<String> {
         let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        unknown_names(&given).iter().map(Problem::to_string).collect()
+        unknown_names(&given, &BTreeSet::new())
+            .iter()
+            .map(Problem::to_string)
+            .collect()
     }
 
     #[test]

@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 use super::environment::is_ours;
 use super::refused::{Problem, Refused};
 use super::values::certificate;
-use super::{Config, dotenv, parse_at, variables};
+use super::{Config, connections, dotenv, load, parse_at, variables};
 
 /// Put into every secret, to be looked for in everything that is said.
 const CANARY: &str = "hunter2.Zq7";
 
-/// The text up to the first NUL; behind it a certificate file.
+/// The text up to the first NUL, also as a file of connections; behind it a certificate file.
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (text, file) = bytes.split_at(end);
@@ -35,6 +35,7 @@ pub fn run(bytes: &[u8]) {
         Ok(pairs) => environment(pairs),
         Err(problems) => clean(&problems),
     }
+    connections(text);
     // `AD_HOST=${AD_PASSWORD}` is shown, for who writes that has made it public.
     if !text.contains('$') {
         planted_in(text);
@@ -48,6 +49,38 @@ fn certificates(content: &[u8]) {
             cause.len() < 500 && !cause.contains(char::is_control),
             "{cause:?}"
         ),
+    }
+}
+
+/// Whatever is under a key that is a secret's, or was meant to be, is one: it has no place in the file and is shown nowhere.
+/// What a `${…}` names is the canary.
+fn connections(text: &str) {
+    // The machine's own files are none of the fuzzer's business.
+    if text.contains("file") || text.contains("certificate") {
+        return;
+    }
+    let planted = |line: &str| match line.split_once("= \"") {
+        Some((key, value)) if is_secret(&key.trim().to_ascii_uppercase()) => {
+            format!("{key}= \"{CANARY}{value}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    let file: String = text.lines().map(planted).collect();
+    let secret = || BTreeMap::from([("SECRET".to_owned(), CANARY.to_owned())]);
+    let file = connections::File::parse("connections.toml", &file, &secret());
+    match load::from_file(file, &secret(), now()) {
+        Ok(config) => {
+            assert!(!config.connections.is_empty());
+            sound(&config);
+        }
+        Err(refused) => {
+            clean(refused.problems());
+            // A name of the directory that is made of a secret is no secret any more.
+            assert!(
+                text.contains("SECRET") || !refused.to_string().contains(CANARY),
+                "R27: {refused}"
+            );
+        }
     }
 }
 
@@ -82,6 +115,7 @@ fn environment(mut given: BTreeMap<String, String>) {
     let said = match parse_at(&given, now()) {
         Ok(config) => {
             sound(&config);
+            assert_eq!(config.connections.len(), 1);
             format!("{config:?}")
         }
         Err(refused) => {
@@ -104,7 +138,7 @@ fn is_secret(name: &str) -> bool {
 
 fn reads_a_file(name: &str) -> bool {
     let secret = variables::all().any(|variable| variable.file_name().as_deref() == Some(name));
-    secret || ["AD_CERTIFICATE", "QUALYS_CA_CERTIFICATE"].contains(&name)
+    secret || ["AD_CERTIFICATE", "QUALYS_CA_CERTIFICATE", "CONNECTIONS_FILE"].contains(&name)
 }
 
 /// Each problem is one line that names its variable, and nothing in it moves the cursor of a terminal.
@@ -144,7 +178,12 @@ fn sound(config: &Config) {
         assert!(!upstream.timeout.is_zero() && !upstream.give_up_after.is_zero());
         assert!(upstream.batch_assets > 0 && upstream.batch_bytes > 0 && upstream.concurrency > 0);
     }
-    assert_eq!(config.connections.len(), 1);
+    let names: std::collections::BTreeSet<&str> = config
+        .connections
+        .iter()
+        .map(|connection| connection.name.as_str())
+        .collect();
+    assert_eq!(names.len(), config.connections.len());
 }
 
 /// 2026-11-22, 10:00 UTC.

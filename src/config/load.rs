@@ -1,20 +1,24 @@
 //! From variables to a [`Config`], or to everything that is wrong with them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use super::connections::{self, File, Layered};
 use super::environment::{Environment, Variables, unknown_names};
 use super::reader::Reader;
-use super::refused::Refused;
-use super::{Config, Connection, directory, service, upstream};
+use super::refused::{Problem, Refused};
+use super::values::plain;
+use super::{Config, Connection, DeltaMethod, Http, Log, directory, service, upstream, variables as v};
 
-/// Reads `.env` of the working directory and the process environment, and checks everything.
+/// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
+/// `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
 ///
 /// # Errors
 /// Every bad key, in one pass.
 pub fn load() -> Result<Config, Refused> {
-    parse(&Environment::read(Path::new("."))?)
+    parse_or(&Environment::read(Path::new("."))?, usual_file(), Utc::now())
 }
 
 /// [`parse_at`] the present moment.
@@ -31,64 +35,193 @@ pub fn parse(variables: &impl Variables) -> Result<Config, Refused> {
 /// # Errors
 /// Every bad key, in one pass.
 pub fn parse_at(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, Refused> {
-    let mut reader = Reader::new(variables);
-    let name = service::name(&mut reader);
-    let directory = directory::directory(&mut reader);
-    let profile = directory::profile(&mut reader);
-    let schedule = service::schedule(&mut reader, now);
-    let mapping_file = service::mapping_file(&mut reader);
-    let removal = service::removal(&mut reader);
-    let upstream = upstream::upstream(&mut reader);
-    let state = service::state(&mut reader);
-    let http = service::http(&mut reader);
-    let log = service::log(&mut reader);
-    let config = || {
-        let (name, description) = name?;
-        let connection = Connection {
-            name,
-            description,
-            directory: directory?,
-            profile: profile?,
-            schedule: schedule?,
-            mapping_file: mapping_file?,
-            removal: removal?,
-            upstream: upstream?,
-        };
-        Some(Config {
-            connections: vec![connection],
-            state: state?,
-            http: http?,
-            log: log?,
-        })
-    };
-    conclude(reader, variables, config())
+    parse_or(variables, None, now)
 }
 
-/// `MAPPING_FILE` alone, for the commands that look at nothing else; other bad keys do not stop them.
-///
-/// # Errors
-/// When `.env` is malformed, or the file cannot be opened.
-pub fn load_mapping_file() -> Result<Option<PathBuf>, Refused> {
-    mapping_file(&Environment::read(Path::new("."))?)
+/// The file of connections that is read where no variable names one.
+fn usual_file() -> Option<PathBuf> {
+    let path = PathBuf::from(connections::DEFAULT);
+    path.exists().then_some(path)
 }
 
-pub(super) fn mapping_file(variables: &impl Variables) -> Result<Option<PathBuf>, Refused> {
+/// The same, with the file of connections `usual` where `CONNECTIONS_FILE` is not set.
+fn parse_or(
+    variables: &impl Variables,
+    usual: Option<PathBuf>,
+    now: DateTime<Utc>,
+) -> Result<Config, Refused> {
+    match connections_file(variables, usual)? {
+        Some(path) => {
+            let file = File::read(&path, variables);
+            Ok(Config {
+                connections_file: Some(path),
+                ..from_file(file, variables, now)?
+            })
+        }
+        None => from_variables(variables, now),
+    }
+}
+
+fn connections_file(variables: &impl Variables, usual: Option<PathBuf>) -> Result<Option<PathBuf>, Refused> {
     let mut reader = Reader::new(variables);
-    match service::mapping_file(&mut reader) {
-        Some(path) => Ok(path),
+    match reader.optional(&v::CONNECTIONS_FILE, plain::file).optional() {
+        Some(named) => Ok(named.or(usual)),
+        // What else is wrong depends on what the file would have said.
         None => Err(Refused::new(reader.into_problems())),
     }
 }
 
-fn conclude<T>(
-    reader: Reader<'_, impl Variables>,
+/// One connection, all of it in variables.
+fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, Refused> {
+    let mut reader = Reader::new(variables);
+    let connection = connection(&mut reader, now);
+    let process = process(&mut reader);
+    let config = connection
+        .zip(process)
+        .map(|(connection, process)| process.with(vec![connection]));
+    conclude(config, reader.into_problems(), variables, &BTreeSet::new())
+}
+
+/// The connections of a file.
+pub(super) fn from_file(
+    mut file: File,
     variables: &impl Variables,
-    found: Option<T>,
-) -> Result<T, Refused> {
-    let mut problems = reader.into_problems();
-    problems.extend(unknown_names(variables));
-    match found {
-        Some(value) if problems.is_empty() => Ok(value),
+    now: DateTime<Utc>,
+) -> Result<Config, Refused> {
+    file.check(variables);
+    let mut problems = std::mem::take(&mut file.problems);
+    if !file.is_whole {
+        return Err(Refused::new(problems));
+    }
+    let layered = file.process(variables);
+    let mut reader = Reader::new(&layered);
+    let process = process(&mut reader);
+    problems.extend(told(reader, &layered));
+    let mut connections = Vec::new();
+    for layered in file.connections(variables) {
+        let mut reader = Reader::new(&layered);
+        connections.extend(connection(&mut reader, now));
+        problems.extend(told(reader, &layered));
+    }
+    let config = process.map(|process| process.with(connections));
+    conclude(config, problems, variables, &file.references)
+}
+
+/// What a reader complained about, in the words of the file. What was complained about already is not called missing.
+fn told<V: Variables>(reader: Reader<'_, Layered<'_, V>>, layered: &Layered<'_, V>) -> Vec<Problem> {
+    let problems = reader.into_problems().into_iter();
+    problems
+        .filter(|problem| !layered.is_known_to_be_bad(&problem.name))
+        .map(|problem| layered.in_the_files_words(problem))
+        .collect()
+}
+
+/// Everything about one connection.
+fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Connection> {
+    let name = service::name(reader);
+    let directory = directory::directory(reader);
+    let profile = directory::profile(reader);
+    let schedule = service::schedule(reader, now);
+    let mapping_file = service::mapping_file(reader);
+    let removal = service::removal(reader);
+    let upstream = upstream::upstream(reader);
+    let ((name, description), mut directory, profile) = (name?, directory?, profile?);
+    if profile.member_of.is_some() {
+        // Members come and go without a change of their own that a delta would see.
+        directory.delta = DeltaMethod::Off;
+    }
+    Some(Connection {
+        name,
+        description,
+        directory,
+        profile,
+        schedule: schedule?,
+        mapping_file: mapping_file?,
+        removal: removal?,
+        upstream: upstream?,
+    })
+}
+
+/// What there is one of, whatever the number of connections.
+struct Process {
+    state: PathBuf,
+    http: Http,
+    log: Log,
+}
+
+fn process(reader: &mut Reader<'_, impl Variables>) -> Option<Process> {
+    let state = service::state(reader);
+    let http = service::http(reader);
+    let log = service::log(reader);
+    Some(Process {
+        state: state?,
+        http: http?,
+        log: log?,
+    })
+}
+
+impl Process {
+    fn with(self, connections: Vec<Connection>) -> Config {
+        Config {
+            connections_file: None,
+            connections,
+            state: self.state,
+            http: self.http,
+            log: self.log,
+        }
+    }
+}
+
+/// The mapping files of the connections, by name, for the commands that look at nothing else; other bad keys do not stop
+/// them. Without a file of connections it is one.
+///
+/// # Errors
+/// When `.env` or the file of connections is malformed, or a mapping file cannot be opened.
+pub fn load_mapping_files() -> Result<Vec<(String, Option<PathBuf>)>, Refused> {
+    mapping_files(&Environment::read(Path::new("."))?, usual_file())
+}
+
+pub(super) fn mapping_files(
+    variables: &impl Variables,
+    usual: Option<PathBuf>,
+) -> Result<Vec<(String, Option<PathBuf>)>, Refused> {
+    let Some(path) = connections_file(variables, usual)? else {
+        let mut reader = Reader::new(variables);
+        let Some(mapping) = service::mapping_file(&mut reader) else {
+            return Err(Refused::new(reader.into_problems()));
+        };
+        // A bad name is none of the table's business, and looked at by whoever asks for one.
+        let name = service::name(&mut reader).map(|(name, _)| name);
+        return Ok(vec![(name.unwrap_or_default(), mapping)]);
+    };
+    let file = File::read(&path, variables);
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    for layered in file.connections(variables) {
+        let mut reader = Reader::new(&layered);
+        if let Some(mapping) = service::mapping_file(&mut reader) {
+            files.push((layered.connection().unwrap_or_default().to_owned(), mapping));
+        }
+        problems.extend(told(reader, &layered));
+    }
+    if !file.is_whole {
+        problems.extend(file.problems);
+    }
+    if problems.is_empty() && !files.is_empty() {
+        Ok(files)
+    } else {
+        Err(Refused::new(problems))
+    }
+}
+
+fn conclude(
+    config: Option<Config>,
+    mut problems: Vec<Problem>,
+    variables: &impl Variables,
+    wanted: &BTreeSet<String>,
+) -> Result<Config, Refused> {
+    problems.extend(unknown_names(variables, wanted));
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
         _ => Err(Refused::new(problems)),
     }
 }

@@ -3,6 +3,7 @@
 //! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`], so that tests
 //! need no process environment. Every bad key is reported in one pass ([`Refused`]).
 
+mod connections;
 mod directory;
 mod dotenv;
 mod environment;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use crate::identity::{DistinguishedName, Kind};
 
 pub use environment::{Environment, Variables};
-pub use load::{load, load_mapping_file, parse, parse_at};
+pub use load::{load, load_mapping_files, parse, parse_at};
 pub use refused::{Problem, Refused};
 
 /// A value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
@@ -35,6 +36,8 @@ pub use secrecy::SecretString as Secret;
 /// Everything that the program is told from outside.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// `CONNECTIONS_FILE`, where the connections are read from one.
+    pub connections_file: Option<PathBuf>,
     /// The configured directories, each with its profile, schedule and upstream. Never empty; names are unique.
     pub connections: Vec<Connection>,
     /// `STATE_URL`: path of the SQLite file.
@@ -160,7 +163,10 @@ pub struct Profile {
     pub base_context: Option<DistinguishedName>,
     /// `AD_SEARCH_SCOPE`.
     pub scope: SearchScope,
-    /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …), in the order of [`Kind`]. Never empty.
+    /// `AD_MEMBER_OF`: the group to whose members the extra filters are narrowed. A change of membership leaves the member's
+    /// `uSNChanged` as it was, so a delta would miss it: `directory.delta` is off.
+    pub member_of: Option<DistinguishedName>,
+    /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …, and `AD_MEMBER_OF`), in the order of [`Kind`]. Never empty.
     pub assets: Vec<(Kind, Option<String>)>,
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::variables::{GROUPS, Unset, Variable};
+use super::connections::{self, CONNECTION, PROFILE};
+use super::variables::{self, GROUPS, Unset, Variable};
 
 /// The text of `.env.example`: what must be set with an example, everything else commented out with its default.
 #[must_use]
@@ -70,7 +71,32 @@ pub fn markdown() -> String {
             let _ = writeln!(text, "| `{}` | {meaning}{secret} | {default} |", variable.name);
         }
     }
-    text.push('\n');
+    text.push_str(&keys_of_the_file());
+    text
+}
+
+/// What the file of connections has beside the variables.
+fn keys_of_the_file() -> String {
+    let mut text = format!(
+        "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
+         stand at its top level alone, `{}` not at all. In a `[[{CONNECTION}]]` and a `[[{CONNECTION}.{PROFILE}]]`, some have a short \
+         name as well:\n\n| Key | Variable | Meaning |\n|---|---|---|\n",
+        connections::PROCESS,
+        variables::CONNECTIONS_FILE.name,
+    );
+    for (short, variable) in connections::SHORT {
+        let _ = writeln!(
+            text,
+            "| `{short}` | `{}` | {} |",
+            variable.name.to_ascii_lowercase(),
+            variable.meaning
+        );
+    }
+    let _ = writeln!(
+        text,
+        "| `[[{CONNECTION}]]` | | A directory, below the keys of the service; `name` is required |\n\
+         | `[[{CONNECTION}.{PROFILE}]]` | | A part of the directory above it, as a connection of its own; `name` is required |\n"
+    );
     text
 }
 

@@ -15,8 +15,10 @@ pub struct Refused {
 /// One bad key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The variable, or `.env` where the file itself is the problem.
+    /// The variable, `.env` where the file itself is the problem, or `FILE:LINE` in the file of connections.
     pub name: String,
+    /// Line in the file of connections, counted from 1.
+    pub line: Option<usize>,
     /// What is wrong, lower-case, without a full stop.
     pub cause: String,
     /// What to do about it.
@@ -27,15 +29,19 @@ impl Refused {
     /// `EX_USAGE` of sysexits.h, as the contract of exit codes has it.
     pub const EXIT_CODE: u8 = 64;
 
-    /// Sorts the problems: the file first, then the variables in the order of the reference, then unknown names.
+    /// Sorts the problems: `.env` first, then the variables in the order of the reference, the file of connections line by
+    /// line, then unknown names. What is said twice (of each connection, by one variable) is kept once.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_cached_key(|problem| {
             let place = match problem.name.as_str() {
                 super::dotenv::FILE => 0,
+                _ if problem.line.is_some() => usize::MAX - 1,
                 name => variables::position(name).map_or(usize::MAX, |position| position + 1),
             };
-            (place, problem.name.clone())
+            (place, problem.line, problem.name.clone())
         });
+        let mut said = std::collections::BTreeSet::new();
+        problems.retain(|problem| said.insert(problem.to_string()));
         Self { problems }
     }
 
@@ -88,8 +94,17 @@ impl Fault {
     pub fn of(self, name: &str) -> Problem {
         Problem {
             name: name.to_owned(),
+            line: None,
             cause: self.cause,
             advice: self.advice,
+        }
+    }
+
+    /// The problem of a line of the file of connections.
+    pub fn at(self, file: &str, line: usize) -> Problem {
+        Problem {
+            line: Some(line),
+            ..self.of(&format!("{}:{line}", printable(file)))
         }
     }
 }

@@ -68,6 +68,8 @@ variables! {
             "Name shown everywhere: 1 to 64 of letters, digits, `.`, `_`, `-`";
         CONNECTION_DESCRIPTION: plain, Nothing,
             "What this connection is for, shown beside its name";
+        CONNECTIONS_FILE: plain, Described("`config/connections.toml`, if there is one"),
+            "File with several connections, in the form of config/connections.example.toml";
     }
     "Active Directory" {
         AD_HOST: plain, Required("dc1.corp.example.com"),
@@ -104,6 +106,8 @@ variables! {
             "Extra LDAP filter for groups, ANDed";
         AD_COMPUTER_FILTER: plain, Nothing,
             "Extra LDAP filter for computers, ANDed";
+        AD_MEMBER_OF: plain, Nothing,
+            "DN of a group: only its members are read, those of groups in it too, and every run reads everything";
         AD_DELTA: plain, Default("usn"),
             "How changes are found: `usn`, or `off` to read everything each time (`dirsync` is not available in this version)";
         AD_PAGE_SIZE: plain, Default("1000"),
@@ -186,6 +190,7 @@ variables! {
 /// Names that begin so are ours; one that is not in the table is a mistake.
 pub const PREFIXES: &[&str] = &[
     "CONNECTION_",
+    "CONNECTIONS_",
     "AD_",
     "SYNC_",
     "BASELINE_",

@@ -25,7 +25,7 @@ macro_rules! script {
     };
 }
 
-const FILES: [File; 13] = [
+const FILES: [File; 14] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/page/style.css",
@@ -39,6 +39,7 @@ const FILES: [File; 13] = [
     script!("token.js"),
     script!("list.js"),
     script!("connection.js"),
+    script!("connections.js"),
     script!("runs.js"),
     script!("inventory.js"),
     script!("attention.js"),

@@ -42,6 +42,8 @@ pub struct Facts<'a> {
     pub asked_by: &'a str,
     /// `AD_DELTA`.
     pub method: DeltaMethod,
+    /// Whether `AD_MEMBER_OF` is why it is off.
+    pub by_membership: bool,
     /// The controller's invocationId.
     pub controller: Guid,
     /// The controller's name, for the reason.
@@ -72,6 +74,9 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
 fn reason_for_full(facts: &Facts<'_>) -> Result<u64, String> {
     if facts.requested == RunMode::Baseline {
         return Err(facts.asked_by.to_owned());
+    }
+    if facts.by_membership {
+        return Err("the profile has AD_MEMBER_OF, and a change of membership is in no delta".to_owned());
     }
     if facts.method == DeltaMethod::Off {
         return Err("AD_DELTA is off".to_owned());
@@ -137,6 +142,7 @@ mod tests {
             requested: RunMode::Delta,
             asked_by: "schedule",
             method: DeltaMethod::Usn,
+            by_membership: false,
             controller: guid(1),
             host: "dc1",
             highest_committed_usn: 5_000,

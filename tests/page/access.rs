@@ -26,7 +26,7 @@ const NAMED: [&str; 11] = [
 
 impl Tab {
     /// What is wrong for people who see badly, listen, or point badly.
-    async fn barriers(&self) -> Vec<String> {
+    pub async fn barriers(&self) -> Vec<String> {
         let mut wrong: Vec<String> = serde_json::from_value(self.value(CHECKS).await).unwrap();
         let nodes = self.accessible().await;
         let role = |node: &Value| node["role"]["value"].as_str().unwrap_or_default().to_owned();

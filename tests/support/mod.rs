@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod expected;
+pub mod forests;
 pub mod http;
 pub mod secrets;
 pub mod service;

@@ -235,9 +235,11 @@ fn the_proxy_is_read_in_either_case() {
 
 #[test]
 fn the_mapping_file_is_found_without_the_rest() {
-    let of = |path: &str| load::mapping_file(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]));
-    assert_eq!(of(""), Ok(None));
-    assert_eq!(of("/dev/null"), Ok(Some("/dev/null".into())));
+    let of =
+        |path: &str| load::mapping_files(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]), None);
+    let named = |file| Ok(vec![("active-directory".to_owned(), file)]);
+    assert_eq!(of(""), named(None));
+    assert_eq!(of("/dev/null"), named(Some("/dev/null".into())));
     let refused = of("/no/such").unwrap_err().to_string();
     assert!(
         refused.starts_with("MAPPING_FILE: `/no/such` cannot be read: "),

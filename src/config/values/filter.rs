@@ -1,9 +1,17 @@
 //! LDAP filters (RFC 4515).
 
 use crate::config::refused::{Fault, quoted};
+use crate::identity::DistinguishedName;
 
 /// Deepest nesting taken. The parser recurses, and so does a domain controller; real filters stay below ten.
 const DEEPEST: usize = 50;
+
+/// The filter for the members of `group`, and the members of groups in it: LDAP_MATCHING_RULE_TRANSITIVE_EVAL (MS-ADTS
+/// 3.1.1.3.4.4.3) on memberOf, which does not know primary groups.
+pub fn member_of(group: &DistinguishedName) -> String {
+    let value = ldap3::ldap_escape(group.as_str());
+    format!("(memberOf:1.2.840.113556.1.4.1941:={value})")
+}
 
 /// A filter in parentheses; they are added when the text has none.
 pub fn filter(text: &str) -> Result<String, Fault> {

@@ -1,11 +1,12 @@
 // The page: which connection and view the address names, and what the service says meanwhile.
 //
-// Addresses are `#/CONNECTION/VIEW` and `#/CONNECTION/inventory/GUID`. One stream of events is open, that of the connection shown;
+// Addresses are `#/CONNECTION/VIEW` and `#/CONNECTION/inventory/GUID`; any other is the list, where there are several. One stream of events is open, that of the connection shown;
 // a browser grants a site six connections.
 
 import { ApiError, connections, events, token } from "./api.js";
 import { attentionView, needed } from "./attention.js";
 import { Head } from "./connection.js";
+import { Several, standing } from "./connections.js";
 import { announce, el, given, number, problem, put, tick, zone } from "./dom.js";
 import { assetView, inventoryView } from "./inventory.js";
 import { mappingView } from "./mapping.js";
@@ -27,11 +28,11 @@ function address(name, ...rest) {
   return `#/${[name, ...rest].map(encodeURIComponent).join("/")}`;
 }
 
-/** What the address names: connection, view, and an object. */
+/** What the address names: connection (null is all of them), view, and an object. */
 function place() {
   const [, name, view = "overview", object] = location.hash.split("/").map((part) => decodeURIComponent(part));
   return {
-    name: known.has(name) ? name : known.keys().next().value,
+    name: known.has(name) ? name : known.size === 1 ? known.keys().next().value : null,
     view: view in VIEWS ? view : "overview",
     object,
   };
@@ -115,7 +116,10 @@ class Shown {
       if (live.dataset.live === "away") this.#view?.refresh?.();
       status("live", "Live");
       if (event === "progress") this.head.progress(data);
-      if (event === "connection") this.#update(data);
+      if (event === "connection") {
+        this.#update(data);
+        others();
+      }
       if (event === "run") {
         announce(`Run ${data.run}: ${data.outcome}`);
         this.#view?.refresh?.();
@@ -135,11 +139,11 @@ class Shown {
 }
 
 function route() {
+  if (known.size === 0) return;
   const at = place();
-  if (at.name === undefined) return;
-  if (shown?.name !== at.name) {
+  if (shown === null || shown.name !== at.name) {
     shown?.close();
-    shown = new Shown(at.name);
+    shown = at.name === null ? new Several(known, address) : new Shown(at.name);
     main.replaceChildren(shown.element);
   }
   shown.go(at);
@@ -150,14 +154,22 @@ function route() {
 function others() {
   const nav = document.getElementById("connections");
   nav.hidden = known.size < 2;
-  put(nav, [...known.values()].map((connection) => el("a", { href: address(connection.name), "aria-current": connection.name === shown?.name && "page" },
-    given(connection.name), el("small", { "data-tone": connection.lastError ? "bad" : null }, connection.lastError ? "failed" : connection.state))));
+  const link = (connection) => {
+    const [word, tone] = standing(connection);
+    return el("a", { href: address(connection.name), "aria-current": connection.name === shown?.name && "page" },
+      given(connection.name), el("small", { "data-tone": tone === "bad" && tone }, word));
+  };
+  put(nav, el("a", { href: "#/", "aria-current": shown?.name === null && "page" }, "All"), [...known.values()].map(link));
 }
 
 async function load() {
   for (const connection of await connections()) if (connection.name !== shown?.name) known.set(connection.name, connection);
   if (known.size === 0) put(main, el("p", { class: "empty" }, "No connection is registered yet. It appears with the service's first run."));
   route();
+  if (shown?.name === null) {
+    put(document.getElementById("version"), known.values().next().value.version);
+    status("live", "Live");
+  }
 }
 
 async function start() {
@@ -166,6 +178,7 @@ async function start() {
   setInterval(tick, 1000);
   window.addEventListener("hashchange", () => {
     route();
+    if (shown?.name === null) load().catch(() => {});
     main.focus({ preventScroll: true });
   });
   document.addEventListener("token", () => { if (known.size === 0) load().catch(() => {}); });
@@ -182,7 +195,11 @@ async function start() {
         if (known.size === 0) put(main, problem(error));
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, known.size === 0 ? AGAIN : OTHERS));
+    // Of the connection shown its own stream tells; the list is asked for again and again.
+    const one = () => known.size > 0 && shown?.name !== null;
+    for (let waited = 0; waited === 0 || (waited < OTHERS && one()); waited += AGAIN) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
   }
 }
 

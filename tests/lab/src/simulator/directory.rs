@@ -104,6 +104,13 @@ impl Domain {
     /// The domain with this DNS name.
     #[must_use]
     pub fn new(dns: &str) -> Self {
+        // No two domains have one SID. The first, whose SID tests know, has the one that Microsoft's pages show.
+        let third = match dns {
+            "corp.example" => 30_300_820,
+            other => other.bytes().fold(7, |sum: u32, byte| {
+                sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+            }),
+        };
         Self {
             dns: dns.to_owned(),
             netbios: dns.split('.').next().unwrap_or(dns).to_uppercase(),
@@ -112,7 +119,7 @@ impl Domain {
                 .map(|label| format!("DC={label}"))
                 .collect::<Vec<_>>()
                 .join(","),
-            sid: [3_623_811_015, 3_361_044_348, 30_300_820],
+            sid: [3_623_811_015, 3_361_044_348, third],
         }
     }
 

@@ -14,6 +14,9 @@ const BIT_AND: &str = "1.2.840.113556.1.4.803";
 /// Matching rule "any of these bits is set" (MS-ADTS 3.1.1.3.4.4.2).
 const BIT_OR: &str = "1.2.840.113556.1.4.804";
 
+/// Matching rule "is linked, directly or through others" (MS-ADTS 3.1.1.3.4.4.3).
+const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
+
 /// A search filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
@@ -46,12 +49,17 @@ pub enum Comparison {
     AllBits,
     /// Any bit of the filter's value is set.
     AnyBit,
+    /// Linked with the object of this name, directly or through others.
+    InChain,
 }
 
 /// What can be asked for an attribute's values.
 pub trait Source {
     /// Appends the attribute's values to `out`, none when it is absent.
     fn values(&self, attribute: &Attribute, out: &mut Values);
+
+    /// Appends the names that the link attribute leads to, directly or through others; of `memberOf` alone.
+    fn in_chain(&self, _attribute: &Attribute, _out: &mut Values) {}
 }
 
 impl Filter {
@@ -135,6 +143,7 @@ impl Filter {
         Ok(match (attribute, rule) {
             (Some(attribute), Some(BIT_AND)) => Self::Compare(attribute, Comparison::AllBits, value),
             (Some(attribute), Some(BIT_OR)) => Self::Compare(attribute, Comparison::AnyBit, value),
+            (Some(attribute), Some(IN_CHAIN)) => Self::Compare(attribute, Comparison::InChain, value),
             (Some(attribute), None) => Self::Compare(attribute, Comparison::Equal, value),
             _ => Self::Unknown,
         })
@@ -196,6 +205,11 @@ impl Filter {
                 source.values(attribute, scratch);
                 Some(!scratch.is_empty())
             }
+            Self::Compare(attribute, Comparison::InChain, value) => {
+                scratch.clear();
+                source.in_chain(attribute, scratch);
+                Some(scratch.iter().any(|name| same_text(name, value)))
+            }
             Self::Compare(attribute, comparison, value) => {
                 scratch.clear();
                 source.values(attribute, scratch);
@@ -233,7 +247,7 @@ impl Filter {
                     Comparison::Equal => (number, number),
                     Comparison::AtLeast => (number, None),
                     Comparison::AtMost => (None, number),
-                    Comparison::AllBits | Comparison::AnyBit => (None, None),
+                    Comparison::AllBits | Comparison::AnyBit | Comparison::InChain => (None, None),
                 }
             }
             _ => (None, None),
@@ -306,9 +320,10 @@ fn compare(syntax: Syntax, comparison: Comparison, wanted: &[u8], values: &Value
                 Comparison::AtMost => value <= wanted,
                 Comparison::AllBits => value & wanted == wanted,
                 Comparison::AnyBit => value & wanted != 0,
+                Comparison::InChain => false,
             }))
         }
-        (_, Comparison::AllBits | Comparison::AnyBit) => None,
+        (_, Comparison::AllBits | Comparison::AnyBit | Comparison::InChain) => None,
         (Syntax::Octets, Comparison::Equal) => Some(values.iter().any(|value| value == wanted)),
         (_, Comparison::Equal) => Some(values.iter().any(|value| same_text(value, wanted))),
         (_, Comparison::AtLeast) => Some(values.iter().any(|value| folded(value) >= folded(wanted))),

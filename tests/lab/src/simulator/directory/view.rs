@@ -1,5 +1,7 @@
 //! What a client can read of one object.
 
+use std::collections::BTreeSet;
+
 use super::super::filter::Source;
 use super::super::people::Kind;
 use super::super::schema::{Attribute, Known, Values};
@@ -191,6 +193,19 @@ impl<'a> View<'a> {
 }
 
 impl Source for View<'_> {
+    fn in_chain(&self, attribute: &Attribute, out: &mut Values) {
+        if *attribute != Attribute::Known(Known::MemberOf) {
+            return;
+        }
+        let (mut groups, mut ahead) = (BTreeSet::new(), self.state.member_of(self.id));
+        while let Some(group) = ahead.pop() {
+            if groups.insert(group) {
+                self.push_dn(group, out);
+                ahead.extend(self.state.member_of(group));
+            }
+        }
+    }
+
     fn values(&self, attribute: &Attribute, out: &mut Values) {
         let overridden = self.stored.and_then(|object| object.attributes.get(attribute));
         if let Some(values) = overridden {

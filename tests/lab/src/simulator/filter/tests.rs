@@ -135,6 +135,7 @@ fn text_is_read_back_as_written() {
         "(&(objectCategory=person)(objectClass=user)(!(mail=*)))",
         "(|(cn=a*b*c)(uSNChanged>=5)(uSNChanged<=7))",
         "(userAccountControl:1.2.840.113556.1.4.803:=2)",
+        "(memberOf:1.2.840.113556.1.4.1941:=CN=Sales,DC=corp)",
         "(cn=\\28x\\29)",
     ] {
         let filter = Filter::parse(text).unwrap();

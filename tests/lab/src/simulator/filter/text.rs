@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::super::names;
-use super::{Attribute, BIT_AND, BIT_OR, Comparison, Filter};
+use super::{Attribute, BIT_AND, BIT_OR, Comparison, Filter, IN_CHAIN};
 
 /// Reads a filter; nothing may follow it.
 pub(super) fn parse(text: &str) -> Result<Filter, String> {
@@ -76,6 +76,7 @@ fn item(text: &str) -> Result<Filter, String> {
         return match rule.split_once(':') {
             Some((name, BIT_AND)) => with(name, Comparison::AllBits),
             Some((name, BIT_OR)) => with(name, Comparison::AnyBit),
+            Some((name, IN_CHAIN)) => with(name, Comparison::InChain),
             Some(_) => Ok(Filter::Unknown),
             None => with(rule, Comparison::Equal),
         };
@@ -137,6 +138,7 @@ pub(super) fn write(filter: &Filter, f: &mut fmt::Formatter<'_>) -> fmt::Result 
                 Comparison::AtMost => "<=".to_owned(),
                 Comparison::AllBits => format!(":{BIT_AND}:="),
                 Comparison::AnyBit => format!(":{BIT_OR}:="),
+                Comparison::InChain => format!(":{IN_CHAIN}:="),
             };
             write!(f, "({}{sign}{})", attribute.name(), escaped(value))
         }

@@ -1,0 +1,244 @@
+//! From TOML to tables of texts, with every mistake noted at its line.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{self, CONNECTION, PROFILE, Place};
+use super::value::{self, References};
+use super::{Connection, File};
+use crate::config::environment::Variables;
+use crate::config::refused::{Fault, nearest, printable};
+
+/// The keys of one table, as the variables that they say.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Where it begins, counted from 1.
+    pub(super) line: usize,
+    /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained about.
+    keys: BTreeMap<String, Given>,
+}
+
+struct Given {
+    key: String,
+    line: usize,
+    text: Option<String>,
+}
+
+impl Table {
+    /// The text under the name of a variable, where there is one; it may be empty.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.keys.get(name)?.text.as_deref()
+    }
+
+    /// Whether something is written under the name of a variable.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.keys.contains_key(name)
+    }
+
+    /// Whether what is written there was complained about.
+    pub(super) fn is_bad(&self, name: &str) -> bool {
+        self.keys.get(name).is_some_and(|given| given.text.is_none())
+    }
+
+    /// Key, as written, and line.
+    pub(super) fn place(&self, name: &str) -> Option<(&str, usize)> {
+        self.keys.get(name).map(|given| (given.key.as_str(), given.line))
+    }
+}
+
+/// Reads `text`, the contents of the file called `name`.
+pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> File {
+    let mut file = File::empty(name);
+    // Editors on Windows begin a file with a byte order mark; a character in its place keeps the lines.
+    let text = text.trim_start_matches('\u{feff}');
+    let (document, mistakes) = DeTable::parse_recoverable(text);
+    let mut reading = Reading {
+        text,
+        file: &mut file,
+        environment,
+    };
+    reading.file.is_whole = mistakes.is_empty();
+    for mistake in &mistakes {
+        let fault = Fault::new(
+            format!("is not TOML: {}", printable(mistake.message())),
+            "write KEY = \"VALUE\", and [[connection]] above the keys of each connection",
+        );
+        reading.note(&mistake.span().unwrap_or(0..0), "", fault);
+    }
+    let (defaults, connections) = reading.table(document.get_ref(), 1, Place::Top, "");
+    let connections: Vec<Connection> = connections
+        .into_iter()
+        .map(|(table, line)| {
+            let label = format!("connection {}", named(table));
+            let (table, profiles) = reading.table(table, line, Place::Inner, &label);
+            let profiles = profiles
+                .into_iter()
+                .map(|(profile, line)| {
+                    let label = format!("{label}, profile {}", named(profile));
+                    reading.profile(profile, line, &label)
+                })
+                .collect();
+            Connection { table, profiles }
+        })
+        .collect();
+    file.defaults = defaults;
+    file.connections = connections;
+    file
+}
+
+/// How a connection, or a profile, is called in a message about it.
+fn named(table: &DeTable<'_>) -> String {
+    let name = ["name", "connection_name"]
+        .iter()
+        .find_map(|key| table.get(*key)?.get_ref().as_str());
+    name.map_or_else(|| "without a name".to_owned(), printable)
+}
+
+struct Reading<'a, V> {
+    text: &'a str,
+    file: &'a mut File,
+    environment: &'a V,
+}
+
+type Inner<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
+
+impl<V: Variables> Reading<'_, V> {
+    /// The keys of a table, and the tables that it holds: connections at the top level, profiles in a connection.
+    fn table<'t, 'i>(
+        &mut self,
+        table: &'t DeTable<'i>,
+        line: usize,
+        place: Place,
+        label: &str,
+    ) -> (Table, Inner<'t, 'i>) {
+        let inner = match place {
+            Place::Top => CONNECTION,
+            Place::Inner => PROFILE,
+        };
+        let mut read = Table {
+            line,
+            keys: BTreeMap::new(),
+        };
+        let mut tables = Vec::new();
+        for (key, value) in table {
+            if key.get_ref() == inner {
+                tables = self.tables(inner, value, label);
+            } else {
+                self.key(&mut read, key, value, place, label);
+            }
+        }
+        (read, tables)
+    }
+
+    fn profile(&mut self, table: &DeTable<'_>, line: usize, label: &str) -> Table {
+        let (read, deeper) = self.table(table, line, Place::Inner, label);
+        if let Some((_, line)) = deeper.first() {
+            let fault = Fault::new(
+                "a profile has no profiles",
+                "write [[connection.profile]] for each of them",
+            );
+            self.push(*line, label, fault);
+        }
+        read
+    }
+
+    fn tables<'t, 'i>(&mut self, inner: &str, value: &'t Spanned<DeValue<'i>>, label: &str) -> Inner<'t, 'i> {
+        let rows = value
+            .get_ref()
+            .as_array()
+            .map(|rows| rows.iter().collect::<Vec<_>>());
+        let tables: Option<Inner<'t, 'i>> = rows.and_then(|rows| {
+            rows.into_iter()
+                .map(|row| Some((row.get_ref().as_table()?, self.line(&row.span()))))
+                .collect()
+        });
+        tables.unwrap_or_else(|| {
+            let path = if inner == PROFILE {
+                "connection.profile"
+            } else {
+                inner
+            };
+            let fault = Fault::new(
+                format!("`{inner}` is a list of tables"),
+                format!("write [[{path}]], in double brackets, above the keys of each"),
+            );
+            self.note(&value.span(), label, fault);
+            Vec::new()
+        })
+    }
+
+    fn key(
+        &mut self,
+        read: &mut Table,
+        key: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+        place: Place,
+        label: &str,
+    ) {
+        let written = key.get_ref().as_ref();
+        let line = self.line(&key.span());
+        let said = in_words(label, &printable(written));
+        let Some((variable, name)) = keys::variable(written, place) else {
+            let known = keys::known(place);
+            let advice = match nearest(written, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean {near}? Otherwise remove it"),
+                None => "remove it; the keys are the variables of docs/configure.md in lower case".to_owned(),
+            };
+            return self.push(line, &said, Fault::new("is not a key of this table", advice));
+        };
+        if let Some((cause, advice)) = keys::misplaced(variable, place) {
+            return self.push(line, &said, Fault::new(cause, advice));
+        }
+        let mut references = References::new(self.environment);
+        let text = value::text(variable, &name, value.get_ref(), &mut references);
+        self.file.references.append(&mut references.names);
+        let text = match text {
+            Ok(text) => Some(text),
+            Err(fault) => {
+                self.push(line, &said, fault);
+                None
+            }
+        };
+        let given = Given {
+            key: written.to_owned(),
+            line,
+            text,
+        };
+        if let Some(other) = read.keys.insert(name, given) {
+            let cause = format!("says the same as {} in line {}", other.key, other.line);
+            self.push(line, &said, Fault::new(cause, "keep one of the two"));
+        }
+    }
+
+    fn note(&mut self, place: &Range<usize>, label: &str, fault: Fault) {
+        self.push(self.line(place), label, fault);
+    }
+
+    fn push(&mut self, line: usize, label: &str, fault: Fault) {
+        let cause = in_words(label, &fault.cause);
+        let problem = Fault::new(cause, fault.advice).at(&self.file.name, line);
+        self.file.problems.push(problem);
+    }
+
+    /// The line of a place, counted from 1.
+    fn line(&self, place: &Range<usize>) -> usize {
+        let before = self
+            .text
+            .as_bytes()
+            .get(..place.start)
+            .unwrap_or(self.text.as_bytes());
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+/// `connection emea: ad_host`.
+pub(super) fn in_words(label: &str, rest: &str) -> String {
+    if label.is_empty() {
+        rest.to_owned()
+    } else {
+        format!("{label}: {rest}")
+    }
+}
