@@ -190,6 +190,22 @@ impl DirectoryError {
         }
     }
 
+    /// Whether the controller failed, or the way to it, rather than what was asked or who asked: a read that broke off with it
+    /// may begin again on another controller.
+    #[must_use]
+    pub fn is_of_the_controller(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Gone { .. } => true,
+            Self::Protocol { fault, .. } => matches!(
+                fault,
+                GuardFault::Closed | GuardFault::Truncated | GuardFault::Broken(_) | GuardFault::Disconnected(_)
+            ),
+            // busy, unavailable
+            Self::Search { outcome, .. } => matches!(outcome.code, 51 | 52),
+            _ => false,
+        }
+    }
+
     /// The next step for whoever reads the error.
     #[must_use]
     pub fn advice(&self) -> String {
@@ -295,6 +311,31 @@ mod tests {
             }
             .lets_others_try()
         );
+    }
+
+    #[test]
+    fn r05_a_read_begins_again_elsewhere_only_when_the_controller_failed() {
+        let host = || "dc1".to_owned();
+        let search = |code| DirectoryError::Search {
+            host: host(),
+            base: String::new(),
+            outcome: Outcome::new(code, "", "", vec![]),
+        };
+        let protocol = |fault| DirectoryError::Protocol { host: host(), fault };
+        let after = Duration::from_secs(1);
+        for error in [
+            DirectoryError::Gone { host: host() },
+            DirectoryError::Timeout { host: host(), phase: Phase::Search, after },
+            protocol(GuardFault::Closed),
+            protocol(GuardFault::Broken("reset".to_owned())),
+            search(51),
+            search(52),
+        ] {
+            assert!(error.is_of_the_controller(), "{error}");
+        }
+        for error in [bind(49), bind(51), search(3), search(4), search(50), protocol(GuardFault::TooMuch)] {
+            assert!(!error.is_of_the_controller(), "{error}");
+        }
     }
 
     #[test]

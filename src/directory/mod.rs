@@ -8,6 +8,7 @@ mod ber;
 mod bind;
 mod certificate;
 mod cost;
+mod controllers;
 mod entry;
 mod error;
 mod exchange;
@@ -30,6 +31,7 @@ mod transport;
 
 pub use certificate::{PeerCertificate, date};
 pub use cost::Cost;
+pub use controllers::Controllers;
 pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};
 pub use guard::GuardFault;

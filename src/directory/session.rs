@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use super::bind;
 use super::certificate::PeerCertificate;
 use super::cost::STATS;
+use super::controllers::Controllers;
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
@@ -28,37 +29,16 @@ use crate::identity::Guid;
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
-/// Connects and binds to the first host of `settings` that can be used.
+/// Connects and binds to the first controller of `settings` that can be used.
 ///
 /// # Errors
-/// When none can; [`DirectoryError::AllFailed`] names each with its cause. Refused credentials end the attempt at once:
-/// trying them on every controller would lock the account.
+/// As [`Controllers::connect`].
 pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryError> {
-    let mut causes = Vec::new();
-    let mut hosts = settings.hosts.iter().peekable();
-    while let Some(host) = hosts.next() {
-        match reach(host, settings).await {
-            Ok(session) => return Ok(session),
-            Err(error) if !error.lets_others_try() => return Err(error),
-            Err(error) => {
-                if hosts.peek().is_some() {
-                    let advice = error.advice();
-                    tracing::warn!(controller = %host, %error, advice, "This controller cannot be used; the next one is tried.");
-                }
-                causes.push(error);
-            }
-        }
-    }
-    match (causes.pop(), causes.is_empty()) {
-        (Some(only), true) => Err(only),
-        (last, _) => {
-            causes.extend(last);
-            Err(DirectoryError::AllFailed { causes })
-        }
-    }
+    Controllers::of(settings).connect(settings).await
 }
 
-async fn reach(host: &str, settings: &config::Directory) -> Result<Session, DirectoryError> {
+/// Connects and binds to `host`.
+pub(super) async fn reach(host: &str, settings: &config::Directory) -> Result<Session, DirectoryError> {
     let (link, certificate) = transport::open(host, settings).await?;
     bound(link, certificate, host, settings).await
 }

@@ -14,6 +14,10 @@ use crate::identity::{Guid, Kind};
 pub struct ReadEnd {
     /// How far the directory is known now.
     pub watermark: Watermark,
+    /// Under which name of `AD_HOST` the controller was reached.
+    pub host: String,
+    /// Where the next DirSync search goes on from; `None` when changes are not found that way.
+    pub cookie: Option<Vec<u8>>,
     /// The kinds that were read; only objects of these can be missed.
     pub kinds: Vec<Kind>,
     /// Known objects that changed, and were not found in scope.

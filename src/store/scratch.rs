@@ -5,12 +5,13 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 15] = [
+const COPIED: [&str; 16] = [
     "connection",
     "run",
     "run_count",
     "run_object",
     "watermark",
+    "dirsync_cookie",
     "stage",
     "last_seq",
     "unmapped",

@@ -106,7 +106,7 @@ impl Store {
             resend,
             now,
             |transaction, connection| {
-                watermark::advance(transaction, connection, run, &end.watermark)?;
+                watermark::reach(transaction, connection, run, end)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
                 container::take_in(transaction, connection, end)?;
                 if end.met.is_some() {

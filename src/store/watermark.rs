@@ -4,7 +4,7 @@ use rusqlite::{Transaction, params};
 
 use super::error::Fault;
 use super::value::{count, stored};
-use super::{ConnectionId, RunId, Store, StoreError};
+use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, cookie};
 use crate::identity::Guid;
 
 /// A point that a domain controller has been read up to.
@@ -40,6 +40,35 @@ impl Store {
             Ok(watermarks.collect::<Result<_, _>>()?)
         })
     }
+
+    /// Under which names of `AD_HOST` controllers were reached of which there is a watermark.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn known_hosts(&self, connection: ConnectionId) -> Result<Vec<String>, StoreError> {
+        self.read(|sql| {
+            let mut statement =
+                sql.prepare_cached("SELECT DISTINCT host FROM watermark WHERE connection = ? AND host <> ''")?;
+            let hosts = statement.query_map([connection], |row| row.get(0))?;
+            Ok(hosts.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+/// Puts what a read came to in the place of what was known before: its watermark, under which name the controller was reached,
+/// and where a DirSync search goes on.
+pub(super) fn reach(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    run: RunId,
+    end: &ReadEnd,
+) -> Result<(), Fault> {
+    advance(transaction, connection, run, &end.watermark)?;
+    transaction.execute(
+        "UPDATE watermark SET host = ? WHERE connection = ? AND controller = ?",
+        params![end.host, connection, end.watermark.controller],
+    )?;
+    cookie::put(transaction, connection, end)
 }
 
 /// Puts `watermark` in the place of the controller's last one, and into the history of `run`. Those of another scope are worthless from here on: going

@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::directory::{self, Entry, Pages, RootDse, Search, Session};
+use crate::config::DeltaMethod;
+use crate::directory::{Controllers, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
 use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
 
@@ -47,7 +48,8 @@ pub(super) struct Summary {
 }
 
 /// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
-/// as soon as it is known, for the report of a read that breaks off later.
+/// as soon as it is known, for the report of a read that breaks off later. When the controller fails, all of it begins again on
+/// the next one (R5): what was read until then is true, and is kept.
 pub(super) async fn read(
     connector: &Connector,
     request: &Request,
@@ -56,38 +58,93 @@ pub(super) async fn read(
     pieces: mpsc::Sender<Piece>,
     planned: &Mutex<Option<Plan>>,
 ) -> Result<Summary, RunError> {
-    let mut session = directory::connect(&connector.settings.directory).await?;
-    request.progress.reached(&session);
-    let root = session.root_dse().await?;
-    let controller = session.invocation_id(&root).await?;
-    let mut reader = Reader {
-        connector,
-        request,
-        run,
-        scope: Scope::new(&connector.settings.profile, &connector.mapping, &root),
-        shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
-        session,
-        controller,
-        containers: Containers::default(),
-        newcomer: false,
-        pieces,
-        planned,
-        now,
-        pages: 0,
-        referrals: 0,
-    };
-    let read = match &request.approve {
-        Some(list) => reader.approve(list).await,
-        None => reader.read(root).await,
-    };
-    request.progress.add_directory(reader.session.counters());
-    read?;
-    let summary = Summary {
-        pages: reader.pages,
-        referrals: reader.referrals,
-    };
-    reader.session.close().await;
-    Ok(summary)
+    let settings = &connector.settings.directory;
+    let mut controllers = Controllers::of(settings);
+    // Who is read in full anyway goes to the first.
+    if request.mode == RunMode::Delta && settings.delta == DeltaMethod::Usn {
+        let id = connector.id;
+        controllers.prefer(&connector.on_store(move |store| store.known_hosts(id)).await?);
+    }
+    let mut again = false;
+    loop {
+        let session = controllers.connect(settings).await?;
+        request.progress.reached(&session);
+        let host = session.host().to_owned();
+        let attempt = Attempt {
+            connector,
+            request,
+            run,
+            now,
+            pieces: pieces.clone(),
+            planned,
+            again,
+        };
+        let error = match attempt.over(session).await {
+            Err(RunError::Directory(error)) if error.is_of_the_controller() => *error,
+            ended => return ended,
+        };
+        let (told, advice) = (error.to_string(), error.advice());
+        controllers.leave(&host, error)?;
+        tracing::warn!(controller = host, error = told, advice, "The controller broke off; the read begins again on another one.");
+        // Slices that ended are of this controller, and are to be stored before those of another one begin.
+        stored(&pieces).await?;
+        again = true;
+    }
+}
+
+/// A read over one controller.
+struct Attempt<'a> {
+    connector: &'a Connector,
+    request: &'a Request,
+    run: RunId,
+    now: i64,
+    pieces: mpsc::Sender<Piece>,
+    planned: &'a Mutex<Option<Plan>>,
+    /// Another controller was read in this run, and broke off.
+    again: bool,
+}
+
+impl Attempt<'_> {
+    async fn over(self, mut session: Session) -> Result<Summary, RunError> {
+        let Self { connector, request, .. } = self;
+        let root = session.root_dse().await?;
+        let controller = session.invocation_id(&root).await?;
+        let mut reader = Reader {
+            connector,
+            request,
+            run: self.run,
+            scope: Scope::new(&connector.settings.profile, &connector.mapping, &root),
+            shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
+            session,
+            controller,
+            containers: Containers::default(),
+            newcomer: self.again,
+            pieces: self.pieces,
+            planned: self.planned,
+            now: self.now,
+            pages: 0,
+            referrals: 0,
+        };
+        let read = match &request.approve {
+            Some(list) => reader.approve(list).await,
+            None => reader.read(root).await,
+        };
+        request.progress.add_directory(reader.session.counters());
+        read?;
+        let summary = Summary {
+            pages: reader.pages,
+            referrals: reader.referrals,
+        };
+        reader.session.close().await;
+        Ok(summary)
+    }
+}
+
+/// Waits until everything that was handed over is stored.
+async fn stored(pieces: &mpsc::Sender<Piece>) -> Result<(), RunError> {
+    let (stored, when_stored) = oneshot::channel();
+    pieces.send(Piece::Store(stored)).await.map_err(|_| stager_gone())?;
+    when_stored.await.map_err(|_| stager_gone())
 }
 
 /// Puts the plan into the log and the history.
@@ -129,7 +186,7 @@ pub(super) struct Reader<'a> {
     /// Whether deleted objects may be asked for. Which of them come is another question.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
-    /// See [`super::decide::Decided::newcomer`].
+    /// See [`super::decide::Decided::newcomer`]; also when another controller broke off in this run, which may be ahead.
     pub(super) newcomer: bool,
     pub(super) controller: Guid,
     pub(super) now: i64,
@@ -172,7 +229,7 @@ impl Reader<'_> {
             self.now,
         )
         .await?;
-        self.newcomer = decided.newcomer;
+        self.newcomer |= decided.newcomer;
         let known = match decided.plan {
             Plan::Full { reason } => self.full(reason, root).await?,
             Plan::Delta { since } => {
@@ -207,9 +264,7 @@ impl Reader<'_> {
 
     /// Waits until everything that was handed over is stored.
     pub(super) async fn stored(&self) -> Result<(), RunError> {
-        let (stored, when_stored) = oneshot::channel();
-        self.send(Piece::Store(stored)).await?;
-        when_stored.await.map_err(|_| stager_gone())
+        stored(&self.pieces).await
     }
 
     /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
@@ -223,6 +278,8 @@ impl Reader<'_> {
                 usn: known.usn,
                 read_at: self.now,
             },
+            host: self.session.host().to_owned(),
+            cookie: None,
             kinds: self.kinds(),
             missed: known.missed,
             met: known.met,

@@ -1,10 +1,11 @@
 //! A simulated directory, a receiver, and the program set up between them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use lab::certificates::{Authority, Shape};
 use lab::receiver;
-use lab::simulator::{self, Action, Directory, Kind, ObjectId, On, People, Simulator, Tls};
+use lab::simulator::{self, Action, Controller, Directory, Kind, ObjectId, On, People, Simulator, Tls};
 use serde_json::Value;
 
 use super::{Assets, Connector, Outcome, assert_same, expected};
@@ -14,6 +15,7 @@ pub struct Simulated {
     pub simulator: Simulator,
     pub receiver: receiver::Receiver,
     pub connector: Connector,
+    tls: Tls,
 }
 
 /// Who there is where a test does not care: three pages of 100.
@@ -46,9 +48,10 @@ impl Simulated {
     /// Both sides as the options say; `tls` and `listen` are taken care of.
     pub async fn with(directory: simulator::Options, gateway: receiver::Options) -> Simulated {
         let authority = Authority::new("Lab Authority");
-        let certificate = authority.server(&["127.0.0.1", "localhost"], Shape::Sound);
+        let certificate = authority.server(&["127.0.0.1", "127.0.0.2", "localhost"], Shape::Sound);
+        let tls = Tls::Ldaps(certificate.server_config());
         let simulator = Simulator::start(simulator::Options {
-            tls: Tls::Ldaps(certificate.server_config()),
+            tls: tls.clone(),
             ..directory
         });
         let receiver = receiver::Receiver::start(gateway).await;
@@ -69,7 +72,19 @@ impl Simulated {
             simulator,
             receiver,
             connector,
+            tls,
         }
+    }
+
+    /// A further controller, of `directory`, at 127.0.0.2 and the port of the first. `AD_HOST` is to name it.
+    pub fn second(&self, directory: &Directory) -> Simulator {
+        Simulator::start(simulator::Options {
+            listen: (Ipv4Addr::new(127, 0, 0, 2), self.simulator.addr().port()).into(),
+            directory: directory.clone(),
+            controller: Controller::numbered(2),
+            tls: self.tls.clone(),
+            ..Default::default()
+        })
     }
 
     /// Sets a variable of the program.

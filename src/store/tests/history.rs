@@ -29,6 +29,8 @@ fn end_of_read(usn: u64) -> ReadEnd {
             usn,
             read_at: NOW,
         },
+        host: "dc1".to_owned(),
+        cookie: None,
         kinds: vec![Kind::User],
         missed: Vec::new(),
         met: None,

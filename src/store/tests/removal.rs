@@ -38,6 +38,8 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
             usn,
             read_at: NOW,
         },
+        host: "dc1".to_owned(),
+        cookie: None,
         kinds: vec![Kind::User],
         missed: Vec::new(),
         met: Some(set),

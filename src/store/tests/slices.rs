@@ -36,6 +36,8 @@ fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
             usn: 999,
             read_at: NOW,
         },
+        host: "dc1".to_owned(),
+        cookie: None,
         kinds: vec![Kind::User],
         missed: Vec::new(),
         met,
