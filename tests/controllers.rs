@@ -39,9 +39,11 @@ async fn r02_r17_a_change_while_the_first_controller_is_down_and_the_first_one_b
     let before = lab.expected();
 
     down(&lab.simulator);
-    lab.directory().set_text(lab.users()[0], "mail", "new@corp.example");
+    lab.directory()
+        .set_text(lab.users()[0], "mail", "new@corp.example");
     assert_same(&lab.sent_by_sync().await, &changed(&before, &lab.expected()));
-    lab.assert_last_run("baseline", "no watermark for controller 127.0.0.2").await;
+    lab.assert_last_run("baseline", "no watermark for controller 127.0.0.2")
+        .await;
     assert_eq!(lab.sent_by_sync().await.len(), 0);
     lab.assert_last_run("delta", "changes since").await;
 
@@ -49,7 +51,11 @@ async fn r02_r17_a_change_while_the_first_controller_is_down_and_the_first_one_b
     let asked_before = asked(&second);
     assert_eq!(lab.sent_by_sync().await.len(), 0);
     lab.assert_last_run("delta", "changes since").await;
-    assert_eq!(asked(&second), asked_before, "both are known, so the order decides again");
+    assert_eq!(
+        asked(&second),
+        asked_before,
+        "both are known, so the order decides again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +71,11 @@ async fn r02_a_controller_that_is_known_is_preferred_except_for_a_baseline() {
 
     let asked_before = asked(&second);
     assert_eq!(lab.sent_by(&["sync", "--baseline"]).await.len(), 0);
-    assert_eq!(asked(&second), asked_before, "everything is read in any case: from the first");
+    assert_eq!(
+        asked(&second),
+        asked_before,
+        "everything is read in any case: from the first"
+    );
     assert_eq!(lab.sent_by_sync().await.len(), 0);
     lab.assert_last_run("delta", "changes since").await;
     assert_eq!(asked(&second), asked_before);
@@ -89,9 +99,14 @@ async fn r05_a_read_that_breaks_off_begins_again_on_the_next_controller_within_t
             outcome.said(&["127.0.0.1", "broke off", "another one"]);
             lab.assert_converged();
             let summary = lab.receiver.summary();
-            assert_eq!(summary.assets_received, lab.expected().len() as u64, "{action:?}: each once");
+            assert_eq!(
+                summary.assets_received,
+                lab.expected().len() as u64,
+                "{action:?}: each once"
+            );
             assert!(asked(&second) > 0);
-            lab.assert_last_run("baseline", "no read has been completed").await;
+            lab.assert_last_run("baseline", "no read has been completed")
+                .await;
             let run = lab.last_run().await;
             assert_eq!(run["watermarkAfter"], second.highest_usn(), "{action:?}: {run}");
             // The watermark is of the controller that was read to its end: the other one is unknown.
@@ -114,7 +129,8 @@ async fn r05_a_controller_that_goes_in_the_middle_of_a_baseline_or_a_delta_loses
         lab.sync(0).await;
         let before = lab.expected();
         for (number, user) in lab.users().into_iter().enumerate().step_by(2) {
-            lab.directory().set_text(user, "mail", &format!("new{number}@corp.example"));
+            lab.directory()
+                .set_text(user, "mail", &format!("new{number}@corp.example"));
         }
         lab.at_users_page(2, Action::CutAfterEntries(3));
         lab.simulator.faults().from(On::Connect, 1, Action::Cut);
@@ -150,7 +166,9 @@ async fn r05_when_every_controller_breaks_off_each_is_named_and_what_was_read_is
             .faults()
             .at_matching(On::Search, "objectClass=user", 2, Action::Cut);
     }
-    lab.sync(69).await.said(&["127.0.0.1: ", "127.0.0.2: ", "what to do"]);
+    lab.sync(69)
+        .await
+        .said(&["127.0.0.1: ", "127.0.0.2: ", "what to do"]);
     assert_eq!(lab.receiver.assets().len(), 100, "a page");
     assert!(lab.last_run().await["watermarkAfter"].is_null());
     lab.sync(0).await;
@@ -167,7 +185,11 @@ async fn r22_what_the_next_controller_does_not_hold_yet_is_not_removed() {
     lab.set("AD_CONNECTIONS", "1");
     lab.set("REMOVAL_MAX_PERCENT", "100");
     let newcomer = |directory: &Directory| {
-        directory.create_user("CN=Users,DC=corp,DC=example", "Newcomer", &[("mail", "n@corp.example")])
+        directory.create_user(
+            "CN=Users,DC=corp,DC=example",
+            "Newcomer",
+            &[("mail", "n@corp.example")],
+        )
     };
     let user = newcomer(lab.directory());
     // Users are read to their end, and the newcomer is on its way upstream.
@@ -178,7 +200,11 @@ async fn r22_what_the_next_controller_does_not_hold_yet_is_not_removed() {
     assert!(asked(&second) > 0);
     assert!(lab.receiver.assets().contains_key(&lab.external_id(user)));
     let undecided = lab.connector.succeed(&["removed", "--json"]).await.stdout;
-    assert_eq!(undecided.matches("\"state\":\"undecided\"").count(), 1, "{undecided}");
+    assert_eq!(
+        undecided.matches("\"state\":\"undecided\"").count(),
+        1,
+        "{undecided}"
+    );
     assert_eq!(undecided.lines().count(), 1, "{undecided}");
     newcomer(&behind);
     lab.sync(0).await;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, DeltaMethod};
 use crate::directory::{self, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::store::{Access, Store};
@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
-use super::{deleted_objects, setup, shown};
+use super::{deleted_objects, dirsync, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -51,6 +51,9 @@ async fn check(connection: &config::Connection, steps: &mut Steps) -> Result<(),
         if let Ok(mapping) = &mapping {
             let scope = Scope::new(&connection.profile, mapping, &root);
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
+            if connection.directory.delta == DeltaMethod::DirSync {
+                steps.told("DirSync", timed(dirsync::step(&root, &scope, &session)).await)?;
+            }
             let deleted = deleted_objects::step(&connection.directory, &root, &mut session).await;
             steps.told("deleted objects", deleted)?;
         }

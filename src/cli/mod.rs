@@ -4,6 +4,7 @@ mod approve;
 mod arguments;
 mod check;
 mod deleted_objects;
+mod dirsync;
 mod failure;
 mod healthcheck;
 mod log_line;

@@ -147,13 +147,14 @@ fn auth(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -
 }
 
 fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
-    reader.value(&v::AD_DELTA, |text| match text {
-        "dirsync" => Err(Fault::new(
-            "`dirsync` is not available in this version",
-            "use AD_DELTA=usn",
-        )),
-        other => plain::choice(&[("usn", DeltaMethod::Usn), ("off", DeltaMethod::Off)])(other),
-    })
+    reader.value(
+        &v::AD_DELTA,
+        plain::choice(&[
+            ("usn", DeltaMethod::Usn),
+            ("dirsync", DeltaMethod::DirSync),
+            ("off", DeltaMethod::Off),
+        ]),
+    )
 }
 
 /// What to read there; `None` when anything in it is bad.

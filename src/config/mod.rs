@@ -152,6 +152,8 @@ impl Pin {
 pub enum DeltaMethod {
     /// By `uSNChanged` ("Polling for Changes Using uSNChanged").
     Usn,
+    /// By the DirSync control (MS-ADTS 3.1.1.3.4.1.3), with object security.
+    DirSync,
     /// Never: every run is a baseline.
     Off,
 }

@@ -109,7 +109,7 @@ variables! {
         AD_MEMBER_OF: plain, Nothing,
             "DN of a group: only its members are read, those of groups in it too, and every run reads everything";
         AD_DELTA: plain, Default("usn"),
-            "How changes are found: `usn`, or `off` to read everything each time (`dirsync` is not available in this version)";
+            "How changes are found: `usn` (by uSNChanged), `dirsync` (by the DirSync control, also after a change of controller), or `off` to read everything each time";
         AD_PAGE_SIZE: plain, Default("1000"),
             "Objects a page, 1 to 100000";
         AD_CONNECTIONS: plain, Default("2"),

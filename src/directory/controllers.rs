@@ -117,8 +117,15 @@ mod tests {
         assert_eq!(two.leave("a", gone("a")), Ok(()));
         let both = two.leave("b", gone("b")).unwrap_err().to_string();
         assert!(both.contains("a: ") && both.contains("b: "), "{both}");
-        assert_eq!(controllers(&["a"]).leave("a", gone("a")), Err(gone("a")), "as it was");
+        assert_eq!(
+            controllers(&["a"]).leave("a", gone("a")),
+            Err(gone("a")),
+            "as it was"
+        );
         let mut many = controllers(&["a", "b", "c", "d", "e"]);
-        assert_eq!(["a", "b", "c", "d"].map(|host| many.leave(host, gone(host)).is_ok()), [true, true, true, false]);
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|host| many.leave(host, gone(host)).is_ok()),
+            [true, true, true, false]
+        );
     }
 }

@@ -198,7 +198,10 @@ impl DirectoryError {
             Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Gone { .. } => true,
             Self::Protocol { fault, .. } => matches!(
                 fault,
-                GuardFault::Closed | GuardFault::Truncated | GuardFault::Broken(_) | GuardFault::Disconnected(_)
+                GuardFault::Closed
+                    | GuardFault::Truncated
+                    | GuardFault::Broken(_)
+                    | GuardFault::Disconnected(_)
             ),
             // busy, unavailable
             Self::Search { outcome, .. } => matches!(outcome.code, 51 | 52),
@@ -325,7 +328,11 @@ mod tests {
         let after = Duration::from_secs(1);
         for error in [
             DirectoryError::Gone { host: host() },
-            DirectoryError::Timeout { host: host(), phase: Phase::Search, after },
+            DirectoryError::Timeout {
+                host: host(),
+                phase: Phase::Search,
+                after,
+            },
             protocol(GuardFault::Closed),
             protocol(GuardFault::Broken("reset".to_owned())),
             search(51),
@@ -333,7 +340,14 @@ mod tests {
         ] {
             assert!(error.is_of_the_controller(), "{error}");
         }
-        for error in [bind(49), bind(51), search(3), search(4), search(50), protocol(GuardFault::TooMuch)] {
+        for error in [
+            bind(49),
+            bind(51),
+            search(3),
+            search(4),
+            search(50),
+            protocol(GuardFault::TooMuch),
+        ] {
             assert!(!error.is_of_the_controller(), "{error}");
         }
     }

@@ -15,6 +15,7 @@ use super::bind;
 use super::certificate::PeerCertificate;
 use super::cost::STATS;
 use super::controllers::Controllers;
+use super::dirsync::Changes;
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
@@ -27,7 +28,7 @@ use crate::config;
 use crate::identity::Guid;
 
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
-const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
 /// Connects and binds to the first controller of `settings` that can be used.
 ///
@@ -146,6 +147,19 @@ impl Session {
     #[must_use]
     pub fn search(&self, search: Search) -> Pages {
         Pages::new(Arc::clone(&self.line), search)
+    }
+
+    /// Starts a DirSync search for what changed in the naming context `base` since `cookie`, none for everything, of what `filter`
+    /// selects; nothing is asked before [`Changes::next`]. Other operations may come between its answers, not within one.
+    #[must_use]
+    pub fn changes(&self, base: &str, filter: &str, cookie: Vec<u8>, show_deleted: bool) -> Changes {
+        Changes::new(
+            Arc::clone(&self.line),
+            base.to_owned(),
+            filter.to_owned(),
+            cookie,
+            show_deleted,
+        )
     }
 
     /// Reads one object by its DN, `<GUID=…>` or `<SID=…>`, with `attributes` whole (R11).

@@ -16,6 +16,8 @@ pub struct ReadEnd {
     pub watermark: Watermark,
     /// Under which name of `AD_HOST` the controller was reached.
     pub host: String,
+    /// Which server that is: the distinguished name of its settings (rootDSE dsServiceName).
+    pub server: String,
     /// Where the next DirSync search goes on from; `None` when changes are not found that way.
     pub cookie: Option<Vec<u8>>,
     /// The kinds that were read; only objects of these can be missed.

@@ -39,7 +39,11 @@ impl Store {
 
 /// Puts the cookie of a read in the place of the last one. A read of another scope makes that one worthless, even without one of its
 /// own, as with watermarks.
-pub(super) fn put(transaction: &Transaction<'_>, connection: ConnectionId, end: &ReadEnd) -> Result<(), Fault> {
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    connection: ConnectionId,
+    end: &ReadEnd,
+) -> Result<(), Fault> {
     let mark = &end.watermark;
     transaction.execute(
         "DELETE FROM dirsync_cookie WHERE connection = ? AND scope <> ?",

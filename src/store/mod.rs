@@ -69,7 +69,7 @@ pub use slice::{Found, Slice, Unfinished};
 pub use stage::{Reading, Staged};
 pub use value::{ConnectionId, Counts, Fate, KindCounts, Outcome, RunId, RunMode, State};
 pub use waiting::{Origin, Pending, Rejection, Unidentified};
-pub use watermark::Watermark;
+pub use watermark::{Reached, Watermark};
 
 /// What the file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

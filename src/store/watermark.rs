@@ -20,6 +20,17 @@ pub struct Watermark {
     pub read_at: i64,
 }
 
+/// How a controller was reached that has a watermark. Empty texts where that is not known, of an older file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Its invocationId.
+    pub controller: Guid,
+    /// As in `AD_HOST`.
+    pub host: String,
+    /// The distinguished name of the server's settings.
+    pub server: String,
+}
+
 impl Store {
     /// The watermarks of a connection, by controller.
     ///
@@ -41,16 +52,23 @@ impl Store {
         })
     }
 
-    /// Under which names of `AD_HOST` controllers were reached of which there is a watermark.
+    /// How the controllers were reached of which there is a watermark.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn known_hosts(&self, connection: ConnectionId) -> Result<Vec<String>, StoreError> {
+    pub fn reached(&self, connection: ConnectionId) -> Result<Vec<Reached>, StoreError> {
         self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT DISTINCT host FROM watermark WHERE connection = ? AND host <> ''")?;
-            let hosts = statement.query_map([connection], |row| row.get(0))?;
-            Ok(hosts.collect::<Result<_, _>>()?)
+            let mut statement = sql.prepare_cached(
+                "SELECT controller, host, server FROM watermark WHERE connection = ? ORDER BY controller",
+            )?;
+            let reached = statement.query_map([connection], |row| {
+                Ok(Reached {
+                    controller: row.get(0)?,
+                    host: row.get(1)?,
+                    server: row.get(2)?,
+                })
+            })?;
+            Ok(reached.collect::<Result<_, _>>()?)
         })
     }
 }
@@ -65,8 +83,8 @@ pub(super) fn reach(
 ) -> Result<(), Fault> {
     advance(transaction, connection, run, &end.watermark)?;
     transaction.execute(
-        "UPDATE watermark SET host = ? WHERE connection = ? AND controller = ?",
-        params![end.host, connection, end.watermark.controller],
+        "UPDATE watermark SET host = ?, server = ? WHERE connection = ? AND controller = ?",
+        params![end.host, end.server, connection, end.watermark.controller],
     )?;
     cookie::put(transaction, connection, end)
 }

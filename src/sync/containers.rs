@@ -125,13 +125,13 @@ impl Containers {
         orphans
     }
 
-    /// Looks at an object that changed since `since`. Gives the reason for a full read when it is a container that was renamed
-    /// or moved, and lies below `base` or did so before.
+    /// Looks at an object that changed; `created` says that it was made since the last look. Gives the reason for a full read when it is a
+    /// container that was renamed or moved, and lies below `base` or did so before.
     pub(super) fn observe(
         &mut self,
         entry: &Entry,
         guid: Guid,
-        since: u64,
+        created: bool,
         base: Option<&DistinguishedName>,
     ) -> Option<String> {
         if is_deleted(entry) {
@@ -147,7 +147,7 @@ impl Containers {
             return None;
         }
         self.put(guid, &entry.dn);
-        let is_new = before.is_none() && usn_created(entry).is_some_and(|created| created > since);
+        let is_new = before.is_none() && created;
         let concerns = |dn: &str| within(dn, base);
         if is_new || !(concerns(&entry.dn) || before.as_deref().is_some_and(concerns)) {
             return None;
@@ -177,6 +177,11 @@ fn is_of_class(entry: &Entry, class: &str) -> bool {
 
 fn usn_created(entry: &Entry) -> Option<u64> {
     entry.text("uSNCreated")?.parse().ok()
+}
+
+/// Whether the object was made after `since`.
+pub(super) fn is_newer(entry: &Entry, since: u64) -> bool {
+    usn_created(entry).is_some_and(|created| created > since)
 }
 
 /// Whether the entry is a tombstone or a recycled object (MS-ADTS 3.1.1.5.5).
@@ -252,7 +257,8 @@ mod tests {
     /// What is told of object `number` seen at `dn`, changed since USN 100.
     fn told(number: u8, dn: &str, class: &str, created: u64) -> Option<String> {
         let base = DistinguishedName::parse(BASE).unwrap();
-        containers().observe(&entry(number, dn, class, created), guid(number), 100, Some(&base))
+        let entry = entry(number, dn, class, created);
+        containers().observe(&entry, guid(number), is_newer(&entry, 100), Some(&base))
     }
 
     #[test]
@@ -297,7 +303,7 @@ mod tests {
         containers.observe(
             &entry(2, "OU=Farther,DC=corp,DC=example", "container", 7),
             guid(2),
-            100,
+            false,
             None,
         );
         let mut dead = entry(
@@ -313,7 +319,7 @@ mod tests {
                 ("isDeleted".to_owned(), vec![b"TRUE".to_vec()]),
             ],
         );
-        assert_eq!(containers.observe(&dead, guid(1), 100, None), None);
+        assert_eq!(containers.observe(&dead, guid(1), false, None), None);
         let (changed, gone) = containers.changes();
         assert_eq!((changed.len(), gone), (1, vec![guid(1)]));
         assert_eq!(changed[0].dn, "OU=Farther,DC=corp,DC=example");

@@ -26,10 +26,13 @@ pub(super) async fn decide(
 ) -> Result<Decided, RunError> {
     let id = connector.id;
     let watermarks = connector.on_store(move |store| store.watermarks(id)).await?;
-    let tombstone_lifetime = if watermarks
+    let reached = connector.on_store(move |store| store.reached(id)).await?;
+    let cookie = connector.on_store(move |store| store.cookie(id)).await?;
+    let mut ages = watermarks
         .iter()
-        .any(|mark| now - mark.read_at >= SHORTEST_TOMBSTONE_LIFETIME)
-    {
+        .map(|mark| mark.read_at)
+        .chain(cookie.as_ref().map(|cookie| cookie.read_at));
+    let tombstone_lifetime = if ages.any(|read_at| now - read_at >= SHORTEST_TOMBSTONE_LIFETIME) {
         tombstone_lifetime(session, root).await?
     } else {
         TOMBSTONE_LIFETIME
@@ -47,6 +50,9 @@ pub(super) async fn decide(
         tombstone_lifetime,
         now,
         watermarks: &watermarks,
+        cookie: cookie.as_ref(),
+        restored: reached.iter().all(|one| one.controller != controller)
+            && reached.iter().any(|one| one.server == root.ds_service_name),
     });
     Ok(Decided { plan, newcomer })
 }

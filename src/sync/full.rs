@@ -47,6 +47,8 @@ impl Reader<'_> {
             self.whole(&before, begun, &met).await?;
             // The watch asks the store which of the objects that went meanwhile are known.
             self.stored().await?;
+            // Before the USN up to which this read goes: what the one does not know any more, the other does.
+            let cookie = self.cookie_of_now().await?;
             let after = self.session.root_dse().await?;
             let met_after = Met::default();
             let changed = self
@@ -63,6 +65,7 @@ impl Reader<'_> {
                 found.guids.sort();
                 return Ok(Known {
                     usn: after.highest_committed_usn,
+                    cookie,
                     missed: changed.missed,
                     met: Some(if first { GuidSet::everything() } else { found.guids }),
                     empty: self

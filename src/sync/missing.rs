@@ -55,7 +55,8 @@ impl Reader<'_> {
             let mut unmet = Vec::new();
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
-                let moved = self.containers.observe(entry, guid, since, base.as_ref());
+                let created = containers::is_newer(entry, since);
+                let moved = self.containers.observe(entry, guid, created, base.as_ref());
                 watched.moved = watched.moved.or(moved);
                 unmet.push(guid);
             }
@@ -95,9 +96,12 @@ impl Reader<'_> {
         while let Some(entries) = pages.next().await? {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
-                let seen = self
-                    .containers
-                    .observe(entry, guid, unfinished.highest, base.as_ref());
+                let seen = self.containers.observe(
+                    entry,
+                    guid,
+                    containers::is_newer(entry, unfinished.highest),
+                    base.as_ref(),
+                );
                 moved = moved.or(seen);
             }
         }

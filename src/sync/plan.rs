@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use chrono::DateTime;
+
 use crate::config::DeltaMethod;
 use crate::identity::Guid;
-use crate::store::{RunMode, Watermark};
+use crate::store::{Cookie, RunMode, Watermark};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -17,6 +19,11 @@ pub enum Plan {
         /// The watermark of the last read from this controller.
         since: u64,
     },
+    /// Objects that changed since `cookie`, by the DirSync control.
+    DirSync {
+        /// Of the last read that gave one, whatever the controller.
+        cookie: Cookie,
+    },
     /// Every object in scope.
     Full {
         /// Why a delta would not do; logged and kept with the run.
@@ -28,6 +35,13 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delta { since } => write!(f, "changes since USN {since}"),
+            Self::DirSync { cookie } => {
+                f.write_str("changes since the DirSync cookie of ")?;
+                match DateTime::from_timestamp(cookie.read_at, 0) {
+                    Some(time) => write!(f, "{}", time.format("%Y-%m-%dT%H:%M:%SZ")),
+                    None => write!(f, "{} s", cookie.read_at),
+                }
+            }
             Self::Full { reason } => f.write_str(reason),
         }
     }
@@ -58,64 +72,107 @@ pub struct Facts<'a> {
     pub now: i64,
     /// Every watermark of the connection.
     pub watermarks: &'a [Watermark],
+    /// The DirSync cookie of the connection.
+    pub cookie: Option<&'a Cookie>,
+    /// Whether this server was read before, as a controller with another invocationId.
+    pub restored: bool,
 }
 
 /// The plan for these facts. A delta needs a watermark of this very controller and scope that is neither ahead of the
-/// controller nor older than the tombstone lifetime; anything else is a full read.
+/// controller nor older than the tombstone lifetime; by DirSync a cookie of any controller will do. Anything else is a full read.
 #[must_use]
 pub fn plan(facts: &Facts<'_>) -> Plan {
-    match reason_for_full(facts) {
-        Err(reason) => Plan::Full { reason },
-        Ok(since) => Plan::Delta { since },
-    }
+    delta(facts).unwrap_or_else(|reason| Plan::Full { reason })
 }
 
-/// The USN to start a delta from, or why there is none.
-fn reason_for_full(facts: &Facts<'_>) -> Result<u64, String> {
+/// The delta, or why there is none.
+fn delta(facts: &Facts<'_>) -> Result<Plan, String> {
     if facts.requested == RunMode::Baseline {
         return Err(facts.asked_by.to_owned());
     }
     if facts.by_membership {
         return Err("the profile has AD_MEMBER_OF, and a change of membership is in no delta".to_owned());
     }
-    if facts.method == DeltaMethod::Off {
-        return Err("AD_DELTA is off".to_owned());
+    match facts.method {
+        DeltaMethod::Off => Err("AD_DELTA is off".to_owned()),
+        DeltaMethod::Usn => by_usn(facts),
+        DeltaMethod::DirSync => by_cookie(facts),
     }
+}
+
+const OTHER_SCOPE: &str = "base context, scope, filters, kinds or mapping changed since the last read";
+
+fn by_usn(facts: &Facts<'_>) -> Result<Plan, String> {
     if facts.watermarks.is_empty() {
         return Err("no read has been completed yet".to_owned());
     }
-    let of_scope: Vec<&Watermark> = facts
-        .watermarks
-        .iter()
-        .filter(|mark| mark.scope == facts.scope)
-        .collect();
-    if of_scope.is_empty() {
-        return Err("base context, scope, filters, kinds or mapping changed since the last read".to_owned());
+    if facts.watermarks.iter().all(|mark| mark.scope != facts.scope) {
+        return Err(OTHER_SCOPE.to_owned());
     }
-    let Some(mark) = of_scope
-        .into_iter()
-        .find(|mark| mark.controller == facts.controller)
-    else {
+    let Some(mark) = own_mark(facts)? else {
         return Err(format!(
             "no watermark for controller {} (invocationId {}): another controller, or one restored from backup",
             facts.host, facts.controller
         ));
     };
-    if facts.highest_committed_usn < mark.usn {
+    young("watermark", mark.read_at, facts)?;
+    Ok(Plan::Delta { since: mark.usn })
+}
+
+fn by_cookie(facts: &Facts<'_>) -> Result<Plan, String> {
+    let Some(cookie) = facts.cookie else {
+        return Err(if facts.watermarks.is_empty() {
+            "no read has been completed yet".to_owned()
+        } else {
+            "no DirSync cookie is known yet".to_owned()
+        });
+    };
+    if cookie.scope != facts.scope {
+        return Err(OTHER_SCOPE.to_owned());
+    }
+    // No cookie tells that a controller lost what was read from it.
+    own_mark(facts)?;
+    if facts.restored {
         return Err(format!(
+            "controller {} has another invocationId than before ({} now): it was restored from backup",
+            facts.host, facts.controller
+        ));
+    }
+    young("DirSync cookie", cookie.read_at, facts)?;
+    Ok(Plan::DirSync {
+        cookie: cookie.clone(),
+    })
+}
+
+/// The watermark of this controller and scope.
+///
+/// # Errors
+/// When the controller is behind it.
+fn own_mark<'a>(facts: &Facts<'a>) -> Result<Option<&'a Watermark>, String> {
+    let mark = facts
+        .watermarks
+        .iter()
+        .find(|mark| mark.scope == facts.scope && mark.controller == facts.controller);
+    match mark {
+        Some(mark) if facts.highest_committed_usn < mark.usn => Err(format!(
             "highestCommittedUSN {} of {} is below the watermark {}: the controller was rolled back",
             facts.highest_committed_usn, facts.host, mark.usn
-        ));
+        )),
+        mark => Ok(mark),
     }
-    let age = facts.now.saturating_sub(mark.read_at);
-    if age >= i64::from(facts.tombstone_lifetime) * DAY {
-        return Err(format!(
-            "the watermark is {} days old, tombstones live {} days",
-            age / DAY,
-            facts.tombstone_lifetime
-        ));
+}
+
+/// Whether everything that was deleted since `read_at` still has its tombstone.
+fn young(what: &str, read_at: i64, facts: &Facts<'_>) -> Result<(), String> {
+    let age = facts.now.saturating_sub(read_at);
+    if age < i64::from(facts.tombstone_lifetime) * DAY {
+        return Ok(());
     }
-    Ok(mark.usn)
+    Err(format!(
+        "the {what} is {} days old, tombstones live {} days",
+        age / DAY,
+        facts.tombstone_lifetime
+    ))
 }
 
 #[cfg(test)]
@@ -150,13 +207,23 @@ mod tests {
             tombstone_lifetime: 60,
             now: NOW,
             watermarks,
+            cookie: None,
+            restored: false,
+        }
+    }
+
+    fn cookie(scope: u8, age_days: i64) -> Cookie {
+        Cookie {
+            scope: [scope; 32],
+            octets: b"xy".to_vec(),
+            read_at: NOW - age_days * DAY,
         }
     }
 
     fn reason(plan: Plan) -> String {
         match plan {
             Plan::Full { reason } => reason,
-            Plan::Delta { since } => panic!("a delta since {since}"),
+            delta => panic!("{delta}"),
         }
     }
 
@@ -192,6 +259,52 @@ mod tests {
             ..facts(&marks)
         };
         assert_eq!(reason(plan(&asked)), "baseline schedule");
+    }
+
+    #[test]
+    fn r02_a_dirsync_cookie_is_good_for_any_controller_and_one_scope() {
+        let marks = [mark(2, 7, 9_000, 1)];
+        let by_cookie = |cookie: &Cookie, watermarks: &[Watermark]| {
+            plan(&Facts {
+                method: DeltaMethod::DirSync,
+                cookie: Some(cookie),
+                ..facts(watermarks)
+            })
+        };
+        for marks in [&marks[..], &[], &[mark(1, 7, 4_000, 90)]] {
+            let Plan::DirSync { cookie } = by_cookie(&cookie(7, 59), marks) else {
+                panic!("no increment");
+            };
+            assert_eq!(cookie.octets, b"xy");
+        }
+        assert!(
+            by_cookie(&cookie(7, 1), &marks)
+                .to_string()
+                .starts_with("changes since the DirSync cookie of 20")
+        );
+        assert!(reason(by_cookie(&cookie(8, 1), &marks)).contains("mapping changed"));
+        assert!(reason(by_cookie(&cookie(7, 60), &marks)).contains("60 days old"));
+        assert!(reason(by_cookie(&cookie(7, 1), &[mark(1, 7, 5_001, 1)])).contains("rolled back"));
+        let restored = Facts {
+            method: DeltaMethod::DirSync,
+            cookie: Some(&cookie(7, 1)),
+            restored: true,
+            ..facts(&marks)
+        };
+        assert!(reason(plan(&restored)).contains("restored from backup"));
+        for (watermarks, why) in [
+            (&marks[..], "no DirSync cookie"),
+            (&[], "no read has been completed"),
+        ] {
+            let method = DeltaMethod::DirSync;
+            assert!(
+                reason(plan(&Facts {
+                    method,
+                    ..facts(watermarks)
+                }))
+                .contains(why)
+            );
+        }
     }
 
     #[test]

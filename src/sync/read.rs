@@ -63,7 +63,8 @@ pub(super) async fn read(
     // Who is read in full anyway goes to the first.
     if request.mode == RunMode::Delta && settings.delta == DeltaMethod::Usn {
         let id = connector.id;
-        controllers.prefer(&connector.on_store(move |store| store.known_hosts(id)).await?);
+        let reached = connector.on_store(move |store| store.reached(id)).await?;
+        controllers.prefer(&reached.into_iter().map(|one| one.host).collect::<Vec<_>>());
     }
     let mut again = false;
     loop {
@@ -85,7 +86,12 @@ pub(super) async fn read(
         };
         let (told, advice) = (error.to_string(), error.advice());
         controllers.leave(&host, error)?;
-        tracing::warn!(controller = host, error = told, advice, "The controller broke off; the read begins again on another one.");
+        tracing::warn!(
+            controller = host,
+            error = told,
+            advice,
+            "The controller broke off; the read begins again on another one."
+        );
         // Slices that ended are of this controller, and are to be stored before those of another one begin.
         stored(&pieces).await?;
         again = true;
@@ -106,7 +112,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     async fn over(self, mut session: Session) -> Result<Summary, RunError> {
-        let Self { connector, request, .. } = self;
+        let Self {
+            connector, request, ..
+        } = self;
         let root = session.root_dse().await?;
         let controller = session.invocation_id(&root).await?;
         let mut reader = Reader {
@@ -117,6 +125,7 @@ impl Attempt<'_> {
             shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
             session,
             controller,
+            server: root.ds_service_name.clone(),
             containers: Containers::default(),
             newcomer: self.again,
             pieces: self.pieces,
@@ -143,7 +152,10 @@ impl Attempt<'_> {
 /// Waits until everything that was handed over is stored.
 async fn stored(pieces: &mpsc::Sender<Piece>) -> Result<(), RunError> {
     let (stored, when_stored) = oneshot::channel();
-    pieces.send(Piece::Store(stored)).await.map_err(|_| stager_gone())?;
+    pieces
+        .send(Piece::Store(stored))
+        .await
+        .map_err(|_| stager_gone())?;
     when_stored.await.map_err(|_| stager_gone())
 }
 
@@ -158,6 +170,7 @@ async fn remember(
     let (mode, reason, before) = match plan {
         Plan::Full { reason } => (RunMode::Baseline, reason.clone(), None),
         Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
+        Plan::DirSync { .. } => (RunMode::Delta, plan.to_string(), None),
     };
     tracing::info!(
         controller = session.host(),
@@ -189,6 +202,8 @@ pub(super) struct Reader<'a> {
     /// See [`super::decide::Decided::newcomer`]; also when another controller broke off in this run, which may be ahead.
     pub(super) newcomer: bool,
     pub(super) controller: Guid,
+    /// rootDSE dsServiceName.
+    server: String,
     pub(super) now: i64,
     pieces: mpsc::Sender<Piece>,
     planned: &'a Mutex<Option<Plan>>,
@@ -200,6 +215,8 @@ pub(super) struct Reader<'a> {
 pub(super) struct Known {
     /// The USN up to which the directory is known now.
     pub(super) usn: u64,
+    /// Where the next DirSync search goes on.
+    pub(super) cookie: Option<Vec<u8>>,
     /// Known objects that changed, and were not found in scope.
     pub(super) missed: Vec<Guid>,
     /// After a full read, everything that was found in scope.
@@ -236,6 +253,7 @@ impl Reader<'_> {
                 self.follow(&Plan::Delta { since }).await?;
                 self.changes(since, root).await?
             }
+            Plan::DirSync { cookie } => self.since_cookie(cookie, root).await?,
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
@@ -255,7 +273,7 @@ impl Reader<'_> {
         self.request.progress.enter(Phase::Reading);
         self.request.progress.set_mode(match plan {
             Plan::Full { .. } => RunMode::Baseline,
-            Plan::Delta { .. } => RunMode::Delta,
+            Plan::Delta { .. } | Plan::DirSync { .. } => RunMode::Delta,
         });
         remember(self.connector, self.run, &self.session, self.controller, plan).await?;
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
@@ -279,7 +297,8 @@ impl Reader<'_> {
                 read_at: self.now,
             },
             host: self.session.host().to_owned(),
-            cookie: None,
+            server: self.server.clone(),
+            cookie: known.cookie,
             kinds: self.kinds(),
             missed: known.missed,
             met: known.met,
@@ -306,6 +325,7 @@ impl Reader<'_> {
         self.unmapped().await?;
         Ok(Known {
             usn,
+            cookie: None,
             missed: changed.missed,
             met: None,
             empty: Vec::new(),
@@ -388,8 +408,12 @@ impl Reader<'_> {
 
     /// Adds what a search that came to its end took.
     pub(super) fn count(&mut self, pages: &Pages) {
-        self.pages += pages.pages();
-        self.referrals += pages.referrals();
+        self.count_answers(pages.pages(), pages.referrals());
+    }
+
+    pub(super) fn count_answers(&mut self, answers: u64, referrals: u64) {
+        self.pages += answers;
+        self.referrals += referrals;
     }
 
     pub(super) fn add(&mut self, searched: Searched) {

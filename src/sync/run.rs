@@ -159,7 +159,9 @@ async fn conclude(
     };
     let (mode, reason) = match (&ends.plan, &request.approve) {
         (_, Some(list)) => (request.mode, format!("approval of the removals {list}")),
-        (Some(plan @ Plan::Delta { .. }), None) => (RunMode::Delta, plan.to_string()),
+        (Some(plan @ (Plan::Delta { .. } | Plan::DirSync { .. })), None) => {
+            (RunMode::Delta, plan.to_string())
+        }
         (Some(plan @ Plan::Full { .. }), None) => (RunMode::Baseline, plan.to_string()),
         (None, None) => (request.mode, "the directory could not be read".to_owned()),
     };

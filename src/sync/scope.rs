@@ -122,14 +122,18 @@ impl Scope {
     pub fn with_guids(&self, kind: Kind, guids: &[Guid]) -> Vec<Search> {
         guids
             .chunks(GUIDS_PER_FILTER)
-            .filter_map(|chunk| {
-                let terms: String = chunk
-                    .iter()
-                    .map(|guid| format!("(objectGUID={})", escaped(guid.as_bytes())))
-                    .collect();
-                self.search(kind, Some(&format!("(|{terms})")))
-            })
+            .filter_map(|chunk| self.search(kind, Some(&one_of(chunk))))
             .collect()
+    }
+
+    /// The searches for the objects that have one of these GUIDs, of any kind, anywhere in the naming context; without attributes.
+    #[must_use]
+    pub fn anywhere(&self, guids: &[Guid]) -> Vec<Search> {
+        let one = |chunk| Search {
+            filter: one_of(chunk),
+            ..self.naming_context()
+        };
+        guids.chunks(GUIDS_PER_FILTER).map(one).collect()
     }
 
     /// The searches for the objects of `kind` in scope that have one of these distinguished names.
@@ -227,6 +231,15 @@ fn and(filter: &str, more: Option<&str>) -> String {
         Some(more) => format!("(&{filter}{more})"),
         None => filter.to_owned(),
     }
+}
+
+/// The filter for objects that have one of these GUIDs.
+fn one_of(guids: &[Guid]) -> String {
+    let terms: String = guids
+        .iter()
+        .map(|guid| format!("(objectGUID={})", escaped(guid.as_bytes())))
+        .collect();
+    format!("(|{terms})")
 }
 
 /// Octets as a filter value, every one of them escaped (RFC 4515 section 3).

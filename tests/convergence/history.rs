@@ -27,6 +27,8 @@ pub struct Setting {
     pub tells_removals: bool,
     /// `REMOVAL_MAX_PERCENT`.
     pub removal_percent: u8,
+    /// `AD_DELTA=dirsync`.
+    pub dirsync: bool,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
     /// `AD_CONNECTIONS`.
@@ -182,6 +184,7 @@ impl History {
             sees_deleted: rng.bool(),
             // By itself, so that the other draws do not depend on it.
             tells_removals: Rng::with_seed(seed).u8(0..3) == 0,
+            dirsync: Rng::with_seed(seed ^ 0xD125).u8(0..3) == 0,
             removal_percent: pick(&mut rng, &[100, 100, 30]),
             page_size: pick(&mut rng, &[2, 3, 7, 1000]),
             connections: rng.usize(1..=2),

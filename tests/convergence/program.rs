@@ -78,6 +78,10 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             ("AD_PAGE_SIZE", setting.page_size.to_string()),
             ("AD_CONNECTIONS", setting.connections.to_string()),
             ("AD_TIMEOUT", "20s".to_owned()),
+            (
+                "AD_DELTA",
+                if setting.dirsync { "dirsync" } else { "usn" }.to_owned(),
+            ),
             ("QUALYS_GATEWAY_URL", place.gateway.clone()),
             ("QUALYS_CLIENT_ID", gateway.client_id),
             ("QUALYS_CLIENT_SECRET", gateway.client_secret),

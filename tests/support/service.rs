@@ -32,16 +32,24 @@ fn collected(pipe: impl AsyncRead + Unpin + Send + 'static) -> watch::Receiver<S
     receiver
 }
 
+fn watched(mut child: Child, arguments: &[&str]) -> Service {
+    Service {
+        stdout: collected(child.stdout.take().unwrap()),
+        stderr: collected(child.stderr.take().unwrap()),
+        child,
+        command: arguments.join(" "),
+    }
+}
+
 impl Connector {
     /// Starts a command and watches it.
     pub fn watch(&self, arguments: &[&str]) -> Service {
-        let mut child = self.start(arguments);
-        Service {
-            stdout: collected(child.stdout.take().unwrap()),
-            stderr: collected(child.stderr.take().unwrap()),
-            child,
-            command: arguments.join(" "),
-        }
+        watched(self.start(arguments), arguments)
+    }
+
+    /// The same with one more variable.
+    pub fn watch_with(&self, name: &str, value: &str, arguments: &[&str]) -> Service {
+        watched(self.start_with(name, value, arguments), arguments)
     }
 
     /// Runs one command to its end and measures it: wall time, and peak memory in KiB.

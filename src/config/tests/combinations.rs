@@ -94,10 +94,6 @@ fn what_this_version_does_not_do_is_said_plainly() {
             &[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")],
             "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple",
         ),
-        (
-            &[("AD_DELTA", "dirsync")],
-            "AD_DELTA: `dirsync` is not available in this version; use AD_DELTA=usn",
-        ),
     ] {
         let lines = refusal(changes);
         assert_eq!(lines.len(), 1, "{lines:?}");

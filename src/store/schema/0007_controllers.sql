@@ -1,8 +1,9 @@
 -- Schema version 7: several controllers.
 
--- Under which name of AD_HOST the controller was reached last, '' where that is not known: it is preferred to one that was
--- never read.
+-- Under which name of AD_HOST the controller was reached last: it is preferred to one that was never read. And which server it is
+-- (rootDSE dsServiceName): the same one with another invocationId was restored from backup. '' where that is not known.
 ALTER TABLE watermark ADD COLUMN host TEXT NOT NULL DEFAULT '';
+ALTER TABLE watermark ADD COLUMN server TEXT NOT NULL DEFAULT '';
 
 -- How far the directory is known, as the DirSync control says it: `cookie` is the controller's, `scope` as in `watermark`. Any
 -- controller may go on from it.

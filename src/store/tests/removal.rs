@@ -39,6 +39,7 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
             read_at: NOW,
         },
         host: "dc1".to_owned(),
+        server: "CN=NTDS Settings,CN=DC1".to_owned(),
         cookie: None,
         kinds: vec![Kind::User],
         missed: Vec::new(),

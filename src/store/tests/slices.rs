@@ -37,6 +37,7 @@ fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
             read_at: NOW,
         },
         host: "dc1".to_owned(),
+        server: "CN=NTDS Settings,CN=DC1".to_owned(),
         cookie: None,
         kinds: vec![Kind::User],
         missed: Vec::new(),

@@ -9,11 +9,14 @@
 //! `LAB_DIR` is its folder (default `target/samba-lab`), `LAB_ADDRESS` its loopback address (default 127.0.0.21): two
 //! domains side by side need both.
 //!
+//! [`pair`](fn@pair) joins a second controller for one test, at the next address (127.0.0.22), which ends with that test.
+//!
 //! The way of it: [`place`] says where things are, [`provision`](mod@provision) makes the folder, [`process`] runs the
 //! controller, [`change`] alters the directory, [`ldap`] asks it, [`expected`](Domain::expected) says what must arrive.
 
 pub mod change;
 pub mod ldap;
+pub mod pair;
 pub mod place;
 pub mod process;
 pub mod provision;
@@ -24,6 +27,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 pub use change::Change;
+pub use pair::{Pair, pair};
 pub use place::{Account, Place};
 
 /// The domain, running and filled, held by one test. Dropping it lets the next test in.
@@ -79,6 +83,12 @@ impl Domain {
         let dn = format!("OU=Test {name},{}", place::ROOT);
         self.apply(&[Change::delete(&dn), Change::add(&dn, "organizationalUnit", &[])]);
         dn
+    }
+
+    /// Brings the controller back from a copy of the time when it was filled, as a restoration from backup does: with another
+    /// invocationId. What was changed since is lost.
+    pub fn restore_from_backup(&self) {
+        process::restore_from_backup(&self.place);
     }
 
     /// Makes all `changes` in one transaction of the controller's database, as the system.

@@ -10,7 +10,7 @@
 //! # }
 //! ```
 //!
-//! What it does not serve: SASL, DirSync, writes over LDAP, a global catalog.
+//! What it does not serve: SASL, writes over LDAP, a global catalog.
 
 pub mod account;
 pub mod ber;

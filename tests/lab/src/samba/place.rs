@@ -66,6 +66,14 @@ impl Place {
         self.address
     }
 
+    /// A further controller of the same domain: at the next address, in a folder within this one.
+    pub fn second(&self) -> Place {
+        Place::new(
+            self.folder.join("second"),
+            Ipv4Addr::from(u32::from(self.address) + 1),
+        )
+    }
+
     /// The controller's short name: `dc1`, or `dcN` at another address than the usual one, whose last number N is.
     pub fn controller(&self) -> String {
         if self.address == DEFAULT_ADDRESS {
@@ -171,6 +179,7 @@ mod tests {
         let place = |last| Place::new("/x".into(), Ipv4Addr::new(127, 0, 0, last));
         assert_eq!(place(21).host(), "dc1.corp.example");
         assert_eq!(place(35).host(), "dc35.corp.example");
+        assert_eq!(place(21).second().host(), "dc22.corp.example");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::place::Place;
-use super::python::PYTHON;
+use super::python::{self, PYTHON};
 use super::{ldap, provision};
 
 /// How long a controller may take to answer the first bind. It takes less than 1 s on two idle cores.
@@ -77,12 +77,49 @@ pub fn start(place: &Place) {
 /// Ends every process of the domain. The folder stays.
 pub fn stop(place: &Place) {
     let _starting = place.lock("start.lock");
+    super::pair::stop_second(place);
     stop_processes(place);
+}
+
+/// Starts the controller from the folder as it is.
+///
+/// # Panics
+/// When it does not answer.
+pub fn start_again(place: &Place) {
+    fs::write(place.last_used(), "").unwrap();
+    assert!(
+        launched(place),
+        "{} does not start: {}",
+        place.host(),
+        end_of(&place.log())
+    );
+}
+
+/// See [`Domain::restore_from_backup`](super::Domain::restore_from_backup).
+///
+/// # Panics
+/// When there is no copy, or the controller does not answer.
+pub fn restore_from_backup(place: &Place) {
+    stop_processes(place);
+    assert!(provision::restore(place), "no copy of {}", place.host());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/samba/restored.py");
+    python::run(script, &[place.smb_conf().to_str().unwrap()], "");
+    start_again(place);
+}
+
+/// Ends the controller as a loss of power does: at once, without a word to anybody.
+pub fn kill(place: &Place) {
+    while !processes(place).is_empty() {
+        signal(place, "KILL");
+        sleep(Duration::from_millis(20));
+    }
+    let _ = fs::remove_file(place.pid_file());
 }
 
 /// Ends the domain and puts its folder back to how it was after filling.
 pub fn reset(place: &Place) {
     let _starting = place.lock("start.lock");
+    super::pair::stop_second(place);
     stop_processes(place);
     provision::restore(place);
 }
@@ -97,7 +134,9 @@ pub fn processes(place: &Place) -> Vec<u32> {
     };
     // After a restart of the machine the number may be somebody else's: only processes that work in the folder count.
     // (Samba overwrites its command line and its environment.)
-    let folder = fs::canonicalize(place.folder()).unwrap();
+    let Ok(folder) = fs::canonicalize(place.folder()) else {
+        return Vec::new();
+    };
     let ours = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == folder);
     members(group).into_iter().filter(ours).collect()
 }
@@ -111,6 +150,8 @@ fn launched(place: &Place) -> bool {
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/samba/keeper.sh"));
     command.args([place.smb_conf(), run, place.last_used()]);
     command
+        // For replication, which is by Kerberos.
+        .env("KRB5_CONFIG", place.krb5_conf())
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
@@ -135,7 +176,7 @@ fn launched(place: &Place) -> bool {
     answers
 }
 
-fn stop_processes(place: &Place) {
+pub(super) fn stop_processes(place: &Place) {
     signal(place, "TERM");
     let begun = Instant::now();
     while !processes(place).is_empty() {

@@ -22,7 +22,7 @@ pub fn make(place: &Place) {
     run_samba_tool(place);
     write_certificates(place);
     fs::write(place.smb_conf(), smb_conf(place)).unwrap();
-    fs::write(place.krb5_conf(), krb5_conf(place)).unwrap();
+    fs::write(place.krb5_conf(), krb5_conf(place, &place.second())).unwrap();
     let fill = concat!(env!("CARGO_MANIFEST_DIR"), "/src/samba/fill.py");
     python::run(
         fill,
@@ -56,10 +56,15 @@ pub fn is_made(place: &Place) -> bool {
 
 /// Adds the controller's name to `/etc/hosts`, once. An entry for another address is an error.
 pub fn name_in_hosts(place: &Place) {
+    add_to_hosts(place, &place.host());
+}
+
+/// Adds a name of the controller to `/etc/hosts`, once. An entry for another address is an error.
+pub(super) fn add_to_hosts(place: &Place, name: &str) {
     let hosts = fs::read_to_string("/etc/hosts").unwrap();
-    match address_in_hosts(&hosts, &place.host()) {
+    match address_in_hosts(&hosts, name) {
         Some(address) if address == place.address().to_string() => {}
-        Some(address) => panic!("/etc/hosts has {} at {address}: remove that line", place.host()),
+        Some(address) => panic!("/etc/hosts has {name} at {address}: remove that line"),
         None => {
             let mut file = fs::OpenOptions::new().append(true).open("/etc/hosts").unwrap();
             let line_end = if hosts.ends_with('\n') || hosts.is_empty() {
@@ -67,12 +72,12 @@ pub fn name_in_hosts(place: &Place) {
             } else {
                 "\n"
             };
-            let line = format!(
-                "{line_end}{} {} {}\n",
-                place.address(),
-                place.host(),
+            let short = if name == place.host() {
                 place.controller()
-            );
+            } else {
+                String::new()
+            };
+            let line = format!("{line_end}{} {name} {short}\n", place.address());
             file.write_all(line.as_bytes()).unwrap();
         }
     }
@@ -136,12 +141,15 @@ fn write_certificates(place: &Place) {
     authority
         .server(&[&place.host(), DNS_DOMAIN, &address], Shape::Sound)
         .write(&place.tls(), "controller");
+    authority
+        .server(&[&place.second().host()], Shape::Sound)
+        .write(&place.tls(), "second");
     // Samba refuses a key that others can read.
     fs::set_permissions(place.tls(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Directory services alone, nothing of file serving; everything in the folder.
-fn smb_conf(place: &Place) -> String {
+pub(super) fn smb_conf(place: &Place) -> String {
     let (data, tls) = (place.data(), place.tls());
     let (data, tls) = (data.display(), tls.display());
     format!(
@@ -171,8 +179,9 @@ fn smb_conf(place: &Place) -> String {
     )
 }
 
-fn krb5_conf(place: &Place) -> String {
-    let (address, host) = (place.address(), place.host());
+/// Both controllers give tickets, where there are two.
+pub(super) fn krb5_conf(place: &Place, other: &Place) -> String {
+    let (address, host, other) = (place.address(), place.host(), other.address());
     format!(
         "[libdefaults]
     default_realm = {REALM}
@@ -182,6 +191,7 @@ fn krb5_conf(place: &Place) -> String {
 [realms]
     {REALM} = {{
         kdc = {address}
+        kdc = {other}
         admin_server = {address}
     }}
 [domain_realm]
@@ -209,7 +219,7 @@ fn copy(from: &Path, to: &Path) {
     must_succeed("cp", &output.unwrap());
 }
 
-fn remove(folder: &Path) {
+pub(super) fn remove(folder: &Path) {
     if let Err(error) = fs::remove_dir_all(folder) {
         assert!(
             error.kind() == std::io::ErrorKind::NotFound,
@@ -219,7 +229,7 @@ fn remove(folder: &Path) {
     }
 }
 
-fn must_succeed(what: &str, output: &Output) {
+pub(super) fn must_succeed(what: &str, output: &Output) {
     assert!(
         output.status.success(),
         "{what} ended with {}: {}",

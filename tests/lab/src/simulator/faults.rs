@@ -180,7 +180,8 @@ impl Faults {
         self.script(on, "", nth, true, action);
     }
 
-    /// Once, at the `nth` search from now whose filter (or bind whose name) contains `text`.
+    /// Once, at the `nth` search from now whose filter (or bind whose name) contains `text`. The filter of a search with the DirSync control
+    /// is that after `dirsync `.
     pub fn at_matching(&self, on: On, text: &str, nth: usize, action: Action) {
         self.script(on, text, nth, false, action);
     }

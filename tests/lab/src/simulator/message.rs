@@ -13,8 +13,10 @@ pub const SHOW_RECYCLED: &str = "1.2.840.113556.1.4.2064";
 pub const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 /// LDAP_SERVER_GET_STATS_OID: what a search cost, MS-ADTS 3.1.1.3.4.1.6. Not every controller offers it.
 pub const GET_STATS: &str = "1.2.840.113556.1.4.970";
-/// LDAP_SERVER_EXTENDED_DN_OID is not served; named here for rootDSE alone.
-pub const SUPPORTED_CONTROLS: [&str; 4] = [PAGED_RESULTS, SHOW_DELETED, SHOW_RECYCLED, DOMAIN_SCOPE];
+/// LDAP_SERVER_DIRSYNC_OID, MS-ADTS 3.1.1.3.4.1.3.
+pub const DIRSYNC: &str = "1.2.840.113556.1.4.841";
+/// What rootDSE names.
+pub const SUPPORTED_CONTROLS: [&str; 5] = [PAGED_RESULTS, SHOW_DELETED, SHOW_RECYCLED, DOMAIN_SCOPE, DIRSYNC];
 /// StartTLS, RFC 4511 section 4.14.
 pub const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// Who am I?, RFC 4532.
@@ -276,6 +278,17 @@ impl Outcome {
     pub fn write(&self, out: &mut Writer, id: i64, tag: u8, cookie: Option<&[u8]>, name: Option<&str>) {
         let controls: Vec<_> = cookie.map(page_control).into_iter().collect();
         self.write_with(out, id, tag, &controls, name);
+    }
+
+    /// Writes the response to the DirSync search `id`.
+    pub fn write_changes(&self, out: &mut Writer, id: i64, more: bool, cookie: &[u8]) {
+        let mut value = Writer::default();
+        let parts = value.open(SEQUENCE);
+        value.integer(ber::INTEGER, i64::from(more));
+        value.integer(ber::INTEGER, 0);
+        value.octets(OCTETS, cookie);
+        value.close(parts);
+        self.write_with(out, id, 0x65, &[(DIRSYNC, value.take())], None);
     }
 
     /// The same with any controls, OID and value of each.

@@ -290,7 +290,7 @@ impl Plan {
 }
 
 /// The first object whose last change is `next` or later, up to `last`, and the number after it.
-fn in_sequence(state: &State, mut next: u64, last: u64) -> Option<(u32, u64)> {
+pub(super) fn in_sequence(state: &State, mut next: u64, last: u64) -> Option<(u32, u64)> {
     let computed = state.synthetic_sequences();
     while next <= last {
         if computed.contains(&next) {

@@ -1,5 +1,6 @@
 //! The conversation with one client: binds, searches and their pages, extended operations, faults.
 
+mod dirsync;
 mod pages;
 
 use std::collections::BTreeMap;
@@ -72,6 +73,9 @@ impl Session {
                 Operation::Abandon(_) => continue,
                 Operation::Bind { name, .. } => (On::Bind, name.clone()),
                 Operation::Search(search) if is_root_dse(search) => (On::RootDse, search.filter.to_string()),
+                Operation::Search(search) if request.control(message::DIRSYNC).is_some() => {
+                    (On::Search, format!("dirsync {}", search.filter))
+                }
                 Operation::Search(search) => (On::Search, search.filter.to_string()),
                 Operation::Extended(_) | Operation::Unserved(_) => (On::Extended, String::new()),
             };
@@ -169,7 +173,11 @@ impl Session {
                 let Operation::Search(search) = request.operation.clone() else {
                     return Ok(None);
                 };
-                self.search(connection, &request, &search, spoiled).await?;
+                if request.control(message::DIRSYNC).is_some() {
+                    self.changes(connection, &request, &search, spoiled).await?;
+                } else {
+                    self.search(connection, &request, &search, spoiled).await?;
+                }
             }
             Operation::Extended(name) if name == message::START_TLS => {
                 let possible = self.shared.can_start_tls && !self.encrypted;

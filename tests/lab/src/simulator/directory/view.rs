@@ -47,6 +47,14 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Whether it was created by a change after number `sequence`.
+    pub(in super::super) fn created_after(&self, sequence: u64) -> bool {
+        let created = self
+            .stored
+            .map_or(u64::from(self.id) + 1, |object| object.created_sequence);
+        created > sequence
+    }
+
     /// The GUID, as bytes on the wire.
     #[must_use]
     pub fn guid(&self) -> [u8; 16] {

@@ -1,0 +1,169 @@
+//! Changes by the DirSync control: it tells which objects changed, on whatever controller; they are read like any others.
+//!
+//! An answer shows of an object what changed, and knows the whole naming context alone. So objects are learnt by their GUIDs, and
+//! read by the searches in scope, which apply base context, scope and filters. What these do not give is missed, as in a delta by
+//! uSNChanged.
+
+use std::collections::BTreeSet;
+
+use crate::config::DeltaMethod;
+use crate::directory::{DirectoryError, RootDse};
+use crate::identity::{DistinguishedName, Guid};
+use crate::store::Cookie;
+
+use super::containers::{self, Containers};
+use super::met::Met;
+use super::missing::Watched;
+use super::read::{Known, Reader};
+use super::stage::guid_of;
+use super::{Plan, RunError};
+
+/// Above so many changed objects a full read is no slower: they would be read a hundred at a time.
+const MOST: usize = 50_000;
+
+/// Everything.
+const EVERYTHING: &str = "(objectClass=*)";
+
+/// Nothing: the controller walks over the naming context and gives no more than the cookie.
+const NOTHING: &str = "(!(objectClass=*))";
+
+/// What a DirSync search told.
+#[derive(Default)]
+struct Learnt {
+    /// Objects that changed; none when there are more than [`MOST`].
+    changed: BTreeSet<Guid>,
+    /// Those that were made since.
+    created: BTreeSet<Guid>,
+    too_many: bool,
+    cookie: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Reads what changed since `cookie`, and once more what could not be mapped before (R15). Everything is read when the
+    /// controller refuses the cookie, or when a container was renamed or moved (R8).
+    pub(super) async fn since_cookie(&mut self, cookie: Cookie, root: RootDse) -> Result<Known, RunError> {
+        let learnt = match self.learn(EVERYTHING, cookie.octets.clone()).await {
+            Ok(learnt) => learnt,
+            Err(error) if is_refusal(&error) => {
+                return self
+                    .full(format!("the DirSync cookie was refused: {error}"), root)
+                    .await;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if learnt.too_many {
+            let reason = format!("more than {MOST} objects changed since the DirSync cookie");
+            return self.full(reason, root).await;
+        }
+        self.follow(&Plan::DirSync { cookie }).await?;
+        let id = self.connector.id;
+        let stored = self.connector.on_store(move |store| store.containers(id)).await?;
+        self.containers = Containers::stored(stored);
+        let changed: Vec<Guid> = learnt.changed.iter().copied().collect();
+        let met = Met::default();
+        for kind in self.kinds() {
+            for search in self.scope.with_guids(kind, &changed) {
+                self.search(kind, search, &met).await?;
+            }
+        }
+        let watched = self.watch_these(changed, &learnt.created, &met).await?;
+        if let Some(reason) = watched.moved {
+            return self.full(reason, root).await;
+        }
+        self.odd_parents().await?;
+        self.unmapped().await?;
+        Ok(Known {
+            usn: root.highest_committed_usn,
+            cookie: Some(learnt.cookie),
+            missed: watched.missed,
+            met: None,
+            empty: Vec::new(),
+        })
+    }
+
+    /// Where a DirSync search goes on that is to tell what changed from this moment on; `None` when changes are found in another
+    /// way, or the controller does not want to say.
+    pub(super) async fn cookie_of_now(&mut self) -> Result<Option<Vec<u8>>, RunError> {
+        if self.connector.settings.directory.delta != DeltaMethod::DirSync {
+            return Ok(None);
+        }
+        match self.learn(NOTHING, Vec::new()).await {
+            Ok(learnt) => Ok(Some(learnt.cookie)),
+            Err(error) if is_refusal(&error) => {
+                tracing::warn!(
+                    %error,
+                    advice = "see `ad-connector check`; AD_DELTA=usn needs no such control",
+                    "The controller refuses DirSync: the next run reads everything again."
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One DirSync search to its end.
+    async fn learn(&mut self, filter: &str, cookie: Vec<u8>) -> Result<Learnt, DirectoryError> {
+        let base = self.scope.naming_context().base;
+        let mut changes = self.session.changes(&base, filter, cookie, self.shows_deleted);
+        let mut learnt = Learnt::default();
+        while let Some(entries) = changes.next().await? {
+            for entry in &entries {
+                let Some(guid) = guid_of(entry) else { continue };
+                learnt.changed.insert(guid);
+                // The class of an object never changes, so it is among what changed only when all of it did.
+                if entry.values("objectClass").next().is_some() {
+                    learnt.created.insert(guid);
+                }
+            }
+            if learnt.changed.len() > MOST {
+                // Read on for the cookie alone.
+                learnt.too_many = true;
+                learnt.changed.clear();
+                learnt.created.clear();
+            }
+        }
+        self.count_answers(changes.answers(), changes.referrals());
+        learnt.cookie = changes.into_cookie().unwrap_or_default();
+        Ok(learnt)
+    }
+
+    /// As [`Self::watch`], over these objects.
+    async fn watch_these(
+        &mut self,
+        changed: Vec<Guid>,
+        created: &BTreeSet<Guid>,
+        met: &Met,
+    ) -> Result<Watched, RunError> {
+        let base = DistinguishedName::parse(self.scope.base()).ok();
+        let mut watched = Watched::default();
+        for mut search in self.scope.anywhere(&changed) {
+            search.attributes = containers::ATTRIBUTES.map(str::to_owned).to_vec();
+            search.show_deleted = self.shows_deleted;
+            let mut pages = self.session.search(search);
+            while let Some(entries) = pages.next().await? {
+                for entry in &entries {
+                    let Some(guid) = guid_of(entry) else { continue };
+                    let moved = self
+                        .containers
+                        .observe(entry, guid, created.contains(&guid), base.as_ref());
+                    watched.moved = watched.moved.or(moved);
+                }
+            }
+            self.count(&pages);
+        }
+        // What does not show itself at all counts as well: a tombstone that the account may not read.
+        let unmet = met.lacks(changed);
+        let (id, kinds) = (self.connector.id, self.kinds());
+        watched.missed = self
+            .connector
+            .on_store(move |store| store.known_among(id, &kinds, &unmet))
+            .await?;
+        Ok(watched)
+    }
+}
+
+/// Whether the controller, which works, does not want this control or this cookie.
+fn is_refusal(error: &DirectoryError) -> bool {
+    // Not when it is too busy to say: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
+    matches!(error, DirectoryError::Search { outcome, .. } if !matches!(outcome.code, 3 | 11 | 51 | 52))
+}
