@@ -7,7 +7,7 @@ use super::reader::{Field, Reader};
 use super::refused::{Fault, quoted};
 use super::values::{certificate, filter, host, pin, plain, quantity};
 use super::variables::{self as v, Variable};
-use super::{Auth, DeltaMethod, Directory, Pin, Profile, SearchScope, Transport};
+use super::{Auth, DeltaMethod, Directory, Domain, Pin, Profile, SearchScope, Transport};
 use crate::identity::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -34,8 +34,10 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
     let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
     let delta = delta(reader);
+    let (hosts, domain) = hosts?;
     Some(Directory {
-        hosts: hosts?,
+        hosts,
+        domain,
         transport: transport?,
         port: port?,
         auth: auth?,
@@ -49,25 +51,21 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     })
 }
 
-/// `AD_HOST`. `AD_DOMAIN` beside it is no mistake: the contract knows both, and the host is what was meant.
-fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<Vec<String>> {
-    let domain = reader.optional(&v::AD_DOMAIN, plain::text(255));
-    match reader.optional(&v::AD_HOST, host::hosts) {
-        Field::Given(hosts) => Some(hosts),
-        Field::Bad => None,
-        Field::Absent if domain.is_absent() => {
-            reader.require(&v::AD_HOST, "is required");
+/// `AD_HOST`, or `AD_DOMAIN`. Both are no mistake: the contract knows both, and the host is what was meant.
+fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<(Vec<String>, Option<Domain>)> {
+    let domain = reader.optional(&v::AD_DOMAIN, host::domain);
+    let dns_server = reader.optional(&v::AD_DNS_SERVER, host::dns_server).optional();
+    match (reader.optional(&v::AD_HOST, host::hosts), domain) {
+        (Field::Given(hosts), _) => Some((hosts, None)),
+        (Field::Absent, Field::Given(name)) => {
+            let dns_server = dns_server?;
+            Some((Vec::new(), Some(Domain { name, dns_server })))
+        }
+        (Field::Absent, Field::Absent) => {
+            reader.require(&v::AD_HOST, "is required, unless AD_DOMAIN is set");
             None
         }
-        Field::Absent if !domain.is_given() => None,
-        Field::Absent => {
-            let fault = Fault::new(
-                "finding controllers by SRV record is not available in this version",
-                "use AD_HOST; several controllers, comma-separated, are tried in order",
-            );
-            reader.refuse(&v::AD_DOMAIN, fault);
-            None
-        }
+        (Field::Bad, _) | (_, Field::Bad) => None,
     }
 }
 

@@ -162,7 +162,11 @@ fn sound(config: &Config) {
         let (directory, profile, upstream) =
             (&connection.directory, &connection.profile, &connection.upstream);
         assert!(!connection.name.is_empty() && connection.name.len() <= 64 && !connection.name.contains('/'));
-        assert!(!directory.hosts.is_empty() && directory.port > 0 && !directory.timeout.is_zero());
+        assert!(
+            directory.hosts.is_empty() == directory.domain.is_some()
+                && directory.port > 0
+                && !directory.timeout.is_zero()
+        );
         assert!((1..=100_000).contains(&directory.page_size) && (1..=16).contains(&directory.connections));
         assert!(!profile.assets.is_empty());
         for filter in profile.assets.iter().filter_map(|(_, filter)| filter.as_deref()) {

@@ -72,8 +72,10 @@ pub struct Connection {
 /// Where the directory is and how to talk to it (`AD_*`).
 #[derive(Debug, Clone)]
 pub struct Directory {
-    /// `AD_HOST`: names or addresses, tried in order. Never empty.
+    /// `AD_HOST`: names or addresses, tried in order. Empty only where the domain is named instead.
     pub hosts: Vec<String>,
+    /// `AD_DOMAIN`, where no host is named: its controllers are found by DNS.
+    pub domain: Option<Domain>,
     /// `AD_TRANSPORT`.
     pub transport: Transport,
     /// `AD_PORT`; default by transport.
@@ -95,6 +97,15 @@ pub struct Directory {
     pub timeout: Duration,
     /// `AD_DELTA`.
     pub delta: DeltaMethod,
+}
+
+/// A domain whose controllers are found by SRV record (RFC 2782, MS-ADTS 6.3.2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// `AD_DOMAIN`: its DNS name.
+    pub name: String,
+    /// `AD_DNS_SERVER`: who is asked instead of the system's DNS servers.
+    pub dns_server: Option<SocketAddr>,
 }
 
 /// `AD_TRANSPORT`: how the LDAP connection is protected.

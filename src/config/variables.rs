@@ -75,7 +75,9 @@ variables! {
         AD_HOST: plain, Required("dc1.corp.example.com"),
             "Domain controller, host name or IP address; several, comma-separated, are tried in order";
         AD_DOMAIN: plain, Nothing,
-            "DNS domain whose controllers are found by SRV record; not available in this version, AD_HOST is needed";
+            "DNS domain whose controllers are found by SRV record, where AD_HOST is not set";
+        AD_DNS_SERVER: plain, Described("the system's"),
+            "DNS server to ask for the SRV records, an IP address, with its port when that is not 53";
         AD_TRANSPORT: plain, Default("ldaps"),
             "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none)";
         AD_PORT: plain, Described("636, or 389 for starttls and ldap"),

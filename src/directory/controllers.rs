@@ -2,6 +2,7 @@
 
 use super::error::DirectoryError;
 use super::session::{Session, reach};
+use super::srv;
 use crate::config;
 
 /// Controllers that may break off in one run, at most: where a fourth does, it is not the controllers.
@@ -16,13 +17,21 @@ pub struct Controllers {
 }
 
 impl Controllers {
-    /// The controllers that `settings` names.
-    #[must_use]
-    pub fn of(settings: &config::Directory) -> Self {
-        Self {
-            hosts: settings.hosts.clone(),
+    /// The controllers that `settings` names, or those of the domain that it names.
+    ///
+    /// # Errors
+    /// When DNS knows none of the domain.
+    pub async fn find(settings: &config::Directory) -> Result<Self, DirectoryError> {
+        let hosts = match &settings.domain {
+            Some(domain) if settings.hosts.is_empty() => {
+                srv::controllers(domain, &mut fastrand::Rng::new()).await?
+            }
+            _ => settings.hosts.clone(),
+        };
+        Ok(Self {
+            hosts,
             broken: Vec::new(),
-        }
+        })
     }
 
     /// Puts those in `known` before the others. Among themselves both stay in order.
@@ -54,17 +63,14 @@ impl Controllers {
         Err(all(causes))
     }
 
-    /// Leaves out `host`, which broke off with `error`.
-    ///
-    /// # Errors
-    /// When no other is left, or enough of them broke off: what became of each.
-    pub fn leave(&mut self, host: &str, error: DirectoryError) -> Result<(), DirectoryError> {
+    /// Leaves out `host`, which broke off with `error`. When no other is left, or enough of them broke off, gives what became of each.
+    pub fn leave(&mut self, host: &str, error: DirectoryError) -> Option<DirectoryError> {
         self.hosts.retain(|other| other != host);
         self.broken.push(error);
         if self.hosts.is_empty() || self.broken.len() >= MOST_BROKEN {
-            return Err(all(std::mem::take(&mut self.broken)));
+            return Some(all(std::mem::take(&mut self.broken)));
         }
-        Ok(())
+        None
     }
 }
 
@@ -114,18 +120,13 @@ mod tests {
     #[test]
     fn r05_each_controller_breaks_off_once_and_not_too_many_do() {
         let mut two = controllers(&["a", "b"]);
-        assert_eq!(two.leave("a", gone("a")), Ok(()));
-        let both = two.leave("b", gone("b")).unwrap_err().to_string();
+        assert_eq!(two.leave("a", gone("a")), None);
+        let both = two.leave("b", gone("b")).unwrap().to_string();
         assert!(both.contains("a: ") && both.contains("b: "), "{both}");
-        assert_eq!(
-            controllers(&["a"]).leave("a", gone("a")),
-            Err(gone("a")),
-            "as it was"
-        );
+        let only = controllers(&["a"]).leave("a", gone("a"));
+        assert_eq!(only, Some(gone("a")), "as it was");
         let mut many = controllers(&["a", "b", "c", "d", "e"]);
-        assert_eq!(
-            ["a", "b", "c", "d"].map(|host| many.leave(host, gone(host)).is_ok()),
-            [true, true, true, false]
-        );
+        let ended = ["a", "b", "c", "d"].map(|host| many.leave(host, gone(host)).is_some());
+        assert_eq!(ended, [false, false, false, true]);
     }
 }

@@ -38,6 +38,14 @@ impl fmt::Display for Phase {
 /// Why the directory could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
+    /// No controller of the domain is known.
+    #[error("no controller of the domain {domain} is found by DNS: {cause}")]
+    Discover {
+        /// `AD_DOMAIN`.
+        domain: String,
+        /// What the resolver said.
+        cause: String,
+    },
     /// No address for the name.
     #[error("{host}: the name cannot be resolved: {cause}")]
     Resolve {
@@ -135,7 +143,7 @@ pub enum DirectoryError {
         host: String,
     },
     /// No host could be used.
-    #[error("no controller of AD_HOST can be used: {}", list(causes))]
+    #[error("no controller can be used: {}", list(causes))]
     AllFailed {
         /// One error a host, in the order of `AD_HOST`.
         causes: Vec<DirectoryError>,
@@ -215,6 +223,11 @@ impl DirectoryError {
         match self {
             Self::Resolve { .. } => {
                 "check the spelling in AD_HOST and this computer's DNS servers; inside a container, its DNS settings".to_owned()
+            }
+            Self::Discover { .. } => {
+                "check AD_DOMAIN, and that this computer asks a DNS server that knows the domain (or name one in AD_DNS_SERVER); or \
+                 name the controllers in AD_HOST"
+                    .to_owned()
             }
             Self::Connect { port, .. } => {
                 format!("check that the controller runs, and that firewalls let this computer reach port {port}")

@@ -108,6 +108,7 @@ fn turn(bytes: &[u8]) -> usize {
 fn settings() -> Directory {
     Directory {
         hosts: vec!["dc1".to_owned()],
+        domain: None,
         transport: Transport::Ldap,
         port: 389,
         auth: Auth::Simple {

@@ -26,6 +26,7 @@ mod result;
 mod root_dse;
 mod search;
 mod session;
+mod srv;
 mod tls;
 mod tls_fault;
 mod transport;

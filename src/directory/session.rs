@@ -33,9 +33,9 @@ pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 /// Connects and binds to the first controller of `settings` that can be used.
 ///
 /// # Errors
-/// As [`Controllers::connect`].
+/// As [`Controllers::find`] and [`Controllers::connect`].
 pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryError> {
-    Controllers::of(settings).connect(settings).await
+    Controllers::find(settings).await?.connect(settings).await
 }
 
 /// Connects and binds to `host`.

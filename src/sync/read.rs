@@ -59,7 +59,7 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<Summary, RunError> {
     let settings = &connector.settings.directory;
-    let mut controllers = Controllers::of(settings);
+    let mut controllers = Controllers::find(settings).await?;
     // Who is read in full anyway goes to the first.
     if request.mode == RunMode::Delta && settings.delta == DeltaMethod::Usn {
         let id = connector.id;
@@ -85,7 +85,9 @@ pub(super) async fn read(
             ended => return ended,
         };
         let (told, advice) = (error.to_string(), error.advice());
-        controllers.leave(&host, error)?;
+        if let Some(failed) = controllers.leave(&host, error) {
+            return Err(failed.into());
+        }
         tracing::warn!(
             controller = host,
             error = told,

@@ -213,5 +213,8 @@ fn directory(settings: &config::Directory) -> String {
         Ok(v6) => format!("{scheme}://[{v6}]:{}", settings.port),
         Err(_) => format!("{scheme}://{host}:{}", settings.port),
     };
+    if let Some(domain) = &settings.domain {
+        return format!("{scheme}://{}:{} by SRV record", domain.name, settings.port);
+    }
     settings.hosts.iter().map(url).collect::<Vec<_>>().join(", ")
 }

@@ -244,6 +244,7 @@ impl Server {
 pub fn settings(port: u16) -> Directory {
     Directory {
         hosts: vec!["127.0.0.1".to_owned()],
+        domain: None,
         transport: Transport::Ldap,
         port,
         auth: Auth::Simple {

@@ -85,23 +85,40 @@ fn every_bad_key_is_named_in_one_pass() {
 
 #[test]
 fn what_this_version_does_not_do_is_said_plainly() {
-    for (changes, line) in [
-        (
-            &[("AD_HOST", ""), ("AD_DOMAIN", "corp.example")][..],
-            "AD_DOMAIN: finding controllers by SRV record is not available in this version; use AD_HOST",
-        ),
-        (
-            &[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")],
-            "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple",
-        ),
+    let lines = refusal(&[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")]);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple";
+    assert!(lines[0].starts_with(line), "{lines:?}");
+}
+
+#[test]
+fn controllers_are_named_or_found_in_a_domain() {
+    let both = connection(&[("AD_DOMAIN", "corp.example")]).directory;
+    assert_eq!(both.hosts, ["dc1.corp.example.com"]);
+    assert_eq!(both.domain, None, "the host is what was meant");
+    for (server, address) in [
+        ("", None),
+        ("10.0.0.53", Some("10.0.0.53:53")),
+        ("[::1]:5353", Some("[::1]:5353")),
     ] {
-        let lines = refusal(changes);
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        assert!(lines[0].starts_with(line), "{lines:?}");
+        let found = connection(&[
+            ("AD_HOST", ""),
+            ("AD_DOMAIN", "corp.example"),
+            ("AD_DNS_SERVER", server),
+        ]);
+        assert_eq!(found.directory.hosts, [""; 0]);
+        let domain = found.directory.domain.unwrap();
+        assert_eq!(domain.name, "corp.example");
+        assert_eq!(domain.dns_server, address.map(|address| address.parse().unwrap()));
     }
+    assert_eq!(refused_names(&[("AD_HOST", "")]), ["AD_HOST"]);
     assert_eq!(
-        connection(&[("AD_DOMAIN", "corp.example")]).directory.hosts,
-        ["dc1.corp.example.com"]
+        refused_names(&[("AD_HOST", ""), ("AD_DOMAIN", "10.0.0.1")]),
+        ["AD_DOMAIN"]
+    );
+    assert_eq!(
+        refused_names(&[("AD_DNS_SERVER", "dns.example")]),
+        ["AD_DNS_SERVER"]
     );
 }
 

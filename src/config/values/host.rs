@@ -83,6 +83,31 @@ fn name_fault(name: &str) -> Option<String> {
         .then(|| "it is neither an IPv4 address nor a name".to_owned())
 }
 
+/// `AD_DOMAIN`: a host name, no address.
+pub fn domain(text: &str) -> Result<String, Fault> {
+    let name = host(text)?;
+    if name.parse::<IpAddr>().is_ok() {
+        let cause = format!("{} is an address", quoted(text));
+        return Err(Fault::new(
+            cause,
+            "write the DNS name of the domain, such as corp.example.com",
+        ));
+    }
+    Ok(name)
+}
+
+/// `AD_DNS_SERVER`: an address, with a port when it is not 53 (RFC 1035 section 4.2).
+pub fn dns_server(text: &str) -> Result<SocketAddr, Fault> {
+    let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    address.or_else(|_| text.parse()).map_err(|_| {
+        let cause = format!("{} is not an IP address", quoted(text));
+        Fault::new(
+            cause,
+            "write it like 10.0.0.53, 10.0.0.53:5353 or [2001:db8::53]:5353",
+        )
+    })
+}
+
 /// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the system choose.
 pub fn listen(text: &str) -> Result<Option<SocketAddr>, Fault> {
     if text == "off" {

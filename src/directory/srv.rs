@@ -1,0 +1,182 @@
+//! Finds the controllers of a domain by DNS: the SRV records of `_ldap._tcp.dc._msdcs.DOMAIN` (RFC 2782, MS-ADTS 6.3.2.3).
+//!
+//! The records name the controllers; their addresses are found as for any host, and their certificates are verified against these
+//! names. The port of a record is that of unencrypted LDAP, so `AD_PORT` decides instead.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData};
+use tokio::time::timeout;
+
+use super::error::DirectoryError;
+use super::result::printable;
+use super::transport::seconds;
+use crate::config;
+
+/// Longest wait for all DNS servers together, each asked twice.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long one DNS server may take to answer.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// Most controllers that are tried.
+const MOST: usize = 64;
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Target {
+    priority: u16,
+    weight: u16,
+    host: String,
+}
+
+/// The controllers of `domain`, in the order in which they are to be tried.
+///
+/// # Errors
+/// When DNS names none, with the reason.
+pub async fn controllers(domain: &config::Domain, rng: &mut Rng) -> Result<Vec<String>, DirectoryError> {
+    let unknown = |cause: String| DirectoryError::Discover {
+        domain: domain.name.clone(),
+        cause: printable(&cause),
+    };
+    let name = format!("_ldap._tcp.dc._msdcs.{}.", domain.name.trim_end_matches('.'));
+    let name = Name::from_ascii(&name).map_err(|error| unknown(error.to_string()))?;
+    let resolver =
+        resolver(domain).map_err(|error| unknown(format!("the resolver cannot be set up: {error}")))?;
+    let answer = timeout(LIMIT, resolver.srv_lookup(name.clone()))
+        .await
+        .map_err(|_| unknown(format!("no answer from DNS within {}", seconds(LIMIT))))?;
+    let answer = answer.map_err(|error| {
+        unknown(match &error {
+            error if error.is_nx_domain() => format!("there is no name {name}"),
+            error if error.is_no_records_found() => format!("{name} has no SRV record"),
+            NetError::Timeout => "no DNS server answers".to_owned(),
+            error => error.to_string(),
+        })
+    })?;
+    let targets: Vec<Target> = answer
+        .answers()
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(Target {
+                priority: srv.priority,
+                weight: srv.weight,
+                host: host(&srv.target)?,
+            }),
+            _ => None,
+        })
+        .collect();
+    let mut hosts = Vec::new();
+    for target in ordered(targets, rng) {
+        if !hosts.contains(&target.host) && hosts.len() < MOST {
+            hosts.push(target.host);
+        }
+    }
+    if hosts.is_empty() {
+        return Err(unknown(format!("the SRV records of {name} name no host")));
+    }
+    tracing::debug!(domain = domain.name, ?hosts, "Controllers were found by DNS.");
+    Ok(hosts)
+}
+
+fn resolver(domain: &config::Domain) -> Result<TokioResolver, NetError> {
+    let mut builder = match domain.dns_server {
+        None => TokioResolver::builder_tokio()?,
+        Some(address) => {
+            let mut server = NameServerConfig::udp_and_tcp(address.ip());
+            for connection in &mut server.connections {
+                connection.port = address.port();
+            }
+            let mut config = ResolverConfig::default();
+            config.name_servers = vec![server];
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        }
+    };
+    let options = builder.options_mut();
+    options.timeout = ANSWER;
+    options.attempts = 2;
+    options.cache_size = 0;
+    builder.build()
+}
+
+/// The host that a record names; `None` for the root, which says that there is none, and for what no host is called.
+fn host(target: &Name) -> Option<String> {
+    let name = target.to_ascii();
+    let name = name.trim_end_matches('.');
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    (!name.is_empty() && name.len() <= 253 && name.bytes().all(fits)).then(|| name.to_ascii_lowercase())
+}
+
+/// By priority, the lowest number first; among equals at random, the heavier ones more often first (RFC 2782).
+fn ordered(mut targets: Vec<Target>, rng: &mut Rng) -> Vec<Target> {
+    // Those without weight first, as the RFC wants it.
+    targets.sort_by_key(|target| (target.priority, target.weight > 0));
+    let mut ordered = Vec::new();
+    while let Some(first) = targets.first() {
+        let equals = targets
+            .iter()
+            .take_while(|target| target.priority == first.priority);
+        let sums: Vec<u64> = equals
+            .scan(0, |sum, target| {
+                *sum += u64::from(target.weight);
+                Some(*sum)
+            })
+            .collect();
+        let drawn = rng.u64(0..=sums.last().copied().unwrap_or(0));
+        let at = sums.iter().position(|sum| *sum >= drawn).unwrap_or(0);
+        ordered.push(targets.remove(at));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(priority: u16, weight: u16, host: &str) -> Target {
+        Target {
+            priority,
+            weight,
+            host: host.to_owned(),
+        }
+    }
+
+    #[test]
+    fn records_are_ordered_by_priority_then_weight() {
+        let targets = vec![
+            target(10, 0, "never first"),
+            target(5, 0, "none"),
+            target(5, 100, "heavy"),
+            target(5, 10, "light"),
+        ];
+        let mut first = std::collections::BTreeMap::new();
+        for seed in 0..1_000 {
+            let order = ordered(targets.clone(), &mut Rng::with_seed(seed));
+            assert_eq!(order.len(), 4);
+            assert_eq!(order[3].host, "never first");
+            *first.entry(order[0].host.clone()).or_insert(0) += 1;
+        }
+        assert!(
+            first["heavy"] > 800 && first["light"] > 20 && first["none"] > 0,
+            "{first:?}"
+        );
+        assert_eq!(ordered(Vec::new(), &mut Rng::with_seed(1)), []);
+    }
+
+    #[test]
+    fn r12_what_is_no_host_is_no_controller() {
+        let name = |text: &str| Name::from_ascii(text).unwrap();
+        assert_eq!(
+            host(&name("DC1.corp.example.")).as_deref(),
+            Some("dc1.corp.example")
+        );
+        assert_eq!(host(&name(".")), None);
+        let odd = Name::from_labels([&b"a\n\x1b[1mb"[..], b"example"]).unwrap();
+        assert_eq!(host(&odd), None);
+    }
+}
