@@ -56,6 +56,21 @@ async fn names_are_verified_in_the_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_forged_answer_does_not_get_the_password() {
+    let (mut lab, _dns) = lab(Zone::Controllers(
+        "corp.example",
+        vec![Record::of(0, "localhost")],
+    ))
+    .await;
+    // Any public authority may have issued a certificate for such a host.
+    lab.unset("AD_CERTIFICATE");
+    lab.sync(69)
+        .await
+        .said(&["hosts of other domains", "AD_CERTIFICATE"]);
+    assert_eq!(lab.simulator.statistics().counts().connections, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r12_dns_that_names_no_controller_is_explained() {
     for (zone, cause) in [
         (

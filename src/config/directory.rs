@@ -28,7 +28,8 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     let certificates = reader
         .optional(&v::AD_CERTIFICATE, certificate::certificates)
         .optional();
-    let pins = pins(reader, hosts.as_deref(), transport);
+    let named = hosts.as_ref().map(|(hosts, _)| hosts.as_slice());
+    let pins = pins(reader, named, transport);
     let server_name = reader.optional(&v::AD_SERVER_NAME, host::host).optional();
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
     let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));

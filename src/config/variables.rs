@@ -73,7 +73,7 @@ variables! {
     }
     "Active Directory" {
         AD_HOST: plain, Required("dc1.corp.example.com"),
-            "Domain controller, host name or IP address; several, comma-separated, are tried in order";
+            "Domain controller, host name or IP address; several, comma-separated, are tried in order; not needed with AD_DOMAIN";
         AD_DOMAIN: plain, Nothing,
             "DNS domain whose controllers are found by SRV record, where AD_HOST is not set";
         AD_DNS_SERVER: plain, Described("the system's"),

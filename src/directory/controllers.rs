@@ -24,7 +24,7 @@ impl Controllers {
     pub async fn find(settings: &config::Directory) -> Result<Self, DirectoryError> {
         let hosts = match &settings.domain {
             Some(domain) if settings.hosts.is_empty() => {
-                srv::controllers(domain, &mut fastrand::Rng::new()).await?
+                srv::controllers(domain, settings, &mut fastrand::Rng::new()).await?
             }
             _ => settings.hosts.clone(),
         };

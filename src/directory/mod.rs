@@ -7,8 +7,8 @@
 mod ber;
 mod bind;
 mod certificate;
-mod cost;
 mod controllers;
+mod cost;
 mod dirsync;
 mod entry;
 mod error;
@@ -32,8 +32,8 @@ mod tls_fault;
 mod transport;
 
 pub use certificate::{PeerCertificate, date};
-pub use cost::Cost;
 pub use controllers::Controllers;
+pub use cost::Cost;
 pub use dirsync::{Changes, DIRSYNC};
 pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};

@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 
 use super::bind;
 use super::certificate::PeerCertificate;
-use super::cost::STATS;
 use super::controllers::Controllers;
+use super::cost::STATS;
 use super::dirsync::Changes;
 use super::entry::Entry;
 use super::error::DirectoryError;

@@ -1,5 +1,8 @@
 //! Finds the controllers of a domain by DNS: the SRV records of `_ldap._tcp.dc._msdcs.DOMAIN` (RFC 2782, MS-ADTS 6.3.2.3).
 //!
+//! INVARIANT: whoever forges an answer learns no password. A host of another domain may have a certificate of its own from a public
+//! authority, so such a host counts only where `AD_CERTIFICATE`, or a pin for any host, says which certificates are good.
+//!
 //! The records name the controllers; their addresses are found as for any host, and their certificates are verified against these
 //! names. The port of a record is that of unencrypted LDAP, so `AD_PORT` decides instead.
 
@@ -39,7 +42,11 @@ struct Target {
 ///
 /// # Errors
 /// When DNS names none, with the reason.
-pub async fn controllers(domain: &config::Domain, rng: &mut Rng) -> Result<Vec<String>, DirectoryError> {
+pub async fn controllers(
+    domain: &config::Domain,
+    settings: &config::Directory,
+    rng: &mut Rng,
+) -> Result<Vec<String>, DirectoryError> {
     let unknown = |cause: String| DirectoryError::Discover {
         domain: domain.name.clone(),
         cause: printable(&cause),
@@ -71,14 +78,25 @@ pub async fn controllers(domain: &config::Domain, rng: &mut Rng) -> Result<Vec<S
             _ => None,
         })
         .collect();
+    // A pin for one host says nothing of the others.
+    let anywhere = settings.certificates.is_some() || settings.pins.iter().any(|pin| pin.host.is_none());
     let mut hosts = Vec::new();
+    let mut outside = 0;
     for target in ordered(targets, rng) {
-        if !hosts.contains(&target.host) && hosts.len() < MOST {
+        if !anywhere && !is_of(&target.host, &domain.name) {
+            outside += 1;
+        } else if !hosts.contains(&target.host) && hosts.len() < MOST {
             hosts.push(target.host);
         }
     }
     if hosts.is_empty() {
-        return Err(unknown(format!("the SRV records of {name} name no host")));
+        return Err(unknown(if outside > 0 {
+            format!(
+                "the SRV records of {name} name hosts of other domains, for which only AD_CERTIFICATE or a pin can vouch"
+            )
+        } else {
+            format!("the SRV records of {name} name no host")
+        }));
     }
     tracing::debug!(domain = domain.name, ?hosts, "Controllers were found by DNS.");
     Ok(hosts)
@@ -110,6 +128,13 @@ fn host(target: &Name) -> Option<String> {
     let name = name.trim_end_matches('.');
     let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
     (!name.is_empty() && name.len() <= 253 && name.bytes().all(fits)).then(|| name.to_ascii_lowercase())
+}
+
+/// Whether the host is in the domain, or in one below.
+fn is_of(host: &str, domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    host.strip_suffix(&domain)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// By priority, the lowest number first; among equals at random, the heavier ones more often first (RFC 2782).
@@ -178,5 +203,7 @@ mod tests {
         assert_eq!(host(&name(".")), None);
         let odd = Name::from_labels([&b"a\n\x1b[1mb"[..], b"example"]).unwrap();
         assert_eq!(host(&odd), None);
+        assert!(is_of("dc1.corp.example", "Corp.Example.") && is_of("corp.example", "corp.example"));
+        assert!(!is_of("dc1.evilcorp.example", "corp.example") && !is_of("dc1.evil.example", "corp.example"));
     }
 }

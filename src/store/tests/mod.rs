@@ -1,5 +1,6 @@
 //! Tests of the store.
 
+mod controllers;
 mod crash;
 mod delivery;
 mod history;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::place::{DNS_DOMAIN, Place, REALM};
 use super::{Domain, change::Change, ldap, process, provision, python};
 
-/// How long a change may take to the other controller. It takes six seconds.
+/// How long a change may take to the other controller. It takes some two seconds.
 const REPLICATION_LIMIT: Duration = Duration::from_secs(90);
 
 /// Two controllers of one domain, held by one test.

@@ -148,7 +148,8 @@ fn write_certificates(place: &Place) {
     fs::set_permissions(place.tls(), fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Directory services alone, nothing of file serving; everything in the folder.
+/// Directory services alone, nothing of file serving; everything in the folder. Replication, where there is a second controller, waits for
+/// a second or two instead of minutes.
 pub(super) fn smb_conf(place: &Place) -> String {
     let (data, tls) = (place.data(), place.tls());
     let (data, tls) = (data.display(), tls.display());
@@ -160,6 +161,9 @@ pub(super) fn smb_conf(place: &Place) -> String {
     server role = active directory domain controller
     server services = rpc, ldap, cldap, kdc, drepl, kcc
     prefork children = 4
+    dreplsrv:periodic_startup_interval = 1
+    dreplsrv:periodic_sync_interval = 2
+    dreplsrv:notify_interval = 1
     interfaces = {address}/8
     bind interfaces only = yes
     vfs objects =
