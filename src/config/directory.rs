@@ -63,7 +63,7 @@ fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<(Vec<String>, Option
             Some((Vec::new(), Some(Domain { name, dns_server })))
         }
         (Field::Absent, Field::Absent) => {
-            reader.require(&v::AD_HOST, "is required, unless AD_DOMAIN is set");
+            reader.require(&v::AD_HOST, "is required");
             None
         }
         (Field::Bad, _) | (_, Field::Bad) => None,
