@@ -14,6 +14,11 @@ pub trait Variables {
 
     /// The names of all variables, in order.
     fn names(&self) -> Vec<String>;
+
+    /// Whether a library of this process finds the variable by itself, as it does not when it stands in `.env` alone.
+    fn is_exported(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
 }
 
 impl Variables for BTreeMap<String, String> {
@@ -67,6 +72,11 @@ impl Variables for Environment {
         let real = self.process.keys().filter_map(|name| name.to_str());
         let names: BTreeSet<&str> = real.chain(self.file.keys().map(String::as_str)).collect();
         names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn is_exported(&self, name: &str) -> bool {
+        let real = self.process.get(std::ffi::OsStr::new(name));
+        real.is_some_and(|value| !value.is_empty())
     }
 }
 
@@ -131,6 +141,15 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+        }
+    }
+
+    #[test]
+    fn a_library_finds_what_is_in_the_real_environment_alone() {
+        let environment = environment(&[("A", "real"), ("B", "")], &[("B", "file"), ("C", "file")]);
+        assert!(environment.is_exported("A"));
+        for name in ["B", "C", "D"] {
+            assert!(!environment.is_exported(name), "{name}");
         }
     }
 
