@@ -72,7 +72,6 @@ pub(super) async fn bound(
 ) -> Result<Session, DirectoryError> {
     bind::bind(&mut link, host, settings).await?;
     tracing::debug!(controller = %host, "Bound to the controller.");
-    let config::Auth::Simple { password, .. } = &settings.auth;
     let line = Line {
         host: host.to_owned(),
         certificate,
@@ -80,7 +79,7 @@ pub(super) async fn bound(
         page_size: settings.page_size,
         link: Mutex::new(Some(link)),
         round_trips: AtomicU64::new(0),
-        password: password.clone(),
+        password: settings.auth.secret(),
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
         offers_stats: AtomicBool::new(false),

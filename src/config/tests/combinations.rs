@@ -91,10 +91,6 @@ fn what_this_version_does_not_do_is_said_plainly() {
             "AD_DOMAIN: finding controllers by SRV record is not available in this version; use AD_HOST",
         ),
         (
-            &[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")],
-            "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple",
-        ),
-        (
             &[("AD_DELTA", "dirsync")],
             "AD_DELTA: `dirsync` is not available in this version; use AD_DELTA=usn",
         ),
@@ -107,6 +103,48 @@ fn what_this_version_does_not_do_is_said_plainly() {
         connection(&[("AD_DOMAIN", "corp.example")]).directory.hosts,
         ["dc1.corp.example.com"]
     );
+}
+
+/// What Kerberos is without is refused in directory.rs, with every build.
+#[cfg(feature = "kerberos")]
+#[test]
+fn kerberos_needs_neither_name_nor_password() {
+    const BARE: [(&str, &str); 3] = [("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")];
+    let principal = |changes: &[(&str, &str)]| match connection(&[&BARE, changes].concat()).directory.auth {
+        Auth::Kerberos { principal } => principal,
+        Auth::Simple { .. } => panic!("a simple bind"),
+    };
+    assert_eq!(principal(&[]), None);
+    assert_eq!(
+        principal(&[("AD_BIND_DN", "svc@corp.example")]).as_deref(),
+        Some("svc@CORP.EXAMPLE")
+    );
+    // It seals what TLS does not protect.
+    assert_eq!(principal(&[("AD_TRANSPORT", "ldap")]), None);
+    let address = ("AD_HOST", "192.0.2.1,dc1.corp.example");
+    assert_eq!(
+        principal(&[address, ("AD_SERVER_NAME", "dc2.corp.example")]),
+        None
+    );
+    for (change, line) in [
+        (
+            address,
+            "AD_HOST: `192.0.2.1` is an address, and Kerberos knows a controller by its name; write",
+        ),
+        (
+            ("AD_PASSWORD", "x"),
+            "AD_PASSWORD: is not used by AD_AUTH=kerberos; remove it",
+        ),
+        (
+            ("AD_BIND_DN", "CORP\\svc"),
+            "AD_BIND_DN: `CORP\\svc` is no Kerberos principal; write user@REALM",
+        ),
+        (("AD_SERVER_NAME", "a:1"), "AD_SERVER_NAME: "),
+    ] {
+        let lines = refusal(&[&BARE[..], &[change]].concat());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(line), "{lines:?}");
+    }
 }
 
 #[test]
