@@ -55,6 +55,12 @@ impl Attribute {
     pub fn is_dn(&self) -> bool {
         self.name.eq_ignore_ascii_case(DN)
     }
+
+    /// The attributes that the directory has to be asked for.
+    pub(super) fn asks_for(&self) -> impl Iterator<Item = &str> {
+        let itself = (!self.is_dn()).then_some(self.name.as_str());
+        itself.into_iter().chain(self.form.reads().iter().copied())
+    }
 }
 
 /// A value written in the mapping file itself.

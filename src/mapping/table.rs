@@ -150,7 +150,10 @@ fn draft(report: &mut Report<'_>, place: Range<usize>, table: &DeTable<'_>) -> D
             let form = form.map(|value| known_form(report, value));
             match (sources(report, source), form) {
                 (_, Some(None)) | (None, _) => None,
-                (Some(names), form) => Some(attributes(names, form.flatten())),
+                (Some(names), form) => {
+                    let form = form.flatten();
+                    readable(report, source.span(), &names, form).then(|| attributes(names, form))
+                }
             }
         }
         (None, Some(constant)) => {
@@ -238,6 +241,29 @@ fn attributes(names: Vec<String>, form: Option<Form>) -> Origin {
         name,
     };
     Origin::Sources(names.into_iter().map(attribute).collect())
+}
+
+/// A form that reads certain attributes cannot be given another one.
+fn readable(report: &mut Report<'_>, place: Range<usize>, names: &[String], form: Option<Form>) -> bool {
+    let Some(form) = form.filter(|form| !form.reads().is_empty()) else {
+        return true;
+    };
+    let other = names
+        .iter()
+        .find(|name| !form.reads().iter().any(|read| read.eq_ignore_ascii_case(name)));
+    if let Some(other) = other {
+        let reads = form.reads();
+        report.at(
+            &place,
+            format!(
+                "the form `{}` cannot be read from `{other}`: it reads {}; write source = \"{}\"",
+                form.name(),
+                reads.join(", "),
+                reads.first().unwrap_or(&"")
+            ),
+        );
+    }
+    other.is_none()
 }
 
 /// The attribute names of `source`, a name or a list of names.

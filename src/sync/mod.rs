@@ -20,6 +20,7 @@ mod report;
 mod resume;
 mod run;
 mod scope;
+mod seen;
 mod slices;
 mod stage;
 
@@ -30,3 +31,4 @@ pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
 pub use report::Report;
 pub use run::run;
 pub use scope::Scope;
+pub use seen::Seen;

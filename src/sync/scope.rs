@@ -65,7 +65,8 @@ impl Scope {
                 }
             })
             .collect();
-        let digest = digest(&base, profile.scope, &kinds, &mapping.digest());
+        let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
+        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped));
         Self {
             naming_context: naming_context_of(&base, root),
             base,

@@ -367,3 +367,17 @@ fn removed_constants_that_do_not_fit() {
             .any(|(_, reason)| reason.contains("is a table"))
     );
 }
+
+#[test]
+fn a_form_that_reads_certain_attributes_is_not_given_another() {
+    one(
+        "[[user]]\nsource = [\"userAccountControl\", \"mail\"]\nform = \"account_status\"\ntarget = \"asset.x\"",
+        7,
+        &[
+            "`account_status` cannot be read from `mail`",
+            "msDS-User-Account-Control-Computed",
+            "source = \"userAccountControl\"",
+        ],
+    );
+    mapping("[[user]]\nsource = \"useraccountcontrol\"\nform = \"account_status\"\ntarget = \"asset.x\"");
+}
