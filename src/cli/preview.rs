@@ -5,7 +5,7 @@ use chrono::Utc;
 use crate::directory::{self, Entry, Session};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::{Mapping, Raw};
-use crate::sync::{Scope, Seen};
+use crate::sync::{self, Scope, Seen};
 
 use super::arguments::Preview;
 use super::failure::{Failure, REJECTED, UNAVAILABLE};
@@ -21,7 +21,10 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
         let mut session = directory::connect(&connection.directory).await?;
         let root = session.root_dse().await?;
         let scope = Scope::new(&connection.profile, &mapping, &root);
-        let (found, more) = find(&mut session, &scope, &options.name).await?;
+        let (mut found, more) = find(&mut session, &scope, &options.name).await?;
+        for (kind, entry) in &mut found {
+            sync::complete(&session, &scope, &mapping, *kind, entry).await?;
+        }
         session.close().await;
         if found.is_empty() {
             return Err(Failure::new(

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Source;
+use super::{Source, pseudo};
 use crate::identity::{
     AccountControl, DistinguishedName, DnError, GroupType, Guid, GuidError, Sid, SidError, TimeError,
     Timestamp,
@@ -144,7 +144,8 @@ impl Form {
         let known = NATURAL
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-        known.map_or(Self::Text, |(_, form)| *form)
+        let pseudo = || pseudo::named(attribute).map_or(Self::Text, |pseudo| pseudo.form);
+        known.map_or_else(pseudo, |(_, form)| *form)
     }
 
     /// What sort of JSON value the form gives.

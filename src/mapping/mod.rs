@@ -10,6 +10,7 @@ mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod pseudo;
 mod read;
 mod removal;
 mod row;
@@ -26,6 +27,7 @@ use sha2::{Digest, Sha256};
 pub use errors::{MappingError, MappingErrors};
 pub use explain::{Explained, Outcome, Raw};
 pub use form::{Form, Output, Undecodable};
+pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
 pub use read::{Cause, Unmappable};
 pub use row::{Attribute, Literal, Origin, Row, Target};
 
@@ -36,7 +38,8 @@ pub trait Source {
     /// The distinguished name, which the pseudo-source `dn` gives.
     fn dn(&self) -> &str;
 
-    /// The values of an attribute in the order of the directory; none when it is absent. Names compare without case.
+    /// The values of an attribute in the order of the directory, or those of a pseudo-source ([`GROUPS`], [`MEMBERS`],
+    /// [`MEMBER_COUNT`]); none when it is absent. Names compare without case.
     fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
 
     /// When the object was read: some things are over by the clock alone, an account that expires for one.
@@ -139,7 +142,14 @@ impl Mapping {
         self.tables.get(&kind).map_or(&[], |table| table.rows.as_slice())
     }
 
-    /// The attributes to ask the directory for: sorted without case, each once, without the pseudo-source `dn`.
+    /// Whether a row of the kind has this source, in any case.
+    #[must_use]
+    pub fn reads(&self, kind: Kind, source: &str) -> bool {
+        let mut sources = self.rows(kind).iter().flat_map(Row::sources);
+        sources.any(|attribute| attribute.name.eq_ignore_ascii_case(source))
+    }
+
+    /// The attributes to ask the directory for: sorted without case, each once; for a pseudo-source those that it is made of.
     #[must_use]
     pub fn attributes(&self, kind: Kind) -> Vec<String> {
         let sources = self.rows(kind).iter().flat_map(Row::sources);

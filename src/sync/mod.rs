@@ -10,6 +10,7 @@ mod decide;
 mod deliver;
 mod error;
 mod full;
+mod membership;
 mod met;
 mod missing;
 mod plan;
@@ -26,6 +27,7 @@ mod stage;
 
 pub use connector::{Connector, Output, Request};
 pub use error::RunError;
+pub use membership::complete;
 pub use plan::{Facts, Plan, plan};
 pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
 pub use report::Report;

@@ -148,6 +148,20 @@ impl Scope {
             .collect()
     }
 
+    /// The search for the groups of the naming context that have one of these SIDs, as octets; for their names alone.
+    #[must_use]
+    pub fn with_sids(&self, sids: &[Vec<u8>]) -> Search {
+        let terms: String = sids
+            .iter()
+            .map(|sid| format!("(objectSid={})", escaped(sid)))
+            .collect();
+        Search {
+            filter: and(Kind::Group.filter(), Some(&format!("(|{terms})"))),
+            attributes: vec!["objectSid".to_owned()],
+            ..self.naming_context()
+        }
+    }
+
     /// The search for this object, if it is in the whole of the kind's filter; wherever it is.
     #[must_use]
     pub fn only(&self, kind: Kind, guid: Guid) -> Option<Search> {

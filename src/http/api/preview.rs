@@ -15,7 +15,7 @@ use crate::http::problem::{Problem, Refusals};
 use crate::http::{Named, Of};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Explained, Outcome};
-use crate::sync::{Connector, Scope, Seen};
+use crate::sync::{self, Connector, Scope, Seen};
 
 /// An object of the directory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -147,9 +147,12 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
         for search in scope.with_guids(kind, &[guid]) {
             let mut pages = session.search(search);
             while let Some(page) = pages.next().await? {
-                found = found.or(page.into_iter().next().map(|entry| (kind, entry)));
+                found = found.or(page.first().map(|entry| (kind, entry.copied())));
             }
         }
+    }
+    if let Some((kind, entry)) = &mut found {
+        sync::complete(&session, &scope, &connector.mapping, *kind, entry).await?;
     }
     session.close().await;
     Ok(found)

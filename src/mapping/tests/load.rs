@@ -64,6 +64,21 @@ fn attributes_to_ask_for_are_sorted_and_unique() {
 }
 
 #[test]
+fn a_pseudo_source_asks_for_what_it_is_made_of() {
+    let users = mapping("[[user]]\nsource = \"@Groups\"\ntarget = \"asset.x\"");
+    assert_eq!(
+        users.attributes(Kind::User),
+        ["memberOf", "objectSid", "primaryGroupID"]
+    );
+    assert!(users.reads(Kind::User, GROUPS) && !users.reads(Kind::Computer, GROUPS));
+    assert_eq!(users.rows(Kind::User)[1].sources()[0].form, Form::List);
+    let text = file("[[user]]\nsource = \"@member_count\"\ntarget = \"asset.x\"").replace("user", "group");
+    let groups = Mapping::parse("x", &text).unwrap();
+    assert_eq!(groups.attributes(Kind::Group), ["member", "objectSid"]);
+    assert_eq!(groups.rows(Kind::Group)[1].sources()[0].form, Form::Integer);
+}
+
+#[test]
 fn the_same_target_in_two_kinds_is_no_clash() {
     let group = file("").replace("user", "group");
     assert!(Mapping::parse("x", &file(&group)).unwrap().has(Kind::Group));

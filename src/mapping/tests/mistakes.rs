@@ -381,3 +381,29 @@ fn a_form_that_reads_certain_attributes_is_not_given_another() {
     );
     mapping("[[user]]\nsource = \"useraccountcontrol\"\nform = \"account_status\"\ntarget = \"asset.x\"");
 }
+
+#[test]
+fn pseudo_sources_belong_to_their_kinds() {
+    one(
+        "[[user]]\nsource = \"@group\"\ntarget = \"asset.x\"",
+        7,
+        &["unknown source `@group`", "did you mean `@groups`?"],
+    );
+    one(
+        "[[user]]\nsource = [\"mail\", \"@members\"]\ntarget = \"asset.x\"",
+        7,
+        &["`@members` is for rows of `[[group]]`, not of `[[user]]`"],
+    );
+    let groups =
+        refused(&file("[[user]]\nsource = \"@GROUPS\"\ntarget = \"asset.x\"").replace("user", "group"));
+    assert_eq!(groups.len(), 1);
+    assert!(
+        groups[0].1.contains("`[[user]]` and `[[computer]]`"),
+        "{groups:?}"
+    );
+    one(
+        "[[user]]\nsource = \"mail@work\"\ntarget = \"asset.x\"",
+        7,
+        &["not the name of an attribute"],
+    );
+}
