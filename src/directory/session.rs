@@ -181,6 +181,20 @@ impl Session {
         self.line.object(dn, attributes, show_deleted).await
     }
 
+    /// Gives `take` the values of one attribute of an object, part by part (R11), so that their number does not matter; none when
+    /// there is no such object or attribute. Values that change meanwhile may be left out or come twice.
+    ///
+    /// # Errors
+    /// As any operation, and when the parts do not end.
+    pub async fn each_value(
+        &mut self,
+        dn: &str,
+        attribute: &str,
+        take: &mut impl FnMut(&[u8]),
+    ) -> Result<(), DirectoryError> {
+        ranges::each(&self.line, dn, attribute, take).await
+    }
+
     /// Ends the session. A search that is still open ends with it.
     pub async fn close(self) {
         let link = self.line.link.lock().await.take();

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 15] = [
+const COPIED: [&str; 16] = [
     "connection",
     "run",
     "run_count",
@@ -18,6 +18,7 @@ const COPIED: [&str; 15] = [
     "candidate",
     "removed",
     "container",
+    "group_name",
     "unfinished_read",
     "unfinished_container",
     "slice",

@@ -11,10 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{self, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
+use crate::store::{
+    Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
+};
 
 use super::containers::Containers;
 use super::decide::decide;
+use super::membership::Membership;
 use super::met::Met;
 use super::missing::Watched;
 use super::{Connector, Phase, Plan, Request, RunError, Scope};
@@ -69,6 +72,7 @@ pub(super) async fn read(
         session,
         controller,
         containers: Containers::default(),
+        membership: Membership::of(&connector.mapping),
         newcomer: false,
         pieces,
         planned,
@@ -129,6 +133,7 @@ pub(super) struct Reader<'a> {
     /// Whether deleted objects may be asked for. Which of them come is another question.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
+    pub(super) membership: Membership,
     /// See [`super::decide::Decided::newcomer`].
     pub(super) newcomer: bool,
     pub(super) controller: Guid,
@@ -149,6 +154,8 @@ pub(super) struct Known {
     pub(super) met: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
     pub(super) empty: Vec<Kind>,
+    /// What groups are called.
+    pub(super) groups: GroupNames,
 }
 
 impl Reader<'_> {
@@ -228,6 +235,7 @@ impl Reader<'_> {
             met: known.met,
             containers,
             containers_gone,
+            groups: known.groups,
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Complete(Box::new(end), stored)).await?;
@@ -247,11 +255,13 @@ impl Reader<'_> {
         }
         self.odd_parents().await?;
         self.unmapped().await?;
+        let groups = self.memberships(changed.groups, false).await?;
         Ok(Known {
             usn,
             missed: changed.missed,
             met: None,
             empty: Vec::new(),
+            groups,
         })
     }
 
@@ -314,6 +324,9 @@ impl Reader<'_> {
         search: Search,
         met: &Met,
     ) -> Result<Searched, RunError> {
+        if self.membership.concerns(kind) {
+            return self.search_with_memberships(session, kind, search, met).await;
+        }
         let mut pages = session.search(search);
         let mut came = 0;
         while let Some(entries) = pages.next().await? {
@@ -355,6 +368,14 @@ pub(super) struct Searched {
     pub(super) entries: u64,
     pages: u64,
     referrals: u64,
+}
+
+impl Searched {
+    /// Adds what a search that came to its end took, but for its entries.
+    pub(super) fn count(&mut self, pages: &Pages) {
+        self.pages += pages.pages();
+        self.referrals += pages.referrals();
+    }
 }
 
 impl AddAssign for Searched {
