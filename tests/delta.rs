@@ -359,17 +359,20 @@ async fn output_on_standard_output_is_nothing_but_assets() {
 async fn computers_come_when_asked_for_with_a_table_that_knows_them() {
     let mut lab = Simulated::new().await;
     lab.set("AD_ASSETS", "users,groups,computers");
+    lab.set("MAPPING_FILE", "mapping.toml");
+    let (others, _) = include_str!("../config/mapping.toml")
+        .split_once("# ---- Computers")
+        .unwrap();
+    std::fs::write(lab.connector.folder().join("mapping.toml"), others).unwrap();
     lab.sync(64)
         .await
         .said(&["computers", "[[computer]]", "MAPPING_FILE"]);
     let table = format!(
-        "{}\n[[computer]]\nsource = \"objectSid\"\ntarget = \"asset.assetHeader.externalAssetId\"\nform = \"sid\"\nrequired = true\n\
+        "{others}\n[[computer]]\nsource = \"objectSid\"\ntarget = \"asset.assetHeader.externalAssetId\"\nform = \"sid\"\nrequired = true\n\
          [[computer]]\nsource = \"objectGUID\"\ntarget = \"asset.assetHeader.vendorAssetId\"\nform = \"guid\"\nrequired = true\n\
-         [[computer]]\nsource = \"dNSHostName\"\ntarget = \"asset.assetDetail.hostAssetClass.fqdn\"\n",
-        include_str!("../config/mapping.toml")
+         [[computer]]\nsource = \"dNSHostName\"\ntarget = \"asset.assetDetail.hostAssetClass.fqdn\"\n"
     );
     std::fs::write(lab.connector.folder().join("mapping.toml"), table).unwrap();
-    lab.set("MAPPING_FILE", "mapping.toml");
     lab.sync(0).await;
     let computers = lab.directory().all(Kind::Computer);
     assert_eq!(lab.receiver.assets().len(), 250 + computers.len());

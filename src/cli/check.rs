@@ -3,11 +3,13 @@
 use std::future::Future;
 use std::time::Instant;
 
+use chrono::Utc;
+
 use crate::config::{self, Config, DeltaMethod};
 use crate::directory::{self, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::store::{Access, Store};
-use crate::sync::Scope;
+use crate::sync::{Scope, Seen};
 use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
@@ -180,6 +182,7 @@ async fn kind_step(
     let filter = search.filter.clone();
     search.attributes.push(USN_CHANGED.to_owned());
     let mut pages = session.search(search).measured();
+    let now = Utc::now().timestamp();
     let (mut found, mut unseen, mut unmapped) = (0_usize, 0_usize, 0_usize);
     // One page, which may come in pieces.
     while let Some(piece) = pages.next().await? {
@@ -188,7 +191,7 @@ async fn kind_step(
         unseen += piece.iter().filter(|entry| usn_changed(entry).is_none()).count();
         unmapped += piece
             .iter()
-            .filter(|entry| entry.unfit().is_some() || mapping.apply(kind, *entry).is_err())
+            .filter(|entry| entry.unfit().is_some() || mapping.apply(kind, &Seen::new(entry, now)).is_err())
             .count();
         if !pages.is_within_page() {
             break;

@@ -56,7 +56,10 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Failur
 
 /// The account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is translated.
 async fn account(settings: &Directory, root: &RootDse, session: &mut Session) -> Result<String, Failure> {
-    let Auth::Simple { name, .. } = &settings.auth;
+    let name = match &settings.auth {
+        Auth::Simple { name, .. } => name,
+        Auth::Kerberos { principal } => return Ok(principal.clone().unwrap_or_else(|| "ACCOUNT".to_owned())),
+    };
     if !name.contains('=') {
         return Ok(name.clone());
     }

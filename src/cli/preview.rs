@@ -1,9 +1,11 @@
 //! `preview`: one object, its source attributes beside the asset that the mapping makes of it.
 
+use chrono::Utc;
+
 use crate::directory::{self, Entry, Session};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::{Mapping, Raw};
-use crate::sync::Scope;
+use crate::sync::{self, Scope, Seen};
 
 use super::arguments::Preview;
 use super::failure::{Failure, REJECTED, UNAVAILABLE};
@@ -19,7 +21,10 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
         let mut session = directory::connect(&connection.directory).await?;
         let root = session.root_dse().await?;
         let scope = Scope::new(&connection.profile, &mapping, &root);
-        let (found, more) = find(&mut session, &scope, &options.name).await?;
+        let (mut found, more) = find(&mut session, &scope, &options.name).await?;
+        for (kind, entry) in &mut found {
+            sync::complete(&session, &scope, &mapping, *kind, entry).await?;
+        }
         session.close().await;
         if found.is_empty() {
             return Err(Failure::new(
@@ -124,8 +129,9 @@ fn source(raw: &Raw) -> (String, String) {
 
 fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
     say(format_args!("{kind}  {}", one_line(&entry.dn)))?;
+    let seen = Seen::new(entry, Utc::now().timestamp());
     let rows: Vec<[String; 4]> = mapping
-        .explain(kind, entry)
+        .explain(kind, &seen)
         .into_iter()
         .map(|row| {
             let (names, values): (Vec<_>, Vec<_>) = row.sources.iter().map(source).unzip();
@@ -141,7 +147,7 @@ fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
     let asset = match entry.unfit() {
         Some(reason) => Err(reason.to_owned()),
         None => mapping
-            .apply(kind, entry)
+            .apply(kind, &seen)
             .map_err(|unmappable| unmappable.to_string()),
     };
     match asset {

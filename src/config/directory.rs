@@ -7,7 +7,7 @@ use super::reader::{Field, Reader};
 use super::refused::{Fault, quoted};
 use super::values::{certificate, filter, host, pin, plain, quantity};
 use super::variables::{self as v, Variable};
-use super::{Auth, DeltaMethod, Directory, Domain, Pin, Profile, SearchScope, Transport};
+use super::{Auth, DeltaMethod, Directory, Domain, Pin, Profile, SearchScope, Secret, Transport};
 use crate::identity::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -24,13 +24,18 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
         ]),
     );
     let port = port(reader, transport);
-    let auth = auth(reader, transport);
     let certificates = reader
         .optional(&v::AD_CERTIFICATE, certificate::certificates)
         .optional();
     let named = hosts.as_ref().map(|(hosts, _)| hosts.as_slice());
     let pins = pins(reader, named, transport);
     let server_name = reader.optional(&v::AD_SERVER_NAME, host::host).optional();
+    let auth = auth(
+        reader,
+        transport,
+        hosts.as_ref().map_or(&[], |(hosts, _)| hosts.as_slice()),
+        server_name.as_ref(),
+    );
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
     let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
     let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
@@ -113,19 +118,52 @@ fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -
     }
 }
 
-fn auth(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<Auth> {
-    let known = reader.value(&v::AD_AUTH, |text| match text {
-        "kerberos" => Err(Fault::new(
-            "`kerberos` is not available in this version",
-            "use AD_AUTH=simple with AD_BIND_DN and AD_PASSWORD",
+/// `AD_AUTH`, before what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Simple,
+    Kerberos,
+}
+
+/// `built_in`: whether this program was built with Kerberos.
+fn method(text: &str, built_in: bool) -> Result<Method, Fault> {
+    match plain::choice(&[("simple", Method::Simple), ("kerberos", Method::Kerberos)])(text)? {
+        Method::Kerberos if !built_in => Err(Fault::new(
+            "`kerberos` is not in this program: it was built without the feature `kerberos`",
+            "take the container image or the Debian package, or build with `cargo build --release --features kerberos` (docs/install.md); \
+             or use AD_AUTH=simple with AD_BIND_DN and AD_PASSWORD",
         )),
-        other => plain::choice(&[("simple", ())])(other),
-    });
+        method => Ok(method),
+    }
+}
+
+fn auth(
+    reader: &mut Reader<'_, impl Variables>,
+    transport: Option<Transport>,
+    hosts: &[String],
+    server_name: Option<&Option<String>>,
+) -> Option<Auth> {
+    let method = reader.value(&v::AD_AUTH, |text| method(text, cfg!(feature = "kerberos")));
     let plaintext_allowed = reader.value(&v::AD_ALLOW_PLAINTEXT, plain::boolean);
     let name = reader.optional(&v::AD_BIND_DN, plain::text(1024));
     let password = reader.secret(&v::AD_PASSWORD);
-    // Another method needs other things: what follows is about simple alone.
-    known?;
+    match method? {
+        Method::Simple => simple(reader, transport, plaintext_allowed, name, password),
+        Method::Kerberos => {
+            // A bad one is known to be bad; whether it is needed as well is then not asked.
+            let server_name = server_name.map_or(Some(""), |name| name.as_deref());
+            super::kerberos::kerberos(reader, name, !password.is_absent(), hosts, server_name)
+        }
+    }
+}
+
+fn simple(
+    reader: &mut Reader<'_, impl Variables>,
+    transport: Option<Transport>,
+    plaintext_allowed: Option<bool>,
+    name: Field<String>,
+    password: Field<Secret>,
+) -> Option<Auth> {
     if name.is_absent() {
         reader.require(&v::AD_BIND_DN, "is required for AD_AUTH=simple");
     }
@@ -204,5 +242,24 @@ const fn filter_of(kind: Kind) -> &'static Variable {
         Kind::User => &v::AD_USER_FILTER,
         Kind::Group => &v::AD_GROUP_FILTER,
         Kind::Computer => &v::AD_COMPUTER_FILTER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kerberos_is_refused_where_it_was_not_built_in() {
+        assert_eq!(method("kerberos", true).ok(), Some(Method::Kerberos));
+        let fault = method("kerberos", false).unwrap_err().of("AD_AUTH");
+        let said = fault.to_string();
+        assert!(
+            said.starts_with("AD_AUTH: `kerberos` is not in this program")
+                && said.contains("--features kerberos"),
+            "{said}"
+        );
+        assert_eq!(method("simple", false).ok(), Some(Method::Simple));
+        assert!(method("ntlm", true).is_err());
     }
 }

@@ -19,6 +19,11 @@ pub trait Variables {
     fn doubt(&self, _name: &str) -> Option<Problem> {
         None
     }
+
+    /// Whether a library of this process finds the variable by itself, as it does not when it stands in `.env` alone.
+    fn is_exported(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
 }
 
 impl Variables for BTreeMap<String, String> {
@@ -82,6 +87,11 @@ impl Variables for Environment {
         let is_real = real.is_some_and(|value| !value.is_empty());
         let doubt = self.doubts.get(name).filter(|_| !is_real)?;
         Some(doubt.clone().of(name))
+    }
+
+    fn is_exported(&self, name: &str) -> bool {
+        let real = self.process.get(std::ffi::OsStr::new(name));
+        real.is_some_and(|value| !value.is_empty())
     }
 }
 
@@ -147,6 +157,15 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             doubts: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_library_finds_what_is_in_the_real_environment_alone() {
+        let environment = environment(&[("A", "real"), ("B", "")], &[("B", "file"), ("C", "file")]);
+        assert!(environment.is_exported("A"));
+        for name in ["B", "C", "D"] {
+            assert!(!environment.is_exported(name), "{name}");
         }
     }
 

@@ -9,6 +9,7 @@ mod dotenv;
 mod environment;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod kerberos;
 mod load;
 mod reader;
 pub mod reference;
@@ -129,6 +130,29 @@ pub enum Auth {
         /// Never empty: an empty password is an unauthenticated bind (RFC 4513 section 5.1.2).
         password: Secret,
     },
+    /// SASL bind with a Kerberos ticket (RFC 4752), which the Kerberos library gets from the keytab or the credential cache that
+    /// its own variables name (`KRB5_CLIENT_KTNAME`, `KRB5CCNAME`, `KRB5_CONFIG`). Only where the feature `kerberos` is built in.
+    Kerberos {
+        /// `AD_BIND_DN`: whose ticket, `user@REALM`. `None` is the keytab's first entry, or the cache's owner.
+        principal: Option<String>,
+    },
+}
+
+impl Auth {
+    /// What is sent and must never be repeated (R27); empty where it is no secret.
+    #[must_use]
+    pub fn secret(&self) -> Secret {
+        match self {
+            Self::Simple { password, .. } => password.clone(),
+            Self::Kerberos { .. } => Secret::default(),
+        }
+    }
+
+    /// Whether it is by Kerberos.
+    #[must_use]
+    pub const fn is_kerberos(&self) -> bool {
+        matches!(self, Self::Kerberos { .. })
+    }
 }
 
 impl Directory {

@@ -54,6 +54,24 @@ impl<'a, V: Variables> Reader<'a, V> {
         self.problems
     }
 
+    /// How many problems were noted so far.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// Notes a variable of a library that is given in `.env` alone, where the library does not find it.
+    pub fn must_be_exported(&mut self, name: &str) {
+        if self.variables.get(name).is_some_and(|value| !value.is_empty())
+            && !self.variables.is_exported(name)
+        {
+            let fault = Fault::new(
+                "is read by the Kerberos library, which does not know .env",
+                "set it in the real environment: `export`, `environment:` of compose, `Environment=` of systemd",
+            );
+            self.problems.push(fault.of(name));
+        }
+    }
+
     /// Notes that `variable` is bad.
     pub fn refuse(&mut self, variable: &Variable, fault: Fault) {
         self.problems.push(fault.of(variable.name));

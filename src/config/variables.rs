@@ -79,13 +79,13 @@ variables! {
         AD_DNS_SERVER: plain, Described("the system's"),
             "DNS server to ask for the SRV records, an IP address, with its port when that is not 53";
         AD_TRANSPORT: plain, Default("ldaps"),
-            "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none)";
+            "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none; kerberos seals it)";
         AD_PORT: plain, Described("636, or 389 for starttls and ldap"),
             "Port of the domain controller";
         AD_AUTH: plain, Default("simple"),
-            "How the account proves itself: `simple` (`kerberos` is not available in this version)";
+            "How the account proves itself: `simple` (name and password) or `kerberos` (keytab or credential cache)";
         AD_BIND_DN: plain, RequiredFor { condition: "simple", example: "svc-ad-connector@corp.example.com" },
-            "Account to read with: a DN, `user@domain` or `DOMAIN\\user`";
+            "Account to read with: a DN, `user@domain` or `DOMAIN\\user`; for kerberos `user@REALM`, or the keytab's own";
         AD_PASSWORD: secret, RequiredFor { condition: "simple", example: "change-me" },
             "Password of the account";
         AD_CERTIFICATE: plain, Described("system roots"),
@@ -93,7 +93,7 @@ variables! {
         AD_CERTIFICATE_SHA256: plain, Nothing,
             "Pins: comma-separated SHA-256 of the server certificate, hex or base64, optionally `HOST=` before it";
         AD_SERVER_NAME: plain, Described("the host"),
-            "Name to verify in the certificate when AD_HOST is an IP address";
+            "Name to verify in the certificate, and to know the controller by for kerberos, when AD_HOST is an IP address";
         AD_ALLOW_PLAINTEXT: plain, Default("false"),
             "`true` lets the password go over an unencrypted `ldap` connection";
         AD_BASE_CONTEXT: plain, Described("the domain root (rootDSE)"),

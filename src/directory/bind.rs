@@ -13,7 +13,16 @@ use crate::config::{self, Auth, Secret};
 /// # Errors
 /// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in none of them (R27).
 pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> Result<(), DirectoryError> {
-    let Auth::Simple { name, password } = &settings.auth;
+    let (name, password) = match &settings.auth {
+        Auth::Simple { name, password } => (name, password),
+        // Done before the library got the connection ([`super::transport`]).
+        Auth::Kerberos { .. } if cfg!(feature = "kerberos") => return Ok(()),
+        Auth::Kerberos { .. } => {
+            return Err(DirectoryError::Internal {
+                what: "this program was built without Kerberos".to_owned(),
+            });
+        }
+    };
     let host = || host.to_owned();
     let refused = |outcome| DirectoryError::Bind {
         host: host(),

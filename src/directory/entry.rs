@@ -214,6 +214,15 @@ impl Entry {
         self.joined.push(Joined { name, values });
     }
 
+    /// Adds an attribute that no server gave, under a name that none has, in the place of an earlier one of that name.
+    pub fn add<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
+        let mut row = Vec::new();
+        for value in values {
+            ber::write(&mut row, OCTET_STRING, value.as_bytes());
+        }
+        self.join(name.to_owned(), row);
+    }
+
     /// Marks the object as one that is not to be used.
     pub(super) fn reject(&mut self, reason: String) {
         self.unfit = Some(reason);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::certificate::PeerCertificate;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
+use super::kerberos_fault::KerberosFault;
 use super::result::{self, Outcome};
 use super::tls_fault::TlsFault;
 use super::transport::seconds;
@@ -18,6 +19,8 @@ pub enum Phase {
     StartTls,
     /// The TLS handshake.
     Tls,
+    /// The request for a Kerberos ticket.
+    Ticket,
     /// The bind.
     Bind,
     /// One search operation: a page, a look-up.
@@ -29,6 +32,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::StartTls => "StartTLS",
             Self::Tls => "the TLS handshake",
+            Self::Ticket => "the request for a Kerberos ticket",
             Self::Bind => "the bind",
             Self::Search => "a search",
         })
@@ -93,6 +97,14 @@ pub enum DirectoryError {
         account: String,
         /// The server's answer.
         outcome: Outcome,
+    },
+    /// Kerberos could not prove the account.
+    #[error("{host}: {fault}")]
+    Kerberos {
+        /// As in `AD_HOST`.
+        host: String,
+        /// Why.
+        fault: KerberosFault,
     },
     /// A search was answered with an error.
     #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, result::printable(base))]
@@ -175,13 +187,21 @@ impl DirectoryError {
     /// attempt counts towards the account's lockout.
     #[must_use]
     pub fn refuses_credentials(&self) -> bool {
-        // invalidDNSyntax, inappropriateAuthentication, invalidCredentials
-        matches!(self, Self::Bind { outcome, .. } if matches!(outcome.code, 34 | 48 | 49))
+        match self {
+            // invalidDNSyntax, inappropriateAuthentication, invalidCredentials
+            Self::Bind { outcome, .. } => matches!(outcome.code, 34 | 48 | 49),
+            Self::Kerberos { fault, .. } => fault.is_about_credentials(),
+            _ => false,
+        }
     }
 
     /// Whether another host may be tried: not after a bind that was judged. A busy or unavailable controller judges nothing.
     pub(super) fn lets_others_try(&self) -> bool {
-        !matches!(self, Self::Bind { outcome, .. } if !matches!(outcome.code, 51 | 52))
+        match self {
+            Self::Bind { outcome, .. } => matches!(outcome.code, 51 | 52),
+            Self::Kerberos { fault, .. } => fault.lets_others_try(),
+            _ => true,
+        }
     }
 
     /// The certificates that were refused, each with the host that showed it, in the order of `AD_HOST`.
@@ -235,9 +255,14 @@ impl DirectoryError {
             Self::StartTls { outcome, .. } => result::start_tls_meaning(outcome).advice.to_owned(),
             Self::Tls { port, transport, fault, .. } => fault.advice(*transport, *port),
             Self::Bind { outcome, .. } => result::bind_meaning(outcome).advice.to_owned(),
+            Self::Kerberos { fault, .. } => fault.advice().to_owned(),
             Self::Search { outcome, .. } => result::search_meaning(outcome).advice.to_owned(),
             Self::Timeout { phase: Phase::Search, .. } => {
                 "raise AD_TIMEOUT or lower AD_PAGE_SIZE; look at the controller's load".to_owned()
+            }
+            Self::Timeout { phase: Phase::Ticket, .. } => {
+                "check that firewalls let this computer reach port 88 (TCP and UDP) of the controllers, and what krb5.conf names as kdc"
+                    .to_owned()
             }
             Self::Timeout { phase: Phase::Bind, .. } => {
                 "check that AD_PORT fits AD_TRANSPORT, and the controller's load".to_owned()

@@ -4,6 +4,7 @@
 //! their own and become an [`Entry`] each ([`exchange`]), the LDAP library decodes the rest. Whatever goes wrong ends as one [`DirectoryError`] with a cause and a
 //! next step. No referral is ever chased (R10), and an error is never "not found" (R4).
 
+mod ask;
 mod ber;
 mod bind;
 mod certificate;
@@ -18,6 +19,9 @@ mod frame;
 pub mod fuzzing;
 mod guard;
 mod hear;
+#[cfg(feature = "kerberos")]
+mod kerberos;
+mod kerberos_fault;
 mod lane;
 mod message;
 mod paging;
@@ -39,6 +43,7 @@ pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};
 pub use guard::GuardFault;
 pub use hear::{Heard, MESSAGE_ID, hear};
+pub use kerberos_fault::{KerberosFault, Problem as KerberosProblem};
 pub use result::Outcome;
 pub use root_dse::RootDse;
 pub use search::{Pages, Search};

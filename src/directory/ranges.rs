@@ -159,6 +159,59 @@ async fn whole(
     )))
 }
 
+/// Gives `take` the values of one attribute of an object, part by part as they come, so that no more than a part of them is in memory;
+/// none when there is no such object or attribute. Values that change meanwhile may be left out or come twice.
+///
+/// # Errors
+/// When a part cannot be read, or the parts do not end.
+pub async fn each(
+    line: &Line,
+    object: &str,
+    name: &str,
+    take: &mut impl FnMut(&[u8]),
+) -> Result<(), DirectoryError> {
+    let mut from = 0;
+    for _ in 0..MAX_PARTS {
+        let asked = format!("{name};range={from}-*");
+        let entry = match line.shown(object, &[&asked], false).await {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(()),
+            // operationsError: the range begins beyond the end, because values were removed in the meantime.
+            Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 && from > 0 => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let found = entry.attributes().find(|(found, values)| {
+            is_part_of(found, name) || (found.eq_ignore_ascii_case(name) && !values.is_empty())
+        });
+        let Some((found, values)) = found else {
+            return Ok(());
+        };
+        let mut count = 0;
+        for value in values {
+            take(value);
+            count += 1;
+        }
+        match Part::read(found) {
+            Some(Some(part)) if part.from == from && part.to.is_some() && count > 0 => from += count,
+            Some(Some(part)) if part.from == from => return Ok(()),
+            // All of them at once, from a server that knows no ranges.
+            None if from == 0 => return Ok(()),
+            _ => {
+                return Err(line.unsound(format!(
+                    "\"{}\" comes with the range \"{}\" where {from} is asked for",
+                    printable(object),
+                    printable(found)
+                )));
+            }
+        }
+    }
+    Err(line.unsound(format!(
+        "\"{}\": the values of {} do not end: {MAX_PARTS} parts came",
+        printable(object),
+        printable(name)
+    )))
+}
+
 fn is_part_of(attribute: &str, name: &str) -> bool {
     matches!(Part::read(attribute), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
 }

@@ -53,7 +53,6 @@ pub(super) async fn bound(
 ) -> Result<Session, DirectoryError> {
     bind::bind(&mut link, host, settings).await?;
     tracing::debug!(controller = %host, "Bound to the controller.");
-    let config::Auth::Simple { password, .. } = &settings.auth;
     let line = Line {
         host: host.to_owned(),
         certificate,
@@ -61,7 +60,7 @@ pub(super) async fn bound(
         page_size: settings.page_size,
         link: Mutex::new(Some(link)),
         round_trips: AtomicU64::new(0),
-        password: password.clone(),
+        password: settings.auth.secret(),
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
         offers_stats: AtomicBool::new(false),
@@ -174,6 +173,20 @@ impl Session {
         show_deleted: bool,
     ) -> Result<Option<Entry>, DirectoryError> {
         self.line.object(dn, attributes, show_deleted).await
+    }
+
+    /// Gives `take` the values of one attribute of an object, part by part (R11), so that their number does not matter; none when
+    /// there is no such object or attribute. Values that change meanwhile may be left out or come twice.
+    ///
+    /// # Errors
+    /// As any operation, and when the parts do not end.
+    pub async fn each_value(
+        &mut self,
+        dn: &str,
+        attribute: &str,
+        take: &mut impl FnMut(&[u8]),
+    ) -> Result<(), DirectoryError> {
+        ranges::each(&self.line, dn, attribute, take).await
     }
 
     /// Ends the session. A search that is still open ends with it.

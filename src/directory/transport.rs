@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, StdStream};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::ber::{self, BerFault, INTEGER, SEQUENCE};
+use super::ask::ask;
+use super::ber::{self, INTEGER, SEQUENCE};
 use super::certificate::PeerCertificate;
 use super::error::{DirectoryError, Phase};
-use super::frame::Scan;
 use super::guard::{self, Faults, GuardFault};
+#[cfg(feature = "kerberos")]
+use super::kerberos;
 use super::lane;
 use super::message;
 use super::tls;
@@ -32,10 +34,13 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Largest StartTLS response. It holds a result code, an OID and a sentence.
 const MAX_START_TLS: usize = 16 * 1024;
 
+/// What may not follow the answer to StartTLS.
+const SURPLUS: &str = "further octets in clear text after the answer to StartTLS";
+
 /// The OID of StartTLS (RFC 4511 section 4.14.1).
 const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
-/// A connection to one controller, ready for the bind. Dropping it ends it.
+/// A connection to one controller, ready for [`super::bind`]. Dropping it ends it.
 #[derive(Debug)]
 pub struct Link {
     /// The library's handle. Operations go through it one at a time.
@@ -77,10 +82,11 @@ impl Link {
     }
 }
 
-/// Connects to `host`: TCP, then what `settings.transport` says.
+/// Connects to `host`: TCP, then what `settings.transport` says, then Kerberos where `settings.auth` says so.
 ///
 /// # Errors
-/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] an address and `settings.timeout` for each of StartTLS and TLS.
+/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] an address and `settings.timeout` for each of StartTLS,
+/// TLS, a Kerberos ticket and its bind.
 pub async fn open(
     host: &str,
     settings: &config::Directory,
@@ -94,6 +100,11 @@ pub async fn open(
         after: limit,
     };
     match settings.transport {
+        #[cfg(feature = "kerberos")]
+        Transport::Ldap if settings.auth.is_kerberos() => {
+            let stream = kerberos::sealed(stream, host, settings).await?;
+            return Ok((link(stream).await?, None));
+        }
         Transport::Ldap => return Ok((link(stream).await?, None)),
         Transport::Ldaps => {}
         Transport::StartTls => {
@@ -111,6 +122,8 @@ pub async fn open(
             transport: settings.transport,
             fault,
         })?;
+    #[cfg(feature = "kerberos")]
+    let stream = kerberos::inside_tls(stream, host, settings).await?;
     Ok((link(stream).await?, certificate))
 }
 
@@ -181,14 +194,12 @@ fn user_timeout(_: &SockRef<'_>, _: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Asks for TLS and reads the one answer, in clear text. Anything that follows it in clear text was put there by
-/// somebody in between (RFC 4511 section 6 warns of it), so it is refused, not carried over into the secured connection.
+/// Asks for TLS and reads the one answer, in clear text.
 async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryError> {
     let protocol = |fault| DirectoryError::Protocol {
         host: host.to_owned(),
         fault,
     };
-    let broken = |error: std::io::Error| protocol(GuardFault::Broken(error.to_string()));
     let mut name = Vec::new();
     ber::write(&mut name, 0x80, START_TLS);
     let mut parts = Vec::new();
@@ -196,31 +207,9 @@ async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryEr
     ber::write(&mut parts, 0x77, &name);
     let mut request = Vec::new();
     ber::write(&mut request, SEQUENCE, &parts);
-    stream.write_all(&request).await.map_err(broken)?;
-
-    let mut answer = Vec::new();
-    let mut scan = Scan::default();
-    let whole = loop {
-        if answer.len() > MAX_START_TLS {
-            return Err(protocol(GuardFault::TooMuch));
-        }
-        match stream.read_buf(&mut answer).await.map_err(broken)? {
-            0 if answer.is_empty() => return Err(protocol(GuardFault::Closed)),
-            0 => return Err(protocol(GuardFault::Truncated)),
-            _ => {}
-        }
-        if let Some(whole) = scan
-            .advance(&answer)
-            .map_err(|fault| protocol(guard::refusal(fault, &answer)))?
-        {
-            break whole;
-        }
-    };
-    if answer.len() > whole.length {
-        return Err(protocol(GuardFault::Message(BerFault::Unexpected(
-            "further octets in clear text after the answer to StartTLS",
-        ))));
-    }
+    let answer = ask(stream, &request, MAX_START_TLS, SURPLUS)
+        .await
+        .map_err(protocol)?;
     let outcome =
         message::start_tls_outcome(&answer).map_err(|fault| protocol(GuardFault::Message(fault)))?;
     if outcome.is_success() {
@@ -238,7 +227,7 @@ async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryEr
 /// [`DirectoryError::Internal`], when the system has no sockets left.
 pub async fn link<S>(socket: S) -> Result<Link, DirectoryError>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let internal = |what: String| DirectoryError::Internal { what };
     let (ours, theirs) = UnixStream::pair().map_err(|error| internal(error.to_string()))?;

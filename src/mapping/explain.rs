@@ -115,8 +115,21 @@ pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
         Found::Nothing => Outcome::Undecodable,
         Found::Rejected(unmappable) => Outcome::Rejected(unmappable.to_string()),
     };
+    let mut sources: Vec<Raw> = row.sources().iter().map(raw).collect();
+    for attribute in row.sources() {
+        for name in attribute.form.reads() {
+            if sources.iter().any(|raw| raw.attribute.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            sources.push(Raw {
+                attribute: (*name).to_owned(),
+                values: source.values(name).map(|value| shown(value, false)).collect(),
+                used: reading.from == Some(attribute),
+            });
+        }
+    }
     Explained {
-        sources: row.sources().iter().map(raw).collect(),
+        sources,
         form,
         target: row.target.to_string(),
         required: row.required,

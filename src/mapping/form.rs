@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::{Source, pseudo};
 use crate::identity::{
     AccountControl, DistinguishedName, DnError, GroupType, Guid, GuidError, Sid, SidError, TimeError,
     Timestamp,
@@ -32,6 +33,11 @@ pub enum Form {
     GroupType,
     /// `userAccountControl` as true when the account is not disabled.
     AccountEnabled,
+    /// What an account can be used for now: `enabled`, `disabled`, `locked`, `expired` or `password_expired`. It takes
+    /// several attributes to tell ([`Form::reads`]).
+    AccountStatus,
+    /// The switches of `userAccountControl` by name (MS-ADTS 2.2.16), a list.
+    UacFlags,
     /// The first name of a distinguished name: `Jane Doe` for `CN=Jane Doe,OU=Staff,…`.
     DnName,
     /// All values as a list of texts, sorted and without repetitions: LDAP values have no order (RFC 4511 section
@@ -90,7 +96,7 @@ const NATURAL: &[(&str, Form)] = &[
 
 impl Form {
     /// All forms, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Text,
         Self::Integer,
         Self::Boolean,
@@ -100,6 +106,8 @@ impl Form {
         Self::EpochMs,
         Self::GroupType,
         Self::AccountEnabled,
+        Self::AccountStatus,
+        Self::UacFlags,
         Self::DnName,
         Self::List,
     ];
@@ -117,6 +125,8 @@ impl Form {
             Self::EpochMs => "epoch_ms",
             Self::GroupType => "group_type",
             Self::AccountEnabled => "account_enabled",
+            Self::AccountStatus => "account_status",
+            Self::UacFlags => "uac_flags",
             Self::DnName => "dn_name",
             Self::List => "list",
         }
@@ -134,19 +144,34 @@ impl Form {
         let known = NATURAL
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-        known.map_or(Self::Text, |(_, form)| *form)
+        let pseudo = || pseudo::named(attribute).map_or(Self::Text, |pseudo| pseudo.form);
+        known.map_or_else(pseudo, |(_, form)| *form)
     }
 
     /// What sort of JSON value the form gives.
     #[must_use]
     pub const fn output(self) -> Output {
         match self {
-            Self::Text | Self::Sid | Self::Guid | Self::Iso8601 | Self::GroupType | Self::DnName => {
-                Output::Text
-            }
+            Self::Text
+            | Self::Sid
+            | Self::Guid
+            | Self::Iso8601
+            | Self::GroupType
+            | Self::AccountStatus
+            | Self::DnName => Output::Text,
             Self::Integer | Self::EpochMs => Output::Integer,
             Self::Boolean | Self::AccountEnabled => Output::Boolean,
-            Self::List => Output::List,
+            Self::UacFlags | Self::List => Output::List,
+        }
+    }
+
+    /// The attributes that the form always reads, whichever of them the row names; none for a form that reads the source of
+    /// its row alone.
+    #[must_use]
+    pub const fn reads(self) -> &'static [&'static str] {
+        match self {
+            Self::AccountStatus => &ACCOUNT_STATUS,
+            _ => &[],
         }
     }
 
@@ -171,7 +196,8 @@ impl Form {
             return Ok(None);
         };
         Ok(match self {
-            Self::Text | Self::List => Some(Value::Text(Cow::Borrowed(text(value)?))),
+            // A list was made above, and a status takes more than these values.
+            Self::Text | Self::List | Self::AccountStatus => Some(Value::Text(Cow::Borrowed(text(value)?))),
             Self::Integer => Some(Value::Integer(integer(value)?)),
             Self::Boolean => Some(Value::Boolean(boolean(value)?)),
             Self::Sid => Some(Value::Sid(Sid::from_bytes(value)?)),
@@ -185,12 +211,50 @@ impl Form {
                 )))
             }
             Self::AccountEnabled => Some(Value::Boolean(AccountControl::new(bits(value)?).is_enabled())),
+            Self::UacFlags => {
+                let names: Vec<_> = AccountControl::new(bits(value)?).names().collect();
+                (!names.is_empty()).then_some(Value::List(names))
+            }
             Self::DnName => DistinguishedName::parse(text(value)?)?
                 .rdn_value()
                 .filter(|name| !name.is_empty())
                 .map(|name| Value::Text(Cow::Owned(name.to_owned()))),
         })
     }
+}
+
+/// The switches of an account; those that the directory works out anew each time it is asked (MS-ADTS 3.1.1.4.5.17: a lock-out
+/// or a password that ran out), in no filter and behind no uSNChanged; and the day from which it cannot be used.
+const ACCOUNT_STATUS: [&str; 3] = [
+    "userAccountControl",
+    "msDS-User-Account-Control-Computed",
+    "accountExpires",
+];
+
+/// The value of [`Form::AccountStatus`]. Of several reasons why an account cannot be used the first counts, in the order of the
+/// words: who disabled it meant it.
+pub(super) fn account_status<S: Source>(source: &S) -> Result<Option<Value<'static>>, Undecodable> {
+    let [control, computed, expires] =
+        ACCOUNT_STATUS.map(|name| source.values(name).find(|value| !value.is_empty()));
+    let Some(control) = control.map(bits).transpose()? else {
+        return Ok(None);
+    };
+    let control = AccountControl::new(control);
+    // What is shown to nobody else says nothing: such an account counts as neither locked nor expired.
+    let computed = AccountControl::new(computed.map(bits).transpose()?.unwrap_or(0));
+    let expires = expires.map(moment).transpose()?.flatten();
+    let status = if !control.is_enabled() {
+        "disabled"
+    } else if computed.has(AccountControl::LOCKED_OUT) {
+        "locked"
+    } else if expires.is_some_and(|expires| expires <= source.at()) {
+        "expired"
+    } else if computed.has(AccountControl::PASSWORD_EXPIRED) {
+        "password_expired"
+    } else {
+        "enabled"
+    };
+    Ok(Some(Value::Text(Cow::Borrowed(status))))
 }
 
 /// A value in its form, not yet JSON.

@@ -10,6 +10,7 @@ mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod pseudo;
 mod read;
 mod removal;
 mod row;
@@ -26,18 +27,23 @@ use sha2::{Digest, Sha256};
 pub use errors::{MappingError, MappingErrors};
 pub use explain::{Explained, Outcome, Raw};
 pub use form::{Form, Output, Undecodable};
+pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
 pub use read::{Cause, Unmappable};
 pub use row::{Attribute, Literal, Origin, Row, Target};
 
-use crate::identity::Kind;
+use crate::identity::{Kind, Timestamp};
 
 /// An object of the directory, as the mapping sees it.
 pub trait Source {
     /// The distinguished name, which the pseudo-source `dn` gives.
     fn dn(&self) -> &str;
 
-    /// The values of an attribute in the order of the directory; none when it is absent. Names compare without case.
+    /// The values of an attribute in the order of the directory, or those of a pseudo-source ([`GROUPS`], [`MEMBERS`],
+    /// [`MEMBER_COUNT`]); none when it is absent. Names compare without case.
     fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
+
+    /// When the object was read: some things are over by the clock alone, an account that expires for one.
+    fn at(&self) -> Timestamp;
 }
 
 /// What ETM receives for one object.
@@ -136,19 +142,22 @@ impl Mapping {
         self.tables.get(&kind).map_or(&[], |table| table.rows.as_slice())
     }
 
-    /// The attributes to ask the directory for: sorted without case, each once, without the pseudo-source `dn`.
+    /// Whether a row of the kind has this source, in any case.
+    #[must_use]
+    pub fn reads(&self, kind: Kind, source: &str) -> bool {
+        let mut sources = self.rows(kind).iter().flat_map(Row::sources);
+        sources.any(|attribute| attribute.name.eq_ignore_ascii_case(source))
+    }
+
+    /// The attributes to ask the directory for: sorted without case, each once; for a pseudo-source those that it is made of.
     #[must_use]
     pub fn attributes(&self, kind: Kind) -> Vec<String> {
+        let sources = self.rows(kind).iter().flat_map(Row::sources);
         let mut names = BTreeMap::new();
-        for source in self
-            .rows(kind)
-            .iter()
-            .flat_map(Row::sources)
-            .filter(|source| !source.is_dn())
-        {
+        for name in sources.flat_map(Attribute::asks_for) {
             names
-                .entry(source.name.to_ascii_lowercase())
-                .or_insert_with(|| source.name.clone());
+                .entry(name.to_ascii_lowercase())
+                .or_insert_with(|| name.to_owned());
         }
         names.into_values().collect()
     }
@@ -159,15 +168,16 @@ impl Mapping {
         &self.removed
     }
 
-    /// SHA-256 of what the mapping means: rows with their order, forms, constants. Comments, spacing and the case of
-    /// attribute names do not change it. Part of the scope digest (R2).
+    /// SHA-256 of what the mapping means for `kinds`: rows with their order, forms, constants. Comments, spacing and the case of
+    /// attribute names do not change it, and neither do the rows of other kinds. Part of the scope digest (R2).
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self, kinds: &[Kind]) -> [u8; 32] {
         // Arrays throughout, so that the text is the same whatever map type serde_json was built with.
         let rows = |rows: &[Row]| rows.iter().map(meaning).collect::<serde_json::Value>();
         let tables = self
             .tables
             .iter()
+            .filter(|(kind, _)| kinds.contains(kind))
             .map(|(kind, table)| serde_json::json!([kind.name(), rows(&table.rows)]));
         let removed = self
             .removed

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Source;
-use super::form::{Undecodable, Value};
+use super::form::{self, Form, Undecodable, Value};
 use super::row::{Attribute, Literal, Origin, Row, Target};
 use crate::identity::Kind;
 
@@ -150,7 +150,9 @@ impl Row {
 
 impl Attribute {
     fn read<'a, S: Source>(&self, source: &'a S) -> Result<Option<Value<'a>>, Undecodable> {
-        if self.is_dn() {
+        if self.form == Form::AccountStatus {
+            form::account_status(source)
+        } else if self.is_dn() {
             self.form.decode(std::iter::once(source.dn().as_bytes()))
         } else {
             self.form.decode(source.values(&self.name))

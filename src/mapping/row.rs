@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::form::{Form, Output};
+use super::pseudo;
 
 /// The pseudo-source for the distinguished name of the object, which is no attribute.
 const DN: &str = "dn";
@@ -54,6 +55,16 @@ impl Attribute {
     #[must_use]
     pub fn is_dn(&self) -> bool {
         self.name.eq_ignore_ascii_case(DN)
+    }
+
+    /// The attributes that the directory has to be asked for.
+    pub(super) fn asks_for(&self) -> impl Iterator<Item = &str> {
+        let pseudo = pseudo::named(&self.name);
+        let itself = (!self.is_dn() && pseudo.is_none()).then_some(self.name.as_str());
+        let needed = pseudo.map_or(&[][..], |pseudo| pseudo.needs);
+        itself
+            .into_iter()
+            .chain(needed.iter().chain(self.form.reads()).copied())
     }
 }
 

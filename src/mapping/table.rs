@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::check;
 use super::errors::{MappingErrors, Report, suggestion};
 use super::form::Form;
+use super::pseudo::{self, PSEUDO};
 use super::row::{Attribute, Literal, Origin, Row, Target};
 use crate::identity::Kind;
 
@@ -122,12 +123,12 @@ fn drafts(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Vec<Draft> 
         .filter_map(|row| {
             row.get_ref()
                 .as_table()
-                .map(|table| draft(report, row.span(), table))
+                .map(|table| draft(report, kind, row.span(), table))
         })
         .collect()
 }
 
-fn draft(report: &mut Report<'_>, place: Range<usize>, table: &DeTable<'_>) -> Draft {
+fn draft(report: &mut Report<'_>, kind: Kind, place: Range<usize>, table: &DeTable<'_>) -> Draft {
     for key in table.keys() {
         let name = key.get_ref().as_ref();
         if !KEYS.contains(&name) {
@@ -148,9 +149,12 @@ fn draft(report: &mut Report<'_>, place: Range<usize>, table: &DeTable<'_>) -> D
     let origin = match (table.get("source"), table.get("constant")) {
         (Some(source), None) => {
             let form = form.map(|value| known_form(report, value));
-            match (sources(report, source), form) {
+            match (sources(report, kind, source), form) {
                 (_, Some(None)) | (None, _) => None,
-                (Some(names), form) => Some(attributes(names, form.flatten())),
+                (Some(names), form) => {
+                    let form = form.flatten();
+                    readable(report, source.span(), &names, form).then(|| attributes(names, form))
+                }
             }
         }
         (None, Some(constant)) => {
@@ -240,8 +244,49 @@ fn attributes(names: Vec<String>, form: Option<Form>) -> Origin {
     Origin::Sources(names.into_iter().map(attribute).collect())
 }
 
+/// A form that reads certain attributes cannot be given another one.
+fn readable(report: &mut Report<'_>, place: Range<usize>, names: &[String], form: Option<Form>) -> bool {
+    let Some(form) = form.filter(|form| !form.reads().is_empty()) else {
+        return true;
+    };
+    let other = names
+        .iter()
+        .find(|name| !form.reads().iter().any(|read| read.eq_ignore_ascii_case(name)));
+    if let Some(other) = other {
+        let reads = form.reads();
+        report.at(
+            &place,
+            format!(
+                "the form `{}` cannot be read from `{other}`: it reads {}; write source = \"{}\"",
+                form.name(),
+                reads.join(", "),
+                reads.first().unwrap_or(&"")
+            ),
+        );
+    }
+    other.is_none()
+}
+
+/// What is wrong with a source that begins with `@`, in rows of `kind`.
+fn unknown_pseudo(kind: Kind, name: &str) -> Option<String> {
+    match pseudo::named(name) {
+        Some(pseudo) if pseudo.kinds.contains(&kind) => None,
+        Some(pseudo) => {
+            let kinds: Vec<String> = pseudo.kinds.iter().map(|kind| format!("`[[{kind}]]`")).collect();
+            Some(format!(
+                "source `{name}` is for rows of {}, not of `[[{kind}]]`",
+                kinds.join(" and ")
+            ))
+        }
+        None => {
+            let known = PSEUDO.iter().map(|pseudo| pseudo.name);
+            Some(format!("unknown source `{name}`; {}", suggestion(name, known)))
+        }
+    }
+}
+
 /// The attribute names of `source`, a name or a list of names.
-fn sources(report: &mut Report<'_>, value: &Value<'_>) -> Option<Vec<String>> {
+fn sources(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Option<Vec<String>> {
     let one = std::slice::from_ref(value);
     let listed: Vec<&Value<'_>> = match value.get_ref().as_array() {
         Some(list) => list.iter().collect(),
@@ -260,11 +305,18 @@ fn sources(report: &mut Report<'_>, value: &Value<'_>) -> Option<Vec<String>> {
         let reason = match item.get_ref().as_str() {
             None => "`source` is the name of an attribute, or a list of names".to_owned(),
             Some("") => "`source` is empty: name an attribute, such as \"mail\"".to_owned(),
+            Some(name)
+                if name.starts_with('@')
+                    && let Some(reason) = unknown_pseudo(kind, name) =>
+            {
+                reason
+            }
             // RFC 4512 section 2.5: a name or a dotted number. Options after `;` are the reader's business (R11).
             Some(name)
-                if !name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') =>
+                if pseudo::named(name).is_none()
+                    && !name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') =>
             {
                 format!(
                     "source `{name}` is not the name of an attribute: letters, digits and hyphens, such as `mail`"

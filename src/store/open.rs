@@ -31,7 +31,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004_history.sql"),
     include_str!("schema/0005_in_sequence.sql"),
     include_str!("schema/0006_slices.sql"),
-    include_str!("schema/0007_controllers.sql"),
+    include_str!("schema/0007_memberships.sql"),
+    include_str!("schema/0008_controllers.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

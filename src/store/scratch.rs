@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 16] = [
+const COPIED: [&str; 17] = [
     "connection",
     "run",
     "run_count",
@@ -19,6 +19,7 @@ const COPIED: [&str; 16] = [
     "candidate",
     "removed",
     "container",
+    "group_name",
     "unfinished_read",
     "unfinished_container",
     "slice",

@@ -10,7 +10,7 @@ use super::intake::Statements;
 use super::run::open_run;
 use super::{
     ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, history,
-    slice, waiting, watermark,
+    membership, slice, waiting, watermark,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -26,6 +26,11 @@ pub struct Reading {
     pub dn: String,
     /// Its asset, or why there is none (R15).
     pub asset: Result<Staged, String>,
+    /// The groups that the asset names, as [`DistinguishedName::fingerprint`]s (or as whatever else the reader compares them by),
+    /// sorted; `None` where the mapping asks for none.
+    ///
+    /// [`DistinguishedName::fingerprint`]: crate::identity::DistinguishedName::fingerprint
+    pub groups: Option<Vec<u64>>,
 }
 
 /// An asset to be sent.
@@ -109,6 +114,7 @@ impl Store {
                 watermark::reach(transaction, connection, run, end)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
                 container::take_in(transaction, connection, end)?;
+                membership::take_in(transaction, connection, end)?;
                 if end.met.is_some() {
                     slice::forget(transaction, connection)?;
                 }

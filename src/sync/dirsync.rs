@@ -11,7 +11,8 @@ use crate::directory::{DirectoryError, RootDse};
 use crate::identity::{DistinguishedName, Guid};
 use crate::store::Cookie;
 
-use super::containers::{self, Containers};
+use super::containers::{self, Containers, is_deleted};
+use super::membership::{ChangedGroup, is_group};
 use super::met::Met;
 use super::missing::Watched;
 use super::read::{Known, Reader};
@@ -72,12 +73,14 @@ impl Reader<'_> {
         }
         self.odd_parents().await?;
         self.unmapped().await?;
+        let groups = self.memberships(watched.groups, false).await?;
         Ok(Known {
             usn: root.highest_committed_usn,
             cookie: Some(learnt.cookie),
             missed: watched.missed,
             met: None,
             empty: Vec::new(),
+            groups,
         })
     }
 
@@ -143,6 +146,10 @@ impl Reader<'_> {
             while let Some(entries) = pages.next().await? {
                 for entry in &entries {
                     let Some(guid) = guid_of(entry) else { continue };
+                    if self.membership.names_groups() && is_group(entry) {
+                        let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
+                        watched.groups.push(ChangedGroup { guid, dn });
+                    }
                     let moved = self
                         .containers
                         .observe(entry, guid, created.contains(&guid), base.as_ref());

@@ -12,6 +12,7 @@ use crate::store::{Candidate, Unfinished, Verdict, Which};
 
 use super::RunError;
 use super::containers::{self, Containers, is_deleted};
+use super::membership::{ChangedGroup, is_group};
 use super::met::Met;
 use super::read::Reader;
 use super::stage::guid_of;
@@ -36,6 +37,8 @@ pub(super) struct Watched {
     pub(super) missed: Vec<Guid>,
     /// A container that was renamed or moved, in words.
     pub(super) moved: Option<String>,
+    /// Groups that changed, anywhere in the naming context, where the mapping asks for memberships.
+    pub(super) groups: Vec<ChangedGroup>,
 }
 
 impl Reader<'_> {
@@ -55,6 +58,10 @@ impl Reader<'_> {
             let mut unmet = Vec::new();
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
+                if self.membership.names_groups() && is_group(entry) {
+                    let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
+                    watched.groups.push(ChangedGroup { guid, dn });
+                }
                 let created = containers::is_newer(entry, since);
                 let moved = self.containers.observe(entry, guid, created, base.as_ref());
                 watched.moved = watched.moved.or(moved);

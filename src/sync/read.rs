@@ -12,10 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::DeltaMethod;
 use crate::directory::{Controllers, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
+use crate::store::{
+    Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
+};
 
 use super::containers::Containers;
 use super::decide::decide;
+use super::membership::Membership;
 use super::met::Met;
 use super::missing::Watched;
 use super::{Connector, Phase, Plan, Request, RunError, Scope};
@@ -129,6 +132,7 @@ impl Attempt<'_> {
             controller,
             server: root.ds_service_name.clone(),
             containers: Containers::default(),
+            membership: Membership::of(&connector.mapping),
             newcomer: self.again,
             pieces: self.pieces,
             planned: self.planned,
@@ -201,6 +205,7 @@ pub(super) struct Reader<'a> {
     /// Whether deleted objects may be asked for. Which of them come is another question.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
+    pub(super) membership: Membership,
     /// See [`super::decide::Decided::newcomer`]; also when another controller broke off in this run, which may be ahead.
     pub(super) newcomer: bool,
     pub(super) controller: Guid,
@@ -225,6 +230,8 @@ pub(super) struct Known {
     pub(super) met: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
     pub(super) empty: Vec<Kind>,
+    /// What groups are called.
+    pub(super) groups: GroupNames,
 }
 
 impl Reader<'_> {
@@ -306,6 +313,7 @@ impl Reader<'_> {
             met: known.met,
             containers,
             containers_gone,
+            groups: known.groups,
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Complete(Box::new(end), stored)).await?;
@@ -325,12 +333,14 @@ impl Reader<'_> {
         }
         self.odd_parents().await?;
         self.unmapped().await?;
+        let groups = self.memberships(changed.groups, false).await?;
         Ok(Known {
             usn,
             cookie: None,
             missed: changed.missed,
             met: None,
             empty: Vec::new(),
+            groups,
         })
     }
 
@@ -393,6 +403,9 @@ impl Reader<'_> {
         search: Search,
         met: &Met,
     ) -> Result<Searched, RunError> {
+        if self.membership.concerns(kind) {
+            return self.search_with_memberships(session, kind, search, met).await;
+        }
         let mut pages = session.search(search);
         let mut came = 0;
         while let Some(entries) = pages.next().await? {
@@ -438,6 +451,14 @@ pub(super) struct Searched {
     pub(super) entries: u64,
     pages: u64,
     referrals: u64,
+}
+
+impl Searched {
+    /// Adds what a search that came to its end took, but for its entries.
+    pub(super) fn count(&mut self, pages: &Pages) {
+        self.pages += pages.pages();
+        self.referrals += pages.referrals();
+    }
 }
 
 impl AddAssign for Searched {

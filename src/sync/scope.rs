@@ -65,7 +65,8 @@ impl Scope {
                 }
             })
             .collect();
-        let digest = digest(&base, profile.scope, &kinds, &mapping.digest());
+        let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
+        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped));
         Self {
             naming_context: naming_context_of(&base, root),
             base,
@@ -149,6 +150,20 @@ impl Scope {
                 self.search(kind, Some(&format!("(|{terms})")))
             })
             .collect()
+    }
+
+    /// The search for the groups of the naming context that have one of these SIDs, as octets; for their names alone.
+    #[must_use]
+    pub fn with_sids(&self, sids: &[Vec<u8>]) -> Search {
+        let terms: String = sids
+            .iter()
+            .map(|sid| format!("(objectSid={})", escaped(sid)))
+            .collect();
+        Search {
+            filter: and(Kind::Group.filter(), Some(&format!("(|{terms})"))),
+            attributes: vec!["objectSid".to_owned()],
+            ..self.naming_context()
+        }
     }
 
     /// The search for this object, if it is in the whole of the kind's filter; wherever it is.

@@ -11,12 +11,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
-use crate::mapping::Source;
 use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
 
+use super::membership::Membership;
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
-use super::{Connector, Progress, RunError, removal};
+use super::{Connector, Progress, RunError, Seen, removal};
 
 /// Pages, or pieces of large ones, that are committed together: a commit waits for the disk.
 const PIECES: usize = 4;
@@ -27,16 +27,6 @@ const OCTETS: usize = 2 << 20;
 /// How long a page is held back for others to be committed with it: a directory that is slower than that is not waited for, and
 /// what it gave is delivered meanwhile.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-impl Source for Entry {
-    fn dn(&self) -> &str {
-        &self.dn
-    }
-
-    fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]> {
-        Self::values(self, attribute)
-    }
-}
 
 /// The GUID of an entry, where it has a whole one.
 pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
@@ -64,6 +54,7 @@ pub(super) fn stage(
         progress,
         staged,
         unidentified: Vec::new(),
+        membership: Membership::of(&connector.mapping),
         conclusion: Conclusion::default(),
     };
     let mut held = Held::default();
@@ -191,6 +182,7 @@ struct Stager<'a> {
     staged: &'a watch::Sender<u64>,
     /// Entries of the pages that are not committed yet.
     unidentified: Vec<Unidentified>,
+    membership: Membership,
     conclusion: Conclusion,
 }
 
@@ -223,7 +215,7 @@ impl Stager<'_> {
             None => self
                 .connector
                 .mapping
-                .apply(kind, entry)
+                .apply(kind, &Seen::new(entry, self.now))
                 .map_err(|unmappable| unmappable.to_string()),
         };
         let asset = match asset {
@@ -241,6 +233,7 @@ impl Stager<'_> {
             kind,
             dn: entry.dn.clone(),
             asset,
+            groups: self.membership.noted(kind, entry),
         })
     }
 

@@ -131,6 +131,10 @@ impl<V: Variables> Variables for Layered<'_, V> {
         }
     }
 
+    fn is_exported(&self, name: &str) -> bool {
+        self.environment.is_exported(name)
+    }
+
     fn names(&self) -> Vec<String> {
         let said = v::all().filter(|variable| !matches!(self.said(variable.name), Said::Nowhere));
         let said = said.map(|variable| variable.name.to_owned());

@@ -73,7 +73,9 @@ sync_on_start = false
 "#;
 
 fn password(connection: &crate::config::Connection) -> &str {
-    let Auth::Simple { password, .. } = &connection.directory.auth;
+    let Auth::Simple { password, .. } = &connection.directory.auth else {
+        panic!("another way to prove the account")
+    };
     password.expose_secret()
 }
 

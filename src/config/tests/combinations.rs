@@ -84,14 +84,6 @@ fn every_bad_key_is_named_in_one_pass() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_said_plainly() {
-    let lines = refusal(&[("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")]);
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    let line = "AD_AUTH: `kerberos` is not available in this version; use AD_AUTH=simple";
-    assert!(lines[0].starts_with(line), "{lines:?}");
-}
-
-#[test]
 fn controllers_are_named_or_found_in_a_domain() {
     let both = connection(&[("AD_DOMAIN", "corp.example")]).directory;
     assert_eq!(both.hosts, ["dc1.corp.example.com"]);
@@ -120,6 +112,48 @@ fn controllers_are_named_or_found_in_a_domain() {
         refused_names(&[("AD_DNS_SERVER", "dns.example")]),
         ["AD_DNS_SERVER"]
     );
+}
+
+/// What Kerberos is without is refused in directory.rs, with every build.
+#[cfg(feature = "kerberos")]
+#[test]
+fn kerberos_needs_neither_name_nor_password() {
+    const BARE: [(&str, &str); 3] = [("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")];
+    let principal = |changes: &[(&str, &str)]| match connection(&[&BARE, changes].concat()).directory.auth {
+        Auth::Kerberos { principal } => principal,
+        Auth::Simple { .. } => panic!("a simple bind"),
+    };
+    assert_eq!(principal(&[]), None);
+    assert_eq!(
+        principal(&[("AD_BIND_DN", "svc@corp.example")]).as_deref(),
+        Some("svc@CORP.EXAMPLE")
+    );
+    // It seals what TLS does not protect.
+    assert_eq!(principal(&[("AD_TRANSPORT", "ldap")]), None);
+    let address = ("AD_HOST", "192.0.2.1,dc1.corp.example");
+    assert_eq!(
+        principal(&[address, ("AD_SERVER_NAME", "dc2.corp.example")]),
+        None
+    );
+    for (change, line) in [
+        (
+            address,
+            "AD_HOST: `192.0.2.1` is an address, and Kerberos knows a controller by its name; write",
+        ),
+        (
+            ("AD_PASSWORD", "x"),
+            "AD_PASSWORD: is not used by AD_AUTH=kerberos; remove it",
+        ),
+        (
+            ("AD_BIND_DN", "CORP\\svc"),
+            "AD_BIND_DN: `CORP\\svc` is no Kerberos principal; write user@REALM",
+        ),
+        (("AD_SERVER_NAME", "a:1"), "AD_SERVER_NAME: "),
+    ] {
+        let lines = refusal(&[&BARE[..], &[change]].concat());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(line), "{lines:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,9 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     let directory = &connection.directory;
     assert_eq!(directory.hosts, ["dc1.corp.example.com"]);
     assert_eq!((directory.transport, directory.port), (Transport::Ldaps, 636));
-    let Auth::Simple { name, password } = &directory.auth;
+    let Auth::Simple { name, password } = &directory.auth else {
+        panic!("{:?}", directory.auth)
+    };
     assert_eq!(
         (name.as_str(), password.expose_secret()),
         ("svc@corp.example.com", "pa ss")
@@ -204,7 +206,9 @@ fn an_empty_value_counts_as_unset() {
 fn spaces_around_a_value_are_no_part_of_it_but_of_a_secret() {
     let connection = connection(&[("AD_PORT", " 3269 "), ("AD_PASSWORD", " x ")]);
     assert_eq!(connection.directory.port, 3269);
-    let Auth::Simple { password, .. } = connection.directory.auth;
+    let Auth::Simple { password, .. } = connection.directory.auth else {
+        panic!("{:?}", connection.directory.auth)
+    };
     assert_eq!(password.expose_secret(), " x ");
 }
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::Utc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -14,7 +15,7 @@ use crate::http::problem::{Problem, Refusals};
 use crate::http::{Named, Of};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Explained, Outcome};
-use crate::sync::{Connector, Scope};
+use crate::sync::{self, Connector, Scope, Seen};
 
 /// An object of the directory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -116,8 +117,9 @@ pub(super) async fn one(
     })?;
     let id = connector.id;
     let accepted = service.read(move |store| store.object(id, guid)).await?;
-    let applied = connector.mapping.apply(kind, &entry);
-    let rows = connector.mapping.explain(kind, &entry).into_iter().map(shown);
+    let seen = Seen::new(&entry, Utc::now().timestamp());
+    let applied = connector.mapping.apply(kind, &seen);
+    let rows = connector.mapping.explain(kind, &seen).into_iter().map(shown);
     let rows = rows.collect::<Result<_, _>>()?;
     let (asset, unmappable) = match applied {
         Ok(asset) => (Some(asset.json), None),
@@ -145,9 +147,12 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
         for search in scope.with_guids(kind, &[guid]) {
             let mut pages = session.search(search);
             while let Some(page) = pages.next().await? {
-                found = found.or(page.into_iter().next().map(|entry| (kind, entry)));
+                found = found.or(page.first().map(|entry| (kind, entry.copied())));
             }
         }
+    }
+    if let Some((kind, entry)) = &mut found {
+        sync::complete(&session, &scope, &connector.mapping, *kind, entry).await?;
     }
     session.close().await;
     Ok(found)

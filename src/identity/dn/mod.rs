@@ -8,6 +8,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 /// A distinguished name, syntax checked, kept as written.
 ///
 /// Two names are equal when they name the same object: case, the way a character is escaped, and spaces around the
@@ -129,6 +131,31 @@ impl DistinguishedName {
         folded(&self.rdns).collect::<Vec<_>>().join(",")
     }
 
+    /// A number for all spellings of the name: the first 8 bytes of the SHA-256 of its [`Self::comparison_form`]. Two different
+    /// names share it with a chance of 2^-64.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        number(&self.comparison_form())
+    }
+
+    /// The [`Self::fingerprint`] of the name in `text`; of the text itself where it is no name, whatever a server sent.
+    #[must_use]
+    pub fn fingerprint_of(text: &str) -> u64 {
+        Self::parse(text).map_or_else(|_| number(text), |name| name.fingerprint())
+    }
+
+    /// Whether both objects are in the same domain: the steps at the end of their names that are of type `DC` are the same.
+    #[must_use]
+    pub fn shares_domain_with(&self, other: &Self) -> bool {
+        fn domain(name: &DistinguishedName) -> impl Iterator<Item = &str> {
+            let steps = name.rdns.iter().rev();
+            steps
+                .take_while(|rdn| rdn.kind.eq_ignore_ascii_case("DC"))
+                .map(|rdn| rdn.folded.as_str())
+        }
+        domain(self).eq(domain(other))
+    }
+
     /// `value` with everything escaped that RFC 4514 section 2.4 wants escaped, ready to stand in a name.
     #[must_use]
     pub fn escape_value(value: &str) -> String {
@@ -151,6 +178,13 @@ fn excerpt(text: &str) -> String {
         excerpt.push('…');
     }
     excerpt
+}
+
+fn number(text: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(first)
 }
 
 fn folded(rdns: &[Rdn]) -> impl Iterator<Item = &str> {

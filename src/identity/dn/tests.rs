@@ -186,3 +186,30 @@ proptest! {
         prop_assert_eq!(DistinguishedName::parse(&name.comparison_form()).unwrap(), name);
     }
 }
+
+#[test]
+fn all_spellings_of_a_name_have_one_fingerprint() {
+    let spelled = [
+        r"CN=Doe\, Jane,OU=Staff,DC=corp,DC=example",
+        r"cn=doe\2C jane, ou=staff, dc=CORP, dc=example",
+    ];
+    let [one, other] = spelled.map(DistinguishedName::fingerprint_of);
+    assert_eq!(one, other);
+    assert_ne!(
+        one,
+        DistinguishedName::fingerprint_of("OU=Staff,DC=corp,DC=example")
+    );
+    assert_ne!(
+        DistinguishedName::fingerprint_of("no name"),
+        DistinguishedName::fingerprint_of("another")
+    );
+}
+
+#[test]
+fn domains_are_told_apart_by_the_end_of_the_name() {
+    let name = |text: &str| DistinguishedName::parse(text).unwrap();
+    let jane = name("CN=Jane,OU=Staff,DC=corp,DC=example");
+    assert!(jane.shares_domain_with(&name("CN=All,CN=Users,dc=Corp,dc=example")));
+    assert!(!jane.shares_domain_with(&name("CN=All,CN=Users,DC=emea,DC=corp,DC=example")));
+    assert!(!jane.shares_domain_with(&name("CN=All,CN=Users,DC=example")));
+}

@@ -197,7 +197,7 @@ fn r15_a_required_fallback_names_all_its_sources() {
 
 #[test]
 fn a_kind_without_rows_cannot_be_applied() {
-    let unmappable = Mapping::builtin().apply(Kind::Computer, &bare()).unwrap_err();
+    let unmappable = mapping("").apply(Kind::Computer, &bare()).unwrap_err();
     assert_eq!(unmappable.cause, Cause::NoRows(Kind::Computer));
     assert!(unmappable.to_string().contains("[[computer]]"), "{unmappable}");
 }

@@ -61,6 +61,14 @@ fn the_page_names_every_form_and_every_kind() {
     for kind in Kind::ALL {
         assert!(PAGE.contains(&format!("`[[{kind}]]`")), "{kind}");
     }
+    for pseudo in &pseudo::PSEUDO {
+        assert!(
+            PAGE.contains(&format!("| `{}` |", pseudo.name)),
+            "{}",
+            pseudo.name
+        );
+        assert!(Mapping::builtin_text().contains(pseudo.name), "{}", pseudo.name);
+    }
 }
 
 #[test]

@@ -105,3 +105,27 @@ fn long_and_binary_values_are_cut_at_whole_characters() {
     assert_eq!(values[1], format!("{}… (400 bytes)", "ü".repeat(128)));
     assert_eq!(values[2], "0x6c696e650a627265616b");
 }
+
+#[test]
+fn every_attribute_of_a_status_is_shown() {
+    let mapping =
+        mapping("[[user]]\nsource = \"userAccountControl\"\nform = \"account_status\"\ntarget = \"asset.x\"");
+    let account = bare()
+        .with("userAccountControl", "512")
+        .with("accountExpires", "1");
+    let shown = mapping.explain(Kind::User, &account).pop().unwrap();
+    let sources: Vec<_> = shown
+        .sources
+        .iter()
+        .map(|raw| (raw.attribute.as_str(), raw.values.join(" "), raw.used))
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            ("userAccountControl", "512".to_owned(), true),
+            ("msDS-User-Account-Control-Computed", String::new(), true),
+            ("accountExpires", "1".to_owned(), true),
+        ]
+    );
+    assert_eq!(shown.outcome.json(), Some("\"expired\""));
+}

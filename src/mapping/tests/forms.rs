@@ -125,6 +125,83 @@ fn accounts_enabled_or_not() {
     assert_eq!(formed("account_enabled", "yes"), None);
 }
 
+const STATUS: &str = "source = \"userAccountControl\"\nform = \"account_status\"";
+
+#[test]
+fn the_status_of_an_account_is_read_from_several_attributes() {
+    const COMPUTED: &str = "msDS-User-Account-Control-Computed";
+    // The object is read on 2026-11-22 at 10:06:40; the first of these is a second before that, the second the very moment.
+    let (before, now, after) = ("134398155990000000", "134398156000000000", "134398156010000000");
+    for (control, computed, expires, wanted) in [
+        ("512", None, None, "enabled"),
+        ("512", Some("0"), Some("9223372036854775807"), "enabled"),
+        ("512", Some("0"), Some("0"), "enabled"),
+        ("514", Some("8388624"), Some(before), "disabled"),
+        ("512", Some("8388624"), Some(before), "locked"),
+        ("512", Some("8388608"), Some(before), "expired"),
+        ("512", Some("8388608"), Some(now), "expired"),
+        ("512", Some("8388608"), Some(after), "password_expired"),
+        ("512", Some("16"), Some(after), "locked"),
+        ("66048", Some("134217728"), Some(after), "enabled"),
+        // Stale since Windows Server 2003: the bits of the computed attribute are the true ones.
+        ("8389136", Some("0"), None, "enabled"),
+    ] {
+        let mut account = bare().with("userAccountControl", control);
+        for (name, value) in [(COMPUTED, computed), ("accountExpires", expires)] {
+            if let Some(value) = value {
+                account = account.with(name, value);
+            }
+        }
+        assert_eq!(
+            made(STATUS, &account).unwrap(),
+            wanted,
+            "{control} {computed:?} {expires:?}"
+        );
+    }
+}
+
+#[test]
+fn no_account_has_no_status() {
+    assert_eq!(made(STATUS, &bare()), None);
+    let odd = bare().with("userAccountControl", "512");
+    assert_eq!(made(STATUS, &odd.clone().with("userAccountControl", "on")), None);
+    assert_eq!(
+        made(STATUS, &odd.with("msDS-User-Account-Control-Computed", "x")),
+        None
+    );
+}
+
+#[test]
+fn a_status_asks_for_all_its_attributes_and_nothing_else_does() {
+    let with = mapping(&format!("[[user]]\n{STATUS}\ntarget = \"asset.x\""));
+    assert_eq!(
+        with.attributes(Kind::User),
+        [
+            "accountExpires",
+            "msDS-User-Account-Control-Computed",
+            "objectSid",
+            "userAccountControl"
+        ]
+    );
+    let without =
+        mapping("[[user]]\nsource = \"userAccountControl\"\nform = \"uac_flags\"\ntarget = \"asset.x\"");
+    assert_eq!(
+        without.attributes(Kind::User),
+        ["objectSid", "userAccountControl"]
+    );
+}
+
+#[test]
+fn switches_of_an_account_by_name() {
+    assert_eq!(
+        formed("uac_flags", "66050").unwrap().to_string(),
+        r#"["ADS_UF_ACCOUNT_DISABLE","ADS_UF_NORMAL_ACCOUNT","ADS_UF_DONT_EXPIRE_PASSWD"]"#
+    );
+    for nothing in ["0", "-2147483648", "x", ""] {
+        assert_eq!(formed("uac_flags", nothing), None, "{nothing}");
+    }
+}
+
 #[test]
 fn the_first_name_of_a_distinguished_name() {
     assert_eq!(

@@ -367,3 +367,43 @@ fn removed_constants_that_do_not_fit() {
             .any(|(_, reason)| reason.contains("is a table"))
     );
 }
+
+#[test]
+fn a_form_that_reads_certain_attributes_is_not_given_another() {
+    one(
+        "[[user]]\nsource = [\"userAccountControl\", \"mail\"]\nform = \"account_status\"\ntarget = \"asset.x\"",
+        7,
+        &[
+            "`account_status` cannot be read from `mail`",
+            "msDS-User-Account-Control-Computed",
+            "source = \"userAccountControl\"",
+        ],
+    );
+    mapping("[[user]]\nsource = \"useraccountcontrol\"\nform = \"account_status\"\ntarget = \"asset.x\"");
+}
+
+#[test]
+fn pseudo_sources_belong_to_their_kinds() {
+    one(
+        "[[user]]\nsource = \"@group\"\ntarget = \"asset.x\"",
+        7,
+        &["unknown source `@group`", "did you mean `@groups`?"],
+    );
+    one(
+        "[[user]]\nsource = [\"mail\", \"@members\"]\ntarget = \"asset.x\"",
+        7,
+        &["`@members` is for rows of `[[group]]`, not of `[[user]]`"],
+    );
+    let groups =
+        refused(&file("[[user]]\nsource = \"@GROUPS\"\ntarget = \"asset.x\"").replace("user", "group"));
+    assert_eq!(groups.len(), 1);
+    assert!(
+        groups[0].1.contains("`[[user]]` and `[[computer]]`"),
+        "{groups:?}"
+    );
+    one(
+        "[[user]]\nsource = \"mail@work\"\ntarget = \"asset.x\"",
+        7,
+        &["not the name of an attribute"],
+    );
+}

@@ -52,6 +52,10 @@ impl Source for Object {
             .iter()
             .map(Vec::as_slice)
     }
+
+    fn at(&self) -> Timestamp {
+        Timestamp::from_epoch_seconds(1_795_342_000)
+    }
 }
 
 const SID: [u8; 28] = [

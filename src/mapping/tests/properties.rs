@@ -3,11 +3,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A table with every form, all on the same attribute.
+/// A table with every form, all on the same attribute, or on the one that it reads.
 fn every_form() -> Mapping {
     let rows = Form::ALL.map(|form| {
         let name = form.name();
-        format!("[[user]]\nsource = \"a\"\nform = \"{name}\"\ntarget = \"asset.forms.{name}\"\n")
+        let source = form.reads().first().unwrap_or(&"a");
+        format!("[[user]]\nsource = \"{source}\"\nform = \"{name}\"\ntarget = \"asset.forms.{name}\"\n")
     });
     mapping(&rows.concat())
 }
@@ -16,7 +17,7 @@ proptest! {
     #[test]
     fn r16_any_values_give_the_same_valid_line_twice(values in vec(vec(any::<u8>(), 0..40), 0..4)) {
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-        let (mapping, object) = (every_form(), bare().with_all("a", &values));
+        let (mapping, object) = (every_form(), bare().with_all("a", &values).with_all("userAccountControl", &values));
         let asset = mapping.apply(Kind::User, &object).unwrap();
         prop_assert_eq!(&mapping.apply(Kind::User, &object).unwrap(), &asset);
         prop_assert!(!asset.json.contains(['\n', '\r']));

@@ -6,6 +6,7 @@ mod delivery;
 mod history;
 mod lifecycle;
 mod locking;
+mod membership;
 mod model;
 mod opening;
 mod paging;
@@ -119,6 +120,7 @@ fn user(number: u8, version: &str) -> Reading {
             external_id: format!("S-1-5-21-{number}"),
             json: asset(version),
         }),
+        groups: None,
     }
 }
 

@@ -15,6 +15,7 @@
 //! controller, [`change`] alters the directory, [`ldap`] asks it, [`expected`](Domain::expected) says what must arrive.
 
 pub mod change;
+pub mod kerberos;
 pub mod ldap;
 pub mod pair;
 pub mod place;

@@ -173,6 +173,7 @@ pub(super) fn smb_conf(place: &Place) -> String {
     lock directory = {data}
     binddns dir = {data}/bind-dns
     log file = {data}/samba.log
+    ldap server require strong auth = allow_sasl_over_tls
     tls enabled = yes
     tls certfile = {tls}/controller.pem
     tls keyfile = {tls}/controller.key

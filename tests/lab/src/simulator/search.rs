@@ -211,13 +211,42 @@ impl Cursor {
     ) -> Result<(), Outcome> {
         let mut write = |attribute: &Attribute, range: Option<(usize, Option<usize>)>| {
             values.clear();
+            let twisted = serving
+                .twist
+                .and_then(|twist| twist.replaced(attribute))
+                .is_some();
+            if !twisted && *attribute == Attribute::Known(Known::Member) {
+                // A large group is asked for part by part: of each only what is written is computed.
+                let members = view.members();
+                let (low, _) = range.unwrap_or((0, None));
+                let part = members.iter().skip(low).take(serving.max_values);
+                part.for_each(|&member| view.push_dn(member, values));
+                let held = Held {
+                    values,
+                    low,
+                    of: members.len(),
+                };
+                return write_attribute(
+                    attribute.name(),
+                    &held,
+                    range,
+                    serving.max_values,
+                    self.types_only,
+                    out,
+                );
+            }
             match serving.twist.and_then(|twist| twist.replaced(attribute)) {
                 Some(wrong) => values.push(wrong),
                 None => view.values(attribute, values),
             }
+            let held = Held {
+                of: values.len(),
+                low: 0,
+                values,
+            };
             write_attribute(
                 attribute.name(),
-                values,
+                &held,
                 range,
                 serving.max_values,
                 self.types_only,
@@ -347,43 +376,47 @@ impl Wanted {
     }
 }
 
+/// Values of an attribute that has so many: those from `low` on, at least as many as one answer may hold.
+struct Held<'v> {
+    values: &'v Values,
+    low: usize,
+    of: usize,
+}
+
 /// Writes one attribute, in ranges when it has more values than one answer may hold (MS-ADTS 3.1.1.3.1.3.3): then it also
 /// stands there without values under its plain name.
 fn write_attribute(
     name: &str,
-    values: &Values,
+    held: &Held<'_>,
     range: Option<(usize, Option<usize>)>,
     max_values: usize,
     types_only: bool,
     out: &mut Writer,
 ) -> Result<(), Outcome> {
-    if values.is_empty() {
+    let count = held.of;
+    if count == 0 {
         return Ok(());
     }
-    if range.is_none() && values.len() <= max_values {
-        write_values(name, values.iter(), types_only, out);
+    if range.is_none() && count <= max_values {
+        write_values(name, held.values.iter(), types_only, out);
         return Ok(());
     }
     let (low, high) = range.unwrap_or((0, None));
-    if low >= values.len() {
+    if low >= count {
         let message = "00002121: DSID-03080A1C, problem 0 (CANT_RETRIEVE_ATTS), data 0";
         return Err(Outcome::error(code::OPERATIONS_ERROR, message));
     }
     let most = low.saturating_add(max_values - 1);
-    let end = high
-        .unwrap_or(usize::MAX)
-        .min(most)
-        .min(values.len() - 1)
-        .max(low);
+    let end = high.unwrap_or(usize::MAX).min(most).min(count - 1).max(low);
     if range.is_none() {
         write_values(name, std::iter::empty(), types_only, out);
     }
-    let last = if end == values.len() - 1 {
+    let last = if end == count - 1 {
         "*".to_owned()
     } else {
         end.to_string()
     };
-    let part = values.iter().skip(low).take(end - low + 1);
+    let part = held.values.iter().skip(low - held.low).take(end - low + 1);
     write_values(&format!("{name};range={low}-{last}"), part, types_only, out);
     Ok(())
 }

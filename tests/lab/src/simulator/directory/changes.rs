@@ -45,6 +45,12 @@ impl Directory {
         self.create(parent, name, Kind::Group, &defaults, attributes)
     }
 
+    /// Gives a created object another RID, as those have that come with the domain (513 is Domain Users). No USN changes.
+    pub fn set_rid(&self, id: ObjectId, rid: u32) {
+        let mut state = self.write();
+        state.stored.get_mut(&id.0).expect("not created").rid = Some(rid);
+    }
+
     /// Creates a computer.
     pub fn create_computer(&self, parent: &str, name: &str, attributes: &[(&str, &str)]) -> ObjectId {
         let defaults = [

@@ -93,7 +93,13 @@ impl<'a> View<'a> {
         )
     }
 
-    fn push_dn(&self, id: u32, out: &mut Values) {
+    /// The numbers of its members, where none was put on it as an attribute.
+    pub(in super::super) fn members(&self) -> Vec<u32> {
+        self.state.members(self.id)
+    }
+
+    /// Adds the distinguished name of an object as a value.
+    pub(in super::super) fn push_dn(&self, id: u32, out: &mut Values) {
         out.push_with(|bytes| self.state.dn_into(id, bytes));
     }
 

@@ -1,4 +1,4 @@
--- Schema version 7: several controllers.
+-- Schema version 8: several controllers.
 
 -- Under which name of AD_HOST the controller was reached last: it is preferred to one that was never read. And which server it is
 -- (rootDSE dsServiceName): the same one with another invocationId was restored from backup. '' where that is not known.

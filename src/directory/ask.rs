@@ -1,0 +1,51 @@
+//! One question and its one answer over a connection that the LDAP library does not have yet: StartTLS, the steps of a SASL
+//! bind.
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::ber::BerFault;
+use super::frame::Scan;
+use super::guard::{self, GuardFault};
+
+/// Sends `request` and reads the whole message of at most `most` octets that answers it. `surplus` says what is refused after it.
+///
+/// What follows the answer was not asked for: whoever sits in between put it there, to have it taken for what comes after the
+/// protection begins (RFC 4511 section 6 warns of it). So it is refused, not carried over.
+///
+/// # Errors
+/// When no whole, well-formed message comes, or more than one. No time limit of its own.
+pub async fn ask<S>(
+    stream: &mut S,
+    request: &[u8],
+    most: usize,
+    surplus: &'static str,
+) -> Result<Vec<u8>, GuardFault>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let broken = |error: std::io::Error| GuardFault::Broken(error.to_string());
+    stream.write_all(request).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let mut answer = Vec::new();
+    let mut scan = Scan::default();
+    let whole = loop {
+        if answer.len() > most {
+            return Err(GuardFault::TooMuch);
+        }
+        match stream.read_buf(&mut answer).await.map_err(broken)? {
+            0 if answer.is_empty() => return Err(GuardFault::Closed),
+            0 => return Err(GuardFault::Truncated),
+            _ => {}
+        }
+        if let Some(whole) = scan
+            .advance(&answer)
+            .map_err(|fault| guard::refusal(fault, &answer))?
+        {
+            break whole;
+        }
+    };
+    if answer.len() > whole.length {
+        return Err(GuardFault::Message(BerFault::Unexpected(surplus)));
+    }
+    Ok(answer)
+}

@@ -1,0 +1,338 @@
+//! The bind by Kerberos: SASL with the mechanism GSSAPI (RFC 4752), before the LDAP library gets the connection.
+//!
+//! INVARIANT: inside TLS the ticket is bound to the server's certificate ([`channel_binding`]) and no layer lies on top; without
+//! TLS everything after the bind is sealed ([`seal`]). There is no bind with less.
+
+mod channel_binding;
+mod gss;
+mod seal;
+
+use std::net::IpAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use self::gss::{Context, Target};
+use self::seal::{LONGEST, Sealed};
+use super::ask::ask;
+use super::ber::{self, BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
+use super::error::{DirectoryError, Phase};
+use super::guard::GuardFault;
+use super::kerberos_fault::{KerberosFault, Problem};
+use super::message::{self, Answer, Message};
+use super::result::Outcome;
+use crate::config::{self, Auth};
+
+/// The SASL mechanism (RFC 4752).
+const MECHANISM: &[u8] = b"GSSAPI";
+
+/// `saslBindInProgress` (RFC 4511 appendix A).
+const IN_PROGRESS: u32 = 14;
+
+/// Security layers, as bits of the first octet (RFC 4752 section 3.3): none, and confidentiality.
+const NO_LAYER: u8 = 1;
+const CONFIDENTIALITY: u8 = 4;
+
+/// Most tokens of one exchange. Kerberos takes two, and the layer one more.
+const MOST_STEPS: u32 = 10;
+
+/// Largest answer to one step. A controller's token with the data of a domain trust is a few kilobytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// What may not follow the answer to a step: without TLS it would be taken for the first of what is sealed.
+const SURPLUS: &str = "further octets after the answer to a bind";
+
+/// Proves the account inside TLS, where `AD_AUTH` says so. The connection stays what it is.
+///
+/// # Errors
+/// [`DirectoryError::Kerberos`] when Kerberos or the controller says no; else as any operation.
+pub async fn inside_tls(
+    mut stream: TlsStream<TcpStream>,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<TlsStream<TcpStream>, DirectoryError> {
+    if settings.auth.is_kerberos() {
+        let shown = stream.get_ref().1.peer_certificates();
+        let binding = shown.and_then(|chain| channel_binding::of(chain.first()?));
+        if binding.is_none() {
+            tracing::debug!(controller = %host, "The signature of the server certificate knows no channel binding.");
+        }
+        bind(
+            &mut stream,
+            target(binding, false, host, settings),
+            host,
+            settings,
+        )
+        .await?;
+    }
+    Ok(stream)
+}
+
+/// Proves the account on a connection without TLS, and seals what follows.
+///
+/// # Errors
+/// As [`inside_tls`].
+pub async fn sealed<S>(
+    mut stream: S,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<Sealed<S, Context>, DirectoryError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (context, most) = bind(&mut stream, target(None, true, host, settings), host, settings).await?;
+    Sealed::new(stream, context, most).ok_or_else(|| DirectoryError::Kerberos {
+        host: host.to_owned(),
+        fault: KerberosFault::new(
+            Problem::Weak,
+            &format!("it takes sealed buffers of {most} octets only"),
+        ),
+    })
+}
+
+fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::Directory) -> Target {
+    // An address is no name that a key distribution center knows.
+    let name = match &settings.server_name {
+        Some(name) if host.parse::<IpAddr>().is_ok() => name,
+        _ => host,
+    };
+    let principal = match &settings.auth {
+        Auth::Kerberos { principal } => principal.clone(),
+        Auth::Simple { .. } => None,
+    };
+    Target {
+        service: format!("ldap/{}", name.trim_end_matches('.')),
+        principal,
+        binding,
+        seal,
+    }
+}
+
+/// The ticket, then the exchange. Gives the context, and the longest token that the other side takes.
+async fn bind<S>(
+    stream: &mut S,
+    target: Target,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(Context, usize), DirectoryError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let limit = settings.timeout;
+    let late = |phase| DirectoryError::Timeout {
+        host: host.to_owned(),
+        phase,
+        after: limit,
+    };
+    let fault = |fault| DirectoryError::Kerberos {
+        host: host.to_owned(),
+        fault,
+    };
+    let seal = target.seal;
+    let service = target.service.clone();
+    let (context, token) = timeout(limit, ticket(target))
+        .await
+        .map_err(|_| late(Phase::Ticket))?
+        .map_err(|error| match error {
+            Broken::Kerberos(error) => fault(error),
+            Broken::Thread(what) => DirectoryError::Internal { what },
+        })?;
+    let account = context.account.clone();
+    let bound = timeout(limit, exchange(stream, context, token, seal))
+        .await
+        .map_err(|_| late(Phase::Bind))?
+        .map_err(|broken| match broken {
+            Ended::Kerberos(error) => fault(error),
+            Ended::Connection(fault) => DirectoryError::Protocol {
+                host: host.to_owned(),
+                fault,
+            },
+        })?;
+    tracing::debug!(controller = %host, account, service, sealed = seal, "Kerberos proved the account to the controller.");
+    Ok(bound)
+}
+
+/// Why there is no ticket.
+enum Broken {
+    Kerberos(KerberosFault),
+    Thread(String),
+}
+
+/// Why an exchange ended early.
+enum Ended {
+    Kerberos(KerberosFault),
+    Connection(GuardFault),
+}
+
+impl From<KerberosFault> for Ended {
+    fn from(fault: KerberosFault) -> Self {
+        Self::Kerberos(fault)
+    }
+}
+
+impl From<BerFault> for Ended {
+    fn from(fault: BerFault) -> Self {
+        Self::Connection(GuardFault::Message(fault))
+    }
+}
+
+/// Asks the library for a ticket on a thread of its own, which nobody waits for: the library cannot be interrupted, and
+/// neither the runtime nor the end of the program shall hang on a key distribution center that is silent.
+async fn ticket(target: Target) -> Result<(Context, Vec<u8>), Broken> {
+    let (answer, answered) = oneshot::channel();
+    let started = std::thread::Builder::new()
+        .name("kerberos".to_owned())
+        .spawn(move || {
+            // Nobody waits any more after a time-out.
+            let _ = answer.send(Context::begin(&target));
+        });
+    started.map_err(|error| Broken::Thread(error.to_string()))?;
+    match answered.await {
+        Ok(begun) => begun.map_err(Broken::Kerberos),
+        Err(_) => Err(Broken::Thread("the Kerberos thread ended early".to_owned())),
+    }
+}
+
+/// The steps of the bind, after which the server has accepted.
+async fn exchange<S>(
+    stream: &mut S,
+    mut context: Context,
+    first: Vec<u8>,
+    seal: bool,
+) -> Result<(Context, usize), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut token = Some(first);
+    for id in 1..MOST_STEPS {
+        let (outcome, answered) = step(stream, id, token.as_deref()).await?;
+        if outcome.code != IN_PROGRESS {
+            // A success before the layer was agreed upon is none.
+            return Err(KerberosFault::refused(outcome).into());
+        }
+        if !context.is_complete()? {
+            token = context.step(&answered)?;
+            continue;
+        }
+        let offer = context.verify(&answered)?;
+        let (choice, most) = choose(&offer, seal)?;
+        let choice = context.sign(&choice)?;
+        let (outcome, _) = step(stream, id + 1, Some(&choice)).await?;
+        if outcome.is_success() {
+            return Ok((context, most));
+        }
+        return Err(KerberosFault::refused(outcome).into());
+    }
+    Err(KerberosFault::new(Problem::Other, "the controller asks for step after step").into())
+}
+
+/// The answer to the server's offer of layers (RFC 4752 section 3.1), and the longest token that it takes.
+fn choose(offer: &[u8], seal: bool) -> Result<([u8; 4], usize), KerberosFault> {
+    let [layers, size @ ..] = <[u8; 4]>::try_from(offer)
+        .map_err(|_| KerberosFault::new(Problem::Other, "the offer of security layers is malformed"))?;
+    let wanted = if seal { CONFIDENTIALITY } else { NO_LAYER };
+    if layers & wanted == 0 {
+        let said = format!("it offers the security layers {layers:#05b}, and {wanted:#05b} is needed");
+        return Err(KerberosFault::new(Problem::Weak, &said));
+    }
+    let [_, high, middle, low] = if seal { LONGEST } else { 0 }.to_be_bytes();
+    let theirs = size
+        .iter()
+        .fold(0_usize, |size, &octet| (size << 8) | usize::from(octet));
+    Ok(([wanted, high, middle, low], theirs))
+}
+
+/// One bind request and its answer: the result, and the server's token, empty where there is none.
+async fn step<S>(stream: &mut S, id: u32, token: Option<&[u8]>) -> Result<(Outcome, Vec<u8>), Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answer = ask(stream, &request(id, token), MAX_ANSWER, SURPLUS)
+        .await
+        .map_err(Ended::Connection)?;
+    match message::answer(&answer)? {
+        Message::Notification { outcome, .. } => Err(Ended::Connection(GuardFault::Disconnected(outcome))),
+        Message::Answer {
+            id: answered,
+            answer: Answer::Bind,
+        } if answered == id => Ok(outcome_and_token(&answer)?),
+        Message::Answer { id, .. } => Err(Ended::Connection(GuardFault::Unasked(id))),
+    }
+}
+
+/// `BindRequest` with `SaslCredentials` (RFC 4511 section 4.2).
+fn request(id: u32, token: Option<&[u8]>) -> Vec<u8> {
+    let mut credentials = Vec::new();
+    ber::write(&mut credentials, OCTET_STRING, MECHANISM);
+    if let Some(token) = token {
+        ber::write(&mut credentials, OCTET_STRING, token);
+    }
+    let mut bind = Vec::new();
+    ber::write(&mut bind, INTEGER, &[3]); // the version of LDAP
+    ber::write(&mut bind, OCTET_STRING, b""); // the name is in the ticket
+    ber::write(&mut bind, 0xA3, &credentials);
+    let mut parts = Vec::new();
+    // Less than 128: one octet.
+    ber::write(&mut parts, INTEGER, &[u8::try_from(id).unwrap_or(u8::MAX >> 1)]);
+    ber::write(&mut parts, 0x60, &bind);
+    let mut request = Vec::new();
+    ber::write(&mut request, SEQUENCE, &parts);
+    request
+}
+
+/// Result and `serverSaslCreds` of a whole `BindResponse`, which [`message::answer`] accepted.
+fn outcome_and_token(bytes: &[u8]) -> Result<(Outcome, Vec<u8>), BerFault> {
+    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+    parts.expect(INTEGER, "no message id")?;
+    let content = parts.expect(0x61, "no bind response")?;
+    let (outcome, _) = message::result(content)?;
+    let mut elements = Elements::new(content);
+    let mut token = Vec::new();
+    while let Some((tag, content)) = elements.next()? {
+        if tag == 0x87 {
+            token = content.to_vec();
+        }
+    }
+    Ok((outcome, token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_tls_only_confidentiality_is_chosen_and_inside_tls_no_layer() {
+        assert_eq!(
+            choose(&[7, 0x01, 0x00, 0x00], true).unwrap(),
+            ([4, 0xFF, 0xFF, 0xFF], 65_536)
+        );
+        assert_eq!(choose(&[7, 0xFF, 0xFF, 0xFF], false).unwrap().0, [1, 0, 0, 0]);
+        assert_eq!(choose(&[3, 1, 0, 0], true).unwrap_err().problem(), &Problem::Weak);
+        assert_eq!(
+            choose(&[6, 1, 0, 0], false).unwrap_err().problem(),
+            &Problem::Weak
+        );
+        for malformed in [&[][..], &[4, 0, 0], &[4, 0, 0, 0, 0]] {
+            assert_eq!(choose(malformed, true).unwrap_err().problem(), &Problem::Other);
+        }
+    }
+
+    #[test]
+    fn a_step_is_a_bind_with_the_token_and_its_answer_has_one() {
+        assert_eq!(message::request(&request(3, Some(b"token"))).unwrap().0, 3);
+        assert_eq!(
+            request(1, None),
+            b"\x30\x14\x02\x01\x01\x60\x0F\x02\x01\x03\x04\x00\xA3\x08\x04\x06GSSAPI"
+        );
+        let answer = b"\x30\x11\x02\x01\x01\x61\x0C\x0A\x01\x0E\x04\x00\x04\x00\x87\x03abc";
+        let (outcome, token) = outcome_and_token(answer).unwrap();
+        assert_eq!((outcome.code, token.as_slice()), (IN_PROGRESS, b"abc".as_slice()));
+        assert!(
+            outcome_and_token(b"\x30\x0C\x02\x01\x01\x65\x07\x0A\x01\x00\x04\x00\x04\x00").is_err(),
+            "a search's end"
+        );
+    }
+}

@@ -1,0 +1,336 @@
+//! What can go wrong with Kerberos, as sentences with a next step.
+
+use std::fmt;
+
+use super::result::{self, Meaning, Outcome};
+
+/// Why Kerberos could not prove the account to the controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KerberosFault {
+    problem: Problem,
+    said: String,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// Neither a keytab nor a credential cache that can be used.
+    NoCredentials,
+    /// The ticket in the cache, or the account, is past its end.
+    Expired,
+    /// The key does not fit the account's password.
+    WrongKey,
+    /// The account is not known in the realm.
+    UnknownAccount,
+    /// The account is disabled, locked or expired.
+    Revoked,
+    /// The password must be changed.
+    PasswordExpired,
+    /// The realm knows no LDAP service on that host.
+    UnknownService,
+    /// The clocks differ too much.
+    Skew,
+    /// No key distribution center answers.
+    Unreachable,
+    /// The realm's key distribution centers are not known.
+    UnknownRealm,
+    /// `krb5.conf` cannot be used.
+    Configuration,
+    /// No kind of key in common.
+    Encryption,
+    /// The exchange gave less protection than is needed.
+    Weak,
+    /// The controller said no to the bind.
+    Refused(Outcome),
+    /// Anything else.
+    Other,
+}
+
+/// `GSS_S_NO_CRED` and `GSS_S_CREDENTIALS_EXPIRED` (RFC 2744 section 3.9.1) with the bits of routine errors around them.
+const ROUTINE_ERRORS: u32 = 0x00FF_0000;
+const NO_CRED: u32 = 7 << 16;
+const CREDENTIALS_EXPIRED: u32 = 11 << 16;
+
+/// Where the error numbers of MIT Kerberos begin (`ERROR_TABLE_BASE_krb5` of `krb5.h`). Up to 127 they are those of the
+/// protocol (RFC 4120 section 7.5.9).
+const BASE: i32 = -1_765_328_384;
+
+impl Problem {
+    /// By the two status numbers of the library.
+    #[must_use]
+    pub fn of(major: u32, minor: i32) -> Self {
+        match (minor.wrapping_sub(BASE), major & ROUTINE_ERRORS) {
+            // KDC_ERR_C_PRINCIPAL_UNKNOWN
+            (6, _) => Self::UnknownAccount,
+            // KDC_ERR_S_PRINCIPAL_UNKNOWN
+            (7, _) => Self::UnknownService,
+            // KDC_ERR_ETYPE_NOSUPP; KRB5_CONFIG_ETYPE_NOSUPP
+            (14 | 237, _) => Self::Encryption,
+            // KDC_ERR_CLIENT_REVOKED
+            (18, _) => Self::Revoked,
+            // KDC_ERR_KEY_EXPIRED
+            (23, _) => Self::PasswordExpired,
+            // KDC_ERR_PREAUTH_FAILED, KRB_AP_ERR_BAD_INTEGRITY; KRB5_PREAUTH_FAILED
+            (24 | 31 | 210, _) => Self::WrongKey,
+            // KRB_AP_ERR_SKEW; KRB_AP_ERR_TKT_NYV; KRB5_KDCREP_SKEW
+            (33 | 37 | 148, _) => Self::Skew,
+            // KRB5_REALM_UNKNOWN, KRB5_REALM_CANT_RESOLVE
+            (154 | 220, _) => Self::UnknownRealm,
+            // KRB5_KDC_UNREACH
+            (156, _) => Self::Unreachable,
+            // KRB5_CONFIG_CANTOPEN, KRB5_CONFIG_BADFORMAT, KRB5_CONFIG_NODEFREALM
+            (135 | 136 | 224, _) => Self::Configuration,
+            // KDC_ERR_NAME_EXP, KRB_AP_ERR_TKT_EXPIRED
+            (1 | 32, _) | (_, CREDENTIALS_EXPIRED) => Self::Expired,
+            // KRB5_CC_NOTFOUND, KRB5_FCC_NOFILE, KRB5_KT_NOTFOUND
+            (141 | 195 | 181, _) | (_, NO_CRED) => Self::NoCredentials,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl KerberosFault {
+    /// With what the library or the controller said about it.
+    #[must_use]
+    pub fn new(problem: Problem, said: &str) -> Self {
+        Self {
+            problem,
+            said: result::printable(said),
+        }
+    }
+
+    /// The controller said no.
+    #[must_use]
+    pub fn refused(outcome: Outcome) -> Self {
+        let said = outcome.to_string();
+        Self {
+            problem: Problem::Refused(outcome),
+            said,
+        }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Whether a key distribution center or the controller judged the credentials and said no, or there are none.
+    #[must_use]
+    pub const fn is_about_credentials(&self) -> bool {
+        match &self.problem {
+            Problem::NoCredentials
+            | Problem::Expired
+            | Problem::WrongKey
+            | Problem::UnknownAccount
+            | Problem::Revoked
+            | Problem::PasswordExpired => true,
+            Problem::Refused(outcome) => matches!(outcome.code, 34 | 48 | 49),
+            _ => false,
+        }
+    }
+
+    /// Whether another controller may do better: it has a name and a load of its own, but the account, the realm and this
+    /// computer stay the same.
+    #[must_use]
+    pub const fn lets_others_try(&self) -> bool {
+        match &self.problem {
+            Problem::UnknownService => true,
+            Problem::Refused(outcome) => matches!(outcome.code, 51 | 52),
+            _ => false,
+        }
+    }
+
+    /// The next step.
+    #[must_use]
+    pub fn advice(&self) -> &'static str {
+        self.meaning().advice
+    }
+
+    fn meaning(&self) -> Meaning {
+        let (cause, advice) = match &self.problem {
+            Problem::NoCredentials => (
+                "there are no Kerberos credentials that can be used",
+                "set KRB5_CLIENT_KTNAME to a keytab of the account that this user may read, or KRB5CCNAME to a credential cache; \
+                 where AD_BIND_DN is set, it must name an entry of it (klist -k FILE shows them)",
+            ),
+            Problem::Expired => (
+                "the Kerberos ticket or the account has expired",
+                "renew the ticket (kinit), or set KRB5_CLIENT_KTNAME to a keytab, from which tickets are renewed by themselves; check \
+                 the account's expiry date",
+            ),
+            Problem::WrongKey => (
+                "the keytab's key is not that of the account's present password",
+                "make the keytab anew: it is void once the password was changed, and the salt must be that of the account",
+            ),
+            Problem::UnknownAccount => (
+                "the realm does not know the account",
+                "check AD_BIND_DN and the name in the keytab (klist -k FILE): user@REALM with the sAMAccountName, the realm in capitals",
+            ),
+            Problem::Revoked => (
+                "the account is disabled, locked out or expired",
+                "enable or unlock it in Active Directory, and look for another place that uses an old password",
+            ),
+            Problem::PasswordExpired => (
+                "the account's password has expired or must be changed",
+                "set a new password in Active Directory and make the keytab anew; a service account is best exempt from expiry",
+            ),
+            Problem::UnknownService => (
+                "the realm knows no LDAP service under this name of the controller",
+                "write the controller's full DNS name in AD_HOST, no alias; `setspn -L CONTROLLER` lists its names (ldap/…)",
+            ),
+            Problem::Skew => (
+                "the clocks of this computer and of the controller differ too much",
+                "set this computer's clock by NTP: Kerberos allows five minutes",
+            ),
+            Problem::Unreachable => (
+                "no key distribution center of the realm answers",
+                "check that firewalls let this computer reach port 88 (TCP and UDP) of the controllers, and what krb5.conf names as kdc",
+            ),
+            Problem::UnknownRealm => (
+                "the key distribution centers of the realm are not known",
+                "name the realm with its kdc in krb5.conf, or let this computer's DNS find the domain (_kerberos._udp.DOMAIN); the \
+                 realm is the domain's name in capitals",
+            ),
+            Problem::Configuration => (
+                "the Kerberos configuration cannot be used",
+                "check the file that KRB5_CONFIG names (/etc/krb5.conf otherwise), and that this user may read it",
+            ),
+            Problem::Encryption => (
+                "the account, this computer and the controller have no kind of key in common",
+                "allow AES for the account (msDS-SupportedEncryptionTypes), set its password once more, and make the keytab anew \
+                 with AES keys",
+            ),
+            Problem::Weak => (
+                "the controller does not offer the protection that is needed",
+                "set AD_TRANSPORT=ldaps or starttls, and check that AD_HOST is an Active Directory controller",
+            ),
+            Problem::Refused(outcome) => return refusal(outcome),
+            Problem::Other => (
+                "Kerberos failed",
+                "try the same by hand: kinit -k -t KEYTAB ACCOUNT, then kvno ldap/CONTROLLER; KRB5_TRACE=/dev/stderr shows each step",
+            ),
+        };
+        Meaning { cause, advice }
+    }
+}
+
+/// What a refused SASL bind means.
+fn refusal(outcome: &Outcome) -> Meaning {
+    let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
+        // SEC_E_BAD_BINDINGS (MS-ERREF 2.1.1)
+        (49, Some("80090346")) => (
+            "the controller requires channel binding, and its certificate is not the one that this computer was shown",
+            "let nothing end TLS in between: a proxy or load balancer with a certificate of its own; connect to the controller itself",
+        ),
+        (49, Some("533" | "701" | "775" | "530" | "531" | "532" | "569" | "773")) => {
+            return result::bind_meaning(outcome);
+        }
+        (49, _) => (
+            "the controller refused the Kerberos ticket",
+            "check that AD_HOST names the controller itself, no alias of another one; its security log (event 4625) says why",
+        ),
+        (7, _) => (
+            "the controller does not offer Kerberos (SASL mechanism GSSAPI)",
+            "check that AD_HOST is an Active Directory controller",
+        ),
+        (8 | 13, _) => (
+            "the controller wants Kerberos to sign or seal, also inside TLS",
+            "set AD_TRANSPORT=ldap, which Kerberos seals; or let Samba trust TLS: `ldap server require strong auth = \
+             allow_sasl_over_tls`",
+        ),
+        _ => return result::bind_meaning(outcome),
+    };
+    Meaning { cause, advice }
+}
+
+impl fmt::Display for KerberosFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.meaning().cause, self.said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u32, said: &str) -> KerberosFault {
+        KerberosFault::refused(Outcome::new(code, "", said, vec![]))
+    }
+
+    /// The numbers of `krb5.h` as they stand there.
+    #[test]
+    fn the_librarys_numbers_are_told_apart() {
+        for (minor, problem) in [
+            (-1_765_328_378, Problem::UnknownAccount),
+            (-1_765_328_377, Problem::UnknownService),
+            (-1_765_328_370, Problem::Encryption),
+            (-1_765_328_366, Problem::Revoked),
+            (-1_765_328_361, Problem::PasswordExpired),
+            (-1_765_328_360, Problem::WrongKey),
+            (-1_765_328_353, Problem::WrongKey),
+            (-1_765_328_352, Problem::Expired),
+            (-1_765_328_347, Problem::Skew),
+            (-1_765_328_243, Problem::NoCredentials),
+            (-1_765_328_249, Problem::Configuration),
+            (-1_765_328_230, Problem::UnknownRealm),
+            (-1_765_328_228, Problem::Unreachable),
+            (-1_765_328_174, Problem::WrongKey),
+            (-1_765_328_164, Problem::UnknownRealm),
+            (-1_765_328_160, Problem::Configuration),
+            (0, Problem::Other),
+            (i32::MIN, Problem::Other),
+            (i32::MAX, Problem::Other),
+        ] {
+            // GSS_S_FAILURE
+            assert_eq!(Problem::of(13 << 16, minor), problem, "{minor}");
+        }
+        assert_eq!(Problem::of(7 << 16, 0), Problem::NoCredentials);
+        assert_eq!(Problem::of(11 << 16, 100_005), Problem::Expired);
+        // The key distribution center's answer says more than the class of the error.
+        assert_eq!(Problem::of(7 << 16, -1_765_328_228), Problem::Unreachable);
+    }
+
+    #[test]
+    fn only_what_is_about_the_credentials_is_77_and_stops_at_the_first_controller() {
+        let fault = |problem| KerberosFault::new(problem, "");
+        for problem in [
+            Problem::NoCredentials,
+            Problem::Expired,
+            Problem::WrongKey,
+            Problem::UnknownAccount,
+            Problem::Revoked,
+            Problem::PasswordExpired,
+        ] {
+            assert!(
+                fault(problem.clone()).is_about_credentials() && !fault(problem.clone()).lets_others_try(),
+                "{problem:?}"
+            );
+        }
+        for problem in [Problem::Skew, Problem::Unreachable, Problem::Weak, Problem::Other] {
+            assert!(!fault(problem).is_about_credentials());
+        }
+        assert!(fault(Problem::UnknownService).lets_others_try());
+        assert!(refused(49, "").is_about_credentials() && !refused(49, "").lets_others_try());
+        assert!(!refused(51, "").is_about_credentials() && refused(51, "").lets_others_try());
+    }
+
+    #[test]
+    fn a_refused_bind_says_why() {
+        let message =
+            "80090346: LdapErr: DSID-0C090711, comment: AcceptSecurityContext error, data 80090346, v4563";
+        assert!(refused(49, message).to_string().contains("channel binding"));
+        assert!(
+            refused(49, "data 533")
+                .to_string()
+                .contains("the account is disabled")
+        );
+        assert!(
+            refused(49, "")
+                .to_string()
+                .contains("refused the Kerberos ticket")
+        );
+        assert!(refused(8, "").advice().contains("allow_sasl_over_tls"));
+        assert!(refused(52, "").to_string().contains("cannot serve now"));
+    }
+}

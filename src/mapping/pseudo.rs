@@ -1,0 +1,53 @@
+//! Sources that are no attributes: whoever reads the directory makes their values of others.
+
+use super::form::Form;
+use crate::identity::Kind;
+
+/// The names of the groups that the object is a direct member of, its primary group included.
+pub const GROUPS: &str = "@groups";
+/// The distinguished names of the group's direct members, those included that have it as their primary group.
+pub const MEMBERS: &str = "@members";
+/// How many those are.
+pub const MEMBER_COUNT: &str = "@member_count";
+
+/// A source that is no attribute.
+#[derive(Debug)]
+pub(super) struct Pseudo {
+    pub(super) name: &'static str,
+    /// The kinds whose rows may name it.
+    pub(super) kinds: &'static [Kind],
+    /// The form that it has where a row names none.
+    pub(super) form: Form,
+    /// The attributes that it is made of.
+    pub(super) needs: &'static [&'static str],
+}
+
+/// All of them. The RID of an object's primary group is in `primaryGroupID`, and its domain in the object's own SID
+/// (MS-ADTS 3.1.1.1.9.2): such a membership stands in neither `member` nor `memberOf`.
+pub(super) const PSEUDO: [Pseudo; 3] = [
+    Pseudo {
+        name: GROUPS,
+        kinds: &[Kind::User, Kind::Computer],
+        form: Form::List,
+        needs: &["memberOf", "objectSid", "primaryGroupID"],
+    },
+    Pseudo {
+        name: MEMBERS,
+        kinds: &[Kind::Group],
+        form: Form::List,
+        needs: &["member", "objectSid"],
+    },
+    Pseudo {
+        name: MEMBER_COUNT,
+        kinds: &[Kind::Group],
+        form: Form::Integer,
+        needs: &["member", "objectSid"],
+    },
+];
+
+/// The pseudo-source of this name, in any case.
+pub(super) fn named(name: &str) -> Option<&'static Pseudo> {
+    PSEUDO
+        .iter()
+        .find(|pseudo| pseudo.name.eq_ignore_ascii_case(name))
+}
