@@ -97,9 +97,23 @@ impl fmt::Display for Sid {
         } else {
             write!(f, "S-1-0x{:012x}", self.authority)?;
         }
-        self.sub_authorities()
-            .iter()
-            .try_for_each(|sub| write!(f, "-{sub}"))
+        // One call for all of them: the SID of every object is written.
+        let mut text = [0; MAX_SUB_AUTHORITIES * 11];
+        let mut start = text.len();
+        for sub in self.sub_authorities().iter().rev() {
+            let mut number = *sub;
+            loop {
+                start -= 1;
+                text[start] = b'0' + (number % 10) as u8;
+                number /= 10;
+                if number == 0 {
+                    break;
+                }
+            }
+            start -= 1;
+            text[start] = b'-';
+        }
+        f.write_str(str::from_utf8(&text[start..]).unwrap_or_default())
     }
 }
 

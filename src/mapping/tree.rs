@@ -127,10 +127,15 @@ impl<S: Source> Writer<'_, S> {
         };
         match row.read(self.source).found {
             Found::Value(value) => {
-                if is_external_id {
-                    self.external_id = Some(value.to_text());
-                }
+                let start = self.out.len();
                 value.write(&mut self.out);
+                if is_external_id {
+                    self.external_id = Some(match value {
+                        // As it was written, without its quotes: there is nothing in it to escape.
+                        Value::Sid(_) => unquoted(self.out.get(start..).unwrap_or_default()),
+                        other => other.to_text(),
+                    });
+                }
             }
             Found::Constant(literal) | Found::Default(literal) => write_literal(&mut self.out, literal),
             Found::Nothing => return Ok(false),
@@ -172,6 +177,11 @@ impl Value<'_> {
             Self::List(texts) => texts.join(","),
         }
     }
+}
+
+/// What stands in the quotes.
+fn unquoted(json: &[u8]) -> String {
+    String::from_utf8_lossy(json).trim_matches('"').to_owned()
 }
 
 pub(super) fn write_literal(out: &mut Vec<u8>, literal: &Literal) {
