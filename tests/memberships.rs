@@ -106,7 +106,18 @@ fn class_of(asset: &Value) -> &Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_membership_sends_exactly_the_user() {
-    let lab = Lab::of_users(250).await;
+    a_change_of_membership(Lab::of_users(250).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_membership_that_dirsync_tells_sends_exactly_the_user() {
+    let mut lab = Lab::of_users(250).await;
+    lab.simulated.set("AD_DELTA", "dirsync");
+    a_change_of_membership(lab).await;
+}
+
+/// What both ways of finding changes must do.
+async fn a_change_of_membership(lab: Lab) {
     let team = lab.group("Team", &(0..240).collect::<Vec<_>>());
     lab.group("Nobody", &[]);
     let sent = lab.simulated.sent_by_sync().await;
@@ -143,7 +154,18 @@ async fn a_change_of_membership_sends_exactly_the_user() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_new_renamed_moved_or_deleted() {
+    groups_that_come_and_go(Lab::of_users(5).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_dirsync_tells_of_is_new_renamed_moved_or_deleted() {
     let mut lab = Lab::of_users(5).await;
+    lab.simulated.set("AD_DELTA", "dirsync");
+    groups_that_come_and_go(lab).await;
+}
+
+/// What both ways of finding changes must do.
+async fn groups_that_come_and_go(mut lab: Lab) {
     let team = lab.group("Team", &[0, 1]);
     lab.simulated.connector.succeed(&["sync"]).await;
     let other = lab.group("Other", &[1, 2]);
