@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
 use super::delivery::{Answered, Item};
 use super::error::Fault;
-use super::stage::fingerprint;
-use super::value::stored;
+use super::stage::{Fingerprint, fingerprint};
+use super::value::{count, stored};
 use super::{ConnectionId, Fate, Flights, KindCounts, RunId, history, scratch};
 use crate::identity::Guid;
 
@@ -25,6 +25,15 @@ struct Waiting {
     object: i64,
     asset: i64,
     removal: bool,
+}
+
+/// A row of the stage whose version was accepted.
+struct Accepted {
+    object: i64,
+    fingerprint: Fingerprint,
+    asset: i64,
+    /// The text of the version that upstream held before.
+    before: Option<i64>,
 }
 
 /// The rows of the stage from `:first` to `:last` that a batch of the run may hold.
@@ -82,45 +91,55 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// Takes in a batch that was accepted as a whole, in four statements and not in four for each item. Gives the items that
-    /// are done with; the others left the stage while they were out, or tell of a removal.
+    /// Takes in a batch that was accepted as a whole: its rows are looked at together, and leave the stage together. Gives the items
+    /// that are done with; the others left the stage while they were out, or tell of a removal.
     fn all_accepted(&self, items: &BTreeMap<u64, &Item>) -> Result<BTreeSet<u64>, Fault> {
         let (Some((first, _)), Some((last, _))) = (items.first_key_value(), items.last_key_value()) else {
             return Ok(BTreeSet::new());
         };
-        let (first, last) = (stored(*first), stored(*last));
         let sql = self.transaction;
-        let here: BTreeSet<u64> = sql
-            .prepare_cached(concat!("SELECT seq FROM stage NOT INDEXED WHERE ", of_batch!()))?
-            .query_map(
-                named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run },
-                |row| row.get::<_, i64>(0),
-            )?
-            .map(|seq| Ok(u64::try_from(seq?).unwrap_or(0)))
+        let batch = named_params! {
+            ":first": stored(*first), ":last": stored(*last), ":connection": self.connection, ":run": self.run,
+        };
+        let here: Vec<(u64, Accepted)> = sql
+            .prepare_cached(concat!(
+                "SELECT seq, object, fingerprint, asset, (SELECT o.asset FROM object AS o WHERE o.id = stage.object)
+                 FROM stage NOT INDEXED WHERE ",
+                of_batch!()
+            ))?
+            .query_map(batch, |row| {
+                let accepted = Accepted {
+                    object: row.get(1)?,
+                    fingerprint: row.get(2)?,
+                    asset: row.get(3)?,
+                    before: row.get(4)?,
+                };
+                Ok((count(row, "seq")?, accepted))
+            })?
             .collect::<rusqlite::Result<_>>()?;
         // Rows between those of the batch would be another batch's.
-        if here.iter().any(|seq| !items.contains_key(seq)) {
+        if here.iter().any(|(seq, _)| !items.contains_key(seq)) {
             return Ok(BTreeSet::new());
         }
-        sql.prepare_cached(concat!(
-            "DELETE FROM asset WHERE id IN (SELECT asset FROM object WHERE id IN (
-                 SELECT object FROM stage NOT INDEXED WHERE ",
-            of_batch!(),
-            "))"
-        ))?
-        .execute(named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run })?;
-        sql.prepare_cached(concat!(
-            "UPDATE object SET fingerprint = s.fingerprint, asset = s.asset, accepted_at = :now, accepted_run = :run
-             FROM (SELECT object, fingerprint, asset FROM stage NOT INDEXED WHERE ",
-            of_batch!(),
-            ") AS s WHERE object.id = s.object"
-        ))?
-        .execute(named_params! {
-            ":first": first, ":last": last, ":connection": self.connection, ":run": self.run, ":now": self.now,
-        })?;
+        let mut take_over = sql.prepare_cached(
+            "UPDATE object SET fingerprint = ?, asset = ?, accepted_at = ?, accepted_run = ? WHERE id = ?",
+        )?;
+        let mut forget = sql.prepare_cached("DELETE FROM asset WHERE id = ?")?;
+        for (_, accepted) in &here {
+            let Accepted {
+                object,
+                fingerprint,
+                asset,
+                before,
+            } = accepted;
+            take_over.execute(params![fingerprint, asset, self.now, self.run, object])?;
+            if let Some(before) = before {
+                forget.execute([before])?;
+            }
+        }
         sql.prepare_cached(concat!("DELETE FROM stage NOT INDEXED WHERE ", of_batch!()))?
-            .execute(named_params! { ":first": first, ":last": last, ":connection": self.connection, ":run": self.run })?;
-        Ok(here)
+            .execute(batch)?;
+        Ok(here.into_iter().map(|(seq, _)| seq).collect())
     }
 
     fn accepted(&self, item: &Item) -> Result<(), Fault> {
