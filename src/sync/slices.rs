@@ -110,17 +110,20 @@ impl Slices {
         }
     }
 
-    /// The same for a directory in which nothing is expected below `oldest`, and which is small for so many connections: a slice
-    /// for each, since a controller whose index of uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice.
+    /// The same for a directory that is small for so many connections: a slice for each, since a controller whose index of
+    /// uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice. They are to hold about as much as
+    /// each other: nothing is expected below `oldest`.
     pub(super) fn shared_by(mut self, connections: usize, page: u32, oldest: u64) -> Self {
-        let expected = |part: &RangeInclusive<u64>| part.end().saturating_sub(oldest.max(*part.start()));
-        let missing: u64 = self.missing.iter().map(expected).sum();
-        let share = (missing / (connections as u64).max(1)).saturating_add(1);
-        if share <= SMALL * u64::from(page) {
-            self.width = self.width.max(share);
-            self.widest = self.widest.max(share);
+        let share_above = |usn: u64| {
+            let above = |part: &RangeInclusive<u64>| part.end().saturating_sub(usn.max(*part.start()));
+            let missing: u64 = self.missing.iter().map(above).sum();
+            (missing / (connections as u64).max(1)).saturating_add(1)
+        };
+        // Without what is expected, which may be wrong: a slice of everything must not be large.
+        if share_above(0) <= SMALL * u64::from(page) {
+            let share = share_above(oldest).max(self.width);
+            (self.width, self.widest, self.oldest) = (share, share, oldest);
         }
-        self.oldest = oldest;
         self
     }
 

@@ -162,8 +162,9 @@ pub(super) fn smb_conf(place: &Place) -> String {
     server services = rpc, ldap, cldap, kdc, drepl, kcc
     prefork children = 4
     dreplsrv:periodic_startup_interval = 1
-    dreplsrv:periodic_sync_interval = 2
+    dreplsrv:periodic_interval = 2
     dreplsrv:notify_interval = 1
+    kccsrv:periodic_startup_interval = 1
     interfaces = {address}/8
     bind interfaces only = yes
     vfs objects =
