@@ -40,12 +40,14 @@ def measured(command, environment=None, output=subprocess.DEVNULL, expected=(0,)
             "mib": usage.ru_maxrss / 1024}
 
 
-def killed(command, environment, after):
-    """Runs a program, and kills it after so many seconds."""
+def killed(command, environment, when):
+    """Runs a program, and kills it as soon as `when` says so."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-    time.sleep(after)
+    while not when():
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.02)
     process.kill()
-    assert process.wait() == -9, "it ended by itself"
+    process.wait()
 
 
 class Program:
