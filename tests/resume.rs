@@ -253,17 +253,7 @@ async fn r02_another_scope_another_controller_one_rolled_back_or_all_again_begin
 async fn a_dry_run_goes_on_as_the_sync_does() {
     let lab = broken_off().await;
     lab.receiver.idle().await;
-    let state = std::fs::read(lab.connector.state()).unwrap();
-    let dry = lab
-        .connector
-        .succeed(&["sync", "--dry-run", "--output", "-"])
-        .await
-        .stdout;
-    assert!(
-        std::fs::read(lab.connector.state()).unwrap() == state,
-        "the state file changed"
-    );
-    let sent = lab.connector.succeed(&["sync", "--output", "-"]).await.stdout;
+    let (dry, sent) = lab.dry_run_then_sync().await;
     assert_resumed(&lab, true).await;
     assert_same(&parse_ndjson(&dry), &parse_ndjson(&sent));
     let (written, all) = (dry.lines().count(), lab.expected().len());

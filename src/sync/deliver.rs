@@ -137,7 +137,11 @@ impl Deliverer<'_> {
             self.after = last.seq;
             self.taken += items.len() as u64;
         }
-        write_lines(self.request, &sent)?;
+        if let Err(error) = write_lines(self.request, &sent) {
+            // What was handed out goes back: nothing of it went out.
+            self.answered.push((items, Answered::default()));
+            return Err(error);
+        }
         Ok(items)
     }
 

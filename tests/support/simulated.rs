@@ -162,6 +162,19 @@ impl Simulated {
         sent
     }
 
+    /// Runs `sync --dry-run`, which must leave the state file as it is, then `sync`; gives the assets that each wrote.
+    pub async fn dry_run_then_sync(&self) -> (String, String) {
+        let state = std::fs::read(self.connector.state()).unwrap();
+        let dry = ["sync", "--dry-run", "--output", "-"];
+        let dry = self.connector.succeed(&dry).await.stdout;
+        assert!(
+            std::fs::read(self.connector.state()).unwrap() == state,
+            "the state file changed"
+        );
+        let sent = self.connector.succeed(&["sync", "--output", "-"]).await.stdout;
+        (dry, sent)
+    }
+
     /// The latest run of the history.
     pub async fn last_run(&self) -> Value {
         let text = self

@@ -131,6 +131,19 @@ fn a_return_to_the_accepted_version_withdraws_what_was_never_sent() {
 }
 
 #[test]
+fn r17_a_return_to_the_accepted_version_withdraws_what_was_handed_out_and_never_went_out() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(run, &[user(1, "a")]);
+    room.drain(run);
+    room.stage(run, &[user(1, "b")]);
+    let kept = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
+    room.store.settle(run, &kept, &Answered::default(), NOW).unwrap();
+    assert_eq!(room.stage(run, &[user(1, "a")]).unchanged, 1);
+    assert_eq!(room.waiting(), 0);
+}
+
+#[test]
 fn r18_a_return_to_the_accepted_version_follows_what_may_have_arrived() {
     let room = Room::new();
     let run = room.run();
