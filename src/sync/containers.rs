@@ -197,7 +197,9 @@ impl Containers {
             let moved = match (before, within.contains(&guid)) {
                 (None, false) => continue,
                 (None, true) if created => None,
-                (None, true) => Some(format!("{dn} appeared with what may be below it")),
+                (None, true) => Some(format!(
+                    "{dn} was renamed or moved to the base context, or appeared there, with what may be below it"
+                )),
                 (Some(before), true) if before == dn => {
                     if meanwhile {
                         settled.unsteady.push(guid);
@@ -209,9 +211,11 @@ impl Containers {
                     self.known.remove(&guid);
                     self.changed.remove(&guid);
                     self.gone.insert(guid);
-                    settled.moved = settled
-                        .moved
-                        .or_else(|| Some(format!("{before} was moved out of the base context: {dn}")));
+                    settled.moved = settled.moved.or_else(|| {
+                        Some(format!(
+                            "{before} was renamed or moved to {dn}, out of the base context"
+                        ))
+                    });
                     continue;
                 }
             };
@@ -331,9 +335,12 @@ mod tests {
                 .unwrap_or_default()
         };
         assert!(moved(1, "OU=B,OU=In,DC=corp,DC=example", unit, 7, true).contains("renamed or moved"));
-        assert!(moved(1, "OU=A,OU=Out,DC=corp,DC=example", unit, 7, false).contains("out of the base"));
+        assert!(
+            moved(1, "OU=A,OU=Out,DC=corp,DC=example", unit, 7, false)
+                .contains("renamed or moved to OU=A,OU=Out")
+        );
         // Not known though it is old: it was outside, hidden, restored, or no container then.
-        assert!(moved(2, "OU=Far,OU=In,DC=corp,DC=example", unit, 7, true).contains("appeared"));
+        assert!(moved(2, "OU=Far,OU=In,DC=corp,DC=example", unit, 7, true).contains("renamed or moved to"));
         assert!(moved(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100, true).contains("appeared"));
         // A computer with objects below it is no container by class, but known as one.
         assert!(moved(3, "CN=PC2,OU=In,DC=corp,DC=example", "computer", 7, true).contains("renamed"));
