@@ -352,7 +352,7 @@ async fn r39_a_dropped_paging_state_begins_again_by_itself_where_there_is_one_co
         Action::Answer(Outcome::error(12, dropped)),
     );
     let outcome = lab.sync(69).await;
-    outcome.said(&["begins again there", "result 12"]);
+    let outcome = outcome.said(&["begins again there", "result 12"]);
     assert_eq!(outcome.stderr.matches("begins again there").count(), 1);
     for code in [3, 11, 51, 52, 53, 80] {
         let lab = Simulated::new().await;

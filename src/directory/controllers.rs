@@ -378,12 +378,14 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request).await;
-                // BindResponse of the first message.
-                let answer = [0x30, 0x0C, 0x02, 1, 1, 0x61, 7, 0x0A, 1, code, 4, 0, 4, 0];
-                let _ = stream.write_all(&answer).await;
-                let _ = stream.read(&mut request).await;
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request).await;
+                    // BindResponse of the first message.
+                    let answer = [0x30, 0x0C, 0x02, 1, 1, 0x61, 7, 0x0A, 1, code, 4, 0, 4, 0];
+                    let _ = stream.write_all(&answer).await;
+                    let _ = stream.read(&mut request).await;
+                });
             }
         });
         address
