@@ -224,7 +224,11 @@ async fn r40_eight_profiles_with_a_wrong_password_count_once_in_the_domain() {
         ("userAccountControl", "512"),
         ("unicodePwd", "The-Right-One-7"),
     ];
-    domain.apply(&[Change::add(&format!("CN={name},{unit}"), "user", &account)]);
+    domain.apply(&[
+        Change::add(&format!("CN={name},{unit}"), "user", &account),
+        // Samba counts only where there is a threshold. No test comes near this one.
+        Change::set(&domain.root(), "lockoutThreshold", "100"),
+    ]);
     let folder = connector.folder().join("config");
     std::fs::create_dir_all(&folder).unwrap();
     let profiles: String = (1..=PROFILES)
@@ -247,4 +251,5 @@ async fn r40_eight_profiles_with_a_wrong_password_count_once_in_the_domain() {
     let connector = connector.with("AD_PASSWORD", "The-Right-One-7");
     connector.succeed(&["sync"]).await;
     assert_eq!(counted(&domain, name), 0, "reset by the accepted bind");
+    domain.apply(&[Change::set(&domain.root(), "lockoutThreshold", "0")]);
 }
