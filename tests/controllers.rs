@@ -302,6 +302,15 @@ async fn r39_a_controller_that_is_not_ready_is_not_read() {
         assert_eq!(lab.last_run().await["watermarkAfter"], second.highest_usn());
     }
     lab.assert_converged();
+    // Nothing was read from the first one, so the second one bears witness to a removal.
+    lab.simulator
+        .faults()
+        .at(On::RootDse, 1, Action::RootDse("isSynchronized", Some("FALSE")));
+    lab.directory().delete(lab.users()[0]);
+    lab.connector.succeed(&["sync", "--baseline"]).await;
+    let removed = lab.connector.succeed(&["removed", "--json"]).await.stdout;
+    assert_eq!(removed.lines().count(), 1, "{removed}");
+    assert!(!removed.contains("undecided"), "{removed}");
     // What is missing, or says that everything is well, is no fault.
     for value in [None, Some("TRUE")] {
         lab.simulator.faults().clear();

@@ -41,7 +41,7 @@ async fn profiles(password: &str) -> (Simulated, PathBuf) {
 }
 
 fn binds(lab: &Simulated) -> u64 {
-    lab.simulator.statistics().counts().binds as u64
+    lab.simulator.statistics().counts().binds
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

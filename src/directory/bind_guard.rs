@@ -64,7 +64,7 @@ struct AccountKey {
     directory: Vec<String>,
 }
 
-/// Salted digest of a password.
+/// Salted digest of a password, or of the keytab that stands for it.
 type PasswordDigest = [u8; 32];
 
 /// Attempts of one account.
@@ -159,8 +159,8 @@ impl BindGuard {
     /// Checks, before anything is connected, that the bind would be tried.
     ///
     /// # Errors
-    /// [`DirectoryError::PutOff`].
-    pub(super) fn check(&self, settings: &config::Directory) -> Result<(), DirectoryError> {
+    /// When it would be put off.
+    pub(super) fn check(&self, settings: &config::Directory) -> Result<(), Box<PutOff>> {
         let password = self.attempts.digest(settings);
         let now = Instant::now();
         let mut accounts = self.attempts.accounts();
@@ -238,7 +238,9 @@ impl BindGuard {
             };
             match turn {
                 Turn::Now => {}
-                Turn::PutOff(refusal, until) => return Err(self.put_off(settings, refusal, until, now)),
+                Turn::PutOff(refusal, until) => {
+                    return Err(self.put_off(settings, refusal, until, now).into());
+                }
                 Turn::AfterAnother(None) => ended.await,
                 Turn::AfterAnother(Some(latest)) => {
                     // Either way the turn is looked at again.
@@ -254,17 +256,17 @@ impl BindGuard {
         refusal: Refusal,
         until: Instant,
         now: Instant,
-    ) -> DirectoryError {
+    ) -> Box<PutOff> {
         let repeated = self.logged.swap(refusal.number, Ordering::Relaxed) == refusal.number;
         let left = TimeDelta::from_std(until.saturating_duration_since(now)).unwrap_or_default();
-        DirectoryError::PutOff(Box::new(PutOff {
+        Box::new(PutOff {
             account: account_name(settings),
             refused: refusal.utc,
             next: Utc::now() + left,
             cause: refusal.cause,
             cause_advice: refusal.advice,
             repeated,
-        }))
+        })
     }
 }
 
@@ -285,7 +287,15 @@ impl BindAttempts {
         for part in self.salt {
             digest.update(part.to_be_bytes());
         }
-        digest.update(settings.auth.secret().expose_secret());
+        match &settings.auth {
+            Auth::Simple { password, .. } => digest.update(password.expose_secret()),
+            // The key is in the keytab, which may be replaced while the process runs. A file that cannot be read, or a credential
+            // cache, has no key to compare.
+            Auth::Kerberos { keytab, .. } => {
+                let content = keytab.as_ref().and_then(|keytab| std::fs::read(keytab).ok());
+                digest.update(content.unwrap_or_default());
+            }
+        }
         digest.finalize().into()
     }
 }
@@ -320,7 +330,7 @@ impl AccountKey {
 fn account_name(settings: &config::Directory) -> String {
     match &settings.auth {
         Auth::Simple { name, .. } => name.clone(),
-        Auth::Kerberos { principal } => principal
+        Auth::Kerberos { principal, .. } => principal
             .clone()
             .unwrap_or_else(|| "the Kerberos account".to_owned()),
     }

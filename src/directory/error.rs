@@ -164,7 +164,7 @@ pub enum DirectoryError {
     },
     /// The bind is not tried, since the account was refused a short time ago (R40).
     #[error(transparent)]
-    PutOff(Box<PutOff>),
+    PutOff(#[from] Box<PutOff>),
     /// A search filter cannot be read.
     #[error("the search filter \"{}\" cannot be read", result::printable(filter))]
     Filter {
@@ -193,12 +193,17 @@ pub enum DirectoryError {
     },
 }
 
+/// Controllers that the error of a run names, at most. The log has a warning for each.
+const MOST_NAMED: usize = 64;
+
 fn list(causes: &[DirectoryError]) -> String {
-    causes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    let mut named: Vec<String> = causes.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if let Some(more) = causes.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        named.push(format!(
+            "{more} more controllers failed, each with its reason in the log"
+        ));
+    }
+    named.join("; ")
 }
 
 fn untried_clause(untried: usize) -> String {

@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::DeltaMethod;
-use crate::directory::{Controllers, Endpoint, Entry, FaultOf, Next, Pages, RootDse, Search, Session};
+use crate::directory::{
+    Controllers, DirectoryError, Endpoint, Entry, FaultOf, Next, Pages, RootDse, Search, Session,
+};
 use crate::identity::{Guid, Kind};
 use crate::store::{
     Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
@@ -75,7 +77,7 @@ pub(super) async fn read(
         let session = controllers.connect(settings).await?;
         request.progress.reached(&session);
         let endpoint = session.endpoint().clone();
-        again |= last.is_some_and(|last| last != endpoint);
+        again |= last.as_ref().is_some_and(|last| *last != endpoint);
         let attempt = Attempt {
             connector,
             request,
@@ -92,6 +94,10 @@ pub(super) async fn read(
         match error.fault_of() {
             FaultOf::Controller | FaultOf::ControllerOrSearch => {}
             FaultOf::Account | FaultOf::Request => return Err(error.into()),
+        }
+        // Nothing was read from a controller that is not ready, so the next one cannot be behind it.
+        if !matches!(error, DirectoryError::Unusable { .. }) {
+            last = Some(endpoint.clone());
         }
         let (cause, advice) = (error.to_string(), error.advice());
         let host = &endpoint.host;
@@ -111,7 +117,6 @@ pub(super) async fn read(
         }
         // Slices that ended are of this controller, and are to be stored before those of another one begin.
         stored(&pieces).await?;
-        last = Some(endpoint);
     }
 }
 
