@@ -106,3 +106,17 @@ async fn r12_dns_that_does_not_answer_is_explained() {
             .said(&["corp.example", "AD_DOMAIN", "what to do"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r39_more_than_sixty_four_controllers_are_tried() {
+    // Nobody is at the first two hundred addresses.
+    let absent = (1..=200).map(|number| format!("127.0.9.{number}"));
+    let records = absent.chain(["127.0.0.1".to_owned()]);
+    let records = records
+        .enumerate()
+        .map(|(number, host)| Record::of(number as u16, &host));
+    let (lab, _dns) = lab(Zone::Controllers("corp.example", records.collect())).await;
+    let outcome = lab.sync(0).await;
+    assert_eq!(outcome.stderr.matches("the next one is tried").count(), 200);
+    lab.assert_converged();
+}

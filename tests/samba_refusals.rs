@@ -9,7 +9,7 @@ use std::net::TcpListener;
 
 use lab::certificates::Authority;
 use lab::receiver::{Options, Receiver};
-use lab::samba::Domain;
+use lab::samba::{Change, Domain};
 use support::{Connector, secrets};
 
 /// A domain, a receiver, and the connector that would work with them; or nothing where no domain can run.
@@ -193,4 +193,63 @@ async fn r27_no_secret_comes_out_at_the_most_talkative_log_level() {
         }
     }
     assert!(!receiver.tokens().is_empty() && !receiver.assets().is_empty());
+}
+
+/// Attempts that the domain itself counted against the account (badPwdCount).
+fn counted(domain: &Domain, account: &str) -> u32 {
+    let found = lab::samba::ldap::search(
+        domain.place(),
+        &domain.place().administrator(),
+        &domain.root(),
+        &format!("(sAMAccountName={account})"),
+        &["badPwdCount"],
+    );
+    let found = found.unwrap();
+    let count = found.lines().find_map(|line| line.strip_prefix("badPwdCount: "));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r40_eight_profiles_with_a_wrong_password_count_once_in_the_domain() {
+    const PROFILES: usize = 8;
+    let Some((domain, receiver, connector)) = working().await else {
+        return;
+    };
+    // An account that no other test uses.
+    let unit = domain.fresh_unit("lockout");
+    let name = "lockoutreader";
+    let account = [
+        ("sAMAccountName", name),
+        ("userPrincipalName", "lockoutreader@corp.example"),
+        ("userAccountControl", "512"),
+        ("unicodePwd", "The-Right-One-7"),
+    ];
+    domain.apply(&[
+        Change::add(&format!("CN={name},{unit}"), "user", &account),
+        // Samba counts only where there is a threshold. No test comes near this one.
+        Change::set(&domain.root(), "lockoutThreshold", "100"),
+    ]);
+    let folder = connector.folder().join("config");
+    std::fs::create_dir_all(&folder).unwrap();
+    let profiles: String = (1..=PROFILES)
+        .map(|number| format!("[[connection.profile]]\nname = \"p{number}\"\nad_base_context = '{unit}'\n"))
+        .collect();
+    let file = format!("[[connection]]\nname = \"corp\"\n{profiles}");
+    std::fs::write(folder.join("connections.toml"), file).unwrap();
+    let mut connector = connector
+        .with("AD_BIND_DN", &format!("CN={name},{unit}"))
+        .with("AD_PASSWORD", "not-the-right-one")
+        .with("SYNC_CRON", "*/2 * * * * *")
+        .with("BASELINE_CRON", "off");
+    connector.unaudited("several profiles share a connector UUID");
+    assert_eq!(counted(&domain, name), 0);
+    let mut service = connector.watch(&["run"]);
+    service.said_times("The run finished", 5 * PROFILES).await;
+    service.stopped_with(0).await;
+    assert_eq!(counted(&domain, name), 1);
+    assert_eq!(receiver.summary().requests, 0);
+    let connector = connector.with("AD_PASSWORD", "The-Right-One-7");
+    connector.succeed(&["sync"]).await;
+    assert_eq!(counted(&domain, name), 0, "reset by the accepted bind");
+    domain.apply(&[Change::set(&domain.root(), "lockoutThreshold", "0")]);
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::Utc;
 
 use crate::config::{self, Config, DeltaMethod};
-use crate::directory::{self, Cost, Entry, RootDse, Session};
+use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::store::{Access, Store};
 use crate::sync::{Scope, Seen};
@@ -22,6 +22,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     let connections = setup::chosen(&config, connection)?;
     let runtime = setup::runtime()?;
     let mut steps = Steps::default();
+    let bind_guard = BindGuard::default();
     say("service")?;
     let count = match config.connections.len() {
         1 => "1 connection".to_owned(),
@@ -36,19 +37,23 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;
         steps.of = (config.connections.len() > 1).then(|| connection.name.clone());
-        runtime.block_on(check(connection, &mut steps))?;
+        runtime.block_on(check(connection, &bind_guard.for_connection(), &mut steps))?;
     }
     steps.conclude()
 }
 
-async fn check(connection: &config::Connection, steps: &mut Steps) -> Result<(), Failure> {
+async fn check(
+    connection: &config::Connection,
+    bind_guard: &BindGuard,
+    steps: &mut Steps,
+) -> Result<(), Failure> {
     let mapping = setup::mapping(connection);
     let table = || {
         let file = connection.mapping_file.as_ref();
         file.map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())
     };
     steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
-    if let Some((mut session, root)) = directory_steps(connection, steps).await? {
+    if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
         // Without a table there is nothing to read for.
         if let Ok(mapping) = &mapping {
             let scope = Scope::new(&connection.profile, mapping, &root);
@@ -71,10 +76,11 @@ async fn check(connection: &config::Connection, steps: &mut Steps) -> Result<(),
 /// Connect, log in, rootDSE, delta.
 async fn directory_steps(
     connection: &config::Connection,
+    bind_guard: &BindGuard,
     steps: &mut Steps,
 ) -> Result<Option<(Session, RootDse)>, Failure> {
     let started = Instant::now();
-    let mut session = match directory::connect(&connection.directory).await {
+    let mut session = match directory::connect(&connection.directory, bind_guard).await {
         Ok(session) => session,
         Err(error) => {
             steps.told("directory", Err(error.clone().into()))?;

@@ -58,7 +58,9 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Failur
 async fn account(settings: &Directory, root: &RootDse, session: &mut Session) -> Result<String, Failure> {
     let name = match &settings.auth {
         Auth::Simple { name, .. } => name,
-        Auth::Kerberos { principal } => return Ok(principal.clone().unwrap_or_else(|| "ACCOUNT".to_owned())),
+        Auth::Kerberos { principal, .. } => {
+            return Ok(principal.clone().unwrap_or_else(|| "ACCOUNT".to_owned()));
+        }
     };
     if !name.contains('=') {
         return Ok(name.clone());

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 
-use crate::directory::{self, Entry, Session};
+use crate::directory::{self, BindGuard, Entry, Session};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::{Mapping, Raw};
 use crate::sync::{self, Scope, Seen};
@@ -18,7 +18,7 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
     let connection = setup::one(&config, connection)?;
     let mapping = setup::mapping(connection)?;
     setup::runtime()?.block_on(async {
-        let mut session = directory::connect(&connection.directory).await?;
+        let mut session = directory::connect(&connection.directory, &BindGuard::default()).await?;
         let root = session.root_dse().await?;
         let scope = Scope::new(&connection.profile, &mapping, &root);
         let (mut found, more) = find(&mut session, &scope, &options.name).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{self, Config};
+use crate::directory::BindGuard;
 use crate::mapping::Mapping;
 use crate::schedule::{Cron, Scheduled, Timetable};
 use crate::store::{Access, Store};
@@ -111,9 +112,10 @@ pub(super) fn connectors(
         several => return Err(Failure::of_connections(several)),
     }
     let store = store()?;
+    let bind_guard = BindGuard::default();
     connections
         .iter()
-        .map(|connection| connector(config, connection, &store))
+        .map(|connection| connector(config, connection, &store, &bind_guard))
         .collect()
 }
 
@@ -148,11 +150,12 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
     Ok(mapping)
 }
 
-/// A connection, ready to run.
+/// A connection, ready to run. All connections of a process share the record of `bind_guard` (R40).
 pub(super) fn connector(
     config: &Config,
     connection: &config::Connection,
     store: &Arc<Store>,
+    bind_guard: &BindGuard,
 ) -> Result<Scheduled, Failure> {
     let schedule = &connection.schedule;
     let cron = |text: &str| {
@@ -172,6 +175,7 @@ pub(super) fn connector(
             chrono::Utc::now().timestamp(),
         )?,
         settings: connection.clone(),
+        bind_guard: bind_guard.for_connection(),
         store: Arc::clone(store),
         state: config.state.clone(),
     };

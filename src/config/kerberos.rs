@@ -1,6 +1,7 @@
 //! `AD_AUTH=kerberos`: what it needs, and what it cannot have.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use super::Auth;
 use super::environment::Variables;
@@ -8,8 +9,11 @@ use super::reader::{Field, Reader};
 use super::refused::{Fault, quoted};
 use super::variables as v;
 
+/// The library's variable for the keytab.
+const KEYTAB: &str = "KRB5_CLIENT_KTNAME";
+
 /// The variables of the Kerberos library itself (MIT), which reads them from the process environment alone.
-const OF_THE_LIBRARY: [&str; 3] = ["KRB5_CLIENT_KTNAME", "KRB5CCNAME", "KRB5_CONFIG"];
+const OF_THE_LIBRARY: [&str; 3] = [KEYTAB, "KRB5CCNAME", "KRB5_CONFIG"];
 
 /// What `AD_AUTH=kerberos` comes to; `None` when anything about it is bad. `name` is `AD_BIND_DN`; `hosts` and `server_name`
 /// are as far known as they are good.
@@ -49,7 +53,11 @@ pub(super) fn kerberos(
             None
         }
     };
-    (reader.count() == before).then_some(Auth::Kerberos { principal })
+    let keytab = reader.given(KEYTAB).map(|name| {
+        let path = name.to_str().and_then(|name| name.strip_prefix("FILE:"));
+        path.map_or_else(|| PathBuf::from(&name), PathBuf::from)
+    });
+    (reader.count() == before).then_some(Auth::Kerberos { principal, keytab })
 }
 
 /// `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however it was written.

@@ -1,5 +1,6 @@
 //! Reads variables one by one and collects every problem on the way.
 
+use std::ffi::OsString;
 use std::io::Read as _;
 
 use super::Secret;
@@ -57,6 +58,11 @@ impl<'a, V: Variables> Reader<'a, V> {
     /// How many problems were noted so far.
     pub fn count(&self) -> usize {
         self.problems.len()
+    }
+
+    /// Returns the value of a variable of a library; `None` where it is empty.
+    pub fn given(&self, name: &str) -> Option<OsString> {
+        self.variables.get(name).filter(|value| !value.is_empty())
     }
 
     /// Notes a variable of a library that is given in `.env` alone, where the library does not find it.

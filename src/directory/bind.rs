@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::error::{DirectoryError, Phase};
+use super::guard::GuardFault;
 use super::result::Outcome;
 use super::transport::Link;
 use crate::config::{self, Auth, Secret};
@@ -68,8 +69,10 @@ pub async fn lost(link: &mut Link, host: String, password: &Secret) -> Directory
             host,
             fault: fault.hiding(password),
         },
-        None => DirectoryError::Internal {
-            what: format!("the LDAP library ended the connection to {host}"),
+        // The library could not go on with what came, or the guard is late: of this connection in any case (R39).
+        None => DirectoryError::Protocol {
+            host,
+            fault: GuardFault::Broken("the LDAP library ended it".to_owned()),
         },
     }
 }

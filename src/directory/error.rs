@@ -1,13 +1,17 @@
 //! Everything that can go wrong with the directory: one sentence with the cause, one with the next step.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::bind_guard::PutOff;
 use super::certificate::PeerCertificate;
+use super::fault::FaultOf;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::kerberos_fault::KerberosFault;
 use super::result::{self, Outcome};
+use super::root_dse::ControllerDefect;
 use super::tls_fault::TlsFault;
 use super::transport::seconds;
 use crate::config::Transport;
@@ -142,6 +146,25 @@ pub enum DirectoryError {
         /// What is wrong.
         what: String,
     },
+    /// The controller answers, and cannot be read now (R39).
+    #[error("{host}: {defect}")]
+    Unusable {
+        /// As in `AD_HOST`.
+        host: String,
+        /// Why.
+        defect: ControllerDefect,
+    },
+    /// An error of one address of a name that has several.
+    #[error("{error} (at {address})")]
+    AtAddress {
+        /// The address.
+        address: SocketAddr,
+        /// The error.
+        error: Box<DirectoryError>,
+    },
+    /// The bind is not tried, since the account was refused a short time ago (R40).
+    #[error(transparent)]
+    PutOff(#[from] Box<PutOff>),
     /// A search filter cannot be read.
     #[error("the search filter \"{}\" cannot be read", result::printable(filter))]
     Filter {
@@ -154,11 +177,13 @@ pub enum DirectoryError {
         /// As in `AD_HOST`.
         host: String,
     },
-    /// No host could be used.
-    #[error("no controller can be used: {}", list(causes))]
+    /// No controller could be used.
+    #[error("no controller can be used: {}{}", list(causes), untried_clause(*untried))]
     AllFailed {
-        /// One error a host, in the order of `AD_HOST`.
+        /// The error of each controller, in the order in which they were tried.
         causes: Vec<DirectoryError>,
+        /// Controllers that were not tried: too many others did not complete the same searches.
+        untried: usize,
     },
     /// A fault of this program or its computer.
     #[error("the connection could not be set up on this computer: {what}")]
@@ -168,12 +193,25 @@ pub enum DirectoryError {
     },
 }
 
+/// Controllers that the error of a run names, at most. The log has a warning for each.
+const MOST_NAMED: usize = 64;
+
 fn list(causes: &[DirectoryError]) -> String {
-    causes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    let mut named: Vec<String> = causes.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    if let Some(more) = causes.len().checked_sub(MOST_NAMED).filter(|more| *more > 0) {
+        named.push(format!(
+            "{more} more controllers failed, each with its reason in the log"
+        ));
+    }
+    named.join("; ")
+}
+
+fn untried_clause(untried: usize) -> String {
+    match untried {
+        0 => String::new(),
+        1 => "; 1 more controller was not tried, since the cause seems to be the search".to_owned(),
+        more => format!("; {more} more controllers were not tried, since the cause seems to be the search"),
+    }
 }
 
 impl DirectoryError {
@@ -183,25 +221,16 @@ impl DirectoryError {
         if self.refuses_credentials() { 77 } else { 69 }
     }
 
-    /// Whether the controller judged the credentials and said no. Nothing must try them elsewhere then: every
-    /// attempt counts towards the account's lockout.
+    /// Reports whether the account was judged and refused.
     #[must_use]
     pub fn refuses_credentials(&self) -> bool {
-        match self {
-            // invalidDNSyntax, inappropriateAuthentication, invalidCredentials
-            Self::Bind { outcome, .. } => matches!(outcome.code, 34 | 48 | 49),
-            Self::Kerberos { fault, .. } => fault.is_about_credentials(),
-            _ => false,
-        }
+        self.fault_of() == FaultOf::Account
     }
 
-    /// Whether another host may be tried: not after a bind that was judged. A busy or unavailable controller judges nothing.
-    pub(super) fn lets_others_try(&self) -> bool {
-        match self {
-            Self::Bind { outcome, .. } => matches!(outcome.code, 51 | 52),
-            Self::Kerberos { fault, .. } => fault.lets_others_try(),
-            _ => true,
-        }
+    /// Reports whether this connection's log has the refusal already (R40).
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        matches!(self, Self::PutOff(put_off) if put_off.repeated)
     }
 
     /// The certificates that were refused, each with the host that showed it, in the order of `AD_HOST`.
@@ -213,27 +242,9 @@ impl DirectoryError {
                 .map(|refused| (host.as_str(), refused))
                 .into_iter()
                 .collect(),
-            Self::AllFailed { causes } => causes.iter().flat_map(Self::refused_certificates).collect(),
+            Self::AllFailed { causes, .. } => causes.iter().flat_map(Self::refused_certificates).collect(),
+            Self::AtAddress { error, .. } => error.refused_certificates(),
             _ => Vec::new(),
-        }
-    }
-
-    /// Whether the controller failed, or the way to it, rather than what was asked or who asked: a read that broke off with it
-    /// may begin again on another controller.
-    #[must_use]
-    pub fn is_of_the_controller(&self) -> bool {
-        match self {
-            Self::Resolve { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Gone { .. } => true,
-            Self::Protocol { fault, .. } => matches!(
-                fault,
-                GuardFault::Closed
-                    | GuardFault::Truncated
-                    | GuardFault::Broken(_)
-                    | GuardFault::Disconnected(_)
-            ),
-            // busy, unavailable
-            Self::Search { outcome, .. } => matches!(outcome.code, 51 | 52),
-            _ => false,
         }
     }
 
@@ -274,9 +285,13 @@ impl DirectoryError {
             Self::Answer { .. } => {
                 "check that AD_HOST is an Active Directory controller and that nothing alters its traffic".to_owned()
             }
+            Self::Unusable { defect, .. } => defect.advice().to_owned(),
+            Self::AtAddress { error, .. } => error.advice(),
+            Self::PutOff(put_off) => put_off.advice(),
             Self::Filter { .. } => "correct AD_USER_FILTER, AD_GROUP_FILTER or AD_COMPUTER_FILTER".to_owned(),
             Self::Gone { .. } => "connect again; the error before this one says why".to_owned(),
-            Self::AllFailed { causes } => causes.first().map_or_else(
+            Self::AllFailed { causes, untried } if *untried > 0 => causes.last().map_or_else(String::new, Self::advice),
+            Self::AllFailed { causes, .. } => causes.first().map_or_else(
                 || "set AD_HOST".to_owned(),
                 |first| format!("for the first of them: {}", first.advice()),
             ),
@@ -337,57 +352,14 @@ mod tests {
         ] {
             assert_eq!(bind(code).exit_code(), exit, "{code}");
         }
-        assert_eq!(DirectoryError::AllFailed { causes: vec![] }.exit_code(), 69);
-    }
-
-    #[test]
-    fn another_host_is_tried_only_while_nobody_has_judged() {
-        assert!(bind(51).lets_others_try() && bind(52).lets_others_try());
-        assert!(!bind(49).lets_others_try() && !bind(8).lets_others_try());
-        let fault = GuardFault::Closed;
-        assert!(
-            DirectoryError::Protocol {
-                host: "dc1".to_owned(),
-                fault
+        assert_eq!(
+            DirectoryError::AllFailed {
+                causes: vec![],
+                untried: 0
             }
-            .lets_others_try()
+            .exit_code(),
+            69
         );
-    }
-
-    #[test]
-    fn r05_a_read_begins_again_elsewhere_only_when_the_controller_failed() {
-        let host = || "dc1".to_owned();
-        let search = |code| DirectoryError::Search {
-            host: host(),
-            base: String::new(),
-            outcome: Outcome::new(code, "", "", vec![]),
-        };
-        let protocol = |fault| DirectoryError::Protocol { host: host(), fault };
-        let after = Duration::from_secs(1);
-        for error in [
-            DirectoryError::Gone { host: host() },
-            DirectoryError::Timeout {
-                host: host(),
-                phase: Phase::Search,
-                after,
-            },
-            protocol(GuardFault::Closed),
-            protocol(GuardFault::Broken("reset".to_owned())),
-            search(51),
-            search(52),
-        ] {
-            assert!(error.is_of_the_controller(), "{error}");
-        }
-        for error in [
-            bind(49),
-            bind(51),
-            search(3),
-            search(4),
-            search(50),
-            protocol(GuardFault::TooMuch),
-        ] {
-            assert!(!error.is_of_the_controller(), "{error}");
-        }
     }
 
     #[test]
@@ -403,6 +375,7 @@ mod tests {
         };
         let all = DirectoryError::AllFailed {
             causes: vec![resolve.clone(), connect],
+            untried: 0,
         };
         let text = all.to_string();
         assert!(

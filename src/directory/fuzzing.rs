@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 
 use super::ber::{self, Elements};
+use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
 use super::search::Search;
 use super::{session, transport};
@@ -52,7 +53,7 @@ async fn talk(answers: &[u8], chunk: usize) {
 async fn client(stream: DuplexStream, octets: usize) -> Result<(), DirectoryError> {
     let settings = settings();
     let link = transport::link(stream).await?;
-    let mut session = session::bound(link, None, "dc1", &settings).await?;
+    let mut session = session::bound(link, None, &endpoint(), &settings, &BindGuard::default()).await?;
     let root = session.root_dse().await?;
     session.invocation_id(&root).await?;
     let mut pages = session.search(Search {
@@ -102,6 +103,13 @@ fn turn(bytes: &[u8]) -> usize {
         }
     }
     bytes.len()
+}
+
+fn endpoint() -> session::Endpoint {
+    session::Endpoint {
+        host: "dc1".to_owned(),
+        address: ([127, 0, 0, 1], 389).into(),
+    }
 }
 
 /// Pages of three.

@@ -100,7 +100,7 @@ fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::D
         _ => host,
     };
     let principal = match &settings.auth {
-        Auth::Kerberos { principal } => principal.clone(),
+        Auth::Kerberos { principal, .. } => principal.clone(),
         Auth::Simple { .. } => None,
     };
     Target {

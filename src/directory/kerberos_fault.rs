@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::fault::{FaultOf, refuses_password};
 use super::result::{self, Meaning, Outcome};
 
 /// Why Kerberos could not prove the account to the controller.
@@ -115,28 +116,37 @@ impl KerberosFault {
         &self.problem
     }
 
-    /// Whether a key distribution center or the controller judged the credentials and said no, or there are none.
+    /// Returns where the fault lies. A controller has a name and a load of its own; the account, the realm and this computer
+    /// are the same for all of them.
     #[must_use]
-    pub const fn is_about_credentials(&self) -> bool {
+    pub fn fault_of(&self) -> FaultOf {
         match &self.problem {
             Problem::NoCredentials
             | Problem::Expired
             | Problem::WrongKey
             | Problem::UnknownAccount
             | Problem::Revoked
-            | Problem::PasswordExpired => true,
-            Problem::Refused(outcome) => matches!(outcome.code, 34 | 48 | 49),
-            _ => false,
+            | Problem::PasswordExpired => FaultOf::Account,
+            Problem::UnknownService => FaultOf::Controller,
+            Problem::Refused(outcome) => FaultOf::of_bind(outcome),
+            Problem::Skew
+            | Problem::Unreachable
+            | Problem::UnknownRealm
+            | Problem::Configuration
+            | Problem::Encryption
+            | Problem::Weak
+            | Problem::Other => FaultOf::Request,
         }
     }
 
-    /// Whether another controller may do better: it has a name and a load of its own, but the account, the realm and this
-    /// computer stay the same.
+    /// Reports whether a key distribution center or the controller refused the key of the account, which is made from its
+    /// password, or the account in a state in which further attempts lock it out (R40).
     #[must_use]
-    pub const fn lets_others_try(&self) -> bool {
+    pub fn refuses_password(&self) -> bool {
         match &self.problem {
-            Problem::UnknownService => true,
-            Problem::Refused(outcome) => matches!(outcome.code, 51 | 52),
+            Problem::WrongKey | Problem::Revoked | Problem::PasswordExpired => true,
+            // A ticket holds no password: only what the controller says of the account counts.
+            Problem::Refused(outcome) => outcome.sub_code().is_some() && refuses_password(outcome),
             _ => false,
         }
     }
@@ -292,27 +302,43 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_about_the_credentials_is_77_and_stops_at_the_first_controller() {
-        let fault = |problem| KerberosFault::new(problem, "");
-        for problem in [
-            Problem::NoCredentials,
-            Problem::Expired,
-            Problem::WrongKey,
-            Problem::UnknownAccount,
-            Problem::Revoked,
-            Problem::PasswordExpired,
+    fn r39_r40_only_what_is_about_the_account_is_final_and_only_what_may_lock_it_is_put_off() {
+        for (problem, fault, refuses_password) in [
+            (Problem::NoCredentials, FaultOf::Account, false),
+            (Problem::Expired, FaultOf::Account, false),
+            (Problem::UnknownAccount, FaultOf::Account, false),
+            (Problem::WrongKey, FaultOf::Account, true),
+            (Problem::Revoked, FaultOf::Account, true),
+            (Problem::PasswordExpired, FaultOf::Account, true),
+            (Problem::UnknownService, FaultOf::Controller, false),
+            (Problem::Skew, FaultOf::Request, false),
+            (Problem::Unreachable, FaultOf::Request, false),
+            (Problem::Weak, FaultOf::Request, false),
+            (Problem::Other, FaultOf::Request, false),
         ] {
-            assert!(
-                fault(problem.clone()).is_about_credentials() && !fault(problem.clone()).lets_others_try(),
+            let found = KerberosFault::new(problem.clone(), "");
+            assert_eq!(
+                (found.fault_of(), found.refuses_password()),
+                (fault, refuses_password),
                 "{problem:?}"
             );
         }
-        for problem in [Problem::Skew, Problem::Unreachable, Problem::Weak, Problem::Other] {
-            assert!(!fault(problem).is_about_credentials());
+        for (code, said, fault, refuses_password) in [
+            (49, "", FaultOf::Account, false),
+            (49, "data 80090346", FaultOf::Account, false),
+            (49, "data 533", FaultOf::Account, true),
+            (49, "data 51f", FaultOf::Controller, false),
+            (51, "", FaultOf::Controller, false),
+            (53, "", FaultOf::Controller, false),
+            (8, "", FaultOf::Request, false),
+        ] {
+            let found = refused(code, said);
+            assert_eq!(
+                (found.fault_of(), found.refuses_password()),
+                (fault, refuses_password),
+                "{code} {said}"
+            );
         }
-        assert!(fault(Problem::UnknownService).lets_others_try());
-        assert!(refused(49, "").is_about_credentials() && !refused(49, "").lets_others_try());
-        assert!(!refused(51, "").is_about_credentials() && refused(51, "").lets_others_try());
     }
 
     #[test]

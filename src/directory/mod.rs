@@ -7,6 +7,7 @@
 mod ask;
 mod ber;
 mod bind;
+mod bind_guard;
 mod certificate;
 mod controllers;
 mod cost;
@@ -14,6 +15,7 @@ mod dirsync;
 mod entry;
 mod error;
 mod exchange;
+mod fault;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -35,19 +37,21 @@ mod tls;
 mod tls_fault;
 mod transport;
 
+pub use bind_guard::{BindGuard, PutOff};
 pub use certificate::{PeerCertificate, date};
-pub use controllers::Controllers;
+pub use controllers::{Controllers, Next};
 pub use cost::Cost;
 pub use dirsync::{Changes, DIRSYNC};
 pub use entry::{Entry, Values};
 pub use error::{DirectoryError, Phase};
+pub use fault::FaultOf;
 pub use guard::GuardFault;
 pub use hear::{Heard, MESSAGE_ID, hear};
 pub use kerberos_fault::{KerberosFault, Problem as KerberosProblem};
 pub use result::Outcome;
-pub use root_dse::RootDse;
+pub use root_dse::{ControllerDefect, RootDse};
 pub use search::{Pages, Search};
-pub use session::{Counters, Session, connect};
+pub use session::{Counters, Endpoint, Session, connect};
 pub use tls_fault::TlsFault;
 
 /// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`. What they

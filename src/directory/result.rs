@@ -81,6 +81,24 @@ impl Outcome {
         (!digits.is_empty()).then(|| digits.to_owned())
     }
 
+    /// Reports whether the diagnostic message begins with this Win32 error, eight lower-case hexadecimal digits, as Active
+    /// Directory writes it (MS-ADTS 3.1.1.3.1.9).
+    #[must_use]
+    pub fn has_error(&self, win32: &str) -> bool {
+        let begin = self.diagnostic.get(..win32.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(win32))
+    }
+
+    /// Reports whether the controller takes the connection for anonymous: ERROR_NOT_AUTHENTICATED of Windows, and the words of
+    /// Windows and of Samba.
+    #[must_use]
+    pub fn wants_bind(&self) -> bool {
+        self.code != 0
+            && (self.has_error("000004dc")
+                || self.diagnostic.contains("a successful bind must be completed")
+                || self.diagnostic.contains("unavailable without authentication"))
+    }
+
     /// The name of the code (RFC 4511 appendix A).
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -154,6 +172,12 @@ pub struct Meaning {
     pub advice: &'static str,
 }
 
+/// Reports whether the base of a search lies in no naming context of the forest (ERROR_DS_MISSING_SUPREF).
+#[must_use]
+pub fn is_base_outside(outcome: &Outcome) -> bool {
+    outcome.code != 0 && outcome.has_error("000020d6")
+}
+
 /// What a refused bind means. Sub-codes: Win32 errors (MS-ERREF 2.2) that AD gives with result code 49.
 #[must_use]
 pub fn bind_meaning(outcome: &Outcome) -> Meaning {
@@ -162,7 +186,7 @@ pub fn bind_meaning(outcome: &Outcome) -> Meaning {
             "the account does not exist",
             "check AD_BIND_DN: a DN, user@domain or DOMAIN\\user of an existing account",
         ),
-        (49, Some("52e")) => (
+        (49, Some("52e" | "52b" | "56")) => (
             "the account name or the password is wrong",
             "check AD_PASSWORD, and that AD_BIND_DN is a DN, user@domain or DOMAIN\\user",
         ),
@@ -210,7 +234,19 @@ pub fn bind_meaning(outcome: &Outcome) -> Meaning {
             "the controller requires channel binding",
             "use AD_AUTH=simple with AD_TRANSPORT=ldaps",
         ),
-        (49, _) => (
+        (49, Some("51f")) => (
+            "the controller reaches no controller that can judge the account",
+            "check the controller's connections to the others of the account's domain (nltest /sc_query), or name another one in AD_HOST",
+        ),
+        (49, Some("78f")) => (
+            "the trust between the domains does not let the account log on to this controller",
+            "grant the account \"allowed to authenticate\" on the controllers, or use an account of their domain",
+        ),
+        (49, Some(_)) => (
+            "the controller could not judge the credentials",
+            "look up the hexadecimal number after `data` (Win32 error), and the controller's security log (event 4625)",
+        ),
+        (49, None) => (
             "the controller refused the credentials",
             "check AD_BIND_DN and AD_PASSWORD; the controller's security log (event 4625) says why",
         ),
@@ -242,8 +278,12 @@ pub fn bind_meaning(outcome: &Outcome) -> Meaning {
             "the controller is unwilling to let this account log on",
             "check that AD_PASSWORD is not empty and that the account may log on",
         ),
-        (1, _) => (
+        (1 | 2 | 3 | 11 | 12, _) => (
             "the controller could not work on the bind",
+            "check the controller's directory service log, or name another controller in AD_HOST",
+        ),
+        (80, _) => (
+            "the controller met an internal error and did not judge the credentials",
             "check the controller's directory service log, or name another controller in AD_HOST",
         ),
         _ => (
@@ -257,15 +297,34 @@ pub fn bind_meaning(outcome: &Outcome) -> Meaning {
 /// What a failed search means.
 #[must_use]
 pub fn search_meaning(outcome: &Outcome) -> Meaning {
-    let needs_bind = outcome.diagnostic.contains("a successful bind must be completed");
     let (cause, advice) = match outcome.code {
-        1 if needs_bind => (
-            "the controller wants a bind before a search",
-            "check AD_BIND_DN; the controller treats the session as anonymous",
+        _ if outcome.wants_bind() => (
+            "the controller wants a bind before a search: it lost the session of the account",
+            "run again; if it stays, check AD_BIND_DN: the controller treats the account as anonymous",
+        ),
+        _ if is_base_outside(outcome) => (
+            "the base context lies in no naming context of the forest",
+            "correct AD_BASE_CONTEXT, or leave it out to read the whole domain",
+        ),
+        1 if outcome.has_error("00002120") => (
+            "the controller says that an attribute of the search makes no sense for the object",
+            "check the attribute names of the mapping and the filters",
+        ),
+        1 if outcome.has_error("000020e6") => (
+            "a search in pages broke off on the controller",
+            "the read begins again by itself; if it stays, check the controller's directory service log",
         ),
         1 => (
             "the controller could not work on the search",
             "run again; if it stays, check the controller's directory service log",
+        ),
+        2 if outcome.has_error("0000203d") => (
+            "the controller does not take the DirSync cookie, which may be of another controller",
+            "run again; if it stays, `ad-connector sync --baseline` begins without a cookie",
+        ),
+        2 => (
+            "the controller takes the search for malformed",
+            "check that AD_HOST is an Active Directory controller and that nothing alters its traffic",
         ),
         3 => (
             "the controller gave up after its time limit for one search",
@@ -284,8 +343,9 @@ pub fn search_meaning(outcome: &Outcome) -> Meaning {
             "lower AD_PAGE_SIZE, or simplify the filters",
         ),
         12 => (
-            "the controller does not support a control that the search needs, or it dropped the paging state",
-            "run again; if it stays, check that AD_HOST is an Active Directory controller",
+            "the controller dropped the state of a search in pages, or lacks a control that the search needs",
+            "the read begins again by itself; if it stays, raise MaxResultSetSize on the controller, and check that AD_HOST is an \
+             Active Directory controller",
         ),
         16 => (
             "the controller says that an attribute of the search is unknown",
@@ -296,6 +356,10 @@ pub fn search_meaning(outcome: &Outcome) -> Meaning {
             "correct AD_BASE_CONTEXT, or leave it out to read the whole domain",
         ),
         34 => ("the base context is not a valid DN", "correct AD_BASE_CONTEXT"),
+        50 if outcome.has_error("00002105") => (
+            "the account lacks the right to replicate the directory",
+            "set AD_DELTA=usn, or grant the account \"Replicating Directory Changes\"",
+        ),
         50 => (
             "the account lacks the right to read this",
             "grant the account read access to the base context",

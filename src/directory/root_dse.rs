@@ -1,6 +1,7 @@
 //! What a controller says about itself (MS-ADTS 3.1.1.3.2).
 
 use super::entry::Entry;
+use super::result::printable;
 
 /// What is read.
 pub const ATTRIBUTES: &[&str] = &[
@@ -46,22 +47,63 @@ pub struct RootDse {
     pub supported_capabilities: Vec<String>,
 }
 
+/// Reason why a controller that answers cannot be read now (R39).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControllerDefect {
+    /// rootDSE lacks this attribute.
+    #[error("rootDSE shows no {0}, so this is no Active Directory controller, or it is not ready")]
+    Missing(&'static str),
+    /// highestCommittedUSN in rootDSE cannot be read.
+    #[error("rootDSE shows a highestCommittedUSN that is no number")]
+    MalformedUsn,
+    /// isSynchronized in rootDSE is FALSE (MS-ADTS 3.1.1.3.2.15).
+    #[error(
+        "rootDSE shows isSynchronized FALSE: the controller has not received everything from the others yet"
+    )]
+    NotSynchronized,
+    /// The object that `dsServiceName` names does not exist.
+    #[error("the controller has no object \"{}\", which its rootDSE names as its own", printable(.0))]
+    NoNtdsSettings(String),
+    /// The object that `dsServiceName` names has no `invocationId` that can be read.
+    #[error("\"{}\" shows no invocationId to the account", printable(.0))]
+    NoInvocationId(String),
+}
+
+impl ControllerDefect {
+    /// Returns the next step.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Missing(_) | Self::MalformedUsn => {
+                "check that AD_HOST is an Active Directory controller, not a global catalog or a proxy, and that it has started"
+            }
+            Self::NotSynchronized => {
+                "wait until the controller is synchronized (repadmin /showrepl shows what it waits for), or name another one in AD_HOST"
+            }
+            Self::NoNtdsSettings(_) => {
+                "check whether the controller was demoted or renamed (dcdiag), or name another one in AD_HOST"
+            }
+            Self::NoInvocationId(_) => {
+                "grant the account Read Property on the NTDS Settings object of the controller, or name another one in AD_HOST"
+            }
+        }
+    }
+}
+
 impl RootDse {
     /// Reads the entry of the empty DN.
     ///
     /// # Errors
-    /// Names the attribute that an Active Directory controller has and this server has not.
-    pub(super) fn read(entry: &Entry) -> Result<Self, String> {
+    /// When an attribute is missing that an Active Directory controller shows, or the controller says that it is not
+    /// synchronized: it lacks objects that others have, so nothing is concluded from it (R22).
+    pub(super) fn read(entry: &Entry) -> Result<Self, ControllerDefect> {
         let owned = |name: &str| {
             entry
                 .text(name)
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned)
         };
-        let required = |name: &str| {
-            owned(name)
-                .ok_or_else(|| format!("rootDSE shows no {name}, so this is no Active Directory controller"))
-        };
+        let required = |name: &'static str| owned(name).ok_or(ControllerDefect::Missing(name));
         let list = |name: &str| {
             entry
                 .values(name)
@@ -70,6 +112,12 @@ impl RootDse {
         };
         let default_naming_context = required("defaultNamingContext")?;
         let usn = required("highestCommittedUSN")?;
+        let is_synchronized = entry
+            .text("isSynchronized")
+            .map(|text| text.eq_ignore_ascii_case("TRUE"));
+        if is_synchronized == Some(false) {
+            return Err(ControllerDefect::NotSynchronized);
+        }
         Ok(Self {
             root_domain_naming_context: owned("rootDomainNamingContext")
                 .unwrap_or_else(|| default_naming_context.clone()),
@@ -78,13 +126,9 @@ impl RootDse {
             naming_contexts: list("namingContexts"),
             dns_host_name: owned("dnsHostName"),
             ds_service_name: required("dsServiceName")?,
-            highest_committed_usn: usn
-                .parse()
-                .map_err(|_| "rootDSE shows a highestCommittedUSN that is no number".to_owned())?,
+            highest_committed_usn: usn.parse().map_err(|_| ControllerDefect::MalformedUsn)?,
             current_time: owned("currentTime"),
-            is_synchronized: entry
-                .text("isSynchronized")
-                .map(|text| text.eq_ignore_ascii_case("TRUE")),
+            is_synchronized,
             supported_controls: list("supportedControl"),
             supported_capabilities: list("supportedCapabilities"),
         })
@@ -126,11 +170,45 @@ mod tests {
 
     #[test]
     fn another_directory_server_is_told_by_what_it_lacks() {
-        let error = RootDse::read(&entry(&[("namingContexts", &["dc=example"])])).unwrap_err();
+        let error = RootDse::read(&entry(&[("namingContexts", &["dc=example"])]))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("defaultNamingContext") && error.contains("Active Directory"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn r39_a_controller_that_is_not_ready_is_recognised_by_its_root_dse() {
+        let complete = [
+            ("defaultNamingContext", "DC=x"),
+            ("dsServiceName", "CN=y"),
+            ("highestCommittedUSN", "7"),
+            ("isSynchronized", "TRUE"),
+        ];
+        let read = |without: &str, synchronized: &'static str| {
+            let given: Vec<(&str, Vec<&str>)> = complete
+                .iter()
+                .filter(|(name, _)| *name != without)
+                .map(|&(name, value)| match name {
+                    "isSynchronized" => (name, vec![synchronized]),
+                    _ => (name, vec![value]),
+                })
+                .collect();
+            let given: Vec<(&str, &[&str])> = given
+                .iter()
+                .map(|(name, values)| (*name, values.as_slice()))
+                .collect();
+            RootDse::read(&entry(&given)).map(|root| root.is_synchronized)
+        };
+        for name in ["defaultNamingContext", "dsServiceName", "highestCommittedUSN"] {
+            assert_eq!(read(name, "TRUE"), Err(ControllerDefect::Missing(name)));
+        }
+        assert_eq!(read("", "FALSE"), Err(ControllerDefect::NotSynchronized));
+        assert_eq!(read("", "false"), Err(ControllerDefect::NotSynchronized));
+        assert_eq!(read("", "TRUE"), Ok(Some(true)));
+        assert_eq!(read("isSynchronized", "TRUE"), Ok(None), "absent counts as TRUE");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! back only when its answer was read to the end ([`super::exchange`]). A time-out, a malformed answer or a caller that stops waiting
 //! therefore ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use ldap3::controls::RawControl;
 use tokio::sync::Mutex;
 
 use super::bind;
+use super::bind_guard::BindGuard;
 use super::certificate::PeerCertificate;
 use super::controllers::Controllers;
 use super::cost::STATS;
@@ -21,7 +23,7 @@ use super::error::DirectoryError;
 use super::exchange::Question;
 use super::ranges;
 use super::result::printable;
-use super::root_dse::{self, RootDse};
+use super::root_dse::{self, ControllerDefect, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
 use crate::config;
@@ -30,31 +32,42 @@ use crate::identity::Guid;
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
-/// Connects and binds to the first controller of `settings` that can be used.
+/// Connects and binds to the first controller of `settings` that can be used. `guard` decides whether a bind may be tried now.
 ///
 /// # Errors
 /// As [`Controllers::find`] and [`Controllers::connect`].
-pub async fn connect(settings: &config::Directory) -> Result<Session, DirectoryError> {
-    Controllers::find(settings).await?.connect(settings).await
+pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<Session, DirectoryError> {
+    Controllers::find(settings, guard).await?.connect(settings).await
 }
 
-/// Connects and binds to `host`.
-pub(super) async fn reach(host: &str, settings: &config::Directory) -> Result<Session, DirectoryError> {
-    let (link, certificate) = transport::open(host, settings).await?;
-    bound(link, certificate, host, settings).await
+/// Connects and binds to the controller at `endpoint`.
+pub(super) async fn reach(
+    endpoint: &Endpoint,
+    settings: &config::Directory,
+    guard: &BindGuard,
+) -> Result<Session, DirectoryError> {
+    let (link, certificate) = transport::open(&endpoint.host, endpoint.address, settings, guard).await?;
+    bound(link, certificate, endpoint, settings, guard).await
 }
 
 /// The session over a connection that is open.
 pub(super) async fn bound(
     mut link: Link,
     certificate: Option<PeerCertificate>,
-    host: &str,
+    endpoint: &Endpoint,
     settings: &config::Directory,
+    guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
-    bind::bind(&mut link, host, settings).await?;
+    let host = &endpoint.host;
+    if !settings.auth.is_kerberos() || !cfg!(feature = "kerberos") {
+        // A bind by Kerberos comes before the LDAP library has the connection ([`transport::open`]).
+        guard
+            .attempt(settings, bind::bind(&mut link, host, settings))
+            .await?;
+    }
     tracing::debug!(controller = %host, "Bound to the controller.");
     let line = Line {
-        host: host.to_owned(),
+        host: host.clone(),
         certificate,
         timeout: settings.timeout,
         page_size: settings.page_size,
@@ -65,13 +78,28 @@ pub(super) async fn bound(
         referrals: AtomicU64::new(0),
         offers_stats: AtomicBool::new(false),
     };
-    Ok(Session { line: Arc::new(line) })
+    Ok(Session {
+        line: Arc::new(line),
+        endpoint: endpoint.clone(),
+        guard: guard.clone(),
+    })
+}
+
+/// One address of a controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// As in `AD_HOST`.
+    pub host: String,
+    /// Address and port.
+    pub address: SocketAddr,
 }
 
 /// A bound connection to one controller.
 #[derive(Debug)]
 pub struct Session {
     line: Arc<Line>,
+    endpoint: Endpoint,
+    guard: BindGuard,
 }
 
 /// What a session has done so far.
@@ -90,6 +118,21 @@ impl Session {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.line.host
+    }
+
+    /// Returns the address that was reached.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Connects and binds once more, to the same address: another address of the host may be another controller.
+    ///
+    /// # Errors
+    /// As [`connect`].
+    pub async fn connect_again(&self, settings: &config::Directory) -> Result<Self, DirectoryError> {
+        self.guard.check(settings)?;
+        reach(&self.endpoint, settings, &self.guard).await
     }
 
     /// The certificate that the server showed and that was accepted; `None` without TLS.
@@ -115,7 +158,7 @@ impl Session {
     pub async fn root_dse(&mut self) -> Result<RootDse, DirectoryError> {
         let entry = self.line.object("", root_dse::ATTRIBUTES, false).await?;
         let entry = entry.ok_or_else(|| self.line.unsound("the server has no rootDSE".to_owned()))?;
-        let root = RootDse::read(&entry).map_err(|what| self.line.unsound(what))?;
+        let root = RootDse::read(&entry).map_err(|defect| self.line.unusable(defect))?;
         let offers_stats = root.supported_controls.iter().any(|oid| oid == STATS);
         self.line.offers_stats.store(offers_stats, Ordering::Relaxed);
         Ok(root)
@@ -126,19 +169,20 @@ impl Session {
     /// # Errors
     /// As any operation, and when the object that `dsServiceName` names shows none.
     pub async fn invocation_id(&mut self, root: &RootDse) -> Result<Guid, DirectoryError> {
-        let entry = self
-            .line
-            .object(&root.ds_service_name, &["invocationId"], false)
-            .await?;
-        let value = entry.as_ref().and_then(|entry| entry.first("invocationId"));
-        value
+        let settings = || root.ds_service_name.clone();
+        let found = self.line.object(&settings(), &["invocationId"], false).await;
+        let entry = match found {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Err(self.line.unusable(ControllerDefect::NoNtdsSettings(settings()))),
+            Err(DirectoryError::Answer { .. }) => {
+                return Err(self.line.unusable(ControllerDefect::NoInvocationId(settings())));
+            }
+            Err(error) => return Err(error),
+        };
+        entry
+            .first("invocationId")
             .and_then(|value| Guid::from_bytes(value).ok())
-            .ok_or_else(|| {
-                self.line.unsound(format!(
-                    "\"{}\" shows no invocationId to the account",
-                    root.ds_service_name
-                ))
-            })
+            .ok_or_else(|| self.line.unusable(ControllerDefect::NoInvocationId(settings())))
     }
 
     /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
@@ -275,6 +319,14 @@ impl Line {
                 base: dn.to_owned(),
                 outcome,
             }),
+        }
+    }
+
+    /// Returns the error of a controller that cannot be read now.
+    fn unusable(&self, defect: ControllerDefect) -> DirectoryError {
+        DirectoryError::Unusable {
+            host: self.host.clone(),
+            defect,
         }
     }
 

@@ -27,9 +27,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How long one DNS server may take to answer.
 const ANSWER: Duration = Duration::from_secs(4);
 
-/// Most controllers that are tried.
-const MOST: usize = 64;
-
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Target {
@@ -38,7 +35,8 @@ struct Target {
     host: String,
 }
 
-/// The controllers of `domain`, in the order in which they are to be tried.
+/// The controllers of `domain`, in the order in which they are to be tried: all of them (R39). Their number is bounded by the
+/// length of a DNS message, 64 KiB (RFC 1035 section 4.2.2).
 ///
 /// # Errors
 /// When DNS names none, with the reason.
@@ -85,7 +83,7 @@ pub async fn controllers(
     for target in ordered(targets, rng) {
         if !anywhere && !is_of(&target.host, &domain.name) {
             outside += 1;
-        } else if !hosts.contains(&target.host) && hosts.len() < MOST {
+        } else if !hosts.contains(&target.host) {
             hosts.push(target.host);
         }
     }

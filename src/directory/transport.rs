@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::ask::ask;
 use super::ber::{self, INTEGER, SEQUENCE};
+use super::bind_guard::BindGuard;
 use super::certificate::PeerCertificate;
 use super::error::{DirectoryError, Phase};
 use super::guard::{self, Faults, GuardFault};
@@ -82,17 +83,24 @@ impl Link {
     }
 }
 
-/// Connects to `host`: TCP, then what `settings.transport` says, then Kerberos where `settings.auth` says so.
+/// Connects to `host` at `address`: TCP, then what `settings.transport` says, then Kerberos where `settings.auth` says so and
+/// `guard` lets it.
 ///
 /// # Errors
-/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] an address and `settings.timeout` for each of StartTLS,
+/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] for TCP, and `settings.timeout` for each of StartTLS,
 /// TLS, a Kerberos ticket and its bind.
+#[cfg_attr(
+    not(feature = "kerberos"),
+    expect(unused_variables, reason = "only Kerberos binds here")
+)]
 pub async fn open(
     host: &str,
+    address: SocketAddr,
     settings: &config::Directory,
+    guard: &BindGuard,
 ) -> Result<(Link, Option<PeerCertificate>), DirectoryError> {
     let host = bare(host);
-    let mut stream = connect(host, settings).await?;
+    let mut stream = connect(host, address, settings).await?;
     let limit = settings.timeout;
     let late = |phase| DirectoryError::Timeout {
         host: host.to_owned(),
@@ -102,7 +110,8 @@ pub async fn open(
     match settings.transport {
         #[cfg(feature = "kerberos")]
         Transport::Ldap if settings.auth.is_kerberos() => {
-            let stream = kerberos::sealed(stream, host, settings).await?;
+            let bound = kerberos::sealed(stream, host, settings);
+            let stream = guard.attempt(settings, bound).await?;
             return Ok((link(stream).await?, None));
         }
         Transport::Ldap => return Ok((link(stream).await?, None)),
@@ -123,7 +132,12 @@ pub async fn open(
             fault,
         })?;
     #[cfg(feature = "kerberos")]
-    let stream = kerberos::inside_tls(stream, host, settings).await?;
+    let stream = if settings.auth.is_kerberos() {
+        let bound = kerberos::inside_tls(stream, host, settings);
+        guard.attempt(settings, bound).await?
+    } else {
+        stream
+    };
     Ok((link(stream).await?, certificate))
 }
 
@@ -134,36 +148,51 @@ fn bare(host: &str) -> &str {
         .unwrap_or(host)
 }
 
-/// Tries each address of `host` in the order of the resolver.
-async fn connect(host: &str, settings: &config::Directory) -> Result<TcpStream, DirectoryError> {
+/// Returns the addresses of `host` in the order of the resolver, each once.
+///
+/// # Errors
+/// When there is none.
+pub async fn resolve(host: &str, settings: &config::Directory) -> Result<Vec<SocketAddr>, DirectoryError> {
+    let host = bare(host);
     let limit = CONNECT_TIMEOUT.min(settings.timeout);
     let unknown = |cause: String| DirectoryError::Resolve {
         host: host.to_owned(),
         cause,
     };
-    let addresses: Vec<SocketAddr> = timeout(limit, tokio::net::lookup_host((host, settings.port)))
+    let found = timeout(limit, tokio::net::lookup_host((host, settings.port)))
         .await
         .map_err(|_| unknown(format!("no answer from DNS within {}", seconds(limit))))?
-        .map_err(|error| unknown(error.to_string()))?
-        .collect();
-    let mut causes = Vec::new();
-    for address in addresses {
-        match timeout(limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                tune(&stream, settings.timeout);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => causes.push(format!("{address}: {error}")),
-            Err(_) => causes.push(format!("{address}: no answer within {}", seconds(limit))),
+        .map_err(|error| unknown(error.to_string()))?;
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
         }
     }
-    if causes.is_empty() {
+    if addresses.is_empty() {
         return Err(unknown("the name has no address".to_owned()));
     }
+    Ok(addresses)
+}
+
+async fn connect(
+    host: &str,
+    address: SocketAddr,
+    settings: &config::Directory,
+) -> Result<TcpStream, DirectoryError> {
+    let limit = CONNECT_TIMEOUT.min(settings.timeout);
+    let cause = match timeout(limit, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => {
+            tune(&stream, settings.timeout);
+            return Ok(stream);
+        }
+        Ok(Err(error)) => format!("{address}: {error}"),
+        Err(_) => format!("{address}: no answer within {}", seconds(limit)),
+    };
     Err(DirectoryError::Connect {
         host: host.to_owned(),
         port: settings.port,
-        causes,
+        causes: vec![cause],
     })
 }
 

@@ -143,6 +143,8 @@ impl Desk {
                 None => Refused::AboutToRun,
             });
         }
+        let connector = &self.connection.connector;
+        connector.bind_guard.allow_now(&connector.settings.directory);
         let mut begun = request.progress.begun();
         let (refused, refusal) = oneshot::channel();
         self.orders

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::config;
+use crate::directory::BindGuard;
 use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunMode, Store, StoreError};
 use crate::upstream::Upstream;
@@ -21,6 +22,8 @@ pub struct Connector {
     pub mapping: Mapping,
     /// The gateway.
     pub upstream: Arc<Upstream>,
+    /// Decides whether a bind may be tried (R40); shares its record with the other connections of the process.
+    pub bind_guard: BindGuard,
     /// The state file.
     pub store: Arc<Store>,
     /// Path of the state file, beside which the lock of the connection lies (R21).

@@ -52,6 +52,12 @@ impl From<DirectoryError> for RunError {
     }
 }
 
+impl From<Box<DirectoryError>> for RunError {
+    fn from(error: Box<DirectoryError>) -> Self {
+        Self::Directory(error)
+    }
+}
+
 impl From<UpstreamError> for RunError {
     fn from(error: UpstreamError) -> Self {
         match error {

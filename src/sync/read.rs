@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::DeltaMethod;
-use crate::directory::{Controllers, Entry, Pages, RootDse, Search, Session};
+use crate::directory::{Controllers, Entry, FaultOf, Next, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
 use crate::store::{
     Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
@@ -52,7 +52,7 @@ pub(super) struct Summary {
 
 /// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
 /// as soon as it is known, for the report of a read that breaks off later. When the controller fails, all of it begins again on
-/// the next one (R5): what was read until then is true, and is kept.
+/// the next one (R5, R39): what was read until then is true, and is kept.
 pub(super) async fn read(
     connector: &Connector,
     request: &Request,
@@ -62,8 +62,8 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<Summary, RunError> {
     let settings = &connector.settings.directory;
-    let mut controllers = Controllers::find(settings).await?;
-    // Who is read in full anyway goes to the first.
+    let mut controllers = Controllers::find(settings, &connector.bind_guard).await?;
+    // A full read is the same on every controller, so it goes to the first.
     if request.mode == RunMode::Delta && settings.delta == DeltaMethod::Usn {
         let id = connector.id;
         let reached = connector.on_store(move |store| store.reached(id)).await?;
@@ -72,7 +72,7 @@ pub(super) async fn read(
     loop {
         let session = controllers.connect(settings).await?;
         request.progress.reached(&session);
-        let host = session.host().to_owned();
+        let endpoint = session.endpoint().clone();
         let attempt = Attempt {
             connector,
             request,
@@ -82,19 +82,29 @@ pub(super) async fn read(
             planned,
         };
         let error = match attempt.over(session).await {
-            Err(RunError::Directory(error)) if error.is_of_the_controller() => *error,
+            Err(RunError::Directory(error)) => *error,
             ended => return ended,
         };
-        let (told, advice) = (error.to_string(), error.advice());
-        if let Some(failed) = controllers.leave(&host, error) {
-            return Err(failed.into());
+        match error.fault_of() {
+            FaultOf::Controller | FaultOf::ControllerOrSearch => {}
+            FaultOf::Account | FaultOf::Request => return Err(error.into()),
         }
-        tracing::warn!(
-            controller = host,
-            error = told,
-            advice,
-            "The controller broke off; the read begins again on another one."
-        );
+        let (cause, advice) = (error.to_string(), error.advice());
+        let host = &endpoint.host;
+        match controllers.leave(&endpoint, error)? {
+            Next::Other => tracing::warn!(
+                controller = host,
+                error = cause,
+                advice,
+                "The controller broke off; the read begins again on another one."
+            ),
+            Next::Same => tracing::warn!(
+                controller = host,
+                error = cause,
+                advice,
+                "The controller broke off; the read begins again there."
+            ),
+        }
         // Slices that ended are of this controller, and are to be stored before those of another one begin.
         stored(&pieces).await?;
     }

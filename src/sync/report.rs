@@ -109,6 +109,8 @@ impl Report {
         match &self.failure {
             Some(RunError::Stopped) | None if self.refused() == 0 && self.held.is_none() => line!(info),
             Some(RunError::Stopped) | None => line!(warn),
+            // The log has the same refusal of the account already (R40).
+            Some(RunError::Directory(error)) if error.is_repeated() => line!(info),
             Some(_) => line!(error),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
 use crate::config;
-use crate::directory::{self, DirectoryError, RootDse, Session};
+use crate::directory::{DirectoryError, RootDse, Session};
 
 /// Entries that a slice should hold, at most: few enough that all connections end at about the same time, enough that the cost
 /// of a search does not count.
@@ -29,13 +29,9 @@ const SMALL: u64 = 16;
 /// Further connections for a full read (`AD_CONNECTIONS`), all to the controller of `first` and not behind it: a name may
 /// stand for several controllers, and another one's USNs mean something else (R2). One that cannot be had is done without.
 pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
-    let same_host = config::Directory {
-        hosts: vec![first.host().to_owned()],
-        ..settings.clone()
-    };
     let mut helpers = Vec::new();
     while helpers.len() + 1 < settings.connections {
-        match helper(&same_host, known).await {
+        match helper(settings, first, known).await {
             Ok(Some(session)) => helpers.push(session),
             Ok(None) => {
                 tracing::debug!(
@@ -53,8 +49,12 @@ pub(super) async fn helpers(settings: &config::Directory, first: &Session, known
     helpers
 }
 
-async fn helper(settings: &config::Directory, known: &RootDse) -> Result<Option<Session>, DirectoryError> {
-    let mut session = directory::connect(settings).await?;
+async fn helper(
+    settings: &config::Directory,
+    first: &Session,
+    known: &RootDse,
+) -> Result<Option<Session>, DirectoryError> {
+    let mut session = first.connect_again(settings).await?;
     let root = session.root_dse().await?;
     let same = root.ds_service_name == known.ds_service_name
         && root.highest_committed_usn >= known.highest_committed_usn;

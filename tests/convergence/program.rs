@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use ad_connector::config;
+use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
 use ad_connector::schedule::{Cron, Scheduled, Timetable};
 use ad_connector::store::{Access, RunMode, Store};
@@ -50,6 +51,7 @@ pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Schedul
         mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
         upstream: Arc::new(Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?),
         settings: connection.clone(),
+        bind_guard: BindGuard::default(),
         store,
         state: config.state.clone(),
     };

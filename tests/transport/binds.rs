@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use ad_connector::config::{Auth, Directory};
-use ad_connector::directory::{DirectoryError, connect};
+use ad_connector::directory::DirectoryError;
 
 use super::server::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ad_connector::directory::{DirectoryError, GuardFault, Phase, connect};
+use ad_connector::directory::{DirectoryError, GuardFault, Phase};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 

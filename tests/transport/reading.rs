@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ad_connector::directory::{DirectoryError, connect};
+use ad_connector::directory::DirectoryError;
 use tokio::time::timeout;
 
 use super::server::*;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
-use ad_connector::directory::Search;
+use ad_connector::directory::{self, BindGuard, DirectoryError, Search, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -238,6 +238,11 @@ impl Server {
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::SeqCst)
     }
+}
+
+/// Connects as a process of its own does, which knows of no earlier attempt to bind.
+pub async fn connect(settings: &Directory) -> Result<Session, DirectoryError> {
+    directory::connect(settings, &BindGuard::default()).await
 }
 
 /// Settings for a plain connection to `port`, with a time limit that a healthy exchange never meets.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ad_connector::config::{Directory, Pin, Transport};
-use ad_connector::directory::{DirectoryError, connect};
+use ad_connector::directory::DirectoryError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::ring;

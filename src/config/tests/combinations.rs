@@ -120,7 +120,7 @@ fn controllers_are_named_or_found_in_a_domain() {
 fn kerberos_needs_neither_name_nor_password() {
     const BARE: [(&str, &str); 3] = [("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")];
     let principal = |changes: &[(&str, &str)]| match connection(&[&BARE, changes].concat()).directory.auth {
-        Auth::Kerberos { principal } => principal,
+        Auth::Kerberos { principal, .. } => principal,
         Auth::Simple { .. } => panic!("a simple bind"),
     };
     assert_eq!(principal(&[]), None);

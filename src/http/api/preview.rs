@@ -139,7 +139,9 @@ pub(super) async fn one(
 /// The object in scope with this GUID, asked for over a session of its own.
 async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>, DirectoryError> {
     let settings = &connector.settings;
-    let mut session = directory::connect(&settings.directory).await?;
+    // Not the run's: what is shown here is not in its log.
+    let bind_guard = connector.bind_guard.for_connection();
+    let mut session = directory::connect(&settings.directory, &bind_guard).await?;
     let root = session.root_dse().await?;
     let scope = Scope::new(&settings.profile, &connector.mapping, &root);
     let mut found = None;

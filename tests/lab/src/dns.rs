@@ -1,9 +1,14 @@
-//! A DNS server for tests: it answers over UDP with the SRV records that it was given, or misbehaves.
+//! A DNS server for tests: it answers over UDP with the SRV records that it was given, or misbehaves. An answer that is too long
+//! for UDP comes over TCP.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
+
+/// Longest answer over UDP, as servers limit it today (DNS Flag Day 2020).
+const LONGEST_OVER_UDP: usize = 1232;
 
 /// What it answers.
 #[derive(Debug, Clone)]
@@ -58,11 +63,25 @@ impl Dns {
     pub async fn start(zone: Zone) -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = socket.local_addr().unwrap();
+        let listener = TcpListener::bind(addr).await.unwrap();
         let task = tokio::spawn(async move {
             let mut octets = [0; 2048];
-            while let Ok((length, from)) = socket.recv_from(&mut octets).await {
-                if let Some(answer) = answer(&octets[..length], &zone) {
-                    let _ = socket.send_to(&answer, from).await;
+            loop {
+                tokio::select! {
+                    Ok((length, from)) = socket.recv_from(&mut octets) => {
+                        if let Some(mut answer) = answer(&octets[..length], &zone) {
+                            if answer.len() > LONGEST_OVER_UDP {
+                                // Truncated: the header and the question, TC, no record (RFC 2181 section 9).
+                                answer.truncate(length.min(question_end(&octets).unwrap_or(12)));
+                                answer[2] |= 2;
+                                answer[6..8].fill(0);
+                            }
+                            let _ = socket.send_to(&answer, from).await;
+                        }
+                    }
+                    Ok((stream, _)) = listener.accept() => {
+                        let _ = over_tcp(stream, &zone).await;
+                    }
                 }
             }
         });
@@ -80,6 +99,23 @@ impl Drop for Dns {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Answers one query over TCP, where a length comes before each message (RFC 1035 section 4.2.2).
+async fn over_tcp(mut stream: TcpStream, zone: &Zone) -> std::io::Result<()> {
+    let length = stream.read_u16().await?;
+    let mut query = vec![0; usize::from(length)];
+    stream.read_exact(&mut query).await?;
+    if let Some(answer) = answer(&query, zone) {
+        stream.write_u16(u16::try_from(answer.len()).unwrap()).await?;
+        stream.write_all(&answer).await?;
+    }
+    Ok(())
+}
+
+/// Where the only question of a query ends.
+fn question_end(query: &[u8]) -> Option<usize> {
+    Some(name(query, 12)?.1 + 4)
 }
 
 /// The answer to a query with one question (RFC 1035 section 4); `None` for none.

@@ -61,6 +61,8 @@ pub enum Action {
     Twist(Twist),
     /// A Notice of Disconnection with this code, then the connection is cut (RFC 4511 section 4.4.1).
     Notice(i64),
+    /// The rootDSE shows this value of the attribute, or not the attribute at all.
+    RootDse(&'static str, Option<&'static str>),
     /// Runs before the request is served: the place to change the directory between two pages.
     Run(Arc<dyn Fn() + Send + Sync>),
 }
@@ -271,6 +273,7 @@ impl fmt::Debug for Action {
             Self::EndlessPages | Self::EmptyPages | Self::RepeatCookie | Self::Flood(_) => "Pages",
             Self::Twist(_) => "Twist",
             Self::Notice(_) => "Notice",
+            Self::RootDse(..) => "RootDse",
             Self::Run(_) => "Run",
         })
     }

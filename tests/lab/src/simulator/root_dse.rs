@@ -25,6 +25,8 @@ pub(super) struct Facts<'a> {
     pub(super) now: i64,
     /// Whether it says what a search costs.
     pub(super) tells_cost: bool,
+    /// An attribute that is shown with this value, or not at all.
+    pub(super) replaced: Option<(&'static str, Option<&'static str>)>,
 }
 
 /// Writes the entry with the attributes that `search` wants.
@@ -44,6 +46,11 @@ pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &m
     for (name, mut values) in attributes(facts) {
         if facts.tells_cost && name == "supportedControl" {
             values.push(GET_STATS.to_owned());
+        }
+        match facts.replaced {
+            Some((replaced, None)) if replaced == name => continue,
+            Some((replaced, Some(value))) if replaced == name => values = vec![value.to_owned()],
+            _ => {}
         }
         if wanted(name) {
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);

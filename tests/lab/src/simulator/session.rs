@@ -48,6 +48,7 @@ struct Spoiled {
     repeat: bool,
     flood: Option<usize>,
     twist: Option<Twist>,
+    root_dse: Option<(&'static str, Option<&'static str>)>,
 }
 
 impl Session {
@@ -133,6 +134,7 @@ impl Session {
                 Action::RepeatCookie => spoiled.repeat = true,
                 Action::Flood(entries) => spoiled.flood = Some(entries),
                 Action::Twist(twist) => spoiled.twist = Some(twist),
+                Action::RootDse(name, value) => spoiled.root_dse = Some((name, value)),
                 Action::Notice(code) => {
                     let notice = Outcome::error(code, "The server is going away\0");
                     self.reply(
@@ -303,7 +305,13 @@ impl Session {
 }
 
 impl Shared {
-    fn write_root_dse(&self, search: &Search, id: i64, out: &mut Writer) {
+    fn write_root_dse(
+        &self,
+        search: &Search,
+        id: i64,
+        replaced: Option<(&'static str, Option<&'static str>)>,
+        out: &mut Writer,
+    ) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -317,6 +325,7 @@ impl Shared {
             last_sequence: last,
             now: i64::try_from(now).unwrap_or(i64::MAX),
             tells_cost: self.stats.is_offered(),
+            replaced,
         };
         root_dse::write(search, &facts, id, out);
     }

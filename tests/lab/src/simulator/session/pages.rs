@@ -39,7 +39,7 @@ impl Session {
         let (id, page) = (request.id, request.page()?);
         if is_root_dse(search) {
             let mut out = Writer::default();
-            self.shared.write_root_dse(search, id, &mut out);
+            self.shared.write_root_dse(search, id, spoiled.root_dse, &mut out);
             Outcome::success().write(&mut out, id, SEARCH_DONE, None, None);
             return self.send(connection, &out).await;
         }

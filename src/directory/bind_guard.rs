@@ -1,0 +1,394 @@
+//! Protection of the service account against lock-outs (R40).
+//!
+//! Active Directory counts refused passwords and locks the account at a threshold (`badPwdCount`, `lockoutThreshold`; MS-ADTS
+//! 3.1.1.5.3.1.5). Connections of one process often share an account. INVARIANTS: a password that a controller refused is not
+//! tried again for [`PUT_OFF_FOR`], unless an operator asks; of one account at most [`MOST_REFUSED`] attempts are refused within
+//! that time, attempts without an answer yet included; a password that was not accepted a moment ago is tried by one connection
+//! alone, while the others wait for the result.
+//!
+//! All of it is in memory: another process knows nothing of it. A password is kept only as a salted digest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::DirectoryError;
+use crate::config::{self, Auth};
+
+/// Refused attempts of one account within [`PUT_OFF_FOR`], at most.
+const MOST_REFUSED: usize = 3;
+
+/// Time for which a refused password is not tried again.
+const PUT_OFF_FOR: Duration = Duration::from_secs(3600);
+
+/// Time after which an accepted password is again tried by one connection alone: it may have been changed meanwhile.
+const PROVEN_FOR: Duration = Duration::from_secs(60);
+
+/// Time after which a bind without an answer no longer holds up the others: the controller hangs, and they may have another.
+const ALONE_FOR: Duration = Duration::from_secs(5);
+
+/// One connection's handle on the attempts to bind of its process. [`Default`] begins a record of its own;
+/// [`BindGuard::for_connection`] shares it.
+#[derive(Clone, Default)]
+pub struct BindGuard {
+    attempts: Arc<BindAttempts>,
+    /// Number of the refusal that the connection's log has already, 0 for none.
+    logged: Arc<AtomicU64>,
+}
+
+/// Attempts to bind of one process.
+struct BindAttempts {
+    accounts: Mutex<HashMap<AccountKey, AccountAttempts>>,
+    /// Notified whenever an attempt ends.
+    ended: Notify,
+    salt: [u64; 2],
+    /// Number of the last attempt.
+    last: AtomicU64,
+}
+
+/// Account and directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct AccountKey {
+    account: String,
+    /// The domain, or the hosts.
+    directory: Vec<String>,
+}
+
+/// Salted digest of a password, or of the keytab that stands for it.
+type PasswordDigest = [u8; 32];
+
+/// Attempts of one account.
+#[derive(Debug, Default)]
+struct AccountAttempts {
+    /// Refused attempts of the last hour.
+    refused: Vec<Refusal>,
+    /// Refusals that hold back the password until the hour has passed, or an operator asks.
+    put_off: HashMap<PasswordDigest, Refusal>,
+    /// Last time that a password was accepted, unless it was refused since.
+    accepted: HashMap<PasswordDigest, Instant>,
+    /// Attempts without an answer yet, by number.
+    open: HashMap<u64, Instant>,
+}
+
+/// One refused attempt.
+#[derive(Debug, Clone)]
+struct Refusal {
+    number: u64,
+    at: Instant,
+    utc: DateTime<Utc>,
+    cause: String,
+    advice: String,
+}
+
+/// Answer to a connection that wants to bind.
+#[derive(Debug)]
+enum Turn {
+    Now,
+    /// Once another attempt has ended, at this moment at the latest.
+    AfterAnother(Option<Instant>),
+    /// Not before this moment, because of this refusal.
+    PutOff(Refusal, Instant),
+}
+
+/// Bind that is not tried, since the account was refused a short time ago.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the bind of {account} is put off until {}: the account was refused at {} ({cause})",
+    written(.next),
+    written(.refused)
+)]
+pub struct PutOff {
+    /// `AD_BIND_DN`.
+    pub account: String,
+    /// Time of the refusal.
+    pub refused: DateTime<Utc>,
+    /// Time of the next attempt.
+    pub next: DateTime<Utc>,
+    /// The controller's reason.
+    pub cause: String,
+    /// What to do about the reason.
+    cause_advice: String,
+    /// The connection's log has the refusal already.
+    pub(super) repeated: bool,
+}
+
+impl PutOff {
+    /// Returns the next step.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        format!(
+            "{}; then restart the service, which reads AD_PASSWORD again, or ask for a run: it tries at once, but of one account no \
+             more than {MOST_REFUSED} attempts an hour are made that a controller refuses, so that it is not locked out",
+            self.cause_advice
+        )
+    }
+}
+
+fn written(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl BindGuard {
+    /// Returns the handle of another connection on the same record.
+    #[must_use]
+    pub fn for_connection(&self) -> Self {
+        Self {
+            attempts: Arc::clone(&self.attempts),
+            logged: Arc::default(),
+        }
+    }
+
+    /// Lets a refused password of the account be tried once more before the hour has passed: an operator asks for it.
+    pub fn allow_now(&self, settings: &config::Directory) {
+        let mut accounts = self.attempts.accounts();
+        if let Some(account) = accounts.get_mut(&AccountKey::of(settings)) {
+            account.put_off.clear();
+        }
+    }
+
+    /// Checks, before anything is connected, that the bind would be tried.
+    ///
+    /// # Errors
+    /// When it would be put off.
+    pub(super) fn check(&self, settings: &config::Directory) -> Result<(), Box<PutOff>> {
+        let password = self.attempts.digest(settings);
+        let now = Instant::now();
+        let mut accounts = self.attempts.accounts();
+        let account = accounts.entry(AccountKey::of(settings)).or_default();
+        match account.turn(&password, now) {
+            Turn::PutOff(refusal, until) => Err(self.put_off(settings, refusal, until, now)),
+            Turn::Now | Turn::AfterAnother(_) => Ok(()),
+        }
+    }
+
+    /// Runs `bind` when it is the connection's turn, and records what came of it.
+    ///
+    /// # Errors
+    /// Those of `bind`, and [`DirectoryError::PutOff`].
+    pub(super) async fn attempt<T>(
+        &self,
+        settings: &config::Directory,
+        bind: impl Future<Output = Result<T, DirectoryError>>,
+    ) -> Result<T, DirectoryError> {
+        let key = AccountKey::of(settings);
+        let password = self.attempts.digest(settings);
+        let open = self.wait_for_turn(settings, &key, &password).await?;
+        let bound = bind.await;
+        let mut accounts = self.attempts.accounts();
+        let account = accounts.entry(key).or_default();
+        match &bound {
+            Ok(_) => account.accept(password, Instant::now()),
+            Err(error) if error.refuses_password() => {
+                self.logged.store(open.number, Ordering::Relaxed);
+                account.refuse(
+                    password,
+                    Refusal {
+                        number: open.number,
+                        at: Instant::now(),
+                        utc: Utc::now(),
+                        cause: error.to_string(),
+                        advice: error.advice(),
+                    },
+                );
+            }
+            // Not judged.
+            Err(_) => {}
+        }
+        drop(accounts);
+        drop(open);
+        bound
+    }
+
+    async fn wait_for_turn(
+        &self,
+        settings: &config::Directory,
+        key: &AccountKey,
+        password: &PasswordDigest,
+    ) -> Result<OpenAttempt<'_>, DirectoryError> {
+        loop {
+            let ended = self.attempts.ended.notified();
+            tokio::pin!(ended);
+            // From here on no end of an attempt is missed.
+            ended.as_mut().enable();
+            let now = Instant::now();
+            let turn = {
+                let mut accounts = self.attempts.accounts();
+                let account = accounts.entry(key.clone()).or_default();
+                let turn = account.turn(password, now);
+                if matches!(turn, Turn::Now) {
+                    let number = self.attempts.last.fetch_add(1, Ordering::Relaxed) + 1;
+                    account.open.insert(number, now);
+                    return Ok(OpenAttempt {
+                        attempts: &self.attempts,
+                        key: key.clone(),
+                        number,
+                    });
+                }
+                turn
+            };
+            match turn {
+                Turn::Now => {}
+                Turn::PutOff(refusal, until) => {
+                    return Err(self.put_off(settings, refusal, until, now).into());
+                }
+                Turn::AfterAnother(None) => ended.await,
+                Turn::AfterAnother(Some(latest)) => {
+                    // Either way the turn is looked at again.
+                    let _ = timeout_at(latest, ended).await;
+                }
+            }
+        }
+    }
+
+    fn put_off(
+        &self,
+        settings: &config::Directory,
+        refusal: Refusal,
+        until: Instant,
+        now: Instant,
+    ) -> Box<PutOff> {
+        let repeated = self.logged.swap(refusal.number, Ordering::Relaxed) == refusal.number;
+        let left = TimeDelta::from_std(until.saturating_duration_since(now)).unwrap_or_default();
+        Box::new(PutOff {
+            account: account_name(settings),
+            refused: refusal.utc,
+            next: Utc::now() + left,
+            cause: refusal.cause,
+            cause_advice: refusal.advice,
+            repeated,
+        })
+    }
+}
+
+impl fmt::Debug for BindGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BindGuard")
+    }
+}
+
+impl BindAttempts {
+    /// No change of the record can be left half-done by a panic.
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountKey, AccountAttempts>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn digest(&self, settings: &config::Directory) -> PasswordDigest {
+        let mut digest = Sha256::new();
+        for part in self.salt {
+            digest.update(part.to_be_bytes());
+        }
+        match &settings.auth {
+            Auth::Simple { password, .. } => digest.update(password.expose_secret()),
+            // The key is in the keytab, which may be replaced while the process runs. A file that cannot be read, or a credential
+            // cache, has no key to compare.
+            Auth::Kerberos { keytab, .. } => {
+                let content = keytab.as_ref().and_then(|keytab| std::fs::read(keytab).ok());
+                digest.update(content.unwrap_or_default());
+            }
+        }
+        digest.finalize().into()
+    }
+}
+
+impl Default for BindAttempts {
+    fn default() -> Self {
+        // Keyed by the random numbers of the system.
+        let random = RandomState::new();
+        Self {
+            accounts: Mutex::default(),
+            ended: Notify::new(),
+            salt: [random.hash_one(0), random.hash_one(1)],
+            last: AtomicU64::new(0),
+        }
+    }
+}
+
+impl AccountKey {
+    fn of(settings: &config::Directory) -> Self {
+        let mut directory = match &settings.domain {
+            Some(domain) if settings.hosts.is_empty() => vec![domain.name.to_lowercase()],
+            _ => settings.hosts.iter().map(|host| host.to_lowercase()).collect(),
+        };
+        directory.sort();
+        Self {
+            account: account_name(settings).to_lowercase(),
+            directory,
+        }
+    }
+}
+
+fn account_name(settings: &config::Directory) -> String {
+    match &settings.auth {
+        Auth::Simple { name, .. } => name.clone(),
+        Auth::Kerberos { principal, .. } => principal
+            .clone()
+            .unwrap_or_else(|| "the Kerberos account".to_owned()),
+    }
+}
+
+impl AccountAttempts {
+    fn turn(&mut self, password: &PasswordDigest, now: Instant) -> Turn {
+        self.refused.retain(|refusal| now < refusal.at + PUT_OFF_FOR);
+        self.put_off.retain(|_, refusal| now < refusal.at + PUT_OFF_FOR);
+        let accepted = self.accepted.get(password);
+        let room = MOST_REFUSED.saturating_sub(self.refused.len());
+        if let Some(refusal) = self.put_off.get(password) {
+            return Turn::PutOff(refusal.clone(), refusal.at + PUT_OFF_FOR);
+        }
+        if let (0, None, Some(last), Some(first)) =
+            (room, accepted, self.refused.last(), self.refused.first())
+        {
+            return Turn::PutOff(last.clone(), first.at + PUT_OFF_FOR);
+        }
+        // A password that works must not stand still because another connection has a wrong one.
+        if self.open.len() >= room.max(1) {
+            return Turn::AfterAnother(None);
+        }
+        let is_proven = accepted.is_some_and(|at| now < *at + PROVEN_FOR);
+        let alone_until = self.open.values().max().map(|begun| *begun + ALONE_FOR);
+        match alone_until {
+            Some(until) if !is_proven && now < until => Turn::AfterAnother(Some(until)),
+            _ => Turn::Now,
+        }
+    }
+
+    fn accept(&mut self, password: PasswordDigest, now: Instant) {
+        self.put_off.remove(&password);
+        self.accepted.insert(password, now);
+    }
+
+    fn refuse(&mut self, password: PasswordDigest, refusal: Refusal) {
+        self.accepted.remove(&password);
+        self.refused.push(refusal.clone());
+        self.put_off.insert(password, refusal);
+    }
+}
+
+/// Attempt without an answer yet; dropped when it has ended, in whatever way.
+struct OpenAttempt<'a> {
+    attempts: &'a BindAttempts,
+    key: AccountKey,
+    number: u64,
+}
+
+impl Drop for OpenAttempt<'_> {
+    fn drop(&mut self) {
+        if let Some(account) = self.attempts.accounts().get_mut(&self.key) {
+            account.open.remove(&self.number);
+        }
+        self.attempts.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests;

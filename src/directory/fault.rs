@@ -1,0 +1,160 @@
+//! Location of the fault that an error shows, and with it the next attempt (R39).
+//!
+//! The attempt to connect and the loop around a read ask the same question: may another controller succeed?
+//! [`DirectoryError::fault_of`] is the only answer.
+
+use super::error::{DirectoryError, Phase};
+use super::frame::FrameFault;
+use super::guard::GuardFault;
+use super::result::{Outcome, is_base_outside};
+
+/// Location of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultOf {
+    /// The controller, or the way to it. The next controller is tried.
+    Controller,
+    /// The controller, or what was asked of it: it did not complete a search. The next controller is tried, but a search that
+    /// several controllers do not complete is not put to all of them.
+    ControllerOrSearch,
+    /// The account: the controller judged it and refused it. No other controller is tried, since every attempt counts towards
+    /// the lock-out of the account (R40).
+    Account,
+    /// The request, the settings, the contents of the directory, or this computer. Another controller changes nothing.
+    Request,
+}
+
+impl FaultOf {
+    /// Fault behind a refused bind. Sub-codes are Win32 errors (MS-ERREF 2.2).
+    #[must_use]
+    pub fn of_bind(outcome: &Outcome) -> Self {
+        match outcome.code {
+            // operationsError, protocolError, timeLimitExceeded, adminLimitExceeded, unavailableCriticalExtension, busy,
+            // unavailable, unwillingToPerform, other
+            1 | 2 | 3 | 11 | 12 | 51 | 52 | 53 | 80 => Self::Controller,
+            // invalidDNSyntax, inappropriateAuthentication
+            34 | 48 => Self::Account,
+            49 => match outcome.sub_code().as_deref() {
+                // Without a sub-code the controller says that the credentials are invalid, and nothing else.
+                None => Self::Account,
+                Some(sub_code) if ABOUT_THE_ACCOUNT.contains(&sub_code) => Self::Account,
+                Some(_) => Self::Controller,
+            },
+            _ => Self::Request,
+        }
+    }
+
+    /// Fault behind a refused search.
+    #[must_use]
+    pub fn of_search(outcome: &Outcome) -> Self {
+        match outcome.code {
+            _ if outcome.wants_bind() => Self::Controller,
+            _ if is_base_outside(outcome) || outcome.has_error(NO_SUCH_ATTRIBUTE_THERE) => Self::Request,
+            51 | 52 => Self::Controller,
+            1 | 3 | 11 | 12 | 53 | 80 => Self::ControllerOrSearch,
+            _ => Self::Request,
+        }
+    }
+}
+
+/// Sub-codes of result 49 by which the controller judges the account. Any other one, such as 51f (no logon server is
+/// available), says that the controller could not judge it.
+const ABOUT_THE_ACCOUNT: [&str; 15] = [
+    "56",       // ERROR_INVALID_PASSWORD
+    "525",      // ERROR_NO_SUCH_USER
+    "52b",      // ERROR_WRONG_PASSWORD
+    "52e",      // ERROR_LOGON_FAILURE
+    "52f",      // ERROR_ACCOUNT_RESTRICTION
+    "530",      // ERROR_INVALID_LOGON_HOURS
+    "531",      // ERROR_INVALID_WORKSTATION
+    "532",      // ERROR_PASSWORD_EXPIRED
+    "533",      // ERROR_ACCOUNT_DISABLED
+    "568",      // ERROR_TOO_MANY_CONTEXT_IDS
+    "569",      // ERROR_LOGON_TYPE_NOT_GRANTED
+    "701",      // ERROR_ACCOUNT_EXPIRED
+    "773",      // ERROR_PASSWORD_MUST_CHANGE
+    "775",      // ERROR_ACCOUNT_LOCKED_OUT
+    "80090346", // SEC_E_BAD_BINDINGS: the credentials belong to another TLS connection
+];
+
+/// Sub-codes by which the controller refuses an account for another reason than its password, so that an attempt does not
+/// count towards a lock-out.
+const NOT_ABOUT_THE_PASSWORD: [&str; 7] = ["525", "52f", "530", "531", "568", "569", "80090346"];
+
+/// The Win32 error that begins the diagnostic message of a search for attributes that make no sense for the object.
+const NO_SUCH_ATTRIBUTE_THERE: &str = "00002120";
+
+/// The Win32 error ERROR_DS_CANT_RETRIEVE_CHILD: a paged search broke off on the controller.
+const PAGED_SEARCH_BROKE_OFF: &str = "000020e6";
+
+/// Reports whether the controller refused the password of the account, or the account in a state in which further attempts
+/// lock it out (R40).
+#[must_use]
+pub fn refuses_password(outcome: &Outcome) -> bool {
+    outcome.code == 49
+        && FaultOf::of_bind(outcome) == FaultOf::Account
+        && !outcome
+            .sub_code()
+            .is_some_and(|sub_code| NOT_ABOUT_THE_PASSWORD.contains(&sub_code.as_str()))
+}
+
+impl DirectoryError {
+    /// Returns where the fault lies.
+    #[must_use]
+    pub fn fault_of(&self) -> FaultOf {
+        match self {
+            Self::Resolve { .. }
+            | Self::Connect { .. }
+            | Self::StartTls { .. }
+            | Self::Tls { .. }
+            | Self::Unusable { .. }
+            | Self::Gone { .. }
+            | Self::AllFailed { .. } => FaultOf::Controller,
+            Self::Timeout { phase, .. } => match phase {
+                Phase::Search => FaultOf::ControllerOrSearch,
+                Phase::StartTls | Phase::Tls | Phase::Ticket | Phase::Bind => FaultOf::Controller,
+            },
+            Self::Bind { outcome, .. } => FaultOf::of_bind(outcome),
+            Self::Kerberos { fault, .. } => fault.fault_of(),
+            Self::Search { outcome, .. } => FaultOf::of_search(outcome),
+            Self::Protocol { fault, .. } => match fault {
+                // An object or a page that is too large is too large on every controller.
+                GuardFault::TooMuch | GuardFault::Frame(FrameFault::TooLong(_) | FrameFault::TooMany) => {
+                    FaultOf::Request
+                }
+                _ => FaultOf::Controller,
+            },
+            Self::AtAddress { error, .. } => error.fault_of(),
+            Self::PutOff(_) => FaultOf::Account,
+            Self::Discover { .. } | Self::Answer { .. } | Self::Filter { .. } | Self::Internal { .. } => {
+                FaultOf::Request
+            }
+        }
+    }
+
+    /// Reports whether the same read may succeed on the same controller when it begins again: the controller dropped the state
+    /// of a paged search, which it does to make room for others (MS-ADTS 3.1.1.3.4.6, MaxResultSetSize).
+    #[must_use]
+    pub fn is_dropped_paging_state(&self) -> bool {
+        match self {
+            Self::Search { outcome, .. } => {
+                outcome.code == 12 || (outcome.code == 1 && outcome.has_error(PAGED_SEARCH_BROKE_OFF))
+            }
+            Self::AtAddress { error, .. } => error.is_dropped_paging_state(),
+            _ => false,
+        }
+    }
+
+    /// Reports whether the password of the account was refused, here or by a key distribution center (R40).
+    #[must_use]
+    pub fn refuses_password(&self) -> bool {
+        match self {
+            Self::Bind { outcome, .. } => refuses_password(outcome),
+            Self::Kerberos { fault, .. } => fault.refuses_password(),
+            Self::AtAddress { error, .. } => error.refuses_password(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
