@@ -24,6 +24,7 @@ mod kerberos;
 mod kerberos_fault;
 mod lane;
 mod message;
+mod oversized;
 mod paging;
 mod ranges;
 mod result;
