@@ -37,6 +37,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
+pub use ber::UNREADABLE;
 pub use account::{Account, PASSWORD, READER, Refusal};
 pub use controller::Controller;
 pub use cost::Stats;
