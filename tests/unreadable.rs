@@ -51,7 +51,10 @@ async fn r15_an_object_with_an_unreadable_name_is_rejected_alone() {
         assert_eq!(found.len(), 2);
         for ((dn, reason), name) in found.iter().zip(["Staff", "Zoe"]) {
             assert!(dn.starts_with(&format!("CN={name}{SHOWN},")), "{dn}");
-            assert!(reason.contains("not UTF-8") && reason.contains("rename it"), "{reason}");
+            assert!(
+                reason.contains("not UTF-8") && reason.contains("rename it"),
+                "{reason}"
+            );
         }
         assert_eq!(lab.receiver.assets().len(), 248);
 
@@ -99,8 +102,12 @@ async fn r15_unreadable_neighbours_and_containers_do_not_end_a_read() {
         lab.assert_converged();
 
         // Everything in an OU of such a name has it in its own.
-        let user = lab.directory().create_user(&inside, "Plain", &[("sAMAccountName", "plain")]);
-        lab.sync(2).await.said(&["OU=Outside\\\\ff\\\\fe\\\\fd", "not UTF-8"]);
+        let user = lab
+            .directory()
+            .create_user(&inside, "Plain", &[("sAMAccountName", "plain")]);
+        lab.sync(2)
+            .await
+            .said(&["OU=Outside\\\\ff\\\\fe\\\\fd", "not UTF-8"]);
         assert_eq!(rejected(&lab).await.len(), 1);
         // The OU is renamed and its objects with it.
         lab.directory().rename(unit, "Readable");
@@ -145,20 +152,80 @@ form = "list"
     let group = lab.groups()[1];
     lab.directory().add_members(group, &[boss, report]);
     lab.sync(2).await;
-    assert_eq!(rejected(&lab).await.len(), 1, "where nothing requires the value, the key is left out");
+    assert_eq!(
+        rejected(&lab).await.len(),
+        1,
+        "where nothing requires the value, the key is left out"
+    );
     let asset = &lab.receiver.assets()[&lab.external_id(report)];
     let class = &asset["asset"]["assetDetail"]["userAssetClass"];
-    assert_eq!((&class["displayName"], &class["manager"]), (&"Report".into(), &().into()));
+    assert_eq!(
+        (&class["displayName"], &class["manager"]),
+        (&"Report".into(), &().into())
+    );
     let id = lab.external_id(group);
     let class = lab.receiver.assets()[&id]["asset"]["assetDetail"]["groupAssetClass"].clone();
     assert!(class["name"].is_string() && class["members"].is_null(), "{class}");
 
     let with = rows.replace("form = ", "required = true\nform = ");
     std::fs::write(&path, [include_str!("../config/mapping.toml"), &with].concat()).unwrap();
-    let outcome = lab.sync(2).await.said(&["manager cannot be decoded", "member cannot be decoded"]);
-    // Others have no such attribute at all.
-    assert_eq!(outcome.stderr.matches("cannot be decoded").count(), 2);
+    let outcome = lab
+        .sync(2)
+        .await
+        .said(&["manager cannot be decoded", "member cannot be decoded"]);
+    // Those that name the boss; others have no such attribute at all.
+    let names = |id: &lab::simulator::ObjectId| {
+        let attributes = lab.directory().attributes(*id);
+        let values = ["manager", "member"]
+            .into_iter()
+            .filter_map(|name| attributes.get(name));
+        values.flatten().any(|value| value == dn.as_bytes())
+    };
+    let count = lab
+        .users()
+        .iter()
+        .chain(&lab.groups())
+        .filter(|id| names(id))
+        .count();
+    assert!(count >= 2);
+    assert_eq!(outcome.stderr.matches("cannot be decoded").count(), count);
     assert_eq!(removed(&lab).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r15_the_members_of_a_group_with_an_unreadable_name_do_not_lose_it_unnoticed() {
+    let mut lab = Simulated::new().await;
+    let row = "\n[[user]]\nsource = \"@groups\"\ntarget = \"asset.assetDetail.userAssetClass.groups\"\n";
+    let path = lab.connector.folder().join("mapping.toml");
+    std::fs::write(&path, [include_str!("../config/mapping.toml"), row].concat()).unwrap();
+    lab.set("MAPPING_FILE", "mapping.toml");
+    let (user, other) = (lab.users()[9], lab.users()[10]);
+    let root = lab.directory().domain().dn;
+    let group = lab
+        .directory()
+        .create_group(&root, &bad("Crew"), -2_147_483_646, &[]);
+    lab.directory().add_members(group, &[user]);
+    lab.sync(2).await;
+    assert_eq!(rejected(&lab).await.len(), 1, "the group alone");
+    let groups = |id| {
+        let asset = lab.receiver.assets()[&lab.external_id(id)].clone();
+        asset["asset"]["assetDetail"]["userAssetClass"]["groups"].clone()
+    };
+    assert!(
+        groups(user).is_null() && groups(other).is_array(),
+        "half a list would be wrong"
+    );
+
+    std::fs::write(
+        &path,
+        [include_str!("../config/mapping.toml"), row, "required = true\n"].concat(),
+    )
+    .unwrap();
+    lab.sync(2).await.said(&["@groups cannot be decoded"]);
+    assert_eq!(rejected(&lab).await.len(), 2, "the group and its member");
+    lab.directory().rename(group, "Crew");
+    lab.sync(0).await;
+    assert!(groups(user).as_array().unwrap().contains(&"Crew".into()));
 }
 
 /// A mapping that takes all members of groups as they are, beside the usual rows.
@@ -199,7 +266,12 @@ async fn r15_an_object_that_goes_between_its_page_and_its_further_values_ends_no
             let group = lab.groups()[0];
             lab.directory().set_text(group, "description", "Changed");
             let faults = lab.simulator.faults();
-            faults.at_matching(On::Search, "objectCategory=group", 1, Action::Twist(Twist::Ranges(2500)));
+            faults.at_matching(
+                On::Search,
+                "objectCategory=group",
+                1,
+                Action::Twist(Twist::Ranges(2500)),
+            );
             // The first look-up is for the controller itself.
             let directory = lab.directory().clone();
             let run = std::sync::Arc::new(move || change(&directory, group));
@@ -215,18 +287,30 @@ async fn r15_an_object_that_goes_between_its_page_and_its_further_values_ends_no
             };
             let asset = lab.receiver.assets().get(&id).cloned();
             // The delta at the end of a full read reads it again, as it is then.
-            assert_eq!(asset.as_ref().and_then(info), (stays && known).then_some(2500), "{what} {known}");
+            assert_eq!(
+                asset.as_ref().and_then(info),
+                (stays && known).then_some(2500),
+                "{what} {known}"
+            );
             faults.clear();
             // The account does not see deleted objects: a full read misses them.
             lab.connector.succeed(&["sync", "--baseline"]).await;
             let gone = matches!(what, "deleted" | "hidden");
             let asset = lab.receiver.assets().get(&id).cloned();
             assert_eq!(asset.is_none(), gone && !known, "{what} {known}");
-            assert_eq!(removed(&lab).await.lines().count(), usize::from(gone && known), "{what} {known}");
+            assert_eq!(
+                removed(&lab).await.lines().count(),
+                usize::from(gone && known),
+                "{what} {known}"
+            );
             if !gone {
                 let asset = asset.unwrap();
                 let class = &asset["asset"]["assetDetail"]["groupAssetClass"];
-                assert_eq!(class["name"], lab.directory().text(group, "name").unwrap(), "{what}");
+                assert_eq!(
+                    class["name"],
+                    lab.directory().text(group, "name").unwrap(),
+                    "{what}"
+                );
             }
         }
     }
@@ -249,7 +333,12 @@ async fn r15_what_a_controller_says_instead_of_further_values() {
         let group = lab.groups()[0];
         lab.directory().set_text(group, "description", "Changed");
         let faults = lab.simulator.faults();
-        faults.at_matching(On::Search, "objectCategory=group", 1, Action::Twist(Twist::Ranges(2500)));
+        faults.at_matching(
+            On::Search,
+            "objectCategory=group",
+            1,
+            Action::Twist(Twist::Ranges(2500)),
+        );
         for nth in 2..2 + times {
             faults.at_matching(On::Search, "(objectClass=*)", nth, answer(code));
         }

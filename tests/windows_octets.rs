@@ -152,7 +152,9 @@ fn everything(session: &Session) -> Pages {
 /// A whole answer, through a search, and through the guard in chunks that are cut exactly so.
 async fn assert_answer(octets: &[u8], messages: &[serde_json::Value], size: usize) {
     let of = |operation: &str| {
-        let found = messages.iter().filter(|message| message["operation"] == operation);
+        let found = messages
+            .iter()
+            .filter(|message| message["operation"] == operation);
         found.collect::<Vec<_>>()
     };
     let references = of("searchResultReference").len() as u64;
@@ -293,7 +295,10 @@ async fn assert_start_tls(file: &Recorded, size: usize) {
 async fn assert_ends_connection(file: &Recorded, size: usize) {
     let message = &file.messages()[0];
     let (session, _peer) = session(vec![Turn::Answer(file.octets.clone())], size).await;
-    match (everything(&session).next().await.unwrap_err(), message["operation"].as_str()) {
+    match (
+        everything(&session).next().await.unwrap_err(),
+        message["operation"].as_str(),
+    ) {
         (
             DirectoryError::Protocol {
                 fault: GuardFault::Disconnected(outcome),
@@ -302,7 +307,10 @@ async fn assert_ends_connection(file: &Recorded, size: usize) {
             Some("extendedResponse"),
         ) => assert_outcome(&outcome, message),
         (DirectoryError::Protocol { fault, .. }, Some("addResponse")) => {
-            assert!(fault.to_string().contains("an operation that no client expects"), "{fault}");
+            assert!(
+                fault.to_string().contains("an operation that no client expects"),
+                "{fault}"
+            );
         }
         other => panic!("{}: {other:?}", file.name),
     }
@@ -337,7 +345,10 @@ async fn assert_control(file: &Recorded, size: usize) {
     } else {
         assert_eq!(file.name, "controls/stats-value.bin");
         let root = [read("messages/rootdse/2019-matrix-all.bin"), read(DONE)].concat();
-        let end = with(&[(PAGED_RESULTS, b"\x30\x05\x02\x01\x00\x04\x00"), (STATS, &file.octets)]);
+        let end = with(&[
+            (PAGED_RESULTS, b"\x30\x05\x02\x01\x00\x04\x00"),
+            (STATS, &file.octets),
+        ]);
         let (mut session, _peer) = session(vec![Turn::Answer(root), end], size).await;
         session.root_dse().await.unwrap();
         let mut pages = everything(&session).measured();

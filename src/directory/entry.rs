@@ -15,7 +15,8 @@ use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
 use super::message::readable;
 
 /// Why an object is rejected whose name cannot be repeated as it is (R15).
-const UNREADABLE_NAME: &str = "its distinguished name has octets that are not UTF-8; rename it, or the container that it is in";
+const UNREADABLE_NAME: &str =
+    "its distinguished name has octets that are not UTF-8; rename it, or the container that it is in";
 
 /// Longest such name, in octets: its escapes take three times as much.
 const MAX_UNREADABLE_NAME: usize = 64 * 1024;
@@ -128,7 +129,9 @@ impl Entry {
         let mut parts = Elements::new(&octets);
         let name = parts.expect(OCTET_STRING, "an entry without a name")?;
         if name.len() > MAX_UNREADABLE_NAME && str::from_utf8(name).is_err() {
-            return Err(BerFault::Unexpected("a name of more than 64 KiB that is not UTF-8"));
+            return Err(BerFault::Unexpected(
+                "a name of more than 64 KiB that is not UTF-8",
+            ));
         }
         let dn = readable(name);
         let unreadable_name = matches!(dn, Cow::Owned(_));

@@ -269,7 +269,9 @@ impl Inbox {
                     let entries = self.buffer.split_to(good);
                     let then = match beginning {
                         Ok(Beginning::Unknown) => Then::Read,
-                        Ok(Beginning::Entry(oversized, start)) => self.begin_skipping(oversized, start, exchange),
+                        Ok(Beginning::Entry(oversized, start)) => {
+                            self.begin_skipping(oversized, start, exchange)
+                        }
                         Err(fault) => Then::Fault(fault),
                     };
                     return (entries, then);

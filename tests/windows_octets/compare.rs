@@ -49,7 +49,8 @@ fn assert_many(name: &str, values: &[Vec<u8>], expected: &Value) {
 /// What a value is as a GUID, SID or moment; null for "never".
 pub fn decode(name: &str) -> impl Fn(&[u8]) -> Value {
     move |value| {
-        let moment = |moment: Option<Timestamp>| moment.map_or(Value::Null, |moment| moment.to_string().into());
+        let moment =
+            |moment: Option<Timestamp>| moment.map_or(Value::Null, |moment| moment.to_string().into());
         let text = || str::from_utf8(value).unwrap();
         match name {
             "objectGUID" => Guid::from_bytes(value).unwrap().to_string().into(),
@@ -73,13 +74,19 @@ pub fn assert_outcome(outcome: &Outcome, expected: &Value) {
     assert_eq!(expected["code"], outcome.code);
     assert_eq!(outcome.matched, line(expected["matched_dn"].as_str().unwrap()));
     assert_eq!(outcome.diagnostic, line(expected["diagnostic"].as_str().unwrap()));
-    let referrals: Vec<Value> = outcome.referrals.iter().map(|referral| referral.as_str().into()).collect();
+    let referrals: Vec<Value> = outcome
+        .referrals
+        .iter()
+        .map(|referral| referral.as_str().into())
+        .collect();
     let expected = expected["referrals"].as_array().cloned().unwrap_or_default();
     assert_eq!(referrals, expected);
     if outcome.code == 49 {
         let sub_code = outcome.sub_code();
         assert!(
-            outcome.diagnostic.contains(&format!("data {},", sub_code.as_deref().unwrap_or("0"))),
+            outcome
+                .diagnostic
+                .contains(&format!("data {},", sub_code.as_deref().unwrap_or("0"))),
             "{sub_code:?}"
         );
     }
@@ -110,8 +117,14 @@ pub fn assert_root_dse(read: Result<RootDse, DirectoryError>, expected: &Value) 
     };
     assert_eq!(Some(root.default_naming_context), first("defaultNamingContext"));
     assert_eq!(Some(root.ds_service_name), first("dsServiceName"));
-    assert_eq!(Some(root.highest_committed_usn.to_string()), first("highestCommittedUSN"));
-    assert_eq!(root.configuration_naming_context, first("configurationNamingContext"));
+    assert_eq!(
+        Some(root.highest_committed_usn.to_string()),
+        first("highestCommittedUSN")
+    );
+    assert_eq!(
+        root.configuration_naming_context,
+        first("configurationNamingContext")
+    );
     assert_eq!(root.dns_host_name, first("dnsHostName"));
     assert_eq!(root.current_time, first("currentTime"));
     assert_eq!(root.naming_contexts, values("namingContexts"));
@@ -144,6 +157,11 @@ pub fn done_with(controls: &[(&str, &[u8])]) -> Vec<u8> {
             element(0x30, &parts.concat())
         })
         .collect();
-    let done = [&[0x02, 0x01, 0x01, 0x65, 0x07, 0x0A, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00][..], &element(0xA0, &controls)];
+    let done = [
+        &[
+            0x02, 0x01, 0x01, 0x65, 0x07, 0x0A, 0x01, 0x00, 0x04, 0x00, 0x04, 0x00,
+        ][..],
+        &element(0xA0, &controls),
+    ];
     element(0x30, &done.concat())
 }

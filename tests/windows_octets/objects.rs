@@ -32,7 +32,9 @@ fn kind(entry: &Entry) -> Option<Kind> {
 
 /// What the default table makes of an object has these SID, GUID and moments, and its names.
 fn assert_mapped(kind: Kind, entry: &Entry, decoded: &Map<String, Value>) {
-    let asset = Mapping::builtin().apply(kind, &Seen::new(entry, 1_774_960_000)).unwrap();
+    let asset = Mapping::builtin()
+        .apply(kind, &Seen::new(entry, 1_774_960_000))
+        .unwrap();
     let json: Value = serde_json::from_str(&asset.json).unwrap();
     let (header, detail) = (&json["asset"]["assetHeader"], &json["asset"]["assetDetail"]);
     let first = |name: &str| decoded.get(name).map_or(Value::Null, |values| values[0].clone());
@@ -50,7 +52,10 @@ fn assert_mapped(kind: Kind, entry: &Entry, decoded: &Map<String, Value>) {
         }
         Kind::Group => {
             let class = &detail["groupAssetClass"];
-            assert_eq!((&class["name"], &class["description"]), (&text("name"), &text("description")));
+            assert_eq!(
+                (&class["name"], &class["description"]),
+                (&text("name"), &text("description"))
+            );
             let words = match text("groupType").as_str() {
                 Some("-2147483646") => "Security Group - Global",
                 Some("-2147483644") => "Security Group - Domain Local",

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
 use super::recorded::{header, id_of, with_id};
+use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;

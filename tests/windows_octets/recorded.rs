@@ -1,5 +1,10 @@
 //! The recorded octets, what each file says, and how a message gets another id.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "the tests of the package use it too; a failing check may panic"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -53,12 +58,19 @@ pub fn all() -> Vec<Recorded> {
     }
     let expected = json("expected.json");
     let expectations: BTreeSet<String> = expected.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, expectations, "a file for each expectation, and the other way round");
+    assert_eq!(
+        names, expectations,
+        "a file for each expectation, and the other way round"
+    );
     let recorded = |name: String| {
         let octets = read(&name);
         let expected = expected[&name].clone();
         assert_eq!(expected["octets"], octets.len(), "{name}");
-        assert_eq!(expected["sha256"], hexadecimal(&Sha256::digest(&octets)), "{name}");
+        assert_eq!(
+            expected["sha256"],
+            hexadecimal(&Sha256::digest(&octets)),
+            "{name}"
+        );
         Recorded {
             name,
             octets,
@@ -87,7 +99,10 @@ pub fn header(element: &[u8]) -> Option<(usize, usize)> {
         return Some((2, usize::from(first)));
     }
     let size = 2 + usize::from(first & 0x7F);
-    let length = element.get(2..size)?.iter().fold(0, |length, octet| (length << 8) | usize::from(*octet));
+    let length = element
+        .get(2..size)?
+        .iter()
+        .fold(0, |length, octet| (length << 8) | usize::from(*octet));
     Some((size, length))
 }
 
@@ -96,7 +111,9 @@ pub fn id_of(message: &[u8]) -> u32 {
     let (size, _) = header(message).unwrap();
     let id = &message[size..];
     let (start, length) = header(id).unwrap();
-    id[start..start + length].iter().fold(0, |value, octet| (value << 8) | u32::from(*octet))
+    id[start..start + length]
+        .iter()
+        .fold(0, |value, octet| (value << 8) | u32::from(*octet))
 }
 
 /// The message with another id, its length in the form in which it was written. Id 0, that of a notification, stays.
@@ -116,7 +133,10 @@ pub fn with_id(message: &[u8], id: u32) -> Vec<u8> {
     content.extend_from_slice(operation);
     let mut whole = message[..2].to_vec();
     if size == 2 {
-        whole[1] = u8::try_from(content.len()).ok().filter(|length| *length < 0x80).unwrap();
+        whole[1] = u8::try_from(content.len())
+            .ok()
+            .filter(|length| *length < 0x80)
+            .unwrap();
     } else {
         whole.extend_from_slice(&content.len().to_be_bytes()[8 - (size - 2)..]);
     }

@@ -140,14 +140,20 @@ async fn r15_an_entry_that_is_too_large_comes_as_its_name_and_guid() {
     // The message id of what is made has its four octets.
     let made = [
         element(INTEGER, &[0, 0, 0, 1]),
-        element(0x64, &[element(OCTET_STRING, b"CN=large"), element(SEQUENCE, &guid)].concat()),
+        element(
+            0x64,
+            &[element(OCTET_STRING, b"CN=large"), element(SEQUENCE, &guid)].concat(),
+        ),
     ];
     let made = element(SEQUENCE, &made.concat());
     let answer = [small.clone(), large.clone(), small.clone(), end.clone()].concat();
     for size in [100_000, 1 << 20, answer.len()] {
         let (passed, fault) = through(answer.chunks(size).map(<[u8]>::to_vec).collect()).await;
         assert_eq!(fault, Some(GuardFault::Closed));
-        assert!(passed == [&small[..], &made, &small, &end].concat(), "chunks of {size}");
+        assert!(
+            passed == [&small[..], &made, &small, &end].concat(),
+            "chunks of {size}"
+        );
     }
     let (passed, fault) = through(vec![small.clone(), large[..20 << 20].to_vec()]).await;
     assert_eq!((passed, fault), (small, Some(GuardFault::Truncated)));
@@ -158,7 +164,10 @@ async fn r12_an_entry_that_is_too_large_must_answer_the_open_search() {
     let large = |id, tag| message(id, tag, &element(OCTET_STRING, &vec![b'x'; 17 << 20]));
     let through = async |message: Vec<u8>| through(vec![message]).await.1.unwrap();
     assert_eq!(through(large(2, 0x64)).await, GuardFault::Unasked(2));
-    assert!(matches!(through(large(1, 0x65)).await, GuardFault::Frame(FrameFault::TooLong(_))));
+    assert!(matches!(
+        through(large(1, 0x65)).await,
+        GuardFault::Frame(FrameFault::TooLong(_))
+    ));
 }
 
 #[tokio::test]
@@ -167,11 +176,17 @@ async fn r12_what_is_discarded_in_one_answer_is_bounded() {
     let exchange = Mutex::new(Exchange::of(1, Request::Search));
     let mut inbox = Inbox::default();
     for number in 1..=5 {
-        let start = [0x30, 0x84, 0x0F, 0xFF, 0xFF, 0xFA, 0x02, 0x01, 0x01, 0x64, 0x84, 0x0F, 0xFF, 0xFF, 0xF1];
+        let start = [
+            0x30, 0x84, 0x0F, 0xFF, 0xFF, 0xFA, 0x02, 0x01, 0x01, 0x64, 0x84, 0x0F, 0xFF, 0xFF, 0xF1,
+        ];
         inbox.buffer().put_slice(&start);
         let (_, then) = inbox.check(&exchange);
         assert_eq!(matches!(then, Then::Dropped(15)), number < 5, "{number}");
-        assert_eq!(matches!(then, Then::Fault(GuardFault::TooMuch)), number == 5, "{number}");
+        assert_eq!(
+            matches!(then, Then::Fault(GuardFault::TooMuch)),
+            number == 5,
+            "{number}"
+        );
         inbox.oversized = None;
     }
 }
@@ -180,7 +195,12 @@ async fn r12_what_is_discarded_in_one_answer_is_bounded() {
 async fn r15_a_result_whose_texts_are_not_utf_8_comes_as_text() {
     let texts = |text: &[u8]| {
         let referrals = element(0xA3, &element(OCTET_STRING, text));
-        let parts = [element(0x0A, &[10]), element(OCTET_STRING, text), element(OCTET_STRING, text), referrals];
+        let parts = [
+            element(0x0A, &[10]),
+            element(OCTET_STRING, text),
+            element(OCTET_STRING, text),
+            referrals,
+        ];
         let operation = element(0x65, &parts.concat());
         let controls = element(0xA0, &element(SEQUENCE, &element(OCTET_STRING, b"1.2")));
         element(SEQUENCE, &[element(INTEGER, &[1]), operation, controls].concat())

@@ -88,7 +88,11 @@ fn r15_texts_of_a_result_that_are_not_utf_8_are_written_with_escapes() {
     let readable = readable_result(&bytes).unwrap();
     assert_eq!(answer(&readable), answer(&bytes));
     assert_eq!(search_outcome(&readable), Some(outcome));
-    assert_eq!(readable_result(&readable), Some(Cow::Borrowed(&*readable)), "nothing is left to do");
+    assert_eq!(
+        readable_result(&readable),
+        Some(Cow::Borrowed(&*readable)),
+        "nothing is left to do"
+    );
     // Octets that are no text stay: serverSaslCreds, responseValue.
     let creds = [element(0x87, b"\xFF"), element(0x8B, b"\xFE")].concat();
     let bytes = message(1, &element(0x61, &ldap_result(14, b"\xFF", &creds)), &[]);

@@ -10,7 +10,10 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 
 fn attribute(name: &str, value: &[u8]) -> Vec<u8> {
     let values = element(SET, &element(OCTET_STRING, value));
-    element(SEQUENCE, &[element(OCTET_STRING, name.as_bytes()), values].concat())
+    element(
+        SEQUENCE,
+        &[element(OCTET_STRING, name.as_bytes()), values].concat(),
+    )
 }
 
 fn message(tag: u8, name: &[u8], attributes: &[Vec<u8>], controls: &[u8]) -> Vec<u8> {
@@ -67,7 +70,10 @@ fn r15_of_an_entry_that_is_too_large_the_name_and_the_small_attributes_are_kept(
                 let made = read(&whole, size).unwrap();
                 let mut parts = Elements::new(Elements::new(&made).expect(SEQUENCE, "").unwrap());
                 assert_eq!(ber::number(parts.expect(INTEGER, "").unwrap(), ""), Ok(0x1234));
-                let kept = [element(OCTET_STRING, b"CN=\xFC"), element(SEQUENCE, &[&guid[..], &class].concat())];
+                let kept = [
+                    element(OCTET_STRING, b"CN=\xFC"),
+                    element(SEQUENCE, &[&guid[..], &class].concat()),
+                ];
                 assert_eq!(parts.expect(message::ENTRY, "").unwrap(), kept.concat());
             }
         }
@@ -114,7 +120,10 @@ fn r12_what_is_no_such_entry_is_refused_as_ever() {
     for cut in 0..12 {
         let head = &message(message::ENTRY, b"CN=a", std::slice::from_ref(&large), &[])[..cut];
         let fault = FrameFault::TooLong(MAX_MESSAGE + 1);
-        assert!(matches!(OversizedEntry::begin(head, fault), Ok(Beginning::Unknown)), "{cut}");
+        assert!(
+            matches!(OversizedEntry::begin(head, fault), Ok(Beginning::Unknown)),
+            "{cut}"
+        );
     }
 }
 

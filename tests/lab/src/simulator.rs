@@ -37,8 +37,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-pub use ber::UNREADABLE;
 pub use account::{Account, PASSWORD, READER, Refusal};
+pub use ber::UNREADABLE;
 pub use controller::Controller;
 pub use cost::Stats;
 pub use directory::{Directory, Domain, ObjectId};
