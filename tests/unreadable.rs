@@ -228,6 +228,42 @@ async fn r15_the_members_of_a_group_with_an_unreadable_name_do_not_lose_it_unnot
     assert!(groups(user).as_array().unwrap().contains(&"Crew".into()));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn r15_r22_a_look_up_that_gives_an_unreadable_name_ends_nothing() {
+    let mut lab = Simulated::new().await;
+    let root = lab.directory().domain().dn;
+    let [inside, outside] = ["In", "Out"].map(|name| {
+        let unit = lab.directory().create_unit(&root, name);
+        lab.directory().dn(unit)
+    });
+    let create = |name: &str| lab.directory().create_user(&inside, name, &[]);
+    let [stays, leaves] = ["Stays", "Leaves"].map(create);
+    // So that one of them is less than the threshold.
+    for number in 0..30 {
+        create(&format!("User {number}"));
+    }
+    lab.set("AD_BASE_CONTEXT", &inside);
+    lab.sync(0).await;
+    assert_eq!(lab.receiver.assets().len(), 32);
+    lab.directory().rename(leaves, &bad("Leaves"));
+    lab.directory().move_to(leaves, &outside);
+    lab.directory().set_text(stays, "displayName", "Changed");
+    for arguments in [&["sync"][..], &["sync", "--baseline"]] {
+        lab.receiver.reset();
+        lab.connector.run(arguments).await.ended_with(0);
+        // Whether it is in scope is said by the name, or by the controller; another object is not concerned.
+        let removed = removed(&lab).await;
+        assert_eq!(removed.lines().count(), 1, "{removed}");
+        assert!(
+            removed.contains(&format!("CN=Leaves{SHOWN}").replace('\\', "\\\\")),
+            "{removed}"
+        );
+    }
+    lab.directory().rename(leaves, "Leaves");
+    lab.sync(0).await;
+    assert!(removed(&lab).await.contains("left the scope"));
+}
+
 /// A mapping that takes all members of groups as they are, beside the usual rows.
 fn map_members(lab: &mut Simulated) {
     let row = "\n[[group]]\nsource = \"info\"\ntarget = \"asset.assetDetail.groupAssetClass.info\"\nform = \"list\"\n";
