@@ -4,6 +4,7 @@
 //! read, so that its values can be walked through without a look back. Whoever keeps one for long copies it
 //! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::lane`]).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -11,18 +12,27 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
+use super::message::readable;
+
+/// Why an object is rejected whose name cannot be repeated as it is (R15).
+const UNREADABLE_NAME: &str =
+    "its distinguished name has octets that are not UTF-8; rename it, or the container that it is in";
+
+/// Longest such name, in octets: its escapes take three times as much.
+const MAX_UNREADABLE_NAME: usize = 64 * 1024;
 
 /// One object with the attributes that were asked for and exist.
 #[derive(Clone)]
 pub struct Entry {
-    /// The distinguished name, as the controller writes it.
+    /// The distinguished name, as the controller writes it; octets that are not UTF-8 as `\xx` (RFC 4514 section 2.4).
     pub dn: String,
     /// Where names and values are.
     octets: Bytes,
     attributes: Vec<Attribute>,
     /// Attributes that came in parts.
     joined: Vec<Joined>,
-    unfit: Option<String>,
+    unreadable_name: bool,
+    incomplete: Option<String>,
 }
 
 /// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
@@ -106,7 +116,8 @@ impl Entry {
             octets: octets.into(),
             attributes,
             joined: Vec::new(),
-            unfit: None,
+            unreadable_name: false,
+            incomplete: None,
         }
     }
 
@@ -116,7 +127,15 @@ impl Entry {
     /// With what is wrong, when a part is missing, of another form, or one too many.
     pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
         let mut parts = Elements::new(&octets);
-        let dn = text(parts.expect(OCTET_STRING, "an entry without a name")?)?.to_owned();
+        let name = parts.expect(OCTET_STRING, "an entry without a name")?;
+        if name.len() > MAX_UNREADABLE_NAME && str::from_utf8(name).is_err() {
+            return Err(BerFault::Unexpected(
+                "a name of more than 64 KiB that is not UTF-8",
+            ));
+        }
+        let dn = readable(name);
+        let unreadable_name = matches!(dn, Cow::Owned(_));
+        let dn = dn.into_owned();
         let mut list = Elements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
         if !parts.is_empty() {
             return Err(BerFault::Unexpected("an entry with too many parts"));
@@ -144,7 +163,8 @@ impl Entry {
             octets,
             attributes,
             joined: Vec::new(),
-            unfit: None,
+            unreadable_name,
+            incomplete: None,
         })
     }
 
@@ -174,10 +194,18 @@ impl Entry {
             .map(|(name, row)| (str::from_utf8(name).unwrap_or_default(), Values::new(row)))
     }
 
-    /// Why the object is not to be used, although its entry came: the object alone is to be rejected then (R15).
+    /// Why no asset may be made of the object, although its entry came: the object alone is to be rejected then (R15). Its
+    /// objectGUID, where there is one, is good.
     #[must_use]
     pub fn unfit(&self) -> Option<&str> {
-        self.unfit.as_deref()
+        self.incomplete()
+            .or(self.unreadable_name.then_some(UNREADABLE_NAME))
+    }
+
+    /// Why values are missing that the controller has, although it was not asked for a part of them.
+    #[must_use]
+    pub(super) fn incomplete(&self) -> Option<&str> {
+        self.incomplete.as_deref()
     }
 
     /// The same with octets of its own, which no other entry shares.
@@ -193,7 +221,8 @@ impl Entry {
             (name, row)
         });
         Self {
-            unfit: self.unfit.clone(),
+            unreadable_name: self.unreadable_name,
+            incomplete: self.incomplete.clone(),
             ..Self::of_parts(&self.dn, parts)
         }
     }
@@ -223,9 +252,9 @@ impl Entry {
         self.join(name.to_owned(), row);
     }
 
-    /// Marks the object as one that is not to be used.
-    pub(super) fn reject(&mut self, reason: String) {
-        self.unfit = Some(reason);
+    /// Marks the object as one of which values are missing.
+    pub(super) fn mark_incomplete(&mut self, reason: String) {
+        self.incomplete = Some(reason);
     }
 
     /// The octets of names and values.
@@ -263,7 +292,7 @@ impl Hash for Entry {
 
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
-        self.dn == other.dn && self.unfit == other.unfit && self.rows().eq(other.rows())
+        self.dn == other.dn && self.unfit() == other.unfit() && self.rows().eq(other.rows())
     }
 }
 

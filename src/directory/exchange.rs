@@ -186,6 +186,12 @@ impl Answer {
                     *size += run.len();
                     self.entries.read(&run, entries).map_err(Broken::Unsound)?;
                 }
+                Item::Incomplete(message, reason) => {
+                    *size += message.len();
+                    self.entries
+                        .read_incomplete(&message, reason, entries)
+                        .map_err(Broken::Unsound)?;
+                }
                 Item::End => self.ended = true,
             }
         }
@@ -227,6 +233,24 @@ impl Found {
     /// Continuation references so far; none is followed (R10).
     pub const fn references(&self) -> u64 {
         self.references
+    }
+
+    /// Reads a message with a part of an entry; `reason` says why the rest is missing.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_incomplete(
+        &mut self,
+        message: &Bytes,
+        reason: String,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), String> {
+        let before = entries.len();
+        self.read(message, entries)?;
+        if let Some(entry) = entries.get_mut(before) {
+            entry.mark_incomplete(reason);
+        }
+        Ok(())
     }
 
     /// Reads the messages of one run.

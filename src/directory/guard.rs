@@ -21,12 +21,16 @@ use super::ber::BerFault;
 use super::frame::{FrameFault, Scan};
 use super::lane::{self, CHUNK};
 use super::message::{self, Answer, Message, NOTICE_OF_DISCONNECTION, Request};
+use super::oversized::{Beginning, OversizedEntry};
 use super::result::{Outcome, printable, without};
 use crate::config::Secret;
 
 /// Most that may answer one request, in octets: one page of results, which is used up piece by piece. A page of 1000 groups
 /// with 1500 members each, as large as Windows makes them, is about 150 MiB; of users, 3 MiB.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
+/// Most octets that are discarded of entries that are too large in the answer to one request.
+const MAX_DISCARDED: usize = 4 * MAX_ANSWER;
 
 /// Largest message for the library, in octets, an element counted as [`ELEMENT`] more: a result code, some texts, referrals,
 /// and a paging cookie, which is at most 64 KiB.
@@ -104,6 +108,8 @@ impl Faults {
 pub(super) struct Exchange {
     open: Option<(u32, Request)>,
     answered: usize,
+    /// Octets of entries that are too large.
+    discarded: usize,
 }
 
 impl Exchange {
@@ -112,6 +118,7 @@ impl Exchange {
         Self {
             open: Some((id, request)),
             answered: 0,
+            discarded: 0,
         }
     }
 }
@@ -163,7 +170,10 @@ async fn requests(
                 "a request that this client never makes",
             )));
         }
-        *exchange.lock().unwrap_or_else(PoisonError::into_inner) = Exchange { open, answered: 0 };
+        *exchange.lock().unwrap_or_else(PoisonError::into_inner) = Exchange {
+            open,
+            ..Exchange::default()
+        };
         let written = async {
             server.write_all(&request).await?;
             server.flush().await
@@ -193,8 +203,16 @@ async fn answers(
                 if answer == Answer::SearchDone && !lane.end() {
                     return None;
                 }
-                library.write_all(&message).await.ok()?;
+                library
+                    .write_all(&message::readable_result(&message)?)
+                    .await
+                    .ok()?;
                 lane.release(message.len());
+            }
+            Then::Incomplete { message, reason } => {
+                if !lane.send_incomplete(message.into(), reason) {
+                    return None;
+                }
             }
             Then::Dropped(octets) => drop(lane.release(octets)),
             Then::Fault(fault) => return Some(fault),
@@ -214,6 +232,8 @@ async fn answers(
 pub(super) struct Inbox {
     buffer: BytesMut,
     scan: Scan,
+    /// The entry that is being read, when it is too large to be held.
+    oversized: Option<OversizedEntry>,
     notifications: u32,
 }
 
@@ -222,7 +242,9 @@ pub(super) struct Inbox {
 pub(super) enum Then {
     /// A message for the library.
     Result(BytesMut, Answer),
-    /// A notification of so many octets, which is ignored.
+    /// A message with what was kept of an entry that is too large, and why that is not all of it.
+    Incomplete { message: Vec<u8>, reason: String },
+    /// So many octets of a notification, which is ignored, or of an entry that is too large.
     Dropped(usize),
     /// Nothing good.
     Fault(GuardFault),
@@ -233,6 +255,9 @@ pub(super) enum Then {
 impl Inbox {
     /// Takes out the whole messages for the lane, up to the first octet that is none of theirs, and what stands there.
     pub(super) fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Then) {
+        if let Some(oversized) = self.oversized.take() {
+            return (BytesMut::new(), self.skip(oversized, exchange));
+        }
         let mut good = 0;
         loop {
             let rest = self.buffer.get(good..).unwrap_or_default();
@@ -240,8 +265,16 @@ impl Inbox {
                 Ok(Some(whole)) => whole,
                 Ok(None) => return (self.buffer.split_to(good), Then::Read),
                 Err(fault) => {
-                    let fault = refusal(fault, rest);
-                    return (self.buffer.split_to(good), Then::Fault(fault));
+                    let beginning = OversizedEntry::begin(rest, fault).map_err(|fault| refusal(fault, rest));
+                    let entries = self.buffer.split_to(good);
+                    let then = match beginning {
+                        Ok(Beginning::Unknown) => Then::Read,
+                        Ok(Beginning::Entry(oversized, start)) => {
+                            self.begin_skipping(oversized, start, exchange)
+                        }
+                        Err(fault) => Then::Fault(fault),
+                    };
+                    return (entries, then);
                 }
             };
             self.scan.restart();
@@ -266,6 +299,54 @@ impl Inbox {
         }
     }
 
+    /// Begins to skip an entry that is too large, when it may come.
+    fn begin_skipping(
+        &mut self,
+        oversized: OversizedEntry,
+        start: usize,
+        exchange: &Mutex<Exchange>,
+    ) -> Then {
+        let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        if exchange.open != Some((oversized.id, Request::Search)) {
+            return Then::Fault(GuardFault::Unasked(oversized.id));
+        }
+        exchange.discarded += oversized.length;
+        if exchange.discarded > MAX_DISCARDED {
+            return Then::Fault(GuardFault::TooMuch);
+        }
+        self.oversized = Some(oversized);
+        self.scan.restart();
+        self.buffer.advance(start);
+        Then::Dropped(start)
+    }
+
+    /// Goes on with an entry that is too large.
+    fn skip(&mut self, mut oversized: OversizedEntry, exchange: &Mutex<Exchange>) -> Then {
+        let step = match oversized.advance(&self.buffer) {
+            Ok(step) => step,
+            Err(fault) => return Then::Fault(GuardFault::Frame(fault)),
+        };
+        self.buffer.advance(step.consumed);
+        if step.consumed > 0 {
+            self.oversized = Some(oversized);
+            return Then::Dropped(step.consumed - step.kept);
+        }
+        if !step.ended {
+            self.oversized = Some(oversized);
+            return Then::Read;
+        }
+        let (message, reason) = oversized.finish();
+        match admit(&message, 0, exchange) {
+            Ok(_) => Then::Incomplete { message, reason },
+            Err(fault) => Then::Fault(fault),
+        }
+    }
+
+    /// Octets that are held.
+    fn held(&self) -> usize {
+        self.buffer.len() + self.oversized.as_ref().map_or(0, OversizedEntry::held)
+    }
+
     /// Where octets arrive.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
@@ -273,17 +354,17 @@ impl Inbox {
 
     /// How many octets should be held, those that are here included.
     fn wanted(&self) -> usize {
-        self.scan.announced().unwrap_or(self.buffer.len()) + CHUNK
+        self.scan.announced().unwrap_or_else(|| self.held()) + CHUNK
     }
 
     /// Reads some octets, so that at most `allowed` are held.
     async fn read(&mut self, server: &mut (impl AsyncRead + Unpin), allowed: usize) -> Option<GuardFault> {
-        let cut = if self.buffer.is_empty() {
+        let cut = if self.buffer.is_empty() && self.oversized.is_none() {
             GuardFault::Closed
         } else {
             GuardFault::Truncated
         };
-        let room = allowed.saturating_sub(self.buffer.len());
+        let room = allowed.saturating_sub(self.held());
         if self.buffer.capacity() - self.buffer.len() < LEAST {
             self.buffer.reserve(room);
         }

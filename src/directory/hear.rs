@@ -50,6 +50,11 @@ pub fn hear<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Hear
             }
             match then {
                 Then::Result(message, _) => heard.outcome = message::search_outcome(&message),
+                Then::Incomplete { message, reason } => {
+                    heard.fault = found
+                        .read_incomplete(&message.into(), reason, &mut heard.entries)
+                        .err();
+                }
                 Then::Dropped(_) => {}
                 Then::Fault(fault) => heard.fault = Some(fault.to_string()),
                 Then::Read => break,

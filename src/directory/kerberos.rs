@@ -301,7 +301,10 @@ fn outcome_and_token(bytes: &[u8]) -> Result<(Outcome, Vec<u8>), BerFault> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
+    use crate::directory::recorded;
 
     #[test]
     fn without_tls_only_confidentiality_is_chosen_and_inside_tls_no_layer() {
@@ -334,5 +337,36 @@ mod tests {
             outcome_and_token(b"\x30\x0C\x02\x01\x01\x65\x07\x0A\x01\x00\x04\x00\x04\x00").is_err(),
             "a search's end"
         );
+    }
+
+    #[tokio::test]
+    async fn r12_recorded_answers_to_a_bind_come_out_with_their_tokens() {
+        let files = recorded::all();
+        let answers = files.iter().filter(|file| {
+            let message = file.messages().first();
+            message.is_some_and(|message| message["operation"] == "bindResponse")
+        });
+        let mut count = 0;
+        for file in answers {
+            for size in [1, 7, 1460, 1 << 20] {
+                let (mut ours, mut theirs) = tokio::io::duplex(1 << 16);
+                for chunk in recorded::with_id(&file.octets, 2).chunks(size) {
+                    theirs.write_all(chunk).await.unwrap();
+                }
+                let Ok((outcome, token)) = step(&mut ours, 2, Some(b"token")).await else {
+                    panic!("{}", file.name);
+                };
+                let expected = &file.messages()[0];
+                assert_eq!(expected["code"], outcome.code, "{}", file.name);
+                let credentials = &expected["sasl_credentials"];
+                let wanted = match credentials {
+                    serde_json::Value::Null => Vec::new(),
+                    some => recorded::octets(some),
+                };
+                assert_eq!(token, wanted, "{}", file.name);
+            }
+            count += 1;
+        }
+        assert_eq!(count, 14);
     }
 }

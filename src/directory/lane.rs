@@ -38,6 +38,8 @@ pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 pub enum Item {
     /// Whole messages, one after another: search entries and references that answer the open request.
     Entries(Bytes),
+    /// One search entry that was too large to be held: a message with what was kept of it, and why that is not all.
+    Incomplete(Bytes, String),
     /// All entries of the open request came before this. Its result is with the library now, or will be in a moment.
     End,
 }
@@ -143,12 +145,23 @@ impl Sender {
     /// reads any more.
     #[must_use]
     pub fn send(&mut self, octets: Bytes) -> bool {
+        let octets = self.with_credit(octets);
+        self.items.send(Item::Entries(octets)).is_ok()
+    }
+
+    /// As [`Self::send`], for a message with a part of an entry; `reason` says why the rest is missing.
+    #[must_use]
+    pub fn send_incomplete(&mut self, octets: Bytes, reason: String) -> bool {
+        let octets = self.with_credit(octets);
+        self.items.send(Item::Incomplete(octets, reason)).is_ok()
+    }
+
+    fn with_credit(&mut self, octets: Bytes) -> Bytes {
         let credit = self.release(octets.len());
-        let run = Run {
+        Bytes::from_owner(Run {
             octets,
             _credit: credit,
-        };
-        self.items.send(Item::Entries(Bytes::from_owner(run))).is_ok()
+        })
     }
 
     /// Says that the open request has no further entries. `false` when nobody reads any more.
@@ -157,9 +170,11 @@ impl Sender {
         self.items.send(Item::End).is_ok()
     }
 
-    /// Gives up the credit for `octets`, which the guard no longer holds.
+    /// Gives up the credit for `octets`, which the guard no longer holds. What was made of an oversized entry is some octets
+    /// longer than what was held of it.
     pub fn release(&mut self, octets: usize) -> Option<OwnedSemaphorePermit> {
-        self.held.as_mut().and_then(|held| held.split(octets))
+        let held = self.held.as_mut()?;
+        held.split(octets.min(held.num_permits()))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder that trusts it needs.
 //!
-//! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in order, with text where
-//! LDAP has text (UTF-8). The decoder behind the guard unwraps each of these without looking.
+//! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in order. The decoder behind the
+//! guard unwraps each of these without looking, and every text as UTF-8: it gets results as [`readable_result`] writes them.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::ber::{self, BOOLEAN, BerFault, ENUMERATED, Elements, INTEGER, OCTET_STRING, SEQUENCE};
 use super::result::Outcome;
@@ -135,24 +138,42 @@ fn notification(answer: Answer, content: &[u8], mut rest: Elements<'_>) -> Resul
     Ok(Message::Notification { name, outcome })
 }
 
-/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one.
+/// Octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this is the escape of RFC 4514
+/// section 2.4, so the text names the same object to the server.
+pub fn readable(octets: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(octets) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::new();
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for octet in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\{octet:02x}");
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one. Texts that are not
+/// UTF-8 are made [`readable`]: Windows sends the challenge of a Sicily bind where the matched DN stands.
 ///
 /// # Errors
-/// When a part is missing, misshapen or not UTF-8.
+/// When a part is missing or misshapen.
 pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
     let mut parts = Elements::new(content);
     let code = ber::number(
         parts.expect(ENUMERATED, "no result code")?,
         "a result code out of range",
     )?;
-    let matched = text(parts.expect(OCTET_STRING, "no matchedDN")?)?;
-    let diagnostic = text(parts.expect(OCTET_STRING, "no diagnostic message")?)?;
+    let matched = readable(parts.expect(OCTET_STRING, "no matchedDN")?);
+    let diagnostic = readable(parts.expect(OCTET_STRING, "no diagnostic message")?);
     let mut referrals = Vec::new();
     let mut name = None;
     while let Some((tag, content)) = parts.next()? {
         match tag {
             0xA3 => referrals = texts(content)?,
-            0x8A => name = Some(text(content)?.to_owned()),
+            0x8A => name = Some(readable(content).into_owned()),
             0x87 | 0x8B => {}
             _ => {
                 return Err(BerFault::Unexpected(
@@ -161,7 +182,64 @@ pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
             }
         }
     }
-    Ok((Outcome::new(code, matched, diagnostic, referrals), name))
+    Ok((Outcome::new(code, &matched, &diagnostic, referrals), name))
+}
+
+/// A result that [`answer`] accepted, with every text in UTF-8: the message itself, or one with its texts made [`readable`].
+/// `None` when it is no result after all.
+#[must_use]
+pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+    let id = parts.expect(INTEGER, "").ok()?;
+    let (tag, content) = parts.next().ok()??;
+    let mut changed = false;
+    let mut result = Vec::new();
+    let mut rest = Elements::new(content);
+    while let Some((tag, content)) = rest.next().ok()? {
+        let content = match tag {
+            OCTET_STRING | 0x8A => octets_of(readable(content)),
+            0xA3 => readable_texts(content)?,
+            _ => Cow::Borrowed(content),
+        };
+        changed |= matches!(content, Cow::Owned(_));
+        ber::write(&mut result, tag, &content);
+    }
+    if !changed {
+        return Some(Cow::Borrowed(bytes));
+    }
+    let mut message = Vec::new();
+    ber::write(&mut message, INTEGER, id);
+    ber::write(&mut message, tag, &result);
+    while let Some((tag, content)) = parts.next().ok()? {
+        ber::write(&mut message, tag, content);
+    }
+    let mut whole = Vec::new();
+    ber::write(&mut whole, SEQUENCE, &message);
+    Some(Cow::Owned(whole))
+}
+
+/// A row of texts, each made [`readable`].
+fn readable_texts(row: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut changed = false;
+    let mut texts = Vec::new();
+    let mut rest = Elements::new(row);
+    while let Some((tag, content)) = rest.next().ok()? {
+        let content = octets_of(readable(content));
+        changed |= matches!(content, Cow::Owned(_));
+        ber::write(&mut texts, tag, &content);
+    }
+    Some(if changed {
+        Cow::Owned(texts)
+    } else {
+        Cow::Borrowed(row)
+    })
+}
+
+fn octets_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
 }
 
 /// `Controls` (RFC 4511 section 4.1.11).
@@ -191,7 +269,7 @@ fn texts(content: &[u8]) -> Result<Vec<String>, BerFault> {
     let mut row = Elements::new(content);
     let mut found = Vec::new();
     while !row.is_empty() {
-        found.push(text(row.expect(OCTET_STRING, "a referral that is no text")?)?.to_owned());
+        found.push(readable(row.expect(OCTET_STRING, "a referral that is no text")?).into_owned());
     }
     Ok(found)
 }

@@ -26,8 +26,12 @@ mod kerberos;
 mod kerberos_fault;
 mod lane;
 mod message;
+mod oversized;
 mod paging;
 mod ranges;
+#[cfg(all(test, feature = "kerberos"))]
+#[path = "../../tests/windows_octets/recorded.rs"]
+mod recorded;
 mod result;
 mod root_dse;
 mod search;

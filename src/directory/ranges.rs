@@ -63,9 +63,25 @@ enum Step {
     TooMuch,
 }
 
-/// Whether an attribute of `entry` is not whole.
+/// Values of an attribute that came in parts.
+enum Gathering {
+    /// All of them, as a row of octet strings.
+    Whole(Vec<u8>),
+    /// They cannot be had, for this reason: the object is rejected (R15).
+    Rejected(String),
+    /// There is no such object any more.
+    Vanished,
+}
+
+/// `noSuchObject` (RFC 4511 appendix A.1).
+const NO_SUCH_OBJECT: u32 = 32;
+
+/// `referral` (RFC 4511 appendix A.1): the object is in another domain now.
+const REFERRAL: u32 = 10;
+
+/// Whether an attribute of `entry` is to be completed.
 pub fn is_partial(entry: &Entry) -> bool {
-    entry.attributes().any(|(name, _)| Part::read(name).is_some())
+    entry.incomplete().is_none() && entry.attributes().any(|(name, _)| Part::read(name).is_some())
 }
 
 /// A copy of `entry` without the values of such attributes, which [`complete`] then reads from the first.
@@ -73,11 +89,17 @@ pub fn emptied(entry: &Entry) -> Entry {
     entry.copied_but(|name| Part::read(name).is_some())
 }
 
-/// Makes every attribute of `entry` whole. One with too many values is left out, and the entry marked as unfit (R15).
+/// Makes every attribute of `entry` whole. One with too many values is left out, and the entry marked as incomplete (R15).
+/// `None` when the object was deleted, moved to another domain or hidden meanwhile: the search counts as one that did not
+/// give it. Nothing is concluded from that without a look-up (R22), and a delta sees what became of it (R4).
 ///
 /// # Errors
 /// When a part cannot be read.
-pub async fn complete(line: &Line, mut entry: Entry, show_deleted: bool) -> Result<Entry, DirectoryError> {
+pub async fn complete(
+    line: &Line,
+    mut entry: Entry,
+    show_deleted: bool,
+) -> Result<Option<Entry>, DirectoryError> {
     let object = address(&entry);
     let partial: Vec<String> = entry
         .attributes()
@@ -93,19 +115,23 @@ pub async fn complete(line: &Line, mut entry: Entry, show_deleted: bool) -> Resu
             )));
         };
         let name = part.name.to_owned();
-        let whole = whole(line, &object, &entry, &first, &name, show_deleted).await?;
+        let gathering = gather(line, &object, &entry, &first, &name, show_deleted).await?;
         // The empty attribute beside the first part goes as well.
         entry.remove(|other| other == first || other.eq_ignore_ascii_case(&name));
-        match whole {
-            Some(values) => entry.join(name, values),
-            None => entry.reject(format!(
-                "{} has more values than are taken: {MAX_VALUES}, or {} MiB of them",
-                printable(&name),
-                MAX_OCTETS >> 20
-            )),
+        match gathering {
+            Gathering::Whole(values) => entry.join(name, values),
+            Gathering::Rejected(reason) => entry.mark_incomplete(reason),
+            Gathering::Vanished => {
+                tracing::debug!(
+                    dn = printable(&entry.dn),
+                    attribute = printable(&name),
+                    "The object was deleted or moved while the values of an attribute were read; it counts as not found."
+                );
+                return Ok(None);
+            }
         }
     }
-    Ok(entry)
+    Ok(Some(entry))
 }
 
 /// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
@@ -116,16 +142,15 @@ fn address(entry: &Entry) -> String {
     guid.map_or_else(|| entry.dn.clone(), |guid| format!("<GUID={guid}>"))
 }
 
-/// All values of the attribute `name`, of which `entry` holds a part under the name `first`, perhaps without its values. `None`
-/// when they are too many.
-async fn whole(
+/// Reads all values of the attribute `name`, of which `entry` holds a part under the name `first`, perhaps without its values.
+async fn gather(
     line: &Line,
     object: &str,
     entry: &Entry,
     first: &str,
     name: &str,
     show_deleted: bool,
-) -> Result<Option<Vec<u8>>, DirectoryError> {
+) -> Result<Gathering, DirectoryError> {
     let wrong = |what: String| line.unsound(format!("\"{}\": {what}", printable(&entry.dn)));
     let mut start = entry
         .attributes()
@@ -139,21 +164,32 @@ async fn whole(
         while let Step::From(from) = step {
             let asked = format!("{name};range={from}-*");
             step = match part(line, object, &asked, show_deleted).await? {
-                Some(part) => part
-                    .attributes()
-                    .find(|(found, _)| is_part_of(found, name))
-                    .map_or(Ok(Step::Changed), |(found, values)| gathered.take(found, values))
-                    .map_err(wrong)?,
-                None => Step::Changed,
+                Answered::Part(part) => {
+                    if let Some(reason) = part.incomplete() {
+                        return Ok(Gathering::Rejected(reason.to_owned()));
+                    }
+                    part.attributes()
+                        .find(|(found, _)| is_part_of(found, name))
+                        .map_or(Ok(Step::Changed), |(found, values)| gathered.take(found, values))
+                        .map_err(wrong)?
+                }
+                Answered::BeyondTheEnd => Step::Changed,
+                Answered::NoSuchObject => return Ok(Gathering::Vanished),
             };
         }
         match step {
-            Step::Complete => return Ok(Some(gathered.values)),
-            Step::TooMuch => return Ok(None),
+            Step::Complete => return Ok(Gathering::Whole(gathered.values)),
+            Step::TooMuch => {
+                return Ok(Gathering::Rejected(format!(
+                    "{} has more values than are taken: {MAX_VALUES}, or {} MiB of them",
+                    printable(name),
+                    MAX_OCTETS >> 20
+                )));
+            }
             Step::Changed | Step::From(_) => {}
         }
     }
-    Err(wrong(format!(
+    Ok(Gathering::Rejected(format!(
         "the values of {} keep changing while they are read",
         printable(name)
     )))
@@ -180,6 +216,9 @@ pub async fn each(
             Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 && from > 0 => return Ok(()),
             Err(error) => return Err(error),
         };
+        if let Some(reason) = entry.incomplete() {
+            return Err(line.unsound(format!("\"{}\": {reason}", entry.dn)));
+        }
         let found = entry.attributes().find(|(found, values)| {
             is_part_of(found, name) || (found.eq_ignore_ascii_case(name) && !values.is_empty())
         });
@@ -216,19 +255,33 @@ fn is_part_of(attribute: &str, name: &str) -> bool {
     matches!(Part::read(attribute), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
 }
 
-/// The object with the part that is asked for; `None` when that begins beyond the end.
+/// Answer to the request for one part.
+enum Answered {
+    Part(Entry),
+    /// The part begins beyond the end.
+    BeyondTheEnd,
+    NoSuchObject,
+}
+
+/// Asks for the object with one part.
 async fn part(
     line: &Line,
     object: &str,
     asked: &str,
     show_deleted: bool,
-) -> Result<Option<Entry>, DirectoryError> {
-    match line.shown(object, &[asked], show_deleted).await {
-        Ok(Some(entry)) => Ok(Some(entry)),
-        Ok(None) => Err(line.unsound(format!("{object} vanished while its {asked} was read"))),
+) -> Result<Answered, DirectoryError> {
+    let (outcome, entry) = line.answer_about(object, &[asked], show_deleted).await?;
+    match (outcome.code, entry) {
+        (0, Some(entry)) => Ok(Answered::Part(entry)),
+        // Samba finds the name of a deleted object, but does not show the object: success without an entry.
+        (0, None) | (NO_SUCH_OBJECT | REFERRAL, _) => Ok(Answered::NoSuchObject),
         // operationsError: the range begins beyond the end, because values were removed in the meantime.
-        Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 => Ok(None),
-        Err(error) => Err(error),
+        (1, _) => Ok(Answered::BeyondTheEnd),
+        _ => Err(DirectoryError::Search {
+            host: line.host.clone(),
+            base: object.to_owned(),
+            outcome,
+        }),
     }
 }
 

@@ -223,9 +223,10 @@ impl Pages {
             && let Some(entry) = self.shelf.pop_front()
         {
             self.shelved -= entry.size();
-            let entry = ranges::complete(&self.line, entry, self.search.show_deleted).await?;
-            size += entry.size();
-            entries.push(entry);
+            if let Some(entry) = ranges::complete(&self.line, entry, self.search.show_deleted).await? {
+                size += entry.size();
+                entries.push(entry);
+            }
         }
         Ok(entries)
     }

@@ -22,7 +22,7 @@ use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
 use super::ranges;
-use super::result::printable;
+use super::result::{Outcome, printable};
 use super::root_dse::{self, ControllerDefect, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
@@ -276,9 +276,10 @@ impl Line {
             return Ok(None);
         };
         if ranges::is_partial(&entry) {
-            entry = ranges::complete(self, entry, show_deleted).await?;
+            let whole = ranges::complete(self, entry, show_deleted).await?;
+            entry = whole.ok_or_else(|| self.unsound(format!("\"{dn}\" vanished while it was read")))?;
         }
-        match entry.unfit() {
+        match entry.incomplete() {
             None => Ok(Some(entry)),
             Some(reason) => Err(self.unsound(format!("\"{}\": {reason}", entry.dn))),
         }
@@ -294,6 +295,31 @@ impl Line {
         attributes: &[&str],
         show_deleted: bool,
     ) -> Result<Option<Entry>, DirectoryError> {
+        let (outcome, entry) = self.answer_about(dn, attributes, show_deleted).await?;
+        match (outcome.code, entry) {
+            (0, Some(entry)) => Ok(Some(entry)),
+            (0, None) => Err(self.unsound(format!(
+                "the server gives neither \"{dn}\" nor says that there is no such object"
+            ))),
+            (32, _) => Ok(None),
+            _ => Err(DirectoryError::Search {
+                host: self.host.clone(),
+                base: dn.to_owned(),
+                outcome,
+            }),
+        }
+    }
+
+    /// Asks for one object and gives the result with the object, where it came.
+    ///
+    /// # Errors
+    /// As any operation, but not for a result that is no success.
+    pub async fn answer_about(
+        &self,
+        dn: &str,
+        attributes: &[&str],
+        show_deleted: bool,
+    ) -> Result<(Outcome, Option<Entry>), DirectoryError> {
         let question = Question {
             base: dn,
             scope: config::SearchScope::Base,
@@ -308,18 +334,7 @@ impl Line {
             entries.extend(self.more(&mut answer).await?);
         }
         let outcome = self.end(answer).await?.outcome;
-        match (outcome.code, entries.pop()) {
-            (0, Some(entry)) => Ok(Some(entry)),
-            (0, None) => Err(self.unsound(format!(
-                "the server gives neither \"{dn}\" nor says that there is no such object"
-            ))),
-            (32, _) => Ok(None),
-            _ => Err(DirectoryError::Search {
-                host: self.host.clone(),
-                base: dn.to_owned(),
-                outcome,
-            }),
-        }
+        Ok((outcome, entries.pop()))
     }
 
     /// Returns the error of a controller that cannot be read now.

@@ -34,11 +34,16 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The names of all groups, sorted: LDAP values have no order.
+    /// The names of all groups, sorted: LDAP values have no order. A name that is not UTF-8 stays as it is, so that the form
+    /// refuses it (R15): a list without it would be wrong.
     fn groups(&self) -> Vec<Vec<u8>> {
-        let names: BTreeSet<Vec<u8>> = groups_of(self.entry)
-            .filter_map(|(group, _)| group.rdn_value().map(|name| name.as_bytes().to_vec()))
-            .collect();
+        let readable = groups_of(self.entry)
+            .filter_map(|(group, _)| group.rdn_value().map(|name| name.as_bytes().to_vec()));
+        let unreadable = self
+            .entry
+            .values("memberOf")
+            .filter(|group| str::from_utf8(group).is_err());
+        let names: BTreeSet<Vec<u8>> = readable.chain(unreadable.map(<[u8]>::to_vec)).collect();
         names.into_iter().collect()
     }
 

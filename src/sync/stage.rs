@@ -201,12 +201,15 @@ impl Stager<'_> {
     /// The reading of one entry; `None` without a GUID: such an entry is noted by its name.
     fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
         let Some(guid) = guid_of(entry) else {
-            const REASON: &str = "objectGUID is missing or not 16 octets long";
-            self.unmapped(kind, &entry.dn, "unknown", REASON);
+            let mut reason = "objectGUID is missing or not 16 octets long".to_owned();
+            if let Some(unfit) = entry.unfit() {
+                reason = format!("{reason}; {unfit}");
+            }
+            self.unmapped(kind, &entry.dn, "unknown", &reason);
             self.unidentified.push(Unidentified {
                 kind,
                 dn: entry.dn.clone(),
-                reason: REASON.to_owned(),
+                reason,
             });
             return None;
         };

@@ -62,7 +62,6 @@ fn r12_unexpected_shapes_are_errors() {
     let wrong = [
         vec![],
         vec![good()],
-        vec![string(b"\xFF"), row(&[])],
         vec![row(&[]), row(&[])],
         vec![good(), string(b"")],
         vec![good(), set(&[])],
@@ -111,6 +110,30 @@ fn parts_that_were_joined_take_the_place_of_the_first() {
     assert_eq!(entry.copied(), entry);
 }
 
+#[test]
+fn r15_a_name_that_is_not_utf_8_is_written_with_escapes_and_makes_the_object_unfit() {
+    for (name, written) in [
+        (b"CN=Z\xFCrich".as_slice(), "CN=Z\\fcrich"),
+        (b"CN=\xC3", "CN=\\c3"),
+        (b"CN=\xE2\x82\xC3\xBC", "CN=\\e2\\82ü"),
+        (b"CN=a\\,b\xFF,OU=\xFE", "CN=a\\,b\\ff,OU=\\fe"),
+        // A surrogate, which CESU-8 writes.
+        (b"CN=\xED\xA0\x80", "CN=\\ed\\a0\\80"),
+    ] {
+        let attributes = row(&[row(&[string(b"objectGUID"), set(&[&[7; 16]])])]);
+        let entry = read(&[string(name), attributes]).unwrap();
+        assert_eq!(entry.dn, written);
+        assert!(entry.unfit().unwrap().contains("not UTF-8"));
+        assert_eq!(entry.incomplete(), None, "all its values are there");
+        assert_eq!(entry.first("objectGUID"), Some([7; 16].as_slice()));
+        assert_eq!((entry.copied().unfit(), &entry.copied()), (entry.unfit(), &entry));
+    }
+    let good = read(&[string("CN=Zürich".as_bytes()), row(&[])]).unwrap();
+    assert_eq!(good.unfit(), None);
+    assert!(read(&[string(&[0xFF; MAX_UNREADABLE_NAME + 1]), row(&[])]).is_err());
+    assert!(read(&[string(&[b'a'; MAX_UNREADABLE_NAME + 1]), row(&[])]).is_ok());
+}
+
 /// A name, and attributes with their values.
 type Parts = (String, Vec<(String, Vec<Vec<u8>>)>);
 
@@ -119,7 +142,7 @@ fn library(message: &[u8]) -> Option<Parts> {
     let (_, tag) = parse_tag(message).ok()?;
     let operation = tag.expect_constructed()?.into_iter().nth(1)?;
     let mut parts = operation.expect_constructed()?.into_iter();
-    let dn = text_of(parts.next()?)?;
+    let dn = crate::directory::message::readable(&octets_of(parts.next()?)?).into_owned();
     let list = parts.next()?.expect_constructed()?;
     let attributes = list.into_iter().map(|attribute| {
         let mut parts = attribute.expect_constructed()?.into_iter();

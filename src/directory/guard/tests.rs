@@ -3,7 +3,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::directory::ber::{OCTET_STRING, SEQUENCE, write};
+use crate::directory::ber::{INTEGER, OCTET_STRING, SEQUENCE, write};
 use crate::directory::lane::Item;
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -62,7 +62,7 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     while let Some(item) = lane.recv().await {
         assert!(!ended, "nothing comes after the end");
         match item {
-            Item::Entries(run) => passed.extend_from_slice(&run),
+            Item::Entries(run) | Item::Incomplete(run, _) => passed.extend_from_slice(&run),
             Item::End => ended = true,
         }
     }
@@ -122,6 +122,93 @@ async fn r12_one_request_is_not_answered_without_end() {
     let (passed, fault) = through(vec![large; 20]).await;
     assert_eq!(fault, Some(GuardFault::TooMuch));
     assert!(passed.len() <= MAX_ANSWER);
+}
+
+#[tokio::test]
+async fn r15_an_entry_that_is_too_large_comes_as_its_name_and_guid() {
+    let attribute = |name: &[u8], value: &[u8]| {
+        let values = element(0x31, &element(OCTET_STRING, value));
+        element(SEQUENCE, &[element(OCTET_STRING, name), values].concat())
+    };
+    let entry_of = |attributes: Vec<Vec<u8>>| {
+        let list = element(SEQUENCE, &attributes.concat());
+        message(1, 0x64, &[element(OCTET_STRING, b"CN=large"), list].concat())
+    };
+    let guid = attribute(b"objectGUID", &[7; 16]);
+    let large = entry_of(vec![attribute(b"info", &vec![b'x'; 40 << 20]), guid.clone()]);
+    let (small, end) = (entry(1, b"CN=a"), done(1));
+    // The message id of what is made has its four octets.
+    let made = [
+        element(INTEGER, &[0, 0, 0, 1]),
+        element(
+            0x64,
+            &[element(OCTET_STRING, b"CN=large"), element(SEQUENCE, &guid)].concat(),
+        ),
+    ];
+    let made = element(SEQUENCE, &made.concat());
+    let answer = [small.clone(), large.clone(), small.clone(), end.clone()].concat();
+    for size in [100_000, 1 << 20, answer.len()] {
+        let (passed, fault) = through(answer.chunks(size).map(<[u8]>::to_vec).collect()).await;
+        assert_eq!(fault, Some(GuardFault::Closed));
+        assert!(
+            passed == [&small[..], &made, &small, &end].concat(),
+            "chunks of {size}"
+        );
+    }
+    let (passed, fault) = through(vec![small.clone(), large[..20 << 20].to_vec()]).await;
+    assert_eq!((passed, fault), (small, Some(GuardFault::Truncated)));
+}
+
+#[tokio::test]
+async fn r12_an_entry_that_is_too_large_must_answer_the_open_search() {
+    let large = |id, tag| message(id, tag, &element(OCTET_STRING, &vec![b'x'; 17 << 20]));
+    let through = async |message: Vec<u8>| through(vec![message]).await.1.unwrap();
+    assert_eq!(through(large(2, 0x64)).await, GuardFault::Unasked(2));
+    assert!(matches!(
+        through(large(1, 0x65)).await,
+        GuardFault::Frame(FrameFault::TooLong(_))
+    ));
+}
+
+#[tokio::test]
+async fn r12_what_is_discarded_in_one_answer_is_bounded() {
+    // Only the sizes count: 4 of 256 MiB are discarded, and the fifth is refused by its header.
+    let exchange = Mutex::new(Exchange::of(1, Request::Search));
+    let mut inbox = Inbox::default();
+    for number in 1..=5 {
+        let start = [
+            0x30, 0x84, 0x0F, 0xFF, 0xFF, 0xFA, 0x02, 0x01, 0x01, 0x64, 0x84, 0x0F, 0xFF, 0xFF, 0xF1,
+        ];
+        inbox.buffer().put_slice(&start);
+        let (_, then) = inbox.check(&exchange);
+        assert_eq!(matches!(then, Then::Dropped(15)), number < 5, "{number}");
+        assert_eq!(
+            matches!(then, Then::Fault(GuardFault::TooMuch)),
+            number == 5,
+            "{number}"
+        );
+        inbox.oversized = None;
+    }
+}
+
+#[tokio::test]
+async fn r15_a_result_whose_texts_are_not_utf_8_comes_as_text() {
+    let texts = |text: &[u8]| {
+        let referrals = element(0xA3, &element(OCTET_STRING, text));
+        let parts = [
+            element(0x0A, &[10]),
+            element(OCTET_STRING, text),
+            element(OCTET_STRING, text),
+            referrals,
+        ];
+        let operation = element(0x65, &parts.concat());
+        let controls = element(0xA0, &element(SEQUENCE, &element(OCTET_STRING, b"1.2")));
+        element(SEQUENCE, &[element(INTEGER, &[1]), operation, controls].concat())
+    };
+    let (passed, fault) = through(vec![texts(b"a\xFFz")]).await;
+    assert_eq!((passed, fault), (texts(b"a\\ffz"), Some(GuardFault::Closed)));
+    let good = texts("Zürich".as_bytes());
+    assert_eq!(through(vec![good.clone()]).await.0, good);
 }
 
 #[tokio::test]

@@ -64,7 +64,6 @@ fn r12_a_result_with_missing_or_misshapen_parts_is_refused() {
             element(OCTET_STRING, b""),
         ]
         .concat(),
-        ldap_result(0, b"\xFF\xFE", &[]),
         ldap_result(10, b"", &element(0x83, b"ldap://x")),
         ldap_result(10, b"", &element(0xA3, &element(INTEGER, &[1]))),
         ldap_result(0, b"", &element(ENUMERATED, &[1])),
@@ -73,6 +72,31 @@ fn r12_a_result_with_missing_or_misshapen_parts_is_refused() {
         let bytes = message(1, &element(0x65, &content), &[]);
         assert!(answer(&bytes).is_err(), "{content:x?}");
     }
+}
+
+#[test]
+fn r15_texts_of_a_result_that_are_not_utf_8_are_written_with_escapes() {
+    let referral = element(0xA3, &element(OCTET_STRING, b"ldap://\xFE"));
+    let name = element(0x8A, b"1.2\xFD");
+    let content = ldap_result(10, b"caf\xE9 d\xC3\xA9j\xC3\xA0", &[referral, name].concat());
+    let (outcome, name) = result(&content).unwrap();
+    assert_eq!(outcome.diagnostic, "caf\\e9 déjà");
+    assert_eq!(outcome.referrals, ["ldap://\\fe"]);
+    assert_eq!(name.as_deref(), Some("1.2\\fd"));
+    let control = element(0xA0, &element(SEQUENCE, &element(OCTET_STRING, b"1.2.3")));
+    let bytes = message(7, &element(0x65, &content), &control);
+    let readable = readable_result(&bytes).unwrap();
+    assert_eq!(answer(&readable), answer(&bytes));
+    assert_eq!(search_outcome(&readable), Some(outcome));
+    assert_eq!(
+        readable_result(&readable),
+        Some(Cow::Borrowed(&*readable)),
+        "nothing is left to do"
+    );
+    // Octets that are no text stay: serverSaslCreds, responseValue.
+    let creds = [element(0x87, b"\xFF"), element(0x8B, b"\xFE")].concat();
+    let bytes = message(1, &element(0x61, &ldap_result(14, b"\xFF", &creds)), &[]);
+    assert!(readable_result(&bytes).unwrap().ends_with(&creds));
 }
 
 #[test]

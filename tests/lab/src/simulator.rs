@@ -38,6 +38,7 @@ use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 pub use account::{Account, PASSWORD, READER, Refusal};
+pub use ber::UNREADABLE;
 pub use controller::Controller;
 pub use cost::Stats;
 pub use directory::{Directory, Domain, ObjectId};

@@ -5,6 +5,12 @@ use thiserror::Error;
 /// The longest request that is read, 10 MiB: a domain controller's `MaxReceiveBuffer` (MS-ADTS 3.1.1.3.4.6).
 pub const LONGEST_REQUEST: usize = 10 * 1024 * 1024;
 
+/// A character for the names of objects, which the wire gets as [`NOT_UTF_8`]: of the same length, so that no length changes.
+pub const UNREADABLE: char = '\u{F8FF}';
+
+/// Octets that stand in no text.
+pub const NOT_UTF_8: [u8; 3] = [0xFF, 0xFE, 0xFD];
+
 /// Tag of a BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;
 /// Tag of an INTEGER.
@@ -236,8 +242,21 @@ impl Writer {
         self.bytes[open.0 - 4..open.0].copy_from_slice(&length.to_be_bytes());
     }
 
-    /// Writes a primitive element.
+    /// Writes a primitive element; [`UNREADABLE`] in it leaves as octets that are not UTF-8.
     pub fn octets(&mut self, tag: u8, contents: &[u8]) {
+        // Most values have no such octet, and no other is looked at twice.
+        if contents.contains(&0xEF)
+            && let Ok(text) = str::from_utf8(contents)
+            && text.contains(UNREADABLE)
+        {
+            let parts: Vec<&[u8]> = text.split(UNREADABLE).map(str::as_bytes).collect();
+            self.primitive(tag, &parts.join(NOT_UTF_8.as_slice()));
+        } else {
+            self.primitive(tag, contents);
+        }
+    }
+
+    fn primitive(&mut self, tag: u8, contents: &[u8]) {
         self.bytes.push(tag);
         if contents.len() < 0x80 {
             self.bytes.push(u8::try_from(contents.len()).unwrap());
