@@ -11,6 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
+use crate::identity::LinkedName;
 
 /// One object with the attributes that were asked for and exist.
 #[derive(Clone)]
@@ -23,6 +24,7 @@ pub struct Entry {
     /// Attributes that came in parts.
     joined: Vec<Joined>,
     unfit: Option<String>,
+    extended_names: bool,
 }
 
 /// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
@@ -107,6 +109,7 @@ impl Entry {
             attributes,
             joined: Vec::new(),
             unfit: None,
+            extended_names: false,
         }
     }
 
@@ -116,7 +119,8 @@ impl Entry {
     /// With what is wrong, when a part is missing, of another form, or one too many.
     pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
         let mut parts = Elements::new(&octets);
-        let dn = text(parts.expect(OCTET_STRING, "an entry without a name")?)?.to_owned();
+        let name = LinkedName::of(parts.expect(OCTET_STRING, "an entry without a name")?);
+        let (dn, extended_names) = (text(name.dn)?.to_owned(), name.guid.is_some());
         let mut list = Elements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
         if !parts.is_empty() {
             return Err(BerFault::Unexpected("an entry with too many parts"));
@@ -145,6 +149,7 @@ impl Entry {
             attributes,
             joined: Vec::new(),
             unfit: None,
+            extended_names,
         })
     }
 
@@ -180,6 +185,13 @@ impl Entry {
         self.unfit.as_deref()
     }
 
+    /// Returns `true` when the server wrote names with GUIDs, as the extended-DN control asks it to
+    /// ([`LinkedName`]): its own, which stands in `dn` without them, and those in its values.
+    #[must_use]
+    pub const fn has_extended_names(&self) -> bool {
+        self.extended_names
+    }
+
     /// The same with octets of its own, which no other entry shares.
     #[must_use]
     pub fn copied(&self) -> Self {
@@ -194,6 +206,7 @@ impl Entry {
         });
         Self {
             unfit: self.unfit.clone(),
+            extended_names: self.extended_names,
             ..Self::of_parts(&self.dn, parts)
         }
     }

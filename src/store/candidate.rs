@@ -4,7 +4,7 @@ use rusqlite::{Transaction, named_params, params};
 
 use super::error::Fault;
 use super::run::open_run;
-use super::{ConnectionId, Container, GroupNames, GuidSet, RunId, Store, StoreError, Watermark};
+use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -31,8 +31,6 @@ pub struct ReadEnd {
     pub containers: Vec<Container>,
     /// Containers that are no more.
     pub containers_gone: Vec<Guid>,
-    /// What groups are called now.
-    pub groups: GroupNames,
 }
 
 /// An object that may be gone.

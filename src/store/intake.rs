@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::newcomers::Newcomers;
 use super::put::Sequence;
 use super::stage::{Fingerprint, Reading, Staged};
-use super::{ConnectionId, Fate, RunId, history, membership, newcomers, scratch};
+use super::{ConnectionId, Fate, RunId, history, links, newcomers, scratch};
 use crate::identity::Guid;
 
 /// How a stored row compares with what was read.
@@ -271,13 +271,13 @@ impl<'t> Statements<'t> {
             let card = self
                 .new_card
                 .insert(params![self.connection, guid, kind, dn, asset.external_id])?;
-            membership::note(self.transaction, card, reading)?;
+            links::note(self.transaction, card, reading)?;
             self.put(card, reading, asset, fingerprint, 0)?;
             return Ok(true);
         };
-        if membership::differs(self.transaction, card.id, reading)? {
+        if links::differs(self.transaction, card.id, reading)? {
             self.adopt(card.id)?;
-            membership::note(self.transaction, card.id, reading)?;
+            links::note(self.transaction, card.id, reading)?;
         }
         if card.compared.as_ref().is_some_and(|card| !card.same_names) {
             self.adopt(card.id)?;

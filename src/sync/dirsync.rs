@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 
 use crate::config::DeltaMethod;
 use crate::directory::{DirectoryError, RootDse};
-use crate::identity::{DistinguishedName, Guid};
+use crate::identity::Guid;
 use crate::store::Cookie;
 
-use super::containers::{self, Containers, is_deleted};
-use super::membership::{ChangedGroup, is_group};
+use super::containers::{self, Containers};
 use super::met::Met;
 use super::missing::Watched;
 use super::read::{Known, Reader};
@@ -73,14 +72,13 @@ impl Reader<'_> {
         }
         self.odd_parents().await?;
         self.unmapped().await?;
-        let groups = self.memberships(watched.groups, false).await?;
+        self.reread_linked(watched.objects, false).await?;
         Ok(Known {
             usn: root.highest_committed_usn,
             cookie: Some(learnt.cookie),
             missed: watched.missed,
             met: None,
             empty: Vec::new(),
-            groups,
         })
     }
 
@@ -137,7 +135,7 @@ impl Reader<'_> {
         created: &BTreeSet<Guid>,
         met: &Met,
     ) -> Result<Watched, RunError> {
-        let base = DistinguishedName::parse(self.scope.base()).ok();
+        let base = self.base_of_concern();
         let mut watched = Watched::default();
         for mut search in self.scope.anywhere(&changed) {
             search.attributes = containers::ATTRIBUTES.map(str::to_owned).to_vec();
@@ -146,10 +144,8 @@ impl Reader<'_> {
             while let Some(entries) = pages.next().await? {
                 for entry in &entries {
                     let Some(guid) = guid_of(entry) else { continue };
-                    if self.membership.names_groups() && is_group(entry) {
-                        let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
-                        watched.groups.push(ChangedGroup { guid, dn });
-                    }
+                    let by_guid = self.session.asks_for_extended_names();
+                    self.links.observe(&mut watched.objects, entry, guid, by_guid);
                     let moved = self
                         .containers
                         .observe(entry, guid, created.contains(&guid), base.as_ref());

@@ -12,7 +12,7 @@ use crate::store::{Candidate, Unfinished, Verdict, Which};
 
 use super::RunError;
 use super::containers::{self, Containers, is_deleted};
-use super::membership::{ChangedGroup, is_group};
+use super::links::ChangedObjects;
 use super::met::Met;
 use super::read::Reader;
 use super::stage::guid_of;
@@ -37,15 +37,15 @@ pub(super) struct Watched {
     pub(super) missed: Vec<Guid>,
     /// A container that was renamed or moved, in words.
     pub(super) moved: Option<String>,
-    /// Groups that changed, anywhere in the naming context, where the mapping asks for memberships.
-    pub(super) groups: Vec<ChangedGroup>,
+    /// Objects that changed, anywhere in the naming context, as far as an asset may name them.
+    pub(super) objects: ChangedObjects,
 }
 
 impl Reader<'_> {
     /// Looks at everything in the naming context that changed since `since`, deleted objects too where the account may
     /// read them. `met` holds what the searches in scope gave.
     pub(super) async fn watch(&mut self, since: u64, met: &Met) -> Result<Watched, RunError> {
-        let base = DistinguishedName::parse(self.scope.base()).ok();
+        let base = self.base_of_concern();
         let kinds = self.kinds();
         let mut watched = Watched::default();
         let mut pages = self.session.search(Search {
@@ -58,10 +58,8 @@ impl Reader<'_> {
             let mut unmet = Vec::new();
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
-                if self.membership.names_groups() && is_group(entry) {
-                    let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
-                    watched.groups.push(ChangedGroup { guid, dn });
-                }
+                let by_guid = self.session.asks_for_extended_names();
+                self.links.observe(&mut watched.objects, entry, guid, by_guid);
                 let created = containers::is_newer(entry, since);
                 let moved = self.containers.observe(entry, guid, created, base.as_ref());
                 watched.moved = watched.moved.or(moved);
@@ -96,7 +94,7 @@ impl Reader<'_> {
     /// Reads where every container is now, against where it was when `unfinished` began. Gives the one that was renamed or
     /// moved since, in words: the watch at the end would not see that it went away and came back.
     pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
-        let base = DistinguishedName::parse(self.scope.base()).ok();
+        let base = self.base_of_concern();
         self.containers = Containers::begun(&unfinished.containers);
         let mut moved = None;
         let mut pages = self.session.search(self.all_containers());
@@ -114,6 +112,13 @@ impl Reader<'_> {
         }
         self.count(&pages);
         Ok(moved)
+    }
+
+    /// The base below which the rename of a container makes a delta a full read; `None` for everywhere, where assets show whole
+    /// names of objects that may be anywhere.
+    pub(super) fn base_of_concern(&self) -> Option<DistinguishedName> {
+        let base = DistinguishedName::parse(self.scope.base()).ok();
+        base.filter(|_| !self.links.shows_places())
     }
 
     fn all_containers(&self) -> Search {

@@ -12,12 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::DeltaMethod;
 use crate::directory::{Controllers, Entry, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{
-    Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
-};
+use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
 
 use super::containers::Containers;
 use super::decide::decide;
+use super::links::Links;
 use super::membership::Membership;
 use super::met::Met;
 use super::missing::Watched;
@@ -122,6 +121,10 @@ impl Attempt<'_> {
         } = self;
         let root = session.root_dse().await?;
         let controller = session.invocation_id(&root).await?;
+        let links = Links::of(&connector.mapping);
+        if !links.is_empty() {
+            session.ask_for_extended_names();
+        }
         let mut reader = Reader {
             connector,
             request,
@@ -133,6 +136,7 @@ impl Attempt<'_> {
             server: root.ds_service_name.clone(),
             containers: Containers::default(),
             membership: Membership::of(&connector.mapping),
+            links,
             newcomer: self.again,
             pieces: self.pieces,
             planned: self.planned,
@@ -206,6 +210,7 @@ pub(super) struct Reader<'a> {
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
     pub(super) membership: Membership,
+    pub(super) links: Links,
     /// See [`super::decide::Decided::newcomer`]; also when another controller broke off in this run, which may be ahead.
     pub(super) newcomer: bool,
     pub(super) controller: Guid,
@@ -230,8 +235,6 @@ pub(super) struct Known {
     pub(super) met: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
     pub(super) empty: Vec<Kind>,
-    /// What groups are called.
-    pub(super) groups: GroupNames,
 }
 
 impl Reader<'_> {
@@ -313,7 +316,6 @@ impl Reader<'_> {
             met: known.met,
             containers,
             containers_gone,
-            groups: known.groups,
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Complete(Box::new(end), stored)).await?;
@@ -333,14 +335,13 @@ impl Reader<'_> {
         }
         self.odd_parents().await?;
         self.unmapped().await?;
-        let groups = self.memberships(changed.groups, false).await?;
+        self.reread_linked(changed.objects, false).await?;
         Ok(Known {
             usn,
             cookie: None,
             missed: changed.missed,
             met: None,
             empty: Vec::new(),
-            groups,
         })
     }
 

@@ -66,7 +66,8 @@ impl Scope {
             })
             .collect();
         let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
-        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped));
+        let links = mapped.iter().any(|kind| !mapping.links(*kind).is_empty());
+        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped), links);
         Self {
             naming_context: naming_context_of(&base, root),
             base,
@@ -262,7 +263,7 @@ fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32]) -> [u8; 32] {
+fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32], links: bool) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Each part is preceded by its length, so that no two scopes run together into the same bytes.
     let mut part = |text: &str| {
@@ -279,6 +280,10 @@ fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32
     for scope in kinds {
         part(scope.kind.name());
         part(&scope.filter);
+    }
+    if links {
+        // What assets name is noted in another form than by earlier versions, or for the first time.
+        part("links 2");
     }
     hash.update(mapping);
     hash.finalize().into()

@@ -21,7 +21,7 @@ fn person(number: u64, version: u64) -> Reading {
                 r#"{{"asset":{{"assetHeader":{{"externalAssetId":"S-1-5-21-1004336348-1177238915-682003330-{number}","vendorAssetId":"{guid:032x}"}},"assetDetail":{{"userAssetClass":{{"name":"{name}","email":"person.{number}@corp.example.com","displayName":"{name} the {version}th","activationDate":"2026-11-22T02:10:34Z","passwordLastChangedAt":"2026-11-22T02:10:34Z"}}}}}}}}"#
             ),
         }),
-        groups: None,
+        linked: None,
     }
 }
 
