@@ -3,7 +3,7 @@
 use super::ber::{self, OCTETS, SEQUENCE, Writer};
 use super::controller::Controller;
 use super::directory::Domain;
-use super::message::{GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
+use super::message::{EXTENDED_DN, GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
 use super::search::write_values;
 use super::time;
 
@@ -25,6 +25,8 @@ pub(super) struct Facts<'a> {
     pub(super) now: i64,
     /// Whether it says what a search costs.
     pub(super) tells_cost: bool,
+    /// Whether it offers names with GUIDs and SIDs.
+    pub(super) extended_names: bool,
 }
 
 /// Writes the entry with the attributes that `search` wants.
@@ -44,6 +46,9 @@ pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &m
     for (name, mut values) in attributes(facts) {
         if facts.tells_cost && name == "supportedControl" {
             values.push(GET_STATS.to_owned());
+        }
+        if !facts.extended_names {
+            values.retain(|value| value != EXTENDED_DN);
         }
         if wanted(name) {
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);

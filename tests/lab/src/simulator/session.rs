@@ -317,6 +317,7 @@ impl Shared {
             last_sequence: last,
             now: i64::try_from(now).unwrap_or(i64::MAX),
             tells_cost: self.stats.is_offered(),
+            extended_names: self.extended_names,
         };
         root_dse::write(search, &facts, id, out);
     }
