@@ -391,3 +391,17 @@ async fn r38_a_controller_that_gives_no_guids_is_read_by_names() {
         [&lab.simulated.external_id(lab.users[0])]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r38_members_beyond_the_first_range_are_known_by_guid_too() {
+    let lab = Lab::new(MEMBERS, 0).await;
+    let members: Vec<ObjectId> = (0..1_600)
+        .map(|number| lab.manager(&format!("M{number:04}")))
+        .collect();
+    lab.directory().add_members(lab.group, &members);
+    lab.simulated.connector.succeed(&["sync"]).await;
+    lab.directory().rename(members[1_599], "m1599");
+    let mut shown: Vec<String> = members.iter().map(|member| lab.directory().dn(*member)).collect();
+    shown.sort_unstable();
+    lab.sends(&[(lab.group, json!(shown))]).await;
+}

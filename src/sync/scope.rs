@@ -288,3 +288,14 @@ fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32
     hash.update(mapping);
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r28_notes_of_an_earlier_version_lead_to_a_full_read() {
+        let digest = |links| digest("DC=x", SearchScope::Subtree, &[], &[0; 32], links);
+        assert_ne!(digest(true), digest(false));
+    }
+}
