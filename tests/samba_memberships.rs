@@ -375,6 +375,47 @@ async fn r31_an_asset_that_shows_the_whole_name_of_a_manager_follows_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r38_a_base_context_is_taken_in_every_spelling_that_the_server_takes() {
+    let Some(domain) = lab::samba::domain() else {
+        return;
+    };
+    let unit = domain.fresh_unit("r38-base");
+    let base = |name: &str| format!("OU={name},{unit}");
+    let place = base("Who\\?");
+    let manager = format!("CN=Why\\?,{place}");
+    domain.apply(&[
+        Change::add(&place, "organizationalUnit", &[]),
+        Change::user(&place, "One", "r38-base-1"),
+        Change::user(&place, "Why?", "r38-base-2"),
+        Change::set(&format!("CN=One,{place}"), "manager", &manager),
+    ]);
+    let rows = "\n[[user]]\nsource = \"manager\"\nform = \"dn_name\"\n\
+                target = \"asset.assetDetail.userAssetClass.manager\"\n";
+    for written in ["Who\\?", "Who?", "Who\\3F", "\\57ho?"] {
+        let receiver = Receiver::start(Options::default()).await;
+        let connector = Connector::new(&domain, &receiver).with("AD_BASE_CONTEXT", &base(written));
+        let table = format!("{}{rows}", include_str!("../config/mapping.toml"));
+        std::fs::write(connector.folder().join("mapping.toml"), table).unwrap();
+        let connector = connector.with("MAPPING_FILE", "mapping.toml");
+        connector.succeed(&["sync"]).await;
+        let managers: Vec<Value> = receiver
+            .assets()
+            .into_values()
+            .filter_map(|asset| {
+                asset["asset"]["assetDetail"]["userAssetClass"]
+                    .get("manager")
+                    .cloned()
+            })
+            .collect();
+        assert_eq!(
+            (receiver.assets().len(), managers),
+            (2, vec![json!("Why?")]),
+            "{written}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn computers_arrive_and_managed_service_accounts_do_not() {
     let Some(domain) = lab::samba::domain() else {
         return;

@@ -120,7 +120,7 @@ impl Entry {
     pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
         let mut parts = Elements::new(&octets);
         let name = LinkedName::of(parts.expect(OCTET_STRING, "an entry without a name")?);
-        let (dn, extended_names) = (text(name.dn)?.to_owned(), name.guid.is_some());
+        let dn = text(name.dn)?.to_owned();
         let mut list = Elements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
         if !parts.is_empty() {
             return Err(BerFault::Unexpected("an entry with too many parts"));
@@ -149,7 +149,7 @@ impl Entry {
             attributes,
             joined: Vec::new(),
             unfit: None,
-            extended_names,
+            extended_names: false,
         })
     }
 
@@ -185,11 +185,16 @@ impl Entry {
         self.unfit.as_deref()
     }
 
-    /// Returns `true` when the server wrote names with GUIDs, as the extended-DN control asks it to
-    /// ([`LinkedName`]): its own, which stands in `dn` without them, and those in its values.
+    /// Returns `true` when the names in its values may come with GUIDs, since the extended-DN control was sent
+    /// ([`LinkedName`]). In `dn` stands the plain name.
     #[must_use]
     pub const fn has_extended_names(&self) -> bool {
         self.extended_names
+    }
+
+    /// Makes [`Self::has_extended_names`] true.
+    pub(super) const fn expect_extended_names(&mut self) {
+        self.extended_names = true;
     }
 
     /// The same with octets of its own, which no other entry shares.

@@ -163,7 +163,7 @@ impl Session {
     /// Returns `true` when searches and look-ups ask for names with GUIDs.
     #[must_use]
     pub fn asks_for_extended_names(&self) -> bool {
-        self.line.asks_for_extended_names.load(Ordering::Relaxed)
+        self.line.asks_for_extended_names()
     }
 
     /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
@@ -309,10 +309,14 @@ impl Line {
         }
     }
 
+    /// See [`Session::asks_for_extended_names`].
+    pub fn asks_for_extended_names(&self) -> bool {
+        self.asks_for_extended_names.load(Ordering::Relaxed)
+    }
+
     /// The extended-DN control, critical, where searches ask for it.
     pub fn extended_names_control(&self) -> Option<RawControl> {
-        let wanted = self.asks_for_extended_names.load(Ordering::Relaxed);
-        wanted.then(|| RawControl {
+        self.asks_for_extended_names().then(|| RawControl {
             ctype: EXTENDED_DN.to_owned(),
             crit: true,
             val: Some(EXTENDED_DN_AS_TEXT.to_vec()),

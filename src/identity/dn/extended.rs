@@ -23,10 +23,13 @@ impl<'a> LinkedName<'a> {
     }
 
     fn extended(value: &'a [u8]) -> Option<Self> {
-        let (guid, dn) = part(value, b"<GUID=")?;
+        let (guid, named) = match part(value, b"<GUID=") {
+            Some((guid, named)) => (Some(str::from_utf8(guid).ok()?.parse().ok()?), named),
+            None => (None, value),
+        };
         Some(Self {
-            guid: Some(str::from_utf8(guid).ok()?.parse().ok()?),
-            dn: part(dn, b"<SID=").map_or(dn, |(_, dn)| dn),
+            guid,
+            dn: part(named, b"<SID=").map_or(named, |(_, dn)| dn),
         })
     }
 
@@ -81,6 +84,8 @@ mod tests {
                 guid,
                 "CN=\\<SID\\=a\\>\\;b",
             ),
+            // An object of another domain of which the controller knows no more.
+            ("<SID=S-1-5-21-1-2-3-4>;CN=a,DC=y".to_owned(), None, "CN=a,DC=y"),
             ("CN=<GUID=x>;a".to_owned(), None, "CN=<GUID=x>;a"),
             (format!("<GUID={GUID}>"), None, &format!("<GUID={GUID}>")),
             ("<GUID=1>;CN=a".to_owned(), None, "<GUID=1>;CN=a"),
