@@ -4,105 +4,11 @@
 
 mod support;
 
-use lab::simulator::{Directory, ObjectId, Options, People};
-use serde_json::{Value, json};
+use lab::simulator::People;
+use serde_json::json;
 use support::Assets;
+use support::grouped::{GLOBAL, GROUPS, Lab, MEMBERS, OUTSIDE, class_of, groups_of};
 use support::simulated::Simulated;
-
-const GROUPS: &str = "[[user]]\nsource = \"@groups\"\ntarget = \"asset.assetDetail.userAssetClass.groups\"\n";
-const MEMBERS: &str = "[[group]]\nsource = \"@members\"\ntarget = \"asset.assetDetail.groupAssetClass.members\"\n\
-                       [[group]]\nsource = \"@member_count\"\ntarget = \"asset.assetDetail.groupAssetClass.memberCount\"\n";
-const GLOBAL: i32 = -2_147_483_646;
-const OUTSIDE: &str = "CN=Users,DC=corp,DC=example";
-const INSIDE: &str = "OU=Few,DC=corp,DC=example";
-
-/// A directory of which the accounts in [`INSIDE`] are read, and groups [`OUTSIDE`] of that.
-struct Lab {
-    simulated: Simulated,
-    users: Vec<ObjectId>,
-}
-
-impl Lab {
-    /// So many users, as `assets` says, read with these rows; primary group of all is Domain Users.
-    async fn new(assets: &str, rows: &str, people: People, users: usize) -> Lab {
-        let directory = Directory::new("corp.example", people);
-        directory.create_unit("DC=corp,DC=example", "Few");
-        let domain_users = directory.create_group(OUTSIDE, "Domain Users", GLOBAL, &[]);
-        directory.set_rid(domain_users, 513);
-        let users = (0..users)
-            .map(|number| directory.create_user(INSIDE, &format!("User {number}"), &[]))
-            .collect();
-        let options = Options {
-            directory,
-            ..Options::default()
-        };
-        let mut simulated = Simulated::with(options, Default::default()).await;
-        let table = format!("{}\n{rows}", include_str!("../config/mapping.toml"));
-        std::fs::write(simulated.connector.folder().join("mapping.toml"), table).unwrap();
-        simulated.set("MAPPING_FILE", "mapping.toml");
-        simulated.set("AD_ASSETS", assets);
-        simulated.set("AD_BASE_CONTEXT", INSIDE);
-        Lab { simulated, users }
-    }
-
-    /// Users with [`GROUPS`] alone.
-    async fn of_users(users: usize) -> Lab {
-        Lab::new("users", GROUPS, People::NONE, users).await
-    }
-
-    fn directory(&self) -> &Directory {
-        self.simulated.directory()
-    }
-
-    fn group(&self, name: &str, members: &[usize]) -> ObjectId {
-        let group = self.directory().create_group(OUTSIDE, name, GLOBAL, &[]);
-        self.directory().add_members(group, &self.some(members));
-        group
-    }
-
-    fn some(&self, users: &[usize]) -> Vec<ObjectId> {
-        users.iter().map(|user| self.users[*user]).collect()
-    }
-
-    /// Runs `sync`, which must send exactly these users with these groups.
-    async fn sends(&self, expected: &[(usize, &[&str])]) {
-        let sent = self.simulated.sent_by_sync().await;
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|(user, groups)| {
-                let groups = if groups.is_empty() {
-                    Value::Null
-                } else {
-                    json!(groups)
-                };
-                (self.simulated.external_id(self.users[*user]), groups)
-            })
-            .collect();
-        let mut expected: Vec<(String, Value)> = expected;
-        expected.sort_by(|one, other| one.0.cmp(&other.0));
-        let sent: Vec<_> = sent
-            .into_iter()
-            .map(|(id, asset)| (id, groups_of(&asset).clone()))
-            .collect();
-        assert_eq!(sent, expected);
-    }
-
-    /// The entries that the directory gave since the last call.
-    fn entries(&self) -> u64 {
-        let statistics = self.simulated.simulator.statistics();
-        let entries = statistics.counts().entries;
-        statistics.reset();
-        entries
-    }
-}
-
-fn groups_of(asset: &Value) -> &Value {
-    &asset["asset"]["assetDetail"]["userAssetClass"]["groups"]
-}
-
-fn class_of(asset: &Value) -> &Value {
-    &asset["asset"]["assetDetail"]["groupAssetClass"]
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_membership_sends_exactly_the_user() {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use ad_connector::config::{SearchScope, Transport};
 use ad_connector::directory::{
-    DIRSYNC, DirectoryError, GuardFault, MESSAGE_ID, Pages, Search, Session, connect, hear,
+    BindGuard, DIRSYNC, DirectoryError, GuardFault, MESSAGE_ID, Pages, Search, Session, connect, hear,
 };
 use compare::{assert_entries, assert_outcome, assert_root_dse};
 use peer::{Peer, Turn, each_message};
@@ -135,7 +135,7 @@ async fn exercise(file: &Recorded, size: usize) -> Way {
 async fn session(mut turns: Vec<Turn>, size: usize) -> (Session, Peer) {
     turns.insert(0, Turn::Answer(read("messages/binds/gc-simple-success.bin")));
     let peer = Peer::start(turns, size).await;
-    let session = connect(&peer.settings).await.unwrap();
+    let session = connect(&peer.settings, &BindGuard::default()).await.unwrap();
     (session, peer)
 }
 
@@ -251,7 +251,10 @@ async fn assert_bound(file: &Recorded, size: usize) {
         Turn::Answer([read("messages/users/2019-krbtgt-all.bin"), read(DONE)].concat()),
     ];
     let peer = Peer::start(turns, size).await;
-    match (connect(&peer.settings).await, message["code"].as_u64()) {
+    match (
+        connect(&peer.settings, &BindGuard::default()).await,
+        message["code"].as_u64(),
+    ) {
         (Ok(mut session), Some(0)) => {
             assert!(session.lookup("CN=krbtgt", &[], false).await.unwrap().is_some());
             session.close().await;
@@ -267,7 +270,7 @@ async fn assert_bound(file: &Recorded, size: usize) {
 /// The one reason why no controller of one can be used.
 fn only(error: DirectoryError) -> DirectoryError {
     match error {
-        DirectoryError::AllFailed { mut causes } if causes.len() == 1 => causes.remove(0),
+        DirectoryError::AllFailed { mut causes, .. } if causes.len() == 1 => causes.remove(0),
         other => other,
     }
 }
@@ -279,7 +282,7 @@ async fn assert_start_tls(file: &Recorded, size: usize) {
     let mut peer = Peer::start(turns, size).await;
     peer.settings.transport = Transport::StartTls;
     peer.settings.timeout = std::time::Duration::from_millis(300);
-    let error = only(connect(&peer.settings).await.unwrap_err());
+    let error = only(connect(&peer.settings, &BindGuard::default()).await.unwrap_err());
     let requests = peer.requests().await;
     match (error, message["code"].as_u64()) {
         (DirectoryError::StartTls { outcome, .. }, Some(52)) => assert_outcome(&outcome, message),

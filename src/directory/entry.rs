@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
 use super::message::readable;
+use crate::identity::LinkedName;
 
 /// Why an object is rejected whose name cannot be repeated as it is (R15).
 const UNREADABLE_NAME: &str =
@@ -33,6 +34,7 @@ pub struct Entry {
     joined: Vec<Joined>,
     unreadable_name: bool,
     incomplete: Option<String>,
+    extended_names: bool,
 }
 
 /// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
@@ -118,6 +120,7 @@ impl Entry {
             joined: Vec::new(),
             unreadable_name: false,
             incomplete: None,
+            extended_names: false,
         }
     }
 
@@ -127,7 +130,7 @@ impl Entry {
     /// With what is wrong, when a part is missing, of another form, or one too many.
     pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
         let mut parts = Elements::new(&octets);
-        let name = parts.expect(OCTET_STRING, "an entry without a name")?;
+        let name = LinkedName::of(parts.expect(OCTET_STRING, "an entry without a name")?).dn;
         if name.len() > MAX_UNREADABLE_NAME && str::from_utf8(name).is_err() {
             return Err(BerFault::Unexpected(
                 "a name of more than 64 KiB that is not UTF-8",
@@ -165,6 +168,7 @@ impl Entry {
             joined: Vec::new(),
             unreadable_name,
             incomplete: None,
+            extended_names: false,
         })
     }
 
@@ -208,6 +212,18 @@ impl Entry {
         self.incomplete.as_deref()
     }
 
+    /// Returns `true` when the names in its values may come with GUIDs, since the extended-DN control was sent
+    /// ([`LinkedName`]). In `dn` stands the plain name.
+    #[must_use]
+    pub const fn has_extended_names(&self) -> bool {
+        self.extended_names
+    }
+
+    /// Makes [`Self::has_extended_names`] true.
+    pub(super) const fn expect_extended_names(&mut self) {
+        self.extended_names = true;
+    }
+
     /// The same with octets of its own, which no other entry shares.
     #[must_use]
     pub fn copied(&self) -> Self {
@@ -223,6 +239,7 @@ impl Entry {
         Self {
             unreadable_name: self.unreadable_name,
             incomplete: self.incomplete.clone(),
+            extended_names: self.extended_names,
             ..Self::of_parts(&self.dn, parts)
         }
     }

@@ -131,7 +131,12 @@ impl Line {
             }
         };
         match gathered {
-            Ok(Ok(())) => Ok(entries),
+            Ok(Ok(())) => {
+                if self.asks_for_extended_names() {
+                    entries.iter_mut().for_each(Entry::expect_extended_names);
+                }
+                Ok(entries)
+            }
             Ok(Err(broken)) => Err(self.broken(broken, &mut answer.link).await),
             Err(_) => Err(self.late()),
         }

@@ -3,12 +3,13 @@
 //! Windows answers a request for `member` with an empty `member` and a first part named `member;range=0-1499`; the next
 //! part is `member;range=1500-*` asked for by name, until the answer's own range ends with `*`.
 
+use super::ber::{self, OCTET_STRING};
 use super::entry::{Entry, Values};
 use super::error::DirectoryError;
 use super::frame::{MAX_ELEMENTS, MAX_MESSAGE};
 use super::result::printable;
 use super::session::Line;
-use crate::identity::Guid;
+use crate::identity::{Guid, LinkedName};
 
 /// Most parts of one attribute. At Windows' 1500 values a part, [`MAX_VALUES`] are 267.
 const MAX_PARTS: u32 = 1_000;
@@ -290,6 +291,8 @@ async fn part(
 struct Gathered {
     /// A row of octet strings.
     values: Vec<u8>,
+    /// Octets of the values as they are without GUIDs and SIDs.
+    octets: usize,
     count: usize,
     parts: u32,
 }
@@ -327,11 +330,30 @@ impl Gathered {
             ));
         }
         self.count += count;
-        if self.count > MAX_VALUES || self.values.len() + row.len() > MAX_OCTETS {
+        // The limit is that of the names; their GUIDs come on top.
+        let prefixes: usize = values
+            .map(|value| value.len() - LinkedName::of(value).dn.len())
+            .sum();
+        self.octets += row.len().saturating_sub(prefixes);
+        if self.count > MAX_VALUES || self.octets > MAX_OCTETS {
             return Ok(Step::TooMuch);
         }
-        self.values.extend_from_slice(row);
+        self.append(values);
         Ok(step)
+    }
+
+    /// Appends values; names without their SIDs, which nobody needs: 5 MiB of 100,000 members.
+    fn append(&mut self, values: Values<'_>) {
+        for value in values {
+            let name = LinkedName::of(value);
+            match name.guid {
+                None => ber::write(&mut self.values, OCTET_STRING, value),
+                Some(guid) => {
+                    let short = [format!("<GUID={guid}>;").as_bytes(), name.dn].concat();
+                    ber::write(&mut self.values, OCTET_STRING, &short);
+                }
+            }
+        }
     }
 }
 
@@ -427,7 +449,7 @@ mod tests {
     #[test]
     fn r12_an_attribute_with_too_many_values_is_told_from_a_fault() {
         let mut large = Gathered {
-            values: vec![0; MAX_OCTETS],
+            octets: MAX_OCTETS,
             ..Gathered::default()
         };
         assert_eq!(large.take_part(part("m;range=0-0", 1)), Ok(Step::TooMuch));

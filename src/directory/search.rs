@@ -153,6 +153,7 @@ impl Pages {
             attributes: self.search.attributes.clone(),
             controls: std::iter::once(paging)
                 .chain(deleted_control(self.search.show_deleted))
+                .chain(self.line.extended_names_control())
                 .chain(self.is_measured().then(cost::request))
                 .collect(),
             most: usize::try_from(self.line.page_size).unwrap_or(usize::MAX),

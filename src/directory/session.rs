@@ -32,6 +32,12 @@ use crate::identity::Guid;
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
+/// Makes the server write names with GUIDs (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5).
+const EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
+
+/// Value of that control: SEQUENCE { INTEGER 1 }, GUIDs and SIDs as text.
+const EXTENDED_DN_AS_TEXT: [u8; 5] = [0x30, 3, 2, 1, 1];
+
 /// Connects and binds to the first controller of `settings` that can be used. `guard` decides whether a bind may be tried now.
 ///
 /// # Errors
@@ -77,6 +83,8 @@ pub(super) async fn bound(
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
         offers_stats: AtomicBool::new(false),
+        offers_extended_names: AtomicBool::new(false),
+        asks_for_extended_names: AtomicBool::new(false),
     };
     Ok(Session {
         line: Arc::new(line),
@@ -161,6 +169,10 @@ impl Session {
         let root = RootDse::read(&entry).map_err(|defect| self.line.unusable(defect))?;
         let offers_stats = root.supported_controls.iter().any(|oid| oid == STATS);
         self.line.offers_stats.store(offers_stats, Ordering::Relaxed);
+        let offers_extended_names = root.supported_controls.iter().any(|oid| oid == EXTENDED_DN);
+        self.line
+            .offers_extended_names
+            .store(offers_extended_names, Ordering::Relaxed);
         Ok(root)
     }
 
@@ -183,6 +195,19 @@ impl Session {
             .first("invocationId")
             .and_then(|value| Guid::from_bytes(value).ok())
             .ok_or_else(|| self.line.unusable(ControllerDefect::NoInvocationId(settings())))
+    }
+
+    /// Makes every later search and look-up ask for names with GUIDs ([`Entry::has_extended_names`]), where rootDSE, read before,
+    /// offers them. DirSync searches never ask.
+    pub fn ask_for_extended_names(&self) {
+        let offers = self.line.offers_extended_names.load(Ordering::Relaxed);
+        self.line.asks_for_extended_names.store(offers, Ordering::Relaxed);
+    }
+
+    /// Returns `true` when searches and look-ups ask for names with GUIDs.
+    #[must_use]
+    pub fn asks_for_extended_names(&self) -> bool {
+        self.line.asks_for_extended_names()
     }
 
     /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
@@ -259,6 +284,8 @@ pub(super) struct Line {
     pub referrals: AtomicU64,
     /// Whether rootDSE, once it was read, offers to say what a search costs.
     pub offers_stats: AtomicBool,
+    offers_extended_names: AtomicBool,
+    asks_for_extended_names: AtomicBool,
 }
 
 impl Line {
@@ -325,7 +352,11 @@ impl Line {
             scope: config::SearchScope::Base,
             filter: "(objectClass=*)",
             attributes: attributes.iter().map(|&name| name.to_owned()).collect(),
-            controls: deleted_control(show_deleted).into_iter().collect(),
+            controls: deleted_control(show_deleted)
+                .into_iter()
+                // What rootDSE names is used as a base, which has the plain form.
+                .chain(self.extended_names_control().filter(|_| !dn.is_empty()))
+                .collect(),
             most: 1,
         };
         let mut answer = self.begin(question).await?;
@@ -343,6 +374,20 @@ impl Line {
             host: self.host.clone(),
             defect,
         }
+    }
+
+    /// See [`Session::asks_for_extended_names`].
+    pub fn asks_for_extended_names(&self) -> bool {
+        self.asks_for_extended_names.load(Ordering::Relaxed)
+    }
+
+    /// The extended-DN control, critical, where searches ask for it.
+    pub fn extended_names_control(&self) -> Option<RawControl> {
+        self.asks_for_extended_names().then(|| RawControl {
+            ctype: EXTENDED_DN.to_owned(),
+            crit: true,
+            val: Some(EXTENDED_DN_AS_TEXT.to_vec()),
+        })
     }
 
     /// An error about what the server said, on one line whatever it said.

@@ -115,9 +115,11 @@ fn numbers(bytes: &[u8]) {
 
 fn distinguished_name(name: &DistinguishedName) {
     assert!(same(name, name.as_str()), "its own text");
-    assert!(same(name, &name.comparison_form()), "its folded text");
-    let shouted: String = name.as_str().chars().flat_map(char::to_uppercase).collect();
-    assert!(same(name, &shouted), "{shouted}");
+    // Two letters that one becomes (`ﬀ`) may be taken for hexadecimal digits after a backslash.
+    if name.as_str().is_ascii() || !name.as_str().contains('\\') {
+        let shouted: String = name.as_str().chars().flat_map(char::to_uppercase).collect();
+        assert!(same(name, &shouted), "{shouted}");
+    }
     let spaced = format!("  {}", name.as_str());
     assert!(same(name, &spaced), "{spaced}");
     if let (Some(kind), Some(value)) = (name.rdn_type(), name.rdn_value()) {
@@ -141,18 +143,13 @@ fn distinguished_name(name: &DistinguishedName) {
 
 /// Whether `text` is another spelling of `name`, by every way to compare.
 fn same(name: &DistinguishedName, text: &str) -> bool {
-    DistinguishedName::parse(text).is_ok_and(|other| {
-        other == *name
-            && other.comparison_form() == name.comparison_form()
-            && hash(&other) == hash(name)
-            && other.depth() == name.depth()
-    })
+    DistinguishedName::parse(text)
+        .is_ok_and(|other| other == *name && hash(&other) == hash(name) && other.depth() == name.depth())
 }
 
 fn two_names(one: &DistinguishedName, other: &DistinguishedName) {
     let equal = one == other;
     assert_eq!(equal, other == one);
-    assert_eq!(equal, one.comparison_form() == other.comparison_form());
     assert_eq!(equal, one.is_within(other) && other.is_within(one));
     assert!(!equal || hash(one) == hash(other));
     assert!(!one.is_child_of(other) || one.parent().is_some_and(|parent| parent == *other));

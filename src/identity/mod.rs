@@ -14,7 +14,7 @@ mod sid;
 mod timestamp;
 
 pub use account_control::AccountControl;
-pub use dn::{DistinguishedName, DnError};
+pub use dn::{DistinguishedName, DnError, LinkedName};
 pub use group_type::GroupType;
 pub use guid::{Guid, GuidError};
 pub use kind::Kind;

@@ -10,6 +10,7 @@ mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod links;
 mod pseudo;
 mod read;
 mod removal;
@@ -27,6 +28,7 @@ use sha2::{Digest, Sha256};
 pub use errors::{MappingError, MappingErrors};
 pub use explain::{Explained, Outcome, Raw};
 pub use form::{Form, Output, Undecodable};
+pub use links::{Link, Shown};
 pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
 pub use read::{Cause, Unmappable};
 pub use row::{Attribute, Literal, Origin, Row, Target};

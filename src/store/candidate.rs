@@ -5,7 +5,7 @@ use rusqlite::{Transaction, named_params, params};
 use super::error::Fault;
 use super::run::open_run;
 use super::witness::{self, RETURNED};
-use super::{ConnectionId, Container, GroupNames, GuidSet, RunId, Store, StoreError, Watermark};
+use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -32,8 +32,6 @@ pub struct ReadEnd {
     pub containers: Vec<Container>,
     /// Containers that are no more.
     pub containers_gone: Vec<Guid>,
-    /// What groups are called now.
-    pub groups: GroupNames,
 }
 
 /// An object that may be gone.

@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::newcomers::Newcomers;
 use super::put::Sequence;
 use super::stage::{Fingerprint, Reading, Staged};
-use super::{ConnectionId, Fate, RunId, history, membership, newcomers, scratch, witness};
+use super::{ConnectionId, Fate, RunId, history, links, newcomers, scratch, witness};
 use crate::identity::Guid;
 
 /// How a stored row compares with what was read.
@@ -333,7 +333,7 @@ impl<'t> Statements<'t> {
                 self.controller
             ])?;
             self.changed = Some(seq);
-            membership::note(self.transaction, card, reading)?;
+            links::note(self.transaction, card, reading)?;
             self.put(seq, card, reading, asset, fingerprint, 0)?;
             return Ok(true);
         };
@@ -342,9 +342,9 @@ impl<'t> Statements<'t> {
             let seq = self.sequence.next();
             self.note_change(card.id, seq)?;
         }
-        if membership::differs(self.transaction, card.id, reading)? {
+        if links::differs(self.transaction, card.id, reading)? {
             self.adopt(card.id)?;
-            membership::note(self.transaction, card.id, reading)?;
+            links::note(self.transaction, card.id, reading)?;
         }
         if card.compared.as_ref().is_some_and(|card| !card.same_names) {
             self.adopt(card.id)?;

@@ -34,6 +34,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0007_memberships.sql"),
     include_str!("schema/0008_controllers.sql"),
     include_str!("schema/0009_several_controllers.sql"),
+    include_str!("schema/0010_links.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 20] = [
+const COPIED: [&str; 19] = [
     "connection",
     "run",
     "run_count",
@@ -19,7 +19,6 @@ const COPIED: [&str; 20] = [
     "candidate",
     "removed",
     "container",
-    "group_name",
     "unfinished_read",
     "unfinished_container",
     "slice",

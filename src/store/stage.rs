@@ -9,8 +9,8 @@ use super::error::Fault;
 use super::intake::Statements;
 use super::run::open_run;
 use super::{
-    ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, history,
-    membership, slice, waiting, watermark, witness,
+    ConnectionId, KindCounts, LinkNote, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container,
+    history, slice, waiting, watermark, witness,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -26,11 +26,8 @@ pub struct Reading {
     pub dn: String,
     /// Its asset, or why there is none (R15).
     pub asset: Result<Staged, String>,
-    /// The groups that the asset names, as [`DistinguishedName::fingerprint`]s (or as whatever else the reader compares them by),
-    /// sorted; `None` where the mapping asks for none.
-    ///
-    /// [`DistinguishedName::fingerprint`]: crate::identity::DistinguishedName::fingerprint
-    pub groups: Option<Vec<u64>>,
+    /// The objects that the asset names, sorted, each once; `None` where the mapping names none.
+    pub linked: Option<Vec<LinkNote>>,
 }
 
 /// An asset to be sent.
@@ -117,7 +114,6 @@ impl Store {
                 watermark::reach(transaction, connection, run, end)?;
                 witness::forget_settled_removals(transaction, connection)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
-                membership::take_in(transaction, connection, end)?;
                 if end.met.is_some() {
                     slice::forget(transaction, connection)?;
                 }

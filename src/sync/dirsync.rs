@@ -77,14 +77,13 @@ impl Reader<'_> {
         watched.missed.extend(self.read_again(elsewhere, &met).await?);
         self.odd_parents().await?;
         self.unmapped().await?;
-        let groups = self.memberships(watched.groups, false).await?;
+        self.reread_linked(watched.objects, false).await?;
         Ok(Known {
             usn: root.highest_committed_usn,
             cookie: Some(learnt.cookie),
             missed: watched.missed,
             met: None,
             empty: Vec::new(),
-            groups,
         })
     }
 

@@ -60,7 +60,7 @@ impl Reader<'_> {
                     // What the earlier run could not map was not asked for again.
                     self.unmapped().await?;
                 }
-                let groups = self.memberships(changed.groups, true).await?;
+                self.reread_linked(changed.objects, true).await?;
                 met.extend(&met_after.into_found());
                 let mut found = met.into_found();
                 found.guids.sort();
@@ -74,7 +74,6 @@ impl Reader<'_> {
                         .into_iter()
                         .filter(|kind| !found.kinds.contains(kind))
                         .collect(),
-                    groups,
                 });
             };
             tracing::info!(reason = moved, "Reading everything again.");

@@ -1,31 +1,29 @@
-//! Who is a member of which group, for mappings that ask for it (`@groups`, `@members`, `@member_count`). Nothing here is asked of
-//! the directory for any other mapping.
+//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and the second reading of whatever
+//! names an object that changed ([`super::links`]).
 //!
 //! A membership stands in `member` of the group; `memberOf` of the member is computed from it, so a change of membership
 //! changes the `uSNChanged` of the group alone. A primary group stands in `primaryGroupID` of the member alone (MS-ADTS
 //! 3.1.1.1.9.2: it is a RID of the domain).
 //!
-//! Why no change of `@groups` is missed: of every object is noted, with its asset, what groups it named ([`crate::store`]). A read that
-//! comes upon a changed group asks it for its members, and every object for which this says something else than what is
-//! noted is read again, also when it was read before in this run. A group that changes after that has a uSNChanged above the
-//! watermark, which was read before (R1).
+//! A read that comes upon a changed group asks it for its members, and every object for which this says something else than
+//! what is noted is read again.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
 use crate::config::SearchScope;
 use crate::directory::{DirectoryError, Entry, Search, Session};
-use crate::identity::{DistinguishedName, Guid, Kind, Sid};
+use crate::identity::{Guid, Kind, LinkedName, Sid};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
-use crate::store::{GroupNames, Memberships};
+use crate::store::{LinkState, NamedObject, object_number};
 
 use super::RunError;
+use super::links::{self, ChangedObjects, PRIMARY};
 use super::met::Met;
 use super::read::{Piece, Reader, Searched};
 use super::scope::{OBJECT_GUID, Scope};
-use super::seen::{PRIMARY, groups_of};
 use super::stage::guid_of;
 
 /// The primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests, computers, domain controllers, read-only
@@ -40,19 +38,8 @@ const UNUSUAL: &str =
 /// SIDs in one filter.
 const SIDS_PER_FILTER: usize = 50;
 
-/// Members of changed groups that are held against what is noted at a time: 16 octets each, beyond what the last group has.
+/// Members of changed groups that are compared with what is noted at a time: 16 octets each, beyond what the last group has.
 const LINKS: usize = 500_000;
-
-/// Tells the number of a primary group from that of the same group as any other.
-const AS_PRIMARY: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// A group that changed.
-#[derive(Debug)]
-pub(super) struct ChangedGroup {
-    pub(super) guid: Guid,
-    /// `None` when it was deleted.
-    pub(super) dn: Option<String>,
-}
 
 /// What a mapping wants to know of memberships, and what a run knows of primary groups.
 #[derive(Debug, Default)]
@@ -61,12 +48,14 @@ pub(super) struct Membership {
     grouped: BTreeSet<Kind>,
     /// Whether the members of groups are wanted.
     members: bool,
-    /// Names of groups by SID, `None` of one that the account does not see.
-    primaries: Mutex<BTreeMap<Vec<u8>, Option<String>>>,
+    /// GUIDs and names of groups by SID, `None` of one that the account does not see.
+    primaries: Mutex<Primaries>,
     usual_known: OnceCell<()>,
     /// The RIDs of all groups that may be primary groups.
     rids: OnceCell<BTreeSet<u32>>,
 }
+
+type Primaries = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
 
 /// Entries that cannot be handed on yet.
 #[derive(Debug, Default)]
@@ -96,23 +85,7 @@ impl Membership {
         self.grouped.contains(&kind) || (self.members && kind == Kind::Group)
     }
 
-    /// Whether the groups of any object are wanted.
-    pub(super) fn names_groups(&self) -> bool {
-        !self.grouped.is_empty()
-    }
-
-    /// The groups that the asset of an entry names, as the store notes them.
-    pub(super) fn noted(&self, kind: Kind, entry: &Entry) -> Option<Vec<u64>> {
-        if !self.grouped.contains(&kind) {
-            return None;
-        }
-        let groups: BTreeSet<u64> = groups_of(entry)
-            .map(|(group, is_primary)| group.fingerprint() ^ if is_primary { AS_PRIMARY } else { 0 })
-            .collect();
-        Some(groups.into_iter().collect())
-    }
-
-    fn primaries(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Option<String>>> {
+    fn primaries(&self) -> MutexGuard<'_, Primaries> {
         self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -157,9 +130,11 @@ impl Membership {
         let sids: Vec<Vec<u8>> = sids.into_iter().collect();
         for chunk in sids.chunks(SIDS_PER_FILTER) {
             let mut found = BTreeMap::new();
-            each_entry(session, scope.with_sids(chunk), |entry| {
-                if let Some(sid) = entry.first("objectSid") {
-                    found.insert(sid.to_vec(), entry.dn.clone());
+            let mut search = scope.with_sids(chunk);
+            search.attributes.push(OBJECT_GUID.to_owned());
+            each_entry(session, search, |entry| {
+                if let Some((sid, guid)) = entry.first("objectSid").zip(guid_of(entry)) {
+                    found.insert(sid.to_vec(), (guid, entry.dn.clone()));
                 }
             })
             .await?;
@@ -190,6 +165,7 @@ impl Membership {
             late.sids.insert(sid);
             return false;
         };
+        let group = group.map(|(guid, dn)| links::written(entry, guid, &dn));
         entry.add(PRIMARY, group.as_deref());
         true
     }
@@ -220,7 +196,7 @@ pub async fn complete(
     membership.complete(kind, entry, &mut late);
     for (_, rid) in late.groups {
         let members = primary_members(session, scope, rid).await?;
-        entry.add(PRIMARY, members.iter().map(String::as_str));
+        add_members(entry, &members);
     }
     Ok(())
 }
@@ -261,7 +237,7 @@ impl Reader<'_> {
                 let mut pages = session.search(search);
                 while let Some(mut entries) = pages.next().await? {
                     for entry in &mut entries {
-                        entry.add(PRIMARY, members.iter().map(String::as_str));
+                        add_members(entry, &members);
                     }
                     searched.entries += self.hand_over(kind, entries).await?;
                 }
@@ -280,155 +256,127 @@ impl Reader<'_> {
         Ok(count)
     }
 
-    /// Reads again whoever names other groups than those that it is in, by what the groups in `changed` say now. After a full read
-    /// (`whole`) the names of all groups are read anew. Gives what was learned of names.
-    pub(super) async fn memberships(
+    /// Reads again whatever names an object in `changed` by another name than it has, or is in other groups than those groups
+    /// say. After a full read (`whole`) every group is compared: one that the account did not see vanish is in no watch.
+    pub(super) async fn reread_linked(
         &mut self,
-        changed: Vec<ChangedGroup>,
+        mut changed: ChangedObjects,
         whole: bool,
-    ) -> Result<GroupNames, RunError> {
-        let mut learned = GroupNames::default();
-        if !self.membership.names_groups() || (changed.is_empty() && !whole) {
-            return Ok(learned);
+    ) -> Result<(), RunError> {
+        if self.links.is_empty() || (changed.is_empty() && !whole) {
+            return Ok(());
         }
         // One of them may have been renamed.
         self.membership.primaries().clear();
-        let mut names = if whole {
-            self.names_of_groups().await?
-        } else {
-            let id = self.connector.id;
-            let names = self
-                .connector
-                .on_store(move |store| store.group_names(id))
-                .await?;
-            names.into_iter().collect()
+        changed.names.sort_unstable();
+        let by_guid = self.session.asks_for_extended_names();
+        let groups = match whole && !self.links.grouped().is_empty() {
+            true => Some(self.all_groups().await?),
+            false => None,
         };
-        if whole {
-            learned.names = names.iter().map(|(guid, name)| (*guid, *name)).collect();
-        }
-        for group in changed.iter().filter(|_| !whole) {
-            match &group.dn {
-                Some(dn) => {
-                    let name = DistinguishedName::fingerprint_of(dn);
-                    names.insert(group.guid, name);
-                    learned.names.push((group.guid, name));
-                }
-                None => {
-                    names.remove(&group.guid);
-                    learned.gone.push(group.guid);
-                }
-            }
-        }
-        let (mut groups, mut links) = (BTreeSet::new(), Vec::new());
-        let mut strange = BTreeSet::new();
-        for ChangedGroup { guid, .. } in changed {
-            let Some(name) = names.get(&guid).copied() else {
-                continue;
+        let mut asked = BTreeSet::new();
+        let mut members = Vec::new();
+        for guid in std::mem::take(&mut changed.groups) {
+            let number = match by_guid {
+                true => object_number(&LinkedName {
+                    guid: Some(guid),
+                    dn: b"",
+                }),
+                false => match self
+                    .session
+                    .lookup(&format!("<GUID={guid}>"), &[OBJECT_GUID], false)
+                    .await?
+                {
+                    Some(group) => object_number(&LinkedName {
+                        guid: None,
+                        dn: group.dn.as_bytes(),
+                    }),
+                    None => continue,
+                },
             };
-            groups.insert(name);
-            let object = format!("<GUID={guid}>");
+            asked.insert(number);
             let mut take = |member: &[u8]| {
-                if let Ok(member) = str::from_utf8(member) {
-                    links.push((DistinguishedName::fingerprint_of(member), name));
-                }
+                let member = match by_guid {
+                    true => LinkedName::of(member),
+                    false => LinkedName {
+                        guid: None,
+                        dn: member,
+                    },
+                };
+                members.push((object_number(&member), number));
             };
+            let object = format!("<GUID={guid}>");
             self.session.each_value(&object, "member", &mut take).await?;
-            if links.len() >= LINKS {
-                strange.extend(
-                    self.gather(
-                        &names,
-                        std::mem::take(&mut groups),
-                        std::mem::take(&mut links),
-                        true,
-                    )
-                    .await?,
-                );
+            if members.len() >= LINKS {
+                let (asked, members) = (std::mem::take(&mut asked), std::mem::take(&mut members));
+                self.reread_misnamed(&[], None, asked, members).await?;
             }
         }
-        strange.extend(self.gather(&names, groups, links, true).await?);
-        if whole && !strange.is_empty() {
-            // What is strange to those who were read again as well is a group that the account does not see.
-            let strange = self.gather(&names, BTreeSet::new(), Vec::new(), false).await?;
-            learned
-                .names
-                .extend(strange.into_iter().map(|name| (hidden(name), name)));
-        }
-        Ok(learned)
+        self.reread_misnamed(&changed.names, groups.as_deref(), asked, members)
+            .await
     }
 
-    /// Reads again, if asked to, whoever names other groups than `names`, or than those of `groups` that have a link to it. Gives
-    /// the names that no group has.
-    async fn gather(
+    /// Reads again whatever names one of `changed` or one of all `groups` otherwise than it is called, or has a link to others of
+    /// the groups in `asked` than `members` says.
+    async fn reread_misnamed(
         &mut self,
-        names: &BTreeMap<Guid, u64>,
-        groups: BTreeSet<u64>,
-        mut links: Vec<(u64, u64)>,
-        read: bool,
-    ) -> Result<BTreeSet<u64>, RunError> {
+        changed: &[NamedObject],
+        groups: Option<&[NamedObject]>,
+        asked: BTreeSet<u64>,
+        mut members: Vec<(u64, u64)>,
+    ) -> Result<(), RunError> {
         self.stored().await?;
-        links.sort_unstable();
-        links.dedup();
-        let names: HashSet<u64> = names
-            .values()
-            .flat_map(|name| [*name, *name ^ AS_PRIMARY])
-            .collect();
-        let (id, kinds) = (self.connector.id, Vec::from_iter(self.membership.grouped.clone()));
-        let astray = self
+        members.sort_unstable();
+        members.dedup();
+        let (id, kinds, grouped) = (self.connector.id, self.links.kinds(), self.links.grouped());
+        let (changed, groups) = (changed.to_vec(), groups.map(<[_]>::to_vec));
+        let by_guid = self.session.asks_for_extended_names();
+        let misnamed = self
             .connector
             .on_store(move |store| {
-                let said = Memberships {
-                    names: &names,
-                    groups: &groups,
-                    links: &links,
+                let state = LinkState {
+                    changed: &changed,
+                    groups: groups.as_deref(),
+                    asked: &asked,
+                    members: &members,
+                    grouped: &grouped,
+                    by_guid,
                 };
-                store.astray(id, &kinds, &said)
+                store.misnamed(id, &kinds, &state)
             })
             .await?;
-        if read && !astray.objects.is_empty() {
+        if !misnamed.is_empty() {
             tracing::debug!(
-                objects = astray.objects.len(),
-                "Groups changed: their former and new members are read again."
+                objects = misnamed.len(),
+                "Objects that others name changed: these others are read again."
             );
-            for kind in self.kinds() {
-                let of_kind = astray.objects.iter().filter(|(other, _)| *other == kind);
-                let guids: Vec<Guid> = of_kind.map(|(_, guid)| *guid).collect();
-                for search in self.scope.with_guids(kind, &guids) {
-                    self.search(kind, search, &Met::default()).await?;
-                }
+        }
+        for kind in self.kinds() {
+            let of_kind = misnamed.iter().filter(|(other, _)| *other == kind);
+            let guids: Vec<Guid> = of_kind.map(|(_, guid)| *guid).collect();
+            for search in self.scope.with_guids(kind, &guids) {
+                self.search(kind, search, &Met::default()).await?;
             }
         }
-        Ok(astray.unknown)
+        Ok(())
     }
 
-    /// What every group of the naming context is called.
-    async fn names_of_groups(&self) -> Result<BTreeMap<Guid, u64>, RunError> {
+    /// Returns every group of the naming context with its name, sorted.
+    async fn all_groups(&self) -> Result<Vec<NamedObject>, RunError> {
         let search = Search {
             filter: Kind::Group.filter().to_owned(),
             attributes: vec![OBJECT_GUID.to_owned()],
             ..self.scope.naming_context()
         };
-        let mut names = BTreeMap::new();
+        let by_guid = self.session.asks_for_extended_names();
+        let mut groups = Vec::new();
         each_entry(&self.session, search, |entry| {
-            let name = || DistinguishedName::fingerprint_of(&entry.dn);
-            names.extend(guid_of(entry).map(|guid| (guid, name())));
+            groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
         })
         .await?;
-        Ok(names)
+        groups.sort_unstable();
+        Ok(groups)
     }
-}
-
-/// Whether the entry is a group; a deleted one has its class, but no category any more (MS-ADTS 3.1.1.5.5.1).
-pub(super) fn is_group(entry: &Entry) -> bool {
-    entry
-        .values("objectClass")
-        .any(|class| class.eq_ignore_ascii_case(b"group"))
-}
-
-/// Stands in for the objectGUID of a group that the account does not see.
-fn hidden(name: u64) -> Guid {
-    let mut octets = [0; 16];
-    octets[8..].copy_from_slice(&name.to_be_bytes());
-    Guid::from(octets)
 }
 
 /// Gives every entry of a search to `take`.
@@ -456,16 +404,31 @@ async fn rids(session: &Session, scope: &Scope) -> Result<BTreeSet<u32>, Directo
     Ok(rids)
 }
 
-/// The distinguished names of all objects whose primary group this is.
-async fn primary_members(session: &Session, scope: &Scope, rid: u32) -> Result<Vec<String>, DirectoryError> {
+/// Returns GUIDs and distinguished names of all objects whose primary group this is.
+async fn primary_members(
+    session: &Session,
+    scope: &Scope,
+    rid: u32,
+) -> Result<Vec<(Guid, String)>, DirectoryError> {
     let search = Search {
         filter: format!("(primaryGroupID={rid})"),
         attributes: vec![OBJECT_GUID.to_owned()],
         ..scope.naming_context()
     };
     let mut members = Vec::new();
-    each_entry(session, search, |entry| members.push(entry.dn.clone())).await?;
+    each_entry(session, search, |entry| {
+        members.extend(guid_of(entry).map(|guid| (guid, entry.dn.clone())));
+    })
+    .await?;
     Ok(members)
+}
+
+fn add_members(group: &mut Entry, members: &[(Guid, String)]) {
+    let written: Vec<String> = members
+        .iter()
+        .map(|(guid, dn)| links::written(group, *guid, dn))
+        .collect();
+    group.add(PRIMARY, written.iter().map(String::as_str));
 }
 
 fn primary_rid(entry: &Entry) -> Option<u32> {

@@ -11,6 +11,7 @@ mod deliver;
 mod dirsync;
 mod error;
 mod full;
+mod links;
 mod lookup;
 mod membership;
 mod met;

@@ -12,12 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::DeltaMethod;
 use crate::directory::{Controllers, Entry, FaultOf, Next, Pages, RootDse, Search, Session};
 use crate::identity::{Guid, Kind};
-use crate::store::{
-    Decision, GroupNames, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which,
-};
+use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
 
 use super::containers::Containers;
 use super::decide::decide;
+use super::links::Links;
 use super::membership::Membership;
 use super::met::Met;
 use super::watch::Watched;
@@ -127,6 +126,10 @@ impl Attempt<'_> {
         } = self;
         let root = session.root_dse().await?;
         let controller = session.invocation_id(&root).await?;
+        let links = Links::of(&connector.mapping);
+        if !links.is_empty() {
+            session.ask_for_extended_names();
+        }
         let mut reader = Reader {
             connector,
             request,
@@ -138,6 +141,7 @@ impl Attempt<'_> {
             server: root.ds_service_name.clone(),
             containers: Containers::default(),
             membership: Membership::of(&connector.mapping),
+            links,
             pieces: self.pieces,
             planned: self.planned,
             now: self.now,
@@ -210,6 +214,7 @@ pub(super) struct Reader<'a> {
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
     pub(super) membership: Membership,
+    pub(super) links: Links,
     pub(super) controller: Guid,
     /// rootDSE dsServiceName.
     server: String,
@@ -232,8 +237,6 @@ pub(super) struct Known {
     pub(super) met: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
     pub(super) empty: Vec<Kind>,
-    /// What groups are called.
-    pub(super) groups: GroupNames,
 }
 
 impl Reader<'_> {
@@ -319,7 +322,6 @@ impl Reader<'_> {
             met: known.met,
             containers,
             containers_gone,
-            groups: known.groups,
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Complete(Box::new(end), stored)).await?;
@@ -344,14 +346,13 @@ impl Reader<'_> {
         changed.missed.extend(self.read_again(elsewhere, &met).await?);
         self.odd_parents().await?;
         self.unmapped().await?;
-        let groups = self.memberships(changed.groups, false).await?;
+        self.reread_linked(changed.objects, false).await?;
         Ok(Known {
             usn,
             cookie: None,
             missed: changed.missed,
             met: None,
             empty: Vec::new(),
-            groups,
         })
     }
 

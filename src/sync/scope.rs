@@ -66,7 +66,8 @@ impl Scope {
             })
             .collect();
         let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
-        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped));
+        let links = mapped.iter().any(|kind| !mapping.links(*kind).is_empty());
+        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped), links);
         Self {
             naming_context: naming_context_of(&base, root),
             base,
@@ -296,7 +297,7 @@ fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32]) -> [u8; 32] {
+fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32], links: bool) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Each part is preceded by its length, so that no two scopes run together into the same bytes.
     let mut part = |text: &str| {
@@ -314,6 +315,21 @@ fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32
         part(scope.kind.name());
         part(&scope.filter);
     }
+    if links {
+        // What assets name is noted in another form than by earlier versions, or for the first time.
+        part("links 2");
+    }
     hash.update(mapping);
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r28_notes_of_an_earlier_version_lead_to_a_full_read() {
+        let digest = |links| digest("DC=x", SearchScope::Subtree, &[], &[0; 32], links);
+        assert_ne!(digest(true), digest(false));
+    }
 }

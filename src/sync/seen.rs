@@ -4,12 +4,10 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crate::directory::Entry;
-use crate::identity::{DistinguishedName, Timestamp};
+use crate::identity::Timestamp;
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Source};
 
-/// An attribute that no server gives, and that the reader adds ([`super::membership`]): of a user or computer the distinguished name of
-/// its primary group, of a group those of the objects that have it as their primary group.
-pub(super) const PRIMARY: &str = "@primary";
+use super::links::{PRIMARY, groups_of, linked};
 
 /// An entry, and when it was read.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ impl<'a> Seen<'a> {
     /// refuses it (R15): a list without it would be wrong.
     fn groups(&self) -> Vec<Vec<u8>> {
         let readable = groups_of(self.entry)
-            .filter_map(|(group, _)| group.rdn_value().map(|name| name.as_bytes().to_vec()));
+            .filter_map(|group| group.name.rdn_value().map(|name| name.as_bytes().to_vec()));
         let unreadable = self
             .entry
             .values("memberOf")
@@ -51,20 +49,6 @@ impl<'a> Seen<'a> {
         let count = self.entry.values("member").count() + self.entry.values(PRIMARY).count();
         vec![count.to_string().into_bytes()]
     }
-}
-
-/// The groups that the entry is a direct member of, in its own domain, and whether it is its primary one. Groups of other domains
-/// are left out: whether they stand in `memberOf` depends on which controller is asked, and none tells of their changes.
-pub(super) fn groups_of(entry: &Entry) -> impl Iterator<Item = (DistinguishedName, bool)> {
-    let own = DistinguishedName::parse(&entry.dn).ok();
-    let direct = entry.values("memberOf").map(|group| (group, false));
-    let primary = entry.values(PRIMARY).map(|group| (group, true));
-    direct.chain(primary).filter_map(move |(group, is_primary)| {
-        let group = str::from_utf8(group).ok()?;
-        let group = DistinguishedName::parse(group).ok()?;
-        let near = own.as_ref().is_some_and(|own| own.shares_domain_with(&group));
-        near.then_some((group, is_primary))
-    })
 }
 
 impl Source for Seen<'_> {
@@ -85,7 +69,9 @@ impl Source for Seen<'_> {
             (attribute, "", &[])
         };
         let made = made.iter().map(Vec::as_slice);
-        self.entry.values(name).chain(self.entry.values(more)).chain(made)
+        let given = self.entry.values(name).chain(self.entry.values(more));
+        // The mapping sees names as they are without the control that asks for GUIDs.
+        given.map(|value| linked(self.entry, value).dn).chain(made)
     }
 
     fn at(&self) -> Timestamp {

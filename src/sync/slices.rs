@@ -32,7 +32,12 @@ pub(super) async fn helpers(settings: &config::Directory, first: &Session, known
     let mut helpers = Vec::new();
     while helpers.len() + 1 < settings.connections {
         match helper(settings, first, known).await {
-            Ok(Some(session)) => helpers.push(session),
+            Ok(Some(session)) => {
+                if first.asks_for_extended_names() {
+                    session.ask_for_extended_names();
+                }
+                helpers.push(session);
+            }
             Ok(None) => {
                 tracing::debug!(
                     controller = first.host(),

@@ -13,7 +13,7 @@ use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
 use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
 
-use super::membership::Membership;
+use super::links::Links;
 use super::read::Piece;
 use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, Seen, removal};
@@ -54,7 +54,7 @@ pub(super) fn stage(
         progress,
         staged,
         unidentified: Vec::new(),
-        membership: Membership::of(&connector.mapping),
+        links: Links::of(&connector.mapping),
         conclusion: Conclusion::default(),
     };
     let mut held = Held::default();
@@ -182,7 +182,7 @@ struct Stager<'a> {
     staged: &'a watch::Sender<u64>,
     /// Entries of the pages that are not committed yet.
     unidentified: Vec<Unidentified>,
-    membership: Membership,
+    links: Links,
     conclusion: Conclusion,
 }
 
@@ -236,7 +236,7 @@ impl Stager<'_> {
             kind,
             dn: entry.dn.clone(),
             asset,
-            groups: self.membership.noted(kind, entry),
+            linked: self.links.notes(kind, entry),
         })
     }
 

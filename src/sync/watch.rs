@@ -8,8 +8,8 @@ use crate::identity::Guid;
 use crate::store::Unfinished;
 
 use super::RunError;
-use super::containers::{self, Containers, is_deleted};
-use super::membership::{ChangedGroup, is_group};
+use super::containers::{self, Containers};
+use super::links::ChangedObjects;
 use super::met::Met;
 use super::read::Reader;
 use super::stage::guid_of;
@@ -21,8 +21,8 @@ pub(super) struct Watched {
     pub(super) missed: Vec<Guid>,
     /// A container that was renamed or moved, in words.
     pub(super) moved: Option<String>,
-    /// Groups that changed, anywhere in the naming context, where the mapping asks for memberships.
-    pub(super) groups: Vec<ChangedGroup>,
+    /// Objects that changed, anywhere in the naming context, as far as an asset may name them.
+    pub(super) objects: ChangedObjects,
 }
 
 impl Reader<'_> {
@@ -58,10 +58,8 @@ impl Reader<'_> {
         begun: u64,
         watched: &mut Watched,
     ) {
-        if self.membership.names_groups() && is_group(entry) {
-            let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
-            watched.groups.push(ChangedGroup { guid, dn });
-        }
+        let by_guid = self.session.asks_for_extended_names();
+        self.links.observe(&mut watched.objects, entry, guid, by_guid);
         let meanwhile = containers::is_changed_after(entry, begun);
         self.containers.observe(entry, guid, created, meanwhile);
     }
@@ -82,10 +80,11 @@ impl Reader<'_> {
     /// while this read went on; `met` gains it. Gives the container that was renamed or moved, in words.
     pub(super) async fn settle_containers(&mut self, met: &Met) -> Result<Option<String>, RunError> {
         let observed = self.containers.observed();
-        let within = self.guids_given(self.scope.placed_within_base(&observed)).await?;
+        let within = self.within_reach(&observed).await?;
         let settled = self.containers.settle(&within);
         if settled.moved.is_none() {
-            for container in settled.unsteady {
+            let unsteady = self.scope.placed_within_base(&settled.unsteady);
+            for container in self.guids_given(unsteady).await? {
                 for kind in self.kinds() {
                     if let Some(search) = self.scope.below(kind, container) {
                         self.search(kind, search, met).await?;
@@ -109,13 +108,27 @@ impl Reader<'_> {
         Ok(guids)
     }
 
-    /// Reads where every container within the base context is.
+    /// Returns those of `guids` whose rename makes a delta a full read: within the base context, or anywhere where assets show
+    /// whole names of objects that may be anywhere.
+    async fn within_reach(&mut self, guids: &[Guid]) -> Result<BTreeSet<Guid>, RunError> {
+        if self.links.shows_places() {
+            return Ok(guids.iter().copied().collect());
+        }
+        self.guids_given(self.scope.placed_within_base(guids)).await
+    }
+
+    /// Reads where every container is whose rename makes a delta a full read.
     pub(super) async fn containers(&mut self) -> Result<(), RunError> {
         self.containers = Containers::default();
+        let frame = if self.links.shows_places() {
+            self.scope.naming_context()
+        } else {
+            self.scope.within_base()
+        };
         let mut pages = self.session.search(Search {
             filter: containers::FILTER.to_owned(),
             attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
-            ..self.scope.within_base()
+            ..frame
         });
         while let Some(entries) = pages.next().await? {
             for entry in &entries {
@@ -177,7 +190,7 @@ impl Reader<'_> {
                 }
             }
             let guids: Vec<Guid> = parents.iter().filter_map(guid_of).collect();
-            let within = self.guids_given(self.scope.placed_within_base(&guids)).await?;
+            let within = self.within_reach(&guids).await?;
             for parent in &parents {
                 if guid_of(parent).is_some_and(|guid| within.contains(&guid)) {
                     self.containers.found(parent);

@@ -5,6 +5,7 @@
 
 pub mod expected;
 pub mod forests;
+pub mod grouped;
 pub mod http;
 pub mod secrets;
 pub mod service;

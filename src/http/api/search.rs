@@ -142,7 +142,7 @@ mod tests {
                     external_id: format!("S-1-5-21-{number}"),
                     json: format!(r#"{{"asset":{{"name":"Person {number}"}}}}"#),
                 }),
-                groups: None,
+                linked: None,
             })
             .collect();
         store.stage_page(run, &people, false, None, 1).unwrap();

@@ -1,5 +1,6 @@
 //! Distinguished names (RFC 4514), as Active Directory compares them.
 
+mod extended;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
+pub use extended::LinkedName;
 
 /// A distinguished name, syntax checked, kept as written.
 ///
@@ -49,8 +50,9 @@ pub struct DnError {
 impl DistinguishedName {
     /// Parses `text`. The empty text is the name of the root (rootDSE), above all naming contexts.
     ///
-    /// Accepted are all of RFC 4514 and what AD writes besides: raw or escaped line feeds in the names of deleted and
-    /// conflicting objects (`CN=Jane\0ADEL:…`), spaces around separators, upper and lower case hex.
+    /// Accepted are all of RFC 4514 and what servers write besides: raw or escaped line feeds in the names of deleted and
+    /// conflicting objects (`CN=Jane\0ADEL:…`), a backslash before any character (Samba writes `\?`), spaces around
+    /// separators, upper and lower case hex.
     ///
     /// # Errors
     /// When `text` is not a distinguished name.
@@ -125,35 +127,20 @@ impl DistinguishedName {
         self.depth() == base.depth() + 1 && self.is_within(base)
     }
 
-    /// One text for all spellings of the name, for keys of maps and stores. Equal names have equal texts.
-    #[must_use]
-    pub fn comparison_form(&self) -> String {
-        folded(&self.rdns).collect::<Vec<_>>().join(",")
-    }
-
-    /// A number for all spellings of the name: the first 8 bytes of the SHA-256 of its [`Self::comparison_form`]. Two different
-    /// names share it with a chance of 2^-64.
-    #[must_use]
-    pub fn fingerprint(&self) -> u64 {
-        number(&self.comparison_form())
-    }
-
-    /// The [`Self::fingerprint`] of the name in `text`; of the text itself where it is no name, whatever a server sent.
-    #[must_use]
-    pub fn fingerprint_of(text: &str) -> u64 {
-        Self::parse(text).map_or_else(|_| number(text), |name| name.fingerprint())
-    }
-
-    /// Whether both objects are in the same domain: the steps at the end of their names that are of type `DC` are the same.
+    /// Returns `true` when both objects are in the same domain: the steps at the end of their names that are of type `DC` are
+    /// the same. These are labels of a DNS name, in which the case of ASCII letters does not count (RFC 4343).
     #[must_use]
     pub fn shares_domain_with(&self, other: &Self) -> bool {
-        fn domain(name: &DistinguishedName) -> impl Iterator<Item = &str> {
+        fn labels(name: &DistinguishedName) -> impl Iterator<Item = &str> {
             let steps = name.rdns.iter().rev();
             steps
                 .take_while(|rdn| rdn.kind.eq_ignore_ascii_case("DC"))
-                .map(|rdn| rdn.folded.as_str())
+                .map(|rdn| rdn.value.as_str())
         }
-        domain(self).eq(domain(other))
+        labels(self).count() == labels(other).count()
+            && labels(self)
+                .zip(labels(other))
+                .all(|(one, other)| one.eq_ignore_ascii_case(other))
     }
 
     /// `value` with everything escaped that RFC 4514 section 2.4 wants escaped, ready to stand in a name.
@@ -178,13 +165,6 @@ fn excerpt(text: &str) -> String {
         excerpt.push('…');
     }
     excerpt
-}
-
-fn number(text: &str) -> u64 {
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    let mut first = [0; 8];
-    first.copy_from_slice(&digest[..8]);
-    u64::from_be_bytes(first)
 }
 
 fn folded(rdns: &[Rdn]) -> impl Iterator<Item = &str> {

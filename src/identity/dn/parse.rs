@@ -172,24 +172,20 @@ impl Cursor<'_> {
         })
     }
 
-    /// What stands after a backslash: a character that needs one, or two hexadecimal digits (one byte).
+    /// Reads what follows a backslash: two hexadecimal digits (one octet), or else any one character, which then stands for
+    /// itself. RFC 4514 section 2.4 wants a backslash before a few characters; Samba writes one before `?`, and Windows before
+    /// every `#`.
     fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), Fault> {
         let Some(first) = self.next() else {
             return self.fault("nothing follows the `\\`");
         };
-        if matches!(first, '"' | '+' | ',' | ';' | '<' | '>' | '\\' | '=' | '#' | ' ') {
+        let second = self.peek().and_then(|second| second.to_digit(16));
+        let pair = first.to_digit(16).zip(second);
+        if let Some(octet) = pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok()) {
+            self.next();
+            bytes.push(octet);
+        } else {
             bytes.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
-            return Ok(());
-        }
-        let second = self.next();
-        let pair = first
-            .to_digit(16)
-            .zip(second.and_then(|second| second.to_digit(16)));
-        match pair.and_then(|(high, low)| u8::try_from(high << 4 | low).ok()) {
-            Some(byte) => bytes.push(byte),
-            None => {
-                return self.fault("a `\\` is followed by neither a special character nor two hex digits");
-            }
         }
         Ok(())
     }

@@ -18,7 +18,6 @@ fn end_of_read(controller: u8, scope: u8, cookie: Option<&[u8]>) -> ReadEnd {
         met: None,
         containers: Vec::new(),
         containers_gone: Vec::new(),
-        groups: GroupNames::default(),
     }
 }
 

@@ -37,7 +37,6 @@ fn end_of_read(usn: u64) -> ReadEnd {
         met: None,
         containers: Vec::new(),
         containers_gone: Vec::new(),
-        groups: GroupNames::default(),
     }
 }
 

@@ -5,8 +5,8 @@ mod crash;
 mod delivery;
 mod history;
 mod lifecycle;
+mod links;
 mod locking;
-mod membership;
 mod model;
 mod opening;
 mod paging;
@@ -120,7 +120,7 @@ fn user(number: u8, version: &str) -> Reading {
             external_id: format!("S-1-5-21-{number}"),
             json: asset(version),
         }),
-        groups: None,
+        linked: None,
     }
 }
 

@@ -46,7 +46,6 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
         met: Some(set),
         containers: Vec::new(),
         containers_gone: Vec::new(),
-        groups: GroupNames::default(),
     }
 }
 

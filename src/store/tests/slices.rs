@@ -44,7 +44,6 @@ fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
         met,
         containers: Vec::new(),
         containers_gone: Vec::new(),
-        groups: GroupNames::default(),
     }
 }
 

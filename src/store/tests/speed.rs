@@ -1,9 +1,11 @@
 //! How fast the stage is. Measures, and judges nothing: `cargo test --release --lib store::tests::speed -- --ignored
 //! --nocapture`.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::*;
+use crate::identity::LinkedName;
 
 const OBJECTS: u64 = 1_000_000;
 const PAGE: u64 = 1000;
@@ -21,7 +23,7 @@ fn person(number: u64, version: u64) -> Reading {
                 r#"{{"asset":{{"assetHeader":{{"externalAssetId":"S-1-5-21-1004336348-1177238915-682003330-{number}","vendorAssetId":"{guid:032x}"}},"assetDetail":{{"userAssetClass":{{"name":"{name}","email":"person.{number}@corp.example.com","displayName":"{name} the {version}th","activationDate":"2026-11-22T02:10:34Z","passwordLastChangedAt":"2026-11-22T02:10:34Z"}}}}}}}}"#
             ),
         }),
-        groups: None,
+        linked: None,
     }
 }
 
@@ -99,5 +101,59 @@ fn a_million_objects() {
             file.file_name(),
             file.metadata().unwrap().len() >> 20
         );
+    }
+}
+
+#[test]
+#[ignore = "a measurement, in release"]
+fn a_million_objects_that_name_ten_others() {
+    let room = Room::new();
+    let run = room.run();
+    let named = |number: u64| {
+        NamedObject::present(&LinkedName {
+            guid: Some(person(number, 0).guid),
+            dn: b"CN=Group,OU=Groups,DC=example,DC=com",
+        })
+    };
+    let begun = Instant::now();
+    for first in (0..OBJECTS).step_by(1000) {
+        let page: Vec<Reading> = (first..first + PAGE)
+            .map(|number| {
+                let notes = (0..10).map(|group| {
+                    let object = LinkedName {
+                        guid: Some(person((number + group * 7) % 50_000, 0).guid),
+                        dn: b"CN=Group,OU=Groups,DC=example,DC=com",
+                    };
+                    LinkNote::by_rdn(&object, Relation::Member)
+                });
+                let mut notes: Vec<LinkNote> = notes.collect();
+                notes.sort_unstable();
+                Reading {
+                    linked: Some(notes),
+                    ..person(number, 1)
+                }
+            })
+            .collect();
+        room.stage(run, &page);
+    }
+    told("staged with ten notes each", begun);
+    for changed in [1, 1_000, 100_000] {
+        let mut changed: Vec<NamedObject> = (0..changed).map(named).collect();
+        changed.sort_unstable();
+        let state = LinkState {
+            changed: &changed,
+            groups: None,
+            asked: &BTreeSet::new(),
+            members: &[],
+            grouped: &[Kind::User],
+            by_guid: true,
+        };
+        let begun = Instant::now();
+        let misnamed = room
+            .store
+            .misnamed(room.connection, &[Kind::User], &state)
+            .unwrap();
+        told(&format!("misnamed(), {} changed", changed.len()), begun);
+        assert!(misnamed.is_empty());
     }
 }

@@ -18,6 +18,7 @@ mod connection;
 mod controller;
 mod cost;
 mod directory;
+mod extended_dn;
 pub mod faults;
 pub mod filter;
 pub mod message;
@@ -81,6 +82,8 @@ pub struct Options {
     pub referrals: bool,
     /// How it answers who asks what a search cost.
     pub stats: Stats,
+    /// Offers names with GUIDs and SIDs.
+    pub extended_names: bool,
 }
 
 impl Default for Options {
@@ -98,6 +101,7 @@ impl Default for Options {
             max_values: 1500,
             referrals: true,
             stats: Stats::default(),
+            extended_names: true,
         }
     }
 }
@@ -124,6 +128,7 @@ struct Shared {
     max_values: usize,
     referrals: bool,
     stats: Stats,
+    extended_names: bool,
     /// Cancelled to cut the connections that stand at that moment.
     cut: Mutex<CancellationToken>,
 }
@@ -155,6 +160,7 @@ impl Simulator {
             max_values: options.max_values,
             referrals: options.referrals,
             stats: options.stats,
+            extended_names: options.extended_names,
             cut: Mutex::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();

@@ -15,8 +15,17 @@ pub const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 pub const GET_STATS: &str = "1.2.840.113556.1.4.970";
 /// LDAP_SERVER_DIRSYNC_OID, MS-ADTS 3.1.1.3.4.1.3.
 pub const DIRSYNC: &str = "1.2.840.113556.1.4.841";
+/// LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5.
+pub const EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
 /// What rootDSE names.
-pub const SUPPORTED_CONTROLS: [&str; 5] = [PAGED_RESULTS, SHOW_DELETED, SHOW_RECYCLED, DOMAIN_SCOPE, DIRSYNC];
+pub const SUPPORTED_CONTROLS: [&str; 6] = [
+    PAGED_RESULTS,
+    SHOW_DELETED,
+    SHOW_RECYCLED,
+    DOMAIN_SCOPE,
+    DIRSYNC,
+    EXTENDED_DN,
+];
 /// StartTLS, RFC 4511 section 4.14.
 pub const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// Who am I?, RFC 4532.

@@ -3,7 +3,7 @@
 use super::ber::{self, OCTETS, SEQUENCE, Writer};
 use super::controller::Controller;
 use super::directory::Domain;
-use super::message::{GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
+use super::message::{EXTENDED_DN, GET_STATS, START_TLS, SUPPORTED_CONTROLS, Search, WHO_AM_I};
 use super::search::write_values;
 use super::time;
 
@@ -27,6 +27,8 @@ pub(super) struct Facts<'a> {
     pub(super) tells_cost: bool,
     /// An attribute that is shown with this value, or not at all.
     pub(super) replaced: Option<(&'static str, Option<&'static str>)>,
+    /// Whether it offers names with GUIDs and SIDs.
+    pub(super) extended_names: bool,
 }
 
 /// Writes the entry with the attributes that `search` wants.
@@ -51,6 +53,9 @@ pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &m
             Some((replaced, None)) if replaced == name => continue,
             Some((replaced, Some(value))) if replaced == name => values = vec![value.to_owned()],
             _ => {}
+        }
+        if !facts.extended_names {
+            values.retain(|value| value != EXTENDED_DN);
         }
         if wanted(name) {
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);

@@ -85,6 +85,7 @@ attributes! {
     GroupType "groupType" Integer,
     Member "member" Name,
     Manager "manager" Name,
+    ManagedBy "managedBy" Name,
     DnsHostName "dNSHostName" Text,
     OperatingSystem "operatingSystem" Text,
     OperatingSystemVersion "operatingSystemVersion" Text,

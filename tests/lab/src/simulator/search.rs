@@ -7,10 +7,11 @@
 
 use super::ber::{self, OCTETS, SEQUENCE, SET, Writer};
 use super::directory::{State, View};
+use super::extended_dn;
 use super::faults::Twist;
 use super::filter::{Filter, Source};
 use super::message::{Outcome, Scope, Search, code};
-use super::schema::{Attribute, Known, Values};
+use super::schema::{Attribute, Known, Syntax, Values};
 
 /// How many candidates are looked at under one lock.
 const STRIDE: usize = 2048;
@@ -22,6 +23,8 @@ pub struct Serving<'a> {
     pub usn_offset: i64,
     /// The most values of an attribute in one answer (`MaxValRange`).
     pub max_values: usize,
+    /// Names come with GUIDs and SIDs.
+    pub extended: bool,
     /// What a fault does to the entries.
     pub twist: Option<&'a Twist>,
 }
@@ -176,13 +179,13 @@ impl Cursor {
                 continue;
             }
             dn.clear();
-            view.dn_into(&mut dn);
+            extended_dn::write_name(state, id, serving.extended, &mut dn);
             let message = out.open(SEQUENCE);
             out.integer(ber::INTEGER, message_id);
             let entry = out.open(0x64);
             out.octets(OCTETS, &dn);
             let attributes = out.open(SEQUENCE);
-            self.write_attributes(&view, serving, &mut values, out)?;
+            self.write_attributes(state, &view, serving, &mut values, out)?;
             out.close(attributes);
             out.close(entry);
             out.close(message);
@@ -204,11 +207,13 @@ impl Cursor {
 
     fn write_attributes(
         &self,
+        state: &State,
         view: &View<'_>,
         serving: Serving<'_>,
         values: &mut Values,
         out: &mut Writer,
     ) -> Result<(), Outcome> {
+        let mut named = Values::default();
         let mut write = |attribute: &Attribute, range: Option<(usize, Option<usize>)>| {
             values.clear();
             let twisted = serving
@@ -220,9 +225,12 @@ impl Cursor {
                 let members = view.members();
                 let (low, _) = range.unwrap_or((0, None));
                 let part = members.iter().skip(low).take(serving.max_values);
-                part.for_each(|&member| view.push_dn(member, values));
+                named.clear();
+                part.for_each(|&member| {
+                    named.push_with(|bytes| extended_dn::write_name(state, member, serving.extended, bytes));
+                });
                 let held = Held {
-                    values,
+                    values: &named,
                     low,
                     of: members.len(),
                 };
@@ -238,6 +246,12 @@ impl Cursor {
             match serving.twist.and_then(|twist| twist.replaced(attribute)) {
                 Some(wrong) => values.push(wrong),
                 None => view.values(attribute, values),
+            }
+            let mut values = &*values;
+            if !twisted && attribute.syntax() == Syntax::Name {
+                named.clear();
+                extended_dn::write_values(state, values, serving.extended, &mut named);
+                values = &named;
             }
             let held = Held {
                 of: values.len(),

@@ -326,6 +326,7 @@ impl Shared {
             now: i64::try_from(now).unwrap_or(i64::MAX),
             tells_cost: self.stats.is_offered(),
             replaced,
+            extended_names: self.extended_names,
         };
         root_dse::write(search, &facts, id, out);
     }

@@ -86,7 +86,7 @@ impl<'a> View<'a> {
         self.state.dn_into(self.id, out);
     }
 
-    pub(super) fn rid(&self) -> Option<u32> {
+    pub(in super::super) fn rid(&self) -> Option<u32> {
         self.stored.map_or_else(
             || Some(FIRST_RID + self.id - FIRST_SYNTHETIC),
             |object| object.rid,

@@ -8,6 +8,7 @@ use super::super::Shared;
 use super::super::ber::{INTEGER, OCTETS, SEQUENCE, Writer};
 use super::super::connection::{Connection, End};
 use super::super::cost;
+use super::super::extended_dn;
 use super::super::faults::Twist;
 use super::super::message::{self, DOMAIN_SCOPE, Outcome, Request, Search, code};
 use super::super::search::{Cursor, Serving};
@@ -77,12 +78,20 @@ impl Session {
             return Err(Outcome::error(code::OPERATIONS_ERROR, message));
         }
         let unknown = |control: &&message::Control| {
-            control.critical && !message::SUPPORTED_CONTROLS.contains(&control.oid.as_str())
+            let offered = message::SUPPORTED_CONTROLS.contains(&control.oid.as_str())
+                && (self.shared.extended_names || control.oid != message::EXTENDED_DN);
+            control.critical && !offered
         };
         if request.controls.iter().find(unknown).is_some() {
             let message =
                 "00000057: LdapErr: DSID-0C0907FB, comment: Error processing control, data 0, v4563\0";
             return Err(Outcome::error(code::UNAVAILABLE_CRITICAL_EXTENSION, message));
+        }
+        let extended = request.control(message::EXTENDED_DN);
+        if extended.is_some_and(|control| control.value != extended_dn::AS_TEXT) {
+            let message =
+                "00000057: LdapErr: DSID-0C0907FB, comment: the simulator knows the text form alone\0";
+            return Err(Outcome::error(code::PROTOCOL_ERROR, message));
         }
         if self.shared.stats.refuses(request) {
             return Err(Outcome::error(
@@ -142,7 +151,8 @@ impl Session {
         let mut sent = 0;
         let mut finished = false;
         while sent < room_now && !finished {
-            let serving = self.shared.serving(spoiled.twist.as_ref());
+            let mut serving = self.shared.serving(spoiled.twist.as_ref());
+            serving.extended = request.control(message::EXTENDED_DN).is_some();
             let start = out.len();
             let step = {
                 let state = self.shared.directory.read();
@@ -250,6 +260,7 @@ impl Shared {
         Serving {
             usn_offset,
             max_values: self.max_values,
+            extended: false,
             twist,
         }
     }

@@ -1,0 +1,279 @@
+//! What is noted of objects that assets name, and which notes are out of date.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::identity::LinkedName;
+use crate::store::open::{MIGRATIONS, opened_with};
+
+/// Name of object `number`, with its GUID.
+fn called(number: u8, dn: &str) -> LinkedName<'_> {
+    LinkedName {
+        guid: Some(guid(number)),
+        dn: dn.as_bytes(),
+    }
+}
+
+fn number(of: u8) -> u64 {
+    object_number(&called(of, ""))
+}
+
+fn member_of(group: u8, dn: &str) -> LinkNote {
+    LinkNote::by_rdn(&called(group, dn), Relation::Member)
+}
+
+/// User `number`, whose asset is made of these.
+fn linked(number: u8, notes: &[LinkNote]) -> Reading {
+    let mut notes = notes.to_vec();
+    notes.sort_unstable();
+    Reading {
+        linked: Some(notes),
+        ..user(number, "a")
+    }
+}
+
+/// The state of a directory.
+#[derive(Default)]
+struct Found {
+    changed: Vec<NamedObject>,
+    groups: Option<Vec<NamedObject>>,
+    asked: BTreeSet<u64>,
+    members: Vec<(u64, u64)>,
+    by_name: bool,
+}
+
+impl Found {
+    fn changed(objects: &[NamedObject]) -> Found {
+        let mut changed = objects.to_vec();
+        changed.sort_unstable();
+        Found {
+            changed,
+            ..Found::default()
+        }
+    }
+
+    fn members(groups: &[(u8, &[u8])]) -> Found {
+        let link = |group: u8| move |member: &u8| (number(*member), number(group));
+        let mut members: Vec<_> = groups
+            .iter()
+            .flat_map(|(group, members)| members.iter().map(link(*group)))
+            .collect();
+        members.sort_unstable();
+        Found {
+            asked: groups.iter().map(|(group, _)| number(*group)).collect(),
+            members,
+            ..Found::default()
+        }
+    }
+
+    /// The numbers of the users that are to be read again.
+    fn misnamed(&self, store: &Store, connection: ConnectionId) -> Vec<u8> {
+        let state = LinkState {
+            changed: &self.changed,
+            groups: self.groups.as_deref(),
+            asked: &self.asked,
+            members: &self.members,
+            grouped: &[Kind::User],
+            by_guid: !self.by_name,
+        };
+        let misnamed = store
+            .misnamed(connection, &[Kind::User, Kind::Group], &state)
+            .unwrap();
+        let mut numbers: Vec<u8> = misnamed.iter().map(|(_, guid)| guid.as_bytes()[0]).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+#[test]
+fn r31_an_object_is_misnamed_when_its_groups_say_other_members() {
+    let room = Room::new();
+    let run = room.run();
+    let [ten, twenty] = [member_of(10, "CN=Ten,DC=x"), member_of(20, "CN=Twenty,DC=x")];
+    let computer = Reading {
+        kind: Kind::Computer,
+        ..linked(9, &[member_of(77, "CN=Other,DC=x")])
+    };
+    // By two names, of which one is the whole.
+    let both = [
+        ten,
+        LinkNote::by_dn(&called(10, "CN=Ten,DC=x"), Relation::Member),
+        twenty,
+    ];
+    room.stage(
+        run,
+        &[
+            linked(1, &both),
+            linked(2, &[ten]),
+            linked(3, &[]),
+            user(4, "a"),
+            computer,
+        ],
+    );
+    let found = |groups: &[(u8, &[u8])]| Found::members(groups).misnamed(&room.store, room.connection);
+    assert_eq!(found(&[]), [0_u8; 0]);
+    assert_eq!(found(&[(10, &[1, 2])]), [0_u8; 0]);
+    // 2 left and 3 came; 20 is not asked.
+    assert_eq!(found(&[(10, &[1, 3])]), [2, 3]);
+    assert_eq!(found(&[(10, &[1, 2, 4]), (20, &[1, 2])]), [2, 4]);
+    // A member that is no object of ours says nothing.
+    assert_eq!(found(&[(10, &[1, 2, 200])]), [0_u8; 0]);
+    // Read again, and with that in order.
+    room.stage(run, &[linked(2, &[]), linked(3, &[ten])]);
+    assert_eq!(found(&[(10, &[1, 3])]), [0_u8; 0]);
+    // A reading without notes leaves them alone, also where it brings another version.
+    room.stage(run, &[user(1, "b")]);
+    assert_eq!(found(&[(10, &[1, 3])]), [0_u8; 0]);
+}
+
+#[test]
+fn r38_an_object_is_misnamed_when_what_it_names_has_other_octets() {
+    let room = Room::new();
+    let run = room.run();
+    let of =
+        |dn: &str, note: fn(&LinkedName<'_>, Relation) -> LinkNote| note(&called(50, dn), Relation::Other);
+    room.stage(
+        run,
+        &[
+            linked(1, &[of("CN=Strasse,OU=A,DC=x", LinkNote::by_rdn)]),
+            linked(2, &[of("CN=Strasse,OU=A,DC=x", LinkNote::by_dn)]),
+            linked(3, &[of("CN=Strasse,OU=A,DC=x", LinkNote::unshown)]),
+            linked(
+                4,
+                &[LinkNote::by_rdn(
+                    &called(50, "CN=Strasse,OU=A,DC=x"),
+                    Relation::Primary,
+                )],
+            ),
+            linked(5, &[member_of(51, "CN=Strasse,OU=A,DC=x")]),
+        ],
+    );
+    let found = |object| Found::changed(&[object]).misnamed(&room.store, room.connection);
+    let present = |dn: &str| NamedObject::present(&called(50, dn));
+    assert_eq!(found(present("CN=Strasse,OU=A,DC=x")), [0_u8; 0]);
+    assert_eq!(found(present("CN=Straße,OU=A,DC=x")), [1, 2, 4]);
+    assert_eq!(found(present("CN=strasse,OU=A,DC=x")), [1, 2, 4]);
+    // Another place: only the whole name is another.
+    assert_eq!(found(present("CN=Strasse,OU=B,DC=x")), [2]);
+    assert_eq!(found(NamedObject::deleted(guid(50))), [1, 2, 3, 4]);
+}
+
+#[test]
+fn r31_after_a_full_read_a_group_that_is_not_there_is_noticed() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(
+        run,
+        &[
+            linked(1, &[member_of(10, "CN=Ten,DC=x")]),
+            linked(
+                2,
+                &[LinkNote::by_rdn(&called(10, "CN=Ten,DC=x"), Relation::Primary)],
+            ),
+            // No group: nothing is known of it.
+            linked(
+                3,
+                &[LinkNote::by_rdn(&called(30, "CN=Boss,DC=x"), Relation::Other)],
+            ),
+        ],
+    );
+    let found = |groups: &[(u8, &str)]| {
+        let groups = groups
+            .iter()
+            .map(|(number, dn)| NamedObject::present(&called(*number, dn)));
+        let found = Found {
+            groups: Some(groups.collect()),
+            ..Found::default()
+        };
+        found.misnamed(&room.store, room.connection)
+    };
+    assert_eq!(found(&[(10, "CN=Ten,OU=Elsewhere,DC=x")]), [0_u8; 0]);
+    assert_eq!(found(&[(10, "CN=ten,DC=x")]), [1, 2]);
+    assert_eq!(found(&[]), [1, 2]);
+}
+
+#[test]
+fn r38_where_no_guids_come_names_stand_for_objects() {
+    let room = Room::new();
+    let run = room.run();
+    let by_name = |dn: &'static str| LinkedName {
+        guid: None,
+        dn: dn.as_bytes(),
+    };
+    let group = by_name("CN=Ten,DC=x");
+    room.stage(
+        run,
+        &[
+            linked(1, &[LinkNote::by_rdn(&group, Relation::Member)]),
+            linked(2, &[]),
+        ],
+    );
+    let dn = user(2, "a").dn;
+    let member = object_number(&LinkedName {
+        guid: None,
+        dn: dn.as_bytes(),
+    });
+    let found = Found {
+        asked: BTreeSet::from([object_number(&group)]),
+        members: vec![(member, object_number(&group))],
+        by_name: true,
+        ..Found::default()
+    };
+    assert_eq!(found.misnamed(&room.store, room.connection), [1, 2]);
+}
+
+#[test]
+fn r03_notes_commit_with_the_asset_and_stay_when_it_is_accepted() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(run, &[linked(1, &[member_of(10, "CN=Ten,DC=x")])]);
+    room.drain(run);
+    let members = Found::members(&[(10, &[1])]);
+    assert_eq!(members.misnamed(&room.store, room.connection), [0_u8; 0]);
+    // Unchanged as an asset, and of another group: one that has the same name.
+    let other = linked(1, &[member_of(30, "CN=Ten,DC=x")]);
+    assert_eq!(room.stage(run, &[other]).unchanged, 1);
+    assert_eq!(
+        Found::members(&[(30, &[1])]).misnamed(&room.store, room.connection),
+        [0_u8; 0]
+    );
+}
+
+#[test]
+fn a_dry_run_notes_links_for_itself_alone() {
+    let room = Room::new();
+    let run = room.run();
+    let ten = member_of(10, "CN=Ten,DC=x");
+    room.stage(run, &[linked(1, &[ten]), linked(2, &[ten])]);
+    room.drain(run);
+    let members = Found::members(&[(10, &[2])]);
+    let scratch = Store::open(room.store.path(), Access::Scratch).unwrap();
+    assert_eq!(members.misnamed(&scratch, room.connection), [1]);
+    scratch
+        .stage_page(run, &[linked(1, &[])], false, None, NOW)
+        .unwrap();
+    assert_eq!(members.misnamed(&scratch, room.connection), [0_u8; 0]);
+    assert_eq!(members.misnamed(&room.store, room.connection), [1]);
+}
+
+#[test]
+fn r28_notes_of_another_form_are_not_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.db");
+    let sql = opened_with(&path, Access::ReadWrite, &MIGRATIONS[..8]).unwrap();
+    sql.execute_batch(
+        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
+         INSERT INTO object (id, connection, guid, kind, dn, external_id, groups)
+             VALUES (1, 1, x'01010101010101010101010101010101', 'user', 'CN=a', 'S-1', x'0000000000000007'),
+                    (2, 1, x'02020202020202020202020202020202', 'user', 'CN=b', 'S-2', NULL);
+         INSERT INTO group_name VALUES (1, x'0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', 7);",
+    )
+    .unwrap();
+    drop(sql);
+    let store = Store::open(&path, Access::ReadWrite).unwrap();
+    let connection = store.connection("corp").unwrap().unwrap().id;
+    // Nothing is noted, so both lack the group.
+    let members = Found::members(&[(10, &[1, 2])]);
+    assert_eq!(members.misnamed(&store, connection), [1, 2]);
+    assert_eq!(Found::default().misnamed(&store, connection), [0_u8; 0]);
+}
