@@ -14,6 +14,7 @@ pub mod http;
 pub mod identity;
 pub mod mapping;
 pub mod schedule;
+pub mod schema;
 pub mod store;
 pub mod sync;
 pub mod upstream;

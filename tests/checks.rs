@@ -39,6 +39,7 @@ async fn check_tells_every_step_that_works() {
         "base context",
         "users",
         "groups",
+        "schema",
         "deleted objects",
         "upstream",
     ];

@@ -14,7 +14,7 @@ use crate::upstream::Upstream;
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
-use super::{deleted_objects, dirsync, setup, shown};
+use super::{deleted_objects, dirsync, schema, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -60,6 +60,13 @@ async fn check(
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
             if connection.directory.delta == DeltaMethod::DirSync {
                 steps.told("DirSync", timed(dirsync::step(&root, &scope, &session)).await)?;
+            }
+            match schema::step(&mut session, connection, mapping).await {
+                Ok(report) => {
+                    steps.told("schema", Ok(report.summary))?;
+                    steps.detail(report.notes)?;
+                }
+                Err(failure) => steps.told("schema", Err(failure))?,
             }
             let deleted = deleted_objects::step(&connection.directory, &root, &mut session).await;
             steps.told("deleted objects", deleted)?;

@@ -104,7 +104,7 @@ fn as_clause(advice: &str) -> String {
 }
 
 /// A heading and each of the lines below it.
-fn listed(heading: &str, lines: &impl fmt::Display) -> String {
+pub(super) fn listed(heading: &str, lines: &impl fmt::Display) -> String {
     let mut text = heading.to_owned();
     for line in lines.to_string().lines() {
         text.push_str("\n  ");

@@ -2,40 +2,59 @@
 
 use std::path::PathBuf;
 
-use crate::config;
+use crate::config::{self, DeltaMethod, MappingSettings};
+use crate::directory::{self, BindGuard};
 use crate::identity::Kind;
 use crate::mapping::{Attribute, Mapping as Table, Origin, Row};
 
 use super::arguments::Mapping;
 use super::failure::{Failure, USAGE};
 use super::output::say;
+use super::schema::{self, SchemaReport};
 use super::setup;
 
-/// Works without the rest of the configuration: a table can be written before there is a connection.
+/// Works without the rest of the configuration: a table can be written before there is a
+/// connection. Where there is one, `check` asks its directory for the schema as well.
 pub(super) fn run(connection: Option<&str>, options: &Mapping) -> Result<u8, Failure> {
     match options {
-        Mapping::Show => show(&load(configured(connection)?)?),
-        Mapping::Check { file: Some(file) } => check(Some(file.clone())),
-        Mapping::Check { file: None } => check(configured(connection)?),
+        Mapping::Show => show(&load(configured(connection)?.file)?),
+        Mapping::Check { file: Some(file) } => {
+            // The file is checked also where the configuration cannot be read: with the default of
+            // AD_DELTA.
+            let delta = match configured(connection) {
+                Ok(settings) => settings.delta,
+                Err(failure) if connection.is_some() => return Err(failure),
+                Err(_) => DeltaMethod::Usn,
+            };
+            check(connection, Some(file.clone()), delta)
+        }
+        Mapping::Check { file: None } => {
+            let MappingSettings { file, delta, .. } = configured(connection)?;
+            check(connection, file, delta)
+        }
     }
 }
 
-/// The file of the connection named. Without a name, the one that all connections have.
-fn configured(connection: Option<&str>) -> Result<Option<PathBuf>, Failure> {
-    let files = config::load_mapping_files()?;
+/// The settings of the connection named. Without a name, those that all connections have; of their
+/// ways to find changes, one that is not a full read in every run.
+fn configured(connection: Option<&str>) -> Result<MappingSettings, Failure> {
+    let all = config::load_mapping_settings()?;
     let names = || {
-        let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = all.iter().map(|settings| settings.connection.as_str()).collect();
         names.join(", ")
     };
     if let Some(wanted) = connection {
-        return match files.iter().find(|(name, _)| name == wanted) {
-            Some((_, file)) => Ok(file.clone()),
+        return match all.iter().find(|settings| settings.connection == wanted) {
+            Some(settings) => Ok(settings.clone()),
             None => Err(setup::unknown(wanted, &names())),
         };
     }
-    let mut different = files.iter().map(|(_, file)| file);
-    match different.next() {
-        Some(first) if different.all(|file| file == first) => Ok(first.clone()),
+    let strictest = all
+        .iter()
+        .find(|settings| settings.delta != DeltaMethod::Off)
+        .or(all.first());
+    match strictest {
+        Some(settings) if all.iter().all(|other| other.file == settings.file) => Ok(settings.clone()),
         _ => Err(Failure::new(
             USAGE,
             "the connections have several mapping files",
@@ -81,16 +100,65 @@ fn cells(row: &Row) -> [String; 4] {
     [source, row.target.to_string(), form, more.join(", ")]
 }
 
-fn check(file: Option<PathBuf>) -> Result<u8, Failure> {
+fn check(connection: Option<&str>, file: Option<PathBuf>, delta: DeltaMethod) -> Result<u8, Failure> {
     let name = file
         .as_ref()
         .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());
     let table = load(file)?;
-    let kinds: Vec<String> = Kind::ALL
-        .into_iter()
-        .filter(|kind| table.has(*kind))
+    let kinds = || Kind::ALL.into_iter().filter(|kind| table.has(*kind));
+    setup::check_sources(&table, kinds(), delta)?;
+    let rows: Vec<String> = kinds()
         .map(|kind| format!("{} {} rows", table.rows(kind).len(), kind))
         .collect();
-    say(format_args!("{name}: good, {}", kinds.join(", ")))?;
-    Ok(0)
+    say(format_args!("{name}: good, {}", rows.join(", ")))?;
+    let config = match setup::configuration_for_a_reader() {
+        Ok(config) => config,
+        Err(_) => {
+            say(
+                "schema: not asked, since the configuration is not complete (ad-connector check names what is missing)",
+            )?;
+            return Ok(0);
+        }
+    };
+    let runtime = setup::runtime()?;
+    let mut refused = Vec::new();
+    let bind_guard = BindGuard::default();
+    for connection in setup::chosen(&config, connection)? {
+        match runtime.block_on(ask_schema(connection, &bind_guard.for_connection(), &table)) {
+            Ok(report) => {
+                say(format_args!("schema of {}: {}", connection.name, report.summary))?;
+                report
+                    .notes
+                    .iter()
+                    .try_for_each(|note| say(format_args!("  {note}")))?;
+            }
+            Err(failure) => refused.push((connection.name.as_str(), failure)),
+        }
+    }
+    match refused.as_slice() {
+        [] => Ok(0),
+        several => Err(Failure::of_connections(several)),
+    }
+}
+
+/// Returns what the schema says of the table, or why the table is refused. A directory that cannot
+/// be reached is no failure.
+async fn ask_schema(
+    connection: &config::Connection,
+    bind_guard: &BindGuard,
+    table: &Table,
+) -> Result<SchemaReport, Failure> {
+    let mut session = match directory::connect(&connection.directory, bind_guard).await {
+        Ok(session) => session,
+        Err(error) => {
+            let failure = Failure::from(error);
+            return Ok(SchemaReport {
+                summary: "not asked, since the directory cannot be reached".to_owned(),
+                notes: failure.message().lines().map(str::to_owned).collect(),
+            });
+        }
+    };
+    let report = schema::step(&mut session, connection, table).await;
+    session.close().await;
+    report
 }

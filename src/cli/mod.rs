@@ -16,6 +16,7 @@ mod preview;
 mod removed;
 mod run;
 mod runs;
+mod schema;
 mod setup;
 mod shown;
 mod signals;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, DeltaMethod};
 use crate::directory::BindGuard;
+use crate::identity::Kind;
 use crate::mapping::Mapping;
 use crate::schedule::{Cron, Scheduled, Timetable};
+use crate::schema;
 use crate::store::{Access, Store};
 use crate::sync::Connector;
 use crate::upstream::Upstream;
 
-use super::failure::{Failure, USAGE};
+use super::failure::{Failure, USAGE, listed};
 use super::logging;
 
 /// Reads and checks the configuration, and starts the log.
@@ -140,6 +142,8 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
             ));
         }
     }
+    let kinds = connection.profile.assets.iter().map(|(kind, _)| *kind);
+    check_sources(&mapping, kinds, connection.directory.delta)?;
     if connection.removal.send && mapping.removed().is_empty() {
         return Err(Failure::new(
             USAGE,
@@ -148,6 +152,42 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
         ));
     }
     Ok(mapping)
+}
+
+/// Refuses sources that a delta cannot follow (R31), all of them, unless every run reads
+/// everything.
+pub(super) fn check_sources(
+    mapping: &Mapping,
+    kinds: impl IntoIterator<Item = Kind>,
+    delta: DeltaMethod,
+) -> Result<(), Failure> {
+    if delta == DeltaMethod::Off {
+        return Ok(());
+    }
+    let lines: Vec<String> = kinds
+        .into_iter()
+        .flat_map(|kind| {
+            mapping
+                .find_untracked_sources(kind)
+                .map(move |found| (kind, found))
+        })
+        .map(|(kind, (row, source, reason))| {
+            format!(
+                "[[{kind}]] {}: `{}` {reason}; {}",
+                row.target,
+                source.name,
+                schema::describe_remedy(schema::suggest_for_source(&source.name))
+            )
+        })
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        USAGE,
+        listed("the mapping reads what a delta cannot follow", &lines.join("\n")),
+        "change the rows that are named as each line says; docs/mapping.md has the reasons",
+    ))
 }
 
 /// A connection, ready to run. All connections of a process share the record of `bind_guard` (R40).

@@ -13,7 +13,10 @@ use crate::identity::Kind;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The directory; `None` when anything in it is bad.
-pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Directory> {
+pub(super) fn directory(
+    reader: &mut Reader<'_, impl Variables>,
+    delta: Option<DeltaMethod>,
+) -> Option<Directory> {
     let hosts = hosts(reader);
     let transport = reader.value(
         &v::AD_TRANSPORT,
@@ -39,7 +42,6 @@ pub(super) fn directory(reader: &mut Reader<'_, impl Variables>) -> Option<Direc
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
     let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
     let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
-    let delta = delta(reader);
     let (hosts, domain) = hosts?;
     Some(Directory {
         hosts,
@@ -104,11 +106,22 @@ fn pins(
     Some(pins)
 }
 
+/// `AD_PORT`. The ports of the global catalogue are refused: it holds the attributes that
+/// isMemberOfPartialAttributeSet marks and no others, so an attribute that is absent there says
+/// nothing of the object, and a change of it is not seen.
 fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<u16> {
-    match reader
-        .optional(&v::AD_PORT, quantity::number(1..=u16::MAX))
-        .optional()?
-    {
+    let checked = |text: &str| match quantity::number(1..=u16::MAX)(text)? {
+        port @ (3268 | 3269) => Err(Fault::new(
+            format!(
+                "{port} is a port of the global catalogue, which holds only a part of the attributes of each object, so values \
+                 would be missing and changes missed"
+            ),
+            "use 636 for ldaps, 389 for starttls or ldap, or leave it out; for several domains, write a connection for each \
+             (docs/connections.md)",
+        )),
+        port => Ok(port),
+    };
+    match reader.optional(&v::AD_PORT, checked).optional()? {
         Some(port) => Some(port),
         // RFC 4511 section 5.2 (389), and 636 by IANA's registry of ports.
         None => transport.map(|transport| match transport {
@@ -183,7 +196,8 @@ fn simple(
     }
 }
 
-fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
+/// `AD_DELTA`.
+pub(super) fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
     reader.value(
         &v::AD_DELTA,
         plain::choice(&[
@@ -194,8 +208,19 @@ fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
     )
 }
 
-/// What to read there; `None` when anything in it is bad.
-pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile> {
+/// Returns true where `AD_MEMBER_OF` is set, with which every run is a full read.
+pub(super) fn has_member_of(reader: &mut Reader<'_, impl Variables>) -> bool {
+    !reader
+        .optional(&v::AD_MEMBER_OF, plain::distinguished_name)
+        .is_absent()
+}
+
+/// What to read there; `None` when anything in it is bad. With a `delta`, the filters name nothing
+/// that it cannot follow.
+pub(super) fn profile(
+    reader: &mut Reader<'_, impl Variables>,
+    delta: Option<DeltaMethod>,
+) -> Option<Profile> {
     let base_context = reader
         .optional(&v::AD_BASE_CONTEXT, plain::distinguished_name)
         .optional();
@@ -210,9 +235,18 @@ pub(super) fn profile(reader: &mut Reader<'_, impl Variables>) -> Option<Profile
     let kinds = reader.value(&v::AD_ASSETS, plain::kinds);
     // Every filter is checked, also of a kind not read now: it will be read some day.
     let filters = Kind::ALL.map(|kind| (kind, reader.optional(filter_of(kind), filter::filter).optional()));
-    let member_of = reader
-        .optional(&v::AD_MEMBER_OF, plain::distinguished_name)
-        .optional();
+    let member_of = reader.optional(&v::AD_MEMBER_OF, plain::distinguished_name);
+    // With AD_MEMBER_OF every run is a full read, whatever AD_DELTA says.
+    if member_of.is_absent() && matches!(delta, Some(DeltaMethod::Usn | DeltaMethod::DirSync)) {
+        for (kind, extra) in &filters {
+            let untracked = extra
+                .iter()
+                .flatten()
+                .flat_map(|extra| filter::find_untracked(extra));
+            untracked.for_each(|fault| reader.refuse(filter_of(*kind), fault));
+        }
+    }
+    let member_of = member_of.optional();
     let mut assets = Vec::new();
     let (kinds, member_of) = (kinds?, member_of?);
     for (kind, extra) in filters {

@@ -119,8 +119,9 @@ fn told<V: Variables>(reader: Reader<'_, Layered<'_, V>>, layered: &Layered<'_, 
 /// Everything about one connection.
 fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Connection> {
     let name = service::name(reader);
-    let directory = directory::directory(reader);
-    let profile = directory::profile(reader);
+    let delta = directory::delta(reader);
+    let directory = directory::directory(reader, delta);
+    let profile = directory::profile(reader, delta);
     let schedule = service::schedule(reader, now);
     let mapping_file = service::mapping_file(reader);
     let removal = service::removal(reader);
@@ -172,44 +173,80 @@ impl Process {
     }
 }
 
-/// The mapping files of the connections, by name, for the commands that look at nothing else; other bad keys do not stop
-/// them. Without a file of connections it is one.
+/// Settings of one connection that its mapping depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingSettings {
+    /// Name of the connection; empty where it is bad, which is a matter of the command that uses
+    /// it.
+    pub connection: String,
+    /// `MAPPING_FILE`; `None` is the built-in table.
+    pub file: Option<PathBuf>,
+    /// How changes are found. The default where it is bad.
+    pub delta: DeltaMethod,
+}
+
+/// Returns what the mapping of each connection depends on, for the commands that look at nothing
+/// else; other bad keys do not stop them. Without a file of connections it is one.
 ///
 /// # Errors
 /// When `.env` or the file of connections is malformed, or a mapping file cannot be opened.
-pub fn load_mapping_files() -> Result<Vec<(String, Option<PathBuf>)>, Refused> {
-    mapping_files(&Environment::read(Path::new("."))?, usual_file())
+pub fn load_mapping_settings() -> Result<Vec<MappingSettings>, Refused> {
+    read_mapping_settings(&Environment::read(Path::new("."))?, usual_file())
 }
 
-pub(super) fn mapping_files(
+pub(super) fn read_mapping_settings(
     variables: &impl Variables,
     usual: Option<PathBuf>,
-) -> Result<Vec<(String, Option<PathBuf>)>, Refused> {
+) -> Result<Vec<MappingSettings>, Refused> {
     let Some(path) = connections_file(variables, usual)? else {
         let mut reader = Reader::new(variables);
-        let Some(mapping) = service::mapping_file(&mut reader) else {
+        let Some(file) = service::mapping_file(&mut reader) else {
             return Err(Refused::new(reader.into_problems()));
         };
-        // A bad name is none of the table's business, and looked at by whoever asks for one.
         let name = service::name(&mut reader).map(|(name, _)| name);
-        return Ok(vec![(name.unwrap_or_default(), mapping)]);
+        return Ok(vec![build_mapping_settings(
+            name.unwrap_or_default(),
+            file,
+            variables,
+        )]);
     };
     let file = File::read(&path, variables);
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
     for layered in file.connections(variables) {
         let mut reader = Reader::new(&layered);
         if let Some(mapping) = service::mapping_file(&mut reader) {
-            files.push((layered.connection().unwrap_or_default().to_owned(), mapping));
+            let name = layered.connection().unwrap_or_default().to_owned();
+            found.push(build_mapping_settings(name, mapping, &layered));
         }
         problems.extend(told(reader, &layered));
     }
     if !file.is_whole {
         problems.extend(file.problems);
     }
-    if problems.is_empty() && !files.is_empty() {
-        Ok(files)
+    if problems.is_empty() && !found.is_empty() {
+        Ok(found)
     } else {
         Err(Refused::new(problems))
+    }
+}
+
+fn build_mapping_settings(
+    connection: String,
+    file: Option<PathBuf>,
+    variables: &impl Variables,
+) -> MappingSettings {
+    // What is bad here is a matter of the commands that connect.
+    let mut reader = Reader::new(variables);
+    let delta = directory::delta(&mut reader).unwrap_or(DeltaMethod::Usn);
+    let delta = if directory::has_member_of(&mut reader) {
+        DeltaMethod::Off
+    } else {
+        delta
+    };
+    MappingSettings {
+        connection,
+        file,
+        delta,
     }
 }
 

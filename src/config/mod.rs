@@ -28,8 +28,10 @@ use std::time::Duration;
 use crate::identity::{DistinguishedName, Kind};
 
 pub use environment::{Environment, Variables};
-pub use load::{load, load_mapping_files, parse, parse_at};
+pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at};
+pub(crate) use refused::nearest;
 pub use refused::{Problem, Refused};
+pub(crate) use values::filter::split_terms as split_filter;
 
 /// A value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
 pub use secrecy::SecretString as Secret;

@@ -133,7 +133,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// The candidate nearest to `text`, where one is near enough to be a likely slip of the keyboard.
-pub(super) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // 0.75: measured on the known names: one or two slips in a name stay above it, another name falls below.
     const LIKELY: f64 = 0.75;
     let wanted = text.to_ascii_lowercase();

@@ -81,7 +81,7 @@ variables! {
         AD_TRANSPORT: plain, Default("ldaps"),
             "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none; kerberos seals it)";
         AD_PORT: plain, Described("636, or 389 for starttls and ldap"),
-            "Port of the domain controller";
+            "Port of the domain controller; those of the global catalogue, 3268 and 3269, are refused";
         AD_AUTH: plain, Default("simple"),
             "How the account proves itself: `simple` (name and password) or `kerberos` (keytab or credential cache)";
         AD_BIND_DN: plain, RequiredFor { condition: "simple", example: "svc-ad-connector@corp.example.com" },

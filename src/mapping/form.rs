@@ -11,8 +11,9 @@ use crate::identity::{
 
 /// How the values of an attribute become a JSON value.
 ///
-/// An empty value counts as none. Where an attribute has several values, all forms but [`Form::List`] take the first
-/// that is not empty, in the order in which the directory gives them.
+/// An empty value counts as none. Of several values, all forms but [`Form::List`] take the
+/// smallest, octet by octet: LDAP values are a set (RFC 4511 section 4.1.7), and two controllers
+/// return them in different orders, which must not change the asset (R16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// UTF-8 text, unchanged.
@@ -185,14 +186,17 @@ impl Form {
         self,
         values: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Option<Value<'a>>, Undecodable> {
-        let mut values = values.filter(|value| !value.is_empty());
+        let values = values.filter(|value| !value.is_empty());
         if self == Self::List {
-            let mut texts = values.map(text).collect::<Result<Vec<_>, _>>()?;
-            texts.sort_unstable();
-            texts.dedup();
+            // By octets, before they are decoded: of several bad values the same one is named each
+            // time.
+            let mut values: Vec<_> = values.collect();
+            values.sort_unstable();
+            values.dedup();
+            let texts = values.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
             return Ok((!texts.is_empty()).then_some(Value::List(texts)));
         }
-        let Some(value) = values.next() else {
+        let Some(value) = values.min() else {
             return Ok(None);
         };
         Ok(match self {
@@ -235,7 +239,7 @@ const ACCOUNT_STATUS: [&str; 3] = [
 /// words: who disabled it meant it.
 pub(super) fn account_status<S: Source>(source: &S) -> Result<Option<Value<'static>>, Undecodable> {
     let [control, computed, expires] =
-        ACCOUNT_STATUS.map(|name| source.values(name).find(|value| !value.is_empty()));
+        ACCOUNT_STATUS.map(|name| source.values(name).filter(|value| !value.is_empty()).min());
     let Some(control) = control.map(bits).transpose()? else {
         return Ok(None);
     };

@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod untracked;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -40,8 +41,8 @@ pub trait Source {
     /// The distinguished name, which the pseudo-source `dn` gives.
     fn dn(&self) -> &str;
 
-    /// The values of an attribute in the order of the directory, or those of a pseudo-source ([`GROUPS`], [`MEMBERS`],
-    /// [`MEMBER_COUNT`]); none when it is absent. Names compare without case.
+    /// The values of an attribute in any order, or those of a pseudo-source ([`GROUPS`],
+    /// [`MEMBERS`], [`MEMBER_COUNT`]); none when it is absent. Names compare without case.
     fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
 
     /// When the object was read: some things are over by the clock alone, an account that expires for one.

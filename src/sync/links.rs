@@ -21,7 +21,7 @@ use super::containers::is_deleted;
 pub(super) const PRIMARY: &str = "@primary";
 
 /// The back-link of `member`, which is no change of the member (MS-ADTS 3.1.1.1.6).
-const MEMBER_OF: &str = "memberof";
+pub(super) const MEMBER_OF: &str = "memberof";
 
 /// Links that the assets of a mapping show, by kind.
 #[derive(Debug, Default)]
@@ -159,7 +159,7 @@ pub(super) fn written(entry: &Entry, guid: Guid, dn: &str) -> String {
 pub(super) struct GroupOf<'a> {
     link: LinkedName<'a>,
     pub(super) name: DistinguishedName,
-    is_primary: bool,
+    pub(super) is_primary: bool,
 }
 
 impl GroupOf<'_> {

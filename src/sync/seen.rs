@@ -7,7 +7,7 @@ use crate::directory::Entry;
 use crate::identity::Timestamp;
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Source};
 
-use super::links::{PRIMARY, groups_of, linked};
+use super::links::{MEMBER_OF, PRIMARY, groups_of, linked};
 
 /// An entry, and when it was read.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Seen<'a> {
     at: Timestamp,
     /// The values of [`GROUPS`].
     groups: OnceCell<Vec<Vec<u8>>>,
+    /// The values of `memberOf` that a delta follows (R31).
+    member_of: OnceCell<Vec<Vec<u8>>>,
     /// The value of [`MEMBER_COUNT`].
     member_count: OnceCell<Vec<Vec<u8>>>,
 }
@@ -28,6 +30,7 @@ impl<'a> Seen<'a> {
             entry,
             at: Timestamp::from_epoch_seconds(at),
             groups: OnceCell::new(),
+            member_of: OnceCell::new(),
             member_count: OnceCell::new(),
         }
     }
@@ -37,12 +40,23 @@ impl<'a> Seen<'a> {
     fn groups(&self) -> Vec<Vec<u8>> {
         let readable = groups_of(self.entry)
             .filter_map(|group| group.name.rdn_value().map(|name| name.as_bytes().to_vec()));
-        let unreadable = self
-            .entry
-            .values("memberOf")
-            .filter(|group| str::from_utf8(group).is_err());
-        let names: BTreeSet<Vec<u8>> = readable.chain(unreadable.map(<[u8]>::to_vec)).collect();
+        let names: BTreeSet<Vec<u8>> = readable.chain(self.unreadable_groups()).collect();
         names.into_iter().collect()
+    }
+
+    /// The names of the groups in `memberOf` that are not UTF-8.
+    fn unreadable_groups(&self) -> impl Iterator<Item = Vec<u8>> {
+        let values = self.entry.values(MEMBER_OF);
+        values
+            .filter(|group| str::from_utf8(group).is_err())
+            .map(|group| linked(self.entry, group).dn.to_vec())
+    }
+
+    /// The values of `memberOf` without the groups of other domains.
+    fn member_of(&self) -> Vec<Vec<u8>> {
+        let own = groups_of(self.entry).filter(|group| !group.is_primary);
+        let names = own.map(|group| group.name.as_str().as_bytes().to_vec());
+        names.chain(self.unreadable_groups()).collect()
     }
 
     fn member_count(&self) -> Vec<Vec<u8>> {
@@ -63,6 +77,8 @@ impl Source for Seen<'_> {
             ("", "", self.groups.get_or_init(|| self.groups()))
         } else if is(MEMBER_COUNT) {
             ("", "", self.member_count.get_or_init(|| self.member_count()))
+        } else if is(MEMBER_OF) {
+            ("", "", self.member_of.get_or_init(|| self.member_of()))
         } else if is(MEMBERS) {
             ("member", PRIMARY, &[])
         } else {

@@ -64,7 +64,7 @@ const APAC: &str = r#"
 name = "apac"
 description = "Singapore and Tokyo"
 ad_host = ["dc1.apac.example", "dc2.apac.example"]
-ad_port = 3269
+ad_port = 3270
 ad_transport = "ldaps"
 ad_bind_dn = "svc@apac.example"
 ad_password = "${APAC_PASSWORD}"
@@ -89,7 +89,7 @@ fn each_connection_has_what_it_says_and_the_defaults_of_all() {
     assert_eq!((emea.name.as_str(), apac.name.as_str()), ("emea", "apac"));
     assert_eq!(apac.description, "Singapore and Tokyo");
     assert_eq!(apac.directory.hosts, ["dc1.apac.example", "dc2.apac.example"]);
-    assert_eq!((emea.directory.port, apac.directory.port), (636, 3269));
+    assert_eq!((emea.directory.port, apac.directory.port), (636, 3270));
     assert_eq!((password(emea), password(apac)), ("one $ecret", "another"));
     assert_eq!(apac.schedule.sync_cron, "*/5 * * * *");
     assert!(emea.schedule.on_start && !apac.schedule.on_start);

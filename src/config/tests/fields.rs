@@ -68,7 +68,7 @@ fn every_variable_reaches_its_field() {
         ("CONNECTION_DESCRIPTION", "Head office"),
         ("AD_HOST", "dc1,dc2"),
         ("AD_TRANSPORT", "starttls"),
-        ("AD_PORT", "3268"),
+        ("AD_PORT", "3270"),
         ("AD_SERVER_NAME", "dc.corp"),
         ("AD_BASE_CONTEXT", "OU=Staff,DC=corp,DC=example"),
         ("AD_SEARCH_SCOPE", "onelevel"),
@@ -105,7 +105,7 @@ fn every_variable_reaches_its_field() {
     assert_eq!(all.directory.hosts, ["dc1", "dc2"]);
     assert_eq!(
         (all.directory.transport, all.directory.port),
-        (Transport::StartTls, 3268)
+        (Transport::StartTls, 3270)
     );
     assert_eq!(all.directory.server_name.as_deref(), Some("dc.corp"));
     assert_eq!(
@@ -210,8 +210,8 @@ fn an_empty_value_counts_as_unset() {
 
 #[test]
 fn spaces_around_a_value_are_no_part_of_it_but_of_a_secret() {
-    let connection = connection(&[("AD_PORT", " 3269 "), ("AD_PASSWORD", " x ")]);
-    assert_eq!(connection.directory.port, 3269);
+    let connection = connection(&[("AD_PORT", " 3270 "), ("AD_PASSWORD", " x ")]);
+    assert_eq!(connection.directory.port, 3270);
     let Auth::Simple { password, .. } = connection.directory.auth else {
         panic!("{:?}", connection.directory.auth)
     };
@@ -245,9 +245,16 @@ fn the_proxy_is_read_in_either_case() {
 
 #[test]
 fn the_mapping_file_is_found_without_the_rest() {
-    let of =
-        |path: &str| load::mapping_files(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]), None);
-    let named = |file| Ok(vec![("active-directory".to_owned(), file)]);
+    let of = |path: &str| {
+        load::read_mapping_settings(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]), None)
+    };
+    let named = |file| {
+        Ok(vec![MappingSettings {
+            connection: "active-directory".to_owned(),
+            file,
+            delta: DeltaMethod::Usn,
+        }])
+    };
     assert_eq!(of(""), named(None));
     assert_eq!(of("/dev/null"), named(Some("/dev/null".into())));
     let refused = of("/no/such").unwrap_err().to_string();

@@ -2,6 +2,7 @@ mod combinations;
 mod fields;
 mod pins;
 mod secrets;
+mod untracked;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,7 @@
 
 use crate::config::refused::{Fault, quoted};
 use crate::identity::DistinguishedName;
+use crate::schema;
 
 /// Deepest nesting taken. The parser recurses, and so does a domain controller; real filters stay below ten.
 const DEEPEST: usize = 50;
@@ -31,6 +32,59 @@ pub fn filter(text: &str) -> Result<String, Fault> {
         format!("{} is not an LDAP filter: {cause}", quoted(text)),
         advice,
     ))
+}
+
+/// Returns a fault for each attribute of `filter` that a delta cannot follow, in its order (R31).
+/// `filter` was checked.
+pub fn find_untracked(filter: &str) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for (attribute, rule) in split_terms(filter) {
+        let fault = if rule == Some(schema::IN_CHAIN) {
+            refuse_in_chain(attribute)
+        } else if let Some(reason) = schema::classify(attribute) {
+            Fault::new(
+                format!("tests {}, which {reason}", quoted(attribute)),
+                schema::describe_remedy(schema::suggest_for_filter(attribute)),
+            )
+        } else {
+            continue;
+        };
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    faults
+}
+
+/// Fault of the in-chain rule, which follows links from object to object (MS-ADTS 3.1.1.3.4.4.3):
+/// where one in the middle changes, the object at the end has no change of its own.
+fn refuse_in_chain(attribute: &str) -> Fault {
+    let group = "memberOf".eq_ignore_ascii_case(attribute) || attribute.is_empty();
+    let instead = schema::suggest_for_filter(if group { "memberOf" } else { attribute });
+    Fault::new(
+        format!(
+            "follows {} in-chain ({}): a change of an object in the middle of the chain leaves the uSNChanged of this one as it \
+             was, so a delta would miss it",
+            quoted(attribute),
+            schema::IN_CHAIN
+        ),
+        schema::describe_remedy(instead),
+    )
+}
+
+/// Returns attribute description and matching rule of each term of a checked filter, in its order:
+/// a value has no parenthesis of its own (RFC 4515 section 3).
+pub fn split_terms(filter: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    filter.split('(').filter_map(|part| {
+        let (before, _) = part.split_once('=')?;
+        let before = before.trim_start_matches(['&', '|', '!']);
+        let Some(extended) = before.strip_suffix(':') else {
+            return Some((before.trim_end_matches(['<', '>', '~']), None));
+        };
+        let mut pieces = extended.split(':');
+        let attribute = pieces.next()?;
+        Some((attribute, pieces.find(|piece| !piece.eq_ignore_ascii_case("dn"))))
+    })
 }
 
 /// What is wrong with the parentheses. Checked first: it bounds the recursion of the parser.

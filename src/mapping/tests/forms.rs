@@ -20,13 +20,46 @@ fn text_is_unchanged() {
 }
 
 #[test]
-fn the_first_value_that_is_not_empty_counts() {
+fn r16_the_smallest_value_that_is_not_empty_counts_in_any_order() {
+    for (row, values, wanted) in [
+        ("source = \"description\"", ["b", "a", "c"], "a"),
+        (
+            "source = \"proxyAddresses\"",
+            ["smtp:j@x", "SMTP:jane@x", ""],
+            "SMTP:jane@x",
+        ),
+        ("source = \"a\"", ["ä", "z", "Z"], "Z"),
+        // Octet by octet, whatever the form makes of it.
+        ("source = \"a\"\nform = \"integer\"", ["9", "10", ""], "10"),
+        (
+            "source = \"manager\"\nform = \"dn_name\"",
+            ["CN=b,DC=x", "CN=a,DC=y", "cn=A,DC=x"],
+            "a",
+        ),
+    ] {
+        let [one, two, three] = values;
+        for order in [[one, two, three], [three, two, one], [two, three, one]] {
+            let values: Vec<&[u8]> = order.iter().map(|value| value.as_bytes()).collect();
+            let name = row.split('"').nth(1).unwrap();
+            let made = made(row, &bare().with_all(name, &values)).unwrap();
+            let text = made.as_str().map_or_else(|| made.to_string(), str::to_owned);
+            assert_eq!(text, wanted, "{order:?}");
+        }
+    }
     let row = "source = \"description\"";
-    assert_eq!(
-        made(row, &bare().with_all("description", &[b"", b"b", b"a"])).unwrap(),
-        "b"
-    );
+    assert_eq!(made(row, &bare().with_all("description", &[b"", b""])), None);
     assert_eq!(made(row, &bare().with_all("description", &[])), None);
+}
+
+#[test]
+fn r16_of_several_values_that_are_no_text_the_same_one_is_named() {
+    let mapping = mapping("[[user]]\nsource = \"a\"\nform = \"list\"\ntarget = \"asset.x\"\nrequired = true");
+    let said = |values: &[&[u8]]| {
+        let object = bare().with_all("a", values);
+        mapping.apply(Kind::User, &object).unwrap_err().to_string()
+    };
+    let (one, two): (&[u8], &[u8]) = (b"\xff\xff\xff", b"\xfe");
+    assert_eq!(said(&[one, two, b"good"]), said(&[two, b"good", one]));
 }
 
 #[test]

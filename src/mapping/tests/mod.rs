@@ -6,6 +6,7 @@ mod load;
 mod mistakes;
 mod properties;
 mod speed;
+mod untracked;
 
 use super::*;
 

@@ -30,6 +30,27 @@ proptest! {
     }
 
     #[test]
+    fn r16_the_order_of_values_changes_nothing(
+        values in vec(vec(any::<u8>(), 0..6), 0..6),
+        texts in vec("[a-c0-9]{0,3}", 0..6),
+        rotation in 0..6_usize,
+    ) {
+        let mapping = every_form();
+        for values in [values, texts.into_iter().map(String::into_bytes).collect()] {
+            let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+            let asset = |values: &[&[u8]]| {
+                let object = bare().with_all("a", values).with_all("userAccountControl", values);
+                mapping.apply(Kind::User, &object).unwrap()
+            };
+            let mut other = values.clone();
+            other.reverse();
+            let at = rotation.min(other.len());
+            other.rotate_left(at);
+            prop_assert_eq!(asset(&values), asset(&other));
+        }
+    }
+
+    #[test]
     fn r16_any_text_arrives_unchanged(text in any::<String>()) {
         let asset = Mapping::builtin().apply(Kind::User, &bare().with("name", &text)).unwrap();
         let json: serde_json::Value = serde_json::from_str(&asset.json).unwrap();

@@ -193,3 +193,29 @@ fn r27_a_secret_has_no_place_in_the_file_and_is_not_shown() {
     let refused = refusal(&format!("{EMEA}ad_pasword = \"hunter2\""), &environment()).join("\n");
     assert!(refused.contains("did you mean ad_password?") && !refused.contains("hunter2"));
 }
+
+#[test]
+fn r31_a_filter_that_a_delta_cannot_follow_is_refused_where_the_file_says_it() {
+    let text = |more: &str| {
+        format!(
+            "ad_group_filter = \"(lastLogon=*)\"\n{EMEA}\
+             [[connection.profile]]\nname = \"a\"\nad_user_filter = \"(memberOf=CN=x)\"\n{more}\n\
+             [[connection.profile]]\nname = \"b\"\nad_delta = \"off\"\nad_user_filter = \"(memberOf=CN=x)\"\n"
+        )
+    };
+    let refused = refusal(&text(""), &environment());
+    let starts = [
+        "connections.toml:1: ad_group_filter: tests `lastLogon`, which is not replicated",
+        "connections.toml:10: connection emea.a: ad_user_filter: tests `memberOf`, which is a back-link",
+    ];
+    assert_eq!(refused.len(), starts.len(), "{refused:#?}");
+    for (line, start) in refused.iter().zip(starts) {
+        assert!(
+            line.starts_with(start) && line.contains("or set ad_delta=off"),
+            "{line}"
+        );
+    }
+    for everything in ["member_of = \"CN=x,DC=x\"", "ad_delta = \"off\""] {
+        parsed(&text(everything), &environment()).unwrap();
+    }
+}
