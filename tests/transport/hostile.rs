@@ -317,10 +317,27 @@ async fn r12_results_of_a_wrong_shape_are_errors() {
     for shape in [
         vec![],
         element(0x0A, &[0]),
-        [element(0x0A, &[49]), element(0x04, &[0xFF]), element(0x04, b"")].concat(),
+        [element(0x0A, &[49]), element(0x04, &[0xFF])].concat(),
+        [element(0x0A, &[49]), element(0x04, b""), element(0x02, &[1])].concat(),
     ] {
         let error = search_answered_with(message(2, 0x65, &shape, &[])).await;
         assert!(matches!(fault(error), GuardFault::Message(_)));
+    }
+}
+
+#[tokio::test]
+async fn r15_a_result_with_texts_that_are_not_utf_8_is_a_result() {
+    let texts = [
+        element(0x0A, &[53]),
+        element(0x04, b"CN=\xFF"),
+        element(0x04, b"caf\xE9\0"),
+    ];
+    match search_answered_with(message(2, 0x65, &texts.concat(), &[])).await {
+        DirectoryError::Search { outcome, .. } => {
+            let texts = (outcome.matched.as_str(), outcome.diagnostic.as_str());
+            assert_eq!((outcome.code, texts), (53, ("CN=\\ff", "caf\\e9")));
+        }
+        other => panic!("another error: {other}"),
     }
 }
 
