@@ -32,6 +32,7 @@ mod statistics;
 pub mod time;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use rustls::ServerConfig;
@@ -62,7 +63,7 @@ pub enum Tls {
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The contents; several simulators may serve the same.
+    /// The contents; several simulators may serve the same, or each a [`Directory::replica`] of its own.
     pub directory: Directory,
     /// Which of the domain's controllers it plays.
     pub controller: Controller,
@@ -123,6 +124,7 @@ struct Shared {
     max_values: usize,
     referrals: bool,
     stats: Stats,
+    is_synchronized: AtomicBool,
     /// Cancelled to cut the connections that stand at that moment.
     cut: Mutex<CancellationToken>,
 }
@@ -154,6 +156,7 @@ impl Simulator {
             max_values: options.max_values,
             referrals: options.referrals,
             stats: options.stats,
+            is_synchronized: AtomicBool::new(true),
             cut: Mutex::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();
@@ -215,6 +218,13 @@ impl Simulator {
     /// controller that was brought back from a snapshot without Windows noticing.
     pub fn roll_back_usn(&self, by: i64) {
         self.shared.controller.write().unwrap().usn_offset -= by;
+    }
+
+    /// Sets `isSynchronized` of rootDSE, which is TRUE at the start.
+    pub fn set_synchronized(&self, is_synchronized: bool) {
+        self.shared
+            .is_synchronized
+            .store(is_synchronized, Ordering::Relaxed);
     }
 
     /// Changes who may bind; who is bound keeps the rights of the account in the same place of the list.

@@ -5,6 +5,7 @@ mod pages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -316,6 +317,7 @@ impl Shared {
             controller: &controller,
             last_sequence: last,
             now: i64::try_from(now).unwrap_or(i64::MAX),
+            is_synchronized: self.is_synchronized.load(Ordering::Relaxed),
             tells_cost: self.stats.is_offered(),
         };
         root_dse::write(search, &facts, id, out);
