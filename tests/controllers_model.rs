@@ -4,6 +4,8 @@
 //! what the connector records (`first_seq`, `changed_seq`, `changed_by`, `known_seq`, `missed_on`), and random histories show that
 //! these records suffice: with every rule no history goes wrong, and without any one of them some history does.
 
+#![allow(clippy::expect_used, reason = "a failing check may panic")]
+
 #[path = "controllers_model/connector.rs"]
 mod connector;
 #[path = "controllers_model/domain.rs"]
@@ -12,9 +14,10 @@ mod domain;
 use std::fmt::Write as _;
 
 use connector::{Connector, Ending, Rules};
-use domain::{Domain, OBJECTS, Random, State};
+use domain::{Domain, OBJECTS, State};
+use fastrand::Rng;
 
-/// Random histories a set of rules is tried with.
+/// Rng histories a set of rules is tried with.
 const HISTORIES: u64 = 20_000;
 
 /// What happens next.
@@ -31,27 +34,27 @@ enum Step {
     FullRead { on: usize, ending: Ending },
 }
 
-fn draw(random: &mut Random, controllers: usize) -> Step {
+fn draw(random: &mut Rng, controllers: usize) -> Step {
     let (on, to, object) = (
-        random.below(controllers),
-        random.below(controllers),
-        random.below(OBJECTS),
+        random.usize(0..controllers),
+        random.usize(0..controllers),
+        random.usize(0..OBJECTS),
     );
-    let ending = match random.below(8) {
-        0 => Ending::DuringRead,
-        1 => Ending::BeforeLookUps,
-        2 => Ending::DuringLookUps,
+    let ending = match random.usize(0..7) {
+        0..2 => Ending::DuringRead,
+        2 => Ending::BeforeLookUps,
+        3 => Ending::DuringLookUps,
         _ => Ending::Complete,
     };
-    match random.below(25) {
-        0..=5 => Step::Write { on, object },
-        6 => Step::Delete { on, object },
-        7 => Step::Restore { on, object },
-        8 => Step::MoveInto { on, object },
-        9 => Step::MoveOut { on, object },
-        10..=14 => Step::Replicate { from: on, to, object },
+    match random.usize(0..26) {
+        0..6 => Step::Write { on, object },
+        6..8 => Step::Delete { on, object },
+        8 => Step::Restore { on, object },
+        9 => Step::MoveInto { on, object },
+        10 => Step::MoveOut { on, object },
+        11..15 => Step::Replicate { from: on, to, object },
         15 => Step::ReplicateAll { from: on, to },
-        16..=22 => Step::Delta { on, ending },
+        16..22 => Step::Delta { on, ending },
         _ => Step::FullRead { on, ending },
     }
 }
@@ -119,7 +122,7 @@ impl History {
     }
 
     /// Checks that one run on any controller leads to the converged state, and that baselines remove what is gone.
-    fn converge(&mut self, random: &mut Random) -> Result<(), String> {
+    fn converge(&mut self, random: &mut Rng) -> Result<(), String> {
         let controllers = self.domain.replicas.len();
         for _ in 0..2 {
             for from in 0..controllers {
@@ -128,7 +131,7 @@ impl History {
                 }
             }
         }
-        let on = random.below(controllers);
+        let on = random.usize(0..controllers);
         self.take(Step::Delta {
             on,
             ending: Ending::Complete,
@@ -160,13 +163,13 @@ impl History {
 
 /// Plays the history of `seed`; an error says what went wrong, and in which steps.
 fn play(seed: u64, rules: Rules) -> Result<(), String> {
-    let mut random = Random::new(seed);
-    let controllers = 2 + usize::from(random.below(3) == 0);
-    let shows_tombstones = random.below(2) == 0;
-    let steps = 6 + random.below(25);
+    let mut random = Rng::with_seed(seed);
+    let controllers = 2 + usize::from(random.usize(0..3) == 0);
+    let shows_tombstones = random.usize(0..2) == 0;
+    let steps = 8 + random.usize(0..30);
     let mut history = History {
-        domain: Domain::new(controllers, shows_tombstones, Random::new(!seed)),
-        connector: Connector::new(controllers, rules, Random::new(seed ^ 0x5555)),
+        domain: Domain::new(controllers, shows_tombstones, Rng::with_seed(!seed)),
+        connector: Connector::new(controllers, rules, Rng::with_seed(seed ^ 0x5555)),
         trace: Vec::new(),
     };
     let outcome = (0..steps)

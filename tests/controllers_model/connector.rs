@@ -1,6 +1,8 @@
 //! What the connector records, and what a run concludes from it.
 
-use super::domain::{Domain, OBJECTS, Random, State};
+use fastrand::Rng;
+
+use super::domain::{Domain, OBJECTS, State};
 
 /// The rules, each of which can be switched off to see that a history goes wrong without it.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +96,11 @@ pub struct Connector {
     candidates: [bool; OBJECTS],
     seq: u32,
     rules: Rules,
-    random: Random,
+    random: Rng,
 }
 
 impl Connector {
-    pub fn new(controllers: usize, rules: Rules, random: Random) -> Self {
+    pub fn new(controllers: usize, rules: Rules, random: Rng) -> Self {
         Self {
             objects: [None; OBJECTS],
             removals: Vec::new(),
@@ -129,8 +131,8 @@ impl Connector {
         if self.rules.misses_commit_with_watermark || ending == Ending::Complete {
             self.record_misses(on, missed);
         }
-        for object in 0..OBJECTS {
-            self.candidates[object] |= missed[object];
+        for (candidate, missed) in self.candidates.iter_mut().zip(missed) {
+            *candidate |= missed;
         }
         let before = self.watermarks[on].replace(Watermark {
             usn,
@@ -180,7 +182,7 @@ impl Connector {
     ) -> Option<[bool; OBJECTS]> {
         let mut missed = [false; OBJECTS];
         for object in (0..OBJECTS).filter(|object| asked[*object]) {
-            if ending == Ending::DuringRead && self.random.below(2) == 0 {
+            if ending == Ending::DuringRead && self.random.usize(0..2) == 0 {
                 continue;
             }
             match domain.shown(on, object) {
@@ -207,7 +209,7 @@ impl Connector {
             .unwrap_or(fresh);
         for object in 0..OBJECTS {
             let there = domain.replicas[on].records[object].is_some_and(|record| record.usn <= read.usn);
-            if !there || read.read[object] || (ending == Ending::DuringRead && self.random.below(2) == 0) {
+            if !there || read.read[object] || (ending == Ending::DuringRead && self.random.usize(0..2) == 0) {
                 continue;
             }
             if let Some(value) = domain.shown(on, object) {
@@ -273,7 +275,7 @@ impl Connector {
             before
         };
         for object in 0..OBJECTS {
-            if ending == Ending::DuringLookUps && self.random.below(2) == 0 {
+            if ending == Ending::DuringLookUps && self.random.usize(0..2) == 0 {
                 continue;
             }
             if !self.candidates[object] || self.objects[object].is_none() {

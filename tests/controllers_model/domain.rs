@@ -1,25 +1,9 @@
 //! Controllers of one domain, each with its own state of every object.
 
+use fastrand::Rng;
+
 /// Number of objects in a history.
-pub const OBJECTS: usize = 3;
-
-/// Pseudo-random numbers, the same for the same seed (splitmix64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        word ^= word >> 31;
-        usize::try_from(word % u64::try_from(bound).unwrap()).unwrap()
-    }
-}
+pub const OBJECTS: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -87,12 +71,12 @@ pub struct Domain {
     pub shows_tombstones: bool,
     /// Objects that were ever deleted or moved out of scope on any controller.
     pub left: [bool; OBJECTS],
-    random: Random,
+    random: Rng,
     clock: u32,
 }
 
 impl Domain {
-    pub fn new(controllers: usize, shows_tombstones: bool, random: Random) -> Self {
+    pub fn new(controllers: usize, shows_tombstones: bool, random: Rng) -> Self {
         let replica = |_| Replica {
             highest_usn: 0,
             records: [None; OBJECTS],
@@ -114,13 +98,13 @@ impl Domain {
 
     /// Creates or changes an object. Few values, so that one often returns.
     pub fn write(&mut self, on: usize, object: usize) {
-        let value = self.random.below(3);
+        let value = self.random.usize(0..3);
         // An object is created on one controller alone: a second one would have another GUID.
         let created = self
             .replicas
             .iter()
             .any(|replica| replica.records[object].is_some());
-        let in_scope = self.random.below(4) > 0;
+        let in_scope = self.random.usize(0..4) > 0;
         let now = self.now();
         let replica = &mut self.replicas[on];
         match replica.records[object] {
@@ -179,7 +163,7 @@ impl Domain {
     }
 
     pub fn restore(&mut self, on: usize, object: usize) {
-        let value = self.random.below(3);
+        let value = self.random.usize(0..3);
         let now = self.now();
         let Some(record) = self.replicas[on].records[object].filter(|record| record.deleted.value) else {
             return;

@@ -47,7 +47,7 @@ impl Player {
             self.trace.push(format!("quiet {event}"));
             lock(&self.world).happen(event);
         }
-        let first = usize::from(self.ran.len() % 2 == 0);
+        let first = usize::from(self.ran.len().is_multiple_of(2));
         let both = [first, 1 - first];
         let mode = if lock(&self.world).unseen[first] {
             Mode::Baseline
