@@ -7,6 +7,7 @@
 
 #[path = "../support/audit.rs"]
 mod audit;
+mod directed;
 mod faults;
 mod history;
 mod model;
