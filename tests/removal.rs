@@ -7,6 +7,8 @@ mod support;
 
 #[path = "removal/approving.rs"]
 mod approving;
+#[path = "removal/lagging.rs"]
+mod lagging;
 #[path = "removal/noticing.rs"]
 mod noticing;
 #[path = "removal/sending.rs"]

@@ -236,6 +236,8 @@ pub struct Schedule {
 pub struct Removal {
     /// `REMOVED_OBJECTS=send`: also post the object's last asset with the mapping's `[removed]` constants.
     pub send: bool,
+    /// `REMOVAL_LAG`: how long a controller that never returned an object must miss it.
+    pub lag: Duration,
     /// `REMOVAL_MAX_COUNT`, objects of one kind in one run.
     pub max_count: u64,
     /// `REMOVAL_MAX_PERCENT`, 0 to 100, of the known objects of one kind.

@@ -1,6 +1,7 @@
 //! Everything about the service itself: its name, its schedule, removals, state, status page and log.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -39,16 +40,21 @@ pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Op
     reader.optional(&v::MAPPING_FILE, plain::file).optional()
 }
 
+/// Longest `REMOVAL_LAG`: what is replicated later than a tombstone lives (60 days, MS-ADTS 3.1.1.5.5) never arrives.
+const LONGEST_LAG: Duration = Duration::from_secs(60 * 86_400);
+
 /// What to do about objects that are gone.
 pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal> {
     let send = reader.value(
         &v::REMOVED_OBJECTS,
         plain::choice(&[("report", false), ("send", true)]),
     );
+    let lag = reader.value(&v::REMOVAL_LAG, quantity::duration(Duration::ZERO..=LONGEST_LAG));
     let max_count = reader.value(&v::REMOVAL_MAX_COUNT, quantity::number(0..=u64::MAX));
     let max_percent = reader.value(&v::REMOVAL_MAX_PERCENT, quantity::number(0..=100));
     Some(Removal {
         send: send?,
+        lag: lag?,
         max_count: max_count?,
         max_percent: max_percent?,
     })

@@ -134,6 +134,8 @@ variables! {
             "File with the mapping table, in the form of config/mapping.toml";
         REMOVED_OBJECTS: plain, Default("report"),
             "What to do with objects gone from the directory: `report`, or `send` their last asset marked as removed";
+        REMOVAL_LAG: plain, Default("24h"),
+            "How long a controller that never returned an object must miss it before it counts as gone, up to 60d";
         REMOVAL_MAX_COUNT: plain, Default("500"),
             "More removals of one kind than this in a run: nothing is removed before approval";
         REMOVAL_MAX_PERCENT: plain, Default("10"),

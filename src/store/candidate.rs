@@ -4,6 +4,7 @@ use rusqlite::{Transaction, named_params, params};
 
 use super::error::Fault;
 use super::run::open_run;
+use super::witness::{self, RETURNED};
 use super::{ConnectionId, Container, GroupNames, GuidSet, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -44,6 +45,8 @@ pub struct Candidate {
     pub kind: Kind,
     /// Where it was.
     pub dn: String,
+    /// What the last look-up gave as the reason for its verdict.
+    pub reason: Option<String>,
 }
 
 /// What a look-up said of a candidate.
@@ -53,6 +56,8 @@ pub enum Verdict {
     Present,
     /// Gone, and why.
     Gone(String),
+    /// The controller returns no such object, which proves nothing ([`Store::proven_by_absence`]), and why: it is kept.
+    Missed(String),
     /// Neither there nor gone for certain, and why: it is kept, and looked up again by the next run.
     Unclear(String),
 }
@@ -120,7 +125,7 @@ impl Store {
     ) -> Result<Vec<Candidate>, StoreError> {
         self.read(|sql| {
             let mut statement = sql.prepare_cached(
-                "SELECT guid, kind, dn FROM candidate
+                "SELECT guid, kind, dn, reason FROM candidate
                  WHERE connection = :connection AND guid > coalesce(:after, x'')
                      AND (NOT :held OR held_at IS NOT NULL) ORDER BY guid",
             )?;
@@ -135,6 +140,7 @@ impl Store {
                     guid: row.get(0)?,
                     kind: row.get(1)?,
                     dn: row.get(2)?,
+                    reason: row.get(3)?,
                 };
                 if kinds.contains(&candidate.kind) {
                     candidates.push(candidate);
@@ -148,19 +154,28 @@ impl Store {
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
-    pub fn note_verdicts(&self, run: RunId, verdicts: &[(Guid, Verdict)]) -> Result<(), StoreError> {
+    pub fn note_verdicts(
+        &self,
+        run: RunId,
+        verdicts: &[(Guid, Verdict)],
+        now: i64,
+    ) -> Result<(), StoreError> {
         self.write(Commit::NoteVerdicts, |transaction| {
             let connection = open_run(transaction, run)?;
+            let controller = witness::controller_of(transaction, run)?;
             let mut note = transaction.prepare_cached(
                 "UPDATE candidate SET verdict = :verdict, reason = :reason, examined = :run,
                      held_at = iif(:verdict = 'gone', held_at, NULL)
                  WHERE connection = :connection AND guid = :guid",
             )?;
             for (guid, verdict) in verdicts {
+                if let (Some(controller), Verdict::Missed(_)) = (controller, verdict) {
+                    witness::record_missed(transaction, connection, controller, *guid, now)?;
+                }
                 let (verdict, reason) = match verdict {
                     Verdict::Present => (None, None),
                     Verdict::Gone(reason) => (Some("gone"), Some(reason)),
-                    Verdict::Unclear(reason) => (Some("unclear"), Some(reason)),
+                    Verdict::Missed(reason) | Verdict::Unclear(reason) => (Some("unclear"), Some(reason)),
                 };
                 note.execute(named_params! {
                     ":verdict": verdict, ":reason": reason, ":run": run, ":connection": connection, ":guid": guid,
@@ -171,47 +186,66 @@ impl Store {
     }
 }
 
-/// Notes everything that the read missed.
+/// Notes everything that the read missed, and what of that its controller never returned (R22). To be called before its
+/// watermark is stored.
 pub(super) fn note(
     transaction: &Transaction<'_>,
     connection: ConnectionId,
     end: &ReadEnd,
     now: i64,
 ) -> Result<(), Fault> {
-    let mut expected =
-        transaction.prepare_cached("SELECT kind, dn FROM expected WHERE connection = ? AND guid = ?")?;
-    let mut note = Noting::new(transaction, connection, now)?;
+    let controller = end.watermark.controller;
+    let mut expected = transaction.prepare_cached(&format!(
+        "SELECT guid, kind, dn, {RETURNED} FROM expected AS o WHERE connection = :connection AND guid = :guid"
+    ))?;
+    let mut note = Noting::new(transaction, connection, controller, now)?;
     for guid in &end.missed {
-        let mut rows = expected.query(params![connection, guid])?;
+        let mut rows = expected.query(named_params! {
+            ":connection": connection, ":controller": controller, ":guid": guid,
+        })?;
         if let Some(row) = rows.next()? {
-            note.note(*guid, row.get(0)?, row.get_ref(1)?.as_str()?)?;
+            note.note(*guid, row.get(1)?, row.get_ref(2)?.as_str()?, row.get(3)?)?;
         }
     }
     let Some(met) = end.met.as_ref().filter(|met| !met.is_everything()) else {
         return Ok(());
     };
     // `+`: through the table from its beginning to its end, and not from place to place in the order of the GUIDs.
-    let mut all = transaction.prepare_cached("SELECT guid, kind, dn FROM expected WHERE +connection = ?")?;
+    let mut all = transaction.prepare_cached("SELECT guid, kind FROM expected WHERE +connection = ?")?;
     let mut rows = all.query([connection])?;
     while let Some(row) = rows.next()? {
-        let (guid, kind) = (row.get(0)?, row.get(1)?);
+        let (guid, kind): (Guid, Kind) = (row.get(0)?, row.get(1)?);
         if end.kinds.contains(&kind) && !met.contains(guid) {
-            note.note(guid, kind, row.get_ref(2)?.as_str()?)?;
+            let mut rows = expected.query(named_params! {
+                ":connection": connection, ":controller": controller, ":guid": guid,
+            })?;
+            if let Some(row) = rows.next()? {
+                note.note(guid, kind, row.get_ref(2)?.as_str()?, row.get(3)?)?;
+            }
         }
     }
     Ok(())
 }
 
 struct Noting<'t> {
+    transaction: &'t Transaction<'t>,
     connection: ConnectionId,
+    controller: Guid,
     now: i64,
     insert: rusqlite::CachedStatement<'t>,
 }
 
 impl<'t> Noting<'t> {
-    fn new(transaction: &'t Transaction<'_>, connection: ConnectionId, now: i64) -> Result<Self, Fault> {
+    fn new(
+        transaction: &'t Transaction<'t>,
+        connection: ConnectionId,
+        controller: Guid,
+        now: i64,
+    ) -> Result<Self, Fault> {
         Ok(Self {
+            transaction,
             connection,
+            controller,
             now,
             insert: transaction.prepare_cached(
                 "INSERT OR IGNORE INTO candidate (connection, guid, kind, dn, since) VALUES (?, ?, ?, ?, ?)",
@@ -219,9 +253,13 @@ impl<'t> Noting<'t> {
         })
     }
 
-    fn note(&mut self, guid: Guid, kind: Kind, dn: &str) -> Result<(), Fault> {
+    /// `returned` says that the controller returned the object before.
+    fn note(&mut self, guid: Guid, kind: Kind, dn: &str, returned: bool) -> Result<(), Fault> {
         self.insert
             .execute(params![self.connection, guid, kind, dn, self.now])?;
+        if !returned {
+            witness::record_missed(self.transaction, self.connection, self.controller, guid, self.now)?;
+        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::newcomers::Newcomers;
 use super::put::Sequence;
 use super::stage::{Fingerprint, Reading, Staged};
-use super::{ConnectionId, Fate, RunId, history, membership, newcomers, scratch};
+use super::{ConnectionId, Fate, RunId, history, membership, newcomers, scratch, witness};
 use crate::identity::Guid;
 
 /// How a stored row compares with what was read.
@@ -45,6 +45,10 @@ pub(super) struct Statements<'t> {
     connection: ConnectionId,
     run: RunId,
     now: i64,
+    /// The controller that returned what is read.
+    controller: Option<Guid>,
+    /// The number of the last change.
+    changed: Option<i64>,
     card: rusqlite::CachedStatement<'t>,
     new_card: rusqlite::CachedStatement<'t>,
     /// `None` where a card can be changed in its place.
@@ -57,13 +61,16 @@ pub(super) struct Statements<'t> {
     drop_text: rusqlite::CachedStatement<'t>,
     new_text: rusqlite::CachedStatement<'t>,
     stage: rusqlite::CachedStatement<'t>,
-    pub(super) sequence: Sequence<'t>,
+    mark_changed: rusqlite::CachedStatement<'t>,
+    sequence: Sequence<'t>,
     unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
     // These are `None` when there is nothing that they could find: a full read asks a million times.
     forget_unmapped: Option<rusqlite::CachedStatement<'t>>,
     found_again: Option<rusqlite::CachedStatement<'t>>,
     returned: Option<rusqlite::CachedStatement<'t>>,
+    no_longer_removed: Option<rusqlite::CachedStatement<'t>>,
+    no_longer_missed: bool,
 }
 
 impl<'t> Statements<'t> {
@@ -85,17 +92,26 @@ impl<'t> Statements<'t> {
             Ok(any.then(|| transaction.prepare_cached(&delete())).transpose()?)
         };
         let adopting = scratch::adopting(transaction)?;
+        let controller = witness::controller_of(transaction, run)?;
+        let missed: bool = transaction
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM missed_on WHERE connection = ? AND controller = ?)",
+            )?
+            .query_row(params![connection, controller], |row| row.get(0))?;
         Ok(Self {
             transaction,
             newcomers,
             connection,
             run,
             now,
+            controller,
+            changed: None,
             card: transaction.prepare_cached(
                 "SELECT fingerprint, kind, dn, external_id, id FROM card WHERE connection = ? AND guid = ?",
             )?,
             new_card: transaction.prepare_cached(
-                "INSERT INTO object (connection, guid, kind, dn, external_id) VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO object (connection, guid, kind, dn, external_id, first_seq, changed_seq, changed_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
             )?,
             adopt_card: adopting.map(|adopt| transaction.prepare_cached(adopt)).transpose()?,
             rename_card: transaction.prepare_cached(
@@ -114,6 +130,11 @@ impl<'t> Statements<'t> {
                 "INSERT INTO stage (seq, connection, object, kind, fingerprint, asset, staged_at, sent, removal)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
             )?,
+            mark_changed: transaction
+                .prepare_cached(
+                "UPDATE object SET changed_seq = ?1, changed_by = ?2, first_seq = iif(first_seq = 0, ?1, first_seq)
+                 WHERE id = ?3",
+            )?,
             sequence: Sequence::of(transaction)?,
             unmapped_in: transaction
                 .prepare_cached("SELECT run FROM unmapped WHERE connection = ? AND guid = ?")?,
@@ -125,7 +146,34 @@ impl<'t> Statements<'t> {
             forget_unmapped: deleting_from("unmapped")?,
             found_again: deleting_from("candidate")?,
             returned: deleting_from("removed")?,
+            no_longer_removed: deleting_from("removed_by")?,
+            no_longer_missed: missed,
         })
+    }
+
+    /// Stores what concerns all of the page. To be called at its end.
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        self.sequence.keep()?;
+        match self.changed {
+            Some(seq) => witness::record_change(self.transaction, self.connection, self.controller, seq),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the controller returned the object: it is not missed on it, and is removed by none.
+    fn note_returned(&mut self, guid: Guid) -> Result<(), Fault> {
+        self.delete(guid, |statements| &mut statements.no_longer_removed)?;
+        match self.controller.filter(|_| self.no_longer_missed) {
+            Some(controller) => witness::record_returned(self.transaction, self.connection, controller, guid),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes a change of what upstream holds or is about to get of an object (R2).
+    fn note_change(&mut self, card: i64, seq: i64) -> Result<(), Fault> {
+        self.mark_changed.execute(params![seq, self.controller, card])?;
+        self.changed = Some(seq);
+        Ok(())
     }
 
     /// Whether it is the first time in this run.
@@ -148,10 +196,15 @@ impl<'t> Statements<'t> {
             history::tell(self.transaction, self.run, &told)?;
         }
         let card = self.card(*guid, None)?;
-        self.delete(*guid, |statements| &mut statements.found_again)?;
+        self.note_returned(*guid)?;
+        let found_again = self.delete(*guid, |statements| &mut statements.found_again)?;
         self.delete(*guid, |statements| &mut statements.returned)?;
         if let Some(card) = card {
             self.adopt(card.id)?;
+            if found_again {
+                let seq = self.sequence.next();
+                self.note_change(card.id, seq)?;
+            }
             self.rename_card
                 .execute(params![kind, dn, None::<&str>, card.id])?;
             if let Some(waiting) = self.waiting(card.id, None)?
@@ -176,17 +229,17 @@ impl<'t> Statements<'t> {
         Ok(first)
     }
 
-    /// Runs a statement that deletes by GUID, if there is anything to delete.
+    /// Runs a statement that deletes by GUID, if there is anything to delete; `true` when there was.
     fn delete(
         &mut self,
         guid: Guid,
         statement: impl FnOnce(&mut Self) -> &mut Option<rusqlite::CachedStatement<'t>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let connection = self.connection;
-        if let Some(statement) = statement(self) {
-            statement.execute(params![connection, guid])?;
+        match statement(self) {
+            Some(statement) => Ok(statement.execute(params![connection, guid])? > 0),
+            None => Ok(false),
         }
-        Ok(())
     }
 
     fn card(
@@ -259,8 +312,9 @@ impl<'t> Statements<'t> {
         resend: bool,
     ) -> Result<bool, Fault> {
         let Reading { guid, kind, dn, .. } = reading;
+        self.note_returned(*guid)?;
         self.delete(*guid, |statements| &mut statements.forget_unmapped)?;
-        self.delete(*guid, |statements| &mut statements.found_again)?;
+        let found_again = self.delete(*guid, |statements| &mut statements.found_again)?;
         let read = Some((reading, asset, fingerprint));
         let card = self.card(*guid, read)?;
         if !card.as_ref().is_some_and(|card| card.known) {
@@ -268,13 +322,26 @@ impl<'t> Statements<'t> {
         }
         let Some(card) = card else {
             // What waits has a card.
-            let card = self
-                .new_card
-                .insert(params![self.connection, guid, kind, dn, asset.external_id])?;
+            let seq = self.sequence.next();
+            let card = self.new_card.insert(params![
+                self.connection,
+                guid,
+                kind,
+                dn,
+                asset.external_id,
+                seq,
+                self.controller
+            ])?;
+            self.changed = Some(seq);
             membership::note(self.transaction, card, reading)?;
-            self.put(card, reading, asset, fingerprint, 0)?;
+            self.put(seq, card, reading, asset, fingerprint, 0)?;
             return Ok(true);
         };
+        if found_again {
+            self.adopt(card.id)?;
+            let seq = self.sequence.next();
+            self.note_change(card.id, seq)?;
+        }
         if membership::differs(self.transaction, card.id, reading)? {
             self.adopt(card.id)?;
             membership::note(self.transaction, card.id, reading)?;
@@ -284,7 +351,8 @@ impl<'t> Statements<'t> {
             self.rename_card
                 .execute(params![kind, dn, asset.external_id, card.id])?;
         }
-        let held_upstream = !resend && card.compared.is_some_and(|card| card.same_asset);
+        let same_as_upstream = card.compared.is_some_and(|card| card.same_asset);
+        let held_upstream = !resend && same_as_upstream;
         let waiting = self.waiting(card.id, read)?;
         if let Some(waiting) = &waiting
             && waiting.same_asset
@@ -298,6 +366,9 @@ impl<'t> Statements<'t> {
         match &waiting {
             Some(waiting) if held_upstream && waiting.sent == 0 => {
                 self.withdraw(waiting)?;
+                self.adopt(card.id)?;
+                let seq = self.sequence.next();
+                self.note_change(card.id, seq)?;
                 return Ok(false);
             }
             None if held_upstream => return Ok(false),
@@ -305,14 +376,20 @@ impl<'t> Statements<'t> {
             None => {}
         }
         self.adopt(card.id)?;
+        let seq = self.sequence.next();
+        // What is sent once more, and is what upstream holds, changes nothing.
+        if !same_as_upstream || waiting.is_some() {
+            self.note_change(card.id, seq)?;
+        }
         let sent = waiting.map_or(0, |waiting| waiting.sent);
-        self.put(card.id, reading, asset, fingerprint, sent)?;
+        self.put(seq, card.id, reading, asset, fingerprint, sent)?;
         Ok(true)
     }
 
     /// Puts a version on the stage. `sent` is the newest one before it whose fate is not known.
     fn put(
         &mut self,
+        seq: i64,
         card: i64,
         reading: &Reading,
         asset: &Staged,
@@ -321,7 +398,7 @@ impl<'t> Statements<'t> {
     ) -> Result<(), Fault> {
         let text = self.new_text.insert([&asset.json])?;
         self.stage.execute(params![
-            self.sequence.next(),
+            seq,
             self.connection,
             card,
             reading.kind,

@@ -40,6 +40,7 @@ mod stage;
 mod value;
 mod waiting;
 mod watermark;
+mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -33,6 +33,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0006_slices.sql"),
     include_str!("schema/0007_memberships.sql"),
     include_str!("schema/0008_controllers.sql"),
+    include_str!("schema/0009_several_controllers.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

@@ -9,7 +9,7 @@ use super::error::Fault;
 use super::put::{self, LastWord};
 use super::run::open_run;
 use super::value::count;
-use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
+use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history, witness};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
@@ -145,6 +145,7 @@ impl Store {
                 transaction,
                 connection,
                 run,
+                controller: witness::controller_of(transaction, run)?,
                 now,
             };
             removing.all(&marked, &mut conclusion)?;
@@ -354,6 +355,7 @@ struct Removing<'t> {
     transaction: &'t Transaction<'t>,
     connection: ConnectionId,
     run: RunId,
+    controller: Option<Guid>,
     now: i64,
 }
 
@@ -420,6 +422,11 @@ impl Removing<'_> {
         self.transaction
             .prepare_cached("DELETE FROM unmapped WHERE connection = ? AND guid = ?")?
             .execute(params![self.connection, leaving.guid])?;
+        let mut sequence = put::Sequence::of(self.transaction)?;
+        let seq = sequence.next();
+        sequence.keep()?;
+        let object = (leaving.kind, leaving.guid);
+        witness::record_removed(self.transaction, self.connection, self.controller, object, seq)?;
         for statement in [
             "DELETE FROM asset WHERE id IN (
                  SELECT asset FROM object WHERE id = ?1 UNION ALL SELECT asset FROM stage WHERE object = ?1)",

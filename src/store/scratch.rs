@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 17] = [
+const COPIED: [&str; 20] = [
     "connection",
     "run",
     "run_count",
@@ -23,6 +23,9 @@ const COPIED: [&str; 17] = [
     "unfinished_read",
     "unfinished_container",
     "slice",
+    "last_change",
+    "missed_on",
+    "removed_by",
 ];
 
 /// Tables as large as the directory: shadowed by what a run adds and changes, and read together with the file's through
@@ -86,7 +89,7 @@ pub(super) fn name_views(sql: &Connection, shadowed: bool) -> Result<(), Fault> 
                  (SELECT json FROM text WHERE text.id = card.asset) AS json
              FROM card WHERE fingerprint IS NOT NULL;
          CREATE TEMP VIEW expected AS
-             SELECT connection, guid, kind, dn FROM card
+             SELECT connection, guid, kind, dn, first_seq, changed_by FROM card
              WHERE fingerprint IS NOT NULL OR EXISTS (SELECT 1 FROM stage WHERE object = card.id AND removal = 0);"
     ))?;
     Ok(())

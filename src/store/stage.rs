@@ -10,7 +10,7 @@ use super::intake::Statements;
 use super::run::open_run;
 use super::{
     ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, Watermark, candidate, container, history,
-    membership, slice, waiting, watermark,
+    membership, slice, waiting, watermark, witness,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
@@ -111,14 +111,17 @@ impl Store {
             resend,
             now,
             |transaction, connection| {
+                // By the watermark from before: it says what the controller returned until now.
+                candidate::note(transaction, connection, end, now)?;
+                container::put(transaction, connection, end)?;
                 watermark::reach(transaction, connection, run, end)?;
+                witness::forget_settled_removals(transaction, connection)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
-                container::take_in(transaction, connection, end)?;
                 membership::take_in(transaction, connection, end)?;
                 if end.met.is_some() {
                     slice::forget(transaction, connection)?;
                 }
-                candidate::note(transaction, connection, end, now)
+                Ok(())
             },
         )
     }
@@ -163,8 +166,7 @@ impl Store {
                 }
                 counts.read += 1;
             }
-            statements.sequence.keep()?;
-            drop(statements);
+            statements.finish()?;
             history::add(transaction, run, &counts)?;
             then(transaction, connection)?;
             Ok(counts)

@@ -83,8 +83,8 @@ pub(super) fn reach(
 ) -> Result<(), Fault> {
     advance(transaction, connection, run, &end.watermark)?;
     transaction.execute(
-        "UPDATE watermark SET host = ?, server = ? WHERE connection = ? AND controller = ?",
-        params![end.host, end.server, connection, end.watermark.controller],
+        "UPDATE watermark SET host = ?, server = ?, complete = max(complete, ?) WHERE connection = ? AND controller = ?",
+        params![end.host, end.server, end.met.is_some(), connection, end.watermark.controller],
     )?;
     cookie::put(transaction, connection, end)
 }
@@ -102,8 +102,17 @@ pub(super) fn advance(
         params![connection, watermark.scope],
     )?;
     transaction.execute(
-        "INSERT OR REPLACE INTO watermark (connection, controller, scope, usn, read_at) VALUES (?, ?, ?, ?, ?)",
-        params![connection, watermark.controller, watermark.scope, stored(watermark.usn), watermark.read_at],
+        "INSERT INTO watermark (connection, controller, scope, usn, read_at, seq)
+             VALUES (?, ?, ?, ?, ?, (SELECT seq FROM last_seq))
+         ON CONFLICT (connection, controller) DO UPDATE SET
+             scope = excluded.scope, usn = excluded.usn, read_at = excluded.read_at, seq = excluded.seq",
+        params![
+            connection,
+            watermark.controller,
+            watermark.scope,
+            stored(watermark.usn),
+            watermark.read_at
+        ],
     )?;
     transaction.execute(
         "UPDATE run SET watermark_after = ? WHERE id = ?",

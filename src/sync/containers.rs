@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use crate::directory::Entry;
-use crate::identity::{DistinguishedName, Guid};
+use crate::identity::Guid;
 use crate::store::Container;
 
 use super::stage::guid_of;
@@ -21,13 +21,37 @@ pub(super) const FILTER: &str = "(|(objectClass=organizationalUnit)(objectClass=
 const CLASSES: [&str; 4] = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
 
 /// What a watch must ask for, besides the name.
-pub(super) const ATTRIBUTES: [&str; 4] = ["objectGUID", "objectClass", "isDeleted", "uSNCreated"];
+pub(super) const ATTRIBUTES: [&str; 5] = [
+    "objectGUID",
+    "objectClass",
+    "isDeleted",
+    "uSNCreated",
+    "uSNChanged",
+];
 
 /// Parents of other classes that are looked up in one read. Such a parent is rare (a computer with objects below it);
 /// the bound is there for a directory that is made of them (R12).
 const MOST_ORPHANS: usize = 10_000;
 
-/// The containers of a naming context, as far as a read knows them.
+/// A container that changed.
+#[derive(Debug)]
+struct Observed {
+    dn: String,
+    created: bool,
+    meanwhile: bool,
+}
+
+/// What became of the containers that changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// The reason for a full read: one was renamed, or moved into the base context, within it or out of it.
+    pub(super) moved: Option<String>,
+    /// Containers that changed while the read goes on and are where they were: they may have been moved away and back, and what
+    /// is below them missed.
+    pub(super) unsteady: Vec<Guid>,
+}
+
+/// The containers within the base context, as far as a read knows them.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     known: BTreeMap<Guid, String>,
@@ -35,6 +59,8 @@ pub(super) struct Containers {
     names: HashSet<u64>,
     changed: BTreeSet<Guid>,
     gone: BTreeSet<Guid>,
+    /// Those that changed, until it is known where they are.
+    observed: BTreeMap<Guid, Observed>,
     /// Parents of objects that are none of the above.
     orphans: Mutex<BTreeSet<String>>,
     /// The lowest uSNCreated of those that a full read found below the root.
@@ -125,37 +151,78 @@ impl Containers {
         orphans
     }
 
-    /// Looks at an object that changed; `created` says that it was made since the last look. Gives the reason for a full read when it is a
-    /// container that was renamed or moved, and lies below `base` or did so before.
-    pub(super) fn observe(
-        &mut self,
-        entry: &Entry,
-        guid: Guid,
-        created: bool,
-        base: Option<&DistinguishedName>,
-    ) -> Option<String> {
+    /// Looks at an object that changed, and notes a container among them for [`Self::settle`]. A deleted one is known no more.
+    /// `created` says that the object was made since the last look, `meanwhile` that it changed while this read goes on.
+    pub(super) fn observe(&mut self, entry: &Entry, guid: Guid, created: bool, meanwhile: bool) {
         if is_deleted(entry) {
+            self.observed.remove(&guid);
             if self.known.remove(&guid).is_some() {
                 self.changed.remove(&guid);
                 self.gone.insert(guid);
             }
-            return None;
+            return;
         }
-        let before = self.known.get(&guid).cloned();
         let is_container = CLASSES.iter().any(|class| is_of_class(entry, class));
-        if before.as_ref() == Some(&entry.dn) || (before.is_none() && !is_container) {
-            return None;
+        if is_container || self.known.contains_key(&guid) {
+            let dn = entry.dn.clone();
+            self.observed.insert(
+                guid,
+                Observed {
+                    dn,
+                    created,
+                    meanwhile,
+                },
+            );
         }
-        self.put(guid, &entry.dn);
-        let is_new = before.is_none() && created;
-        let concerns = |dn: &str| within(dn, base);
-        if is_new || !(concerns(&entry.dn) || before.as_deref().is_some_and(concerns)) {
-            return None;
+    }
+
+    /// The containers that changed, of which [`Self::settle`] wants to know which are within the base context.
+    pub(super) fn observed(&self) -> Vec<Guid> {
+        self.observed.keys().copied().collect()
+    }
+
+    /// Decides on the containers that changed; `within` are those that the server finds within the base context.
+    pub(super) fn settle(&mut self, within: &BTreeSet<Guid>) -> Settled {
+        let mut settled = Settled::default();
+        for (
+            guid,
+            Observed {
+                dn,
+                created,
+                meanwhile,
+            },
+        ) in std::mem::take(&mut self.observed)
+        {
+            let before = self.known.get(&guid).cloned();
+            let moved = match (before, within.contains(&guid)) {
+                (None, false) => continue,
+                (None, true) if created => None,
+                (None, true) => Some(format!(
+                    "{dn} was renamed or moved to the base context, or appeared there, with what may be below it"
+                )),
+                (Some(before), true) if before == dn => {
+                    if meanwhile {
+                        settled.unsteady.push(guid);
+                    }
+                    continue;
+                }
+                (Some(before), true) => Some(format!("{before} was renamed or moved to {dn}")),
+                (Some(before), false) => {
+                    self.known.remove(&guid);
+                    self.changed.remove(&guid);
+                    self.gone.insert(guid);
+                    settled.moved = settled.moved.or_else(|| {
+                        Some(format!(
+                            "{before} was renamed or moved to {dn}, out of the base context"
+                        ))
+                    });
+                    continue;
+                }
+            };
+            self.put(guid, &dn);
+            settled.moved = settled.moved.or(moved);
         }
-        Some(match before {
-            Some(before) => format!("{before} was renamed or moved to {}", entry.dn),
-            None => format!("{} appeared with what may be below it", entry.dn),
-        })
+        settled
     }
 
     /// What is to be stored: containers with their names, and containers that are no more.
@@ -184,19 +251,17 @@ pub(super) fn is_newer(entry: &Entry, since: u64) -> bool {
     usn_created(entry).is_some_and(|created| created > since)
 }
 
+/// Whether the object changed after `usn`; also when that cannot be told, since reading again does no harm.
+pub(super) fn is_changed_after(entry: &Entry, usn: u64) -> bool {
+    let changed: Option<u64> = entry.text("uSNChanged").and_then(|changed| changed.parse().ok());
+    changed.is_none_or(|changed| changed > usn)
+}
+
 /// Whether the entry is a tombstone or a recycled object (MS-ADTS 3.1.1.5.5).
 pub(super) fn is_deleted(entry: &Entry) -> bool {
     entry
         .text("isDeleted")
         .is_some_and(|value| value.eq_ignore_ascii_case("TRUE"))
-}
-
-/// Whether the name lies within the base; also when that cannot be told, since a full read does no harm.
-fn within(dn: &str, base: Option<&DistinguishedName>) -> bool {
-    match (DistinguishedName::parse(dn), base) {
-        (Ok(dn), Some(base)) => dn.is_within(base),
-        _ => true,
-    }
 }
 
 /// The name of what holds the object, as the controller wrote it: what follows the first comma that is not escaped.
@@ -224,8 +289,6 @@ fn hash(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const BASE: &str = "OU=In,DC=corp,DC=example";
-
     fn guid(number: u8) -> Guid {
         Guid::from([number; 16])
     }
@@ -242,6 +305,7 @@ mod tests {
         )
     }
 
+    /// Containers within `OU=In`.
     fn containers() -> Containers {
         let at = |number, dn: &str| Container {
             guid: guid(number),
@@ -249,80 +313,101 @@ mod tests {
         };
         Containers::stored(vec![
             at(1, "OU=A,OU=In,DC=corp,DC=example"),
-            at(2, "OU=Far,DC=corp,DC=example"),
             at(3, "CN=PC,OU=In,DC=corp,DC=example"),
         ])
     }
 
-    /// What is told of object `number` seen at `dn`, changed since USN 100.
-    fn told(number: u8, dn: &str, class: &str, created: u64) -> Option<String> {
-        let base = DistinguishedName::parse(BASE).unwrap();
+    /// What is decided of object `number` seen at `dn`, changed since USN 100; the server finds it within the base or not.
+    fn settled(number: u8, dn: &str, class: &str, created: u64, within: bool, meanwhile: bool) -> Settled {
         let entry = entry(number, dn, class, created);
-        containers().observe(&entry, guid(number), is_newer(&entry, 100), Some(&base))
+        let mut containers = containers();
+        containers.observe(&entry, guid(number), is_newer(&entry, 100), meanwhile);
+        let within = within.then_some(guid(number)).into_iter().collect();
+        containers.settle(&within)
     }
 
     #[test]
-    fn r08_a_container_that_comes_goes_or_is_renamed_in_scope_is_told() {
+    fn r08_a_container_that_comes_goes_or_is_renamed_in_scope_is_a_reason_to_read_everything() {
         let unit = "organizationalUnit";
-        for (number, dn) in [
-            (1, "OU=B,OU=In,DC=corp,DC=example"),
-            (1, "OU=A,OU=Out,DC=corp,DC=example"),
-            (2, "OU=Far,OU=In,DC=corp,DC=example"),
-        ] {
-            assert!(
-                told(number, dn, unit, 7).unwrap().contains("renamed or moved"),
-                "{dn}"
-            );
-        }
-        // Not known though it is old: it was hidden, restored, or no container then.
-        assert!(told(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100).is_some());
+        let moved = |number, dn, class, created, within| {
+            settled(number, dn, class, created, within, false)
+                .moved
+                .unwrap_or_default()
+        };
+        assert!(moved(1, "OU=B,OU=In,DC=corp,DC=example", unit, 7, true).contains("renamed or moved"));
+        assert!(
+            moved(1, "OU=A,OU=Out,DC=corp,DC=example", unit, 7, false)
+                .contains("renamed or moved to OU=A,OU=Out")
+        );
+        // Not known though it is old: it was outside, hidden, restored, or no container then.
+        assert!(moved(2, "OU=Far,OU=In,DC=corp,DC=example", unit, 7, true).contains("renamed or moved to"));
+        assert!(moved(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100, true).contains("appeared"));
         // A computer with objects below it is no container by class, but known as one.
-        assert!(told(3, "CN=PC2,OU=In,DC=corp,DC=example", "computer", 7).is_some());
+        assert!(moved(3, "CN=PC2,OU=In,DC=corp,DC=example", "computer", 7, true).contains("renamed"));
+    }
+
+    #[test]
+    fn r38_the_server_says_what_is_within_the_base_and_a_new_spelling_is_a_new_name() {
+        let unit = "organizationalUnit";
+        let (sharp, plain) = (
+            "OU=Stra\u{df}e,OU=In,DC=corp,DC=example",
+            "OU=a,OU=in,DC=corp,DC=example",
+        );
+        assert!(settled(9, sharp, unit, 7, true, false).moved.is_some());
+        assert!(settled(9, sharp, unit, 7, false, false).moved.is_none());
+        assert!(settled(1, plain, unit, 7, true, false).moved.is_some());
     }
 
     #[test]
     fn r08_other_changes_of_containers_do_not_cost_a_full_read() {
         let unit = "organizationalUnit";
+        let same = "OU=A,OU=In,DC=corp,DC=example";
+        let nothing = Settled::default();
+        assert_eq!(settled(1, same, unit, 7, true, false), nothing, "an attribute");
         assert_eq!(
-            told(1, "OU=A,OU=In,DC=corp,DC=example", unit, 7),
-            None,
-            "an attribute"
+            settled(2, "OU=Farther,DC=corp,DC=example", unit, 7, false, true),
+            nothing,
+            "outside"
         );
-        assert_eq!(told(2, "OU=Farther,DC=corp,DC=example", unit, 7), None, "outside");
-        assert_eq!(told(9, "OU=New,OU=In,DC=corp,DC=example", unit, 101), None, "new");
-        assert_eq!(
-            told(9, "CN=U,OU=In,DC=corp,DC=example", "user", 7),
-            None,
-            "no container"
-        );
+        let new = "OU=New,OU=In,DC=corp,DC=example";
+        assert_eq!(settled(9, new, unit, 101, true, true), nothing, "new");
+        let user = "CN=U,OU=In,DC=corp,DC=example";
+        assert_eq!(settled(9, user, "user", 7, true, true), nothing, "no container");
+    }
+
+    #[test]
+    fn r08_a_container_that_changed_during_the_read_may_have_been_away_and_back() {
+        let same = "OU=A,OU=In,DC=corp,DC=example";
+        let settled = settled(1, same, "organizationalUnit", 7, true, true);
+        assert_eq!((settled.moved, settled.unsteady), (None, vec![guid(1)]));
+        let at = |usn: &str| {
+            Entry::new(
+                same,
+                vec![("uSNChanged".to_owned(), vec![usn.as_bytes().to_vec()])],
+            )
+        };
+        assert!(is_changed_after(&at("101"), 100) && !is_changed_after(&at("100"), 100));
+        assert!(is_changed_after(&Entry::new(same, vec![]), 100), "unknown");
     }
 
     #[test]
     fn what_was_observed_is_to_be_stored() {
         let mut containers = containers();
-        containers.observe(
-            &entry(2, "OU=Farther,DC=corp,DC=example", "container", 7),
-            guid(2),
-            false,
-            None,
-        );
-        let mut dead = entry(
-            1,
+        let renamed = entry(3, "CN=PC2,OU=In,DC=corp,DC=example", "computer", 7);
+        containers.observe(&renamed, guid(3), false, false);
+        let dead = Entry::new(
             "CN=A\\0ADEL:1,CN=Deleted Objects,DC=corp,DC=example",
-            "organizationalUnit",
-            7,
-        );
-        dead = Entry::new(
-            &dead.dn,
             vec![
                 ("objectGUID".to_owned(), vec![vec![1; 16]]),
                 ("isDeleted".to_owned(), vec![b"TRUE".to_vec()]),
             ],
         );
-        assert_eq!(containers.observe(&dead, guid(1), false, None), None);
+        containers.observe(&dead, guid(1), false, false);
+        assert_eq!(containers.observed(), [guid(3)]);
+        containers.settle(&BTreeSet::from([guid(3)]));
         let (changed, gone) = containers.changes();
         assert_eq!((changed.len(), gone), (1, vec![guid(1)]));
-        assert_eq!(changed[0].dn, "OU=Farther,DC=corp,DC=example");
+        assert_eq!(changed[0].dn, "CN=PC2,OU=In,DC=corp,DC=example");
     }
 
     #[test]

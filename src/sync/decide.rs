@@ -1,17 +1,19 @@
 //! What a run does, from the facts that the store and the directory hold.
 
 use crate::directory::{RootDse, Session};
-use crate::identity::Guid;
+use crate::identity::{Guid, Kind};
 
 use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
 
-/// The plan, and how far the controller is to be believed.
+/// Above so many objects that other controllers changed, a full read is no slower than reading them a hundred at a time (R2).
+const MOST_CHANGED_ELSEWHERE: usize = 50_000;
+
+/// The plan, and what a delta has to read besides.
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) plan: Plan,
-    /// Other controllers were read before, this one never: it may lag behind them, so what it does not hold may be about
-    /// to arrive by replication rather than gone.
-    pub(super) newcomer: bool,
+    /// Objects that other controllers changed since this one was read (R2); none for a full read.
+    pub(super) changed_elsewhere: Vec<(Kind, Guid)>,
 }
 
 /// The plan for this controller and scope.
@@ -37,7 +39,6 @@ pub(super) async fn decide(
     } else {
         TOMBSTONE_LIFETIME
     };
-    let newcomer = !watermarks.is_empty() && !watermarks.iter().any(|mark| mark.controller == controller);
     let plan = plan(&Facts {
         requested: request.mode,
         asked_by: &request.asked_by,
@@ -54,7 +55,24 @@ pub(super) async fn decide(
         restored: reached.iter().all(|one| one.controller != controller)
             && reached.iter().any(|one| one.server == root.ds_service_name),
     });
-    Ok(Decided { plan, newcomer })
+    let decided = |plan, changed_elsewhere| Decided {
+        plan,
+        changed_elsewhere,
+    };
+    if let Plan::Full { .. } = plan {
+        return Ok(decided(plan, Vec::new()));
+    }
+    let changed = connector
+        .on_store(move |store| store.changed_elsewhere(id, controller, MOST_CHANGED_ELSEWHERE + 1))
+        .await?;
+    if changed.len() > MOST_CHANGED_ELSEWHERE {
+        let reason = format!(
+            "other controllers changed more than {MOST_CHANGED_ELSEWHERE} objects since {} was read",
+            session.host()
+        );
+        return Ok(decided(Plan::Full { reason }, Vec::new()));
+    }
+    Ok(decided(plan, changed))
 }
 
 /// Days that a tombstone lives where the forest does not say (MS-ADTS 3.1.1.5.5, tombstoneLifetime unset).

@@ -7,16 +7,14 @@
 use std::collections::BTreeSet;
 
 use crate::config::DeltaMethod;
-use crate::directory::{DirectoryError, RootDse};
-use crate::identity::{DistinguishedName, Guid};
+use crate::directory::{DirectoryError, RootDse, Search};
+use crate::identity::{Guid, Kind};
 use crate::store::Cookie;
 
-use super::containers::{self, Containers, is_deleted};
-use super::membership::{ChangedGroup, is_group};
 use super::met::Met;
-use super::missing::Watched;
 use super::read::{Known, Reader};
 use super::stage::guid_of;
+use super::watch::Watched;
 use super::{Plan, RunError};
 
 /// Above so many changed objects a full read is no slower: they would be read a hundred at a time.
@@ -40,9 +38,15 @@ struct Learnt {
 }
 
 impl Reader<'_> {
-    /// Reads what changed since `cookie`, and once more what could not be mapped before (R15). Everything is read when the
-    /// controller refuses the cookie, or when a container was renamed or moved (R8).
-    pub(super) async fn since_cookie(&mut self, cookie: Cookie, root: RootDse) -> Result<Known, RunError> {
+    /// Reads what changed since `cookie`, what other controllers changed `elsewhere` since this one was read (R2), and once more what
+    /// could not be mapped before (R15). Everything is read when the controller refuses the cookie, or when a container was
+    /// renamed or moved (R8).
+    pub(super) async fn since_cookie(
+        &mut self,
+        cookie: Cookie,
+        elsewhere: &[(Kind, Guid)],
+        root: RootDse,
+    ) -> Result<Known, RunError> {
         let learnt = match self.learn(EVERYTHING, cookie.octets.clone()).await {
             Ok(learnt) => learnt,
             Err(error) if is_refusal(&error) => {
@@ -57,9 +61,7 @@ impl Reader<'_> {
             return self.full(reason, root).await;
         }
         self.follow(&Plan::DirSync { cookie }).await?;
-        let id = self.connector.id;
-        let stored = self.connector.on_store(move |store| store.containers(id)).await?;
-        self.containers = Containers::stored(stored);
+        self.recall_containers().await?;
         let changed: Vec<Guid> = learnt.changed.iter().copied().collect();
         let met = Met::default();
         for kind in self.kinds() {
@@ -67,10 +69,12 @@ impl Reader<'_> {
                 self.search(kind, search, &met).await?;
             }
         }
-        let watched = self.watch_these(changed, &learnt.created, &met).await?;
+        let begun = root.highest_committed_usn;
+        let mut watched = self.watch_these(changed, &learnt.created, begun, &met).await?;
         if let Some(reason) = watched.moved {
             return self.full(reason, root).await;
         }
+        watched.missed.extend(self.read_again(elsewhere, &met).await?);
         self.odd_parents().await?;
         self.unmapped().await?;
         let groups = self.memberships(watched.groups, false).await?;
@@ -135,36 +139,28 @@ impl Reader<'_> {
         &mut self,
         changed: Vec<Guid>,
         created: &BTreeSet<Guid>,
+        begun: u64,
         met: &Met,
     ) -> Result<Watched, RunError> {
-        let base = DistinguishedName::parse(self.scope.base()).ok();
         let mut watched = Watched::default();
-        for mut search in self.scope.anywhere(&changed) {
-            search.attributes = containers::ATTRIBUTES.map(str::to_owned).to_vec();
-            search.show_deleted = self.shows_deleted;
-            let mut pages = self.session.search(search);
+        for search in self.scope.anywhere(&changed) {
+            let filter = search.filter;
+            let mut pages = self.session.search(Search {
+                filter,
+                ..self.watching()
+            });
             while let Some(entries) = pages.next().await? {
                 for entry in &entries {
-                    let Some(guid) = guid_of(entry) else { continue };
-                    if self.membership.names_groups() && is_group(entry) {
-                        let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
-                        watched.groups.push(ChangedGroup { guid, dn });
+                    if let Some(guid) = guid_of(entry) {
+                        self.observe(entry, guid, created.contains(&guid), begun, &mut watched);
                     }
-                    let moved = self
-                        .containers
-                        .observe(entry, guid, created.contains(&guid), base.as_ref());
-                    watched.moved = watched.moved.or(moved);
                 }
             }
             self.count(&pages);
         }
+        watched.moved = self.settle_containers(met).await?;
         // What does not show itself at all counts as well: a tombstone that the account may not read.
-        let unmet = met.lacks(changed);
-        let (id, kinds) = (self.connector.id, self.kinds());
-        watched.missed = self
-            .connector
-            .on_store(move |store| store.known_among(id, &kinds, &unmet))
-            .await?;
+        watched.missed = self.known_and_unmet(changed, met).await?;
         Ok(watched)
     }
 }

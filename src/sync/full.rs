@@ -52,7 +52,7 @@ impl Reader<'_> {
             let after = self.session.root_dse().await?;
             let met_after = Met::default();
             let changed = self
-                .changed(since, after.highest_committed_usn, &met_after)
+                .changed(since, since, after.highest_committed_usn, &met_after)
                 .await?;
             self.odd_parents().await?;
             let Some(moved) = changed.moved else {

@@ -11,9 +11,9 @@ mod deliver;
 mod dirsync;
 mod error;
 mod full;
+mod lookup;
 mod membership;
 mod met;
-mod missing;
 mod plan;
 mod progress;
 mod read;
@@ -25,6 +25,7 @@ mod scope;
 mod seen;
 mod slices;
 mod stage;
+mod watch;
 
 pub use connector::{Connector, Output, Request};
 pub use error::RunError;

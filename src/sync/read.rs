@@ -20,7 +20,7 @@ use super::containers::Containers;
 use super::decide::decide;
 use super::membership::Membership;
 use super::met::Met;
-use super::missing::Watched;
+use super::watch::Watched;
 use super::{Connector, Phase, Plan, Request, RunError, Scope};
 
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
@@ -69,7 +69,6 @@ pub(super) async fn read(
         let reached = connector.on_store(move |store| store.reached(id)).await?;
         controllers.prefer(&reached.into_iter().map(|one| one.host).collect::<Vec<_>>());
     }
-    let mut again = false;
     loop {
         let session = controllers.connect(settings).await?;
         request.progress.reached(&session);
@@ -81,7 +80,6 @@ pub(super) async fn read(
             now,
             pieces: pieces.clone(),
             planned,
-            again,
         };
         let error = match attempt.over(session).await {
             Err(RunError::Directory(error)) if error.is_of_the_controller() => *error,
@@ -99,7 +97,6 @@ pub(super) async fn read(
         );
         // Slices that ended are of this controller, and are to be stored before those of another one begin.
         stored(&pieces).await?;
-        again = true;
     }
 }
 
@@ -111,8 +108,6 @@ struct Attempt<'a> {
     now: i64,
     pieces: mpsc::Sender<Piece>,
     planned: &'a Mutex<Option<Plan>>,
-    /// Another controller was read in this run, and broke off.
-    again: bool,
 }
 
 impl Attempt<'_> {
@@ -133,7 +128,6 @@ impl Attempt<'_> {
             server: root.ds_service_name.clone(),
             containers: Containers::default(),
             membership: Membership::of(&connector.mapping),
-            newcomer: self.again,
             pieces: self.pieces,
             planned: self.planned,
             now: self.now,
@@ -206,8 +200,6 @@ pub(super) struct Reader<'a> {
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
     pub(super) membership: Membership,
-    /// See [`super::decide::Decided::newcomer`]; also when another controller broke off in this run, which may be ahead.
-    pub(super) newcomer: bool,
     pub(super) controller: Guid,
     /// rootDSE dsServiceName.
     server: String,
@@ -238,6 +230,10 @@ impl Reader<'_> {
     /// Looks up the held list again and hands over the decision on it.
     async fn approve(&mut self, list: &str) -> Result<(), RunError> {
         self.request.progress.enter(Phase::Examining);
+        let (run, controller) = (self.run, self.controller);
+        self.connector
+            .on_store(move |store| store.read_from(run, controller))
+            .await?;
         self.examine(Which::Held).await?;
         self.send(Piece::Conclude(Decision::Approved(list.to_owned())))
             .await
@@ -255,14 +251,14 @@ impl Reader<'_> {
             self.now,
         )
         .await?;
-        self.newcomer |= decided.newcomer;
+        let elsewhere = decided.changed_elsewhere;
         let known = match decided.plan {
             Plan::Full { reason } => self.full(reason, root).await?,
             Plan::Delta { since } => {
                 self.follow(&Plan::Delta { since }).await?;
-                self.changes(since, root).await?
+                self.changes(since, &elsewhere, root).await?
             }
-            Plan::DirSync { cookie } => self.since_cookie(cookie, root).await?,
+            Plan::DirSync { cookie } => self.since_cookie(cookie, &elsewhere, root).await?,
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
@@ -320,17 +316,22 @@ impl Reader<'_> {
         when_stored.await.map_err(|_| stager_gone())
     }
 
-    /// Reads what changed since `since`, and once more what could not be mapped before (R15). Everything is read when a
-    /// container was renamed or moved (R8).
-    async fn changes(&mut self, since: u64, root: RootDse) -> Result<Known, RunError> {
-        let id = self.connector.id;
-        let stored = self.connector.on_store(move |store| store.containers(id)).await?;
-        self.containers = Containers::stored(stored);
+    /// Reads what changed since `since`, what other controllers changed `elsewhere` (R2), and once more what could not be mapped
+    /// before (R15). Everything is read when a container was renamed or moved (R8).
+    async fn changes(
+        &mut self,
+        since: u64,
+        elsewhere: &[(Kind, Guid)],
+        root: RootDse,
+    ) -> Result<Known, RunError> {
+        self.recall_containers().await?;
         let usn = root.highest_committed_usn;
-        let changed = self.changed(since, usn, &Met::default()).await?;
+        let met = Met::default();
+        let mut changed = self.changed(since, usn, usn, &met).await?;
         if let Some(reason) = changed.moved {
             return self.full(reason, root).await;
         }
+        changed.missed.extend(self.read_again(elsewhere, &met).await?);
         self.odd_parents().await?;
         self.unmapped().await?;
         let groups = self.memberships(changed.groups, false).await?;
@@ -344,8 +345,51 @@ impl Reader<'_> {
         })
     }
 
-    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
-    pub(super) async fn changed(&mut self, since: u64, usn: u64, met: &Met) -> Result<Watched, RunError> {
+    /// Takes the containers as the controller returned them last.
+    pub(super) async fn recall_containers(&mut self) -> Result<(), RunError> {
+        let (id, controller) = (self.connector.id, self.controller);
+        let stored = self
+            .connector
+            .on_store(move |store| store.containers(id, controller))
+            .await?;
+        self.containers = Containers::stored(stored);
+        Ok(())
+    }
+
+    /// Reads what other controllers changed since this one was read, as far as it is not in `met` (R2): they may have returned an older
+    /// version, which would stay upstream. Gives those that are known and not in scope here.
+    pub(super) async fn read_again(
+        &mut self,
+        elsewhere: &[(Kind, Guid)],
+        met: &Met,
+    ) -> Result<Vec<Guid>, RunError> {
+        if elsewhere.is_empty() {
+            return Ok(Vec::new());
+        }
+        tracing::info!(
+            objects = elsewhere.len(),
+            "Other controllers changed objects since this one was read: they are read again."
+        );
+        for kind in self.kinds() {
+            let of_kind = elsewhere.iter().filter(|(other, _)| *other == kind);
+            let guids = met.lacks(of_kind.map(|(_, guid)| *guid).collect());
+            for search in self.scope.with_guids(kind, &guids) {
+                self.search(kind, search, met).await?;
+            }
+        }
+        self.known_and_unmet(elsewhere.iter().map(|(_, guid)| *guid).collect(), met)
+            .await
+    }
+
+    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere. `begun` is the
+    /// highestCommittedUSN from before the first search of the read, `usn` the present one.
+    pub(super) async fn changed(
+        &mut self,
+        since: u64,
+        begun: u64,
+        usn: u64,
+        met: &Met,
+    ) -> Result<Watched, RunError> {
         // The controller has committed nothing since: there is nothing to ask for.
         if usn <= since {
             return Ok(Watched::default());
@@ -355,7 +399,7 @@ impl Reader<'_> {
                 self.search(kind, search, met).await?;
             }
         }
-        self.watch(since, met).await
+        self.watch(since, begun, met).await
     }
 
     /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet (R15). What it does not find

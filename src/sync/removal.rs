@@ -72,6 +72,7 @@ mod tests {
     fn r23_the_sentence_names_kinds_numbers_and_both_limits() {
         let settings = Settings {
             send: false,
+            lag: std::time::Duration::ZERO,
             max_count: 500,
             max_percent: 10,
         };

@@ -130,11 +130,46 @@ impl Scope {
     /// The searches for the objects that have one of these GUIDs, of any kind, anywhere in the naming context; without attributes.
     #[must_use]
     pub fn anywhere(&self, guids: &[Guid]) -> Vec<Search> {
-        let one = |chunk| Search {
-            filter: one_of(chunk),
+        chunks(guids, &self.naming_context())
+    }
+
+    /// The searches for those of these objects that are in scope by their place, whatever they are: the server compares names
+    /// (R38).
+    #[must_use]
+    pub fn placed_in_scope(&self, guids: &[Guid]) -> Vec<Search> {
+        chunks(guids, &self.everywhere(self.depth))
+    }
+
+    /// The searches for those of these objects that are the base context or below it.
+    #[must_use]
+    pub fn placed_within_base(&self, guids: &[Guid]) -> Vec<Search> {
+        chunks(guids, &self.everywhere(SearchScope::Subtree))
+    }
+
+    /// The base context and everything below it: a frame for searches, without filter.
+    #[must_use]
+    pub fn within_base(&self) -> Search {
+        self.everywhere(SearchScope::Subtree)
+    }
+
+    /// The search for every object of `kind` in scope that is below this container of the scope.
+    #[must_use]
+    pub fn below(&self, kind: Kind, container: Guid) -> Option<Search> {
+        Some(Search {
+            base: format!("<GUID={container}>"),
+            ..self
+                .search(kind, None)
+                .filter(|_| self.depth == SearchScope::Subtree)?
+        })
+    }
+
+    fn everywhere(&self, depth: SearchScope) -> Search {
+        Search {
+            base: self.base.clone(),
+            scope: depth,
+            attributes: vec![OBJECT_GUID.to_owned()],
             ..self.naming_context()
-        };
-        guids.chunks(GUIDS_PER_FILTER).map(one).collect()
+        }
     }
 
     /// The searches for the objects of `kind` in scope that have one of these distinguished names.
@@ -202,16 +237,6 @@ impl Scope {
         }
     }
 
-    /// Whether an object called `dn` is in scope by its place, for a base context that is called `base`.
-    #[must_use]
-    pub fn contains(&self, base: &DistinguishedName, dn: &DistinguishedName) -> bool {
-        match self.depth {
-            SearchScope::Subtree => dn.is_within(base),
-            SearchScope::OneLevel => dn.is_child_of(base),
-            SearchScope::Base => dn == base,
-        }
-    }
-
     fn search(&self, kind: Kind, narrowed: Option<&str>) -> Option<Search> {
         let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
         Some(Search {
@@ -246,6 +271,15 @@ fn and(filter: &str, more: Option<&str>) -> String {
         Some(more) => format!("(&{filter}{more})"),
         None => filter.to_owned(),
     }
+}
+
+/// `frame` for the objects that have one of these GUIDs.
+fn chunks(guids: &[Guid], frame: &Search) -> Vec<Search> {
+    let one = |chunk| Search {
+        filter: one_of(chunk),
+        ..frame.clone()
+    };
+    guids.chunks(GUIDS_PER_FILTER).map(one).collect()
 }
 
 /// The filter for objects that have one of these GUIDs.

@@ -1,6 +1,6 @@
 //! What counts as gone, what does not, and how each is noticed.
 
-use lab::simulator::{Action, Controller, On};
+use lab::simulator::{Action, On};
 
 use crate::world::{IN, OUT, World};
 
@@ -44,21 +44,6 @@ async fn r22_without_the_right_to_deleted_objects_the_next_baseline_sees_it() {
     // F1: a delta never concludes from what it does not see.
     assert_eq!(world.listed("removed").await, []);
     world.connector.succeed(&["sync", "--baseline"]).await;
-    let listed = world.listed("removed").await;
-    world.assert_listed(&listed, &[gone], "no such object");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r22_a_controller_read_for_the_first_time_is_not_believed_alone() {
-    let world = World::new(false).await;
-    let gone = world.users[10];
-    world.directory().delete(gone);
-    // To the program this is another controller, which may only lag behind the one that it knows.
-    world.simulator.swap_controller(Controller::numbered(2));
-    world.sync().await;
-    assert_eq!(world.last_run().await["mode"], "baseline");
-    assert_eq!(world.listed("removed").await, [], "it may not be replicated yet");
-    world.sync().await;
     let listed = world.listed("removed").await;
     world.assert_listed(&listed, &[gone], "no such object");
 }
@@ -292,12 +277,12 @@ async fn r03_a_run_that_fails_after_its_watermark_was_stored_says_which_it_was()
     world
         .directory()
         .set_text(world.users[20], "mail", "new@corp.example");
-    // As below: the look-ups by name.
+    // As below: the look-up in the naming context.
     let busy = lab::simulator::Outcome::error(51, "busy");
     world
         .simulator
         .faults()
-        .at_matching(On::Search, "(objectClass=*)", 3, Action::Answer(busy));
+        .at_matching(On::Search, "(objectGUID=", 2, Action::Answer(busy));
     world.connector.run(&["sync"]).await.ended_with(69);
     let run = world.last_run().await;
     assert_eq!(run["outcome"], "failed");
@@ -316,11 +301,11 @@ async fn r22_killed_before_the_conclusion_no_candidate_is_lost() {
     let world = World::new(true).await;
     let gone = [world.users[21], world.users[22]];
     gone.iter().for_each(|user| world.directory().delete(*user));
-    // The look-ups by name come after the watermark is stored. Their answer never comes, and the process is killed.
+    // The look-ups come after the watermark is stored. The answer of the second one never comes, and the process is killed.
     world
         .simulator
         .faults()
-        .at_matching(On::Search, "(objectClass=*)", 3, Action::Silence);
+        .at_matching(On::Search, "(objectGUID=", 2, Action::Silence);
     let mut running = world.connector.start(&["sync"]);
     let silent = async {
         while !world.simulator.faults().all_happened() {
@@ -382,6 +367,28 @@ async fn r08_a_unit_that_comes_while_everything_is_read_brings_its_users() {
         said.stderr
     );
     assert_eq!(world.receiver.assets().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r08_a_unit_that_is_away_while_it_would_be_read_and_comes_back_loses_nobody() {
+    for connections in ["1", "2"] {
+        let world = World::new(false).await.with("AD_CONNECTIONS", connections);
+        for (number, user) in world.users.iter().enumerate().take(4) {
+            let mail = format!("away{number}@corp.example");
+            world.directory().set_text(*user, "mail", &mail);
+        }
+        let move_deep = |to: &'static str| {
+            let (directory, deep) = (world.directory().clone(), world.deep);
+            Action::Run(std::sync::Arc::new(move || directory.move_to(deep, to)))
+        };
+        let faults = world.simulator.faults();
+        // Out of the scope when users are read, and back when that is over.
+        faults.at_matching(On::Search, "(objectClass=user)", 1, move_deep(OUT));
+        faults.at_matching(On::Search, "(objectCategory=group)", 1, move_deep(IN));
+        world.connector.succeed(&["sync", "--baseline"]).await;
+        assert_eq!(world.receiver.assets().len(), 4, "{connections} connections");
+        assert_eq!(world.listed("removed").await, []);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

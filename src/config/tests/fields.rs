@@ -35,8 +35,8 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert_eq!((schedule.timezone, schedule.on_start), (chrono_tz::UTC, true));
     let removal = &connection.removal;
     assert_eq!(
-        (removal.send, removal.max_count, removal.max_percent),
-        (false, 500, 10)
+        (removal.send, removal.lag, removal.max_count, removal.max_percent),
+        (false, Duration::from_secs(86_400), 500, 10)
     );
     let upstream = &connection.upstream;
     assert_eq!(upstream.source, "Microsoft Active Directory");
@@ -85,6 +85,7 @@ fn every_variable_reaches_its_field() {
         ("SYNC_TIMEZONE", "America/New_York"),
         ("SYNC_ON_START", "false"),
         ("REMOVED_OBJECTS", "send"),
+        ("REMOVAL_LAG", "0s"),
         ("REMOVAL_MAX_COUNT", "0"),
         ("REMOVAL_MAX_PERCENT", "100"),
         ("QUALYS_SOURCE", "AD"),
@@ -138,8 +139,13 @@ fn every_variable_reaches_its_field() {
         (chrono_tz::America::New_York, false)
     );
     assert_eq!(
-        (all.removal.send, all.removal.max_count, all.removal.max_percent),
-        (true, 0, 100)
+        (
+            all.removal.send,
+            all.removal.lag,
+            all.removal.max_count,
+            all.removal.max_percent
+        ),
+        (true, Duration::ZERO, 0, 100)
     );
     let upstream = all.upstream;
     assert_eq!(

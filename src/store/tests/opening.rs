@@ -187,7 +187,7 @@ fn r28_a_file_of_version_1_keeps_what_waits_and_what_upstream_holds() {
         store.object(connection, guid(2)).unwrap().unwrap().asset,
         r#"{"asset":{}}"#
     );
-    assert_eq!(store.containers(connection).unwrap(), []);
+    assert_eq!(store.containers(connection, guid(1)).unwrap(), []);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn conclude(
         .iter()
         .map(|number| (guid(*number), Verdict::Gone("deleted".to_owned())))
         .collect();
-    room.store.note_verdicts(run, &verdicts).unwrap();
+    room.store.note_verdicts(run, &verdicts, NOW).unwrap();
     room.store.conclude_removals(run, decision, asset, NOW).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn r03_r22_what_is_missed_commits_with_the_watermark() {
 fn r22_a_verdict_of_an_earlier_run_counts_no_more() {
     let (room, run) = missing_third();
     let gone = [(guid(3), Verdict::Gone("deleted".to_owned()))];
-    room.store.note_verdicts(run, &gone).unwrap();
+    room.store.note_verdicts(run, &gone, NOW).unwrap();
     room.end(run);
     let run = room.run();
     assert_eq!(

@@ -1,0 +1,60 @@
+-- Schema version 9: controllers that lag behind each other (R2, R22).
+
+-- `first_seq` is the number of the first version of the object that was staged, `changed_seq` the number of the last reading
+-- that changed what upstream holds or is about to get of it, and `changed_by` the controller that returned that reading. The
+-- numbers come from `last_seq`.
+ALTER TABLE object ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE object ADD COLUMN changed_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE object ADD COLUMN changed_by BLOB;
+
+-- `seq` is `last_seq` when the watermark was committed. `complete` is 1 when the controller has by then returned every object
+-- with a `first_seq` up to there, or is in `missed_on` for it: 0 after increments by DirSync that began on another controller.
+ALTER TABLE watermark ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE watermark ADD COLUMN complete INTEGER NOT NULL DEFAULT 0;
+
+-- The number of the last change that each controller brought: it tells whether there is anything to read again.
+CREATE TABLE last_change (
+    connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
+    controller BLOB    NOT NULL,
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (connection, controller)
+) STRICT, WITHOUT ROWID;
+
+-- Objects that a complete read or look-up on a controller missed, which had not returned them before, and since when. Such a
+-- controller proves nothing about them before REMOVAL_LAG has passed. A row goes when the controller returns the object.
+CREATE TABLE missed_on (
+    connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
+    guid       BLOB    NOT NULL,
+    controller BLOB    NOT NULL,
+    since      INTEGER NOT NULL,
+    PRIMARY KEY (connection, guid, controller)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX missed_on_controller ON missed_on (connection, controller);
+
+-- Objects that were removed by what one controller returned: another one may still return them, and is asked.
+CREATE TABLE removed_by (
+    connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
+    guid       BLOB    NOT NULL,
+    kind       TEXT    NOT NULL,
+    controller BLOB    NOT NULL,
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (connection, guid)
+) STRICT, WITHOUT ROWID;
+
+-- Containers are known as each controller returned them, and only those within the base context.
+DROP TABLE container;
+CREATE TABLE container (
+    connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
+    controller BLOB    NOT NULL,
+    guid       BLOB    NOT NULL,
+    dn         TEXT    NOT NULL,
+    PRIMARY KEY (connection, controller, guid)
+) STRICT, WITHOUT ROWID;
+
+-- The next run reads everything: what a former version stored of containers and controllers does not answer what is asked now.
+-- Where only one controller was read, it returned every object.
+UPDATE object SET changed_by = (SELECT max(controller) FROM watermark AS w WHERE w.connection = object.connection)
+    WHERE 1 = (SELECT count(*) FROM watermark AS w WHERE w.connection = object.connection);
+DELETE FROM watermark;
+DELETE FROM dirsync_cookie;
+DELETE FROM unfinished_read;

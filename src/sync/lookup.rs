@@ -1,0 +1,193 @@
+//! The look-up of objects that a read missed: each is looked for by its GUID before anything is concluded of it (R22).
+//!
+//! Invariants kept here: a tombstone makes an object gone on any controller; "no such object", a place outside the scope, or a filter
+//! that is certain to refuse the object only on a controller that returned the object before, or has missed it for REMOVAL_LAG: another
+//! one may hold an older version. Whatever else a look-up gives keeps the object, and concerns no other one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::directory::{DirectoryError, Entry, Search};
+use crate::identity::Guid;
+use crate::store::{Candidate, Verdict, Which};
+
+use super::RunError;
+use super::containers::is_deleted;
+use super::met::Met;
+use super::read::Reader;
+use super::stage::guid_of;
+
+/// Candidates taken from the store at a time.
+const CHUNK: usize = 500;
+
+/// Why an object that does not answer counts as gone. A controller answers alike for an object that the account may not
+/// see (MS-ADTS 3.1.1.3.1.3): the threshold is there for an account that loses its rights to many.
+const NOT_THERE: &str = "no such object: deleted, or no longer visible to the account";
+
+impl Reader<'_> {
+    /// Looks up every candidate: what is in scope goes to the stager as an ordinary change, of everything else the verdict
+    /// is noted.
+    pub(super) async fn examine(&mut self, which: Which) -> Result<(), RunError> {
+        let mut after = None;
+        loop {
+            let (id, kinds) = (self.connector.id, self.kinds());
+            let candidates = self
+                .connector
+                .on_store(move |store| store.candidates(id, &kinds, which, after, CHUNK))
+                .await?;
+            let Some(last) = candidates.last() else {
+                return Ok(());
+            };
+            after = Some(last.guid);
+            let absent = self.absent(&candidates).await?;
+            let (absent, present): (Vec<Candidate>, Vec<Candidate>) = candidates
+                .into_iter()
+                .partition(|candidate| absent.contains(&candidate.guid));
+            let mut verdicts = self.verdicts(&absent).await?;
+            verdicts.extend(present.iter().map(|candidate| (candidate.guid, Verdict::Present)));
+            for candidate in &absent {
+                log_undecided(candidate, &verdicts);
+            }
+            let (run, now, verdicts) = (self.run, self.now, verdicts.into_iter().collect::<Vec<_>>());
+            self.connector
+                .on_store(move |store| store.note_verdicts(run, &verdicts, now))
+                .await?;
+        }
+    }
+
+    /// Searches in scope for `candidates`, and returns those that do not come.
+    async fn absent(&mut self, candidates: &[Candidate]) -> Result<BTreeSet<Guid>, RunError> {
+        let mut absent = BTreeSet::new();
+        for kind in self.kinds() {
+            let of_kind = candidates.iter().filter(|candidate| candidate.kind == kind);
+            let guids: Vec<Guid> = of_kind.map(|candidate| candidate.guid).collect();
+            let met = Met::default();
+            for search in self.scope.with_guids(kind, &guids) {
+                self.search(kind, search, &met).await?;
+            }
+            absent.extend(met.lacks(guids));
+        }
+        Ok(absent)
+    }
+
+    /// Returns what the directory says of candidates that are not in scope.
+    async fn verdicts(&mut self, absent: &[Candidate]) -> Result<BTreeMap<Guid, Verdict>, RunError> {
+        let guids: Vec<Guid> = absent.iter().map(|candidate| candidate.guid).collect();
+        let found = self.locate(&guids).await?;
+        let alive: Vec<Guid> = found
+            .iter()
+            .filter(|(_, entry)| !is_deleted(entry))
+            .map(|(guid, _)| *guid)
+            .collect();
+        let in_scope = self.guids_given(self.scope.placed_in_scope(&alive)).await?;
+        let (id, controller, now) = (self.connector.id, self.controller, self.now);
+        let lag = self.connector.settings.removal.lag;
+        let proven = self
+            .connector
+            .on_store(move |store| store.proven_by_absence(id, controller, &guids, lag, now))
+            .await?;
+        let mut verdicts = BTreeMap::new();
+        for candidate in absent {
+            let guid = candidate.guid;
+            let proves = proven.contains(&guid);
+            let verdict = match found.get(&guid) {
+                Some(entry) if is_deleted(entry) => Verdict::Gone(format!("deleted: {}", entry.dn)),
+                Some(entry) if !in_scope.contains(&guid) => {
+                    Verdict::Gone(format!("left the scope: it is {} now", entry.dn))
+                }
+                Some(entry) => self.verdict_in_scope(candidate, &entry.dn).await?,
+                None if proves => self.verdict_by_name(guid).await?,
+                None => Verdict::Gone("no such object".to_owned()),
+            };
+            let is_deleted = found.get(&guid).is_some_and(is_deleted);
+            let verdict = match verdict {
+                Verdict::Gone(reason) if !proves && !is_deleted => Verdict::Missed(format!(
+                    "{reason}, on {}, which never returned the object in scope: what another controller returned may still arrive \
+                     there; it counts as gone when it is missed there for REMOVAL_LAG",
+                    self.session.host()
+                )),
+                verdict => verdict,
+            };
+            verdicts.insert(guid, verdict);
+        }
+        Ok(verdicts)
+    }
+
+    /// Searches the naming context for these objects, deleted ones too where the account may read them.
+    async fn locate(&mut self, guids: &[Guid]) -> Result<BTreeMap<Guid, Entry>, RunError> {
+        let mut found = BTreeMap::new();
+        for search in self.scope.anywhere(guids) {
+            let mut pages = self.session.search(Search {
+                attributes: ["objectGUID", "isDeleted"].map(str::to_owned).to_vec(),
+                show_deleted: self.shows_deleted,
+                ..search
+            });
+            while let Some(entries) = pages.next().await? {
+                for entry in entries {
+                    if let Some(guid) = guid_of(&entry) {
+                        found.insert(guid, entry.copied());
+                    }
+                }
+            }
+            self.count(&pages);
+        }
+        Ok(found)
+    }
+
+    /// Looks one object up that the naming context does not hold: the controller has to say that it knows none.
+    async fn verdict_by_name(&mut self, guid: Guid) -> Result<Verdict, RunError> {
+        let name = format!("<GUID={guid}>");
+        match self
+            .session
+            .lookup(&name, &["objectGUID"], self.shows_deleted)
+            .await
+        {
+            Ok(None) => Ok(Verdict::Gone(NOT_THERE.to_owned())),
+            Ok(Some(entry)) => Ok(Verdict::Unclear(format!(
+                "{} is there, and the naming context does not show it",
+                entry.dn
+            ))),
+            Err(error @ (DirectoryError::Search { .. } | DirectoryError::Answer { .. })) => {
+                Ok(Verdict::Unclear(format!("the look-up failed: {error}")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The object is where it should be, and the search did not give it: the filter, a right, or a moment made the
+    /// difference.
+    async fn verdict_in_scope(&mut self, candidate: &Candidate, dn: &str) -> Result<Verdict, RunError> {
+        let Candidate { guid, kind, .. } = *candidate;
+        if let Some(search) = self.scope.refused_by_extra_filter(kind, guid)
+            && !self.guids_given(vec![search]).await?.is_empty()
+        {
+            return Ok(Verdict::Gone(format!(
+                "{dn} no longer matches the extra filter for {}",
+                kind.plural()
+            )));
+        }
+        if let Some(search) = self.scope.only(kind, guid)
+            && self.search(kind, search, &Met::default()).await? > 0
+        {
+            return Ok(Verdict::Present);
+        }
+        Ok(Verdict::Unclear(format!(
+            "{dn} is there, but does not match the filter, nor its opposite: the account may have lost the right to read \
+             attributes of it"
+        )))
+    }
+}
+
+/// Logs that an object is not decided: a warning when that is new, since it may stay so for long.
+fn log_undecided(candidate: &Candidate, verdicts: &BTreeMap<Guid, Verdict>) {
+    let Some(Verdict::Missed(reason) | Verdict::Unclear(reason)) = verdicts.get(&candidate.guid) else {
+        return;
+    };
+    const TEXT: &str =
+        "The object was missed, and may or may not be gone: it is kept, and looked up again by the next run.";
+    let Candidate { guid, kind, dn, .. } = candidate;
+    if candidate.reason.as_ref() == Some(reason) {
+        tracing::debug!(%kind, dn, %guid, reason, "{TEXT}");
+    } else {
+        tracing::warn!(%kind, dn, %guid, reason, "{TEXT}");
+    }
+}

@@ -1,0 +1,189 @@
+//! The watch over the naming context: which known objects changed without being found in scope (R8), and which containers were
+//! renamed or moved.
+
+use std::collections::BTreeSet;
+
+use crate::directory::{DirectoryError, Entry, Search};
+use crate::identity::Guid;
+use crate::store::Unfinished;
+
+use super::RunError;
+use super::containers::{self, Containers, is_deleted};
+use super::membership::{ChangedGroup, is_group};
+use super::met::Met;
+use super::read::Reader;
+use super::stage::guid_of;
+
+/// What a watch saw.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Known objects that changed, and that the searches in scope did not give.
+    pub(super) missed: Vec<Guid>,
+    /// A container that was renamed or moved, in words.
+    pub(super) moved: Option<String>,
+    /// Groups that changed, anywhere in the naming context, where the mapping asks for memberships.
+    pub(super) groups: Vec<ChangedGroup>,
+}
+
+impl Reader<'_> {
+    /// Looks at everything in the naming context that changed since `since`, deleted objects too where the account may
+    /// read them. `met` holds what the searches in scope gave, which began when the controller had committed `begun`.
+    pub(super) async fn watch(&mut self, since: u64, begun: u64, met: &Met) -> Result<Watched, RunError> {
+        let mut watched = Watched::default();
+        let mut pages = self.session.search(Search {
+            filter: format!("(uSNChanged>={})", since.saturating_add(1)),
+            ..self.watching()
+        });
+        while let Some(entries) = pages.next().await? {
+            let mut guids = Vec::new();
+            for entry in &entries {
+                let Some(guid) = guid_of(entry) else { continue };
+                let created = containers::is_newer(entry, since);
+                self.observe(entry, guid, created, begun, &mut watched);
+                guids.push(guid);
+            }
+            watched.missed.extend(self.known_and_unmet(guids, met).await?);
+        }
+        self.count(&pages);
+        watched.moved = self.settle_containers(met).await?;
+        Ok(watched)
+    }
+
+    /// Looks at one object that changed.
+    pub(super) fn observe(
+        &mut self,
+        entry: &Entry,
+        guid: Guid,
+        created: bool,
+        begun: u64,
+        watched: &mut Watched,
+    ) {
+        if self.membership.names_groups() && is_group(entry) {
+            let dn = (!is_deleted(entry)).then(|| entry.dn.clone());
+            watched.groups.push(ChangedGroup { guid, dn });
+        }
+        let meanwhile = containers::is_changed_after(entry, begun);
+        self.containers.observe(entry, guid, created, meanwhile);
+    }
+
+    /// Returns those of `guids` that upstream holds or is about to get, and that are not in `met`.
+    pub(super) async fn known_and_unmet(&self, guids: Vec<Guid>, met: &Met) -> Result<Vec<Guid>, RunError> {
+        let unmet = met.lacks(guids);
+        if unmet.is_empty() {
+            return Ok(unmet);
+        }
+        let (id, kinds) = (self.connector.id, self.kinds());
+        self.connector
+            .on_store(move |store| store.known_among(id, &kinds, &unmet))
+            .await
+    }
+
+    /// Decides on the containers that the watch saw, and reads again what is below those that may have been moved away and back
+    /// while this read went on; `met` gains it. Gives the container that was renamed or moved, in words.
+    pub(super) async fn settle_containers(&mut self, met: &Met) -> Result<Option<String>, RunError> {
+        let observed = self.containers.observed();
+        let within = self.guids_given(self.scope.placed_within_base(&observed)).await?;
+        let settled = self.containers.settle(&within);
+        if settled.moved.is_none() {
+            for container in settled.unsteady {
+                for kind in self.kinds() {
+                    if let Some(search) = self.scope.below(kind, container) {
+                        self.search(kind, search, met).await?;
+                    }
+                }
+            }
+        }
+        Ok(settled.moved)
+    }
+
+    /// Returns the GUIDs of everything that `searches` give.
+    pub(super) async fn guids_given(&mut self, searches: Vec<Search>) -> Result<BTreeSet<Guid>, RunError> {
+        let mut guids = BTreeSet::new();
+        for search in searches {
+            let mut pages = self.session.search(search);
+            while let Some(entries) = pages.next().await? {
+                guids.extend(entries.iter().filter_map(guid_of));
+            }
+            self.count(&pages);
+        }
+        Ok(guids)
+    }
+
+    /// Reads where every container within the base context is.
+    pub(super) async fn containers(&mut self) -> Result<(), RunError> {
+        self.containers = Containers::default();
+        let mut pages = self.session.search(Search {
+            filter: containers::FILTER.to_owned(),
+            attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
+            ..self.scope.within_base()
+        });
+        while let Some(entries) = pages.next().await? {
+            for entry in &entries {
+                self.containers.found(entry);
+            }
+        }
+        self.count(&pages);
+        Ok(())
+    }
+
+    /// Reads where every container is that changed since `unfinished` began, against where it was then. Gives the one that was
+    /// renamed or moved since, in words.
+    pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
+        self.containers = Containers::begun(&unfinished.containers);
+        let since = unfinished.highest;
+        let mut pages = self.session.search(Search {
+            filter: format!(
+                "(&(uSNChanged>={}){})",
+                since.saturating_add(1),
+                containers::FILTER
+            ),
+            ..self.watching()
+        });
+        while let Some(entries) = pages.next().await? {
+            for entry in &entries {
+                let Some(guid) = guid_of(entry) else { continue };
+                let created = containers::is_newer(entry, since);
+                // What is below is read again at the end of the read, which sees the same containers.
+                self.containers.observe(entry, guid, created, false);
+            }
+        }
+        self.count(&pages);
+        self.settle_containers(&Met::default()).await
+    }
+
+    /// The naming context with what a watch asks for: a frame for searches, without filter.
+    pub(super) fn watching(&self) -> Search {
+        Search {
+            attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
+            show_deleted: self.shows_deleted,
+            ..self.scope.naming_context()
+        }
+    }
+
+    /// Looks up the parents of objects that are no container by class, and theirs, as far as they are within the base context.
+    pub(super) async fn odd_parents(&mut self) -> Result<(), RunError> {
+        loop {
+            let orphans = self.containers.take_orphans();
+            if orphans.is_empty() {
+                return Ok(());
+            }
+            let mut parents = Vec::new();
+            for orphan in orphans {
+                match self.session.lookup(&orphan, &containers::ATTRIBUTES, false).await {
+                    Ok(Some(entry)) => parents.push(entry),
+                    // Hidden, or moved a moment ago; nothing is concluded from it.
+                    Ok(None) | Err(DirectoryError::Search { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let guids: Vec<Guid> = parents.iter().filter_map(guid_of).collect();
+            let within = self.guids_given(self.scope.placed_within_base(&guids)).await?;
+            for parent in &parents {
+                if guid_of(parent).is_some_and(|guid| within.contains(&guid)) {
+                    self.containers.found(parent);
+                    self.containers.note_parent_of(&parent.dn);
+                }
+            }
+        }
+    }
+}
