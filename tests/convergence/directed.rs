@@ -15,6 +15,7 @@ fn setting() -> Setting {
         removal_percent: 100,
         dirsync: false,
         controllers: 2,
+        lag_is_over: false,
         page_size: 1000,
         connections: 1,
         batch_assets: 50,

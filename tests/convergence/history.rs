@@ -32,6 +32,8 @@ pub struct Setting {
     pub dirsync: bool,
     /// Controllers that replicate, all named in `AD_HOST`: one or two.
     pub controllers: usize,
+    /// `REMOVAL_LAG` is over at the end, where there are two controllers: a full read of one of them settles what is gone.
+    pub lag_is_over: bool,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
     /// `AD_CONNECTIONS`.
@@ -213,6 +215,7 @@ impl History {
             dirsync: Rng::with_seed(seed ^ 0xD125).u8(0..3) == 0,
             controllers: controllers
                 .unwrap_or_else(|| 1 + usize::from(Rng::with_seed(seed ^ 0x2DC5).u8(0..3) == 0)),
+            lag_is_over: Rng::with_seed(seed ^ 0x1A6).bool(),
             removal_percent: pick(&mut rng, &[100, 100, 30]),
             page_size: pick(&mut rng, &[2, 3, 7, 1000]),
             connections: rng.usize(1..=2),

@@ -63,6 +63,8 @@ struct Player {
     /// How often the program was started: each start has a state file of its own.
     starts: u32,
     program: Option<Scheduled>,
+    /// `REMOVAL_LAG` is over.
+    lag_is_over: bool,
     /// By number: those that the only simulator played, or one for each simulator.
     controllers: BTreeMap<u8, Standing>,
     /// The one that the last run read.
@@ -140,6 +142,7 @@ impl Player {
             folder: folder.unwrap(),
             starts: 0,
             program: None,
+            lag_is_over: false,
             controllers,
             controller: 1,
             ran: Vec::new(),
@@ -338,6 +341,7 @@ impl Player {
             gateway: self.receiver.url(),
             state: self.state(),
             base,
+            removal_lag: self.lag_is_over.then_some("0s"),
         };
         let program = program::started(&self.setting, &place, table)?;
         self.program = Some(program.clone());

@@ -34,6 +34,8 @@ pub struct Place {
     pub state: PathBuf,
     /// `AD_BASE_CONTEXT`.
     pub base: Option<String>,
+    /// `REMOVAL_LAG`, where it is not the default.
+    pub removal_lag: Option<&'static str>,
 }
 
 /// The program as it is after its start.
@@ -105,6 +107,11 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             ("HTTP_LISTEN", "off".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment.extend(
+        place
+            .removal_lag
+            .map(|lag| ("REMOVAL_LAG".to_owned(), lag.to_owned())),
     );
     environment.extend(
         place

@@ -103,6 +103,7 @@ fn candidates(history: &History) -> Vec<History> {
         with(&|history| history.setting.objects = history.setting.objects.min(objects));
     }
     with(&|history| history.setting.controllers = 1);
+    with(&|history| history.setting.lag_is_over = false);
     with(&|history| history.setting.narrow = false);
     with(&|history| history.setting.tells_removals = false);
     with(&|history| history.setting.sees_deleted = false);

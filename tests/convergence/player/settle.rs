@@ -39,8 +39,8 @@ impl Player {
         self.check_state(Expected::All)
     }
 
-    /// Everything replicates. One run on any controller brings upstream to what they agree on; after a full read of each nothing
-    /// that is gone is left, and no run posts anything.
+    /// Everything replicates. One run on any controller brings upstream to what they agree on; after a full read of each, or of one
+    /// when REMOVAL_LAG is over, nothing that is gone is left, and no run posts anything.
     async fn settle_two(&mut self) -> Result<(), String> {
         for from in [0, 1, 0] {
             let event = Event::ReplicateAll { from };
@@ -56,7 +56,14 @@ impl Player {
         };
         self.quiet(mode, Some(first)).await?;
         self.check_state(Expected::Tombstones)?;
+        if self.setting.lag_is_over {
+            self.lag_is_over = true;
+            self.program = None;
+        }
         for on in both {
+            if self.lag_is_over && on != first {
+                break;
+            }
             self.quiet(Mode::Baseline, Some(on)).await?;
             // The other one may not be able to prove it.
             self.approve(Some(on)).await?;
