@@ -60,10 +60,8 @@ impl Player {
             self.lag_is_over = true;
             self.program = None;
         }
-        for on in both {
-            if self.lag_is_over && on != first {
-                break;
-            }
+        let proving = if self.lag_is_over { 1 } else { 2 };
+        for on in both.into_iter().take(proving) {
             self.quiet(Mode::Baseline, Some(on)).await?;
             // The other one may not be able to prove it.
             self.approve(Some(on)).await?;

@@ -47,12 +47,16 @@ impl World {
         Ok(())
     }
 
-    /// Upstream holds each object in scope on a controller, in a version that one of the controllers had.
+    /// Upstream holds each object in scope on a controller, in a version that one of the controllers had; an object that is gone on
+    /// the other one may be gone.
     ///
     /// # Errors
     /// The first object of which it does not.
     pub fn check_known(&self, on: usize, held: &BTreeMap<String, Value>) -> Result<(), String> {
-        match self.expected(on).find(|(_, sid, _)| !held.contains_key(sid)) {
+        let gone: BTreeSet<usize> = (0..self.replicas.len()).flat_map(|on| self.absent(on)).collect();
+        let gone: BTreeSet<String> = gone.into_iter().map(|at| self.sid(&self.objects[at])).collect();
+        let mut expected = self.expected(on).filter(|(_, sid, _)| !gone.contains(sid));
+        match expected.find(|(_, sid, _)| !held.contains_key(sid)) {
             Some((dn, _, asset)) => Err(format!("{dn} never came: {asset}")),
             None => Ok(()),
         }
