@@ -1,6 +1,8 @@
 //! Histories that are not drawn: what two controllers can do to a reader, one case each, at its smallest.
 
-use super::history::{Change, Event, History, Mode, Run, Setting, Step};
+use lab::simulator::On;
+
+use super::history::{Change, DirectoryFault, Event, History, Mode, Run, Setting, Step, Trouble};
 use super::player;
 
 const UNIT_OUTSIDE: u8 = 3;
@@ -83,6 +85,56 @@ fn r02_an_older_version_elsewhere_and_back_again_leaves_the_newer_one() {
                 run(0, Mode::Delta),
                 run(1, Mode::Delta),
             ],
+        );
+    }
+}
+
+#[test]
+fn r02_what_another_controller_removed_is_back_with_one_that_has_it() {
+    for (tells_removals, mode) in [(false, Mode::Delta), (true, Mode::Delta), (true, Mode::Baseline)] {
+        assert_converges(
+            Setting {
+                sees_deleted: true,
+                tells_removals,
+                ..setting()
+            },
+            vec![
+                run(0, Mode::Delta),
+                run(1, Mode::Delta),
+                change(0, Change::Delete(0)),
+                run(0, Mode::Delta),
+                run(1, mode),
+                run(0, Mode::Delta),
+                run(1, Mode::Delta),
+            ],
+        );
+    }
+}
+
+#[test]
+fn r02_a_full_read_is_not_resumed_over_what_another_controller_returned_meanwhile() {
+    for nth in 2..9 {
+        let mut steps = vec![run(0, Mode::Delta), run(1, Mode::Delta)];
+        steps.extend((0..12).map(|who| change(1, Change::Describe(who))));
+        let fault = |nth| DirectoryFault {
+            controller: 0,
+            on: On::Search,
+            nth,
+            trouble: Trouble::Cut,
+        };
+        steps.push(Step::Run(Run {
+            down: Some(1),
+            directory: (nth..nth + 8).map(fault).collect(),
+            ..Run::of(Mode::Baseline)
+        }));
+        steps.extend([run(1, Mode::Delta), run(0, Mode::Baseline), run(1, Mode::Delta)]);
+        assert_converges(
+            Setting {
+                objects: 12,
+                page_size: 2,
+                ..setting()
+            },
+            steps,
         );
     }
 }

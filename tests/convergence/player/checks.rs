@@ -149,7 +149,14 @@ impl Player {
             "promise kept by controller 1"
         };
         *self.met.entry(name).or_default() += 1;
+        let connector = Arc::clone(&self.program()?.connector);
+        let removed = connector
+            .store
+            .removed(connector.id, None, None, 10_000)
+            .map_err(text)?;
+        let removed = removed.iter().map(|one| one.guid.to_string()).collect();
         let (world, assets) = (lock(&self.world), self.receiver.assets());
+        world.check_not_listed(on, &removed, self.setting.dirsync)?;
         // A cookie says what was got from every controller: an older version is not given again.
         if self.setting.dirsync {
             world.check_known(on, &assets)

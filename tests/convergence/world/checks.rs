@@ -62,6 +62,31 @@ impl World {
         }
     }
 
+    /// Nothing that a controller has in scope is listed as removed; by DirSync, unless it is gone on the other one.
+    ///
+    /// # Errors
+    /// The first object that is.
+    pub fn check_not_listed(
+        &self,
+        on: usize,
+        removed: &BTreeSet<String>,
+        dirsync: bool,
+    ) -> Result<(), String> {
+        let mut there = self.read_on(on);
+        if dirsync {
+            let gone: BTreeSet<usize> = (0..self.replicas.len()).flat_map(|on| self.absent(on)).collect();
+            there.retain(|at| !gone.contains(at));
+        }
+        let listed = |at: &usize| removed.contains(&self.guid(&self.objects[*at]));
+        match there.into_iter().find(listed) {
+            Some(at) => Err(format!(
+                "{} is listed as removed after a run on controller {on}, and is there",
+                self.dn(&self.objects[at])
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Name, `externalAssetId` and asset of what a read of the controller should find.
     fn expected(&self, on: usize) -> impl Iterator<Item = (String, String, Value)> + '_ {
         let objects = self.objects.iter().filter(move |object| self.is_read(on, object));
