@@ -19,7 +19,13 @@ const REPLICATION_LIMIT: Duration = Duration::from_secs(90);
 pub struct Pair {
     domain: Domain,
     second: Place,
+    /// The distinguished names of their NTDS Settings, the first one's first.
+    settings: [String; 2],
 }
+
+/// Bit of the attribute `options` of NTDS Settings: changes of other controllers are not taken over
+/// (NTDSDSA_OPT_DISABLE_INBOUND_REPL, MS-ADTS 6.1.1.2.2.1.2.1.1).
+const DISABLE_INBOUND_REPL: &str = "2";
 
 /// The domain with a second controller, or `None` after recording a skip where Samba cannot run.
 ///
@@ -29,10 +35,17 @@ pub fn pair() -> Option<Pair> {
     let domain = super::domain()?;
     let second = domain.place().second();
     process::stop_processes(&second);
-    let pair = Pair { domain, second };
+    let mut pair = Pair {
+        domain,
+        second,
+        settings: Default::default(),
+    };
     pair.join();
     pair.name_in_hosts();
     process::start_again(&pair.second);
+    // Only when it starts does it look for controllers to take changes from (Samba's KCC).
+    process::kill(pair.first());
+    process::start_again(pair.first());
     Some(pair)
 }
 
@@ -75,6 +88,38 @@ impl Pair {
         }
     }
 
+    /// Lets each controller go its own way: neither takes over what is changed on the other one.
+    ///
+    /// # Panics
+    /// When what was changed until then does not reach both within a minute and a half.
+    pub fn part(&self) {
+        self.set_options(DISABLE_INBOUND_REPL);
+    }
+
+    /// Lets them replicate again, and waits until both hold the same.
+    ///
+    /// # Panics
+    /// When they do not within a minute and a half.
+    pub fn reunite(&self, unit: &str) {
+        self.set_options("0");
+        // A change of each that is newer than all others: replication goes by USN.
+        for (number, (from, to)) in [(self.first(), &self.second), (&self.second, self.first())]
+            .into_iter()
+            .enumerate()
+        {
+            let name = format!("Last {number}");
+            let last = Change::add(&format!("OU={name},{unit}"), "organizationalUnit", &[]);
+            super::change::apply(from, &[last]);
+            self.replicated(to, unit, "ou", &name);
+        }
+    }
+
+    fn set_options(&self, options: &str) {
+        for (place, settings) in [self.first(), &self.second].into_iter().zip(&self.settings) {
+            super::change::apply(place, &[Change::set(settings, "options", options)]);
+        }
+    }
+
     fn join(&self) {
         let (first, second) = (self.first(), &self.second);
         provision::remove(&second.data());
@@ -112,17 +157,15 @@ impl Pair {
     }
 
     /// Controllers find each other by the GUIDs of their settings (MS-ADTS 6.1.1.2.2.1.2.1.1).
-    fn name_in_hosts(&self) {
+    fn name_in_hosts(&mut self) {
         provision::name_in_hosts(&self.second);
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/samba/settings.py");
         let told = python::run(script, &[self.second.smb_conf().to_str().unwrap()], "");
         for line in told.lines() {
-            let (controller, guid) = line.split_once(' ').unwrap();
-            let place = if controller.eq_ignore_ascii_case(&self.second.controller()) {
-                &self.second
-            } else {
-                self.first()
-            };
+            let [controller, guid, settings] = line.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
+            let number = usize::from(controller.eq_ignore_ascii_case(&self.second.controller()));
+            self.settings[number] = settings.to_owned();
+            let place = [self.domain.place(), &self.second][number];
             provision::add_to_hosts(place, &format!("{guid}._msdcs.{DNS_DOMAIN}"));
         }
     }

@@ -1,4 +1,4 @@
-"""Prints the controllers of a domain: a line each, its name and the GUID of its NTDS Settings.
+"""Prints the controllers of a domain: a line each, its name, and the GUID and the DN of its NTDS Settings.
 
 usage: settings.py SMB_CONF
 """
@@ -20,7 +20,7 @@ def main(smb_conf):
     base = f"CN=Sites,{samdb.get_config_basedn()}"
     for settings in samdb.search(base, ldb.SCOPE_SUBTREE, "(objectClass=nTDSDSA)", ["objectGUID"]):
         name = settings.dn.parent().get_rdn_value()
-        print(name, ndr_unpack(misc.GUID, settings["objectGUID"][0]))
+        print(name, ndr_unpack(misc.GUID, settings["objectGUID"][0]), settings.dn)
 
 
 main(*sys.argv[1:])
