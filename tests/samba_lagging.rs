@@ -54,7 +54,12 @@ impl<'a> Reader<'a> {
         }
         self.held.extend(sent.clone());
         // What was removed and is returned again by another controller is sent again, whatever it is.
-        for guid in self.lines("removed").await.iter().map(|line| &line["vendorAssetId"]) {
+        for guid in self
+            .lines("removed")
+            .await
+            .iter()
+            .map(|line| &line["vendorAssetId"])
+        {
             self.held
                 .retain(|_, asset| asset["asset"]["assetHeader"]["vendorAssetId"] != *guid);
         }

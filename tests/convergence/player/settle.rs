@@ -25,13 +25,19 @@ impl Player {
         // A controller that is read for the first time is not believed that an object is gone before it says so again.
         let believed = self.is_believed()?;
         self.quiet(mode, None).await?;
-        self.check_state(if mode == Mode::Baseline && believed {
-            Expected::All
-        } else {
-            Expected::OfDelta
+        // What another one returned, this one proves to be gone by a tombstone alone, until REMOVAL_LAG is over (R22).
+        let swapped = self.controllers.len() > 1;
+        self.check_state(match mode {
+            _ if swapped => Expected::Tombstones,
+            Mode::Baseline if believed => Expected::All,
+            _ => Expected::OfDelta,
         })?;
         for mode in [Mode::Delta, Mode::Baseline] {
             self.quiet_again(mode, None).await?;
+        }
+        if swapped {
+            self.end_lag();
+            self.quiet_again(Mode::Baseline, None).await?;
         }
         self.check_state(Expected::All)?;
         self.count_met();
@@ -57,8 +63,7 @@ impl Player {
         self.quiet(mode, Some(first)).await?;
         self.check_state(Expected::Tombstones)?;
         if self.setting.lag_is_over {
-            self.lag_is_over = true;
-            self.program = None;
+            self.end_lag();
         }
         let proving = if self.lag_is_over { 1 } else { 2 };
         for on in both.into_iter().take(proving) {
@@ -75,6 +80,12 @@ impl Player {
         self.check_state(Expected::All)?;
         self.count_met();
         Ok(())
+    }
+
+    /// From here on the program is set up so that REMOVAL_LAG is over at once.
+    fn end_lag(&mut self) {
+        self.lag_is_over = true;
+        self.program = None;
     }
 
     /// A run after which nothing is new.
