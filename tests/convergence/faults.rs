@@ -13,7 +13,7 @@ use super::history::{DirectoryFault, GatewayFault, Trouble};
 const DOWN: usize = 2_000;
 
 /// Lets the directory misbehave in the coming run.
-pub fn script_directory(simulator: &Simulator, faults: &[DirectoryFault]) {
+pub fn script_directory(simulators: &[Simulator], faults: &[DirectoryFault]) {
     for fault in faults {
         let outcome = |code| Outcome::error(code, "as the history says");
         let action = match fault.trouble {
@@ -27,6 +27,7 @@ pub fn script_directory(simulator: &Simulator, faults: &[DirectoryFault]) {
             Trouble::RepeatCookie => Action::RepeatCookie,
             Trouble::EndlessPages => Action::EndlessPages,
         };
+        let simulator = &simulators[fault.controller % simulators.len()];
         simulator.faults().at(fault.on, fault.nth, action);
     }
 }

@@ -1,6 +1,7 @@
 //! A history: a small directory, and what happens to it, to the program and between them. Drawn from a seed.
 
-use std::fmt;
+mod display;
+mod two;
 
 use fastrand::Rng;
 use lab::simulator::On;
@@ -29,6 +30,10 @@ pub struct Setting {
     pub removal_percent: u8,
     /// `AD_DELTA=dirsync`.
     pub dirsync: bool,
+    /// Controllers that replicate, all named in `AD_HOST`: one or two.
+    pub controllers: usize,
+    /// `REMOVAL_LAG` is over at the end, where there are two controllers: a full read of one of them settles what is gone.
+    pub lag_is_over: bool,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
     /// `AD_CONNECTIONS`.
@@ -42,16 +47,27 @@ pub struct Setting {
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Somebody changes the directory.
-    Change(Change),
-    /// The next runs talk to the controller with this number.
+    /// Somebody changes the directory, or it replicates.
+    Event(Event),
+    /// The next runs talk to the controller with this number. Only where there is one.
     Controller(u8),
-    /// The controller is brought back from a snapshot that is this many changes old.
+    /// The controller, the only one, is brought back from a snapshot that is this many changes old.
     RollBack(u8),
     /// The other mapping table.
     Mapping,
     /// The program runs.
     Run(Run),
+}
+
+/// Something that happens in the directory, between the runs or while one reads. Controllers are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody changes it on this controller.
+    Change(usize, Change),
+    /// All changes of one object or unit, by number, are carried over to the other controller.
+    ReplicateOne { from: usize, object: u16 },
+    /// All changes are carried over to the other controller.
+    ReplicateAll { from: usize },
 }
 
 /// A change of the directory. Objects and units go by their number, counted round; a change that does not apply (who is
@@ -89,8 +105,10 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
     pub mode: Mode,
-    /// Changes while it reads: before the nth request of this kind.
-    pub meanwhile: Vec<(On, usize, Change)>,
+    /// The controller that is down all the time.
+    pub down: Option<usize>,
+    /// What happens while it reads.
+    pub meanwhile: Vec<Meanwhile>,
     pub directory: Vec<DirectoryFault>,
     pub gateway: Vec<GatewayFault>,
     pub stop: Option<Stop>,
@@ -109,9 +127,19 @@ pub enum Mode {
     Approve,
 }
 
-/// What the directory does at the nth request of this kind.
+/// What happens before a controller answers the nth request of this kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meanwhile {
+    pub controller: usize,
+    pub on: On,
+    pub nth: usize,
+    pub event: Event,
+}
+
+/// What a controller does at the nth request of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryFault {
+    pub controller: usize,
     pub on: On,
     pub nth: usize,
     pub trouble: Trouble,
@@ -174,8 +202,8 @@ impl Run {
 }
 
 impl History {
-    /// The history of this seed.
-    pub fn draw(seed: u64) -> Self {
+    /// The history of this seed; with `controllers` so many, else one or two as the seed has it.
+    pub fn draw(seed: u64, controllers: Option<usize>) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0xC0FF_EE00_D15E_A5E5);
         let objects = 5 + rng.u16(0..=35) * rng.u16(0..=1);
         let setting = Setting {
@@ -185,6 +213,9 @@ impl History {
             // By itself, so that the other draws do not depend on it.
             tells_removals: Rng::with_seed(seed).u8(0..3) == 0,
             dirsync: Rng::with_seed(seed ^ 0xD125).u8(0..3) == 0,
+            controllers: controllers
+                .unwrap_or_else(|| 1 + usize::from(Rng::with_seed(seed ^ 0x2DC5).u8(0..3) == 0)),
+            lag_is_over: Rng::with_seed(seed ^ 0x1A6).bool(),
             removal_percent: pick(&mut rng, &[100, 100, 30]),
             page_size: pick(&mut rng, &[2, 3, 7, 1000]),
             connections: rng.usize(1..=2),
@@ -211,6 +242,9 @@ impl History {
                 run.meanwhile.extend(burst(&mut rng));
             }
         }
+        if setting.controllers == 2 {
+            steps = two::spread(steps, seed);
+        }
         Self { seed, setting, steps }
     }
 
@@ -222,6 +256,7 @@ impl History {
                     + run.directory.len()
                     + run.gateway.len()
                     + usize::from(run.stop.is_some())
+                    + usize::from(run.down.is_some())
             }
             _ => 1,
         };
@@ -237,7 +272,7 @@ fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
 fn there_and_back(rng: &mut Rng) -> Vec<Step> {
     let who = rng.u16(0..4);
     let first = if rng.bool() {
-        Step::Change(Change::Describe(who))
+        changed(Change::Describe(who))
     } else {
         Step::Run(Run::default())
     };
@@ -246,19 +281,33 @@ fn there_and_back(rng: &mut Rng) -> Vec<Step> {
     vec![
         first,
         Step::Run(Run::default()),
-        Step::Change(Change::Describe(who)),
+        changed(Change::Describe(who)),
         Step::Run(badly),
-        Step::Change(Change::DescribeBack(who)),
+        changed(Change::DescribeBack(who)),
     ]
 }
 
 fn step(rng: &mut Rng) -> Step {
     match rng.u8(0..100) {
-        0..55 => Step::Change(change(rng)),
+        0..55 => changed(change(rng)),
         55..58 => Step::Controller(rng.u8(1..=3)),
         58..60 => Step::RollBack(rng.u8(1..=10)),
         60..63 => Step::Mapping,
         _ => Step::Run(run(rng)),
+    }
+}
+
+/// A change on the first controller.
+const fn changed(change: Change) -> Step {
+    Step::Event(Event::Change(0, change))
+}
+
+fn meanwhile(on: On, nth: usize, change: Change) -> Meanwhile {
+    Meanwhile {
+        controller: 0,
+        on,
+        nth,
+        event: Event::Change(0, change),
     }
 }
 
@@ -292,10 +341,10 @@ fn change(rng: &mut Rng) -> Change {
 
 /// Several changes between two requests of a run. What the run has read already and what it has yet to read change side by
 /// side: the largest uSNChanged that it sees is above a change that it does not see (R1).
-fn burst(rng: &mut Rng) -> Vec<(On, usize, Change)> {
+fn burst(rng: &mut Rng) -> Vec<Meanwhile> {
     let nth = rng.usize(1..=6);
     (0..rng.usize(2..=8))
-        .map(|_| (On::Search, nth, Change::Describe(rng.u16(0..64))))
+        .map(|_| meanwhile(On::Search, nth, Change::Describe(rng.u16(0..64))))
         .collect()
 }
 
@@ -314,14 +363,19 @@ fn run(rng: &mut Rng) -> Run {
     if rng.u8(0..3) == 0 {
         for _ in 0..rng.usize(1..=3) {
             let (on, nth) = moment(rng);
-            run.meanwhile.push((on, nth, change(rng)));
+            run.meanwhile.push(meanwhile(on, nth, change(rng)));
         }
     }
     if rng.u8(0..4) == 0 {
         for _ in 0..rng.usize(1..=2) {
             let (on, nth) = moment(rng);
             let trouble = trouble(rng);
-            run.directory.push(DirectoryFault { on, nth, trouble });
+            run.directory.push(DirectoryFault {
+                controller: 0,
+                on,
+                nth,
+                trouble,
+            });
         }
     }
     if rng.u8(0..2) == 0 {
@@ -386,41 +440,5 @@ fn gateway(rng: &mut Rng) -> GatewayFault {
         17 => GatewayFault::RejectUnknown,
         18 => GatewayFault::Token(pick(rng, &[401, 429, 500, 503])),
         _ => GatewayFault::Down(pick(rng, &[409, 429, 500, 503])),
-    }
-}
-
-impl fmt::Display for History {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:?}", self.setting)?;
-        for (number, step) in self.steps.iter().enumerate() {
-            writeln!(f, "{:3}. {step}", number + 1)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Run(run) = self else {
-            return write!(f, "{self:?}");
-        };
-        write!(f, "Run {:?}", run.mode)?;
-        for (on, nth, change) in &run.meanwhile {
-            write!(f, "\n       before {on:?} {nth}: {change:?}")?;
-        }
-        for fault in &run.directory {
-            write!(
-                f,
-                "\n       directory at {:?} {}: {:?}",
-                fault.on, fault.nth, fault.trouble
-            )?;
-        }
-        if !run.gateway.is_empty() {
-            write!(f, "\n       gateway answers {:?}", run.gateway)?;
-        }
-        match run.stop {
-            Some(stop) => write!(f, "\n       stopped: {stop:?}"),
-            None => Ok(()),
-        }
     }
 }

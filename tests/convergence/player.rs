@@ -1,23 +1,25 @@
-//! Plays one history: the real library between the simulator and the receiver.
+//! Plays one history: the real library between the simulators and the receiver.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checks;
+mod settle;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ad_connector::identity::Guid;
 use ad_connector::schedule::Scheduled;
-use ad_connector::store::{Removal, RunMode};
-use ad_connector::sync::{Report, RunError};
+use ad_connector::store::Watermark;
 use lab::receiver::{self, Receiver};
-use lab::simulator::{self, Account, Action, Controller, Simulator};
+use lab::simulator::{self, Account, Action, Controller, On, Simulator};
 use tempfile::TempDir;
 
-use super::audit::{self, Ran};
+use super::audit::Ran;
 use super::faults;
 use super::history::{GatewayFault, History, Mode, Run, Setting, Step};
-use super::program::{self, Place, UUID, text};
-use super::sums;
+use super::program::{self, Place, text};
 use super::world::World;
 
 /// A history takes some tenths of a second; one that takes longer hangs.
@@ -54,13 +56,18 @@ pub fn play(history: &History, trace: &mut Trace) -> Result<Met, String> {
 struct Player {
     setting: Setting,
     world: Arc<Mutex<World>>,
-    simulator: Simulator,
+    /// One for each controller.
+    simulators: Vec<Simulator>,
     receiver: Receiver,
     folder: TempDir,
     /// How often the program was started: each start has a state file of its own.
     starts: u32,
     program: Option<Scheduled>,
+    /// `REMOVAL_LAG` is over.
+    lag_is_over: bool,
+    /// By number: those that the only simulator played, or one for each simulator.
     controllers: BTreeMap<u8, Standing>,
+    /// The one that the last run read.
     controller: u8,
     ran: Vec<Ran>,
     /// The last run that is known to have removed something.
@@ -88,6 +95,16 @@ struct Standing {
     watermark: Option<u64>,
 }
 
+impl Standing {
+    const fn new(controller: Controller) -> Self {
+        Self {
+            controller,
+            rolled_back: false,
+            watermark: None,
+        }
+    }
+}
+
 impl Player {
     async fn start(setting: Setting) -> Self {
         let world = World::new(&setting);
@@ -96,17 +113,20 @@ impl Player {
         } else {
             Account::reader()
         };
-        let first = Standing {
-            controller: numbered(1),
-            rolled_back: false,
-            watermark: None,
-        };
-        let simulator = Simulator::start(simulator::Options {
-            directory: world.directory.clone(),
-            controller: first.controller.clone(),
-            accounts: vec![account],
-            ..simulator::Options::default()
-        });
+        let mut simulators: Vec<Simulator> = Vec::new();
+        let mut controllers = BTreeMap::new();
+        for (number, directory) in (1_u8..).zip(&world.replicas) {
+            let controller = numbered(number);
+            let port = simulators.first().map_or(0, |first| first.addr().port());
+            simulators.push(Simulator::start(simulator::Options {
+                listen: SocketAddr::from((Ipv4Addr::new(127, 0, 0, number), port)),
+                directory: directory.clone(),
+                controller: controller.clone(),
+                accounts: vec![account.clone()],
+                ..simulator::Options::default()
+            }));
+            controllers.insert(number, Standing::new(controller));
+        }
         // In memory: a history is a thousand commits.
         let memory = PathBuf::from("/dev/shm");
         let folder = if memory.is_dir() {
@@ -117,12 +137,13 @@ impl Player {
         Self {
             setting,
             world: Arc::new(Mutex::new(world)),
-            simulator,
+            simulators,
             receiver: Receiver::start(receiver::Options::default()).await,
             folder: folder.unwrap(),
             starts: 0,
             program: None,
-            controllers: BTreeMap::from([(1, first)]),
+            lag_is_over: false,
+            controllers,
             controller: 1,
             ran: Vec::new(),
             last_removing: 0,
@@ -136,13 +157,14 @@ impl Player {
         for (number, step) in history.steps.iter().enumerate() {
             self.trace.push(format!("{:3}. {step}", number + 1));
             match step {
-                Step::Change(change) => {
-                    if !lock(&self.world).apply(*change) {
+                Step::Event(event) => {
+                    if !lock(&self.world).happen(*event) {
                         self.trace.push("     (does not apply)".to_owned());
                     }
                 }
-                Step::Controller(number) => self.change_controller(*number),
-                Step::RollBack(by) => self.roll_back(*by),
+                Step::Controller(number) if self.simulators.len() == 1 => self.change_controller(*number),
+                Step::RollBack(by) if self.simulators.len() == 1 => self.roll_back(*by),
+                Step::Controller(_) | Step::RollBack(_) => {}
                 Step::Mapping => {
                     lock(&self.world).change_table();
                     self.program = None;
@@ -153,186 +175,59 @@ impl Player {
         self.settle().await
     }
 
-    /// Nothing goes wrong any more: one run brings everything over, and nothing is left for the next ones.
-    async fn settle(&mut self) -> Result<(), String> {
-        let mode = if self.is_unseen() {
-            Mode::Baseline
-        } else {
-            Mode::Delta
-        };
-        self.trace.push(format!("quiet {mode:?}"));
-        // A controller that is read for the first time is not believed that an object is gone before it says so again.
-        let believed = self.is_believed()?;
-        self.quiet(mode).await?;
-        self.check_state(mode == Mode::Baseline && believed)?;
-        for mode in [Mode::Delta, Mode::Baseline] {
-            let before = self.receiver.deliveries().len();
-            self.trace.push(format!("quiet {mode:?} again"));
-            self.quiet(mode).await?;
-            // A full read may be the first to miss something, and tells it.
-            let deliveries = self.receiver.deliveries().split_off(before);
-            let mut more = deliveries.iter().flat_map(|delivery| &delivery.assets);
-            if let Some(asset) = more.find(|asset| audit::told_removed(asset).is_none()) {
-                return Err(format!("nothing changed, but a {mode:?} posted {asset}"));
-            }
-        }
-        self.check_state(true)?;
-        let deliveries = self.receiver.deliveries();
-        let open = deliveries
-            .iter()
-            .filter(|one| audit::leaves_open(&one.answer))
-            .count();
-        let told = deliveries
-            .iter()
-            .flat_map(|one| &one.assets)
-            .filter(|asset| audit::told_removed(asset).is_some());
-        *self.met.entry("batch kept without an answer").or_default() += open;
-        *self.met.entry("removal told").or_default() += told.count();
-        self.approve().await
-    }
-
-    /// A run that nothing befalls; a full read is one from its beginning.
-    async fn quiet(&mut self, mode: Mode) -> Result<(), String> {
-        self.run(&Run::of(mode)).await?;
-        if mode == Mode::Baseline && self.resumed {
-            self.trace.push("quiet Baseline from its beginning".to_owned());
-            self.run(&Run::of(mode)).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether the present controller was read before, or none was.
-    fn is_believed(&mut self) -> Result<bool, String> {
-        let connector = Arc::clone(&self.program()?.connector);
-        let marks = connector.store.watermarks(connector.id).map_err(text)?;
-        let present = Guid::from(self.simulator.controller().invocation_id);
-        Ok(marks.is_empty() || marks.iter().any(|mark| mark.controller == present))
-    }
-
-    /// What the threshold holds back is let go, and is removed then (R23).
-    async fn approve(&mut self) -> Result<(), String> {
-        let connector = Arc::clone(&self.program()?.connector);
-        let held = connector.store.held_list(connector.id).map_err(text)?;
-        if held.is_none() {
-            return Ok(());
-        }
-        self.trace.push("approved".to_owned());
-        let run = Run::of(Mode::Approve);
-        self.run(&run).await?;
-        match connector.store.held_list(connector.id).map_err(text)? {
-            Some(_) => Err("what was held back was approved, and is still held back".to_owned()),
-            None => self.check_state(true),
-        }
-    }
-
-    /// Both sides agree.
-    fn check_state(&mut self, full: bool) -> Result<(), String> {
-        let connector = Arc::clone(&self.program()?.connector);
-        let (store, id) = (&connector.store, connector.id);
-        let removed = store.removed(id, None, None, 10_000).map_err(text)?;
-        let held = store.undecided(id, true, None, 10_000).map_err(text)?;
-        let guids = |list: &[Removal]| list.iter().map(|one| one.guid.to_string()).collect();
-        let (world, assets) = (lock(&self.world), self.receiver.assets());
-        world.check_held(&assets)?;
-        world.check_listed(&guids(&removed), &guids(&held), &assets, full)
-    }
-
-    fn check_deliveries(&self) -> Result<(), String> {
-        let world = lock(&self.world);
-        let deliveries = self.receiver.deliveries();
-        audit::check(
-            &world.versions(),
-            &deliveries,
-            &self.ran,
-            self.setting.concurrency,
-        )?;
-        self.check_history()?;
-        match self.receiver.violations().first() {
-            Some(violation) => Err(format!("the receiver says: {violation}")),
-            None => Ok(()),
-        }
-    }
-
-    /// The history tells what was done.
-    fn check_history(&self) -> Result<(), String> {
-        let Some(program) = &self.program else {
-            return Ok(());
-        };
-        let (store, id) = (&program.connector.store, program.connector.id);
-        let runs = store.runs(id, usize::MAX).map_err(text)?;
-        for run in &runs {
-            let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
-            sums::check_run(run, &objects).map_err(|wrong| format!("history of run {}: {wrong}", run.id))?;
-        }
-        let (ledger, unread) = self.receiver.books().of(UUID);
-        let in_flight = (self.setting.batch_assets * self.setting.concurrency) as u64;
-        sums::check_sums(&runs, &ledger, unread, in_flight)
-            .map_err(|wrong| format!("history: {wrong}, {ledger:?}"))
-    }
-
-    /// What is listed as removed since the last run; nothing of it may have been there all the time.
-    fn newly_removed(&mut self) -> Result<BTreeSet<String>, String> {
-        let connector = Arc::clone(&self.program()?.connector);
-        let removed = connector
-            .store
-            .removed(connector.id, None, None, 10_000)
-            .map_err(text)?;
-        let last = removed.iter().filter_map(|one| one.run).max().unwrap_or(0);
-        let new = removed
-            .iter()
-            .filter(|one| one.run.is_some_and(|run| run > self.last_removing));
-        let new = new.map(|one| one.guid.to_string()).collect();
-        self.last_removing = self.last_removing.max(last);
-        let mut world = lock(&self.world);
-        let removed = world.check_newly_removed(&new)?;
-        *self.met.entry("object removed").or_default() += removed.len();
-        world.watch();
-        Ok(removed)
-    }
-
     /// Whether only a full read can be expected to see everything.
     fn is_unseen(&self) -> bool {
-        lock(&self.world).unseen || self.is_blind_after_roll_back()
+        lock(&self.world).unseen[self.replica()] || self.is_blind_after_roll_back()
     }
 
     /// A controller that was rolled back is found out only while its highest USN is below the watermark.
     fn is_blind_after_roll_back(&self) -> bool {
         let standing = &self.controllers[&self.controller];
-        let highest = u64::try_from(self.simulator.highest_usn()).unwrap();
+        let highest = u64::try_from(self.simulators[self.replica()].highest_usn()).unwrap();
         standing.rolled_back && standing.watermark.is_none_or(|watermark| highest >= watermark)
     }
 
+    /// Which copy of the directory the last run read.
+    fn replica(&self) -> usize {
+        if self.simulators.len() == 1 {
+            0
+        } else {
+            usize::from(self.controller) - 1
+        }
+    }
+
     fn change_controller(&mut self, number: u8) {
-        let standing = self.controllers.entry(number).or_insert_with(|| Standing {
-            controller: numbered(number),
-            rolled_back: false,
-            watermark: None,
-        });
-        self.simulator.swap_controller(standing.controller.clone());
+        let standing = self
+            .controllers
+            .entry(number)
+            .or_insert_with(|| Standing::new(numbered(number)));
+        self.simulators[0].swap_controller(standing.controller.clone());
         self.controller = number;
     }
 
     fn roll_back(&mut self, by: u8) {
         // The first object's USN stays above 0: it is the 1025th change.
-        if self.simulator.controller().usn_offset - i64::from(by) < -1_024 {
+        if self.simulators[0].controller().usn_offset - i64::from(by) < -1_024 {
             return;
         }
-        self.simulator.roll_back_usn(i64::from(by));
+        self.simulators[0].roll_back_usn(i64::from(by));
         let standing = self.controllers.get_mut(&self.controller).unwrap();
-        standing.controller = self.simulator.controller();
+        standing.controller = self.simulators[0].controller();
         standing.rolled_back = true;
     }
 
     async fn run(&mut self, run: &Run) -> Result<(), String> {
-        let unseen_before = {
-            let blind = self.is_blind_after_roll_back();
-            std::mem::take(&mut lock(&self.world).unseen) || blind
-        };
         self.script(run);
         let before = self.receiver.deliveries().len();
         let program = self.program()?;
+        let marks = watermarks(&program)?;
+        let searches = self.searches();
+        // What happens in the run is noted by itself.
+        let unseen_before = self.take_unseen();
         let ended = program::ended(&program, run).await;
-        self.simulator.faults().clear();
+        self.simulators
+            .iter()
+            .for_each(|simulator| simulator.faults().clear());
         self.receiver.clear_scripts();
         let report = match ended {
             Some(Ok(report)) => Some(report),
@@ -342,10 +237,17 @@ impl Player {
                 None
             }
         };
-        self.look_at(run, report, unseen_before)?;
+        let read_on = self.read_since(&searches);
+        let committed = self.committed_on(&marks, &read_on)?;
+        if let Some(on) = committed
+            && self.simulators.len() > 1
+        {
+            self.controller = numbers(on);
+        }
+        self.look_at(run, report.as_ref(), &unseen_before)?;
         let too_large =
             |fault: &GatewayFault| matches!(fault, GatewayFault::Status(413) | GatewayFault::Early(413));
-        let removed = self.newly_removed()?;
+        let removed = self.newly_removed(&read_on)?;
         self.ran.push(Ran {
             first: before,
             resend: matches!(run.mode, Mode::Resend | Mode::ResendBaseline),
@@ -353,85 +255,75 @@ impl Player {
             split: run.gateway.iter().any(too_large),
             troubled: !run.gateway.is_empty(),
             removed,
+            any_order: self.simulators.len() > 1,
         });
-        self.check_deliveries()
+        self.check_deliveries()?;
+        match (report, committed) {
+            (Some(report), Some(on)) => self.check_promise(run, &report, on),
+            _ => Ok(()),
+        }
+    }
+
+    /// What only a full read could see is expected of the run from here on, and of no other.
+    fn take_unseen(&self) -> Vec<bool> {
+        let blind = self.is_blind_after_roll_back();
+        let mut world = lock(&self.world);
+        let mut unseen: Vec<bool> = world.unseen.iter_mut().map(std::mem::take).collect();
+        unseen[self.replica()] |= blind;
+        unseen
+    }
+
+    fn searches(&self) -> Vec<u64> {
+        let searches = |simulator: &Simulator| simulator.statistics().counts().searches;
+        self.simulators.iter().map(searches).collect()
+    }
+
+    /// The controllers that were searched since.
+    fn read_since(&self, before: &[u64]) -> Vec<usize> {
+        let now = self.searches();
+        (0..now.len()).filter(|on| now[*on] > before[*on]).collect()
+    }
+
+    /// The controller that a run read to its end, where that is certain.
+    fn committed_on(&mut self, before: &[Watermark], read_on: &[usize]) -> Result<Option<usize>, String> {
+        let now = watermarks(&self.program()?)?;
+        let moved = |on: &usize| {
+            let id = Guid::from(self.simulators[*on].controller().invocation_id);
+            let of = |marks: &[Watermark]| marks.iter().find(|mark| mark.controller == id).copied();
+            of(&now).is_some() && of(&now) != of(before)
+        };
+        let moved: Vec<usize> = read_on.iter().copied().filter(moved).collect();
+        Ok(match (moved.as_slice(), read_on) {
+            ([on], _) | ([], [on]) => Some(*on),
+            _ => None,
+        })
     }
 
     fn script(&mut self, run: &Run) {
-        faults::script_directory(&self.simulator, &run.directory);
+        if let Some(down) = run.down
+            && let Some(controller) = self.simulators.get(down).filter(|_| self.simulators.len() > 1)
+        {
+            controller.faults().always(On::Connect, Action::Cut);
+            controller.cut_connections();
+        }
+        faults::script_directory(&self.simulators, &run.directory);
         faults::script_gateway(&self.receiver, &run.gateway);
-        for (on, nth, change) in run.meanwhile.iter().copied() {
+        for one in run.meanwhile.iter().copied() {
             let world = Arc::clone(&self.world);
-            let apply = move || {
-                lock(&world).apply(change);
+            let happen = move || {
+                lock(&world).happen(one.event);
             };
-            self.simulator.faults().at(on, nth, Action::Run(Arc::new(apply)));
+            let simulator = &self.simulators[one.controller % self.simulators.len()];
+            simulator
+                .faults()
+                .at(one.on, one.nth, Action::Run(Arc::new(happen)));
         }
     }
 
-    /// What the report says, against what the history let happen.
-    fn look_at(&mut self, run: &Run, report: Option<Report>, unseen_before: bool) -> Result<(), String> {
-        let resumed = report
-            .as_ref()
-            .is_some_and(|report| report.reason.contains("resumes"));
-        self.resumed = resumed;
-        let standing = self.controllers.get_mut(&self.controller).unwrap();
-        let Some(report) = report else {
-            self.trace.push("     -> killed".to_owned());
-            *self.met.entry("killed").or_default() += 1;
-            lock(&self.world).unseen |= unseen_before;
-            standing.watermark = None;
-            return Ok(());
-        };
-        let total = report.total();
-        let how = match &report.failure {
-            Some(RunError::Stopped) => "stopped",
-            Some(RunError::Directory(_)) => "failed at the directory",
-            Some(RunError::Upstream(_)) => "failed at the gateway",
-            Some(_) => "failed",
-            None if report.held.is_some() => "removals held back",
-            None if report.refused() > 0 => "rejected some",
-            None if resumed => "full read resumed",
-            None if report.mode == RunMode::Baseline => "full read",
-            None => "delta",
-        };
-        *self.met.entry(how).or_default() += 1;
-        self.trace.push(format!(
-            "     -> {} ({}): read {}, staged {}, accepted {}, rejected {}, watermark {:?}{}",
-            report.mode.name(),
-            report.reason,
-            total.read,
-            total.staged,
-            total.accepted,
-            report.refused(),
-            report.watermark,
-            report
-                .failure
-                .as_ref()
-                .map(|failure| format!(", failed: {failure}"))
-                .unwrap_or_default(),
-        ));
-        match report.watermark {
-            Some(watermark) => standing.watermark = Some(watermark),
-            // The read may have been complete before the rest was stopped.
-            None if run.stop.is_some() => standing.watermark = None,
-            None => {}
-        }
-        let full = report.mode == RunMode::Baseline && report.watermark.is_some() && !resumed;
-        if full {
-            standing.rolled_back = false;
-        } else {
-            lock(&self.world).unseen |= unseen_before;
-        }
-        if let Some(RunError::Panicked { task, cause }) = &report.failure {
-            return Err(format!("the {task} task panicked: {cause}"));
-        }
-        let calm = run.directory.is_empty() && run.gateway.is_empty() && run.stop.is_none();
-        match &report.failure {
-            // The list is what it was when the program last looked.
-            Some(RunError::ListChanged { .. }) if run.mode == Mode::Approve => Ok(()),
-            Some(failure) if calm => Err(format!("nothing was wrong, but the run failed: {failure}")),
-            _ => Ok(()),
+    fn put_unseen(&self, unseen: &[bool]) {
+        let mut world = lock(&self.world);
+        for (all, unseen) in world.unseen.iter_mut().zip(unseen) {
+            *all |= unseen;
         }
     }
 
@@ -445,10 +337,11 @@ impl Player {
             (world.base(), world.table)
         };
         let place = Place {
-            directory: self.simulator.addr(),
+            directory: self.simulators.iter().map(Simulator::addr).collect(),
             gateway: self.receiver.url(),
             state: self.state(),
             base,
+            removal_lag: self.lag_is_over.then_some("0s"),
         };
         let program = program::started(&self.setting, &place, table)?;
         self.program = Some(program.clone());
@@ -480,6 +373,16 @@ impl Player {
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }
+}
+
+/// The number of the controller with this place among the simulators.
+fn numbers(replica: usize) -> u8 {
+    u8::try_from(replica + 1).unwrap()
+}
+
+fn watermarks(program: &Scheduled) -> Result<Vec<Watermark>, String> {
+    let connector = &program.connector;
+    connector.store.watermarks(connector.id).map_err(text)
 }
 
 /// A panic elsewhere is told by itself.

@@ -29,11 +29,14 @@ pub const UUID: &str = "8c2d7e1a-3b4f-4c5d-9e6f-0a1b2c3d4e5f";
 
 /// Where the program finds what it works with.
 pub struct Place {
-    pub directory: SocketAddr,
+    /// The controllers, all at one port.
+    pub directory: Vec<SocketAddr>,
     pub gateway: String,
     pub state: PathBuf,
     /// `AD_BASE_CONTEXT`.
     pub base: Option<String>,
+    /// `REMOVAL_LAG`, where it is not the default.
+    pub removal_lag: Option<&'static str>,
 }
 
 /// The program as it is after its start.
@@ -63,7 +66,12 @@ pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Schedul
 }
 
 fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
-    let (address, gateway) = (place.directory, receiver::Options::default());
+    let hosts: Vec<String> = place
+        .directory
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
+    let (port, gateway) = (place.directory[0].port(), receiver::Options::default());
     let account = if setting.sees_deleted {
         "administrator"
     } else {
@@ -71,8 +79,8 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
     };
     let mut environment = BTreeMap::from(
         [
-            ("AD_HOST", address.ip().to_string()),
-            ("AD_PORT", address.port().to_string()),
+            ("AD_HOST", hosts.join(",")),
+            ("AD_PORT", port.to_string()),
             ("AD_TRANSPORT", "ldap".to_owned()),
             ("AD_ALLOW_PLAINTEXT", "true".to_owned()),
             ("AD_BIND_DN", format!("{account}@corp.example")),
@@ -101,6 +109,11 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             ("HTTP_LISTEN", "off".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
+    );
+    environment.extend(
+        place
+            .removal_lag
+            .map(|lag| ("REMOVAL_LAG".to_owned(), lag.to_owned())),
     );
     environment.extend(
         place

@@ -75,6 +75,7 @@ fn candidates(history: &History) -> Vec<History> {
         with_run(&|run| run.gateway.clear());
         with_run(&|run| run.directory.clear());
         with_run(&|run| run.meanwhile.clear());
+        with_run(&|run| run.down = None);
         with_run(&|run| run.mode = super::history::Mode::Delta);
         for number in 0..run.gateway.len() {
             with_run(&|run| {
@@ -101,6 +102,8 @@ fn candidates(history: &History) -> Vec<History> {
     ] {
         with(&|history| history.setting.objects = history.setting.objects.min(objects));
     }
+    with(&|history| history.setting.controllers = 1);
+    with(&|history| history.setting.lag_is_over = false);
     with(&|history| history.setting.narrow = false);
     with(&|history| history.setting.tells_removals = false);
     with(&|history| history.setting.sees_deleted = false);

@@ -1,13 +1,15 @@
-//! The directory of a history, changed as the history says, and what the model makes of it at each moment.
+//! The directory of a history, on one controller or on two that replicate, changed as the history says.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checks;
+
+use std::collections::BTreeSet;
 
 use lab::simulator::{Directory, ObjectId, People};
 use serde_json::Value;
 
-use super::audit::{Versions, told_removed};
-use super::history::{Change, Setting};
+use super::history::{Change, Event, Setting};
 use super::model::{self, Table};
+pub use checks::Expected;
 
 /// `OU=Corp`, the base context of a narrow scope.
 const CORP: usize = 0;
@@ -16,7 +18,8 @@ const CORP: usize = 0;
 const NOW: i64 = 1_795_313_400;
 
 pub struct World {
-    pub directory: Directory,
+    /// The directory as each controller has it.
+    pub replicas: Vec<Directory>,
     pub table: Table,
     narrow: bool,
     sees_deleted: bool,
@@ -25,32 +28,30 @@ pub struct World {
     objects: Vec<Object>,
     /// Names and values are numbered, so that no two are the same.
     counter: u64,
-    /// Something happened that no delta can see.
-    pub unseen: bool,
+    /// By controller: something happened that no delta can see.
+    pub unseen: Vec<bool>,
     /// Whether a unit ever moved into the scope.
     entered: bool,
-    /// Objects that no read could find at some moment since [`World::watch`].
-    away: BTreeSet<usize>,
+    /// By controller: objects that it had and no read could find at some moment since [`World::watch`].
+    away: Vec<BTreeSet<usize>>,
+    /// Objects that a read could find on some controller at some time, and then no more.
+    left: BTreeSet<usize>,
     /// Something was hidden from the account at some time.
     ever_hidden: bool,
 }
 
 struct Unit {
     id: ObjectId,
-    /// `None` stands in the domain's head.
-    parent: Option<usize>,
     hidden: bool,
 }
 
 struct Object {
     id: ObjectId,
     user: bool,
-    unit: usize,
-    deleted: bool,
     hidden: bool,
-    description: Option<String>,
     description_before: Option<String>,
-    /// Every asset that it was, in order, no two neighbours the same.
+    /// Every asset that it was, in order, no two neighbours the same. On several controllers, in the order in which it became
+    /// that on any of them.
     versions: Vec<Value>,
 }
 
@@ -59,7 +60,7 @@ impl World {
         let directory = Directory::new("corp.example", People::NONE);
         directory.set_clock(Some(NOW));
         let mut world = Self {
-            directory,
+            replicas: vec![directory],
             table: Table::Default,
             narrow: setting.narrow,
             sees_deleted: setting.sees_deleted,
@@ -67,9 +68,10 @@ impl World {
             units: Vec::new(),
             objects: Vec::new(),
             counter: 0,
-            unseen: false,
+            unseen: vec![false; setting.controllers],
             entered: false,
-            away: BTreeSet::new(),
+            away: vec![BTreeSet::new(); setting.controllers],
+            left: BTreeSet::new(),
             ever_hidden: false,
         };
         for (name, parent) in [
@@ -79,45 +81,88 @@ impl World {
             ("Outside", None),
             ("Old", Some(3)),
         ] {
-            let id = world.directory.create_unit(&world.unit_dn(parent), name);
-            world.units.push(Unit {
-                id,
-                parent,
-                hidden: false,
-            });
+            let directory = &world.replicas[0];
+            let parent = match parent {
+                Some(parent) => directory.dn(world.unit(parent)),
+                None => directory.domain().dn,
+            };
+            let id = directory.create_unit(&parent, name);
+            world.units.push(Unit { id, hidden: false });
         }
         for number in 0..setting.objects {
             let unit = (number % 4) as u8;
-            world.apply(if number % 5 == 4 {
+            let change = if number % 5 == 4 {
                 Change::CreateGroup(unit)
             } else {
                 Change::CreateUser(unit)
-            });
+            };
+            world.happen(Event::Change(0, change));
         }
+        while world.replicas.len() < setting.controllers {
+            let replica = world.replicas[0].replica();
+            world.replicas.push(replica);
+        }
+        world.watch();
         world
     }
 
     /// The base context, `None` for the domain.
     pub fn base(&self) -> Option<String> {
-        self.narrow.then(|| self.unit_dn(Some(CORP)))
+        self.narrow.then(|| self.replicas[0].dn(self.unit(CORP)))
     }
 
-    /// Makes the change; tells whether it applied.
-    pub fn apply(&mut self, change: Change) -> bool {
-        let applied = self.change(change);
-        let absent: Vec<usize> = self.absent().collect();
-        self.away.extend(absent);
+    /// Lets the event happen; tells whether it applied.
+    pub fn happen(&mut self, event: Event) -> bool {
+        let controllers = self.replicas.len();
+        let before: Vec<BTreeSet<usize>> = (0..controllers).map(|on| self.read_on(on)).collect();
+        let applied = match event {
+            Event::Change(on, change) => self.change(on % controllers, change),
+            Event::ReplicateOne { from, object } => self.replicate_one(from % controllers, object),
+            Event::ReplicateAll { from } => self.replicate_all(from % controllers),
+        };
+        for (on, before) in before.into_iter().enumerate() {
+            let after = self.read_on(on);
+            self.left.extend(before.difference(&after));
+            let absent = self.absent(on);
+            self.away[on].extend(absent);
+        }
         applied
     }
 
-    fn change(&mut self, change: Change) -> bool {
+    /// Carries one object or unit over to the other controller.
+    fn replicate_one(&mut self, from: usize, number: u16) -> bool {
+        let count = self.units.len() + self.objects.len();
+        let number = usize::from(number) % count;
+        let id = match self.units.get(number) {
+            Some(unit) => unit.id,
+            None => self.objects[number - self.units.len()].id,
+        };
+        let Some(to) = self.replicas.get(1 - from) else {
+            return false;
+        };
+        let applied = self.replicas[from].exists(id) && self.replicas[from].replicate_object(id, to);
+        self.record_all(1 - from);
+        applied
+    }
+
+    /// Carries everything over to the other controller.
+    fn replicate_all(&mut self, from: usize) -> bool {
+        let Some(to) = self.replicas.get(1 - from) else {
+            return false;
+        };
+        let applied = !self.replicas[from].replicate_all(to).is_empty();
+        self.record_all(1 - from);
+        applied
+    }
+
+    fn change(&mut self, on: usize, change: Change) -> bool {
         self.counter += 1;
         let label = format!("v{}", self.counter);
         match change {
-            Change::CreateUser(unit) => self.create(unit, true),
-            Change::CreateGroup(unit) => self.create(unit, false),
-            Change::RenameUnit(unit) => self.rename_unit(unit, &label),
-            Change::MoveUnit(unit, to) => self.move_unit(unit, to),
+            Change::CreateUser(unit) => self.create(on, unit, true),
+            Change::CreateGroup(unit) => self.create(on, unit, false),
+            Change::RenameUnit(unit) => self.rename_unit(on, unit, &label),
+            Change::MoveUnit(unit, to) => self.move_unit(on, unit, to),
             Change::HideUnit(unit) => self.hide_unit(unit, true),
             Change::ShowUnit(unit) => self.hide_unit(unit, false),
             Change::Describe(who)
@@ -137,19 +182,23 @@ impl World {
                 let Some(at) = usize::from(who).checked_rem(self.objects.len()) else {
                     return false;
                 };
-                let applied = self.change_object(at, change, &label);
+                if !self.replicas[on].exists(self.objects[at].id) {
+                    return false;
+                }
+                let applied = self.change_object(on, at, change, &label);
                 if applied {
-                    self.record(at);
+                    self.record(on, at);
                 }
                 applied
             }
         }
     }
 
-    fn create(&mut self, unit: u8, user: bool) -> bool {
+    fn create(&mut self, on: usize, unit: u8, user: bool) -> bool {
         let unit = usize::from(unit) % self.units.len();
         let number = self.counter;
-        let (parent, label) = (self.unit_dn(Some(unit)), format!("v{number}"));
+        let directory = &self.replicas[on];
+        let (parent, label) = (directory.dn(self.unit(unit)), format!("v{number}"));
         // Every third name has to be escaped in a DN.
         let name = if number.is_multiple_of(3) {
             format!("Müller, A. {number}")
@@ -164,54 +213,50 @@ impl World {
                 ("mail", &mail),
                 ("pwdLastSet", &password),
             ];
-            self.directory.create_user(&parent, &name, &values)
+            directory.create_user(&parent, &name, &values)
         } else {
             let types = [-2_147_483_646, -2_147_483_644, 8];
             let group_type = types[number as usize % 3];
-            self.directory
-                .create_group(&parent, &name, group_type, &[("description", &label)])
+            directory.create_group(&parent, &name, group_type, &[("description", &label)])
         };
         self.objects.push(Object {
             id,
             user,
-            unit,
-            deleted: false,
             hidden: false,
-            description: Some(label),
             description_before: None,
             versions: Vec::new(),
         });
-        self.record(self.objects.len() - 1);
+        self.record(on, self.objects.len() - 1);
         true
     }
 
-    fn change_object(&mut self, at: usize, change: Change, label: &str) -> bool {
-        let (directory, units) = (self.directory.clone(), self.units.len());
+    fn change_object(&mut self, on: usize, at: usize, change: Change, label: &str) -> bool {
+        let (directory, all) = (self.replicas[on].clone(), self.replicas.clone());
         let object = &mut self.objects[at];
         let id = object.id;
+        let deleted = directory.is_deleted(id);
+        let description = directory.text(id, object.described_in());
         match change {
-            Change::Restore(_) if object.deleted => {
-                directory.restore(id);
-                object.deleted = false;
-            }
+            Change::Restore(_) if deleted => directory.restore(id),
+            // Rights are given and taken everywhere at once.
             Change::Hide(_) if !object.hidden => {
-                directory.hide(id);
+                all.iter().for_each(|directory| directory.hide(id));
                 object.hidden = true;
                 self.ever_hidden = true;
             }
             Change::Show(_) if object.hidden => {
-                directory.show(id);
+                all.iter().for_each(|directory| directory.show(id));
                 object.hidden = false;
-                self.unseen = true;
+                self.unseen.fill(true);
             }
             // The rest is not done to the dead.
-            _ if object.deleted => return false,
-            Change::Describe(_) => object.describe(&directory, Some(label.to_owned())),
-            Change::DescribeBack(_) if object.description != object.description_before => {
+            _ if deleted => return false,
+            Change::Describe(_) => object.describe(&directory, description, Some(label.to_owned())),
+            Change::DescribeBack(_) if description != object.description_before => {
                 let before = object.description_before.clone();
-                object.describe(&directory, before);
+                object.describe(&directory, description, before);
             }
-            Change::Undescribe(_) if object.description.is_some() => object.describe(&directory, None),
+            Change::Undescribe(_) if description.is_some() => object.describe(&directory, description, None),
             Change::Mail(_) => directory.set_text(id, "mail", &format!("{label}@corp.example")),
             Change::Password(_) => {
                 let values = [
@@ -227,45 +272,41 @@ impl World {
             Change::Touch(_) => directory.touch(id),
             Change::Rename(_) => directory.rename(id, &format!("Renamed {label}")),
             Change::Move(_, unit) => {
-                object.unit = usize::from(unit) % units;
-                let unit = self.objects[at].unit;
-                directory.move_to(id, &self.unit_dn(Some(unit)));
+                let unit = self.unit(usize::from(unit) % self.units.len());
+                directory.move_to(id, &directory.dn(unit));
             }
-            Change::Delete(_) => {
-                directory.delete(id);
-                object.deleted = true;
-            }
+            Change::Delete(_) => directory.delete(id),
             _ => return false,
         }
         true
     }
 
-    fn rename_unit(&mut self, unit: u8, label: &str) -> bool {
+    fn rename_unit(&mut self, on: usize, unit: u8, label: &str) -> bool {
         let unit = usize::from(unit) % self.units.len();
         // A base context of another name is another configuration.
         if self.narrow && unit == CORP {
             return false;
         }
-        self.directory
-            .rename(self.units[unit].id, &format!("Unit {label}"));
+        self.replicas[on].rename(self.units[unit].id, &format!("Unit {label}"));
         true
     }
 
-    fn move_unit(&mut self, unit: u8, to: u8) -> bool {
-        let (unit, to) = (
-            usize::from(unit) % self.units.len(),
-            usize::from(to) % self.units.len(),
-        );
-        if unit == CORP || self.is_below(to, unit) || self.units[unit].parent == Some(to) {
+    fn move_unit(&mut self, on: usize, unit: u8, to: u8) -> bool {
+        let at = usize::from(unit) % self.units.len();
+        let (unit, to) = (self.unit(at), self.unit(usize::from(to) % self.units.len()));
+        // Two moves on two controllers must not put two units below each other.
+        if at == CORP || self.may_be_below(to, unit) || self.replicas[on].parent(unit) == Some(to) {
             return false;
         }
-        let enters = self.narrow && !self.is_below(unit, CORP) && self.is_below(to, CORP);
-        self.directory
-            .move_to(self.units[unit].id, &self.unit_dn(Some(to)));
-        self.units[unit].parent = Some(to);
+        let corp = self.unit(CORP);
+        let enters = self.narrow && !self.is_below(on, unit, corp) && self.is_below(on, to, corp);
+        let directory = &self.replicas[on];
+        directory.move_to(unit, &directory.dn(to));
         // A delta notices it by the unit (R8), if it may see that.
         self.entered |= enters;
-        self.unseen |= enters && self.units.iter().any(|unit| unit.hidden);
+        if enters && self.units.iter().any(|unit| unit.hidden) {
+            self.unseen.fill(true);
+        }
         true
     }
 
@@ -276,14 +317,17 @@ impl World {
             return false;
         }
         self.units[at].hidden = hide;
+        let id = self.unit(at);
         if hide {
-            self.directory.hide(self.units[at].id);
+            self.replicas.iter().for_each(|directory| directory.hide(id));
             self.ever_hidden = true;
             // Hidden before a run saw that it, or a unit below it, came into the scope.
-            self.unseen |= self.entered;
+            if self.entered {
+                self.unseen.fill(true);
+            }
         } else {
-            self.directory.show(self.units[at].id);
-            self.unseen = true;
+            self.replicas.iter().for_each(|directory| directory.show(id));
+            self.unseen.fill(true);
         }
         true
     }
@@ -294,148 +338,23 @@ impl World {
             Table::Default => Table::Wide,
             Table::Wide => Table::Default,
         };
+        for on in 0..self.replicas.len() {
+            self.record_all(on);
+        }
+    }
+
+    fn record_all(&mut self, on: usize) {
         for at in 0..self.objects.len() {
-            self.record(at);
+            self.record(on, at);
         }
     }
 
-    /// Every version of every object's asset.
-    pub fn versions(&self) -> Versions<'_> {
-        let of = |object: &'_ Object| self.directory.sid(object.id).unwrap();
-        self.objects
-            .iter()
-            .map(|object| (of(object), object.versions.as_slice()))
-            .collect()
-    }
-
-    /// Upstream holds what the model makes of each object in scope.
-    ///
-    /// # Errors
-    /// The first object of which it does not.
-    pub fn check_held(&self, held: &BTreeMap<String, Value>) -> Result<(), String> {
-        for object in self.objects.iter().filter(|object| self.is_read(object)) {
-            let Some(asset) = self.asset(object) else { continue };
-            let (sid, dn) = (
-                self.directory.sid(object.id).unwrap(),
-                self.directory.dn(object.id),
-            );
-            match held.get(&sid) {
-                Some(held) if *held == asset => {}
-                Some(held) => {
-                    return Err(format!(
-                        "{dn} is upstream\n  {held}\nand in the directory\n  {asset}"
-                    ));
-                }
-                None => return Err(format!("{dn} never came: {asset}")),
-            }
-        }
-        Ok(())
-    }
-
-    /// From here on it is noted what no read could find at some moment.
-    pub fn watch(&mut self) {
-        self.away = self.absent().collect();
-    }
-
-    /// What is newly listed as removed was not to be found at some moment since [`World::watch`] (R22). Gives the
-    /// `externalAssetId`s of it.
-    ///
-    /// # Errors
-    /// The first object that was there all the time.
-    pub fn check_newly_removed(&self, guids: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
-        let mut removed = BTreeSet::new();
-        for (at, object) in self.objects.iter().enumerate() {
-            if !guids.contains(&self.guid(object)) {
-                continue;
-            }
-            if !self.away.contains(&at) {
-                return Err(format!(
-                    "{} was reported removed, and is there",
-                    self.directory.dn(object.id)
-                ));
-            }
-            removed.insert(self.directory.sid(object.id).unwrap());
-        }
-        Ok(removed)
-    }
-
-    /// What is listed as removed or held back is gone, and what is gone and was sent is listed: all of it after a full read,
-    /// what a delta can see after a delta.
-    ///
-    /// # Errors
-    /// The first object of which that is not true.
-    pub fn check_listed(
-        &self,
-        removed: &BTreeSet<String>,
-        held: &BTreeSet<String>,
-        sent: &BTreeMap<String, Value>,
-        full: bool,
-    ) -> Result<(), String> {
-        for object in &self.objects {
-            let (dn, guid) = (self.directory.dn(object.id), self.guid(object));
-            let (is_removed, is_held) = (removed.contains(&guid), held.contains(&guid));
-            if self.is_read(object) {
-                if is_removed || is_held {
-                    return Err(format!("{dn} is listed as removed, and is there"));
-                }
-                continue;
-            }
-            let noticed = full || (!self.ever_hidden && (self.sees_deleted || !object.deleted));
-            let Some(asset) = sent.get(&self.directory.sid(object.id).unwrap()) else {
-                continue;
-            };
-            if noticed && !is_removed && !is_held {
-                return Err(format!("{dn} is gone, and not listed as removed"));
-            }
-            if is_removed && told_removed(asset).is_some() != self.tells_removals {
-                return Err(format!("{dn} is removed, and upstream holds {asset}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn absent(&self) -> impl Iterator<Item = usize> + '_ {
-        let objects = self.objects.iter().enumerate();
-        objects
-            .filter(|(_, object)| !self.is_read(object))
-            .map(|(at, _)| at)
-    }
-
-    fn guid(&self, object: &Object) -> String {
-        model::guid(&self.directory.guid(object.id))
-    }
-
-    /// Whether a read should find the object.
-    fn is_read(&self, object: &Object) -> bool {
-        let in_scope = !self.narrow || self.is_below(object.unit, CORP);
-        in_scope && !object.deleted && !object.hidden && !self.units[object.unit].hidden
-    }
-
-    fn is_below(&self, unit: usize, above: usize) -> bool {
-        let mut at = Some(unit);
-        while let Some(unit) = at {
-            if unit == above {
-                return true;
-            }
-            at = self.units[unit].parent;
-        }
-        false
-    }
-
-    fn asset(&self, object: &Object) -> Option<Value> {
-        let attributes = self.directory.attributes(object.id);
-        if object.user {
-            model::user(self.table, &attributes)
-        } else {
-            model::group(&attributes)
-        }
-    }
-
-    fn record(&mut self, at: usize) {
-        if self.objects[at].deleted {
+    fn record(&mut self, on: usize, at: usize) {
+        let (directory, id) = (&self.replicas[on], self.objects[at].id);
+        if !directory.exists(id) || directory.is_deleted(id) {
             return;
         }
-        let asset = self.asset(&self.objects[at]);
+        let asset = self.asset(on, &self.objects[at]);
         let versions = &mut self.objects[at].versions;
         if let Some(asset) = asset
             && versions.last() != Some(&asset)
@@ -444,21 +363,51 @@ impl World {
         }
     }
 
-    fn unit_dn(&self, unit: Option<usize>) -> String {
-        match unit {
-            Some(unit) => self.directory.dn(self.units[unit].id),
-            None => self.directory.domain().dn,
+    fn unit(&self, at: usize) -> ObjectId {
+        self.units[at].id
+    }
+
+    fn asset(&self, on: usize, object: &Object) -> Option<Value> {
+        let attributes = self.replicas[on].attributes(object.id);
+        if object.user {
+            model::user(self.table, &attributes)
+        } else {
+            model::group(&attributes)
         }
+    }
+
+    /// Tells whether the object, or unit, is `above` or below it.
+    fn is_below(&self, on: usize, id: ObjectId, above: ObjectId) -> bool {
+        let parents = std::iter::successors(Some(id), |id| self.replicas[on].parent(*id));
+        parents.into_iter().any(|id| id == above)
+    }
+
+    /// The same of what replication can make of it.
+    fn may_be_below(&self, id: ObjectId, above: ObjectId) -> bool {
+        let mut ahead = vec![id];
+        let mut met = BTreeSet::new();
+        while let Some(id) = ahead.pop() {
+            if id == above {
+                return true;
+            }
+            if met.insert(id) {
+                ahead.extend(self.replicas.iter().filter_map(|directory| directory.parent(id)));
+            }
+        }
+        false
     }
 }
 
 impl Object {
-    fn describe(&mut self, directory: &Directory, description: Option<String>) {
-        let attribute = if self.user { "displayName" } else { "description" };
+    fn described_in(&self) -> &'static str {
+        if self.user { "displayName" } else { "description" }
+    }
+
+    fn describe(&mut self, directory: &Directory, before: Option<String>, description: Option<String>) {
         match &description {
-            Some(text) => directory.set_text(self.id, attribute, text),
-            None => directory.set(self.id, attribute, &[]),
+            Some(text) => directory.set_text(self.id, self.described_in(), text),
+            None => directory.set(self.id, self.described_in(), &[]),
         }
-        self.description_before = std::mem::replace(&mut self.description, description);
+        self.description_before = before;
     }
 }

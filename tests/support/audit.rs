@@ -26,6 +26,8 @@ pub struct Ran {
     pub troubled: bool,
     /// Objects that are listed as removed since.
     pub removed: BTreeSet<String>,
+    /// It could read one of several controllers, which may hold different versions: their order says nothing.
+    pub any_order: bool,
 }
 
 /// One arrival of one asset.
@@ -87,6 +89,9 @@ fn check_object(sid: &str, arrivals: &[Arrival<'_>], versions: &[Value], ran: &[
             }
             continue;
         }
+        if ran[arrival.run].any_order {
+            at = 0;
+        }
         let Some(found) = versions[at..].iter().position(|version| version == arrival.asset) else {
             let what = if versions.contains(arrival.asset) {
                 "an older version after a newer one"
@@ -105,7 +110,7 @@ fn check_object(sid: &str, arrivals: &[Arrival<'_>], versions: &[Value], ran: &[
         let between = &ran[before.run..=arrival.run];
         let asked_for = between.iter().any(|ran| ran.resend || ran.removed.contains(sid));
         // It was something else meanwhile, and that may have arrived.
-        let came_back = versions[at + 1..].contains(arrival.asset)
+        let came_back = (ran[arrival.run].any_order || versions[at + 1..].contains(arrival.asset))
             && between.iter().any(|ran| ran.troubled || ran.stopped);
         if !asked_for && !came_back {
             return Err(format!(
@@ -182,6 +187,16 @@ mod tests {
         assert!(found.contains("an older version after a newer one"), "{found}");
         let found = checked(&[1, 2], &[(7, "accept")], &runs(&[0])).unwrap_err();
         assert!(found.contains("never was"), "{found}");
+    }
+
+    #[test]
+    fn of_several_controllers_an_older_version_may_follow_but_not_the_same_one() {
+        let mut ran = runs(&[0, 1]);
+        ran[1].any_order = true;
+        let back = [(2, "accept"), (1, "accept")];
+        assert_eq!(checked(&[1, 2], &back, &ran), Ok(()));
+        assert!(checked(&[1, 2], &[(2, "accept"), (3, "accept")], &ran).is_err());
+        assert!(checked(&[1, 2], &[(2, "accept"), (2, "accept")], &ran).is_err());
     }
 
     #[test]

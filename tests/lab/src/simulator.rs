@@ -33,6 +33,7 @@ mod statistics;
 pub mod time;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use rustls::ServerConfig;
@@ -64,7 +65,7 @@ pub enum Tls {
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The contents; several simulators may serve the same.
+    /// The contents; several simulators may serve the same, or each a [`Directory::replica`] of its own.
     pub directory: Directory,
     /// Which of the domain's controllers it plays.
     pub controller: Controller,
@@ -129,6 +130,7 @@ struct Shared {
     referrals: bool,
     stats: Stats,
     extended_names: bool,
+    is_synchronized: AtomicBool,
     /// Cancelled to cut the connections that stand at that moment.
     cut: Mutex<CancellationToken>,
 }
@@ -161,6 +163,7 @@ impl Simulator {
             referrals: options.referrals,
             stats: options.stats,
             extended_names: options.extended_names,
+            is_synchronized: AtomicBool::new(true),
             cut: Mutex::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();
@@ -222,6 +225,13 @@ impl Simulator {
     /// controller that was brought back from a snapshot without Windows noticing.
     pub fn roll_back_usn(&self, by: i64) {
         self.shared.controller.write().unwrap().usn_offset -= by;
+    }
+
+    /// Sets `isSynchronized` of rootDSE, which is TRUE at the start.
+    pub fn set_synchronized(&self, is_synchronized: bool) {
+        self.shared
+            .is_synchronized
+            .store(is_synchronized, Ordering::Relaxed);
     }
 
     /// Changes who may bind; who is bound keeps the rights of the account in the same place of the list.

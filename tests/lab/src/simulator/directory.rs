@@ -3,8 +3,12 @@
 //! Objects `1024..1024+count` are synthetic ([`People`]): nothing of them is held until one is changed; then it is stored
 //! whole like any other. Every change takes the next number of one sequence; a controller's USN is that number plus an
 //! offset of its own, so that several controllers can serve the same directory with different USNs ([`super::Controller`]).
+//! A [`Directory::replica`] has contents of its own, to which changes come by replication alone.
 
 mod changes;
+mod content;
+mod domain;
+mod replication;
 mod structure;
 mod view;
 
@@ -12,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use domain::Domain;
+use replication::Replication;
+pub(super) use replication::Vector;
 pub use view::View;
 
 use super::names::{self, Rdn};
@@ -66,7 +73,7 @@ pub(super) struct Deleted {
 }
 
 /// The contents; searches read it page by page, so that writers never wait long.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) domain: Domain,
     pub(super) people: People,
@@ -85,71 +92,8 @@ pub(super) struct State {
     next_id: u32,
     next_sequence: u64,
     clock: Option<i64>,
-}
-
-/// Names and identity of the domain.
-#[derive(Debug, Clone)]
-pub struct Domain {
-    /// DNS name: `corp.example`.
-    pub dns: String,
-    /// NetBIOS name: `CORP`.
-    pub netbios: String,
-    /// Distinguished name: `DC=corp,DC=example`.
-    pub dn: String,
-    /// The three sub-authorities of the domain SID after 21.
-    pub sid: [u32; 3],
-}
-
-impl Domain {
-    /// The domain with this DNS name.
-    #[must_use]
-    pub fn new(dns: &str) -> Self {
-        // No two domains have one SID. The first, whose SID tests know, has the one that Microsoft's pages show.
-        let third = match dns {
-            "corp.example" => 30_300_820,
-            other => other.bytes().fold(7, |sum: u32, byte| {
-                sum.wrapping_mul(31).wrapping_add(u32::from(byte))
-            }),
-        };
-        Self {
-            dns: dns.to_owned(),
-            netbios: dns.split('.').next().unwrap_or(dns).to_uppercase(),
-            dn: dns
-                .split('.')
-                .map(|label| format!("DC={label}"))
-                .collect::<Vec<_>>()
-                .join(","),
-            sid: [3_623_811_015, 3_361_044_348, third],
-        }
-    }
-
-    /// `CN=Configuration,…`
-    #[must_use]
-    pub fn configuration(&self) -> String {
-        format!("CN=Configuration,{}", self.dn)
-    }
-
-    /// `CN=Schema,CN=Configuration,…`
-    #[must_use]
-    pub fn schema(&self) -> String {
-        format!("CN=Schema,{}", self.configuration())
-    }
-
-    /// The SID with this RID, as bytes (MS-DTYP 2.4.2.2); the domain's own for `None`.
-    #[must_use]
-    pub fn sid(&self, rid: Option<u32>) -> Vec<u8> {
-        let parts: Vec<u32> = std::iter::once(21).chain(self.sid).chain(rid).collect();
-        let mut bytes = vec![1, u8::try_from(parts.len()).unwrap(), 0, 0, 0, 0, 0, 5];
-        bytes.extend(parts.iter().flat_map(|part| part.to_le_bytes()));
-        bytes
-    }
-
-    /// The RID in a SID of this domain.
-    fn rid(&self, sid: &[u8]) -> Option<u32> {
-        let (head, rid) = sid.split_last_chunk::<4>()?;
-        let own = self.sid(None);
-        (head.len() == own.len() && head[2..] == own[2..]).then(|| u32::from_le_bytes(*rid))
-    }
+    /// `None` while there is no other replica.
+    replication: Option<Replication>,
 }
 
 impl Directory {
@@ -442,7 +386,9 @@ impl State {
     /// The numbers of a group's members.
     pub(super) fn members(&self, id: u32) -> Vec<u32> {
         if let Some(object) = self.stored.get(&id) {
-            return object.members.iter().copied().collect();
+            // A link may have come before the object that it names.
+            let is_here = |id: &u32| self.replication.is_none() || self.exists(*id);
+            return object.members.iter().copied().filter(is_here).collect();
         }
         let Some(index) = self.synthetic(id) else {
             return Vec::new();

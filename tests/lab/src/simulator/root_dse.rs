@@ -23,6 +23,8 @@ pub(super) struct Facts<'a> {
     pub(super) last_sequence: u64,
     /// Seconds since the Unix epoch.
     pub(super) now: i64,
+    /// isSynchronized: the first replication has been completed.
+    pub(super) is_synchronized: bool,
     /// Whether it says what a search costs.
     pub(super) tells_cost: bool,
     /// An attribute that is shown with this value, or not at all.
@@ -122,7 +124,10 @@ fn attributes(facts: &Facts<'_>) -> Vec<(&'static str, Vec<String>)> {
         ),
         ("supportedCapabilities", many(&CAPABILITIES)),
         ("supportedExtension", many(&[START_TLS, WHO_AM_I])),
-        ("isSynchronized", one("TRUE")),
+        (
+            "isSynchronized",
+            one(if facts.is_synchronized { "TRUE" } else { "FALSE" }),
+        ),
         ("isGlobalCatalogReady", one("TRUE")),
         ("domainFunctionality", one("7")),
         ("forestFunctionality", one("7")),

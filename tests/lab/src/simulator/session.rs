@@ -5,6 +5,7 @@ mod pages;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -324,6 +325,7 @@ impl Shared {
             controller: &controller,
             last_sequence: last,
             now: i64::try_from(now).unwrap_or(i64::MAX),
+            is_synchronized: self.is_synchronized.load(Ordering::Relaxed),
             tells_cost: self.stats.is_offered(),
             replaced,
             extended_names: self.extended_names,

@@ -137,3 +137,49 @@ async fn a_range_of_usns_that_holds_nothing_ends_at_once() {
     });
     assert_eq!((found.code, found.entries.len()), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_answers_no_such_object_until_the_object_arrives() {
+    let directory = Directory::new("corp.example", People::NONE);
+    let behind = directory.replica();
+    let user = directory.create_user(USERS, "Ada", &[]);
+    let simulator = Simulator::start(Options {
+        directory: behind.clone(),
+        controller: Controller::numbered(2),
+        ..Options::default()
+    });
+    let mut client = Client::reader(simulator.addr());
+    let guid: String = directory
+        .guid(user)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let base = format!("<GUID={guid}>");
+    let ask = Ask {
+        base: &base,
+        scope: 0,
+        ..Ask::default()
+    };
+    assert_eq!(client.search(&ask).code, 32);
+    directory.replicate_object(user, &behind);
+    let found = client.search(&ask);
+    assert_eq!((found.code, found.entries.len()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_is_synchronized_unless_it_is_to_say_otherwise() {
+    let simulator = empty();
+    let mut client = Client::connect(simulator.addr());
+    let mut is_synchronized = || {
+        let root = client.search(&Ask {
+            base: "",
+            scope: 0,
+            attributes: &["isSynchronized"],
+            ..Ask::default()
+        });
+        root.entries[0].text("isSynchronized").unwrap()
+    };
+    assert_eq!(is_synchronized(), "TRUE");
+    simulator.set_synchronized(false);
+    assert_eq!(is_synchronized(), "FALSE");
+}

@@ -3,21 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::extended_dn::guid_text;
 use super::super::names;
 use super::super::people::Kind;
 use super::super::schema::{Attribute, Known, Values};
-use super::{Deleted, Directory, FIRST_RID, FIRST_SYNTHETIC, Object, ObjectId, State, structure};
-
-/// Attributes that a deleted object keeps (MS-ADTS 3.1.1.5.5.1.1), of those that are held as attributes.
-const KEPT: [Known; 6] = [
-    Known::ObjectClass,
-    Known::SamAccountName,
-    Known::UserAccountControl,
-    Known::GroupType,
-    Known::DnsHostName,
-    Known::Dc,
-];
+use super::content::Content;
+use super::replication::Field;
+use super::{Directory, FIRST_RID, FIRST_SYNTHETIC, Object, ObjectId, State, structure};
 
 impl Directory {
     /// Creates a user below the object `parent` names, with a log-on name made of its number and these attributes.
@@ -88,8 +79,7 @@ impl Directory {
         let parent = state
             .resolve(parent)
             .unwrap_or_else(|_| panic!("no object {parent}"));
-        let id = state.next_id;
-        state.next_id += 1;
+        let id = state.new_id();
         let mut guid = [0xC5; 16];
         guid[..4].copy_from_slice(&id.to_be_bytes());
         guid[4..12].copy_from_slice(&state.people.seed.to_be_bytes());
@@ -130,6 +120,7 @@ impl Directory {
         state.by_sequence.insert(sequence, id);
         state.claim_name(parent, object.rdn_kind, name, id);
         state.stored.insert(id, object);
+        state.stamp(id, [Field::Created]);
         ObjectId(id)
     }
 
@@ -141,15 +132,16 @@ impl Directory {
             Attribute::Known(Known::Member),
             "members are changed by add_members and remove_members"
         );
-        self.write().change(id.0, |object| {
+        let mut state = self.write();
+        state.change(id.0, |object| {
             if values.is_empty() {
                 object.attributes.remove(&attribute);
             } else {
-                object
-                    .attributes
-                    .insert(attribute, values.iter().map(|value| value.to_vec()).collect());
+                let values = values.iter().map(|value| value.to_vec()).collect();
+                object.attributes.insert(attribute.clone(), values);
             }
         });
+        state.stamp(id.0, [Field::Attribute(attribute)]);
     }
 
     /// Gives an attribute one value of text.
@@ -159,7 +151,9 @@ impl Directory {
 
     /// A change that no attribute shows, as a write of the same value, or a logon on another controller.
     pub fn touch(&self, id: ObjectId) {
-        self.write().change(id.0, |_| {});
+        let mut state = self.write();
+        state.change(id.0, |_| {});
+        state.stamp(id.0, [Field::Touch]);
     }
 
     /// Adds members to a group. The group changes, the members do not: `memberOf` is a back-link.
@@ -171,6 +165,7 @@ impl Directory {
         for member in members {
             state.back_links.entry(member.0).or_default().insert(group.0);
         }
+        state.stamp(group.0, members.iter().map(|member| Field::Member(member.0)));
     }
 
     /// Removes members from a group; the group changes, the members do not.
@@ -182,6 +177,7 @@ impl Directory {
         for member in members {
             state.back_links.entry(member.0).or_default().remove(&group.0);
         }
+        state.stamp(group.0, members.iter().map(|member| Field::Member(member.0)));
     }
 
     /// Gives the object another name in the same place. The names of all below it change with it, their USNs do not.
@@ -191,6 +187,7 @@ impl Directory {
             .parent(id.0)
             .expect("the head of a naming context is not renamed");
         state.place(id.0, parent, name);
+        state.stamp(id.0, [Field::Place]);
     }
 
     /// Moves the object below another one. The names of all below it change with it, their USNs do not.
@@ -201,57 +198,38 @@ impl Directory {
             .unwrap_or_else(|_| panic!("no object {parent}"));
         let name = state.materialized(id.0).name.clone();
         state.place(id.0, parent, &name);
+        state.stamp(id.0, [Field::Place]);
     }
 
     /// Deletes the object: what is left of it is a tombstone below `CN=Deleted Objects`. Groups lose it as a member
     /// without a change of their own.
     pub fn delete(&self, id: ObjectId) {
         let mut state = self.write();
-        let member_of = state.member_of(id.0);
-        let object = state.materialized(id.0).clone();
-        assert!(object.deleted.is_none(), "deleted already");
-        let guid = guid_text(&object.guid);
-        for group in &member_of {
-            state.materialized(*group).members.remove(&id.0);
-        }
-        for member in &object.members {
-            state.back_links.entry(*member).or_default().remove(&id.0);
-        }
-        state.back_links.remove(&id.0);
-        let buried = format!("{}\nDEL:{guid}", object.name);
-        state.place(id.0, structure::DELETED, &buried);
-        let tomb = state.stored.get_mut(&id.0).unwrap();
-        tomb.attributes
-            .retain(|attribute, _| KEPT.iter().any(|&kept| *attribute == Attribute::Known(kept)));
-        tomb.members.clear();
-        tomb.deleted = Some(Box::new(Deleted {
-            parent: object.parent.unwrap(),
-            name: object.name,
-            attributes: object.attributes,
-            members: object.members,
-            member_of,
-        }));
+        let content = state.content(id.0);
+        assert!(!content.deleted, "deleted already");
+        state.put_content(
+            id.0,
+            Content {
+                deleted: true,
+                ..content
+            },
+        );
+        state.stamp(id.0, [Field::Deleted]);
     }
 
     /// Brings a deleted object back as it was, with its memberships, as from the recycle bin.
     pub fn restore(&self, id: ObjectId) {
         let mut state = self.write();
-        let was = state
-            .stored
-            .get_mut(&id.0)
-            .and_then(|object| object.deleted.take())
-            .expect("not deleted");
-        state.place(id.0, was.parent, &was.name);
-        for group in &was.member_of {
-            state.materialized(*group).members.insert(id.0);
-            state.back_links.entry(id.0).or_default().insert(*group);
-        }
-        for member in &was.members {
-            state.back_links.entry(*member).or_default().insert(id.0);
-        }
-        let object = state.stored.get_mut(&id.0).unwrap();
-        object.attributes = was.attributes;
-        object.members = was.members;
+        let content = state.content(id.0);
+        assert!(content.deleted, "not deleted");
+        state.put_content(
+            id.0,
+            Content {
+                deleted: false,
+                ..content
+            },
+        );
+        state.stamp(id.0, [Field::Deleted]);
     }
 
     /// Takes from the accounts the right to see the object and its children. No USN changes.
@@ -323,7 +301,7 @@ impl Directory {
 
 impl State {
     /// The object, held from now on if it was computed until now.
-    fn materialized(&mut self, id: u32) -> &mut Object {
+    pub(super) fn materialized(&mut self, id: u32) -> &mut Object {
         if !self.stored.contains_key(&id) {
             let object = self.held(id).unwrap_or_else(|| panic!("no object {id}"));
             self.claim_name(object.parent.unwrap(), object.rdn_kind, &object.name, id);
@@ -337,7 +315,7 @@ impl State {
     }
 
     /// A synthetic object in the form in which changed ones are held.
-    fn held(&self, id: u32) -> Option<Object> {
+    pub(super) fn held(&self, id: u32) -> Option<Object> {
         let index = self.synthetic(id)?;
         let mut attributes = BTreeMap::new();
         let mut values = Values::default();
@@ -370,7 +348,7 @@ impl State {
     }
 
     /// Changes the object and gives it the next number of the sequence.
-    fn change(&mut self, id: u32, change: impl FnOnce(&mut Object)) {
+    pub(super) fn change(&mut self, id: u32, change: impl FnOnce(&mut Object)) {
         let (now, sequence) = (self.now(), self.next_sequence);
         self.next_sequence += 1;
         let object = self.materialized(id);
@@ -402,7 +380,7 @@ impl State {
         });
     }
 
-    fn claim_name(&mut self, parent: u32, rdn_kind: &str, name: &str, id: u32) {
+    pub(super) fn claim_name(&mut self, parent: u32, rdn_kind: &str, name: &str, id: u32) {
         let before = self.children.insert((parent, names::key(rdn_kind, name)), id);
         assert!(
             before.is_none_or(|other| other == id),

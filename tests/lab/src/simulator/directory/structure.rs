@@ -76,6 +76,7 @@ fn empty(domain: Domain, people: People) -> State {
         next_id: FIRST_SYNTHETIC + people.count(),
         next_sequence: u64::from(FIRST_SYNTHETIC + people.count()) + 1,
         clock: None,
+        replication: None,
     }
 }
 
