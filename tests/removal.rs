@@ -9,6 +9,8 @@ mod support;
 mod approving;
 #[path = "removal/lagging.rs"]
 mod lagging;
+#[path = "removal/naming.rs"]
+mod naming;
 #[path = "removal/noticing.rs"]
 mod noticing;
 #[path = "removal/sending.rs"]

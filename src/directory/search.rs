@@ -17,7 +17,7 @@ use super::lane::PIECE;
 use super::paging::{self, Progress};
 use super::ranges;
 use super::result::printable;
-use super::session::{Line, deleted_control};
+use super::session::Line;
 use crate::config::SearchScope;
 
 /// Most octets of a page's incomplete entries with the values that came: beyond, these values are read once more from the first.
@@ -152,7 +152,7 @@ impl Pages {
             filter: &self.search.filter,
             attributes: self.search.attributes.clone(),
             controls: std::iter::once(paging)
-                .chain(deleted_control(self.search.show_deleted))
+                .chain(self.line.deleted_control(self.search.show_deleted))
                 .chain(self.line.extended_names_control())
                 .chain(self.is_measured().then(cost::request))
                 .collect(),

@@ -32,6 +32,9 @@ use crate::identity::Guid;
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
+/// Makes the server return deleted objects, and those that the recycle bin holds no longer (MS-ADTS 3.1.1.3.4.1.26).
+const SHOW_RECYCLED: &str = "1.2.840.113556.1.4.2064";
+
 /// Makes the server write names with GUIDs (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5).
 const EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
 
@@ -83,6 +86,7 @@ pub(super) async fn bound(
         pages: AtomicU64::new(0),
         referrals: AtomicU64::new(0),
         offers_stats: AtomicBool::new(false),
+        offers_recycled: AtomicBool::new(false),
         offers_extended_names: AtomicBool::new(false),
         asks_for_extended_names: AtomicBool::new(false),
     };
@@ -169,6 +173,10 @@ impl Session {
         let root = RootDse::read(&entry).map_err(|defect| self.line.unusable(defect))?;
         let offers_stats = root.supported_controls.iter().any(|oid| oid == STATS);
         self.line.offers_stats.store(offers_stats, Ordering::Relaxed);
+        let offers_recycled = root.supported_controls.iter().any(|oid| oid == SHOW_RECYCLED);
+        self.line
+            .offers_recycled
+            .store(offers_recycled, Ordering::Relaxed);
         let offers_extended_names = root.supported_controls.iter().any(|oid| oid == EXTENDED_DN);
         self.line
             .offers_extended_names
@@ -284,6 +292,8 @@ pub(super) struct Line {
     pub referrals: AtomicU64,
     /// Whether rootDSE, once it was read, offers to say what a search costs.
     pub offers_stats: AtomicBool,
+    /// Whether it offers to show recycled objects.
+    offers_recycled: AtomicBool,
     offers_extended_names: AtomicBool,
     asks_for_extended_names: AtomicBool,
 }
@@ -352,7 +362,8 @@ impl Line {
             scope: config::SearchScope::Base,
             filter: "(objectClass=*)",
             attributes: attributes.iter().map(|&name| name.to_owned()).collect(),
-            controls: deleted_control(show_deleted)
+            controls: self
+                .deleted_control(show_deleted)
                 .into_iter()
                 // What rootDSE names is used as a base, which has the plain form.
                 .chain(self.extended_names_control().filter(|_| !dn.is_empty()))
@@ -366,6 +377,20 @@ impl Line {
         }
         let outcome = self.end(answer).await?.outcome;
         Ok((outcome, entries.pop()))
+    }
+
+    /// Returns the control that shows deleted objects, critical, when it is wanted: with recycled ones where they are offered.
+    pub fn deleted_control(&self, wanted: bool) -> Option<RawControl> {
+        let control = if self.offers_recycled.load(Ordering::Relaxed) {
+            SHOW_RECYCLED
+        } else {
+            SHOW_DELETED
+        };
+        wanted.then(|| RawControl {
+            ctype: control.to_owned(),
+            crit: true,
+            val: None,
+        })
     }
 
     /// Returns the error of a controller that cannot be read now.
@@ -397,13 +422,4 @@ impl Line {
             what: printable(&what),
         }
     }
-}
-
-/// The show-deleted control, critical, when it is wanted.
-pub(super) fn deleted_control(wanted: bool) -> Option<RawControl> {
-    wanted.then(|| RawControl {
-        ctype: SHOW_DELETED.to_owned(),
-        crit: true,
-        val: None,
-    })
 }

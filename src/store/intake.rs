@@ -62,6 +62,7 @@ pub(super) struct Statements<'t> {
     new_text: rusqlite::CachedStatement<'t>,
     stage: rusqlite::CachedStatement<'t>,
     mark_changed: rusqlite::CachedStatement<'t>,
+    mark_returned: rusqlite::CachedStatement<'t>,
     sequence: Sequence<'t>,
     unmapped_in: rusqlite::CachedStatement<'t>,
     note_unmapped: rusqlite::CachedStatement<'t>,
@@ -135,6 +136,7 @@ impl<'t> Statements<'t> {
                 "UPDATE object SET changed_seq = ?1, changed_by = ?2, first_seq = iif(first_seq = 0, ?1, first_seq)
                  WHERE id = ?3",
             )?,
+            mark_returned: transaction.prepare_cached("UPDATE object SET returned = 1 WHERE id = ?")?,
             sequence: Sequence::of(transaction)?,
             unmapped_in: transaction
                 .prepare_cached("SELECT run FROM unmapped WHERE connection = ? AND guid = ?")?,
@@ -317,9 +319,8 @@ impl<'t> Statements<'t> {
         let found_again = self.delete(*guid, |statements| &mut statements.found_again)?;
         let read = Some((reading, asset, fingerprint));
         let card = self.card(*guid, read)?;
-        if !card.as_ref().is_some_and(|card| card.known) {
-            self.delete(*guid, |statements| &mut statements.returned)?;
-        }
+        let returned = !card.as_ref().is_some_and(|card| card.known)
+            && self.delete(*guid, |statements| &mut statements.returned)?;
         let Some(card) = card else {
             // What waits has a card.
             let seq = self.sequence.next();
@@ -333,10 +334,17 @@ impl<'t> Statements<'t> {
                 self.controller
             ])?;
             self.changed = Some(seq);
+            if returned {
+                self.mark_returned.execute([card])?;
+            }
             links::note(self.transaction, card, reading)?;
             self.put(seq, card, reading, asset, fingerprint, 0)?;
             return Ok(true);
         };
+        if returned {
+            self.adopt(card.id)?;
+            self.mark_returned.execute([card.id])?;
+        }
         if found_again {
             self.adopt(card.id)?;
             let seq = self.sequence.next();

@@ -35,6 +35,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0008_controllers.sql"),
     include_str!("schema/0009_several_controllers.sql"),
     include_str!("schema/0010_links.sql"),
+    include_str!("schema/0011_returned.sql"),
 ];
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.

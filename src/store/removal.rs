@@ -385,7 +385,7 @@ impl Removing<'_> {
         let mut statement = self.transaction.prepare_cached(
             "SELECT c.guid, c.kind, coalesce(k.dn, c.dn) AS dn, c.reason, k.external_id, k.id AS card,
                  (SELECT json FROM text WHERE text.id = coalesce(k.asset, s.asset)) AS asset,
-                 k.fingerprint IS NOT NULL OR coalesce(s.sent, 0) <> 0 AS held_upstream, coalesce(s.sent, 0) AS sent
+                 k.fingerprint IS NOT NULL OR coalesce(s.sent, 0) <> 0 OR k.returned = 1 AS held_upstream, coalesce(s.sent, 0) AS sent
              FROM candidate AS c
              LEFT JOIN card AS k ON k.connection = c.connection AND k.guid = c.guid
              LEFT JOIN stage AS s ON s.object = k.id AND s.removal = 0

@@ -8,6 +8,7 @@ mod connector;
 mod containers;
 mod decide;
 mod deliver;
+mod delta;
 mod dirsync;
 mod error;
 mod full;

@@ -19,6 +19,8 @@ pub struct World {
     pub receiver: Receiver,
     pub connector: Connector,
     pub users: Vec<ObjectId>,
+    pub inside: ObjectId,
+    pub outside: ObjectId,
     pub deep: ObjectId,
 }
 
@@ -26,8 +28,8 @@ impl World {
     /// Synced once, by an account that may (or may not) read Deleted Objects.
     pub async fn new(reads_deleted: bool) -> World {
         let directory = Directory::new("corp.example", People::NONE);
-        directory.create_unit("DC=corp,DC=example", "In");
-        directory.create_unit("DC=corp,DC=example", "Out");
+        let inside = directory.create_unit("DC=corp,DC=example", "In");
+        let outside = directory.create_unit("DC=corp,DC=example", "Out");
         let deep = directory.create_unit(IN, "Deep");
         let below = format!("OU=Deep,{IN}");
         let users = (0..USERS)
@@ -64,6 +66,8 @@ impl World {
             receiver,
             connector,
             users,
+            inside,
+            outside,
             deep,
         };
         world.connector.succeed(&["sync"]).await;

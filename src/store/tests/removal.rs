@@ -278,3 +278,30 @@ fn r23_count_percent_and_zero_results_each_hold() {
     assert!(!limits(500, 100, &[Kind::User]).are_exceeded_by(&found(1, 1)));
     assert!(limits(0, 100, &[]).are_exceeded_by(&found(1, 1_000)));
 }
+
+#[test]
+fn r22_an_object_that_returned_was_rejected_and_is_gone_again_is_listed_again() {
+    for decision in [marked as fn(Kind, &str) -> Option<String>, unmarked] {
+        let (room, run) = missing_third();
+        conclude(&room, run, &[3], &no_limit(), decision);
+        room.end(run);
+        // It returns, and upstream, which holds what it was before, does not take it.
+        let run = room.run();
+        room.drain(run);
+        room.stage(run, &[user(3, "b")]);
+        assert_eq!(removed(&room), []);
+        let batch = room.store.next_batch(run, 0, 100, ANY, 0).unwrap();
+        let rejected = [(seqs(&batch)[0], "no".to_owned())];
+        room.store
+            .settle(run, &batch, &answered(&[], &rejected, &[]), NOW)
+            .unwrap();
+        let delta = ReadEnd {
+            met: None,
+            missed: vec![guid(3)],
+            ..full(9, &[])
+        };
+        room.store.complete_read(run, &[], false, &delta, NOW).unwrap();
+        conclude(&room, run, &[3], &no_limit(), decision);
+        assert_eq!(removed(&room), [guid(3)]);
+    }
+}

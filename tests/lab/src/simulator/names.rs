@@ -17,10 +17,33 @@ impl Rdn {
     }
 }
 
-/// The form under which two components that mean the same are equal.
+/// The form under which two components that mean the same are equal: as on Windows, case and marks over and under letters do not
+/// count (MS-UCODEREF 3.1.5.2.3.1, NORM_IGNORENONSPACE).
 #[must_use]
 pub fn key(kind: &str, value: &str) -> String {
-    format!("{}={}", kind.to_ascii_lowercase(), value.to_lowercase())
+    let letters = value.to_lowercase();
+    let letters = letters.chars().filter(|letter| !is_mark(*letter)).map(unmarked);
+    format!("{}={}", kind.to_ascii_lowercase(), letters.collect::<String>())
+}
+
+/// Combining diacritical marks.
+const fn is_mark(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}')
+}
+
+/// The letter without its mark, of those of Latin-1.
+const fn unmarked(letter: char) -> char {
+    match letter {
+        'à'..='å' => 'a',
+        'ç' => 'c',
+        'è'..='ë' => 'e',
+        'ì'..='ï' => 'i',
+        'ñ' => 'n',
+        'ò'..='ö' => 'o',
+        'ù'..='ü' => 'u',
+        'ý' | 'ÿ' => 'y',
+        letter => letter,
+    }
 }
 
 /// Appends `value` to `out`, escaped as a component of a distinguished name.
@@ -145,6 +168,14 @@ mod tests {
         let other = parse("cn=jane\\, doe,ou=SALES,DC=Corp").unwrap();
         let keys = |rdns: &[Rdn]| rdns.iter().map(Rdn::key).collect::<Vec<_>>();
         assert_eq!(keys(&one), keys(&other));
+    }
+
+    #[test]
+    fn marks_do_not_count_and_letters_do() {
+        let of = |value| key("OU", value);
+        assert_eq!(of("Zürich"), of("ZURICH"));
+        assert_eq!(of("Zürich"), of("Zu\u{308}rich"));
+        assert_ne!(of("Straße"), of("Strasse"));
     }
 
     #[test]
