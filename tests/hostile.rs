@@ -320,26 +320,64 @@ async fn r12_a_flood_in_a_delta() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r12_a_flood_in_a_look_up_by_guid() {
-    for (action, words) in large::objects().into_iter().chain(floods()) {
+    for (action, words) in floods() {
+        // One object is no more than a page, and nothing of it comes in ranges.
         let pages = ["page", "circles", "follow"];
         if pages.iter().any(|word| words.contains(word)) {
-            continue; // a look-up has neither pages nor ranges
+            continue;
         }
-        let mut lab = one_by_one().await;
-        lab.set("AD_USER_FILTER", "(!(description=out))");
-        lab.sync(0).await;
-        lab.directory().set_text(lab.users()[0], "description", "out");
-        // The controller's own object and the base context come first.
+        let mut lab = filtered_out().await;
+        // The look-up among those in scope comes first, then the one in the naming context.
         let faults = lab.simulator.faults();
-        faults.at_matching(On::Search, "(objectClass=*)", 3, action);
+        faults.at_matching(On::Search, "(objectGUID=", 2, action);
         assert_refused(&mut lab, words).await;
-        lab.sync(0).await;
-        let removed = lab.connector.succeed(&["removed", "--json"]).await.stdout;
-        assert!(
-            removed.contains("no longer matches the extra filter"),
-            "{removed}"
-        );
+        assert_removed_by_the_next_run(&lab).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_r22_an_object_too_large_in_a_look_up_by_guid_is_found_all_the_same() {
+    for (action, words) in large::objects() {
+        let lab = filtered_out().await;
+        lab.simulator
+            .faults()
+            .at_matching(On::Search, "(objectGUID=", 2, action);
+        let (outcome, _, peak) = lab.connector.measured(&["sync"]).await;
+        assert!(peak < FLOOD, "{words} took {peak} KiB:\n{}", outcome.text());
+        assert!(lab.simulator.faults().all_happened(), "{words}");
+        outcome.ended_with(0);
+        assert_removed_by_the_next_run(&lab).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_the_settings_of_the_controller_are_no_large_object() {
+    for (action, _) in large::objects() {
+        let mut lab = filtered_out().await;
+        lab.simulator
+            .faults()
+            .at_matching(On::Search, "(objectClass=*)", 1, action);
+        assert_refused(&mut lab, "shows no invocationId").await;
+        assert_removed_by_the_next_run(&lab).await;
+    }
+}
+
+/// A directory in which an object that was sent no longer matches the extra filter.
+async fn filtered_out() -> Simulated {
+    let mut lab = one_by_one().await;
+    lab.set("AD_USER_FILTER", "(!(description=out))");
+    lab.sync(0).await;
+    lab.directory().set_text(lab.users()[0], "description", "out");
+    lab
+}
+
+async fn assert_removed_by_the_next_run(lab: &Simulated) {
+    lab.connector.succeed(&["sync"]).await;
+    let removed = lab.connector.succeed(&["removed", "--json"]).await.stdout;
+    assert!(
+        removed.contains("no longer matches the extra filter"),
+        "{removed}"
+    );
 }
 
 /// A mapping that takes all values of `info` as they are, beside the usual ones.
