@@ -51,8 +51,9 @@ pub(super) fn put(
     )?;
     if let Some(cookie) = &end.cookie {
         transaction.execute(
-            "INSERT OR REPLACE INTO dirsync_cookie (connection, scope, cookie, read_at) VALUES (?, ?, ?, ?)",
-            params![connection, mark.scope, cookie, mark.read_at],
+            "INSERT OR REPLACE INTO dirsync_cookie (connection, scope, cookie, read_at, controller, seq)
+                 VALUES (?, ?, ?, ?, ?, (SELECT seq FROM last_seq))",
+            params![connection, mark.scope, cookie, mark.read_at, mark.controller],
         )?;
     }
     Ok(())

@@ -4,15 +4,16 @@
 //! Why a note of changes is enough for R2: when the watermark of a controller commits, the store holds of every object what that
 //! controller returned. From then on only a reading that changes an asset, or a removal, makes the two differ, and only when it
 //! came from another controller. These are noted with a number; those above the number of the watermark are read again. An
-//! object that was missed and is returned counts as changed as well: the controller that missed it is asked again.
+//! object that was missed and is returned counts as changed as well: the controller that missed it is asked again. An increment by
+//! DirSync goes on from its cookie, whatever the controller: there the moment of the cookie counts as well.
 //!
 //! Why a number is not enough for R22: a complete read may miss an object that another controller returned. The object is then older than
 //! the watermark, and was never returned all the same. So it is noted in `missed_on`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::error::Fault;
 use super::run::open_run;
@@ -45,8 +46,9 @@ impl Store {
     }
 
     /// Returns the objects that what another controller returned changed or removed after the watermark of `controller`
-    /// committed, at most `limit` of them; none where there is no such watermark (R2). It looks at every object, but only
-    /// after a change of controller.
+    /// committed, at most `limit` of them; none where there is no such watermark (R2). With `cookie`, what is read is an
+    /// increment by DirSync: then also those that changed after the cookie committed, by what another controller returned than
+    /// the one that gave it. It looks at every object, but only after a change of controller.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -54,34 +56,41 @@ impl Store {
         &self,
         connection: ConnectionId,
         controller: Guid,
+        cookie: bool,
         limit: usize,
     ) -> Result<Vec<(Kind, Guid)>, StoreError> {
         self.read(|sql| {
-            let mark: Option<i64> = sql
-                .prepare_cached("SELECT seq FROM watermark WHERE connection = ? AND controller = ?")?
-                .query_row(params![connection, controller], |row| row.get(0))
-                .optional()?;
-            let Some(mark) = mark else {
-                return Ok(Vec::new());
-            };
-            let any: bool = sql
+            // Numbers from which on, and the controller whose changes are known.
+            let known: Vec<(i64, Guid)> = sql
                 .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM last_change WHERE connection = ? AND controller <> ? AND seq > ?)",
+                    "SELECT seq, controller FROM watermark WHERE connection = ?1 AND controller = ?2
+                     UNION ALL
+                     SELECT seq, controller FROM dirsync_cookie WHERE connection = ?1 AND ?3",
                 )?
-                .query_row(params![connection, controller, mark], |row| row.get(0))?;
-            if !any {
-                return Ok(Vec::new());
-            }
+                .query_map(params![connection, controller, cookie], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?
+                .collect::<Result<_, _>>()?;
+            let mut newer = sql.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM last_change WHERE connection = ? AND controller <> ? AND seq > ?)",
+            )?;
             let mut changed = sql.prepare_cached(
                 "SELECT kind, guid FROM card WHERE connection = ?1 AND changed_seq > ?3 AND changed_by IS NOT ?2
                  UNION ALL
                  SELECT kind, guid FROM removed_by WHERE connection = ?1 AND seq > ?3 AND controller <> ?2 LIMIT ?4",
             )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let changed = changed.query_map(params![connection, controller, mark, limit], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-            Ok(changed.collect::<Result<_, _>>()?)
+            let mut objects = BTreeSet::new();
+            for (seq, controller) in known {
+                if !newer.query_row(params![connection, controller, seq], |row| row.get::<_, bool>(0))? {
+                    continue;
+                }
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let rows = changed.query_map(params![connection, controller, seq, limit], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+                objects.extend(rows.collect::<Result<Vec<(Kind, Guid)>, _>>()?);
+            }
+            Ok(objects.into_iter().take(limit).collect())
         })
     }
 

@@ -62,8 +62,9 @@ pub(super) async fn decide(
     if let Plan::Full { .. } = plan {
         return Ok(decided(plan, Vec::new()));
     }
+    let by_cookie = matches!(plan, Plan::DirSync { .. });
     let changed = connector
-        .on_store(move |store| store.changed_elsewhere(id, controller, MOST_CHANGED_ELSEWHERE + 1))
+        .on_store(move |store| store.changed_elsewhere(id, controller, by_cookie, MOST_CHANGED_ELSEWHERE + 1))
         .await?;
     if changed.len() > MOST_CHANGED_ELSEWHERE {
         let reason = format!(

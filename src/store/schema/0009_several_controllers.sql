@@ -12,6 +12,11 @@ ALTER TABLE object ADD COLUMN changed_by BLOB;
 ALTER TABLE watermark ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE watermark ADD COLUMN complete INTEGER NOT NULL DEFAULT 0;
 
+-- Which controller gave the cookie, and `last_seq` when it was committed: what another one changed since is read again, since the
+-- cookie covers a version that it may have replaced.
+ALTER TABLE dirsync_cookie ADD COLUMN controller BLOB NOT NULL DEFAULT x'';
+ALTER TABLE dirsync_cookie ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+
 -- The number of the last change that each controller brought: it tells whether there is anything to read again.
 CREATE TABLE last_change (
     connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,

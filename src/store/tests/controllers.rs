@@ -109,7 +109,7 @@ impl Room {
     fn changed_elsewhere(&self, controller: u8) -> Vec<Guid> {
         let mut changed: Vec<Guid> = self
             .store
-            .changed_elsewhere(self.connection, guid(controller), 99)
+            .changed_elsewhere(self.connection, guid(controller), false, 99)
             .unwrap()
             .into_iter()
             .map(|(kind, guid)| {
@@ -211,6 +211,32 @@ fn r02_what_another_controller_removed_is_asked_for_again() {
     remove(1, 2);
     room.read_delta(2, &[], &[]);
     assert_eq!(room.changed_elsewhere(2), []);
+}
+
+#[test]
+fn r02_what_replaced_a_version_that_the_cookie_covers_is_read_again_on_any_controller() {
+    let room = Room::new();
+    let cookie = ReadEnd {
+        met: Some(GuidSet::everything()),
+        ..end_of_read(1, 7, Some(b"cookie"))
+    };
+    room.read(1, &[user(1, "new"), user(2, "new")], Some(&cookie));
+    // An older version, from a read that breaks off.
+    room.read(2, &[user(1, "old"), user(2, "new")], None);
+    let changed = |controller, by_cookie| {
+        let changed = room
+            .store
+            .changed_elsewhere(room.connection, guid(controller), by_cookie, 99);
+        changed
+            .unwrap()
+            .into_iter()
+            .map(|(_, guid)| guid)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(changed(2, false), []);
+    for controller in [1, 2, 3] {
+        assert_eq!(changed(controller, true), [guid(1)], "{controller}");
+    }
 }
 
 #[test]
