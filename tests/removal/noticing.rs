@@ -180,6 +180,18 @@ async fn r22_an_object_in_scope_that_no_search_gives_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r22_a_deleted_object_that_the_recycle_bin_no_longer_holds_is_seen_as_deleted() {
+    let world = World::new(true).await;
+    let gone = world.users[10];
+    world.directory().delete(gone);
+    world.directory().recycle(gone);
+    world.sync().await;
+    assert_eq!(world.last_run().await["mode"], "delta");
+    let listed = world.listed("removed").await;
+    world.assert_listed(&listed, &[gone], "deleted: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r22_a_restored_object_is_an_ordinary_change() {
     let world = World::new(true).await;
     let user = world.users[16];

@@ -87,6 +87,8 @@ pub(super) struct State {
     /// Groups of which an object was made a member by a change.
     back_links: BTreeMap<u32, BTreeSet<u32>>,
     hidden: BTreeSet<u32>,
+    /// Deleted objects that the recycle bin does not hold any more.
+    pub(super) recycled: BTreeSet<u32>,
     /// Objects whose objectGUID the account may not read.
     without_guid: BTreeSet<u32>,
     next_id: u32,

@@ -37,7 +37,7 @@ pub struct Cursor {
     filter: Filter,
     selection: Selection,
     types_only: bool,
-    show_deleted: bool,
+    shown: Shown,
     plan: Plan,
     start: Plan,
     visited: u64,
@@ -68,6 +68,27 @@ struct Wanted {
     range: Option<(usize, Option<usize>)>,
 }
 
+/// Objects that a search may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Those that are not deleted.
+    Living,
+    /// Deleted ones too, as long as the recycle bin holds them.
+    Deleted,
+    /// All.
+    Recycled,
+}
+
+impl Shown {
+    fn includes(self, state: &State, id: u32, view: &View<'_>) -> bool {
+        match self {
+            Self::Living => !view.is_deleted(),
+            Self::Deleted => !state.recycled.contains(&id),
+            Self::Recycled => true,
+        }
+    }
+}
+
 impl Cursor {
     /// A cursor at the first candidate of `search`.
     ///
@@ -76,7 +97,7 @@ impl Cursor {
     pub(super) fn new(
         state: &State,
         search: &Search,
-        show_deleted: bool,
+        shown: Shown,
         usn_offset: i64,
     ) -> Result<Self, Outcome> {
         let base = state
@@ -84,7 +105,7 @@ impl Cursor {
             .map_err(|nearest| no_such_object(&state.domain.dn, nearest))?;
         let gone = state
             .view(base, 0)
-            .is_none_or(|view| view.is_deleted() && !show_deleted);
+            .is_none_or(|view| !shown.includes(state, base, &view));
         if gone || state.is_hidden(base) {
             return Err(no_such_object(&state.domain.dn, String::new()));
         }
@@ -96,7 +117,7 @@ impl Cursor {
             filter,
             selection: Selection::of(&search.attributes),
             types_only: search.types_only,
-            show_deleted,
+            shown,
             start: plan.clone(),
             plan,
             visited: 0,
@@ -195,7 +216,7 @@ impl Cursor {
     }
 
     fn is_wanted(&self, state: &State, id: u32, view: &View<'_>, values: &mut Values) -> bool {
-        (self.show_deleted || !view.is_deleted())
+        self.shown.includes(state, id, view)
             && self.filter.matches(view, values)
             && match self.scope {
                 Scope::Base => true,

@@ -232,6 +232,13 @@ impl Directory {
         state.stamp(id.0, [Field::Deleted]);
     }
 
+    /// Takes a deleted object out of the recycle bin: only the control for recycled objects shows it (MS-ADTS 3.1.1.5.5.1).
+    pub fn recycle(&self, id: ObjectId) {
+        let mut state = self.write();
+        assert!(state.content(id.0).deleted, "not deleted");
+        state.recycled.insert(id.0);
+    }
+
     /// Takes from the accounts the right to see the object and its children. No USN changes.
     pub fn hide(&self, id: ObjectId) {
         self.write().hidden.insert(id.0);

@@ -72,6 +72,7 @@ fn empty(domain: Domain, people: People) -> State {
         units: [Vec::new(), Vec::new(), Vec::new()],
         back_links: BTreeMap::new(),
         hidden: BTreeSet::new(),
+        recycled: BTreeSet::new(),
         without_guid: BTreeSet::new(),
         next_id: FIRST_SYNTHETIC + people.count(),
         next_sequence: u64::from(FIRST_SYNTHETIC + people.count()) + 1,

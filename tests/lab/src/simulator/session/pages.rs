@@ -11,7 +11,7 @@ use super::super::cost;
 use super::super::extended_dn;
 use super::super::faults::Twist;
 use super::super::message::{self, DOMAIN_SCOPE, Outcome, Request, Search, code};
-use super::super::search::{Cursor, Serving};
+use super::super::search::{Cursor, Serving, Shown};
 use super::super::statistics::Statistics;
 use super::{SEARCH_DONE, Session, Spoiled, is_root_dse};
 
@@ -114,10 +114,13 @@ impl Session {
                 .and_then(|at| accounts.get(at))
                 .is_some_and(|account| account.reads_deleted)
         };
-        let asked = [message::SHOW_DELETED, message::SHOW_RECYCLED];
-        let show_deleted = may_read && asked.iter().any(|oid| request.control(oid).is_some());
+        let shown = match may_read {
+            true if request.control(message::SHOW_RECYCLED).is_some() => Shown::Recycled,
+            true if request.control(message::SHOW_DELETED).is_some() => Shown::Deleted,
+            _ => Shown::Living,
+        };
         let usn_offset = self.shared.controller.read().unwrap().usn_offset;
-        let cursor = Cursor::new(&self.shared.directory.read(), search, show_deleted, usn_offset)?;
+        let cursor = Cursor::new(&self.shared.directory.read(), search, shown, usn_offset)?;
         Ok(Paused {
             cursor,
             endless: false,
