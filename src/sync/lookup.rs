@@ -182,12 +182,10 @@ fn log_undecided(candidate: &Candidate, verdicts: &BTreeMap<Guid, Verdict>) {
     let Some(Verdict::Missed(reason) | Verdict::Unclear(reason)) = verdicts.get(&candidate.guid) else {
         return;
     };
-    const TEXT: &str =
-        "The object was missed, and may or may not be gone: it is kept, and looked up again by the next run.";
     let Candidate { guid, kind, dn, .. } = candidate;
     if candidate.reason.as_ref() == Some(reason) {
-        tracing::debug!(%kind, dn, %guid, reason, "{TEXT}");
+        tracing::debug!(%kind, dn, %guid, reason, "The object is still not decided: it is kept, and looked up again by the next run.");
     } else {
-        tracing::warn!(%kind, dn, %guid, reason, "{TEXT}");
+        tracing::warn!(%kind, dn, %guid, reason, "The object was missed, and may or may not be gone: it is kept, and looked up again by the next run.");
     }
 }
