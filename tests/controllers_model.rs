@@ -1,8 +1,10 @@
-//! Executable model of the rules for several controllers (R2, R22), without directory, store or gateway.
+//! Executable model of the rules for several controllers (R2, R22), without directory, store or
+//! gateway.
 //!
-//! Controllers replicate object by object, in any order. A connector reads now one of them and now another. The model holds
-//! what the connector records (`first_seq`, `changed_seq`, `changed_by`, `known_seq`, `missed_on`), and random histories show that
-//! these records suffice: with every rule no history goes wrong, and without any one of them some history does.
+//! Controllers replicate object by object, in any order. A connector reads now one of them and now
+//! another. The model holds what the connector records (`first_seq`, `changed_seq`, `changed_by`,
+//! `known_seq`, `missed_on`), and random histories show that these records suffice: with every rule
+//! no history goes wrong, and without any one of them some history does.
 
 #![allow(clippy::expect_used, reason = "a failing check may panic")]
 
@@ -20,7 +22,7 @@ use fastrand::Rng;
 /// Rng histories a set of rules is tried with.
 const HISTORIES: u64 = 20_000;
 
-/// What happens next.
+/// Step of a history.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Write { on: usize, object: usize },
@@ -121,7 +123,8 @@ impl History {
         Ok(())
     }
 
-    /// Checks that one run on any controller leads to the converged state, and that baselines remove what is gone.
+    /// Checks that one run on any controller leads to the converged state, and that baselines
+    /// remove what is gone.
     fn converge(&mut self, random: &mut Rng) -> Result<(), String> {
         let controllers = self.domain.replicas.len();
         for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! Names of groups, where a mapping asks for them (`@groups`): known by their octets, and groups by their GUIDs (R38).
+//! Names of groups, where a mapping asks for them (`@groups`): known by their octets, and groups by
+//! their GUIDs (R38).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

@@ -1,4 +1,5 @@
-//! Attributes that name other objects: the asset follows the object that it names (R31), which is known by its GUID (R38).
+//! Attributes that name other objects: the asset follows the object that it names (R31), which is
+//! known by its GUID (R38).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -24,7 +25,8 @@ const INSIDE: &str = "OU=Few,DC=corp,DC=example";
 const OUTSIDE: &str = "OU=Managers,DC=corp,DC=example";
 const GLOBAL: i32 = -2_147_483_646;
 
-/// A directory of which [`INSIDE`] is read: so many users and a group; what they name is [`OUTSIDE`].
+/// A directory of which [`INSIDE`] is read: so many users and a group; what they name is
+/// [`OUTSIDE`].
 struct Lab {
     simulated: Simulated,
     users: Vec<ObjectId>,
@@ -178,7 +180,8 @@ async fn the_manager(delta: &str) {
     let none = [50, 51, 52, 53].map(|number| (lab.users[number], Value::Null));
     lab.sends(&none).await;
     lab.sends(&[]).await;
-    // What named it before is not known any more: a manager who is restored shows with the next baseline.
+    // What named it before is not known any more: a manager who is restored shows with the next
+    // baseline.
     lab.directory().restore(bob);
     lab.sends(&[]).await;
     let sent = lab.simulated.sent_by(&["sync", "--baseline"]).await;

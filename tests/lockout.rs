@@ -1,4 +1,5 @@
-//! A password that a controller refused is not tried again and again: the account would be locked out (R40).
+//! A password that a controller refused is not tried again and again: the account would be locked
+//! out (R40).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -12,7 +13,8 @@ use serde_json::json;
 use support::http::{Served, TOKEN};
 use support::simulated::Simulated;
 
-/// A schedule that is due every second, and one that is not due while a test runs, unless that is on New Year's Eve.
+/// A schedule that is due every second, and one that is not due while a test runs, unless that is
+/// on New Year's Eve.
 const EVERY_SECOND: &str = "* * * * * *";
 const NEVER: &str = "59 59 23 31 12 *";
 

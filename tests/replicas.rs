@@ -1,4 +1,5 @@
-//! Two controllers that hold different states of one domain, and the real program between them (R2, R22).
+//! Two controllers that hold different states of one domain, and the real program between them (R2,
+//! R22).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -78,7 +79,8 @@ async fn r02_r31_a_group_that_was_renamed_elsewhere_gets_its_name_on_each_contro
     pair.directories[0].rename(pair.group, "Zulu");
     pair.run_on(0).await;
     assert_eq!(pair.groups(), json!(["Domain Users", "Zulu"]));
-    // The other one still has the old name, and may have it sent; with the new one its members follow.
+    // The other one still has the old name, and may have it sent; with the new one its members
+    // follow.
     pair.run_on(1).await;
     pair.directories[0].replicate_object(pair.group, &pair.directories[1]);
     pair.run_on(1).await;

@@ -83,7 +83,8 @@ async fn r02_r05_r17_the_first_of_two_controllers_goes_and_comes_back() {
         assert_last_run(connector, "delta", "changes since").await;
     }
 
-    // The first one back. Until the change arrives there it returns the older version, and nothing else is sent.
+    // The first one back. Until the change arrives there it returns the older version, and nothing
+    // else is sent.
     process::start_again(first);
     let mut back = Vec::new();
     for (connector, receiver) in connectors.iter().zip(&receivers) {

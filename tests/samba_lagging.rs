@@ -1,5 +1,6 @@
-//! Two real controllers (Samba) whose replication is paused, and a program that changes from one to the other and back: nothing that
-//! exists is removed, nothing old stays, everything heals after replication, and nothing unchanged is sent again (R2, R17, R22).
+//! Two real controllers (Samba) whose replication is paused, and a program that changes from one to
+//! the other and back: nothing that exists is removed, nothing old stays, everything heals after
+//! replication, and nothing unchanged is sent again (R2, R17, R22).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -53,7 +54,8 @@ impl<'a> Reader<'a> {
             assert_ne!(self.held.get(id), Some(asset), "R17: sent again without a change");
         }
         self.held.extend(sent.clone());
-        // What was removed and is returned again by another controller is sent again, whatever it is.
+        // What was removed and is returned again by another controller is sent again, whatever it
+        // is.
         for guid in self
             .lines("removed")
             .await
@@ -82,7 +84,7 @@ impl<'a> Reader<'a> {
         assert_same(&held, &expected);
     }
 
-    /// What is listed in this state.
+    /// Returns the lines that are listed in this state.
     async fn lines(&self, state: &str) -> Vec<Value> {
         let said = self.connector.succeed(&["removed", "--json"]).await.stdout;
         said.lines()
@@ -127,7 +129,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// People and groups below `unit`, in two units: one in each of which everything happens on the first or the second controller.
+/// People and groups below `unit`, in two units: one in each of which everything happens on the
+/// first or the second controller.
 fn filled(unit: &str, account: &str) -> Vec<Change> {
     let mut changes = Vec::new();
     for place in ["Here", "There"] {

@@ -190,7 +190,8 @@ impl Linked {
         format!("CN={name},{}", self.people)
     }
 
-    /// Runs `sync`, which must be a run of this mode and send exactly these users with these values of `key`.
+    /// Runs `sync`, which must be a run of this mode and send exactly these users with these values
+    /// of `key`.
     async fn sends(&self, mode: &str, key: &str, expected: &[(&str, Value)]) {
         self.receiver.reset();
         self.connector.succeed(&["sync"]).await;

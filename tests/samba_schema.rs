@@ -1,4 +1,5 @@
-//! Attributes of mapping and extra filters against the schema of a real Active Directory (Samba), which is Microsoft's (R31).
+//! Attributes of mapping and extra filters against the schema of a real Active Directory (Samba),
+//! which is Microsoft's (R31).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

@@ -1,4 +1,5 @@
-//! Names with octets that are not UTF-8 in a real Active Directory: Samba takes them, and the object alone is rejected (R15).
+//! Names with octets that are not UTF-8 in a real Active Directory: Samba takes them, and the
+//! object alone is rejected (R15).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -9,7 +10,8 @@ use lab::samba::Change;
 use serde_json::Value;
 use support::Connector;
 
-/// Four octets in the form of UTF-8 that stand for no character, beyond U+10FFFF: what Samba takes of such octets.
+/// Four octets in the form of UTF-8 that stand for no character, beyond U+10FFFF: what Samba takes
+/// of such octets.
 const BAD: &str = "\\F5\\80\\80\\80";
 
 /// How they are shown.
@@ -85,7 +87,8 @@ async fn r15_an_object_with_a_name_that_is_not_utf_8_is_rejected_alone_by_samba_
         assert_eq!(rejected(&connector).await, std::slice::from_ref(&shown));
         assert_eq!(arrived(&receiver), ["Leaver", "Report", "Team"]);
 
-        // A neighbour outside of the scope, a container, and what is in it: seen by the watch alone.
+        // A neighbour outside of the scope, a container, and what is in it: seen by the watch
+        // alone.
         domain.apply(&[
             Change::add(&format!("OU={BAD}bel,{outside}"), "organizationalUnit", &[]),
             Change::user(&format!("OU={BAD}bel,{outside}"), "Inner", &account("i")),

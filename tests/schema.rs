@@ -1,5 +1,5 @@
-//! What mapping and extra filters may name (R31): refused at start where a delta could not follow
-//! it, and looked up in the schema by `check` and `mapping check`.
+//! Attributes that mapping and extra filters may name (R31): refused at start where a delta could
+//! not follow it, and looked up in the schema by `check` and `mapping check`.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

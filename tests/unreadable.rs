@@ -1,4 +1,5 @@
-//! Names with octets that are not UTF-8: the object alone is rejected, and nothing beside it notices (R15).
+//! Names with octets that are not UTF-8: the object alone is rejected, and nothing beside it
+//! notices (R15).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -58,7 +59,8 @@ async fn r15_an_object_with_an_unreadable_name_is_rejected_alone() {
         }
         assert_eq!(lab.receiver.assets().len(), 248);
 
-        // One that ETM has gets such a name: it is rejected, not removed, by a delta and by a full read.
+        // One that ETM has gets such a name: it is rejected, not removed, by a delta and by a full
+        // read.
         let id = lab.external_id(leaver);
         lab.directory().rename(leaver, &bad("Yan"));
         for arguments in [&["sync"][..], &["sync"], &["sync", "--baseline"]] {
@@ -92,7 +94,8 @@ async fn r15_unreadable_neighbours_and_containers_do_not_end_a_read() {
         lab.set("AD_DELTA", method);
         lab.sync(0).await;
         let root = lab.directory().domain().dn;
-        // Whatever changes in the naming context passes the watch: a contact, a container, a group and a computer.
+        // Whatever changes in the naming context passes the watch: a contact, a container, a group
+        // and a computer.
         let unit = lab.directory().create_unit(&root, &bad("Outside"));
         let inside = lab.directory().dn(unit);
         lab.directory().create_other(&inside, &bad("Contact"), "contact");
@@ -251,7 +254,8 @@ async fn r15_r22_a_look_up_that_gives_an_unreadable_name_ends_nothing() {
     for arguments in [&["sync"][..], &["sync", "--baseline"]] {
         lab.receiver.reset();
         lab.connector.run(arguments).await.ended_with(0);
-        // Whether it is in scope is said by the name, or by the controller; another object is not concerned.
+        // Whether it is in scope is said by the name, or by the controller; another object is not
+        // concerned.
         let removed = removed(&lab).await;
         assert_eq!(removed.lines().count(), 1, "{removed}");
         assert!(
@@ -355,8 +359,9 @@ async fn r15_an_object_that_goes_between_its_page_and_its_further_values_ends_no
 #[tokio::test(flavor = "multi_thread")]
 async fn r15_what_a_controller_says_instead_of_further_values() {
     let answer = |code| Action::Answer(Outcome::error(code, "0000: a reason, data 0\0"));
-    // Referral, as of an object that is in another domain now: not found, and nothing is concluded (R22).
-    // operationsError, again and again: the values change all the time. busy: the controller is the fault.
+    // Referral, as of an object that is in another domain now: not found, and nothing is concluded
+    // (R22). operationsError, again and again: the values change all the time. busy: the controller
+    // is the fault.
     for (code, times, exit, words) in [(10, 1, 0, ""), (1, 3, 2, "keep changing"), (51, 1, 69, "busy")] {
         let mut lab = Simulated::of(lab::simulator::People {
             groups: 30,

@@ -1,5 +1,6 @@
-//! What real domain controllers of Windows sent: every file of `tests/data/windows` is served to the client by a TCP peer,
-//! through guard, LDAP library and pages, and must come out as `expected.json` says.
+//! Octets that real domain controllers of Windows sent: every file of `tests/data/windows` is
+//! served to the client by a TCP peer, through guard, LDAP library and pages, and must come out as
+//! `expected.json` says.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -22,7 +23,8 @@ use compare::{assert_entries, assert_outcome, assert_root_dse};
 use peer::{Peer, Turn, each_message};
 use recorded::{Recorded, all, octets, read, with_id};
 
-/// Octets that arrive at once: one by one, out of step with every header, a segment on Ethernet, everything.
+/// Octets that arrive at once: one by one, out of step with every header, a segment on Ethernet,
+/// everything.
 const CHUNKS: [usize; 4] = [1, 7, 1460, 1 << 20];
 
 const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
@@ -217,7 +219,7 @@ async fn assert_page(file: &Recorded, size: usize) {
     assert_cookie(&requests.await, &cookie);
 }
 
-/// What was asked: bind, a page without a cookie, and one with `cookie`, unless that is empty.
+/// Requests that came: bind, a page without a cookie, and one with `cookie`, unless that is empty.
 fn assert_cookie(requests: &[Vec<u8>], cookie: &[u8]) {
     assert_eq!(requests.len(), if cookie.is_empty() { 3 } else { 4 });
     // The cookie stands last: within the value of the last control.
@@ -360,8 +362,9 @@ async fn assert_control(file: &Recorded, size: usize) {
     }
 }
 
-/// A frame of a security layer. Nothing agreed on one here, so it is refused; `directory::kerberos::seal` splits them. What
-/// is only signed can be read all the same, and is served as what it is.
+/// A frame of a security layer. Nothing agreed on one here, so it is refused;
+/// `directory::kerberos::seal` splits them. What is only signed can be read all the same, and is
+/// served as what it is.
 async fn assert_frame(file: &Recorded, size: usize) {
     let (session, _peer) = session(vec![Turn::Octets(file.octets.clone())], size).await;
     match everything(&session).next().await.unwrap_err() {
@@ -373,7 +376,8 @@ async fn assert_frame(file: &Recorded, size: usize) {
     }
     let frame = &file.expected["frame"];
     if frame["sealed"] == false {
-        // Length, header of the token (RFC 4121 section 4.2.6.2), and the checksum, which the rotation has put before the text.
+        // Length, header of the token (RFC 4121 section 4.2.6.2), and the checksum, which the
+        // rotation has put before the text.
         let start = 4 + 16 + usize::try_from(frame["right_rotation"].as_u64().unwrap()).unwrap();
         let messages = frame["messages"].as_array().unwrap();
         assert_answer(&file.octets[start..], messages, size).await;

@@ -101,7 +101,8 @@ pub(super) struct Preview {
 pub(super) enum Mapping {
     /// Print the table in force, row by row.
     Show,
-    /// Check a mapping file: every mistake with file, line and reason; where the directory answers, also against its schema.
+    /// Check a mapping file: every mistake with file, line and reason; where the directory answers,
+    /// also against its schema.
     Check {
         /// The file; without it, that of MAPPING_FILE, else the built-in table.
         file: Option<PathBuf>,

@@ -13,7 +13,7 @@ use super::failure::{Failure, USAGE};
 /// Names in one filter, as few as keep it small.
 const NAMES_PER_FILTER: usize = 50;
 
-/// What the schema says of the attributes in use.
+/// Result of the comparison of the attributes in use with the schema.
 pub(super) struct SchemaReport {
     /// One line.
     pub(super) summary: String,
@@ -188,7 +188,7 @@ fn describe_unknown(named: &Use<'_>, all: &[Definition]) -> String {
     format!("`{}` ({}) is not in the schema; {hint}", named.name, named.place)
 }
 
-/// What is wrong, and what is worth knowing; each line once.
+/// Faults, and notes worth knowing; each line once.
 #[derive(Default)]
 struct Findings {
     faults: Vec<String>,

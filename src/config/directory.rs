@@ -215,8 +215,8 @@ pub(super) fn has_member_of(reader: &mut Reader<'_, impl Variables>) -> bool {
         .is_absent()
 }
 
-/// What to read there; `None` when anything in it is bad. With a `delta`, the filters name nothing
-/// that it cannot follow.
+/// Profile to read there; `None` when anything in it is bad. With a `delta`, the filters name
+/// nothing that it cannot follow.
 pub(super) fn profile(
     reader: &mut Reader<'_, impl Variables>,
     delta: Option<DeltaMethod>,

@@ -137,7 +137,8 @@ pub enum Auth {
     Kerberos {
         /// `AD_BIND_DN`: whose ticket, `user@REALM`. `None` is the keytab's first entry, or the cache's owner.
         principal: Option<String>,
-        /// The file that `KRB5_CLIENT_KTNAME` names; a keytab with another content holds another key (R40).
+        /// The file that `KRB5_CLIENT_KTNAME` names; a keytab with another content holds another
+        /// key (R40).
         keytab: Option<PathBuf>,
     },
 }

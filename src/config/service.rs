@@ -40,7 +40,8 @@ pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Op
     reader.optional(&v::MAPPING_FILE, plain::file).optional()
 }
 
-/// Longest `REMOVAL_LAG`: what is replicated later than a tombstone lives (60 days, MS-ADTS 3.1.1.5.5) never arrives.
+/// Longest `REMOVAL_LAG`: what is replicated later than a tombstone lives (60 days, MS-ADTS
+/// 3.1.1.5.5) never arrives.
 const LONGEST_LAG: Duration = Duration::from_secs(60 * 86_400);
 
 /// What to do about objects that are gone.

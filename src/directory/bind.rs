@@ -69,7 +69,8 @@ pub async fn lost(link: &mut Link, host: String, password: &Secret) -> Directory
             host,
             fault: fault.hiding(password),
         },
-        // The library could not go on with what came, or the guard is late: of this connection in any case (R39).
+        // The library could not go on with what came, or the guard is late: of this connection in
+        // any case (R39).
         None => DirectoryError::Protocol {
             host,
             fault: GuardFault::Broken("the LDAP library ended it".to_owned()),

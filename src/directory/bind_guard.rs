@@ -1,12 +1,14 @@
 //! Protection of the service account against lock-outs (R40).
 //!
-//! Active Directory counts refused passwords and locks the account at a threshold (`badPwdCount`, `lockoutThreshold`; MS-ADTS
-//! 3.1.1.5.3.1.5). Connections of one process often share an account. INVARIANTS: a password that a controller refused is not
-//! tried again for [`PUT_OFF_FOR`], unless an operator asks; of one account at most [`MOST_REFUSED`] attempts are refused within
-//! that time, attempts without an answer yet included; a password that was not accepted a moment ago is tried by one connection
-//! alone, while the others wait for the result.
+//! Active Directory counts refused passwords and locks the account at a threshold (`badPwdCount`,
+//! `lockoutThreshold`; MS-ADTS 3.1.1.5.3.1.5). Connections of one process often share an account.
+//! INVARIANTS: a password that a controller refused is not tried again for [`PUT_OFF_FOR`], unless
+//! an operator asks; of one account at most [`MOST_REFUSED`] attempts are refused within that time,
+//! attempts without an answer yet included; a password that was not accepted a moment ago is tried
+//! by one connection alone, while the others wait for the result.
 //!
-//! All of it is in memory: another process knows nothing of it. A password is kept only as a salted digest.
+//! All of it is in memory: another process knows nothing of it. A password is kept only as a salted
+//! digest.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,14 +33,16 @@ const MOST_REFUSED: usize = 3;
 /// Time for which a refused password is not tried again.
 const PUT_OFF_FOR: Duration = Duration::from_secs(3600);
 
-/// Time after which an accepted password is again tried by one connection alone: it may have been changed meanwhile.
+/// Time after which an accepted password is again tried by one connection alone: it may have been
+/// changed meanwhile.
 const PROVEN_FOR: Duration = Duration::from_secs(60);
 
-/// Time after which a bind without an answer no longer holds up the others: the controller hangs, and they may have another.
+/// Time after which a bind without an answer no longer holds up the others: the controller hangs,
+/// and they may have another.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 
-/// One connection's handle on the attempts to bind of its process. [`Default`] begins a record of its own;
-/// [`BindGuard::for_connection`] shares it.
+/// One connection's handle on the attempts to bind of its process. [`Default`] begins a record of
+/// its own; [`BindGuard::for_connection`] shares it.
 #[derive(Clone, Default)]
 pub struct BindGuard {
     attempts: Arc<BindAttempts>,
@@ -116,7 +120,7 @@ pub struct PutOff {
     pub next: DateTime<Utc>,
     /// The controller's reason.
     pub cause: String,
-    /// What to do about the reason.
+    /// Next step for the reason.
     cause_advice: String,
     /// The connection's log has the refusal already.
     pub(super) repeated: bool,
@@ -148,7 +152,8 @@ impl BindGuard {
         }
     }
 
-    /// Lets a refused password of the account be tried once more before the hour has passed: an operator asks for it.
+    /// Lets a refused password of the account be tried once more before the hour has passed: an
+    /// operator asks for it.
     pub fn allow_now(&self, settings: &config::Directory) {
         let mut accounts = self.attempts.accounts();
         if let Some(account) = accounts.get_mut(&AccountKey::of(settings)) {
@@ -174,7 +179,7 @@ impl BindGuard {
     /// Runs `bind` when it is the connection's turn, and records what came of it.
     ///
     /// # Errors
-    /// Those of `bind`, and [`DirectoryError::PutOff`].
+    /// The errors of `bind`, and [`DirectoryError::PutOff`].
     pub(super) async fn attempt<T>(
         &self,
         settings: &config::Directory,
@@ -289,8 +294,8 @@ impl BindAttempts {
         }
         match &settings.auth {
             Auth::Simple { password, .. } => digest.update(password.expose_secret()),
-            // The key is in the keytab, which may be replaced while the process runs. A file that cannot be read, or a credential
-            // cache, has no key to compare.
+            // The key is in the keytab, which may be replaced while the process runs. A file that
+            // cannot be read, or a credential cache, has no key to compare.
             Auth::Kerberos { keytab, .. } => {
                 let content = keytab.as_ref().and_then(|keytab| std::fs::read(keytab).ok());
                 digest.update(content.unwrap_or_default());

@@ -1,4 +1,5 @@
-//! Controllers of a domain, the order in which they are tried, and the faults of those that failed (R39).
+//! Controllers of a domain, the order in which they are tried, and the faults of those that failed
+//! (R39).
 
 use std::collections::VecDeque;
 
@@ -9,8 +10,9 @@ use super::session::{Endpoint, Session, reach};
 use super::{srv, transport};
 use crate::config;
 
-/// Controllers that do not complete a search, at most, before no other one is asked for it. The cause may be the search (a filter
-/// that takes too long), and each attempt costs a controller a read.
+/// Controllers that do not complete a search, at most, before no other one is asked for it. The
+/// cause may be the search (a filter that takes too long), and each attempt costs a controller a
+/// read.
 const MOST_BROKEN_READS: usize = 4;
 
 /// Controllers that are left to be tried, in order, and what the others answered.
@@ -68,7 +70,8 @@ impl Controllers {
     /// Returns the controllers that `settings` names, or those of the domain that it names.
     ///
     /// # Errors
-    /// When DNS knows none of the domain, or the bind would be put off on every controller ([`BindGuard::check`]).
+    /// When DNS knows none of the domain, or the bind would be put off on every controller
+    /// ([`BindGuard::check`]).
     pub async fn find(settings: &config::Directory, guard: &BindGuard) -> Result<Self, DirectoryError> {
         guard.check(settings)?;
         let hosts = match &settings.domain {
@@ -97,11 +100,13 @@ impl Controllers {
             .sort_by_key(|waiting| !known.contains(waiting.host()));
     }
 
-    /// Connects and binds to the next controller that can be used. Of a host with several addresses each is a controller.
+    /// Connects and binds to the next controller that can be used. Of a host with several addresses
+    /// each is a controller.
     ///
     /// # Errors
-    /// When none is left; [`DirectoryError::AllFailed`] names each with its cause. An error that is not of the controller ends
-    /// the attempt at once: a refused account would be locked by further attempts (R40).
+    /// When none is left; [`DirectoryError::AllFailed`] names each with its cause. An error that is
+    /// not of the controller ends the attempt at once: a refused account would be locked by further
+    /// attempts (R40).
     pub async fn connect(&mut self, settings: &config::Directory) -> Result<Session, DirectoryError> {
         while let Some(next) = self.next() {
             let (endpoint, is_one_of_several) = match next {
@@ -131,11 +136,13 @@ impl Controllers {
         Err(self.all_failed())
     }
 
-    /// Records that the controller at `endpoint`, which was connected, failed with `error`. Returns what [`Self::connect`] tries
-    /// next: another controller, or the same one where it dropped the state of a search and no other one is left.
+    /// Records that the controller at `endpoint`, which was connected, failed with `error`. Returns
+    /// what [`Self::connect`] tries next: another controller, or the same one where it dropped the
+    /// state of a search and no other one is left.
     ///
     /// # Errors
-    /// When none is left, or the search rather than the controllers seems to be the cause: the error of each controller.
+    /// When none is left, or the search rather than the controllers seems to be the cause: the
+    /// error of each controller.
     pub fn leave(&mut self, endpoint: &Endpoint, error: DirectoryError) -> Result<Next, Box<DirectoryError>> {
         if error.is_dropped_paging_state() && self.second_attempt == SecondAttempt::Possible {
             self.second_attempt = SecondAttempt::On(endpoint.clone());
@@ -177,7 +184,8 @@ impl Controllers {
         }
     }
 
-    /// Records `error` of a controller that could not be used, and logs it where another one is tried.
+    /// Records `error` of a controller that could not be used, and logs it where another one is
+    /// tried.
     fn pass_over(&mut self, host: &str, error: DirectoryError) {
         if !self.waiting.is_empty() {
             let advice = error.advice();
@@ -186,8 +194,8 @@ impl Controllers {
         self.record(error);
     }
 
-    /// Adds `error` to the failures: one entry for all addresses of a host that accept no connection, and one for a controller
-    /// that failed in the same way twice.
+    /// Adds `error` to the failures: one entry for all addresses of a host that accept no
+    /// connection, and one for a controller that failed in the same way twice.
     fn record(&mut self, error: DirectoryError) {
         if let (Some(DirectoryError::Connect { host, causes, .. }), DirectoryError::AtAddress { error, .. }) =
             (self.failures.last_mut().map(without_address), &error)
@@ -220,7 +228,8 @@ impl Controllers {
     }
 }
 
-/// Returns `error` with the address that it is of, where the host has several. The error of a connection names it itself.
+/// Returns `error` with the address that it is of, where the host has several. The error of a
+/// connection names it itself.
 fn located(error: DirectoryError, endpoint: &Endpoint, is_one_of_several: bool) -> DirectoryError {
     if is_one_of_several {
         DirectoryError::AtAddress {

@@ -25,7 +25,8 @@ const MAX_UNREADABLE_NAME: usize = 64 * 1024;
 /// One object with the attributes that were asked for and exist.
 #[derive(Clone)]
 pub struct Entry {
-    /// The distinguished name, as the controller writes it; octets that are not UTF-8 as `\xx` (RFC 4514 section 2.4).
+    /// The distinguished name, as the controller writes it; octets that are not UTF-8 as `\xx` (RFC
+    /// 4514 section 2.4).
     pub dn: String,
     /// Where names and values are.
     octets: Bytes,
@@ -198,22 +199,23 @@ impl Entry {
             .map(|(name, row)| (str::from_utf8(name).unwrap_or_default(), Values::new(row)))
     }
 
-    /// Why no asset may be made of the object, although its entry came: the object alone is to be rejected then (R15). Its
-    /// objectGUID, where there is one, is good.
+    /// Why no asset may be made of the object, although its entry came: the object alone is to be
+    /// rejected then (R15). Its objectGUID, where there is one, is good.
     #[must_use]
     pub fn unfit(&self) -> Option<&str> {
         self.incomplete()
             .or(self.unreadable_name.then_some(UNREADABLE_NAME))
     }
 
-    /// Why values are missing that the controller has, although it was not asked for a part of them.
+    /// Why values are missing that the controller has, although it was not asked for a part of
+    /// them.
     #[must_use]
     pub(super) fn incomplete(&self) -> Option<&str> {
         self.incomplete.as_deref()
     }
 
-    /// Returns `true` when the names in its values may come with GUIDs, since the extended-DN control was sent
-    /// ([`LinkedName`]). In `dn` stands the plain name.
+    /// Returns `true` when the names in its values may come with GUIDs, since the extended-DN
+    /// control was sent ([`LinkedName`]). In `dn` stands the plain name.
     #[must_use]
     pub const fn has_extended_names(&self) -> bool {
         self.extended_names

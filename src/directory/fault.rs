@@ -1,7 +1,7 @@
 //! Location of the fault that an error shows, and with it the next attempt (R39).
 //!
-//! The attempt to connect and the loop around a read ask the same question: may another controller succeed?
-//! [`DirectoryError::fault_of`] is the only answer.
+//! The attempt to connect and the loop around a read ask the same question: may another controller
+//! succeed? [`DirectoryError::fault_of`] is the only answer.
 
 use super::error::{DirectoryError, Phase};
 use super::frame::FrameFault;
@@ -13,13 +13,14 @@ use super::result::{Outcome, is_base_outside};
 pub enum FaultOf {
     /// The controller, or the way to it. The next controller is tried.
     Controller,
-    /// The controller, or what was asked of it: it did not complete a search. The next controller is tried, but a search that
-    /// several controllers do not complete is not put to all of them.
+    /// The controller, or what was asked of it: it did not complete a search. The next controller
+    /// is tried, but a search that several controllers do not complete is not put to all of them.
     ControllerOrSearch,
-    /// The account: the controller judged it and refused it. No other controller is tried, since every attempt counts towards
-    /// the lock-out of the account (R40).
+    /// The account: the controller judged it and refused it. No other controller is tried, since
+    /// every attempt counts towards the lock-out of the account (R40).
     Account,
-    /// The request, the settings, the contents of the directory, or this computer. Another controller changes nothing.
+    /// The request, the settings, the contents of the directory, or this computer. Another
+    /// controller changes nothing.
     Request,
 }
 
@@ -28,13 +29,14 @@ impl FaultOf {
     #[must_use]
     pub fn of_bind(outcome: &Outcome) -> Self {
         match outcome.code {
-            // operationsError, protocolError, timeLimitExceeded, adminLimitExceeded, unavailableCriticalExtension, busy,
-            // unavailable, unwillingToPerform, other
+            // operationsError, protocolError, timeLimitExceeded, adminLimitExceeded,
+            // unavailableCriticalExtension, busy, unavailable, unwillingToPerform, other
             1 | 2 | 3 | 11 | 12 | 51 | 52 | 53 | 80 => Self::Controller,
             // invalidDNSyntax, inappropriateAuthentication
             34 | 48 => Self::Account,
             49 => match outcome.sub_code().as_deref() {
-                // Without a sub-code the controller says that the credentials are invalid, and nothing else.
+                // Without a sub-code the controller says that the credentials are invalid, and
+                // nothing else.
                 None => Self::Account,
                 Some(sub_code) if ABOUT_THE_ACCOUNT.contains(&sub_code) => Self::Account,
                 Some(_) => Self::Controller,
@@ -56,8 +58,8 @@ impl FaultOf {
     }
 }
 
-/// Sub-codes of result 49 by which the controller judges the account. Any other one, such as 51f (no logon server is
-/// available), says that the controller could not judge it.
+/// Sub-codes of result 49 by which the controller judges the account. Any other one, such as 51f
+/// (no logon server is available), says that the controller could not judge it.
 const ABOUT_THE_ACCOUNT: [&str; 15] = [
     "56",       // ERROR_INVALID_PASSWORD
     "525",      // ERROR_NO_SUCH_USER
@@ -76,18 +78,19 @@ const ABOUT_THE_ACCOUNT: [&str; 15] = [
     "80090346", // SEC_E_BAD_BINDINGS: the credentials belong to another TLS connection
 ];
 
-/// Sub-codes by which the controller refuses an account for another reason than its password, so that an attempt does not
-/// count towards a lock-out.
+/// Sub-codes by which the controller refuses an account for another reason than its password, so
+/// that an attempt does not count towards a lock-out.
 const NOT_ABOUT_THE_PASSWORD: [&str; 7] = ["525", "52f", "530", "531", "568", "569", "80090346"];
 
-/// The Win32 error that begins the diagnostic message of a search for attributes that make no sense for the object.
+/// The Win32 error that begins the diagnostic message of a search for attributes that make no sense
+/// for the object.
 const NO_SUCH_ATTRIBUTE_THERE: &str = "00002120";
 
 /// The Win32 error ERROR_DS_CANT_RETRIEVE_CHILD: a paged search broke off on the controller.
 const PAGED_SEARCH_BROKE_OFF: &str = "000020e6";
 
-/// Reports whether the controller refused the password of the account, or the account in a state in which further attempts
-/// lock it out (R40).
+/// Reports whether the controller refused the password of the account, or the account in a state in
+/// which further attempts lock it out (R40).
 #[must_use]
 pub fn refuses_password(outcome: &Outcome) -> bool {
     outcome.code == 49
@@ -131,8 +134,9 @@ impl DirectoryError {
         }
     }
 
-    /// Reports whether the same read may succeed on the same controller when it begins again: the controller dropped the state
-    /// of a paged search, which it does to make room for others (MS-ADTS 3.1.1.3.4.6, MaxResultSetSize).
+    /// Reports whether the same read may succeed on the same controller when it begins again: the
+    /// controller dropped the state of a paged search, which it does to make room for others
+    /// (MS-ADTS 3.1.1.3.4.6, MaxResultSetSize).
     #[must_use]
     pub fn is_dropped_paging_state(&self) -> bool {
         match self {
@@ -144,7 +148,8 @@ impl DirectoryError {
         }
     }
 
-    /// Reports whether the password of the account was refused, here or by a key distribution center (R40).
+    /// Reports whether the password of the account was refused, here or by a key distribution
+    /// center (R40).
     #[must_use]
     pub fn refuses_password(&self) -> bool {
         match self {

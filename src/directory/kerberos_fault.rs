@@ -116,8 +116,8 @@ impl KerberosFault {
         &self.problem
     }
 
-    /// Returns where the fault lies. A controller has a name and a load of its own; the account, the realm and this computer
-    /// are the same for all of them.
+    /// Returns where the fault lies. A controller has a name and a load of its own; the account,
+    /// the realm and this computer are the same for all of them.
     #[must_use]
     pub fn fault_of(&self) -> FaultOf {
         match &self.problem {
@@ -139,8 +139,9 @@ impl KerberosFault {
         }
     }
 
-    /// Reports whether a key distribution center or the controller refused the key of the account, which is made from its
-    /// password, or the account in a state in which further attempts lock it out (R40).
+    /// Reports whether a key distribution center or the controller refused the key of the account,
+    /// which is made from its password, or the account in a state in which further attempts lock it
+    /// out (R40).
     #[must_use]
     pub fn refuses_password(&self) -> bool {
         match &self.problem {

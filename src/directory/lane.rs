@@ -38,7 +38,8 @@ pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 pub enum Item {
     /// Whole messages, one after another: search entries and references that answer the open request.
     Entries(Bytes),
-    /// One search entry that was too large to be held: a message with what was kept of it, and why that is not all.
+    /// One search entry that was too large to be held: a message with what was kept of it, and why
+    /// that is not all.
     Incomplete(Bytes, String),
     /// All entries of the open request came before this. Its result is with the library now, or will be in a moment.
     End,
@@ -149,7 +150,8 @@ impl Sender {
         self.items.send(Item::Entries(octets)).is_ok()
     }
 
-    /// As [`Self::send`], for a message with a part of an entry; `reason` says why the rest is missing.
+    /// As [`Self::send`], for a message with a part of an entry; `reason` says why the rest is
+    /// missing.
     #[must_use]
     pub fn send_incomplete(&mut self, octets: Bytes, reason: String) -> bool {
         let octets = self.with_credit(octets);
@@ -170,8 +172,8 @@ impl Sender {
         self.items.send(Item::End).is_ok()
     }
 
-    /// Gives up the credit for `octets`, which the guard no longer holds. What was made of an oversized entry is some octets
-    /// longer than what was held of it.
+    /// Gives up the credit for `octets`, which the guard no longer holds. What was made of an
+    /// oversized entry is some octets longer than what was held of it.
     pub fn release(&mut self, octets: usize) -> Option<OwnedSemaphorePermit> {
         let held = self.held.as_mut()?;
         held.split(octets.min(held.num_permits()))

@@ -1,7 +1,8 @@
 //! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder that trusts it needs.
 //!
-//! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in order. The decoder behind the
-//! guard unwraps each of these without looking, and every text as UTF-8: it gets results as [`readable_result`] writes them.
+//! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in
+//! order. The decoder behind the guard unwraps each of these without looking, and every text as
+//! UTF-8: it gets results as [`readable_result`] writes them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -138,8 +139,8 @@ fn notification(answer: Answer, content: &[u8], mut rest: Elements<'_>) -> Resul
     Ok(Message::Notification { name, outcome })
 }
 
-/// Octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this is the escape of RFC 4514
-/// section 2.4, so the text names the same object to the server.
+/// Octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this is the
+/// escape of RFC 4514 section 2.4, so the text names the same object to the server.
 pub fn readable(octets: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(octets) {
         return Cow::Borrowed(text);
@@ -155,8 +156,9 @@ pub fn readable(octets: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one. Texts that are not
-/// UTF-8 are made [`readable`]: Windows sends the challenge of a Sicily bind where the matched DN stands.
+/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one.
+/// Texts that are not UTF-8 are made [`readable`]: Windows sends the challenge of a Sicily bind
+/// where the matched DN stands.
 ///
 /// # Errors
 /// When a part is missing or misshapen.
@@ -185,8 +187,8 @@ pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
     Ok((Outcome::new(code, &matched, &diagnostic, referrals), name))
 }
 
-/// A result that [`answer`] accepted, with every text in UTF-8: the message itself, or one with its texts made [`readable`].
-/// `None` when it is no result after all.
+/// A result that [`answer`] accepted, with every text in UTF-8: the message itself, or one with its
+/// texts made [`readable`]. `None` when it is no result after all.
 #[must_use]
 pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);

@@ -1,11 +1,12 @@
-//! A search entry that is larger than what is held: read as it arrives, its name and its small attributes kept, the rest
-//! discarded.
+//! A search entry that is larger than what is held: read as it arrives, its name and its small
+//! attributes kept, the rest discarded.
 //!
-//! INVARIANT: of the octets that were given to [`OversizedEntry::advance`], at most [`MAX_NAME`] and [`MAX_KEPT`] are held. A
-//! message that is no search entry, or is longer than [`MAX_OVERSIZED`], is refused like before.
+//! INVARIANT: of the octets that were given to [`OversizedEntry::advance`], at most [`MAX_NAME`]
+//! and [`MAX_KEPT`] are held. A message that is no search entry, or is longer than
+//! [`MAX_OVERSIZED`], is refused like before.
 //!
-//! So one such object is rejected alone (R15) and identified by its objectGUID (R7): a read that did not keep it would take it
-//! for gone (R22).
+//! So one such object is rejected alone (R15) and identified by its objectGUID (R7): a read that
+//! did not keep it would take it for gone (R22).
 
 use super::ber::{self, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
 use super::frame::FrameFault;
@@ -17,7 +18,8 @@ pub const MAX_OVERSIZED: usize = 256 * 1024 * 1024;
 /// Longest distinguished name of such an entry, in octets.
 const MAX_NAME: usize = 64 * 1024;
 
-/// Largest attribute that is kept, in octets: what the service decides by (objectGUID, isDeleted, objectClass, USNs) is smaller.
+/// Largest attribute that is kept, in octets: what the service decides by (objectGUID, isDeleted,
+/// objectClass, USNs) is smaller.
 const MAX_ATTRIBUTE: usize = 4 * 1024;
 
 /// Most octets of attributes that are kept of one entry.
@@ -67,7 +69,7 @@ pub struct Advance {
     pub consumed: usize,
     /// Octets of these that are held from now on.
     pub kept: usize,
-    /// Whether the message has ended with them.
+    /// `true` when the message has ended with them.
     pub ended: bool,
 }
 
@@ -75,7 +77,8 @@ impl OversizedEntry {
     /// Looks at the beginning of a message that was refused with `fault`.
     ///
     /// # Errors
-    /// `fault`, when its entries cannot be skipped: it is another message, or its size is not what is too large.
+    /// `fault`, when its entries cannot be skipped: it is another message, or its size is not what
+    /// is too large.
     pub fn begin(bytes: &[u8], fault: FrameFault) -> Result<Beginning, FrameFault> {
         if !matches!(fault, FrameFault::TooLong(_) | FrameFault::TooMany) {
             return Err(fault);
@@ -158,7 +161,8 @@ impl OversizedEntry {
         }
     }
 
-    /// Takes the next part from the start of `rest` and gives its octets, none when more are needed.
+    /// Takes the next part from the start of `rest` and gives its octets, none when more are
+    /// needed.
     fn next_part(&mut self, rest: &[u8]) -> Result<Option<usize>, FrameFault> {
         if self.part == Part::Attribute && self.entry_left == 0 {
             // Controls, which nobody asked for.

@@ -80,7 +80,7 @@ const NO_SUCH_OBJECT: u32 = 32;
 /// `referral` (RFC 4511 appendix A.1): the object is in another domain now.
 const REFERRAL: u32 = 10;
 
-/// Whether an attribute of `entry` is to be completed.
+/// Returns `true` when an attribute of `entry` is to be completed.
 pub fn is_partial(entry: &Entry) -> bool {
     entry.incomplete().is_none() && entry.attributes().any(|(name, _)| Part::read(name).is_some())
 }
@@ -90,9 +90,10 @@ pub fn emptied(entry: &Entry) -> Entry {
     entry.copied_but(|name| Part::read(name).is_some())
 }
 
-/// Makes every attribute of `entry` whole. One with too many values is left out, and the entry marked as incomplete (R15).
-/// `None` when the object was deleted, moved to another domain or hidden meanwhile: the search counts as one that did not
-/// give it. Nothing is concluded from that without a look-up (R22), and a delta sees what became of it (R4).
+/// Makes every attribute of `entry` whole. One with too many values is left out, and the entry
+/// marked as incomplete (R15). `None` when the object was deleted, moved to another domain or
+/// hidden meanwhile: the search counts as one that did not give it. Nothing is concluded from that
+/// without a look-up (R22), and a delta sees what became of it (R4).
 ///
 /// # Errors
 /// When a part cannot be read.
@@ -143,7 +144,8 @@ fn address(entry: &Entry) -> String {
     guid.map_or_else(|| entry.dn.clone(), |guid| format!("<GUID={guid}>"))
 }
 
-/// Reads all values of the attribute `name`, of which `entry` holds a part under the name `first`, perhaps without its values.
+/// Reads all values of the attribute `name`, of which `entry` holds a part under the name `first`,
+/// perhaps without its values.
 async fn gather(
     line: &Line,
     object: &str,
@@ -274,7 +276,8 @@ async fn part(
     let (outcome, entry) = line.answer_about(object, &[asked], show_deleted).await?;
     match (outcome.code, entry) {
         (0, Some(entry)) => Ok(Answered::Part(entry)),
-        // Samba finds the name of a deleted object, but does not show the object: success without an entry.
+        // Samba finds the name of a deleted object, but does not show the object: success without
+        // an entry.
         (0, None) | (NO_SUCH_OBJECT | REFERRAL, _) => Ok(Answered::NoSuchObject),
         // operationsError: the range begins beyond the end, because values were removed in the meantime.
         (1, _) => Ok(Answered::BeyondTheEnd),

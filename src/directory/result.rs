@@ -81,16 +81,16 @@ impl Outcome {
         (!digits.is_empty()).then(|| digits.to_owned())
     }
 
-    /// Reports whether the diagnostic message begins with this Win32 error, eight lower-case hexadecimal digits, as Active
-    /// Directory writes it (MS-ADTS 3.1.1.3.1.9).
+    /// Reports whether the diagnostic message begins with this Win32 error, eight lower-case
+    /// hexadecimal digits, as Active Directory writes it (MS-ADTS 3.1.1.3.1.9).
     #[must_use]
     pub fn has_error(&self, win32: &str) -> bool {
         let begin = self.diagnostic.get(..win32.len());
         begin.is_some_and(|begin| begin.eq_ignore_ascii_case(win32))
     }
 
-    /// Reports whether the controller takes the connection for anonymous: ERROR_NOT_AUTHENTICATED of Windows, and the words of
-    /// Windows and of Samba.
+    /// Reports whether the controller takes the connection for anonymous: ERROR_NOT_AUTHENTICATED
+    /// of Windows, and the words of Windows and of Samba.
     #[must_use]
     pub fn wants_bind(&self) -> bool {
         self.code != 0
@@ -172,7 +172,8 @@ pub struct Meaning {
     pub advice: &'static str,
 }
 
-/// Reports whether the base of a search lies in no naming context of the forest (ERROR_DS_MISSING_SUPREF).
+/// Reports whether the base of a search lies in no naming context of the forest
+/// (ERROR_DS_MISSING_SUPREF).
 #[must_use]
 pub fn is_base_outside(outcome: &Outcome) -> bool {
     outcome.code != 0 && outcome.has_error("000020d6")

@@ -94,8 +94,9 @@ impl RootDse {
     /// Reads the entry of the empty DN.
     ///
     /// # Errors
-    /// When an attribute is missing that an Active Directory controller shows, or the controller says that it is not
-    /// synchronized: it lacks objects that others have, so nothing is concluded from it (R22).
+    /// When an attribute is missing that an Active Directory controller shows, or the controller
+    /// says that it is not synchronized: it lacks objects that others have, so nothing is concluded
+    /// from it (R22).
     pub(super) fn read(entry: &Entry) -> Result<Self, ControllerDefect> {
         let owned = |name: &str| {
             entry

@@ -32,7 +32,8 @@ use crate::identity::Guid;
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
-/// Makes the server return deleted objects, and those that the recycle bin holds no longer (MS-ADTS 3.1.1.3.4.1.26).
+/// Makes the server return deleted objects, and those that the recycle bin holds no longer (MS-ADTS
+/// 3.1.1.3.4.1.26).
 const SHOW_RECYCLED: &str = "1.2.840.113556.1.4.2064";
 
 /// Makes the server write names with GUIDs (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5).
@@ -41,7 +42,8 @@ const EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
 /// Value of that control: SEQUENCE { INTEGER 1 }, GUIDs and SIDs as text.
 const EXTENDED_DN_AS_TEXT: [u8; 5] = [0x30, 3, 2, 1, 1];
 
-/// Connects and binds to the first controller of `settings` that can be used. `guard` decides whether a bind may be tried now.
+/// Connects and binds to the first controller of `settings` that can be used. `guard` decides
+/// whether a bind may be tried now.
 ///
 /// # Errors
 /// As [`Controllers::find`] and [`Controllers::connect`].
@@ -69,7 +71,8 @@ pub(super) async fn bound(
 ) -> Result<Session, DirectoryError> {
     let host = &endpoint.host;
     if !settings.auth.is_kerberos() || !cfg!(feature = "kerberos") {
-        // A bind by Kerberos comes before the LDAP library has the connection ([`transport::open`]).
+        // A bind by Kerberos comes before the LDAP library has the connection
+        // ([`transport::open`]).
         guard
             .attempt(settings, bind::bind(&mut link, host, settings))
             .await?;
@@ -138,7 +141,8 @@ impl Session {
         &self.endpoint
     }
 
-    /// Connects and binds once more, to the same address: another address of the host may be another controller.
+    /// Connects and binds once more, to the same address: another address of the host may be
+    /// another controller.
     ///
     /// # Errors
     /// As [`connect`].
@@ -205,8 +209,9 @@ impl Session {
             .ok_or_else(|| self.line.unusable(ControllerDefect::NoInvocationId(settings())))
     }
 
-    /// Makes every later search and look-up ask for names with GUIDs ([`Entry::has_extended_names`]), where rootDSE, read before,
-    /// offers them. DirSync searches never ask.
+    /// Makes every later search and look-up ask for names with GUIDs
+    /// ([`Entry::has_extended_names`]), where rootDSE, read before, offers them. DirSync searches
+    /// never ask.
     pub fn ask_for_extended_names(&self) {
         let offers = self.line.offers_extended_names.load(Ordering::Relaxed);
         self.line.asks_for_extended_names.store(offers, Ordering::Relaxed);
@@ -292,7 +297,7 @@ pub(super) struct Line {
     pub referrals: AtomicU64,
     /// Whether rootDSE, once it was read, offers to say what a search costs.
     pub offers_stats: AtomicBool,
-    /// Whether it offers to show recycled objects.
+    /// `true` when it offers to show recycled objects.
     offers_recycled: AtomicBool,
     offers_extended_names: AtomicBool,
     asks_for_extended_names: AtomicBool,
@@ -379,7 +384,8 @@ impl Line {
         Ok((outcome, entries.pop()))
     }
 
-    /// Returns the control that shows deleted objects, critical, when it is wanted: with recycled ones where they are offered.
+    /// Returns the control that shows deleted objects, critical, when it is wanted: with recycled
+    /// ones where they are offered.
     pub fn deleted_control(&self, wanted: bool) -> Option<RawControl> {
         let control = if self.offers_recycled.load(Ordering::Relaxed) {
             SHOW_RECYCLED

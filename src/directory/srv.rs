@@ -35,8 +35,8 @@ struct Target {
     host: String,
 }
 
-/// The controllers of `domain`, in the order in which they are to be tried: all of them (R39). Their number is bounded by the
-/// length of a DNS message, 64 KiB (RFC 1035 section 4.2.2).
+/// The controllers of `domain`, in the order in which they are to be tried: all of them (R39).
+/// Their number is bounded by the length of a DNS message, 64 KiB (RFC 1035 section 4.2.2).
 ///
 /// # Errors
 /// When DNS names none, with the reason.

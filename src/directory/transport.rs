@@ -83,12 +83,12 @@ impl Link {
     }
 }
 
-/// Connects to `host` at `address`: TCP, then what `settings.transport` says, then Kerberos where `settings.auth` says so and
-/// `guard` lets it.
+/// Connects to `host` at `address`: TCP, then what `settings.transport` says, then Kerberos where
+/// `settings.auth` says so and `guard` lets it.
 ///
 /// # Errors
-/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] for TCP, and `settings.timeout` for each of StartTLS,
-/// TLS, a Kerberos ticket and its bind.
+/// With the phase that failed and why. Takes at most [`CONNECT_TIMEOUT`] for TCP, and
+/// `settings.timeout` for each of StartTLS, TLS, a Kerberos ticket and its bind.
 #[cfg_attr(
     not(feature = "kerberos"),
     expect(unused_variables, reason = "only Kerberos binds here")

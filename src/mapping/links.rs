@@ -1,5 +1,5 @@
-//! Sources whose values name other objects: the asset changes when such an object is renamed, without a change of the object
-//! that names it (R31).
+//! Sources whose values name other objects: the asset changes when such an object is renamed,
+//! without a change of the object that names it (R31).
 
 use std::collections::BTreeSet;
 
@@ -29,8 +29,9 @@ pub struct Link {
     pub with_primary: bool,
 }
 
-/// Attributes of users, groups and computers that hold distinguished names (attributeSyntax 2.5.5.1 in MS-ADA1 to MS-ADA3, and
-/// those of Exchange), in lower case. An attribute that is missing here is known by the form `dn_name`.
+/// Attributes of users, groups and computers that hold distinguished names (attributeSyntax 2.5.5.1
+/// in MS-ADA1 to MS-ADA3, and those of Exchange), in lower case. An attribute that is missing here
+/// is known by the form `dn_name`.
 const DN_VALUED: &[&str] = &[
     "altrecipient",
     "assistant",

@@ -183,7 +183,7 @@ pub(super) const TRACKED: &[&str] = &[
     "whenChanged",
 ];
 
-/// Those of [`TRACKED`] that have another value on each controller.
+/// Attributes of [`TRACKED`] that have another value on each controller.
 pub(super) const PER_CONTROLLER: &[&str] = &["uSNChanged", "uSNCreated", "whenChanged"];
 
 /// Constructed by its flags, and left out of [`CONSTRUCTED`].
@@ -207,7 +207,7 @@ pub(super) const FURTHER_BACK_LINKS: &[&str] = &[
     "unauthOrigBL",
 ];
 
-/// What to use instead: names, in a filter, as the source of a row. An empty text is nothing.
+/// Alternatives: names, in a filter, as the source of a row. An empty text is nothing.
 pub(super) const ALTERNATIVES: &[(&[&str], &str, &str)] = &[
     (
         &[

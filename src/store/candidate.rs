@@ -43,7 +43,7 @@ pub struct Candidate {
     pub kind: Kind,
     /// Where it was.
     pub dn: String,
-    /// What the last look-up gave as the reason for its verdict.
+    /// Reason for the verdict of the last look-up.
     pub reason: Option<String>,
 }
 
@@ -54,7 +54,8 @@ pub enum Verdict {
     Present,
     /// Gone, and why.
     Gone(String),
-    /// The controller returns no such object, which proves nothing ([`Store::proven_by_absence`]), and why: it is kept.
+    /// The controller returns no such object, which proves nothing ([`Store::proven_by_absence`]),
+    /// and why: it is kept.
     Missed(String),
     /// Neither there nor gone for certain, and why: it is kept, and looked up again by the next run.
     Unclear(String),
@@ -184,8 +185,8 @@ impl Store {
     }
 }
 
-/// Notes everything that the read missed, and what of that its controller never returned (R22). To be called before its
-/// watermark is stored.
+/// Notes everything that the read missed, and what of that its controller never returned (R22). To
+/// be called before its watermark is stored.
 pub(super) fn note(
     transaction: &Transaction<'_>,
     connection: ConnectionId,

@@ -16,8 +16,9 @@ pub struct Container {
 }
 
 impl Store {
-    /// Returns the containers within the base context as `controller` returned them when its watermark committed, or as
-    /// another one did where it has none: an increment by DirSync begins on any controller.
+    /// Returns the containers within the base context as `controller` returned them when its
+    /// watermark committed, or as another one did where it has none: an increment by DirSync begins
+    /// on any controller.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -41,13 +42,14 @@ impl Store {
     }
 }
 
-/// The controller whose containers count for the connection `?1` and the controller `?2`: that one, or the one that was read last.
+/// The controller whose containers count for the connection `?1` and the controller `?2`: that one,
+/// or the one that was read last.
 const SOURCE: &str = "SELECT controller FROM watermark AS w WHERE w.connection = ?1
     AND EXISTS (SELECT 1 FROM container AS c WHERE c.connection = ?1 AND c.controller = w.controller)
     ORDER BY w.controller = ?2 DESC, w.read_at DESC LIMIT 1";
 
-/// Stores what a read learned of containers on its controller: after a full read these are all. To be called before its
-/// watermark is stored.
+/// Stores what a read learned of containers on its controller: after a full read these are all. To
+/// be called before its watermark is stored.
 pub(super) fn put(
     transaction: &Transaction<'_>,
     connection: ConnectionId,

@@ -162,7 +162,8 @@ impl<'t> Statements<'t> {
         }
     }
 
-    /// Notes that the controller returned the object: it is not missed on it, and is removed by none.
+    /// Notes that the controller returned the object: it is not missed on it, and is removed by
+    /// none.
     fn note_returned(&mut self, guid: Guid) -> Result<(), Fault> {
         self.delete(guid, |statements| &mut statements.no_longer_removed)?;
         match self.controller.filter(|_| self.no_longer_missed) {
@@ -231,7 +232,8 @@ impl<'t> Statements<'t> {
         Ok(first)
     }
 
-    /// Runs a statement that deletes by GUID, if there is anything to delete; `true` when there was.
+    /// Runs a statement that deletes by GUID, if there is anything to delete; `true` when there
+    /// was.
     fn delete(
         &mut self,
         guid: Guid,

@@ -1,11 +1,13 @@
-//! Objects that the assets of others name: groups, managers. A rename of such an object, and a change of a group's members
-//! (`memberOf` is a back-link), changes the asset without a change of the object that it is made of. So a delta compares what
-//! changed in the directory with what was last read of each object (R31).
+//! Objects that the assets of others name: groups, managers. A rename of such an object, and a
+//! change of a group's members (`memberOf` is a back-link), changes the asset without a change of
+//! the object that it is made of. So a delta compares what changed in the directory with what was
+//! last read of each object (R31).
 //!
-//! Invariant kept here: what an asset names is noted in the transaction that takes in the asset. So a note is what the asset
-//! was made of, whichever controller it came from and whatever happened to the named object meanwhile; and an object that
-//! changes after that changes behind the watermark. Notes identify objects by GUID, and names by their exact octets: nothing
-//! depends on how a directory compares names (R38).
+//! Invariant kept here: what an asset names is noted in the transaction that takes in the asset. So
+//! a note is what the asset was made of, whichever controller it came from and whatever happened to
+//! the named object meanwhile; and an object that changes after that changes behind the watermark.
+//! Notes identify objects by GUID, and names by their exact octets: nothing depends on how a
+//! directory compares names (R38).
 
 use std::collections::BTreeSet;
 
@@ -69,8 +71,9 @@ pub struct LinkState<'a> {
     pub by_guid: bool,
 }
 
-/// Returns the number by which notes identify an object: 62 bits of its GUID, or of its name where the controller gives no
-/// GUID. Two objects of a million share one with a chance of 10^-7; then one is read needlessly, or a rename of it missed.
+/// Returns the number by which notes identify an object: 62 bits of its GUID, or of its name where
+/// the controller gives no GUID. Two objects of a million share one with a chance of 10^-7; then
+/// one is read needlessly, or a rename of it missed.
 #[must_use]
 pub fn object_number(object: &LinkedName<'_>) -> u64 {
     let number = match object.guid {
@@ -230,8 +233,8 @@ fn found(objects: &[NamedObject], number: u64) -> Option<&NamedObject> {
 }
 
 impl Store {
-    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have to be read again. It looks at
-    /// every object.
+    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have
+    /// to be read again. It looks at every object.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -275,7 +278,8 @@ fn packed(reading: &Reading) -> Option<Vec<u8>> {
     Some(octets.flatten().collect())
 }
 
-/// Returns `true` when something else is noted of the object with the number `card` than it names now.
+/// Returns `true` when something else is noted of the object with the row number `card` than it
+/// names now.
 pub(super) fn differs(transaction: &Transaction<'_>, card: i64, reading: &Reading) -> Result<bool, Fault> {
     let Some(notes) = packed(reading) else {
         return Ok(false);

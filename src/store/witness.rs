@@ -1,14 +1,17 @@
-//! Several domain controllers that lag behind each other: which objects have to be read again after a change of controller (R2), and
-//! whose absence a controller proves (R22).
+//! Several domain controllers that lag behind each other: which objects have to be read again after
+//! a change of controller (R2), and whose absence a controller proves (R22).
 //!
-//! Why a note of changes is enough for R2: when the watermark of a controller commits, the store holds of every object what that
-//! controller returned. From then on only a reading that changes an asset, or a removal, makes the two differ, and only when it
-//! came from another controller. These are noted with a number; those above the number of the watermark are read again. An
-//! object that was missed and is returned counts as changed as well: the controller that missed it is asked again. An increment by
-//! DirSync goes on from its cookie, whatever the controller: there the moment of the cookie counts as well.
+//! Why a note of changes is enough for R2: when the watermark of a controller commits, the store
+//! holds of every object what that controller returned. From then on only a reading that changes an
+//! asset, or a removal, makes the two differ, and only when it came from another controller. These
+//! are noted with a number; those above the number of the watermark are read again. An object that
+//! was missed and is returned counts as changed as well: the controller that missed it is asked
+//! again. An increment by DirSync goes on from its cookie, whatever the controller: there the
+//! moment of the cookie counts as well.
 //!
-//! Why a number is not enough for R22: a complete read may miss an object that another controller returned. The object is then older than
-//! the watermark, and was never returned all the same. So it is noted in `missed_on`.
+//! Why a number is not enough for R22: a complete read may miss an object that another controller
+//! returned. The object is then older than the watermark, and was never returned all the same. So
+//! it is noted in `missed_on`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -21,8 +24,8 @@ use super::{ConnectionId, RunId, Store, StoreError};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
-/// Condition on a row `o` of `expected`, for the connection `:connection` and the controller `:controller`: the controller
-/// returned the object at some time.
+/// Condition on a row `o` of `expected`, for the connection `:connection` and the controller
+/// `:controller`: the controller returned the object at some time.
 pub(super) const RETURNED: &str = "(o.changed_by IS :controller OR (
     o.first_seq <= coalesce((SELECT seq FROM watermark
         WHERE connection = :connection AND controller = :controller AND complete = 1), -1)
@@ -30,7 +33,8 @@ pub(super) const RETURNED: &str = "(o.changed_by IS :controller OR (
         WHERE m.connection = :connection AND m.guid = o.guid AND m.controller = :controller)))";
 
 impl Store {
-    /// Notes which controller `run` reads from here on: what is staged afterwards is what that one returned.
+    /// Notes which controller `run` reads from here on: what is staged afterwards is what that one
+    /// returned.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
@@ -45,10 +49,11 @@ impl Store {
         })
     }
 
-    /// Returns the objects that what another controller returned changed or removed after the watermark of `controller`
-    /// committed, at most `limit` of them; none where there is no such watermark (R2). With `cookie`, what is read is an
-    /// increment by DirSync: then also those that changed after the cookie committed, by what another controller returned than
-    /// the one that gave it. It looks at every object, but only after a change of controller.
+    /// Returns the objects that what another controller returned changed or removed after the
+    /// watermark of `controller` committed, at most `limit` of them; none where there is no such
+    /// watermark (R2). With `cookie`, what is read is an increment by DirSync: then also those that
+    /// changed after the cookie committed, by what another controller returned than the one that
+    /// gave it. It looks at every object, but only after a change of controller.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -94,8 +99,8 @@ impl Store {
         })
     }
 
-    /// Returns those of `guids` whose absence on `controller` proves that they are gone: the controller returned them before, or
-    /// has missed them for `lag` (R22).
+    /// Returns those of `guids` whose absence on `controller` proves that they are gone: the
+    /// controller returned them before, or has missed them for `lag` (R22).
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -139,8 +144,8 @@ pub(super) fn controller_of(transaction: &Transaction<'_>, run: RunId) -> Result
         .query_row([run], |row| row.get(0))?)
 }
 
-/// Notes that what `controller` returned changed something, with the number `seq`. A full read of another controller that broke
-/// off is not resumed then: its part would miss the change.
+/// Notes that what `controller` returned changed something, with the number `seq`. A full read of
+/// another controller that broke off is not resumed then: its part would miss the change.
 pub(super) fn record_change(
     transaction: &Transaction<'_>,
     connection: ConnectionId,

@@ -22,7 +22,8 @@ pub struct Connector {
     pub mapping: Mapping,
     /// The gateway.
     pub upstream: Arc<Upstream>,
-    /// Decides whether a bind may be tried (R40); shares its record with the other connections of the process.
+    /// Decides whether a bind may be tried (R40); shares its record with the other connections of
+    /// the process.
     pub bind_guard: BindGuard,
     /// The state file.
     pub store: Arc<Store>,

@@ -41,13 +41,14 @@ struct Observed {
     meanwhile: bool,
 }
 
-/// What became of the containers that changed.
+/// Conclusion about the containers that changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Settled {
-    /// The reason for a full read: one was renamed, or moved into the base context, within it or out of it.
+    /// The reason for a full read: one was renamed, or moved into the base context, within it or
+    /// out of it.
     pub(super) moved: Option<String>,
-    /// Containers that changed while the read goes on and are where they were: they may have been moved away and back, and what
-    /// is below them missed.
+    /// Containers that changed while the read goes on and are where they were: they may have been
+    /// moved away and back, and what is below them missed.
     pub(super) unsteady: Vec<Guid>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Containers {
     names: HashSet<u64>,
     changed: BTreeSet<Guid>,
     gone: BTreeSet<Guid>,
-    /// Those that changed, until it is known where they are.
+    /// Containers that changed, until it is known where they are.
     observed: BTreeMap<Guid, Observed>,
     /// Parents of objects that are none of the above.
     orphans: Mutex<BTreeSet<String>>,
@@ -151,8 +152,9 @@ impl Containers {
         orphans
     }
 
-    /// Looks at an object that changed, and notes a container among them for [`Self::settle`]. A deleted one is known no more.
-    /// `created` says that the object was made since the last look, `meanwhile` that it changed while this read goes on.
+    /// Looks at an object that changed, and notes a container among them for [`Self::settle`]. A
+    /// deleted one is known no more. `created` says that the object was made since the last look,
+    /// `meanwhile` that it changed while this read goes on.
     pub(super) fn observe(&mut self, entry: &Entry, guid: Guid, created: bool, meanwhile: bool) {
         if is_deleted(entry) {
             self.observed.remove(&guid);
@@ -176,12 +178,14 @@ impl Containers {
         }
     }
 
-    /// The containers that changed, of which [`Self::settle`] wants to know which are within the base context.
+    /// The containers that changed, of which [`Self::settle`] wants to know which are within the
+    /// base context.
     pub(super) fn observed(&self) -> Vec<Guid> {
         self.observed.keys().copied().collect()
     }
 
-    /// Decides on the containers that changed; `within` are those that the server finds within the base context.
+    /// Decides on the containers that changed; `within` are those that the server finds within the
+    /// base context.
     pub(super) fn settle(&mut self, within: &BTreeSet<Guid>) -> Settled {
         let mut settled = Settled::default();
         for (
@@ -251,7 +255,8 @@ pub(super) fn is_newer(entry: &Entry, since: u64) -> bool {
     usn_created(entry).is_some_and(|created| created > since)
 }
 
-/// Whether the object changed after `usn`; also when that cannot be told, since reading again does no harm.
+/// Returns `true` when the object changed after `usn`; also when that cannot be told, since reading
+/// again does no harm.
 pub(super) fn is_changed_after(entry: &Entry, usn: u64) -> bool {
     let changed: Option<u64> = entry.text("uSNChanged").and_then(|changed| changed.parse().ok());
     changed.is_none_or(|changed| changed > usn)
@@ -317,7 +322,8 @@ mod tests {
         ])
     }
 
-    /// What is decided of object `number` seen at `dn`, changed since USN 100; the server finds it within the base or not.
+    /// Returns the decision on object `number` seen at `dn`, changed since USN 100; the server
+    /// finds it within the base or not.
     fn settled(number: u8, dn: &str, class: &str, created: u64, within: bool, meanwhile: bool) -> Settled {
         let entry = entry(number, dn, class, created);
         let mut containers = containers();

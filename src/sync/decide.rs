@@ -5,7 +5,8 @@ use crate::identity::{Guid, Kind};
 
 use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
 
-/// Above so many objects that other controllers changed, a full read is no slower than reading them a hundred at a time (R2).
+/// Above so many objects that other controllers changed, a full read is no slower than reading them
+/// a hundred at a time (R2).
 const MOST_CHANGED_ELSEWHERE: usize = 50_000;
 
 /// The plan, and what a delta has to read besides.

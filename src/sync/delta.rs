@@ -1,5 +1,5 @@
-//! A delta by uSNChanged, and what every increment reads besides: what other controllers changed (R2), and what could not be mapped
-//! before (R15).
+//! A delta by uSNChanged, and what every increment reads besides: what other controllers changed
+//! (R2), and what could not be mapped before (R15).
 
 use crate::directory::RootDse;
 use crate::identity::{Guid, Kind};
@@ -14,8 +14,9 @@ use super::watch::Watched;
 const NAMES: usize = 500;
 
 impl Reader<'_> {
-    /// Reads what changed since `since`, what other controllers changed `elsewhere` (R2), and once more what could not be mapped
-    /// before (R15). Everything is read when a container was renamed or moved (R8).
+    /// Reads what changed since `since`, what other controllers changed `elsewhere` (R2), and once
+    /// more what could not be mapped before (R15). Everything is read when a container was renamed
+    /// or moved (R8).
     pub(super) async fn changes(
         &mut self,
         since: u64,
@@ -53,8 +54,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads what other controllers changed since this one was read, as far as it is not in `met` (R2): they may have returned an older
-    /// version, which would stay upstream. Gives those that are known and not in scope here.
+    /// Reads what other controllers changed since this one was read, as far as it is not in `met`
+    /// (R2): they may have returned an older version, which would stay upstream. Gives those that
+    /// are known and not in scope here.
     pub(super) async fn read_again(
         &mut self,
         elsewhere: &[(Kind, Guid)],
@@ -78,8 +80,9 @@ impl Reader<'_> {
             .await
     }
 
-    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere. `begun` is the
-    /// highestCommittedUSN from before the first search of the read, `usn` the present one.
+    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
+    /// `begun` is the highestCommittedUSN from before the first search of the read, `usn` the
+    /// present one.
     pub(super) async fn changed(
         &mut self,
         since: u64,
@@ -99,8 +102,8 @@ impl Reader<'_> {
         self.watch(since, begun, met).await
     }
 
-    /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet (R15). What it does not find
-    /// any more is forgotten when the read is complete.
+    /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet
+    /// (R15). What it does not find any more is forgotten when the read is complete.
     pub(super) async fn unmapped(&mut self) -> Result<(), RunError> {
         self.stored().await?;
         let (id, run) = (self.connector.id, self.run);

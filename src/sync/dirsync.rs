@@ -38,9 +38,9 @@ struct Learnt {
 }
 
 impl Reader<'_> {
-    /// Reads what changed since `cookie`, what other controllers changed `elsewhere` since this one was read (R2), and once more what
-    /// could not be mapped before (R15). Everything is read when the controller refuses the cookie, or when a container was
-    /// renamed or moved (R8).
+    /// Reads what changed since `cookie`, what other controllers changed `elsewhere` since this one
+    /// was read (R2), and once more what could not be mapped before (R15). Everything is read when
+    /// the controller refuses the cookie, or when a container was renamed or moved (R8).
     pub(super) async fn since_cookie(
         &mut self,
         cookie: Cookie,

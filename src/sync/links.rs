@@ -1,11 +1,12 @@
-//! What the assets of a mapping name beside the object itself: groups, managers, members. Nothing here is asked of the
-//! directory for any other mapping.
+//! Objects that the assets of a mapping name beside the object itself: groups, managers, members.
+//! Nothing here is asked of the directory for any other mapping.
 //!
-//! Why no change of such a name is missed: of every object is noted, with its asset, what it names and how ([`crate::store`]). A
-//! delta watches the whole naming context; an object of which a changed or deleted object is noted by another name is read
-//! again, also when it was read before in this run. A named object that changes after that has a uSNChanged above the
-//! watermark, which was read before (R1). Objects are identified by the GUIDs of the extended-DN control; no decision depends
-//! on how names compare (R38).
+//! Why no change of such a name is missed: of every object is noted, with its asset, what it names
+//! and how ([`crate::store`]). A delta watches the whole naming context; an object of which a
+//! changed or deleted object is noted by another name is read again, also when it was read before
+//! in this run. A named object that changes after that has a uSNChanged above the watermark, which
+//! was read before (R1). Objects are identified by the GUIDs of the extended-DN control; no
+//! decision depends on how names compare (R38).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +17,9 @@ use crate::store::{LinkNote, NamedObject, Relation};
 
 use super::containers::is_deleted;
 
-/// Attribute that no server gives, and that the reader adds ([`super::membership`]): of a user or computer the distinguished name
-/// of its primary group, of a group those of the objects that have it as their primary group.
+/// Attribute that no server gives, and that the reader adds ([`super::membership`]): of a user or
+/// computer the distinguished name of its primary group, of a group those of the objects that have
+/// it as their primary group.
 pub(super) const PRIMARY: &str = "@primary";
 
 /// The back-link of `member`, which is no change of the member (MS-ADTS 3.1.1.1.6).
@@ -57,13 +59,14 @@ impl Links {
         grouped.map(|(kind, _)| *kind).collect()
     }
 
-    /// Returns `true` when an asset shows whole names: these change with every container above the named object, anywhere in the
-    /// naming context, and no change of the named object tells so.
+    /// Returns `true` when an asset shows whole names: these change with every container above the
+    /// named object, anywhere in the naming context, and no change of the named object tells so.
     pub(super) fn shows_places(&self) -> bool {
         self.0.values().flatten().any(|link| link.shown == Shown::Dn)
     }
 
-    /// Returns what the asset of an entry names, as the store notes it; `None` for a kind that names nothing.
+    /// Returns what the asset of an entry names, as the store notes it; `None` for a kind that
+    /// names nothing.
     pub(super) fn notes(&self, kind: Kind, entry: &Entry) -> Option<Vec<LinkNote>> {
         let mut notes = BTreeSet::new();
         for link in self.0.get(&kind)? {
@@ -119,7 +122,8 @@ fn is_membership(link: &Link) -> bool {
     link.attribute == MEMBER_OF
 }
 
-/// Returns `true` for a group. A deleted one has its class, but no category any more (MS-ADTS 3.1.1.5.5.1).
+/// Returns `true` for a group. A deleted one has its class, but no category any more (MS-ADTS
+/// 3.1.1.5.5.1).
 fn is_group(entry: &Entry) -> bool {
     entry
         .values("objectClass")
@@ -134,7 +138,8 @@ pub(super) fn named(entry: &Entry, guid: Guid, by_guid: bool) -> NamedObject {
     })
 }
 
-/// Splits a value of an entry that names an object; the value of a server without the extended-DN control is the name.
+/// Splits a value of an entry that names an object; the value of a server without the extended-DN
+/// control is the name.
 pub(super) fn linked<'a>(entry: &Entry, value: &'a [u8]) -> LinkedName<'a> {
     if entry.has_extended_names() {
         LinkedName::of(value)
@@ -172,8 +177,9 @@ impl GroupOf<'_> {
     }
 }
 
-/// Returns the groups that the entry is a direct member of, in its own domain. Groups of other domains are left out: whether
-/// they stand in `memberOf` depends on which controller is asked, and none reports their changes.
+/// Returns the groups that the entry is a direct member of, in its own domain. Groups of other
+/// domains are left out: whether they stand in `memberOf` depends on which controller is asked, and
+/// none reports their changes.
 pub(super) fn groups_of(entry: &Entry) -> impl Iterator<Item = GroupOf<'_>> {
     let own = DistinguishedName::parse(&entry.dn).ok();
     let direct = entry.values(MEMBER_OF).map(|group| (group, false));

@@ -1,8 +1,10 @@
-//! The look-up of objects that a read missed: each is looked for by its GUID before anything is concluded of it (R22).
+//! The look-up of objects that a read missed: each is looked for by its GUID before anything is
+//! concluded of it (R22).
 //!
-//! Invariants kept here: a tombstone makes an object gone on any controller; "no such object", a place outside the scope, or a filter
-//! that is certain to refuse the object only on a controller that returned the object before, or has missed it for REMOVAL_LAG: another
-//! one may hold an older version. Whatever else a look-up gives keeps the object, and concerns no other one.
+//! Invariants kept here: a tombstone makes an object gone on any controller; "no such object", a
+//! place outside the scope, or a filter that is certain to refuse the object only on a controller
+//! that returned the object before, or has missed it for REMOVAL_LAG: another one may hold an older
+//! version. Whatever else a look-up gives keeps the object, and concerns no other one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +21,14 @@ use super::stage::guid_of;
 /// Candidates taken from the store at a time.
 const CHUNK: usize = 500;
 
-/// Why an object that does not answer counts as gone. A controller answers alike for an object that the account may not
-/// see (MS-ADTS 3.1.1.3.1.3): the threshold is there for an account that loses its rights to many.
+/// Why an object that does not answer counts as gone. A controller answers alike for an object that
+/// the account may not see (MS-ADTS 3.1.1.3.1.3): the threshold is there for an account that loses
+/// its rights to many.
 const NOT_THERE: &str = "no such object: deleted, or no longer visible to the account";
 
 impl Reader<'_> {
-    /// Looks up every candidate: what is in scope goes to the stager as an ordinary change, of everything else the verdict
-    /// is noted.
+    /// Looks up every candidate: what is in scope goes to the stager as an ordinary change, of
+    /// everything else the verdict is noted.
     pub(super) async fn examine(&mut self, which: Which) -> Result<(), RunError> {
         let mut after = None;
         loop {
@@ -112,7 +115,8 @@ impl Reader<'_> {
         Ok(verdicts)
     }
 
-    /// Searches the naming context for these objects, deleted ones too where the account may read them.
+    /// Searches the naming context for these objects, deleted ones too where the account may read
+    /// them.
     async fn locate(&mut self, guids: &[Guid]) -> Result<BTreeMap<Guid, Entry>, RunError> {
         let mut found = BTreeMap::new();
         for search in self.scope.anywhere(guids) {
@@ -133,7 +137,8 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    /// Looks one object up that the naming context does not hold: the controller has to say that it knows none.
+    /// Looks one object up that the naming context does not hold: the controller has to say that it
+    /// knows none.
     async fn verdict_by_name(&mut self, guid: Guid) -> Result<Verdict, RunError> {
         let name = format!("<GUID={guid}>");
         match self
@@ -153,8 +158,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The object is where it should be, and the search did not give it: the filter, a right, or a moment made the
-    /// difference.
+    /// The object is where it should be, and the search did not give it: the filter, a right, or a
+    /// moment made the difference.
     async fn verdict_in_scope(&mut self, candidate: &Candidate, dn: &str) -> Result<Verdict, RunError> {
         let Candidate { guid, kind, .. } = *candidate;
         if let Some(search) = self.scope.refused_by_extra_filter(kind, guid)

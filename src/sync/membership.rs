@@ -1,12 +1,12 @@
-//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and the second reading of whatever
-//! names an object that changed ([`super::links`]).
+//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and the
+//! second reading of whatever names an object that changed ([`super::links`]).
 //!
 //! A membership stands in `member` of the group; `memberOf` of the member is computed from it, so a change of membership
 //! changes the `uSNChanged` of the group alone. A primary group stands in `primaryGroupID` of the member alone (MS-ADTS
 //! 3.1.1.1.9.2: it is a RID of the domain).
 //!
-//! A read that comes upon a changed group asks it for its members, and every object for which this says something else than
-//! what is noted is read again.
+//! A read that comes upon a changed group asks it for its members, and every object for which this
+//! says something else than what is noted is read again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,8 @@ const UNUSUAL: &str =
 /// SIDs in one filter.
 const SIDS_PER_FILTER: usize = 50;
 
-/// Members of changed groups that are compared with what is noted at a time: 16 octets each, beyond what the last group has.
+/// Members of changed groups that are compared with what is noted at a time: 16 octets each, beyond
+/// what the last group has.
 const LINKS: usize = 500_000;
 
 /// What a mapping wants to know of memberships, and what a run knows of primary groups.
@@ -256,8 +257,9 @@ impl Reader<'_> {
         Ok(count)
     }
 
-    /// Reads again whatever names an object in `changed` by another name than it has, or is in other groups than those groups
-    /// say. After a full read (`whole`) every group is compared: one that the account did not see vanish is in no watch.
+    /// Reads again whatever names an object in `changed` by another name than it has, or is in
+    /// other groups than those groups say. After a full read (`whole`) every group is compared: one
+    /// that the account did not see vanish is in no watch.
     pub(super) async fn reread_linked(
         &mut self,
         mut changed: ChangedObjects,
@@ -316,8 +318,8 @@ impl Reader<'_> {
             .await
     }
 
-    /// Reads again whatever names one of `changed` or one of all `groups` otherwise than it is called, or has a link to others of
-    /// the groups in `asked` than `members` says.
+    /// Reads again whatever names one of `changed` or one of all `groups` otherwise than it is
+    /// called, or has a link to others of the groups in `asked` than `members` says.
     async fn reread_misnamed(
         &mut self,
         changed: &[NamedObject],

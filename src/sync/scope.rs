@@ -134,8 +134,8 @@ impl Scope {
         chunks(guids, &self.naming_context())
     }
 
-    /// The searches for those of these objects that are in scope by their place, whatever they are: the server compares names
-    /// (R38).
+    /// The searches for those of these objects that are in scope by their place, whatever they are:
+    /// the server compares names (R38).
     #[must_use]
     pub fn placed_in_scope(&self, guids: &[Guid]) -> Vec<Search> {
         chunks(guids, &self.everywhere(self.depth))
@@ -316,7 +316,8 @@ fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32
         part(&scope.filter);
     }
     if links {
-        // What assets name is noted in another form than by earlier versions, or for the first time.
+        // What assets name is noted in another form than by earlier versions, or for the first
+        // time.
         part("links 2");
     }
     hash.update(mapping);

@@ -35,8 +35,8 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// The names of all groups, sorted: LDAP values have no order. A name that is not UTF-8 stays as it is, so that the form
-    /// refuses it (R15): a list without it would be wrong.
+    /// The names of all groups, sorted: LDAP values have no order. A name that is not UTF-8 stays
+    /// as it is, so that the form refuses it (R15): a list without it would be wrong.
     fn groups(&self) -> Vec<Vec<u8>> {
         let readable = groups_of(self.entry)
             .filter_map(|group| group.name.rdn_value().map(|name| name.as_bytes().to_vec()));

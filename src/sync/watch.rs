@@ -1,5 +1,5 @@
-//! The watch over the naming context: which known objects changed without being found in scope (R8), and which containers were
-//! renamed or moved.
+//! The watch over the naming context: which known objects changed without being found in scope
+//! (R8), and which containers were renamed or moved.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::met::Met;
 use super::read::Reader;
 use super::stage::guid_of;
 
-/// What a watch saw.
+/// Result of a watch.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     /// Known objects that changed, and that the searches in scope did not give.
@@ -26,8 +26,9 @@ pub(super) struct Watched {
 }
 
 impl Reader<'_> {
-    /// Looks at everything in the naming context that changed since `since`, deleted objects too where the account may
-    /// read them. `met` holds what the searches in scope gave, which began when the controller had committed `begun`.
+    /// Looks at everything in the naming context that changed since `since`, deleted objects too
+    /// where the account may read them. `met` holds what the searches in scope gave, which began
+    /// when the controller had committed `begun`.
     pub(super) async fn watch(&mut self, since: u64, begun: u64, met: &Met) -> Result<Watched, RunError> {
         let mut watched = Watched::default();
         let mut pages = self.session.search(Search {
@@ -76,8 +77,9 @@ impl Reader<'_> {
             .await
     }
 
-    /// Decides on the containers that the watch saw, and reads again what is below those that may have been moved away and back
-    /// while this read went on; `met` gains it. Gives the container that was renamed or moved, in words.
+    /// Decides on the containers that the watch saw, and reads again what is below those that may
+    /// have been moved away and back while this read went on; `met` gains it. Gives the container
+    /// that was renamed or moved, in words.
     pub(super) async fn settle_containers(&mut self, met: &Met) -> Result<Option<String>, RunError> {
         let observed = self.containers.observed();
         let within = self.within_reach(&observed).await?;
@@ -108,8 +110,8 @@ impl Reader<'_> {
         Ok(guids)
     }
 
-    /// Returns those of `guids` whose rename makes a delta a full read: within the base context, or anywhere where assets show
-    /// whole names of objects that may be anywhere.
+    /// Returns those of `guids` whose rename makes a delta a full read: within the base context, or
+    /// anywhere where assets show whole names of objects that may be anywhere.
     async fn within_reach(&mut self, guids: &[Guid]) -> Result<BTreeSet<Guid>, RunError> {
         if self.links.shows_places() {
             return Ok(guids.iter().copied().collect());
@@ -139,8 +141,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads where every container is that changed since `unfinished` began, against where it was then. Gives the one that was
-    /// renamed or moved since, in words.
+    /// Reads where every container is that changed since `unfinished` began, against where it was
+    /// then. Gives the one that was renamed or moved since, in words.
     pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
         self.containers = Containers::begun(&unfinished.containers);
         let since = unfinished.highest;
@@ -156,7 +158,8 @@ impl Reader<'_> {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
                 let created = containers::is_newer(entry, since);
-                // What is below is read again at the end of the read, which sees the same containers.
+                // What is below is read again at the end of the read, which sees the same
+                // containers.
                 self.containers.observe(entry, guid, created, false);
             }
         }
@@ -173,7 +176,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Looks up the parents of objects that are no container by class, and theirs, as far as they are within the base context.
+    /// Looks up the parents of objects that are no container by class, and theirs, as far as they
+    /// are within the base context.
     pub(super) async fn odd_parents(&mut self) -> Result<(), RunError> {
         loop {
             let orphans = self.containers.take_orphans();

@@ -1,4 +1,4 @@
-//! What the connector records, and what a run concludes from it.
+//! Records of the connector, and the conclusions that a run draws from them.
 
 use fastrand::Rng;
 
@@ -13,7 +13,8 @@ pub struct Rules {
     pub reread_removed: bool,
     /// R2: a resumed full read re-reads what other controllers returned or removed since it began.
     pub reread_resumed: bool,
-    /// R2: a read that returns a candidate counts as a change of it, although its value is the same.
+    /// R2: a read that returns a candidate counts as a change of it, although its value is the
+    /// same.
     pub returns_are_changes: bool,
     /// R22: a controller proves the absence only of what it returned before.
     pub witness: bool,
@@ -21,7 +22,8 @@ pub struct Rules {
     pub witness_of_scope: bool,
     /// R22: what a controller missed is recorded, not only how much was known at its watermark.
     pub record_misses: bool,
-    /// R22: what a read missed is recorded in the transaction of its watermark, not after the look-ups.
+    /// R22: what a read missed is recorded in the transaction of its watermark, not after the
+    /// look-ups.
     pub misses_commit_with_watermark: bool,
 }
 
@@ -56,7 +58,8 @@ pub struct KnownObject {
     pub value: usize,
     /// Sequence number at which it became known.
     first_seq: u32,
-    /// Sequence number of the last read that changed it; a read that found it unchanged leaves no trace.
+    /// Sequence number of the last read that changed it; a read that found it unchanged leaves no
+    /// trace.
     changed_seq: u32,
     /// Controller of that read.
     changed_by: usize,
@@ -127,7 +130,8 @@ impl Connector {
             _ => self.read_in_full(domain, on, ending),
         };
         let Some(missed) = missed else { return };
-        // One transaction from here to the watermark, so that every miss is judged by the watermark before.
+        // One transaction from here to the watermark, so that every miss is judged by the watermark
+        // before.
         if self.rules.misses_commit_with_watermark || ending == Ending::Complete {
             self.record_misses(on, missed);
         }
@@ -143,8 +147,8 @@ impl Connector {
         }
     }
 
-    /// Returns what a delta asks for: what changed on the controller after `usn`, and what others returned or removed after
-    /// `known_seq`.
+    /// Returns what a delta asks for: what changed on the controller after `usn`, and what others
+    /// returned or removed after `known_seq`.
     fn changed_since(
         &self,
         domain: &Domain,
@@ -172,7 +176,8 @@ impl Connector {
         })
     }
 
-    /// Reads the objects that are asked for, and returns the known ones that were not found; `None` when the read broke off.
+    /// Reads the objects that are asked for, and returns the known ones that were not found; `None`
+    /// when the read broke off.
     fn read(
         &mut self,
         domain: &Domain,
@@ -193,8 +198,8 @@ impl Connector {
         (ending != Ending::DuringRead).then_some(missed)
     }
 
-    /// Reads everything, or what an unfinished read of the same controller left, and then what changed since it began (R4).
-    /// Returns its watermark, and what was missed.
+    /// Reads everything, or what an unfinished read of the same controller left, and then what
+    /// changed since it began (R4). Returns its watermark, and what was missed.
     fn read_in_full(&mut self, domain: &Domain, on: usize, ending: Ending) -> (u32, Option<[bool; OBJECTS]>) {
         let highest_usn = domain.replicas[on].highest_usn;
         let fresh = UnfinishedRead {
@@ -268,7 +273,8 @@ impl Connector {
 
     /// Looks up every candidate, and removes those whose absence the controller can prove (R22).
     fn look_up_candidates(&mut self, domain: &Domain, on: usize, before: Option<Watermark>, ending: Ending) {
-        // A high-water mark alone has to be that of before the run: this run's covers what it missed as well.
+        // A high-water mark alone has to be that of before the run: this run's covers what it
+        // missed as well.
         let watermark = if self.rules.record_misses {
             self.watermarks[on]
         } else {

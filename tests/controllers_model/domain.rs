@@ -12,7 +12,8 @@ pub enum State {
     Deleted,
 }
 
-/// Value with the time at which it was written; the last writer wins, attribute by attribute (MS-ADTS 3.1.1.1.9).
+/// Value with the time at which it was written; the last writer wins, attribute by attribute
+/// (MS-ADTS 3.1.1.1.9).
 #[derive(Debug, Clone, Copy)]
 struct Attribute<T> {
     value: T,

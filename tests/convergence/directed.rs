@@ -1,4 +1,5 @@
-//! Histories that are not drawn: what two controllers can do to a reader, one case each, at its smallest.
+//! Histories that are not drawn: what two controllers can do to a reader, one case each, at its
+//! smallest.
 
 use lab::simulator::On;
 

@@ -32,7 +32,8 @@ pub struct Setting {
     pub dirsync: bool,
     /// Controllers that replicate, all named in `AD_HOST`: one or two.
     pub controllers: usize,
-    /// `REMOVAL_LAG` is over at the end, where there are two controllers: a full read of one of them settles what is gone.
+    /// `REMOVAL_LAG` is over at the end, where there are two controllers: a full read of one of
+    /// them settles what is gone.
     pub lag_is_over: bool,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
@@ -59,7 +60,8 @@ pub enum Step {
     Run(Run),
 }
 
-/// Something that happens in the directory, between the runs or while one reads. Controllers are counted from 0.
+/// Something that happens in the directory, between the runs or while one reads. Controllers are
+/// counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// Somebody changes it on this controller.
@@ -107,7 +109,7 @@ pub struct Run {
     pub mode: Mode,
     /// The controller that is down all the time.
     pub down: Option<usize>,
-    /// What happens while it reads.
+    /// Events while it reads.
     pub meanwhile: Vec<Meanwhile>,
     pub directory: Vec<DirectoryFault>,
     pub gateway: Vec<GatewayFault>,
@@ -127,7 +129,7 @@ pub enum Mode {
     Approve,
 }
 
-/// What happens before a controller answers the nth request of this kind.
+/// Event before a controller answers the nth request of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meanwhile {
     pub controller: usize,
@@ -136,7 +138,7 @@ pub struct Meanwhile {
     pub event: Event,
 }
 
-/// What a controller does at the nth request of this kind.
+/// Fault of a controller at the nth request of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryFault {
     pub controller: usize,

@@ -1,8 +1,8 @@
 //! Nothing is lost and nothing is sent twice, whatever happens: random histories of a directory, of the program and of all
 //! that can go wrong between them (R1 to R9, R15 to R20).
 //!
-//! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on, `CONVERGENCE_CONTROLLERS` with how many
-//! controllers; docs/testing.md says more.
+//! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on,
+//! `CONVERGENCE_CONTROLLERS` with how many controllers; docs/testing.md says more.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
 #[path = "../support/audit.rs"]

@@ -264,7 +264,8 @@ impl Player {
         }
     }
 
-    /// What only a full read could see is expected of the run from here on, and of no other.
+    /// Changes that only a full read could see are expected of the run from here on, and of no
+    /// other.
     fn take_unseen(&self) -> Vec<bool> {
         let blind = self.is_blind_after_roll_back();
         let mut world = lock(&self.world);

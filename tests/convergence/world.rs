@@ -1,4 +1,5 @@
-//! The directory of a history, on one controller or on two that replicate, changed as the history says.
+//! The directory of a history, on one controller or on two that replicate, changed as the history
+//! says.
 
 mod checks;
 
@@ -32,7 +33,8 @@ pub struct World {
     pub unseen: Vec<bool>,
     /// Whether a unit ever moved into the scope.
     entered: bool,
-    /// By controller: objects that it had and no read could find at some moment since [`World::watch`].
+    /// By controller: objects that it had and no read could find at some moment since
+    /// [`World::watch`].
     away: Vec<BTreeSet<usize>>,
     /// Objects that a read could find on some controller at some time, and then no more.
     left: BTreeSet<usize>,
@@ -50,8 +52,8 @@ struct Object {
     user: bool,
     hidden: bool,
     description_before: Option<String>,
-    /// Every asset that it was, in order, no two neighbours the same. On several controllers, in the order in which it became
-    /// that on any of them.
+    /// Every asset that it was, in order, no two neighbours the same. On several controllers, in
+    /// the order in which it became that on any of them.
     versions: Vec<Value>,
 }
 

@@ -25,7 +25,8 @@ pub(super) fn objects() -> Vec<(Action, &'static str)> {
     ]
 }
 
-/// A sync that meets an object which is too large rejects it alone, with its name and GUID, in bounded memory; it is not missed.
+/// A sync that meets an object which is too large rejects it alone, with its name and GUID, in
+/// bounded memory; it is not missed.
 async fn assert_rejected_alone(lab: &Simulated, arguments: &[&str], words: &str) {
     let (outcome, took, peak) = lab.connector.measured(arguments).await;
     let outcome = outcome

@@ -1,4 +1,4 @@
-//! What a controller proves that lags behind another one, and what a look-up proves that fails (R22).
+//! Proof by a controller that lags behind another one, and by a look-up that fails (R22).
 
 use lab::simulator::{Action, Controller, On};
 

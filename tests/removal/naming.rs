@@ -1,9 +1,10 @@
-//! The server compares names: what is in scope does not depend on how the base context is written, nor on what its units are called
-//! (R38).
+//! The server compares names: what is in scope does not depend on how the base context is written,
+//! nor on what its units are called (R38).
 
 use crate::world::World;
 
-/// What leaves and what comes is noticed below a unit called `name`, beside one called `other`, with a base context of `base`.
+/// Checks that comings and goings are noticed below a unit called `name`, beside one called
+/// `other`, with a base context of `base`.
 async fn comings_and_goings_are_noticed(name: &str, other: &str, base: &str) {
     for delta in ["usn", "dirsync"] {
         let world = World::new(false).await;

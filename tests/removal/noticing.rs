@@ -313,7 +313,8 @@ async fn r22_killed_before_the_conclusion_no_candidate_is_lost() {
     let world = World::new(true).await;
     let gone = [world.users[21], world.users[22]];
     gone.iter().for_each(|user| world.directory().delete(*user));
-    // The look-ups come after the watermark is stored. The answer of the second one never comes, and the process is killed.
+    // The look-ups come after the watermark is stored. The answer of the second one never comes,
+    // and the process is killed.
     world
         .simulator
         .faults()

@@ -26,7 +26,8 @@ pub struct Ran {
     pub troubled: bool,
     /// Objects that are listed as removed since.
     pub removed: BTreeSet<String>,
-    /// It could read one of several controllers, which may hold different versions: their order says nothing.
+    /// It could read one of several controllers, which may hold different versions: their order
+    /// says nothing.
     pub any_order: bool,
 }
 

@@ -98,7 +98,7 @@ impl Lab {
     }
 }
 
-/// What `@groups` gave.
+/// Values of `@groups`.
 pub fn groups_of(asset: &Value) -> &Value {
     &asset["asset"]["assetDetail"]["userAssetClass"]["groups"]
 }

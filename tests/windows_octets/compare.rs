@@ -1,4 +1,4 @@
-//! What came out of the client against `expected.json`.
+//! Comparison of what the client returned with `expected.json`.
 
 use ad_connector::directory::{Cost, DirectoryError, Entry, Outcome, RootDse};
 use ad_connector::identity::{Guid, Sid, Timestamp};
@@ -46,7 +46,7 @@ fn assert_many(name: &str, values: &[Vec<u8>], expected: &Value) {
     assert_eq!(expected["sha256"], hexadecimal(&digest.finalize()));
 }
 
-/// What a value is as a GUID, SID or moment; null for "never".
+/// Value as a GUID, SID or moment; null for "never".
 pub fn decode(name: &str) -> impl Fn(&[u8]) -> Value {
     move |value| {
         let moment =

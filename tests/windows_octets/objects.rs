@@ -30,7 +30,8 @@ fn kind(entry: &Entry) -> Option<Kind> {
     }
 }
 
-/// What the default table makes of an object has these SID, GUID and moments, and its names.
+/// Checks that the asset that the default table makes of an object has these SID, GUID and moments,
+/// and its names.
 fn assert_mapped(kind: Kind, entry: &Entry, decoded: &Map<String, Value>) {
     let asset = Mapping::builtin()
         .apply(kind, &Seen::new(entry, 1_774_960_000))

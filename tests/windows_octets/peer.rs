@@ -8,9 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What the other side sends when a request came.
+/// Answers of the other side to one request.
 pub enum Turn {
-    /// Messages, with the message id of the request in the place of the recorded one, unless that is 0.
+    /// Messages, with the message id of the request in the place of the recorded one, unless that
+    /// is 0.
     Answer(Vec<u8>),
     /// Octets as they are.
     Octets(Vec<u8>),
@@ -23,7 +24,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Accepts one connection and answers each request with the next of `turns`, in chunks of `size` octets.
+    /// Accepts one connection and answers each request with the next of `turns`, in chunks of
+    /// `size` octets.
     pub async fn start(turns: Vec<Turn>, size: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -116,7 +116,8 @@ pub fn id_of(message: &[u8]) -> u32 {
         .fold(0, |value, octet| (value << 8) | u32::from(*octet))
 }
 
-/// The message with another id, its length in the form in which it was written. Id 0, that of a notification, stays.
+/// The message with another id, its length in the form in which it was written. Id 0, that of a
+/// notification, stays.
 pub fn with_id(message: &[u8], id: u32) -> Vec<u8> {
     if id_of(message) == 0 {
         return message.to_vec();

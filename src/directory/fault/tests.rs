@@ -226,7 +226,8 @@ enum Operation {
     Notice,
 }
 
-/// Expected classification of a line of the table, by its `meaning`: the operation, the fault, and a word of what is said.
+/// Expected classification of a line of the table, by its `meaning`: the operation, the fault, and
+/// a word of what is said.
 fn expected(meaning: &str) -> (Operation, FaultOf, &'static str) {
     use FaultOf::{Account, Controller, ControllerOrSearch, Request};
     use Operation::{Bind, Notice, Search, StartTls};

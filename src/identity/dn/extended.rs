@@ -1,5 +1,6 @@
-//! Values of the extended-DN control (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5) in their string form:
-//! `<GUID=b3d4bfbd-3c45-4ee4-8e27-9f5f1c6c2f9a>;<SID=S-1-5-21-…>;CN=Jane,…`, without the SID where the object has none.
+//! Values of the extended-DN control (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5) in their
+//! string form: `<GUID=b3d4bfbd-3c45-4ee4-8e27-9f5f1c6c2f9a>;<SID=S-1-5-21-…>;CN=Jane,…`, without
+//! the SID where the object has none.
 
 use crate::identity::Guid;
 
@@ -33,7 +34,8 @@ impl<'a> LinkedName<'a> {
         })
     }
 
-    /// Octets of the first step of the name, as written: `CN=Doe\, Jane` of `CN=Doe\, Jane,OU=Staff,…`.
+    /// Octets of the first step of the name, as written: `CN=Doe\, Jane` of `CN=Doe\,
+    /// Jane,OU=Staff,…`.
     #[must_use]
     pub fn rdn(&self) -> &'a [u8] {
         let mut escaped = false;

@@ -50,9 +50,9 @@ pub struct DnError {
 impl DistinguishedName {
     /// Parses `text`. The empty text is the name of the root (rootDSE), above all naming contexts.
     ///
-    /// Accepted are all of RFC 4514 and what servers write besides: raw or escaped line feeds in the names of deleted and
-    /// conflicting objects (`CN=Jane\0ADEL:…`), a backslash before any character (Samba writes `\?`), spaces around
-    /// separators, upper and lower case hex.
+    /// Accepted are all of RFC 4514 and what servers write besides: raw or escaped line feeds in
+    /// the names of deleted and conflicting objects (`CN=Jane\0ADEL:…`), a backslash before any
+    /// character (Samba writes `\?`), spaces around separators, upper and lower case hex.
     ///
     /// # Errors
     /// When `text` is not a distinguished name.
@@ -127,8 +127,9 @@ impl DistinguishedName {
         self.depth() == base.depth() + 1 && self.is_within(base)
     }
 
-    /// Returns `true` when both objects are in the same domain: the steps at the end of their names that are of type `DC` are
-    /// the same. These are labels of a DNS name, in which the case of ASCII letters does not count (RFC 4343).
+    /// Returns `true` when both objects are in the same domain: the steps at the end of their names
+    /// that are of type `DC` are the same. These are labels of a DNS name, in which the case of
+    /// ASCII letters does not count (RFC 4343).
     #[must_use]
     pub fn shares_domain_with(&self, other: &Self) -> bool {
         fn labels(name: &DistinguishedName) -> impl Iterator<Item = &str> {

@@ -172,9 +172,9 @@ impl Cursor<'_> {
         })
     }
 
-    /// Reads what follows a backslash: two hexadecimal digits (one octet), or else any one character, which then stands for
-    /// itself. RFC 4514 section 2.4 wants a backslash before a few characters; Samba writes one before `?`, and Windows before
-    /// every `#`.
+    /// Reads what follows a backslash: two hexadecimal digits (one octet), or else any one
+    /// character, which then stands for itself. RFC 4514 section 2.4 wants a backslash before a few
+    /// characters; Samba writes one before `?`, and Windows before every `#`.
     fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), Fault> {
         let Some(first) = self.next() else {
             return self.fault("nothing follows the `\\`");

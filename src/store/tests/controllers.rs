@@ -121,7 +121,8 @@ impl Room {
         changed
     }
 
-    /// Whether it proves that object `number` is gone when it does not return it, `later` seconds from now.
+    /// Returns `true` when it proves that object `number` is gone when it does not return it,
+    /// `later` seconds from now.
     fn proves(&self, controller: u8, number: u8, later: i64) -> bool {
         let lag = std::time::Duration::from_secs(60);
         self.store

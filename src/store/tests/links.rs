@@ -1,4 +1,4 @@
-//! What is noted of objects that assets name, and which notes are out of date.
+//! Notes on the objects that assets name, and which of them are out of date.
 
 use std::collections::BTreeSet;
 

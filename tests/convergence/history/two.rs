@@ -1,4 +1,5 @@
-//! A history with two controllers: what was drawn for one is spread over both, and they replicate in between.
+//! A history with two controllers: what was drawn for one is spread over both, and they replicate
+//! in between.
 
 use fastrand::Rng;
 use lab::simulator::On;
@@ -12,7 +13,8 @@ pub(super) fn spread(steps: Vec<Step>, seed: u64) -> Vec<Step> {
     for step in steps {
         match step {
             Step::Event(event) => spread.push(Step::Event(elsewhere(&mut rng, event))),
-            // Another invocation ID, or older USNs, would be of a controller whose database was restored.
+            // Another invocation ID, or older USNs, would be of a controller whose database was
+            // restored.
             Step::Controller(_) | Step::RollBack(_) => spread.push(Step::Event(replication(&mut rng))),
             Step::Mapping => spread.push(Step::Mapping),
             Step::Run(mut run) => {

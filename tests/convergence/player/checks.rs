@@ -1,4 +1,4 @@
-//! What is checked after each run.
+//! Checks after each run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ impl Player {
             .map_err(|wrong| format!("history: {wrong}, {ledger:?}"))
     }
 
-    /// What is listed as removed since the last run, which read these controllers; nothing of it may have been there all the time.
+    /// Returns the objects listed as removed since the last run, which read these controllers; none
+    /// may have been there all the time.
     pub(super) fn newly_removed(&mut self, read_on: &[usize]) -> Result<BTreeSet<String>, String> {
         let connector = Arc::clone(&self.program()?.connector);
         let removed = connector
@@ -65,7 +66,7 @@ impl Player {
         Ok(removed)
     }
 
-    /// What the report says, against what the history let happen.
+    /// Compares the report with what the history let happen.
     pub(super) fn look_at(
         &mut self,
         run: &Run,

@@ -12,7 +12,8 @@ use super::super::world::Expected;
 use super::{Player, lock};
 
 impl Player {
-    /// Nothing goes wrong any more: one run brings everything over, and nothing is left for the next ones.
+    /// Nothing goes wrong any more: one run brings everything over, and nothing is left for the
+    /// next ones.
     pub(super) async fn settle(&mut self) -> Result<(), String> {
         if self.simulators.len() > 1 {
             return self.settle_two().await;
@@ -22,10 +23,12 @@ impl Player {
         } else {
             Mode::Delta
         };
-        // A controller that is read for the first time is not believed that an object is gone before it says so again.
+        // A controller that is read for the first time is not believed that an object is gone
+        // before it says so again.
         let believed = self.is_believed()?;
         self.quiet(mode, None).await?;
-        // What another one returned, this one proves to be gone by a tombstone alone, until REMOVAL_LAG is over (R22).
+        // What another one returned, this one proves to be gone by a tombstone alone, until
+        // REMOVAL_LAG is over (R22).
         let swapped = self.controllers.len() > 1;
         self.check_state(match mode {
             _ if swapped => Expected::Tombstones,
@@ -45,8 +48,9 @@ impl Player {
         self.check_state(Expected::All)
     }
 
-    /// Everything replicates. One run on any controller brings upstream to what they agree on; after a full read of each, or of one
-    /// when REMOVAL_LAG is over, nothing that is gone is left, and no run posts anything.
+    /// Everything replicates. One run on any controller brings upstream to what they agree on;
+    /// after a full read of each, or of one when REMOVAL_LAG is over, nothing that is gone is left,
+    /// and no run posts anything.
     async fn settle_two(&mut self) -> Result<(), String> {
         for from in [0, 1, 0] {
             let event = Event::ReplicateAll { from };
@@ -115,7 +119,8 @@ impl Player {
         *self.met.entry("removal told").or_default() += told.count();
     }
 
-    /// A run that nothing befalls, of this controller where there are two; a full read is one from its beginning.
+    /// A run that nothing befalls, of this controller where there are two; a full read is one from
+    /// its beginning.
     async fn quiet(&mut self, mode: Mode, on: Option<usize>) -> Result<(), String> {
         let run = Run {
             down: on.map(|on| 1 - on),
@@ -130,7 +135,7 @@ impl Player {
         Ok(())
     }
 
-    /// Whether the present controller was read before, or none was.
+    /// Returns `true` when the present controller was read before, or none was.
     fn is_believed(&mut self) -> Result<bool, String> {
         let connector = Arc::clone(&self.program()?.connector);
         let marks = connector.store.watermarks(connector.id).map_err(text)?;
@@ -138,7 +143,7 @@ impl Player {
         Ok(marks.is_empty() || marks.iter().any(|mark| mark.controller == present))
     }
 
-    /// What the threshold holds back is let go, and is removed then (R23).
+    /// Approves the removals that the threshold holds back (R23).
     async fn approve(&mut self, on: Option<usize>) -> Result<(), String> {
         if !self.is_anything_held()? {
             return Ok(());

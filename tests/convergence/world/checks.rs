@@ -1,4 +1,4 @@
-//! What must be true of upstream, by what the model makes of the directory.
+//! Conditions on upstream, by what the model makes of the directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ use super::{CORP, Object, Unit, World, model};
 pub enum Expected {
     /// All of them.
     All,
-    /// What a delta can see.
+    /// Changes that a delta can see.
     OfDelta,
-    /// What any delta can see, whatever controller it reads.
+    /// Changes that any delta can see, whatever controller it reads.
     Tombstones,
 }
 
@@ -47,8 +47,8 @@ impl World {
         Ok(())
     }
 
-    /// Upstream holds each object in scope on a controller, in a version that one of the controllers had; an object that is gone on
-    /// the other one may be gone.
+    /// Upstream holds each object in scope on a controller, in a version that one of the
+    /// controllers had; an object that is gone on the other one may be gone.
     ///
     /// # Errors
     /// The first object of which it does not.
@@ -62,7 +62,8 @@ impl World {
         }
     }
 
-    /// Nothing that a controller has in scope is listed as removed; by DirSync, unless it is gone on the other one.
+    /// Nothing that a controller has in scope is listed as removed; by DirSync, unless it is gone
+    /// on the other one.
     ///
     /// # Errors
     /// The first object that is.
@@ -101,8 +102,9 @@ impl World {
         self.away = (0..self.replicas.len()).map(|on| self.absent(on)).collect();
     }
 
-    /// What is newly listed as removed could once be found, and was not to be found at some moment since [`World::watch`] on one
-    /// of the controllers that were read, which had it (R22). Gives the `externalAssetId`s of it.
+    /// Objects newly listed as removed could once be found, and was not to be found at some moment
+    /// since [`World::watch`] on one of the controllers that were read, which had it (R22). Gives
+    /// the `externalAssetId`s of it.
     ///
     /// # Errors
     /// The first object that was there all the time, or that no such controller ever had.
@@ -127,8 +129,8 @@ impl World {
         Ok(removed)
     }
 
-    /// What is listed as removed or held back is gone, and what is gone and was sent is listed: all of it after a full read
-    /// on every controller, what a delta can see after a delta.
+    /// Objects listed as removed or held back are gone, and what is gone and was sent is listed:
+    /// all of it after a full read on every controller, what a delta can see after a delta.
     ///
     /// # Errors
     /// The first object of which that is not true.
@@ -189,7 +191,7 @@ impl World {
             .collect()
     }
 
-    /// Whether a read of the controller should find the object.
+    /// Returns `true` when a read of the controller should find the object.
     fn is_read(&self, on: usize, object: &Object) -> bool {
         let directory = &self.replicas[on];
         if !directory.exists(object.id) || directory.is_deleted(object.id) || object.hidden {

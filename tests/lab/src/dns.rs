@@ -1,5 +1,5 @@
-//! A DNS server for tests: it answers over UDP with the SRV records that it was given, or misbehaves. An answer that is too long
-//! for UDP comes over TCP.
+//! A DNS server for tests: it answers over UDP with the SRV records that it was given, or
+//! misbehaves. An answer that is too long for UDP comes over TCP.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -71,7 +71,8 @@ impl Dns {
                     Ok((length, from)) = socket.recv_from(&mut octets) => {
                         if let Some(mut answer) = answer(&octets[..length], &zone) {
                             if answer.len() > LONGEST_OVER_UDP {
-                                // Truncated: the header and the question, TC, no record (RFC 2181 section 9).
+                                // Truncated: the header and the question, TC, no record (RFC 2181
+                                // section 9).
                                 answer.truncate(length.min(question_end(&octets).unwrap_or(12)));
                                 answer[2] |= 2;
                                 answer[6..8].fill(0);

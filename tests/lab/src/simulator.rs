@@ -65,7 +65,8 @@ pub enum Tls {
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The contents; several simulators may serve the same, or each a [`Directory::replica`] of its own.
+    /// The contents; several simulators may serve the same, or each a [`Directory::replica`] of its
+    /// own.
     pub directory: Directory,
     /// Which of the domain's controllers it plays.
     pub controller: Controller,

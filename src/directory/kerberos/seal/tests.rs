@@ -139,7 +139,8 @@ proptest! {
     }
 }
 
-/// Opens tokens of RFC 4121 that are signed but not sealed, without a look at the checksum, and notes their lengths.
+/// Opens tokens of RFC 4121 that are signed but not sealed, without a look at the checksum, and
+/// notes their lengths.
 #[derive(Debug, Default)]
 struct Signed {
     lengths: Vec<usize>,
@@ -153,7 +154,8 @@ impl Layer for Signed {
     fn open(&mut self, token: &[u8]) -> Result<Vec<u8>, String> {
         self.lengths.push(token.len());
         match token {
-            // Section 4.2.6.2: identifier, flags, filler, extra count, right rotation count, sequence number.
+            // Section 4.2.6.2: identifier, flags, filler, extra count, right rotation count,
+            // sequence number.
             [0x05, 0x04, flags, 0xFF, _, _, high, low, rest @ ..] if flags & 2 == 0 => {
                 let rotation = usize::from(u16::from_be_bytes([*high, *low]));
                 Ok(rest[8 + rotation..].to_vec())

@@ -5,7 +5,8 @@ use thiserror::Error;
 /// The longest request that is read, 10 MiB: a domain controller's `MaxReceiveBuffer` (MS-ADTS 3.1.1.3.4.6).
 pub const LONGEST_REQUEST: usize = 10 * 1024 * 1024;
 
-/// A character for the names of objects, which the wire gets as [`NOT_UTF_8`]: of the same length, so that no length changes.
+/// A character for the names of objects, which the wire gets as [`NOT_UTF_8`]: of the same length,
+/// so that no length changes.
 pub const UNREADABLE: char = '\u{F8FF}';
 
 /// Octets that stand in no text.

@@ -18,8 +18,8 @@ pub(super) fn write_name(state: &State, id: u32, extended: bool, out: &mut Vec<u
     state.dn_into(id, out);
 }
 
-/// Appends the values of an attribute that holds names. One that a test set as `<GUID=…>` is a link: it follows the object that
-/// it names, and goes with it.
+/// Appends the values of an attribute that holds names. One that a test set as `<GUID=…>` is a
+/// link: it follows the object that it names, and goes with it.
 pub(super) fn write_values(state: &State, values: &Values, extended: bool, out: &mut Values) {
     for value in values.iter() {
         let object = std::str::from_utf8(value)

@@ -17,8 +17,8 @@ impl Rdn {
     }
 }
 
-/// The form under which two components that mean the same are equal: as on Windows, case and marks over and under letters do not
-/// count (MS-UCODEREF 3.1.5.2.3.1, NORM_IGNORENONSPACE).
+/// The form under which two components that mean the same are equal: as on Windows, case and marks
+/// over and under letters do not count (MS-UCODEREF 3.1.5.2.3.1, NORM_IGNORENONSPACE).
 #[must_use]
 pub fn key(kind: &str, value: &str) -> String {
     let letters = value.to_lowercase();

@@ -29,7 +29,7 @@ pub(super) struct Facts<'a> {
     pub(super) tells_cost: bool,
     /// An attribute that is shown with this value, or not at all.
     pub(super) replaced: Option<(&'static str, Option<&'static str>)>,
-    /// Whether it offers names with GUIDs and SIDs.
+    /// `true` when it offers names with GUIDs and SIDs.
     pub(super) extended_names: bool,
 }
 

@@ -71,7 +71,7 @@ struct Wanted {
 /// Objects that a search may give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// Those that are not deleted.
+    /// Objects that are not deleted.
     Living,
     /// Deleted ones too, as long as the recycle bin holds them.
     Deleted,

@@ -232,7 +232,8 @@ impl Directory {
         state.stamp(id.0, [Field::Deleted]);
     }
 
-    /// Takes a deleted object out of the recycle bin: only the control for recycled objects shows it (MS-ADTS 3.1.1.5.5.1).
+    /// Takes a deleted object out of the recycle bin: only the control for recycled objects shows
+    /// it (MS-ADTS 3.1.1.5.5.1).
     pub fn recycle(&self, id: ObjectId) {
         let mut state = self.write();
         assert!(state.content(id.0).deleted, "not deleted");

@@ -1,4 +1,5 @@
-//! Contents of an object, deleted or not: deleting, restoring and replicating put new ones in the place of the old ones.
+//! Contents of an object, deleted or not: deleting, restoring and replicating put new ones in the
+//! place of the old ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,8 @@ use super::super::people::Kind;
 use super::super::schema::{Attribute, Known};
 use super::{Deleted, State, structure};
 
-/// Attributes that a deleted object keeps (MS-ADTS 3.1.1.5.5.1.1), of those that are held as attributes.
+/// Attributes that a deleted object keeps (MS-ADTS 3.1.1.5.5.1.1), of those that are held as
+/// attributes.
 const KEPT: [Known; 6] = [
     Known::ObjectClass,
     Known::SamAccountName,
@@ -61,8 +63,8 @@ impl State {
         }
     }
 
-    /// Gives the object these contents, with one new number of the sequence. Groups lose a deleted object as a member, and get a
-    /// restored one back, without a change of their own.
+    /// Gives the object these contents, with one new number of the sequence. Groups lose a deleted
+    /// object as a member, and get a restored one back, without a change of their own.
     pub(super) fn put_content(&mut self, id: u32, content: Content) {
         let before = self.materialized(id).clone();
         let groups = match &before.deleted {
@@ -93,7 +95,7 @@ impl State {
         });
     }
 
-    /// What is shown of a deleted object.
+    /// Attributes shown of a deleted object.
     fn tombstone(&mut self, id: u32, guid: &[u8; 16], content: Content, groups: &[u32]) -> Shown {
         for group in groups {
             self.materialized(*group).members.remove(&id);
@@ -116,7 +118,8 @@ impl State {
         }
     }
 
-    /// What is shown of an object that is not deleted; `restored_to` are the groups that it comes back to.
+    /// Attributes shown of an object that is not deleted; `restored_to` are the groups that it
+    /// comes back to.
     fn live(&mut self, id: u32, content: Content, restored_to: Option<&Vec<u32>>) -> Shown {
         assert!(
             !self.is_within(content.parent, id),
@@ -158,7 +161,7 @@ impl State {
     }
 }
 
-/// What a client is shown of an object, and what restoring would give back.
+/// Attributes shown to a client, and those that restoring would give back.
 struct Shown {
     parent: u32,
     name: String,

@@ -17,7 +17,8 @@ impl Domain {
     /// The domain with this DNS name.
     #[must_use]
     pub fn new(dns: &str) -> Self {
-        // No two domains have one SID. The first, whose SID tests know, has the one that Microsoft's pages show.
+        // No two domains have one SID. The first, whose SID tests know, has the one that
+        // Microsoft's pages show.
         let third = match dns {
             "corp.example" => 30_300_820,
             other => other.bytes().fold(7, |sum: u32, byte| {

@@ -1,9 +1,11 @@
 //! Replication between the replicas of a domain, each behind a controller of its own.
 //!
-//! As in Active Directory (MS-ADTS 3.1.1.1.9, MS-DRSR 4.1.10): every attribute, every link value, the place of an object
-//! (parent and name) and its deletion carry a stamp of their last originating write, and the larger stamp wins. What a replica takes
-//! over gets the next number of its own sequence. Replication goes object by object, in any order; an object that is not there yet
-//! brings its parents. Two objects that get one name in one place are not resolved: that is a mistake of the test.
+//! As in Active Directory (MS-ADTS 3.1.1.1.9, MS-DRSR 4.1.10): every attribute, every link value,
+//! the place of an object (parent and name) and its deletion carry a stamp of their last
+//! originating write, and the larger stamp wins. What a replica takes over gets the next number of
+//! its own sequence. Replication goes object by object, in any order; an object that is not there
+//! yet brings its parents. Two objects that get one name in one place are not resolved: that is a
+//! mistake of the test.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +15,8 @@ use super::super::schema::Attribute;
 use super::content::Content;
 use super::{Directory, Object, ObjectId, State};
 
-/// Up-to-dateness vector (MS-DRSR 5.166): for each replica, up to which of its changes everything has been taken over.
+/// Up-to-dateness vector (MS-DRSR 5.166): for each replica, up to which of its changes everything
+/// has been taken over.
 pub(in super::super) type Vector = BTreeMap<u32, u64>;
 
 /// Number of the replica from which the others were made.
@@ -41,19 +44,21 @@ struct Stamp {
 
 type Stamps = BTreeMap<Field, Stamp>;
 
-/// What a replica keeps for the others.
+/// State that a replica keeps for the others.
 #[derive(Debug, Clone)]
 pub(super) struct Replication {
     number: u32,
     all: Arc<Numbers>,
-    /// The last change of the first replica when this state was copied: objects and fields without a stamp are as old.
+    /// The last change of the first replica when this state was copied: objects and fields without
+    /// a stamp are as old.
     copied_at: u64,
     stamps: HashMap<u32, Stamps>,
     /// Without the replica itself, which is always up to date.
     vector: Vector,
 }
 
-/// Numbers that all replicas of a domain share: objects are known to the simulator by one number everywhere.
+/// Numbers that all replicas of a domain share: objects are known to the simulator by one number
+/// everywhere.
 #[derive(Debug)]
 struct Numbers {
     next_object: AtomicU32,
@@ -69,7 +74,8 @@ struct Incoming {
 }
 
 impl Directory {
-    /// Makes a further replica of the domain, with the same contents and USNs. From here on each has its own.
+    /// Makes a further replica of the domain, with the same contents and USNs. From here on each
+    /// has its own.
     #[must_use]
     pub fn replica(&self) -> Self {
         let mut state = self.write();
@@ -97,8 +103,8 @@ impl Directory {
         }
     }
 
-    /// Carries the changes of one object over to another replica, whatever else has not arrived there yet; tells whether there
-    /// was anything to carry over.
+    /// Carries the changes of one object over to another replica, whatever else has not arrived
+    /// there yet; tells whether there was anything to carry over.
     pub fn replicate_object(&self, id: ObjectId, to: &Self) -> bool {
         let path = self.read().path(id.0);
         for parent in path {
@@ -109,7 +115,8 @@ impl Directory {
         self.replicate_one(id.0, to)
     }
 
-    /// Carries all changes over to another replica, which knows then that it has them; gives the objects that changed there.
+    /// Carries all changes over to another replica, which knows then that it has them; gives the
+    /// objects that changed there.
     pub fn replicate_all(&self, to: &Self) -> Vec<ObjectId> {
         let (ids, known) = {
             let state = self.read();
@@ -207,7 +214,8 @@ impl State {
         self.replication.as_ref().map(|replication| replication.number)
     }
 
-    /// Up to which change of each replica everything is here; `None` when there is no other replica.
+    /// Up to which change of each replica everything is here; `None` when there is no other
+    /// replica.
     pub(in super::super) fn known(&self) -> Option<Vector> {
         let last = self.last_sequence();
         self.replication

@@ -1,8 +1,10 @@
 //! Searches with the DirSync control (MS-ADTS 3.1.1.3.4.1.3).
 //!
-//! An entry shows objectGUID, and objectClass where all of it is new: a controller shows what changed besides, which no client may
-//! need. A cookie names the last change that it covers, so every controller of the directory takes it. Where the domain has several
-//! replicas, it also holds the up-to-dateness vector of the one that made it: another one gives everything that the vector does not cover.
+//! An entry shows objectGUID, and objectClass where all of it is new: a controller shows what
+//! changed besides, which no client may need. A cookie names the last change that it covers, so
+//! every controller of the directory takes it. Where the domain has several replicas, it also holds
+//! the up-to-dateness vector of the one that made it: another one gives everything that the vector
+//! does not cover.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -36,16 +38,17 @@ struct Asked {
     sees_deleted: bool,
 }
 
-/// What a cookie says.
+/// Content of a cookie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Position {
     /// Which replica made it.
     replica: Option<u32>,
     /// The last change of that replica that was looked at.
     since: u64,
-    /// What the client has got from all replicas.
+    /// Changes that the client has got from all replicas.
     vector: Vector,
-    /// Only what the vector does not cover is given: the search began with the cookie of another replica.
+    /// Only what the vector does not cover is given: the search began with the cookie of another
+    /// replica.
     uncovered: bool,
 }
 
@@ -99,7 +102,8 @@ impl Position {
         if self.replica == here {
             return self;
         }
-        // A cookie from before there were replicas was made by the first one, which knew of no other change.
+        // A cookie from before there were replicas was made by the first one, which knew of no
+        // other change.
         let vector = if self.replica.is_none() && self.since > 0 {
             Vector::from([(1, self.since)])
         } else {
@@ -135,7 +139,7 @@ struct Given {
     entries: usize,
     reached: u64,
     more: bool,
-    /// What the replica knew of all others, when everything was given.
+    /// Changes of all others that the replica knew when everything was given.
     known: Option<Vector>,
 }
 
