@@ -107,7 +107,12 @@ async fn r02_r05_r17_the_first_of_two_controllers_goes_and_comes_back() {
             );
         }
         let run = last_run(connector).await;
-        assert_eq!(run["counts"]["users"]["removed"], 0, "{run}");
+        // Nothing is counted where nothing was read.
+        assert_eq!(
+            run["counts"]["users"]["removed"].as_u64().unwrap_or(0),
+            0,
+            "{run}"
+        );
         assert_eq!(sent_by(connector, receiver, &["sync"]).await.len(), 0);
     }
 
