@@ -208,6 +208,7 @@ async fn r26_a_long_pause_or_a_dead_directory_does_not_hold_up_the_end() {
     lab.simulator.faults().at(On::Connect, 1, Action::Silence);
     let mut service = lab.connector.watch(&["run"]);
     service.said("run started").await;
+    lab.simulator.faults().happened().await;
     service.signal("INT").await;
     let (outcome, took) = service.ended_within(Duration::from_secs(25)).await;
     let outcome = outcome.ended_with(0);
