@@ -212,12 +212,17 @@ pub async fn each(
     let mut from = 0;
     for _ in 0..MAX_PARTS {
         let asked = format!("{name};range={from}-*");
-        let entry = match line.shown(object, &[&asked], false).await {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(()),
-            // operationsError: the range begins beyond the end, because values were removed in the meantime.
-            Err(DirectoryError::Search { outcome, .. }) if outcome.code == 1 && from > 0 => return Ok(()),
-            Err(error) => return Err(error),
+        let entry = match part(line, object, &asked, false).await? {
+            Answered::Part(entry) => entry,
+            Answered::NoSuchObject => return Ok(()),
+            Answered::BeyondTheEnd if from > 0 => return Ok(()),
+            Answered::BeyondTheEnd => {
+                return Err(line.unsound(format!(
+                    "\"{}\": the controller could not work on the first part of {}",
+                    printable(object),
+                    printable(name)
+                )));
+            }
         };
         if let Some(reason) = entry.incomplete() {
             return Err(line.unsound(format!("\"{}\": {reason}", entry.dn)));

@@ -47,6 +47,8 @@ pub(super) struct Statements<'t> {
     now: i64,
     /// The controller that returned what is read.
     controller: Option<Guid>,
+    /// Its number.
+    number: Option<i64>,
     /// The number of the last change.
     changed: Option<i64>,
     card: rusqlite::CachedStatement<'t>,
@@ -106,13 +108,16 @@ impl<'t> Statements<'t> {
             run,
             now,
             controller,
+            number: controller
+                .map(|controller| witness::number_of(transaction, controller))
+                .transpose()?,
             changed: None,
             card: transaction.prepare_cached(
                 "SELECT fingerprint, kind, dn, external_id, id FROM card WHERE connection = ? AND guid = ?",
             )?,
             new_card: transaction.prepare_cached(
-                "INSERT INTO object (connection, guid, kind, dn, external_id, first_seq, changed_seq, changed_by)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)",
+                "INSERT INTO object (connection, guid, kind, dn, external_id, first_seq, changed_by)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
             )?,
             adopt_card: adopting.map(|adopt| transaction.prepare_cached(adopt)).transpose()?,
             rename_card: transaction.prepare_cached(
@@ -133,17 +138,18 @@ impl<'t> Statements<'t> {
             )?,
             mark_changed: transaction
                 .prepare_cached(
-                "UPDATE object SET changed_seq = ?1, changed_by = ?2, first_seq = iif(first_seq = 0, ?1, first_seq)
-                 WHERE id = ?3",
+                "UPDATE object SET changed_seq = ?1, changed_by = ?2,
+                     first_seq = iif(first_seq = 0 AND fingerprint IS NULL, ?1, first_seq) WHERE id = ?3",
             )?,
             mark_returned: transaction.prepare_cached("UPDATE object SET returned = 1 WHERE id = ?")?,
             sequence: Sequence::of(transaction)?,
             unmapped_in: transaction
                 .prepare_cached("SELECT run FROM unmapped WHERE connection = ? AND guid = ?")?,
             note_unmapped: transaction.prepare_cached(
-                "INSERT INTO unmapped (connection, guid, kind, dn, reason, since, run) VALUES (?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (connection, guid) DO UPDATE SET
-                     kind = excluded.kind, dn = excluded.dn, reason = excluded.reason, run = excluded.run",
+                "INSERT INTO unmapped (connection, guid, kind, dn, reason, since, run, controller)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (connection, guid) DO UPDATE SET kind = excluded.kind, dn = excluded.dn,
+                     reason = excluded.reason, run = excluded.run, controller = excluded.controller",
             )?,
             forget_unmapped: deleting_from("unmapped")?,
             found_again: deleting_from("candidate")?,
@@ -174,7 +180,7 @@ impl<'t> Statements<'t> {
 
     /// Notes a change of what upstream holds or is about to get of an object (R2).
     fn note_change(&mut self, card: i64, seq: i64) -> Result<(), Fault> {
-        self.mark_changed.execute(params![seq, self.controller, card])?;
+        self.mark_changed.execute(params![seq, self.number, card])?;
         self.changed = Some(seq);
         Ok(())
     }
@@ -224,7 +230,8 @@ impl<'t> Statements<'t> {
             dn,
             reason,
             self.now,
-            self.run
+            self.run,
+            self.controller
         ])?;
         // From here on there is something to find: an object may come twice.
         let forget = "DELETE FROM unmapped WHERE connection = ? AND guid = ?";
@@ -333,7 +340,7 @@ impl<'t> Statements<'t> {
                 dn,
                 asset.external_id,
                 seq,
-                self.controller
+                self.number
             ])?;
             self.changed = Some(seq);
             if returned {

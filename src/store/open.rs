@@ -52,7 +52,7 @@ const LOG_LIMIT: i64 = 16 << 20;
 pub(super) const CACHE_KIB: i64 = 6 << 10;
 
 /// Prepared statements kept; the store has fewer.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 160;
 
 /// A connection to the file at `path`, ready for use.
 pub(super) fn opened(path: &Path, access: Access) -> Result<Connection, StoreError> {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::error::Fault;
 
 /// Tables that a run writes and that are small enough to copy.
-const COPIED: [&str; 19] = [
+const COPIED: [&str; 20] = [
     "connection",
     "run",
     "run_count",
@@ -22,6 +22,7 @@ const COPIED: [&str; 19] = [
     "unfinished_read",
     "unfinished_container",
     "slice",
+    "controller",
     "last_change",
     "missed_on",
     "removed_by",

@@ -112,7 +112,7 @@ impl Store {
                 candidate::note(transaction, connection, end, now)?;
                 container::put(transaction, connection, end)?;
                 watermark::reach(transaction, connection, run, end)?;
-                witness::forget_settled_removals(transaction, connection)?;
+                witness::forget_settled_removals(transaction, connection, now)?;
                 waiting::forget_unmapped(transaction, connection, run)?;
                 if end.met.is_some() {
                     slice::forget(transaction, connection)?;

@@ -188,9 +188,10 @@ impl Store {
             let mut noted_in =
                 transaction.prepare_cached("SELECT run FROM unidentified WHERE connection = ? AND dn = ?")?;
             let mut note = transaction.prepare_cached(
-                "INSERT INTO unidentified (connection, dn, kind, reason, since, run) VALUES (?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (connection, dn) DO UPDATE SET
-                     kind = excluded.kind, reason = excluded.reason, run = excluded.run",
+                "INSERT INTO unidentified (connection, dn, kind, reason, since, run, controller)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, (SELECT controller FROM run WHERE id = ?6))
+                 ON CONFLICT (connection, dn) DO UPDATE SET kind = excluded.kind, reason = excluded.reason,
+                     run = excluded.run, controller = excluded.controller",
             )?;
             let mut counts = KindCounts::default();
             for Unidentified { kind, dn, reason } in entries {
@@ -220,15 +221,18 @@ impl Store {
     }
 }
 
-/// Forgets what could not be mapped before `run`, which asked for all of it again, and was not found by it.
+/// Forgets what could not be mapped before `run`, which asked for all of it again, and was not found by it; but not what another
+/// controller returned, which may not be replicated to this one yet.
 pub(super) fn forget_unmapped(
     transaction: &Transaction<'_>,
     connection: ConnectionId,
     run: RunId,
 ) -> Result<(), Fault> {
     for statement in [
-        "DELETE FROM unmapped WHERE connection = ? AND run <> ?",
-        "DELETE FROM unidentified WHERE connection = ? AND run <> ?",
+        "DELETE FROM unmapped WHERE connection = ?1 AND run <> ?2
+             AND (controller IS NULL OR controller IS (SELECT controller FROM run WHERE id = ?2))",
+        "DELETE FROM unidentified WHERE connection = ?1 AND run <> ?2
+             AND (controller IS NULL OR controller IS (SELECT controller FROM run WHERE id = ?2))",
     ] {
         transaction.execute(statement, params![connection, run])?;
     }

@@ -26,11 +26,16 @@ use crate::identity::{Guid, Kind};
 
 /// Condition on a row `o` of `expected`, for the connection `:connection` and the controller
 /// `:controller`: the controller returned the object at some time.
-pub(super) const RETURNED: &str = "(o.changed_by IS :controller OR (
+pub(super) const RETURNED: &str =
+    "(o.changed_by IS (SELECT id FROM controller WHERE invocation_id = :controller) OR (
     o.first_seq <= coalesce((SELECT seq FROM watermark
         WHERE connection = :connection AND controller = :controller AND complete = 1), -1)
     AND NOT EXISTS (SELECT 1 FROM missed_on AS m
         WHERE m.connection = :connection AND m.guid = o.guid AND m.controller = :controller)))";
+
+/// Seconds after which a watermark leads to a full read (R9): a year is twice the usual tombstoneLifetime of 180 days
+/// (MS-ADTS 3.1.1.5.5).
+const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
 
 impl Store {
     /// Notes which controller `run` reads from here on: what is staged afterwards is what that one
@@ -80,7 +85,8 @@ impl Store {
                 "SELECT EXISTS (SELECT 1 FROM last_change WHERE connection = ? AND controller <> ? AND seq > ?)",
             )?;
             let mut changed = sql.prepare_cached(
-                "SELECT kind, guid FROM card WHERE connection = ?1 AND changed_seq > ?3 AND changed_by IS NOT ?2
+                "SELECT kind, guid FROM card WHERE connection = ?1 AND max(first_seq, changed_seq) > ?3
+                     AND changed_by IS NOT (SELECT id FROM controller WHERE invocation_id = ?2)
                  UNION ALL
                  SELECT kind, guid FROM removed_by WHERE connection = ?1 AND seq > ?3 AND controller <> ?2 LIMIT ?4",
             )?;
@@ -142,6 +148,16 @@ pub(super) fn controller_of(transaction: &Transaction<'_>, run: RunId) -> Result
     Ok(transaction
         .prepare_cached("SELECT controller FROM run WHERE id = ?")?
         .query_row([run], |row| row.get(0))?)
+}
+
+/// Returns the number of a controller, a new one where it has none.
+pub(super) fn number_of(transaction: &Transaction<'_>, controller: Guid) -> Result<i64, Fault> {
+    transaction
+        .prepare_cached("INSERT OR IGNORE INTO controller (invocation_id) VALUES (?)")?
+        .execute([controller])?;
+    Ok(transaction
+        .prepare_cached("SELECT id FROM controller WHERE invocation_id = ?")?
+        .query_row([controller], |row| row.get(0))?)
 }
 
 /// Notes that what `controller` returned changed something, with the number `seq`. A full read of
@@ -215,16 +231,19 @@ pub(super) fn record_removed(
     record_change(transaction, connection, Some(controller), seq)
 }
 
-/// Forgets the removals that every other controller was asked about.
+/// Forgets the removals that every other controller was asked about. A watermark that is older than a tombstone lives leads to a
+/// full read (R9), which asks for everything.
 pub(super) fn forget_settled_removals(
     transaction: &Transaction<'_>,
     connection: ConnectionId,
+    now: i64,
 ) -> Result<(), Fault> {
     transaction.execute(
         "DELETE FROM removed_by WHERE connection = ?1 AND NOT EXISTS (
              SELECT 1 FROM watermark AS w
-             WHERE w.connection = ?1 AND w.controller <> removed_by.controller AND w.seq < removed_by.seq)",
-        [connection],
+             WHERE w.connection = ?1 AND w.controller <> removed_by.controller AND w.seq < removed_by.seq
+                 AND w.read_at > ?2)",
+        params![connection, now.saturating_sub(LONGEST_TOMBSTONE_LIFETIME)],
     )?;
     Ok(())
 }

@@ -165,6 +165,8 @@ impl Containers {
             return;
         }
         let is_container = CLASSES.iter().any(|class| is_of_class(entry, class));
+        // The root of a naming context is moved nowhere.
+        let meanwhile = meanwhile && !is_of_class(entry, "domainDNS");
         if is_container || self.known.contains_key(&guid) {
             let dn = entry.dn.clone();
             self.observed.insert(
@@ -188,15 +190,13 @@ impl Containers {
     /// base context.
     pub(super) fn settle(&mut self, within: &BTreeSet<Guid>) -> Settled {
         let mut settled = Settled::default();
-        for (
-            guid,
-            Observed {
+        let mut unsteady = Vec::new();
+        for (guid, observed) in std::mem::take(&mut self.observed) {
+            let Observed {
                 dn,
                 created,
                 meanwhile,
-            },
-        ) in std::mem::take(&mut self.observed)
-        {
+            } = observed;
             let before = self.known.get(&guid).cloned();
             let moved = match (before, within.contains(&guid)) {
                 (None, false) => continue,
@@ -206,7 +206,7 @@ impl Containers {
                 )),
                 (Some(before), true) if before == dn => {
                     if meanwhile {
-                        settled.unsteady.push(guid);
+                        unsteady.push((guid, dn));
                     }
                     continue;
                 }
@@ -226,6 +226,7 @@ impl Containers {
             self.put(guid, &dn);
             settled.moved = settled.moved.or(moved);
         }
+        settled.unsteady = topmost(&unsteady);
         settled
     }
 
@@ -239,6 +240,14 @@ impl Containers {
         });
         (put.collect(), self.gone.iter().copied().collect())
     }
+}
+
+/// Returns the containers that are not below another one of them: what is below that is read with it.
+fn topmost(containers: &[(Guid, String)]) -> Vec<Guid> {
+    let is_below = |dn: &str, other: &str| dn.strip_suffix(other).is_some_and(|below| below.ends_with(','));
+    let is_topmost = |dn: &str| !containers.iter().any(|(_, other)| is_below(dn, other));
+    let topmost = containers.iter().filter(|(_, dn)| is_topmost(dn));
+    topmost.map(|(guid, _)| *guid).collect()
 }
 
 fn is_of_class(entry: &Entry, class: &str) -> bool {
@@ -394,6 +403,33 @@ mod tests {
         };
         assert!(is_changed_after(&at("101"), 100) && !is_changed_after(&at("100"), 100));
         assert!(is_changed_after(&Entry::new(same, vec![]), 100), "unknown");
+    }
+
+    #[test]
+    fn r08_what_is_below_another_container_is_read_with_it_and_the_root_is_moved_nowhere() {
+        let dns = [
+            (1, "OU=A,OU=In,DC=corp"),
+            (2, "OU=B,OU=A,OU=In,DC=corp"),
+            (3, "OU=In,DC=corp"),
+            (4, "OU=OU=In,DC=corp"),
+        ];
+        let of = |numbers: &[u8]| -> Vec<(Guid, String)> {
+            let chosen = dns.iter().filter(|(number, _)| numbers.contains(number));
+            chosen
+                .map(|(number, dn)| (guid(*number), (*dn).to_owned()))
+                .collect()
+        };
+        assert_eq!(topmost(&of(&[1, 2])), [guid(1)]);
+        assert_eq!(topmost(&of(&[1, 2, 3, 4])), [guid(3), guid(4)]);
+        assert_eq!(topmost(&of(&[2])), [guid(2)]);
+
+        let mut containers = Containers::begun(&[Container {
+            guid: guid(5),
+            dn: "DC=corp,DC=example".to_owned(),
+        }]);
+        let root = entry(5, "DC=corp,DC=example", "domainDNS", 7);
+        containers.observe(&root, guid(5), false, true);
+        assert_eq!(containers.settle(&BTreeSet::from([guid(5)])), Settled::default());
     }
 
     #[test]

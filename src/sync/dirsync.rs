@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::DeltaMethod;
-use crate::directory::{DirectoryError, RootDse, Search};
+use crate::directory::{DirectoryError, FaultOf, RootDse, Search};
 use crate::identity::{Guid, Kind};
 use crate::store::Cookie;
 
@@ -164,8 +164,17 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the controller, which works, does not want this control or this cookie.
+/// Returns `true` when the controller, which works, does not want this control or this cookie. Any other fault of it moves the run
+/// to the next one (R39).
 fn is_refusal(error: &DirectoryError) -> bool {
-    // Not when it is too busy to say: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
-    matches!(error, DirectoryError::Search { outcome, .. } if !matches!(outcome.code, 3 | 11 | 51 | 52))
+    /// unavailableCriticalExtension and unwillingToPerform (RFC 4511 appendix A.1).
+    const REFUSALS: [u32; 2] = [12, 53];
+    let DirectoryError::Search { outcome, .. } = error else {
+        return false;
+    };
+    match error.fault_of() {
+        FaultOf::Request => true,
+        FaultOf::ControllerOrSearch => REFUSALS.contains(&outcome.code),
+        FaultOf::Controller | FaultOf::Account => false,
+    }
 }

@@ -59,7 +59,7 @@ pub(super) async fn read(
     let settings = &connector.settings.directory;
     let mut controllers = Controllers::find(settings, &connector.bind_guard).await?;
     // A full read is the same on every controller, so it goes to the first.
-    if request.mode == RunMode::Delta && settings.delta == DeltaMethod::Usn {
+    if request.mode == RunMode::Delta && settings.delta != DeltaMethod::Off {
         let id = connector.id;
         let reached = connector.on_store(move |store| store.reached(id)).await?;
         controllers.prefer(&reached.into_iter().map(|one| one.host).collect::<Vec<_>>());

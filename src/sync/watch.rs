@@ -189,7 +189,7 @@ impl Reader<'_> {
                 match self.session.lookup(&orphan, &containers::ATTRIBUTES, false).await {
                     Ok(Some(entry)) => parents.push(entry),
                     // Hidden, or moved a moment ago; nothing is concluded from it.
-                    Ok(None) | Err(DirectoryError::Search { .. }) => {}
+                    Ok(None) | Err(DirectoryError::Search { .. } | DirectoryError::Answer { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -1,11 +1,18 @@
 -- Schema version 9: controllers that lag behind each other (R2, R22).
 
--- `first_seq` is the number of the first version of the object that was staged, `changed_seq` the number of the last reading
--- that changed what upstream holds or is about to get of it, and `changed_by` the controller that returned that reading. The
--- numbers come from `last_seq`.
+-- The controllers that were read, by a short number: it stands in every row of `object`.
+CREATE TABLE controller (
+    id            INTEGER PRIMARY KEY,
+    invocation_id BLOB    NOT NULL UNIQUE
+) STRICT;
+INSERT INTO controller (invocation_id) SELECT DISTINCT controller FROM watermark;
+
+-- `first_seq` is the number of the first version of the object that was staged, `changed_seq` the number of the last reading after
+-- that which changed what upstream holds or is about to get of it, 0 when there was none, and `changed_by` the controller that
+-- returned the last one of both. The numbers come from `last_seq`.
 ALTER TABLE object ADD COLUMN first_seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE object ADD COLUMN changed_seq INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE object ADD COLUMN changed_by BLOB;
+ALTER TABLE object ADD COLUMN changed_by INTEGER;
 
 -- `seq` is `last_seq` when the watermark was committed. `complete` is 1 when the controller has by then returned every object
 -- with a `first_seq` up to there, or is in `missed_on` for it: 0 after increments by DirSync that began on another controller.
@@ -16,6 +23,10 @@ ALTER TABLE watermark ADD COLUMN complete INTEGER NOT NULL DEFAULT 0;
 -- cookie covers a version that it may have replaced.
 ALTER TABLE dirsync_cookie ADD COLUMN controller BLOB NOT NULL DEFAULT x'';
 ALTER TABLE dirsync_cookie ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+
+-- The controller that returned an entry that could not be mapped: another one that does not return it proves nothing.
+ALTER TABLE unmapped ADD COLUMN controller BLOB;
+ALTER TABLE unidentified ADD COLUMN controller BLOB;
 
 -- The number of the last change that each controller brought: it tells whether there is anything to read again.
 CREATE TABLE last_change (
@@ -58,7 +69,8 @@ CREATE TABLE container (
 
 -- The next run reads everything: what a former version stored of containers and controllers does not answer what is asked now.
 -- Where only one controller was read, it returned every object.
-UPDATE object SET changed_by = (SELECT max(controller) FROM watermark AS w WHERE w.connection = object.connection)
+UPDATE object SET changed_by = (SELECT c.id FROM watermark AS w JOIN controller AS c ON c.invocation_id = w.controller
+        WHERE w.connection = object.connection)
     WHERE 1 = (SELECT count(*) FROM watermark AS w WHERE w.connection = object.connection);
 DELETE FROM watermark;
 DELETE FROM dirsync_cookie;
