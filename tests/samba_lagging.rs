@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use lab::receiver::{Options, Receiver};
 use lab::samba::{self, Change, Pair, Place, change};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::{Assets, Connector, assert_same, changed};
 
 /// A connector, its gateway, and what that one holds by what was sent to it.
@@ -244,4 +244,76 @@ async fn r02_r17_r22_by_usn_nothing_is_lost_removed_or_left_old_while_controller
 #[tokio::test(flavor = "multi_thread")]
 async fn r02_r17_r22_by_dirsync_nothing_is_lost_removed_or_left_old_while_controllers_disagree() {
     parted_and_reunited("dirsync").await;
+}
+
+const GROUPS: &str = "[[user]]\nsource = \"@groups\"\ntarget = \"asset.assetDetail.userAssetClass.groups\"\n";
+
+/// Groups of the one user below the unit, as the gateway holds them after a run on each of `controllers`, of which the last one counts.
+async fn groups_after(reader: &mut Reader<'_>, controllers: &[&Place]) -> Value {
+    for controller in controllers {
+        reader.sync(controller).await;
+        reader.assert_listed("removed", &[]).await;
+    }
+    let mut users = reader.held.values().filter_map(|asset| {
+        let user = &asset["asset"]["assetDetail"]["userAssetClass"];
+        user.is_object().then(|| user["groups"].clone())
+    });
+    let groups = users.next().unwrap();
+    assert!(users.next().is_none());
+    groups
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r02_r31_memberships_follow_the_controller_that_is_read_and_heal() {
+    let Some(pair) = samba::pair() else { return };
+    let (first, second) = (pair.first(), pair.second());
+    for delta in ["usn", "dirsync"] {
+        let unit = pair.domain().fresh_unit(&format!("lagging-{delta}"));
+        let [one, team, crew] = ["One", "Team", "Crew"].map(|name| format!("CN={name},{unit}"));
+        let account = |name: &str| format!("lg{}{name}", &delta[..1]);
+        let joins = |group: &str| Change::set(group, "member", &one);
+        pair.domain().apply(&[
+            Change::user(&unit, "One", &account("one")),
+            Change::group(&unit, "Team", &account("team")),
+            Change::group(&unit, "Crew", &account("crew")),
+        ]);
+        pair.replicated(second, &unit, "sAMAccountName", &account("crew"));
+        let mut reader = Reader::new(&pair, &unit, delta).await;
+        let table = format!("{}{GROUPS}", include_str!("../config/mapping.toml"));
+        std::fs::write(reader.connector.folder().join("mapping.toml"), table).unwrap();
+        let file = reader.connector.folder().join("mapping.toml");
+        let file = file.to_str().unwrap().to_owned();
+        let connector = std::mem::replace(&mut reader.connector, Connector::delivering_to(&reader.receiver));
+        reader.connector = connector.with("MAPPING_FILE", &file);
+        let users = "Domain Users";
+        assert_eq!(
+            groups_after(&mut reader, &[first, second, first]).await,
+            json!([users])
+        );
+
+        pair.part();
+        change::apply(first, &[joins(&team)]);
+        assert_eq!(groups_after(&mut reader, &[first]).await, json!([users, "Team"]));
+        change::apply(
+            second,
+            &[joins(&crew), Change::rename(&team, &format!("CN=TEAM,{unit}"))],
+        );
+        if delta == "usn" {
+            assert_eq!(groups_after(&mut reader, &[second]).await, json!(["Crew", users]));
+            assert_eq!(groups_after(&mut reader, &[first]).await, json!([users, "Team"]));
+        }
+        groups_after(&mut reader, &[second, first, second]).await;
+        pair.reunite(&unit);
+        for controllers in [[first, second], [second, first]] {
+            assert_eq!(
+                groups_after(&mut reader, &controllers).await,
+                json!(["Crew", users, "TEAM"]),
+                "{delta}"
+            );
+        }
+        assert_eq!(
+            reader.sync(second).await.len() + reader.sync(first).await.len(),
+            0
+        );
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ pub struct Pair {
     /// The distinguished names of their NTDS Settings, the first one's first.
     settings: [String; 2],
 }
+
+/// Further attempts to join the second controller.
+const JOIN_RETRIES: usize = 2;
 
 /// Bit of the attribute `options` of NTDS Settings: changes of other controllers are not taken over
 /// (NTDSDSA_OPT_DISABLE_INBOUND_REPL, MS-ADTS 6.1.1.2.2.1.2.1.1).
@@ -122,6 +125,32 @@ impl Pair {
 
     fn join(&self) {
         let (first, second) = (self.first(), &self.second);
+        let mut joined = self.try_to_join();
+        // A controller that has just started answers LDAP before all of its RPC services do.
+        for _ in 0..JOIN_RETRIES {
+            if joined.status.success() {
+                break;
+            }
+            sleep(Duration::from_secs(5));
+            joined = self.try_to_join();
+        }
+        provision::must_succeed("samba-tool domain join", &joined);
+        fs::write(second.smb_conf(), provision::smb_conf(second)).unwrap();
+        fs::write(second.krb5_conf(), provision::krb5_conf(second, first)).unwrap();
+        fs::create_dir_all(second.tls()).unwrap();
+        for (from, to) in [
+            ("ca.pem", "ca.pem"),
+            ("second.pem", "controller.pem"),
+            ("second.key", "controller.key"),
+        ] {
+            fs::copy(first.tls().join(from), second.tls().join(to)).unwrap();
+        }
+        let key = second.tls().join("controller.key");
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn try_to_join(&self) -> Output {
+        let (first, second) = (self.first(), &self.second);
         provision::remove(&second.data());
         fs::create_dir_all(second.folder()).unwrap();
         let administrator = first.administrator();
@@ -141,19 +170,7 @@ impl Pair {
         command.arg(format!("--option=interfaces={}/8", second.address()));
         command.args(["--option=bind interfaces only=yes", "--option=vfs objects="]);
         command.env("KRB5_CONFIG", first.krb5_conf());
-        provision::must_succeed("samba-tool domain join", &command.output().unwrap());
-        fs::write(second.smb_conf(), provision::smb_conf(second)).unwrap();
-        fs::write(second.krb5_conf(), provision::krb5_conf(second, first)).unwrap();
-        fs::create_dir_all(second.tls()).unwrap();
-        for (from, to) in [
-            ("ca.pem", "ca.pem"),
-            ("second.pem", "controller.pem"),
-            ("second.key", "controller.key"),
-        ] {
-            fs::copy(first.tls().join(from), second.tls().join(to)).unwrap();
-        }
-        let key = second.tls().join("controller.key");
-        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+        command.output().unwrap()
     }
 
     /// Controllers find each other by the GUIDs of their settings (MS-ADTS 6.1.1.2.2.1.2.1.1).
