@@ -164,17 +164,11 @@ impl Reader<'_> {
     }
 }
 
-/// Returns `true` when the controller, which works, does not want this control or this cookie. Any other fault of it moves the run
-/// to the next one (R39).
+/// Returns `true` when the controller, which works, does not want this control or this cookie. One that is ill refuses the full
+/// read as well, which moves the run to the next controller (R39).
 fn is_refusal(error: &DirectoryError) -> bool {
-    /// unavailableCriticalExtension and unwillingToPerform (RFC 4511 appendix A.1).
-    const REFUSALS: [u32; 2] = [12, 53];
-    let DirectoryError::Search { outcome, .. } = error else {
-        return false;
-    };
-    match error.fault_of() {
-        FaultOf::Request => true,
-        FaultOf::ControllerOrSearch => REFUSALS.contains(&outcome.code),
-        FaultOf::Controller | FaultOf::Account => false,
-    }
+    // Not when it is too busy to say: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
+    let busy = |code| matches!(code, 3 | 11 | 51 | 52);
+    matches!(error, DirectoryError::Search { outcome, .. } if !busy(outcome.code))
+        && error.fault_of() != FaultOf::Controller
 }
