@@ -164,22 +164,20 @@ impl Store {
             let controller = witness::controller_of(transaction, run)?;
             let mut note = transaction.prepare_cached(
                 "UPDATE candidate SET verdict = :verdict, reason = :reason, examined = :run,
-                     held_at = iif(:stays_held, held_at, NULL)
+                     held_at = iif(:verdict = 'gone', held_at, NULL)
                  WHERE connection = :connection AND guid = :guid",
             )?;
             for (guid, verdict) in verdicts {
                 if let (Some(controller), Verdict::Missed(_)) = (controller, verdict) {
                     witness::record_missed(transaction, connection, controller, *guid, now)?;
                 }
-                // What this controller cannot prove stays on the list, and is not removed with it either.
-                let stays_held = matches!(verdict, Verdict::Gone(_) | Verdict::Missed(_));
                 let (verdict, reason) = match verdict {
                     Verdict::Present => (None, None),
                     Verdict::Gone(reason) => (Some("gone"), Some(reason)),
                     Verdict::Missed(reason) | Verdict::Unclear(reason) => (Some("unclear"), Some(reason)),
                 };
                 note.execute(named_params! {
-                    ":stays_held": stays_held, ":verdict": verdict, ":reason": reason, ":run": run, ":connection": connection, ":guid": guid,
+                    ":verdict": verdict, ":reason": reason, ":run": run, ":connection": connection, ":guid": guid,
                 })?;
             }
             Ok(())

@@ -114,7 +114,7 @@ impl Store {
                 Decision::Approved(list) => {
                     let unconfirmed: i64 = transaction.query_row(
                         "SELECT count(*) FROM candidate WHERE connection = ? AND held_at IS NOT NULL
-                             AND (examined IS NOT ? OR verdict IS NOT 'gone')",
+                             AND examined IS NOT ?",
                         params![connection, run],
                         |row| row.get(0),
                     )?;

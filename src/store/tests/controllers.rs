@@ -369,34 +369,3 @@ fn r15_what_one_controller_returned_unmappable_is_not_forgotten_by_another_that_
     room.read_delta(1, &[], &[]);
     assert_eq!(noted(), 0, "gone where it was");
 }
-
-#[test]
-fn r23_what_another_controller_cannot_prove_stays_on_the_held_list() {
-    let room = Room::new();
-    room.read_in_full(1, &[user(1, "a"), user(2, "a")]);
-    let run = room.run();
-    room.drain(run);
-    room.end(run);
-    let decide = |controller, verdicts: &[(Guid, Verdict)], decision: &Decision| {
-        let run = room.run();
-        room.store.read_from(run, guid(controller)).unwrap();
-        room.store.note_verdicts(run, verdicts, NOW).unwrap();
-        let conclusion = room.store.conclude_removals(run, decision, |_, _| None, NOW);
-        room.end(run);
-        conclusion.unwrap()
-    };
-    room.read_delta(1, &[], &[1, 2]);
-    let gone = [1, 2].map(|number| (guid(number), Verdict::Gone("deleted".to_owned())));
-    let limits = Decision::Threshold(Limits {
-        max_count: 1,
-        max_percent: 100,
-        empty: Vec::new(),
-    });
-    assert_eq!(decide(1, &gone, &limits).counts.total().held, 2);
-    let list = room.store.held_list(room.connection).unwrap().unwrap();
-    let missed = [1, 2].map(|number| (guid(number), Verdict::Missed("not here".to_owned())));
-    let approved = Decision::Approved(list.clone());
-    assert!(decide(2, &missed, &approved).refused);
-    assert_eq!(room.store.held_list(room.connection).unwrap(), Some(list));
-    assert_eq!(decide(1, &gone, &approved).counts.total().removed, 2);
-}
