@@ -118,7 +118,10 @@ impl World {
             if !guids.contains(&self.guid(object)) {
                 continue;
             }
-            if !self.left.contains(&at) || !read_on.iter().any(|on| self.away[*on].contains(&at)) {
+            // A tombstone proves it on a controller too that only had the object out of scope.
+            let is_dead = read_on.iter().any(|on| self.replicas[*on].is_deleted(object.id));
+            let has_left = self.left.contains(&at) || is_dead;
+            if !has_left || !read_on.iter().any(|on| self.away[*on].contains(&at)) {
                 return Err(format!(
                     "{} was reported removed by a run on controller {read_on:?}, and is there, or never was",
                     self.dn(object)
