@@ -13,7 +13,7 @@ use super::history::{DirectoryFault, GatewayFault, Trouble};
 const DOWN: usize = 2_000;
 
 /// Lets the directory misbehave in the coming run.
-pub fn script_directory(simulators: &[Simulator], faults: &[DirectoryFault]) {
+pub fn script_directory(simulators: &[Simulator], dirsync: bool, faults: &[DirectoryFault]) {
     for fault in faults {
         let outcome = |code| Outcome::error(code, "as the history says");
         let action = match fault.trouble {
@@ -25,6 +25,8 @@ pub fn script_directory(simulators: &[Simulator], faults: &[DirectoryFault]) {
             Trouble::Truncated => Action::TruncatedBer,
             Trouble::Notice => Action::Notice(52),
             Trouble::RepeatCookie => Action::RepeatCookie,
+            // In an answer to DirSync this one skips a change, which no controller does.
+            Trouble::EndlessPages if dirsync => Action::RepeatCookie,
             Trouble::EndlessPages => Action::EndlessPages,
         };
         let simulator = &simulators[fault.controller % simulators.len()];

@@ -307,7 +307,7 @@ impl Player {
             controller.faults().always(On::Connect, Action::Cut);
             controller.cut_connections();
         }
-        faults::script_directory(&self.simulators, &run.directory);
+        faults::script_directory(&self.simulators, self.setting.dirsync, &run.directory);
         faults::script_gateway(&self.receiver, &run.gateway);
         for one in run.meanwhile.iter().copied() {
             let world = Arc::clone(&self.world);
