@@ -294,10 +294,19 @@ impl Player {
             of(&now).is_some() && of(&now) != of(before)
         };
         let moved: Vec<usize> = read_on.iter().copied().filter(moved).collect();
-        Ok(match (moved.as_slice(), read_on) {
-            ([on], _) | ([], [on]) => Some(*on),
-            _ => None,
-        })
+        if let [on] = read_on {
+            return Ok(Some(*on));
+        }
+        // One that committed and broke off in the look-ups is followed by the one that the run names, whose watermark may be the
+        // same as before.
+        let connector = Arc::clone(&self.program()?.connector);
+        let runs = connector.store.runs(connector.id, 1).map_err(text)?;
+        let named = runs.first().and_then(|run| run.controller);
+        let is_named = |on: &usize| {
+            let id = Guid::from(self.simulators[*on].controller().invocation_id);
+            named == Some(id)
+        };
+        Ok(moved.into_iter().find(is_named))
     }
 
     fn script(&mut self, run: &Run) {
