@@ -141,7 +141,10 @@ impl Player {
     pub(super) fn check_promise(&mut self, run: &Run, report: &Report, on: usize) -> Result<(), String> {
         let processed = report.failure.is_none() && report.total().rejected == 0;
         // What changed during the run may have been read before or after the change.
-        if !processed || !run.meanwhile.is_empty() || self.is_unseen() || self.simulators.len() == 1 {
+        // An approval looks up what is held, and reads nothing else.
+        let reads = !matches!(run.mode, Mode::Approve);
+        if !processed || !reads || !run.meanwhile.is_empty() || self.is_unseen() || self.simulators.len() == 1
+        {
             return Ok(());
         }
         let name = if on == 0 {
