@@ -288,7 +288,7 @@ pub(super) fn differs(transaction: &Transaction<'_>, card: i64, reading: &Readin
     Ok(compare.query_row(params![notes, card], |row| row.get(0))?)
 }
 
-/// Notes what the object with the number `card` names, whose row can be changed.
+/// Stores the notes of the object with this row number, whose row can be changed.
 pub(super) fn note(transaction: &Transaction<'_>, card: i64, reading: &Reading) -> Result<(), Fault> {
     if let Some(notes) = packed(reading) {
         let mut note = transaction.prepare_cached("UPDATE object SET linked = ? WHERE id = ?")?;

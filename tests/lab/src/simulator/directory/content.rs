@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::extended_dn::guid_text;
 use super::super::names;
 use super::super::people::Kind;
 use super::super::schema::{Attribute, Known};
@@ -168,17 +169,4 @@ struct Shown {
     attributes: BTreeMap<Attribute, Vec<Vec<u8>>>,
     members: BTreeSet<u32>,
     was: Option<Box<Deleted>>,
-}
-
-/// The text form of a GUID (MS-DTYP 2.3.4.3).
-fn guid_text(guid: &[u8; 16]) -> String {
-    const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-    let mut text = String::new();
-    for (at, byte) in ORDER.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{:02x}", guid[byte]));
-    }
-    text
 }
