@@ -36,10 +36,8 @@ macro_rules! transactions {
 }
 
 transactions! {
-    /// A new state file gets its schema.
+    /// A state file gets its schema, or an older one that of this version.
     Create = "create",
-    /// An older state file gets the schema of this version.
-    Migrate = "migrate",
     /// The connection is stored.
     Register = "register",
     /// A run that died is closed.
@@ -58,8 +56,6 @@ transactions! {
     BeginFullRead = "begin_full_read",
     /// A page that was read, with the slices that end in it.
     StagePage = "stage_page",
-    /// The first read of the file has everything: the index of it.
-    IndexObjects = "index_objects",
     /// The last page, with the watermark and what was missed.
     CompleteRead = "complete_read",
     /// Entries of a page that show no objectGUID.

@@ -71,7 +71,7 @@ impl Lists<'_> {
                 .undecided(self.connection, what == RemovalState::Held, after, CHUNK)?;
             page.iter().try_for_each(&mut each)?;
             match page.last() {
-                Some(last) => after = Some(last.guid),
+                Some(last) => after = Some(last.place),
                 None => return Ok(()),
             }
         }

@@ -8,7 +8,7 @@ use crate::identity::Kind;
 use crate::mapping::Mapping;
 use crate::schedule::{Cron, Scheduled, Timetable};
 use crate::schema;
-use crate::store::{Access, Store};
+use crate::store::{Access, Store, Target};
 use crate::sync::Connector;
 use crate::upstream::Upstream;
 
@@ -212,6 +212,10 @@ pub(super) fn connector(
         id: store.register(
             &connection.name,
             &connection.description,
+            &Target {
+                gateway: connection.upstream.gateway.clone(),
+                connector: connection.upstream.connector_uuid.clone(),
+            },
             chrono::Utc::now().timestamp(),
         )?,
         settings: connection.clone(),

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
-
 use super::error::Fault;
-use super::value::{count, stored};
+use super::sql::{Row, Sql, values};
+use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError};
 use crate::failpoint::Commit;
 
@@ -40,44 +39,74 @@ pub struct Connection {
     pub skipped_ticks: u64,
 }
 
+/// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
+/// their assets (R37).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// URL of the gateway.
+    pub gateway: String,
+    /// UUID of the connector.
+    pub connector: String,
+}
+
 impl Store {
-    /// Stores a connection: as [`State::Registered`] when the name is new, else only its description changes.
+    /// Stores a connection: as [`State::Registered`] when the name is new, else its description
+    /// changes. With another target than before everything of it is begun anew.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn register(&self, name: &str, description: &str, now: i64) -> Result<ConnectionId, StoreError> {
-        self.write(Commit::Register, |transaction| {
-            Ok(transaction.query_row(
-                "INSERT INTO connection (name, description, state, state_since, registered_at) VALUES (?1, ?2, ?3, ?4, ?4)
-                 ON CONFLICT (name) DO UPDATE SET description = excluded.description
-                 RETURNING id",
-                params![name, description, State::Registered, now],
-                |row| row.get(0),
-            )?)
+    pub fn register(
+        &self,
+        name: &str,
+        description: &str,
+        target: &Target,
+        now: i64,
+    ) -> Result<ConnectionId, StoreError> {
+        self.write(Commit::Register, |sql| {
+            let target = target_number(sql, target)?;
+            let before: Option<(ConnectionId, i64)> = sql.first(
+                "SELECT id, target FROM connection WHERE name = $1",
+                values![name],
+                |row| Ok((row.get("id")?, row.get("target")?)),
+            )?;
+            let Some((connection, target_before)) = before else {
+                return sql.value(
+                    "INSERT INTO connection
+                         (name, description, target, state, state_since, registered_at)
+                     VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
+                    values![name, description, target, State::Registered, now],
+                );
+            };
+            if target_before != target {
+                begin_anew(sql, connection)?;
+            }
+            sql.execute(
+                "UPDATE connection SET description = $1, target = $2 WHERE id = $3",
+                values![description, target, connection],
+            )?;
+            Ok(connection)
         })
     }
 
-    /// Every connection, by name.
+    /// Returns every connection, by name.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn connections(&self) -> Result<Vec<Connection>, StoreError> {
-        self.read(|sql| {
-            let mut statement = sql.prepare_cached("SELECT * FROM connection ORDER BY name")?;
-            Ok(statement
-                .query_map([], connection_of)?
-                .collect::<Result<_, _>>()?)
-        })
+        self.read(|sql| sql.rows("SELECT * FROM connection ORDER BY name", &[], connection_of))
     }
 
-    /// The connection with this name.
+    /// Returns the connection with this name.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn connection(&self, name: &str) -> Result<Option<Connection>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached("SELECT * FROM connection WHERE name = ?")?;
-            Ok(statement.query_row([name], connection_of).optional()?)
+            sql.first(
+                "SELECT * FROM connection WHERE name = $1",
+                values![name],
+                connection_of,
+            )
         })
     }
 
@@ -91,10 +120,10 @@ impl Store {
         next_sync: Option<i64>,
         next_baseline: Option<i64>,
     ) -> Result<(), StoreError> {
-        self.write(Commit::SetNext, |transaction| {
-            let changed = transaction.execute(
-                "UPDATE connection SET next_sync = ?, next_baseline = ? WHERE id = ?",
-                params![next_sync, next_baseline, connection],
+        self.write(Commit::SetNext, |sql| {
+            let changed = sql.execute(
+                "UPDATE connection SET next_sync = $1, next_baseline = $2 WHERE id = $3",
+                values![next_sync, next_baseline, connection],
             )?;
             found(changed, connection)
         })
@@ -105,16 +134,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Transition`] from any other state.
     pub fn schedule(&self, connection: ConnectionId, now: i64) -> Result<(), StoreError> {
-        self.write(Commit::Schedule, |transaction| {
+        self.write(Commit::Schedule, |sql| {
             // That step exists as well, but it is the end of a run.
-            if state(transaction, connection)? == State::Processing {
+            if state(sql, connection)? == State::Processing {
                 return Err(StoreError::Transition {
                     from: State::Processing,
                     to: State::Scheduled,
                 }
                 .into());
             }
-            step(transaction, connection, State::Scheduled, now)
+            step(sql, connection, State::Scheduled, now)
         })
     }
 
@@ -123,45 +152,85 @@ impl Store {
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
     pub fn skip_ticks(&self, connection: ConnectionId, ticks: u64) -> Result<(), StoreError> {
-        self.write(Commit::SkipTicks, |transaction| {
-            let changed = transaction.execute(
-                "UPDATE connection SET skipped_ticks = skipped_ticks + ? WHERE id = ?",
-                params![stored(ticks), connection],
+        self.write(Commit::SkipTicks, |sql| {
+            let changed = sql.execute(
+                "UPDATE connection SET skipped_ticks = skipped_ticks + $1 WHERE id = $2",
+                values![stored(ticks), connection],
             )?;
             found(changed, connection)
         })
     }
 }
 
+/// Returns the number of a target, a new one where it has none.
+fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
+    let Target { gateway, connector } = target;
+    sql.execute(
+        "INSERT INTO target (gateway, connector) VALUES ($1, $2)
+         ON CONFLICT (gateway, connector) DO NOTHING",
+        values![gateway, connector],
+    )?;
+    sql.value(
+        "SELECT id FROM target WHERE gateway = $1 AND connector = $2",
+        values![gateway, connector],
+    )
+}
+
+/// Forgets all that was read for a connection and all that waits of it, because it gets another
+/// target. What that one holds is not known to this connection: the next run reads everything, as
+/// there is no watermark, and sends everything, as no object has an asset there. The assets of the
+/// former target stay, for other connections with that target: a contender of one of those becomes
+/// the owner.
+fn begin_anew(sql: &dyn Sql, connection: ConnectionId) -> Result<(), Fault> {
+    for statement in [
+        "DELETE FROM document WHERE seq IN (SELECT seq FROM stage WHERE connection = $1)",
+        "DELETE FROM stage WHERE connection = $1",
+        "DELETE FROM contender WHERE connection = $1",
+        // NULL where there is no contender.
+        "UPDATE asset SET owner = (SELECT min(c.object) FROM contender AS c
+             WHERE c.asset = asset.id AND c.connection <> $1)
+         WHERE owner IN (SELECT id FROM object WHERE connection = $1)",
+        "DELETE FROM contender WHERE connection <> $1 AND EXISTS (SELECT 1 FROM asset AS a
+             WHERE a.id = contender.asset AND a.owner = contender.object)",
+        "DELETE FROM object WHERE connection = $1",
+        "DELETE FROM recheck WHERE connection = $1",
+        "DELETE FROM removed WHERE connection = $1",
+        "DELETE FROM removed_by WHERE connection = $1",
+        "DELETE FROM missed_on WHERE connection = $1",
+        "DELETE FROM watermark WHERE connection = $1",
+        "DELETE FROM dirsync_cookie WHERE connection = $1",
+        "DELETE FROM unfinished_read WHERE connection = $1",
+    ] {
+        sql.execute(statement, values![connection])?;
+    }
+    Ok(())
+}
+
 /// Moves a connection to `to`, if the contract knows the step.
-pub(super) fn step(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    to: State,
-    now: i64,
-) -> Result<(), Fault> {
-    let from = state(transaction, connection)?;
+pub(super) fn step(sql: &dyn Sql, connection: ConnectionId, to: State, now: i64) -> Result<(), Fault> {
+    let from = state(sql, connection)?;
     if !from.may_become(to) {
         return Err(StoreError::Transition { from, to }.into());
     }
-    transaction.execute(
-        "UPDATE connection SET state = :to, state_since = :now,
-             scheduled_at = iif(:to = 'Scheduled', :now, scheduled_at),
-             processing_at = iif(:to = 'Processing', :now, processing_at),
-             processed_at = iif(:to = 'Processed', :now, processed_at) WHERE id = :connection",
-        named_params! { ":to": to, ":now": now, ":connection": connection },
+    sql.execute(
+        "UPDATE connection SET state = $1, state_since = $2,
+             scheduled_at = CASE WHEN $1 = 'Scheduled' THEN $2 ELSE scheduled_at END,
+             processing_at = CASE WHEN $1 = 'Processing' THEN $2 ELSE processing_at END,
+             processed_at = CASE WHEN $1 = 'Processed' THEN $2 ELSE processed_at END
+         WHERE id = $3",
+        values![to, now, connection],
     )?;
     Ok(())
 }
 
-/// The state that a connection is in.
-pub(super) fn state(transaction: &Transaction<'_>, connection: ConnectionId) -> Result<State, Fault> {
-    transaction
-        .query_row("SELECT state FROM connection WHERE id = ?", [connection], |row| {
-            row.get(0)
-        })
-        .optional()?
-        .ok_or_else(|| unknown(connection))
+/// Returns the state that a connection is in.
+pub(super) fn state(sql: &dyn Sql, connection: ConnectionId) -> Result<State, Fault> {
+    sql.first(
+        "SELECT state FROM connection WHERE id = $1",
+        values![connection],
+        |row| row.get(0),
+    )?
+    .ok_or_else(|| unknown(connection))
 }
 
 fn unknown(connection: ConnectionId) -> Fault {
@@ -176,7 +245,7 @@ fn found(changed: usize, connection: ConnectionId) -> Result<(), Fault> {
     }
 }
 
-fn connection_of(row: &Row<'_>) -> rusqlite::Result<Connection> {
+fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
     let mut entered = BTreeMap::new();
     for (state, column) in [
         (State::Registered, "registered_at"),
@@ -201,6 +270,6 @@ fn connection_of(row: &Row<'_>) -> rusqlite::Result<Connection> {
         next_baseline: row.get("next_baseline")?,
         last_error: row.get("last_error")?,
         last_error_remedy: row.get("last_error_remedy")?,
-        skipped_ticks: count(row, "skipped_ticks")?,
+        skipped_ticks: row.count("skipped_ticks")?,
     })
 }

@@ -1,8 +1,8 @@
-//! Where the containers of the naming context are: what a delta needs to notice a rename or a move (R8).
-
-use rusqlite::{Transaction, params};
+//! Where the containers of the naming context are: what a delta needs to notice a rename or a move
+//! (R8).
 
 use super::error::Fault;
+use super::sql::{Row, Sql, values};
 use super::{ConnectionId, ReadEnd, Store, StoreError};
 use crate::identity::Guid;
 
@@ -28,59 +28,65 @@ impl Store {
         controller: Guid,
     ) -> Result<Vec<Container>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(&format!(
-                "SELECT guid, dn FROM container WHERE connection = ?1 AND controller = ({SOURCE}) ORDER BY guid"
-            ))?;
-            let containers = statement.query_map(params![connection, controller], |row| {
-                Ok(Container {
-                    guid: row.get(0)?,
-                    dn: row.get(1)?,
-                })
-            })?;
-            Ok(containers.collect::<Result<_, _>>()?)
+            sql.rows(
+                &format!(
+                    "SELECT guid, dn FROM container
+                     WHERE connection = $1 AND controller = ({SOURCE}) ORDER BY guid"
+                ),
+                values![connection, controller],
+                container_of,
+            )
         })
     }
 }
 
-/// The controller whose containers count for the connection `?1` and the controller `?2`: that one,
+/// The controller whose containers count for the connection `$1` and the controller `$2`: that one,
 /// or the one that was read last.
-const SOURCE: &str = "SELECT controller FROM watermark AS w WHERE w.connection = ?1
-    AND EXISTS (SELECT 1 FROM container AS c WHERE c.connection = ?1 AND c.controller = w.controller)
-    ORDER BY w.controller = ?2 DESC, w.read_at DESC LIMIT 1";
+const SOURCE: &str = "SELECT w.controller FROM watermark AS w WHERE w.connection = $1
+    AND EXISTS (SELECT 1 FROM container AS c
+        WHERE c.connection = $1 AND c.controller = w.controller)
+    ORDER BY CASE WHEN w.controller = $2 THEN 0 ELSE 1 END, w.read_at DESC LIMIT 1";
+
+/// Reads a row with the columns `guid` and `dn`.
+pub(super) fn container_of(row: &Row<'_>) -> Result<Container, Fault> {
+    Ok(Container {
+        guid: row.get("guid")?,
+        dn: row.get("dn")?,
+    })
+}
 
 /// Stores what a read learned of containers on its controller: after a full read these are all. To
 /// be called before its watermark is stored.
-pub(super) fn put(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    end: &ReadEnd,
-) -> Result<(), Fault> {
+pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), Fault> {
     let controller = end.watermark.controller;
     if end.met.is_some() {
-        transaction.execute(
-            "DELETE FROM container WHERE connection = ? AND controller = ?",
-            params![connection, controller],
+        sql.execute(
+            "DELETE FROM container WHERE connection = $1 AND controller = $2",
+            values![connection, controller],
         )?;
     } else {
-        transaction.execute(
+        sql.execute(
             &format!(
-                "INSERT OR IGNORE INTO container (connection, controller, guid, dn)
-                     SELECT ?1, ?2, guid, dn FROM container
-                     WHERE connection = ?1 AND controller = ({SOURCE}) AND controller <> ?2"
+                "INSERT INTO container (connection, controller, guid, dn)
+                     SELECT $1, $2, guid, dn FROM container
+                     WHERE connection = $1 AND controller = ({SOURCE}) AND controller <> $2
+                 ON CONFLICT (connection, controller, guid) DO NOTHING"
             ),
-            params![connection, controller],
+            values![connection, controller],
         )?;
     }
-    let mut put = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO container (connection, controller, guid, dn) VALUES (?, ?, ?, ?)",
-    )?;
     for container in &end.containers {
-        put.execute(params![connection, controller, container.guid, container.dn])?;
+        sql.execute(
+            "INSERT INTO container (connection, controller, guid, dn) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (connection, controller, guid) DO UPDATE SET dn = excluded.dn",
+            values![connection, controller, container.guid, container.dn],
+        )?;
     }
-    let mut remove = transaction
-        .prepare_cached("DELETE FROM container WHERE connection = ? AND controller = ? AND guid = ?")?;
     for guid in &end.containers_gone {
-        remove.execute(params![connection, controller, guid])?;
+        sql.execute(
+            "DELETE FROM container WHERE connection = $1 AND controller = $2 AND guid = $3",
+            values![connection, controller, guid],
+        )?;
     }
     Ok(())
 }

@@ -1,59 +1,58 @@
 //! Where a DirSync search goes on (R2): one cookie a connection, since any controller may take it.
 
-use rusqlite::{OptionalExtension, Transaction, params};
-
 use super::error::Fault;
+use super::sql::{Sql, values};
 use super::{ConnectionId, ReadEnd, Store, StoreError};
 
-/// What a controller said at the end of a DirSync search (MS-ADTS 3.1.1.3.4.1.3).
+/// Answer of a controller at the end of a DirSync search (MS-ADTS 3.1.1.3.4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cookie {
     /// Digest of what was read, as in [`super::Watermark`].
     pub scope: [u8; 32],
     /// As it came; nobody but a controller reads it.
     pub octets: Vec<u8>,
-    /// When the read began that it belongs to, Unix seconds (R9).
+    /// Beginning of the read that it belongs to, Unix seconds (R9).
     pub read_at: i64,
 }
 
 impl Store {
-    /// The cookie of the last read that gave one.
+    /// Returns the cookie of the last read that gave one.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn cookie(&self, connection: ConnectionId) -> Result<Option<Cookie>, StoreError> {
         self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT scope, cookie, read_at FROM dirsync_cookie WHERE connection = ?")?;
-            let cookie = statement.query_row([connection], |row| {
-                Ok(Cookie {
-                    scope: row.get(0)?,
-                    octets: row.get(1)?,
-                    read_at: row.get(2)?,
-                })
-            });
-            Ok(cookie.optional()?)
+            sql.first(
+                "SELECT scope, cookie, read_at FROM dirsync_cookie WHERE connection = $1",
+                values![connection],
+                |row| {
+                    Ok(Cookie {
+                        scope: row.get("scope")?,
+                        octets: row.get("cookie")?,
+                        read_at: row.get("read_at")?,
+                    })
+                },
+            )
         })
     }
 }
 
-/// Puts the cookie of a read in the place of the last one. A read of another scope makes that one worthless, even without one of its
-/// own, as with watermarks.
-pub(super) fn put(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    end: &ReadEnd,
-) -> Result<(), Fault> {
+/// Stores the cookie of a read instead of the last one. A read of another scope makes that one
+/// worthless, even without one of its own, as with watermarks.
+pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), Fault> {
     let mark = &end.watermark;
-    transaction.execute(
-        "DELETE FROM dirsync_cookie WHERE connection = ? AND scope <> ?",
-        params![connection, mark.scope],
+    sql.execute(
+        "DELETE FROM dirsync_cookie WHERE connection = $1 AND scope <> $2",
+        values![connection, mark.scope],
     )?;
     if let Some(cookie) = &end.cookie {
-        transaction.execute(
-            "INSERT OR REPLACE INTO dirsync_cookie (connection, scope, cookie, read_at, controller, seq)
-                 VALUES (?, ?, ?, ?, ?, (SELECT seq FROM last_seq))",
-            params![connection, mark.scope, cookie, mark.read_at, mark.controller],
+        sql.execute(
+            "INSERT INTO dirsync_cookie (connection, scope, cookie, read_at, controller, seq)
+                 VALUES ($1, $2, $3, $4, $5, (SELECT last FROM sequence))
+             ON CONFLICT (connection) DO UPDATE SET
+                 scope = excluded.scope, cookie = excluded.cookie, read_at = excluded.read_at,
+                 controller = excluded.controller, seq = excluded.seq",
+            values![connection, mark.scope, cookie, mark.read_at, mark.controller],
         )?;
     }
     Ok(())

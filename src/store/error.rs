@@ -67,6 +67,17 @@ pub enum StoreError {
         /// Newest version that this program knows.
         known: i32,
     },
+    /// The file was written before the first release, by a version whose files cannot be migrated.
+    #[error(
+        "the state file {} has schema version {found}, of a time before the first release, which this program cannot \
+         continue", path.display()
+    )]
+    Former {
+        /// The state file.
+        path: PathBuf,
+        /// Version of the file.
+        found: i32,
+    },
     /// The file is of an older version, and was opened for reading only, so that it cannot be migrated.
     #[error("the state file {} has schema version {found}, older than {known}", path.display())]
     Older {
@@ -151,6 +162,11 @@ impl StoreError {
                  STATE_URL to a new file (a full read fills it)"
                     .into()
             }
+            Self::Former { path, .. } => format!(
+                "stop the service, move {0} and {0}-wal away, and start again: a full read fills a new file, at the price \
+                 of sending every asset once more",
+                path.display()
+            ),
             Self::Older { .. } => {
                 "start the service or run `ad-connector sync` once: that migrates the file".into()
             }
@@ -190,17 +206,13 @@ pub(super) enum Fault {
     Refused(StoreError),
     /// A connection or run that does not exist.
     Unknown(String),
+    /// A row that holds something else than it should.
+    Unreadable(String),
 }
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
-    }
-}
-
-impl From<rusqlite::types::FromSqlError> for Fault {
-    fn from(error: rusqlite::types::FromSqlError) -> Self {
-        Self::Sql(error.into())
     }
 }
 
@@ -211,6 +223,11 @@ impl From<StoreError> for Fault {
 }
 
 impl Fault {
+    /// A row that holds something else in `place` than it should.
+    pub(super) fn unreadable(place: &str) -> Self {
+        Self::Unreadable(place.to_owned())
+    }
+
     /// The error as the operator sees it.
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
@@ -219,6 +236,10 @@ impl Fault {
             Self::Unknown(what) => StoreError::Unknown {
                 path: path.to_owned(),
                 what,
+            },
+            Self::Unreadable(place) => StoreError::Corrupt {
+                path: path.to_owned(),
+                cause: format!("{place} holds something else than this program writes"),
             },
         }
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rusqlite::{OptionalExtension, named_params, params};
-
-use super::waiting::rejection_of;
+use super::error::Fault;
+use super::ownership::{CONFLICT, CONTENDERS};
+use super::rejections::rejection_of;
+use super::sql::{Row, values};
 use super::{ConnectionId, Rejection, Store, StoreError};
 use crate::identity::Guid;
 
@@ -16,7 +17,7 @@ pub struct Waiting {
     pub asset: String,
     /// Since when it waits, Unix seconds.
     pub staged_at: i64,
-    /// It tells upstream that the object is gone.
+    /// `true` when it tells upstream that the object is gone.
     pub removal: bool,
     /// When upstream rejected it.
     pub rejected_at: Option<i64>,
@@ -24,33 +25,51 @@ pub struct Waiting {
     pub reject_reason: Option<String>,
 }
 
+/// Versions on the stage, with their text. A condition on `s` may follow.
+macro_rules! waiting {
+    () => {
+        "SELECT d.json, s.staged_at, s.object, s.rejected_at, s.reject_reason
+         FROM stage AS s JOIN document AS d ON d.seq = s.seq"
+    };
+}
+
 impl Store {
-    /// The version of the object that waits on the stage.
+    /// Returns the version of the object that waits on the stage; of an object that is gone, the
+    /// one that says so.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn waiting(&self, connection: ConnectionId, guid: Guid) -> Result<Option<Waiting>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT (SELECT json FROM text WHERE text.id = stage.asset) AS asset, staged_at, removal, rejected_at,
-                     reject_reason
-                 FROM stage WHERE object = (SELECT id FROM card WHERE connection = ? AND guid = ?)",
+            let object: Option<i64> = sql.first(
+                "SELECT id FROM object WHERE connection = $1 AND guid = $2",
+                values![connection, guid],
+                |row| row.get(0),
             )?;
-            let waiting = statement.query_row(params![connection, guid], |row| {
-                Ok(Waiting {
-                    asset: row.get("asset")?,
-                    staged_at: row.get("staged_at")?,
-                    removal: row.get("removal")?,
-                    rejected_at: row.get("rejected_at")?,
-                    reject_reason: row.get("reject_reason")?,
-                })
-            });
-            Ok(waiting.optional()?)
+            if let Some(object) = object {
+                let statement = concat!(waiting!(), " WHERE s.object = $1");
+                return sql.first(statement, values![object], waiting_of);
+            }
+            let assets: Vec<i64> = sql.rows(
+                "SELECT asset FROM removed WHERE connection = $1 AND guid = $2
+                 ORDER BY removed_at DESC, id DESC",
+                values![connection, guid],
+                |row| row.get(0),
+            )?;
+            for asset in assets {
+                let statement = concat!(waiting!(), " WHERE s.asset = $1 AND s.object IS NULL");
+                let waiting = sql.first(statement, values![asset], waiting_of)?;
+                if waiting.is_some() {
+                    return Ok(waiting);
+                }
+            }
+            Ok(None)
         })
     }
 
-    /// The first `limit` objects that did not get through behind `after`: by GUID, those without one first, then by name. An object
-    /// whose asset was rejected and that cannot be mapped any more stands there twice.
+    /// Returns the first `limit` objects that did not get through behind `after`: by GUID, those
+    /// without one first, then by name. An object whose asset was rejected and that cannot be
+    /// mapped any more stands there twice.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -61,37 +80,56 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Rejection>, StoreError> {
         let guid = after.and_then(|after| after.guid);
+        let guid = guid.map_or_else(Vec::new, |guid| guid.as_bytes().to_vec());
         let (dn, origin) = after.map_or(("", ""), |after| (after.dn.as_str(), after.origin.as_str()));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
-            // Each of the three looks up its part by key where it can; what is left is compared in whole.
-            let mut statement = sql.prepare_cached(
+            // No octets ($3) stand for no GUID. Each part looks up by key where it can; what is
+            // left is compared in whole. `coalesce` keeps SQLite from the key of `stage`, which has
+            // every row that waits: it goes through the short index `stage_rejected`.
+            let statement = format!(
                 "SELECT * FROM (
-                     SELECT guid, card.kind, dn, external_id, reject_reason AS reason, rejected_at AS since,
-                         'upstream' AS origin
-                     FROM stage INDEXED BY stage_rejected CROSS JOIN card ON card.id = stage.object
-                     WHERE stage.connection = :connection AND rejected_run IS NOT NULL AND guid >= coalesce(:guid, x'')
+                     SELECT coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, s.kind) AS kind,
+                         coalesce(o.dn, r.dn) AS dn, a.external_id, s.reject_reason AS reason,
+                         s.rejected_at AS since, 'upstream' AS origin
+                     FROM stage AS s JOIN asset AS a ON a.id = s.asset
+                         LEFT JOIN object AS o ON o.id = s.object
+                         LEFT JOIN removed AS r ON r.asset = s.asset
+                     WHERE coalesce(s.connection, 0) = $1 AND s.rejected_run IS NOT NULL
+                         AND coalesce(o.guid, r.guid) >= $2
                      UNION ALL
-                     SELECT guid, kind, dn, NULL, reason, since, 'mapping' FROM unmapped
-                     WHERE connection = :connection AND guid >= coalesce(:guid, x'')
+                     SELECT guid, kind, dn, NULL, reason, since, 'mapping' FROM recheck
+                     WHERE connection = $1 AND why = 'unmapped' AND asset IS NULL AND guid >= $2
                      UNION ALL
-                     SELECT NULL, kind, dn, NULL, reason, since, 'mapping' FROM unidentified
-                     WHERE connection = :connection AND :guid IS NULL)
-                 WHERE (coalesce(guid, x''), dn, origin) > (coalesce(:guid, x''), :dn, :origin)
-                 ORDER BY coalesce(guid, x''), dn, origin LIMIT :limit",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let page = statement.query_map(
-                named_params! {
-                    ":connection": connection, ":guid": guid, ":dn": dn, ":origin": origin, ":limit": limit,
-                },
+                     SELECT guid, kind, dn, NULL, reason, since, 'mapping' FROM recheck
+                     WHERE connection = $1 AND why = 'unmapped' AND guid IS NULL AND $2 = $3
+                     UNION ALL
+                     SELECT o.guid, o.kind, o.dn, a.external_id, {CONFLICT}, c.since, 'identity'
+                     FROM {CONTENDERS} WHERE c.connection = $1 AND o.guid >= $2) AS rejection
+                 WHERE (coalesce(guid, $3), dn, origin) > ($2, $4, $5)
+                 ORDER BY coalesce(guid, $3), dn, origin LIMIT $6"
+            );
+            let none = Vec::<u8>::new();
+            sql.rows(
+                &statement,
+                values![connection, guid, none, dn, origin, limit],
                 rejection_of,
-            )?;
-            Ok(page.collect::<Result<_, _>>()?)
+            )
         })
     }
 }
 
-/// Where a rejection stands in the list, as text: `mapping/a34d55ee-…/CN=…`.
+fn waiting_of(row: &Row<'_>) -> Result<Waiting, Fault> {
+    Ok(Waiting {
+        asset: row.get("json")?,
+        staged_at: row.get("staged_at")?,
+        removal: row.get::<Option<i64>>("object")?.is_none(),
+        rejected_at: row.get("rejected_at")?,
+        reject_reason: row.get("reject_reason")?,
+    })
+}
+
+/// Place of a rejection in the list, as text: `mapping/a34d55ee-…/CN=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectionPlace {
     guid: Option<Guid>,

@@ -11,10 +11,10 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Transaction, params};
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
+use super::sql::values;
 use super::{ConnectionId, Reading, Store, StoreError};
 use crate::identity::{Guid, Kind, LinkedName};
 
@@ -246,53 +246,39 @@ impl Store {
     ) -> Result<Vec<(Kind, Guid)>, StoreError> {
         self.read(|sql| {
             let mut misnamed = Vec::new();
-            let mut objects =
-                sql.prepare_cached("SELECT guid, kind, dn, linked FROM card WHERE connection = ?")?;
-            let mut rows = objects.query([connection])?;
             let mut notes = Vec::new();
-            while let Some(row) = rows.next()? {
-                let kind = Kind::from_name(row.get_ref(1)?.as_str()?);
-                let Some(kind) = kind.filter(|kind| kinds.contains(kind)) else {
-                    continue;
-                };
-                notes.clear();
-                if let Some(packed) = row.get_ref(3)?.as_blob_or_null()? {
-                    let (packed, _) = packed.as_chunks::<OCTETS>();
-                    notes.extend(packed.iter().copied().map(LinkNote::read));
-                }
-                let guid = row.get(0)?;
-                if !state.agrees(kind, guid, row.get_ref(2)?.as_str()?, &notes) {
-                    misnamed.push((kind, guid));
-                }
-            }
+            sql.query(
+                "SELECT guid, kind, dn, linked FROM object WHERE connection = $1",
+                values![connection],
+                &mut |row| {
+                    let kind = row.value(1)?.text().and_then(Kind::from_name);
+                    let Some(kind) = kind.filter(|kind| kinds.contains(kind)) else {
+                        return Ok(true);
+                    };
+                    notes.clear();
+                    if let Some(packed) = row.value(3)?.blob() {
+                        let (packed, _) = packed.as_chunks::<OCTETS>();
+                        notes.extend(packed.iter().copied().map(LinkNote::read));
+                    }
+                    let guid = row.get(0)?;
+                    let dn = row.value(2)?.text();
+                    let dn = dn.ok_or_else(|| Fault::unreadable("a name"))?;
+                    if !state.agrees(kind, guid, dn, &notes) {
+                        misnamed.push((kind, guid));
+                    }
+                    Ok(true)
+                },
+            )?;
             Ok(misnamed)
         })
     }
 }
 
-fn packed(reading: &Reading) -> Option<Vec<u8>> {
+/// Returns the notes of an object as its row stores them; `None` where the mapping names none.
+pub(super) fn packed(reading: &Reading) -> Option<Vec<u8>> {
     let notes = reading.linked.as_ref()?;
     let octets = notes
         .iter()
         .flat_map(|note| [note.object.to_be_bytes(), note.name.to_be_bytes()]);
     Some(octets.flatten().collect())
-}
-
-/// Returns `true` when something else is noted of the object with the row number `card` than it
-/// names now.
-pub(super) fn differs(transaction: &Transaction<'_>, card: i64, reading: &Reading) -> Result<bool, Fault> {
-    let Some(notes) = packed(reading) else {
-        return Ok(false);
-    };
-    let mut compare = transaction.prepare_cached("SELECT linked IS NOT ? FROM card WHERE id = ?")?;
-    Ok(compare.query_row(params![notes, card], |row| row.get(0))?)
-}
-
-/// Stores the notes of the object with this row number, whose row can be changed.
-pub(super) fn note(transaction: &Transaction<'_>, card: i64, reading: &Reading) -> Result<(), Fault> {
-    if let Some(notes) = packed(reading) {
-        let mut note = transaction.prepare_cached("UPDATE object SET linked = ? WHERE id = ?")?;
-        note.execute(params![notes, card])?;
-    }
-    Ok(())
 }

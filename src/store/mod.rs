@@ -15,49 +15,49 @@
 //! One SQLite file. Methods block on the disk: call them on a thread that may block. Times are Unix seconds and come in
 //! as arguments.
 
-mod answer;
-mod candidate;
+mod batch;
 mod connection;
 mod container;
 mod cookie;
-mod delivery;
 mod error;
 mod guid_set;
 mod history;
-mod intake;
 mod inventory;
 mod links;
 mod lock;
-mod newcomers;
 mod object;
 mod open;
-mod put;
+mod ownership;
+mod page;
+mod recheck;
+mod rejections;
 mod removal;
+mod remove;
+mod removed;
 mod run;
-mod scratch;
-mod slice;
-mod stage;
+mod run_record;
+mod settle;
+mod sql;
+mod sqlite;
+mod stage_page;
+mod unfinished_read;
 mod value;
-mod waiting;
 mod watermark;
 mod witness;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 
 use crate::failpoint::{self, Commit, Point, Progress};
-use crate::identity::Guid;
 use error::Fault;
-use newcomers::Newcomers;
+use sql::Sql;
 
-pub use candidate::{Candidate, ReadEnd, Verdict, Which};
-pub use connection::Connection;
+pub use batch::{Item, Room};
+pub use connection::{Connection, Target};
 pub use container::Container;
 pub use cookie::Cookie;
-pub use delivery::{Answered, Item, Room};
 pub use error::StoreError;
 pub use guid_set::GuidSet;
 pub use history::RunObject;
@@ -66,12 +66,15 @@ pub use links::{LinkNote, LinkState, NamedObject, Relation, object_number};
 pub use lock::{LockError, RunLock};
 pub use object::Object;
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
-pub use removal::{Conclusion, Decision, Excess, Limits, Removal};
-pub use run::{Phases, Run, RunEnd, RunPlan};
-pub use slice::{Found, Slice, Unfinished};
-pub use stage::{Reading, Staged};
+pub use page::{Reading, Staged};
+pub use recheck::{Candidate, ReadEnd, Verdict, Which};
+pub use rejections::{Origin, Pending, Rejection, Unidentified};
+pub use removal::{Conclusion, Decision, Excess, Limits};
+pub use removed::Removal;
+pub use run_record::{Phases, Run, RunEnd, RunPlan};
+pub use settle::Answered;
+pub use unfinished_read::{Found, Slice, Unfinished};
 pub use value::{ConnectionId, Counts, Fate, KindCounts, Outcome, RunId, RunMode, State};
-pub use waiting::{Origin, Pending, Rejection, Unidentified};
 pub use watermark::{Reached, Watermark};
 
 /// What the file is opened for.
@@ -90,27 +93,7 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    inner: Mutex<Inner>,
-    /// What the first read of the file has met; taken before `inner`.
-    newcomers: Mutex<Option<Newcomers>>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    sql: rusqlite::Connection,
-    in_flight: Flights,
-}
-
-/// What is in flight of each object.
-type Flights = BTreeMap<(ConnectionId, Guid), InFlight>;
-
-/// A version handed out by [`Store::next_batch`] and not settled yet. Lost with the process, on purpose: nothing is in
-/// flight then, and `stage.sent` still says that the version may have arrived.
-#[derive(Debug, Clone, Copy)]
-struct InFlight {
-    seq: i64,
-    /// `stage.sent` before the version was handed out.
-    sent_before: i64,
+    sqlite: Mutex<rusqlite::Connection>,
 }
 
 impl Store {
@@ -120,14 +103,9 @@ impl Store {
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
     pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
-        let sql = open::opened(path, access)?;
         Ok(Self {
             path: path.to_owned(),
-            inner: Mutex::new(Inner {
-                sql,
-                in_flight: Flights::new(),
-            }),
-            newcomers: Mutex::default(),
+            sqlite: Mutex::new(open::opened(path, access)?),
         })
     }
 
@@ -142,11 +120,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] with the first findings.
     pub fn check(&self) -> Result<(), StoreError> {
-        let findings: Vec<String> = self.read(|sql| {
-            let mut check = sql.prepare("PRAGMA quick_check(5)")?;
-            let findings = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            Ok(findings)
-        })?;
+        let findings: Vec<String> =
+            self.read(|sql| sql.rows("PRAGMA quick_check(5)", &[], |row| row.get(0)))?;
         if findings == ["ok"] {
             return Ok(());
         }
@@ -157,42 +132,28 @@ impl Store {
     }
 
     /// A panic of another thread leaves no half-written state: its transaction was rolled back when it unwound.
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
+        self.sqlite.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&rusqlite::Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
-        read(&self.inner().sql).map_err(|fault| fault.at(&self.path))
+    fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
+        read(&*self.sqlite()).map_err(|fault| fault.at(&self.path))
     }
 
     /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned write could fail halfway.
     fn write<T>(
         &self,
         commit: Commit,
-        write: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+        write: impl FnOnce(&dyn Sql) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        self.write_in_flight(commit, |transaction, _| {
-            let value = write(transaction)?;
-            Ok((value, |_: &mut Flights| ()))
-        })
-    }
-
-    /// As [`Self::write`], with what is in flight. `write` also gives what changes of that once the transaction is committed.
-    fn write_in_flight<T, Change: FnOnce(&mut Flights)>(
-        &self,
-        commit: Commit,
-        write: impl FnOnce(&Transaction<'_>, &Flights) -> Result<(T, Change), Fault>,
-    ) -> Result<T, StoreError> {
-        let mut inner = self.inner();
-        let Inner { sql, in_flight } = &mut *inner;
+        let mut sqlite = self.sqlite();
         let result = (|| {
-            let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = sqlite.transaction_with_behavior(TransactionBehavior::Immediate)?;
             failpoint::pass(Point::In(commit, Progress::Begun));
-            let (value, change) = write(&transaction, in_flight)?;
+            let value = write(&*transaction)?;
             failpoint::pass(Point::In(commit, Progress::Written));
             transaction.commit()?;
             failpoint::pass(Point::In(commit, Progress::Committed));
-            change(in_flight);
             Ok(value)
         })();
         result.map_err(|fault: Fault| fault.at(&self.path))

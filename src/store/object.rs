@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, Row, named_params, params};
-
-use super::value::count;
+use super::error::Fault;
+use super::sql::{Row, values};
 use super::{ConnectionId, RunId, Store, StoreError};
 use crate::identity::{Guid, Kind};
 
@@ -27,23 +26,46 @@ pub struct Object {
     pub asset: String,
 }
 
+/// Objects that upstream holds an asset of, with that asset. A condition on `o` may follow.
+macro_rules! known {
+    ($columns:literal, $documents:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM object AS o JOIN asset AS a ON a.id = o.asset AND a.owner = o.id ",
+            $documents,
+            " WHERE a.fingerprint IS NOT NULL AND o.connection = $1"
+        )
+    };
+}
+
+/// All that is shown of such an object.
+macro_rules! known_in_whole {
+    () => {
+        known!(
+            "o.guid, o.kind, o.dn, a.external_id, a.accepted_at, a.accepted_run, d.json",
+            "JOIN document AS d ON d.seq = a.document"
+        )
+    };
+}
+
 impl Store {
-    /// The object with this GUID, if upstream holds an asset of it.
+    /// Returns the object with this GUID, if upstream holds an asset of it.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn object(&self, connection: ConnectionId, guid: Guid) -> Result<Option<Object>, StoreError> {
         self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT * FROM known WHERE connection = ? AND guid = ?")?;
-            Ok(statement
-                .query_row(params![connection, guid], object_of)
-                .optional()?)
+            sql.first(
+                concat!(known_in_whole!(), " AND o.guid = $2"),
+                values![connection, guid],
+                object_of,
+            )
         })
     }
 
-    /// The objects of `kind` (or of any) whose GUID comes after `after`, in the order of the GUIDs on the wire: a page of the
-    /// inventory.
+    /// Returns the objects of `kind` (or of any) whose GUID comes after `after`, in the order of
+    /// the GUIDs on the wire: a page of the inventory.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -54,22 +76,23 @@ impl Store {
         after: Option<Guid>,
         limit: usize,
     ) -> Result<Vec<Object>, StoreError> {
+        let after = after.map_or_else(Vec::new, |after| after.as_bytes().to_vec());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT * FROM known WHERE connection = :connection AND guid > coalesce(:after, x'')
-                     AND (:kind IS NULL OR kind = :kind) ORDER BY guid LIMIT :limit",
-            )?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let objects = statement.query_map(
-                named_params! { ":connection": connection, ":after": after, ":kind": kind, ":limit": limit },
+            sql.rows(
+                concat!(
+                    known_in_whole!(),
+                    " AND o.guid > $2 AND o.kind = coalesce($3, o.kind) ORDER BY o.guid LIMIT $4"
+                ),
+                values![connection, after, kind, limit],
                 object_of,
-            )?;
-            Ok(objects.collect::<Result<_, _>>()?)
+            )
         })
     }
 
-    /// The first `limit` objects that `text` names: by GUID, by external id (the SID), by DN, or by a part of the first
-    /// component of the DN, without regard to case. Reads through all objects unless `text` is a GUID.
+    /// Returns the first `limit` objects that `text` names: by GUID, by external id (the SID), by
+    /// DN, or by a part of the first component of the DN, without regard to case. Reads through all
+    /// objects unless `text` is a GUID.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -84,20 +107,22 @@ impl Store {
         }
         let wanted = text.to_lowercase();
         let guids: Vec<Guid> = self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT guid, dn, external_id FROM known WHERE connection = ?")?;
-            let mut rows = statement.query([connection])?;
             let mut guids = Vec::new();
-            while let Some(row) = rows.next()? {
-                if guids.len() >= limit {
-                    break;
-                }
-                let dn = row.get_ref(1)?.as_str()?.to_lowercase();
-                let named = row.get_ref(2)?.as_str()?.eq_ignore_ascii_case(text);
-                if named || dn == wanted || first_value(&dn).contains(&wanted) {
-                    guids.push(row.get(0)?);
-                }
-            }
+            sql.query(
+                known!("o.guid, o.dn, a.external_id", ""),
+                values![connection],
+                &mut |row| {
+                    if guids.len() >= limit {
+                        return Ok(false);
+                    }
+                    let dn = text_in(row, 1)?.to_lowercase();
+                    let named = text_in(row, 2)?.eq_ignore_ascii_case(text);
+                    if named || dn == wanted || first_value(&dn).contains(&wanted) {
+                        guids.push(row.get(0)?);
+                    }
+                    Ok(true)
+                },
+            )?;
             Ok(guids)
         })?;
         let mut objects = Vec::new();
@@ -107,42 +132,26 @@ impl Store {
         Ok(objects)
     }
 
-    /// How many objects of each kind upstream holds; a kind without any is missing.
+    /// Returns how many objects of each kind upstream holds; a kind without any is missing.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn object_counts(&self, connection: ConnectionId) -> Result<BTreeMap<Kind, u64>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT kind, count(*) AS count FROM known WHERE connection = ? GROUP BY kind",
+            let counts = sql.rows(
+                concat!(known!("o.kind, count(*) AS count", ""), " GROUP BY o.kind"),
+                values![connection],
+                |row| Ok((row.get("kind")?, row.count("count")?)),
             )?;
-            let counts =
-                statement.query_map([connection], |row| Ok((row.get("kind")?, count(row, "count")?)))?;
-            Ok(counts.collect::<Result<_, _>>()?)
+            Ok(counts.into_iter().collect())
         })
     }
+}
 
-    /// Gives `each` the GUID of every object of `kind` that upstream holds. The store is held meanwhile: `each` must not
-    /// use it.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn all_guids(
-        &self,
-        connection: ConnectionId,
-        kind: Kind,
-        mut each: impl FnMut(Guid),
-    ) -> Result<(), StoreError> {
-        self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT guid FROM known WHERE connection = ? AND kind = ?")?;
-            let mut rows = statement.query(params![connection, kind])?;
-            while let Some(row) = rows.next()? {
-                each(row.get(0)?);
-            }
-            Ok(())
-        })
-    }
+/// Returns the text in a column without copying it.
+fn text_in<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
+    let text = row.value(column)?.text();
+    text.ok_or_else(|| Fault::unreadable("a name"))
 }
 
 /// The value of a DN's first component, with `\,` and its like unescaped. Not a parser of DNs: it only has to find names
@@ -160,7 +169,7 @@ fn first_value(dn: &str) -> String {
     value
 }
 
-fn object_of(row: &Row<'_>) -> rusqlite::Result<Object> {
+fn object_of(row: &Row<'_>) -> Result<Object, Fault> {
     Ok(Object {
         guid: row.get("guid")?,
         kind: row.get("kind")?,

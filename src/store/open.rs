@@ -6,37 +6,37 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::{Fault, directory_of};
-use super::{Access, StoreError, scratch};
+use super::{Access, StoreError};
 use crate::failpoint::{self, Commit, Point, Progress};
 
 /// How long a call waits for another process to finish with the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The schema version that this program writes: the number of migrations.
+/// Version of the schema that [`SCHEMA`] makes. Files with a lower one are of a time before the
+/// first release, and are refused.
+const FIRST_VERSION: i32 = 12;
+
+/// The schema version that this program writes.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
     reason = "a handful of files"
 )]
-pub const SCHEMA_VERSION: i32 = MIGRATIONS.len() as i32;
+pub const SCHEMA_VERSION: i32 = FIRST_VERSION + MIGRATIONS.len() as i32;
 
-/// `MIGRATIONS[n]` leads from schema version n to n + 1. Append only: files in the field hold every version.
-pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("schema/0001_first.sql"),
-    include_str!("schema/0002_removals.sql"),
-    include_str!("schema/0003_run_objects.sql"),
-    include_str!("schema/0004_history.sql"),
-    include_str!("schema/0005_in_sequence.sql"),
-    include_str!("schema/0006_slices.sql"),
-    include_str!("schema/0007_memberships.sql"),
-    include_str!("schema/0008_controllers.sql"),
-    include_str!("schema/0009_several_controllers.sql"),
-    include_str!("schema/0010_links.sql"),
-    include_str!("schema/0011_returned.sql"),
-];
+/// The schema of version [`FIRST_VERSION`].
+const SCHEMA: &str = include_str!("schema/sqlite.sql");
+
+/// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one. Append only: files
+/// in the field hold every version.
+pub(super) const MIGRATIONS: &[&str] = &[];
+
+/// Tables of the page and of the batch that a transaction works on.
+const TEMPORARY: &str = include_str!("schema/sqlite_temporary.sql");
 
 /// "ADET" in ASCII; `file` and `sqlite3` show it.
 const APPLICATION_ID: i32 = 0x4144_4554;
@@ -49,7 +49,7 @@ const CHECKPOINT_PAGES: i64 = 20_000;
 const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: the product stays below 48 MiB with a million objects.
-pub(super) const CACHE_KIB: i64 = 6 << 10;
+const CACHE_KIB: i64 = 6 << 10;
 
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;
@@ -65,7 +65,7 @@ pub(super) fn opened_with(
     access: Access,
     migrations: &[&str],
 ) -> Result<Connection, StoreError> {
-    let known = i32::try_from(migrations.len()).unwrap_or(i32::MAX);
+    let known = version_after(migrations);
     let exists = path.try_exists().map_err(|cause| cannot_open(path, cause))?;
     match (access, exists) {
         (Access::ReadOnly, false) => {
@@ -73,7 +73,7 @@ pub(super) fn opened_with(
                 path: path.to_owned(),
             });
         }
-        (Access::Scratch, false) => return fresh_scratch(migrations).map_err(|fault| fault.at(path)),
+        (Access::Scratch, false) => return fresh_copy(migrations).map_err(|fault| fault.at(path)),
         (Access::ReadWrite, _) => create(path)?,
         (Access::ReadOnly | Access::Scratch, true) => {
             OpenOptions::new()
@@ -91,18 +91,12 @@ pub(super) fn opened_with(
         let mut sql = Connection::open_with_flags(path, flags)?;
         settings(&sql)?;
         let found = version(&sql, path)?;
-        if found > known {
-            return Err(StoreError::Newer {
-                path: path.to_owned(),
-                found,
-                known,
-            }
-            .into());
-        }
+        refuse_unknown(found, known, path)?;
         match access {
             Access::ReadWrite => {
                 write_ahead_log(&sql, path)?;
                 migrate(&mut sql, path, migrations)?;
+                temporary(&sql)?;
             }
             Access::ReadOnly | Access::Scratch if found < known => {
                 return Err(StoreError::Older {
@@ -113,21 +107,53 @@ pub(super) fn opened_with(
                 .into());
             }
             Access::ReadOnly => {}
-            Access::Scratch => scratch::shadow(&mut sql)?,
+            Access::Scratch => sql = copy_of(&sql)?,
         }
-        scratch::name_views(&sql, access == Access::Scratch)?;
         Ok(sql)
     };
     prepared().map_err(|fault| fault.at(path))
 }
 
-/// An empty database that ends with the connection; SQLite keeps it in a nameless temporary file.
-fn fresh_scratch(migrations: &[&str]) -> Result<Connection, Fault> {
+/// Refuses a file of a version that this program cannot continue (R28).
+fn refuse_unknown(found: i32, known: i32, path: &Path) -> Result<(), StoreError> {
+    let path = path.to_owned();
+    if found > known {
+        return Err(StoreError::Newer { path, found, known });
+    }
+    if (1..FIRST_VERSION).contains(&found) {
+        return Err(StoreError::Former { path, found });
+    }
+    Ok(())
+}
+
+fn version_after(migrations: &[&str]) -> i32 {
+    FIRST_VERSION + i32::try_from(migrations.len()).unwrap_or(0)
+}
+
+/// Copies the whole database to where a dry run may write: a nameless temporary file of SQLite,
+/// which ends with the connection.
+fn copy_of(source: &Connection) -> Result<Connection, Fault> {
+    let mut copy = Connection::open("")?;
+    // All pages in one step, so that they are of one moment.
+    Backup::new(source, &mut copy)?.step(-1)?;
+    settings(&copy)?;
+    temporary(&copy)?;
+    Ok(copy)
+}
+
+/// Creates an empty database that ends with the connection.
+fn fresh_copy(migrations: &[&str]) -> Result<Connection, Fault> {
     let mut sql = Connection::open("")?;
     settings(&sql)?;
     migrate(&mut sql, Path::new(""), migrations)?;
-    scratch::name_views(&sql, false)?;
+    temporary(&sql)?;
     Ok(sql)
+}
+
+fn temporary(sql: &Connection) -> Result<(), Fault> {
+    // Nothing of them outlives a transaction, so their journal needs no disk.
+    sql.execute_batch("PRAGMA temp.journal_mode = MEMORY;")?;
+    Ok(sql.execute_batch(TEMPORARY)?)
 }
 
 fn cannot_open(path: &Path, cause: io::Error) -> StoreError {
@@ -229,32 +255,24 @@ fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), Fault> {
 fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Fault> {
     let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may just have migrated.
-    let found = usize::try_from(version(&transaction, path)?).unwrap_or(0);
-    if found >= migrations.len() {
+    let found = version(&transaction, path)?;
+    refuse_unknown(found, version_after(migrations), path)?;
+    if found == version_after(migrations) {
         return Ok(transaction.commit()?);
     }
-    let commit = if found == 0 {
-        Commit::Create
-    } else {
-        Commit::Migrate
-    };
+    let commit = Commit::Create;
     failpoint::pass(Point::In(commit, Progress::Begun));
-    apply(&transaction, &migrations[found..])?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(
-        None,
-        "user_version",
-        i64::try_from(migrations.len()).unwrap_or(i64::MAX),
-    )?;
+    if found == 0 {
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    let done = usize::try_from(found - FIRST_VERSION).unwrap_or(0);
+    for migration in &migrations[done..] {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", version_after(migrations))?;
     failpoint::pass(Point::In(commit, Progress::Written));
     transaction.commit()?;
     failpoint::pass(Point::In(commit, Progress::Committed));
-    Ok(())
-}
-
-fn apply(transaction: &Transaction<'_>, migrations: &[&str]) -> Result<(), Fault> {
-    for migration in migrations {
-        transaction.execute_batch(migration)?;
-    }
     Ok(())
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-
-use crate::identity::{Guid, Kind};
+use super::sql::stored_as;
+use crate::identity::Kind;
 
 /// A registered connection. Valid in the file that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,17 +65,7 @@ macro_rules! words {
             }
         }
 
-        impl ToSql for $type {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(self.name().into())
-            }
-        }
-
-        impl FromSql for $type {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
-            }
-        }
+        stored_as!(Text, $type, |word| word.name(), $type::from_name);
     };
 }
 
@@ -148,70 +137,10 @@ impl State {
     }
 }
 
-impl ToSql for ConnectionId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
-}
-
-impl ToSql for RunId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
-}
-
-impl FromSql for ConnectionId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_i64().map(Self)
-    }
-}
-
-impl FromSql for RunId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_i64().map(Self)
-    }
-}
-
-impl ToSql for Kind {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.name().into())
-    }
-}
-
-impl FromSql for Kind {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        Self::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
-    }
-}
-
-impl ToSql for Guid {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_bytes().as_slice().into())
-    }
-}
-
-impl FromSql for Guid {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        <[u8; 16]>::column_result(value).map(Self::from)
-    }
-}
-
 /// `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed 64-bit value, MS-ADTS 3.1.1.1.9)
 /// reaches, it stays there.
 pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The number in a column that is never negative.
-pub(super) fn count(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column)
-        .map(|number| u64::try_from(number).unwrap_or(0))
-}
-
-/// The number in a column that is never negative, or NULL.
-pub(super) fn count_or_null(row: &rusqlite::Row<'_>, column: &str) -> rusqlite::Result<Option<u64>> {
-    let number: Option<i64> = row.get(column)?;
-    Ok(number.map(|number| u64::try_from(number).unwrap_or(0)))
 }
 
 /// What became of the objects of one kind. `read` = `unchanged` + `staged` + `unmapped`. An entry that comes twice in a run (a

@@ -1,9 +1,8 @@
 //! How far each domain controller has been read (R2).
 
-use rusqlite::{Transaction, params};
-
 use super::error::Fault;
-use super::value::{count, stored};
+use super::sql::{Sql, values};
+use super::value::stored;
 use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, cookie};
 use crate::identity::Guid;
 
@@ -16,11 +15,12 @@ pub struct Watermark {
     pub scope: [u8; 32],
     /// highestCommittedUSN from before the read (R1).
     pub usn: u64,
-    /// When that was read, Unix seconds (R9).
+    /// Time when that was read, Unix seconds (R9).
     pub read_at: i64,
 }
 
-/// How a controller was reached that has a watermark. Empty texts where that is not known, of an older file.
+/// Address of a controller that has a watermark. Empty texts where that is not known, of an older
+/// file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
     /// Its invocationId.
@@ -32,91 +32,82 @@ pub struct Reached {
 }
 
 impl Store {
-    /// The watermarks of a connection, by controller.
+    /// Returns the watermarks of a connection, by controller.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn watermarks(&self, connection: ConnectionId) -> Result<Vec<Watermark>, StoreError> {
         self.read(|sql| {
-            let mut statement =
-                sql.prepare_cached("SELECT * FROM watermark WHERE connection = ? ORDER BY controller")?;
-            let watermarks = statement.query_map([connection], |row| {
-                Ok(Watermark {
-                    controller: row.get("controller")?,
-                    scope: row.get("scope")?,
-                    usn: count(row, "usn")?,
-                    read_at: row.get("read_at")?,
-                })
-            })?;
-            Ok(watermarks.collect::<Result<_, _>>()?)
+            sql.rows(
+                "SELECT controller, scope, usn, read_at FROM watermark
+                 WHERE connection = $1 ORDER BY controller",
+                values![connection],
+                |row| {
+                    Ok(Watermark {
+                        controller: row.get("controller")?,
+                        scope: row.get("scope")?,
+                        usn: row.count("usn")?,
+                        read_at: row.get("read_at")?,
+                    })
+                },
+            )
         })
     }
 
-    /// How the controllers were reached of which there is a watermark.
+    /// Returns how the controllers were reached of which there is a watermark.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn reached(&self, connection: ConnectionId) -> Result<Vec<Reached>, StoreError> {
         self.read(|sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT controller, host, server FROM watermark WHERE connection = ? ORDER BY controller",
-            )?;
-            let reached = statement.query_map([connection], |row| {
-                Ok(Reached {
-                    controller: row.get(0)?,
-                    host: row.get(1)?,
-                    server: row.get(2)?,
-                })
-            })?;
-            Ok(reached.collect::<Result<_, _>>()?)
+            sql.rows(
+                "SELECT controller, host, server FROM watermark
+                 WHERE connection = $1 ORDER BY controller",
+                values![connection],
+                |row| {
+                    Ok(Reached {
+                        controller: row.get("controller")?,
+                        host: row.get("host")?,
+                        server: row.get("server")?,
+                    })
+                },
+            )
         })
     }
 }
 
-/// Puts what a read came to in the place of what was known before: its watermark, under which name the controller was reached,
-/// and where a DirSync search goes on.
-pub(super) fn reach(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    run: RunId,
-    end: &ReadEnd,
-) -> Result<(), Fault> {
-    advance(transaction, connection, run, &end.watermark)?;
-    transaction.execute(
-        "UPDATE watermark SET host = ?, server = ?, complete = max(complete, ?) WHERE connection = ? AND controller = ?",
-        params![end.host, end.server, end.met.is_some(), connection, end.watermark.controller],
+/// Stores the result of a read instead of what was known before: its watermark, which also goes
+/// into the history of `run`, how the controller was reached, and where a DirSync search goes on.
+/// Watermarks of another scope are worthless from here on: going back to the old scope must mean a
+/// full read, because what left it meanwhile was not watched.
+pub(super) fn reach(sql: &dyn Sql, connection: ConnectionId, run: RunId, end: &ReadEnd) -> Result<(), Fault> {
+    let watermark = &end.watermark;
+    sql.execute(
+        "DELETE FROM watermark WHERE connection = $1 AND scope <> $2",
+        values![connection, watermark.scope],
     )?;
-    cookie::put(transaction, connection, end)
-}
-
-/// Puts `watermark` in the place of the controller's last one, and into the history of `run`. Those of another scope are worthless from here on: going
-/// back to the old scope must mean a full read, because what left it meanwhile was not watched.
-pub(super) fn advance(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    run: RunId,
-    watermark: &Watermark,
-) -> Result<(), Fault> {
-    transaction.execute(
-        "DELETE FROM watermark WHERE connection = ? AND scope <> ?",
-        params![connection, watermark.scope],
-    )?;
-    transaction.execute(
-        "INSERT INTO watermark (connection, controller, scope, usn, read_at, seq)
-             VALUES (?, ?, ?, ?, ?, (SELECT seq FROM last_seq))
+    sql.execute(
+        "INSERT INTO watermark (connection, controller, scope, usn, read_at, host, server, complete,
+             seq)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT last FROM sequence))
          ON CONFLICT (connection, controller) DO UPDATE SET
-             scope = excluded.scope, usn = excluded.usn, read_at = excluded.read_at, seq = excluded.seq",
-        params![
+             scope = excluded.scope, usn = excluded.usn, read_at = excluded.read_at,
+             host = excluded.host, server = excluded.server, seq = excluded.seq,
+             complete = CASE WHEN excluded.complete = 1 THEN 1 ELSE watermark.complete END",
+        values![
             connection,
             watermark.controller,
             watermark.scope,
             stored(watermark.usn),
-            watermark.read_at
+            watermark.read_at,
+            end.host,
+            end.server,
+            end.met.is_some(),
         ],
     )?;
-    transaction.execute(
-        "UPDATE run SET watermark_after = ? WHERE id = ?",
-        params![stored(watermark.usn), run],
+    sql.execute(
+        "UPDATE run SET watermark_after = $1 WHERE id = $2",
+        values![stored(watermark.usn), run],
     )?;
-    Ok(())
+    cookie::put(sql, connection, end)
 }

@@ -16,25 +16,31 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use rusqlite::{Transaction, params};
-
 use super::error::Fault;
 use super::run::open_run;
+use super::sql::{Sql, values};
 use super::{ConnectionId, RunId, Store, StoreError};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
-/// Condition on a row `o` of `expected`, for the connection `:connection` and the controller
-/// `:controller`: the controller returned the object at some time.
-pub(super) const RETURNED: &str =
-    "(o.changed_by IS (SELECT id FROM controller WHERE invocation_id = :controller) OR (
-    o.first_seq <= coalesce((SELECT seq FROM watermark
-        WHERE connection = :connection AND controller = :controller AND complete = 1), -1)
-    AND NOT EXISTS (SELECT 1 FROM missed_on AS m
-        WHERE m.connection = :connection AND m.guid = o.guid AND m.controller = :controller)))";
+/// Returns the condition on a row `o` of `object` that the controller returned it at some time.
+/// `connection` and `controller` are the parameters for both, such as `$1`; the condition uses
+/// `controller` first.
+pub(super) fn returned_by(connection: &str, controller: &str) -> String {
+    format!(
+        "(o.changed_by IS NOT DISTINCT FROM
+                 (SELECT id FROM controller WHERE invocation_id = {controller})
+             OR (o.first_seq <= coalesce((SELECT w.seq FROM watermark AS w
+                     WHERE w.controller = {controller} AND w.connection = {connection}
+                         AND w.complete = 1), -1)
+                 AND NOT EXISTS (SELECT 1 FROM missed_on AS m
+                     WHERE m.connection = {connection} AND m.guid = o.guid
+                         AND m.controller = {controller})))"
+    )
+}
 
-/// Seconds after which a watermark leads to a full read (R9): a year is twice the usual tombstoneLifetime of 180 days
-/// (MS-ADTS 3.1.1.5.5).
+/// Seconds after which a watermark leads to a full read (R9): a year is twice the usual
+/// tombstoneLifetime of 180 days (MS-ADTS 3.1.1.5.5).
 const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
 
 impl Store {
@@ -44,11 +50,11 @@ impl Store {
     /// # Errors
     /// When the run is not open or the file cannot be written.
     pub fn read_from(&self, run: RunId, controller: Guid) -> Result<(), StoreError> {
-        self.write(Commit::PlanRun, |transaction| {
-            open_run(transaction, run)?;
-            transaction.execute(
-                "UPDATE run SET controller = ? WHERE id = ?",
-                params![controller, run],
+        self.write(Commit::PlanRun, |sql| {
+            open_run(sql, run)?;
+            sql.execute(
+                "UPDATE run SET controller = $1 WHERE id = $2",
+                values![controller, run],
             )?;
             Ok(())
         })
@@ -71,35 +77,40 @@ impl Store {
     ) -> Result<Vec<(Kind, Guid)>, StoreError> {
         self.read(|sql| {
             // Numbers from which on, and the controller whose changes are known.
-            let known: Vec<(i64, Guid)> = sql
-                .prepare_cached(
-                    "SELECT seq, controller FROM watermark WHERE connection = ?1 AND controller = ?2
-                     UNION ALL
-                     SELECT seq, controller FROM dirsync_cookie WHERE connection = ?1 AND ?3",
-                )?
-                .query_map(params![connection, controller, cookie], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?
-                .collect::<Result<_, _>>()?;
-            let mut newer = sql.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM last_change WHERE connection = ? AND controller <> ? AND seq > ?)",
-            )?;
-            let mut changed = sql.prepare_cached(
-                "SELECT kind, guid FROM card WHERE connection = ?1 AND max(first_seq, changed_seq) > ?3
-                     AND changed_by IS NOT (SELECT id FROM controller WHERE invocation_id = ?2)
+            let known: Vec<(i64, Guid)> = sql.rows(
+                "SELECT seq, controller FROM watermark WHERE connection = $1 AND controller = $2
                  UNION ALL
-                 SELECT kind, guid FROM removed_by WHERE connection = ?1 AND seq > ?3 AND controller <> ?2 LIMIT ?4",
+                 SELECT seq, controller FROM dirsync_cookie WHERE connection = $1 AND $3 = 1",
+                values![connection, controller, cookie],
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let mut objects = BTreeSet::new();
+            let rows_at_most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut objects: BTreeSet<(Kind, Guid)> = BTreeSet::new();
             for (seq, controller) in known {
-                if !newer.query_row(params![connection, controller, seq], |row| row.get::<_, bool>(0))? {
+                let newer = sql.first(
+                    "SELECT 1 FROM last_change
+                     WHERE connection = $1 AND controller <> $2 AND seq > $3 LIMIT 1",
+                    values![connection, controller, seq],
+                    |_| Ok(()),
+                )?;
+                if newer.is_none() {
                     continue;
                 }
-                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let rows = changed.query_map(params![connection, controller, seq, limit], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
-                objects.extend(rows.collect::<Result<Vec<(Kind, Guid)>, _>>()?);
+                sql.query(
+                    "SELECT kind, guid FROM object
+                     WHERE connection = $1 AND (first_seq > $2 OR changed_seq > $2)
+                         AND changed_by IS DISTINCT FROM
+                             (SELECT id FROM controller WHERE invocation_id = $3)
+                     UNION ALL
+                     SELECT kind, guid FROM removed_by
+                     WHERE connection = $1 AND seq > $2 AND controller <> $3
+                     LIMIT $4",
+                    values![connection, seq, controller, rows_at_most],
+                    &mut |row| {
+                        objects.insert((row.get(0)?, row.get(1)?));
+                        Ok(true)
+                    },
+                )?;
             }
             Ok(objects.into_iter().take(limit).collect())
         })
@@ -119,51 +130,49 @@ impl Store {
         now: i64,
     ) -> Result<HashSet<Guid>, StoreError> {
         let lag = i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);
+        let missed_before = now.saturating_sub(lag);
+        let returned = returned_by("$1", "$3");
+        let statement = format!(
+            "SELECT 1 FROM object AS o WHERE o.connection = $1 AND o.guid = $2 AND {returned}
+             UNION ALL
+             SELECT 1 FROM missed_on WHERE connection = $1 AND guid = $2 AND controller = $3
+                 AND since <= $4
+             LIMIT 1"
+        );
         self.read(|sql| {
-            let mut proven = sql.prepare_cached(&format!(
-                "SELECT EXISTS (SELECT 1 FROM card AS o WHERE o.connection = :connection AND o.guid = :guid AND {RETURNED})
-                     OR EXISTS (SELECT 1 FROM missed_on WHERE connection = :connection AND guid = :guid
-                         AND controller = :controller AND since <= :missed_before)"
-            ))?;
-            let mut set = HashSet::new();
+            let mut proven = HashSet::new();
             for guid in guids {
-                let is_proven = proven.query_row(
-                    rusqlite::named_params! {
-                        ":connection": connection, ":controller": controller, ":guid": guid,
-                        ":missed_before": now.saturating_sub(lag),
-                    },
-                    |row| row.get::<_, bool>(0),
-                )?;
-                if is_proven {
-                    set.insert(*guid);
+                let values = values![connection, guid, controller, missed_before];
+                if sql.first(&statement, values, |_| Ok(()))?.is_some() {
+                    proven.insert(*guid);
                 }
             }
-            Ok(set)
+            Ok(proven)
         })
     }
 }
 
 /// Returns the controller that `run` reads, once that is known.
-pub(super) fn controller_of(transaction: &Transaction<'_>, run: RunId) -> Result<Option<Guid>, Fault> {
-    Ok(transaction
-        .prepare_cached("SELECT controller FROM run WHERE id = ?")?
-        .query_row([run], |row| row.get(0))?)
+pub(super) fn controller_of(sql: &dyn Sql, run: RunId) -> Result<Option<Guid>, Fault> {
+    sql.value("SELECT controller FROM run WHERE id = $1", values![run])
 }
 
 /// Returns the number of a controller, a new one where it has none.
-pub(super) fn number_of(transaction: &Transaction<'_>, controller: Guid) -> Result<i64, Fault> {
-    transaction
-        .prepare_cached("INSERT OR IGNORE INTO controller (invocation_id) VALUES (?)")?
-        .execute([controller])?;
-    Ok(transaction
-        .prepare_cached("SELECT id FROM controller WHERE invocation_id = ?")?
-        .query_row([controller], |row| row.get(0))?)
+pub(super) fn controller_number(sql: &dyn Sql, controller: Guid) -> Result<i64, Fault> {
+    sql.execute(
+        "INSERT INTO controller (invocation_id) VALUES ($1) ON CONFLICT (invocation_id) DO NOTHING",
+        values![controller],
+    )?;
+    sql.value(
+        "SELECT id FROM controller WHERE invocation_id = $1",
+        values![controller],
+    )
 }
 
 /// Notes that what `controller` returned changed something, with the number `seq`. A full read of
 /// another controller that broke off is not resumed then: its part would miss the change.
 pub(super) fn record_change(
-    transaction: &Transaction<'_>,
+    sql: &dyn Sql,
     connection: ConnectionId,
     controller: Option<Guid>,
     seq: i64,
@@ -171,79 +180,47 @@ pub(super) fn record_change(
     let Some(controller) = controller else {
         return Ok(());
     };
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO last_change (connection, controller, seq) VALUES (?, ?, ?)")?
-        .execute(params![connection, controller, seq])?;
-    transaction
-        .prepare_cached("DELETE FROM unfinished_read WHERE connection = ? AND controller <> ?")?
-        .execute(params![connection, controller])?;
+    sql.execute(
+        "INSERT INTO last_change (connection, controller, seq) VALUES ($1, $2, $3)
+         ON CONFLICT (connection, controller) DO UPDATE SET seq = excluded.seq",
+        values![connection, controller, seq],
+    )?;
+    sql.execute(
+        "DELETE FROM unfinished_read WHERE connection = $1 AND controller <> $2",
+        values![connection, controller],
+    )?;
     Ok(())
 }
 
 /// Notes that `controller` misses the object, unless it is noted already.
 pub(super) fn record_missed(
-    transaction: &Transaction<'_>,
+    sql: &dyn Sql,
     connection: ConnectionId,
     controller: Guid,
     guid: Guid,
     now: i64,
 ) -> Result<(), Fault> {
-    transaction
-        .prepare_cached(
-            "INSERT OR IGNORE INTO missed_on (connection, guid, controller, since) VALUES (?, ?, ?, ?)",
-        )?
-        .execute(params![connection, guid, controller, now])?;
+    sql.execute(
+        "INSERT INTO missed_on (connection, guid, controller, since) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (connection, guid, controller) DO NOTHING",
+        values![connection, guid, controller, now],
+    )?;
     Ok(())
 }
 
-/// Notes that `controller` returned the object.
-pub(super) fn record_returned(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    controller: Guid,
-    guid: Guid,
-) -> Result<(), Fault> {
-    transaction
-        .prepare_cached("DELETE FROM missed_on WHERE connection = ? AND guid = ? AND controller = ?")?
-        .execute(params![connection, guid, controller])?;
-    Ok(())
-}
-
-/// Notes that the object was removed by what `controller` returned, with the number `seq`.
-pub(super) fn record_removed(
-    transaction: &Transaction<'_>,
-    connection: ConnectionId,
-    controller: Option<Guid>,
-    (kind, guid): (Kind, Guid),
-    seq: i64,
-) -> Result<(), Fault> {
-    transaction
-        .prepare_cached("DELETE FROM missed_on WHERE connection = ? AND guid = ?")?
-        .execute(params![connection, guid])?;
-    let Some(controller) = controller else {
-        return Ok(());
-    };
-    transaction
-        .prepare_cached(
-            "INSERT OR REPLACE INTO removed_by (connection, guid, kind, controller, seq) VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute(params![connection, guid, kind, controller, seq])?;
-    record_change(transaction, connection, Some(controller), seq)
-}
-
-/// Forgets the removals that every other controller was asked about. A watermark that is older than a tombstone lives leads to a
-/// full read (R9), which asks for everything.
+/// Forgets the removals that every other controller was asked about. A watermark that is older than
+/// a tombstone lives leads to a full read (R9), which asks for everything.
 pub(super) fn forget_settled_removals(
-    transaction: &Transaction<'_>,
+    sql: &dyn Sql,
     connection: ConnectionId,
     now: i64,
 ) -> Result<(), Fault> {
-    transaction.execute(
-        "DELETE FROM removed_by WHERE connection = ?1 AND NOT EXISTS (
+    sql.execute(
+        "DELETE FROM removed_by WHERE connection = $1 AND NOT EXISTS (
              SELECT 1 FROM watermark AS w
-             WHERE w.connection = ?1 AND w.controller <> removed_by.controller AND w.seq < removed_by.seq
-                 AND w.read_at > ?2)",
-        params![connection, now.saturating_sub(LONGEST_TOMBSTONE_LIFETIME)],
+             WHERE w.connection = $1 AND w.controller <> removed_by.controller
+                 AND w.seq < removed_by.seq AND w.read_at > $2)",
+        values![connection, now.saturating_sub(LONGEST_TOMBSTONE_LIFETIME)],
     )?;
     Ok(())
 }

@@ -85,12 +85,10 @@ pub(super) fn stage(
             Piece::Slice(slice) => held.last.slices.push(*slice),
             Piece::Store(stored) => {
                 stager.commit(&held.take(), None)?;
-                connector.store.index_objects()?;
                 // As below.
                 let _ = stored.send(());
             }
             Piece::Complete(end, stored) => {
-                connector.store.index_objects()?;
                 stager.commit(&held.take(), Some(&end))?;
                 // Nobody listens any more when the run was stopped meanwhile.
                 let _ = stored.send(());

@@ -11,7 +11,7 @@ use ad_connector::config;
 use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
 use ad_connector::schedule::{Cron, Scheduled, Timetable};
-use ad_connector::store::{Access, RunMode, Store};
+use ad_connector::store::{Access, RunMode, Store, Target};
 use ad_connector::sync::{Connector, Report, Request, RunError};
 use ad_connector::upstream::{Pace, Upstream};
 use lab::receiver;
@@ -49,8 +49,12 @@ pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Schedul
     let store = Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(text)?);
     store.check().map_err(text)?;
     let now = chrono::Utc::now().timestamp();
+    let target = Target {
+        gateway: connection.upstream.gateway.clone(),
+        connector: connection.upstream.connector_uuid.clone(),
+    };
     let connector = Connector {
-        id: store.register(&connection.name, "", now).map_err(text)?,
+        id: store.register(&connection.name, "", &target, now).map_err(text)?,
         mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
         upstream: Arc::new(Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?),
         settings: connection.clone(),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ad_connector::identity::{Guid, Kind};
-use ad_connector::store::{Access, Counts, Fate, KindCounts, Outcome, Run, RunMode, RunObject, Store};
+use ad_connector::store::{
+    Access, Counts, Fate, KindCounts, Outcome, Run, RunMode, RunObject, Store, Target,
+};
 use lab::receiver::Ledger;
 
 use super::sums::{check_run, check_sums};
@@ -12,7 +14,7 @@ use super::sums::{check_run, check_sums};
 fn truth() -> (Run, Vec<RunObject>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.db"), Access::ReadWrite).unwrap();
-    let connection = store.register("corp", "", 0).unwrap();
+    let connection = store.register("corp", "", &Target::default(), 0).unwrap();
     store.schedule(connection, 0).unwrap();
     let id = store.begin_run(connection, RunMode::Delta, "a test", 0).unwrap();
     let counts = Counts {

@@ -8,7 +8,6 @@ use fastrand::Rng;
 use lab::receiver::Answer;
 use lab::simulator::{Kind, ObjectId};
 
-use crate::older::make_version_1;
 use crate::world::{World, died};
 
 /// What the program does when it dies.
@@ -16,8 +15,6 @@ use crate::world::{World, died};
 enum Scenario {
     /// Its first run, without a state file.
     First,
-    /// A run on a state file of version 1.
-    Older,
     /// A delta that finds changes.
     Changes,
     /// A delta that finds objects gone, some of which could not be mapped before.
@@ -34,8 +31,7 @@ fn scenario(point: Point) -> Scenario {
         return Scenario::Changes;
     };
     match commit {
-        Commit::Create | Commit::Register | Commit::BeginFullRead | Commit::IndexObjects => Scenario::First,
-        Commit::Migrate => Scenario::Older,
+        Commit::Create | Commit::Register | Commit::BeginFullRead => Scenario::First,
         Commit::Recover
         | Commit::SetNext
         | Commit::Schedule
@@ -77,7 +73,6 @@ fn may_be_out(point: Point) -> bool {
         Point::In(commit, _) => matches!(
             commit,
             Commit::StagePage
-                | Commit::IndexObjects
                 | Commit::CompleteRead
                 | Commit::NoteUnidentified
                 | Commit::NoteVerdicts
@@ -137,11 +132,6 @@ async fn prepare(world: &mut World, scenario: Scenario) -> Prepared {
     let mut before = Vec::new();
     match scenario {
         Scenario::First => *world = World::new(world.rng.clone(), true, true).await,
-        Scenario::Older => {
-            settled(world).await;
-            make_version_1(&world.lab.connector.state());
-            change_some(world);
-        }
         Scenario::Changes => {
             settled(world).await;
             before = change_some(world);
@@ -237,11 +227,6 @@ fn delete_some(world: &mut World) {
 #[tokio::test(flavor = "multi_thread")]
 async fn r03_r18_at_every_place_of_a_first_run() {
     sweep(Scenario::First, &[4]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r28_at_every_place_of_a_migration() {
-    sweep(Scenario::Older, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

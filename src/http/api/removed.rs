@@ -8,7 +8,6 @@ use utoipa::{IntoParams, ToSchema};
 use super::{List, Paging, limited, position};
 use crate::http::problem::{Problem, Query, Refusals};
 use crate::http::{Named, Of};
-use crate::identity::Guid;
 use crate::store::RejectionPlace;
 use crate::view::{Rejection, Removal, RemovalState};
 
@@ -62,7 +61,7 @@ pub(super) async fn list(
             .read(move |store| Ok((store.held_list(id)?, store.removed(id, None, before, limit + 1)?)))
             .await?
     } else {
-        let after: Option<Guid> = position(after)?;
+        let after: Option<i64> = position(after)?;
         let held = state == RemovalState::Held;
         service
             .read(move |store| Ok((store.held_list(id)?, store.undecided(id, held, after, limit + 1)?)))
@@ -71,10 +70,7 @@ pub(super) async fn list(
     let page = List::page(
         found,
         limit,
-        |last| match state {
-            RemovalState::Removed => last.place.to_string(),
-            RemovalState::Held | RemovalState::Undecided => last.guid.to_string(),
-        },
+        |last| last.place.to_string(),
         |removal| Removal::new(name, state, list.as_deref(), removal),
     );
     Ok(Json(RemovalList {

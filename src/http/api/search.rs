@@ -130,7 +130,9 @@ mod tests {
     /// A store that holds so many users, `Person 0` and on.
     fn inventory(folder: &std::path::Path, count: u128) -> (Store, ConnectionId) {
         let store = Store::open(&folder.join("state.db"), Access::ReadWrite).unwrap();
-        let id = store.register("x", "", 1).unwrap();
+        let id = store
+            .register("x", "", &crate::store::Target::default(), 1)
+            .unwrap();
         store.schedule(id, 1).unwrap();
         let run = store.begin_run(id, RunMode::Baseline, "", 1).unwrap();
         let people: Vec<Reading> = (0..count)
@@ -145,7 +147,7 @@ mod tests {
                 linked: None,
             })
             .collect();
-        store.stage_page(run, &people, false, None, 1).unwrap();
+        store.stage_page(run, &people, false, 1).unwrap();
         let items = store.next_batch(run, 0, people.len(), usize::MAX, 0).unwrap();
         let answered = Answered {
             accepted: items.iter().map(|item| item.seq).collect(),

@@ -79,7 +79,7 @@ impl Room {
         let run = self.run();
         self.store.read_from(run, guid(controller)).unwrap();
         match end {
-            None => drop(self.store.stage_page(run, page, false, None, NOW).unwrap()),
+            None => drop(self.store.stage_page(run, page, false, NOW).unwrap()),
             Some(end) => drop(self.store.complete_read(run, page, false, end, NOW).unwrap()),
         }
         self.end(run);
@@ -172,7 +172,7 @@ fn r02_a_read_that_broke_off_changes_as_well_and_a_version_sent_once_more_does_n
     room.drain(run);
     room.store.read_from(run, guid(2)).unwrap();
     room.store
-        .stage_page(run, &[user(1, "a"), user(2, "a")], true, None, NOW)
+        .stage_page(run, &[user(1, "a"), user(2, "a")], true, NOW)
         .unwrap();
     room.end(run);
     assert_eq!(room.changed_elsewhere(1), []);
@@ -305,9 +305,7 @@ fn r02_a_full_read_that_broke_off_is_not_resumed_after_another_controller_change
         let run = room.run();
         room.store.read_from(run, guid(1)).unwrap();
         room.store.begin_full_read(run, &begun).unwrap();
-        room.store
-            .stage_page(run, &[user(1, "a")], false, None, NOW)
-            .unwrap();
+        room.store.stage_page(run, &[user(1, "a")], false, NOW).unwrap();
         room.end(run);
     };
     let unfinished = || room.store.unfinished(room.connection).unwrap().is_some();

@@ -29,7 +29,7 @@ fn numbered(number: u64) -> Reading {
 #[ignore = "the process that r18_killed_anywhere_the_watermark_is_never_ahead_of_the_stage kills"]
 fn child_stages_pages() {
     let store = Store::open(Path::new(&std::env::var_os(STATE).unwrap()), Access::ReadWrite).unwrap();
-    let connection = store.register("corp", "", NOW).unwrap();
+    let connection = store.register("corp", "", &Target::default(), NOW).unwrap();
     let run = begin(&store, connection);
     let mut next = store
         .watermarks(connection)
@@ -47,7 +47,9 @@ fn child_stages_pages() {
             usn: next,
             read_at: NOW,
         };
-        store.stage_page(run, &page, false, Some(&mark), NOW).unwrap();
+        store
+            .complete_read(run, &page, false, &end_at(mark), NOW)
+            .unwrap();
         if next.is_multiple_of(3 * PAGE) {
             let batch = store.next_batch(run, 0, 30, ANY, 0).unwrap();
             store

@@ -166,9 +166,12 @@ fn lists_of_old_runs_go_as_a_whole_and_their_counts_stay() {
         .collect();
     // As if as many had come since as are kept.
     room.store
-        .write(Commit::Register, |transaction| {
-            transaction.execute("UPDATE run_object SET id = id + 99995 WHERE run = ?", [runs[2]])?;
-            crate::store::history::forget_old(transaction)
+        .write(Commit::Register, |sql| {
+            sql.execute(
+                "UPDATE run_object SET id = id + 99995 WHERE run = $1",
+                sql::values![runs[2]],
+            )?;
+            crate::store::history::forget_old(sql)
         })
         .unwrap();
     assert_eq!(

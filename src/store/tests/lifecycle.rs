@@ -101,10 +101,15 @@ fn a_connection_is_registered_once_and_its_description_follows() {
     let room = Room::new();
     room.store.schedule(room.connection, NOW + 1).unwrap();
     assert_eq!(
-        room.store.register("corp", "renamed", NOW + 2).unwrap(),
+        room.store
+            .register("corp", "renamed", &Target::default(), NOW + 2)
+            .unwrap(),
         room.connection
     );
-    let other = room.store.register("branch", "", NOW + 3).unwrap();
+    let other = room
+        .store
+        .register("branch", "", &Target::default(), NOW + 3)
+        .unwrap();
     assert_ne!(other, room.connection);
     let connections = room.store.connections().unwrap();
     let names: Vec<&str> = connections
@@ -152,8 +157,8 @@ fn a_processed_run_is_told_in_full() {
     for part in [counts, Counts::default()] {
         let part = KindCounts(BTreeMap::from([(Kind::Group, part)]));
         room.store
-            .write(Commit::Register, |transaction| {
-                crate::store::history::add(transaction, run, &part)
+            .write(Commit::Register, |sql| {
+                crate::store::history::add_counts(sql, run, &part)
             })
             .unwrap();
     }
@@ -163,7 +168,9 @@ fn a_processed_run_is_told_in_full() {
         usn: 14,
         read_at: NOW,
     };
-    room.store.stage_page(run, &[], false, Some(&mark), NOW).unwrap();
+    room.store
+        .complete_read(run, &[], false, &end_at(mark), NOW)
+        .unwrap();
     let answer = Answered {
         requests: 11,
         ..Answered::default()
@@ -300,15 +307,19 @@ fn the_next_times_and_skipped_ticks_are_kept() {
 #[test]
 fn old_runs_are_forgotten_by_connection() {
     let room = Room::new();
-    let other = room.store.register("branch", "", NOW).unwrap();
+    let other = room
+        .store
+        .register("branch", "", &Target::default(), NOW)
+        .unwrap();
     let kept = begin(&room.store, other);
     let first = room.run();
     room.store
-        .write(Commit::Register, |transaction| {
+        .write(Commit::Register, |sql| {
             for _ in 0..KEPT_RUNS {
-                transaction.execute(
-                    "INSERT INTO run (connection, wanted, mode, reason, started, ended) VALUES (?, 'delta', 'delta', '', 0, 1)",
-                    [room.connection],
+                sql.execute(
+                    "INSERT INTO run (connection, wanted, mode, reason, asked_by, started, ended)
+                         VALUES ($1, 'delta', 'delta', '', '', 0, 1)",
+                    sql::values![room.connection],
                 )?;
             }
             Ok(())

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::identity::LinkedName;
-use crate::store::open::{MIGRATIONS, opened_with};
 
 /// Name of object `number`, with its GUID.
 fn called(number: u8, dn: &str) -> LinkedName<'_> {
@@ -249,31 +248,7 @@ fn a_dry_run_notes_links_for_itself_alone() {
     let members = Found::members(&[(10, &[2])]);
     let scratch = Store::open(room.store.path(), Access::Scratch).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [1]);
-    scratch
-        .stage_page(run, &[linked(1, &[])], false, None, NOW)
-        .unwrap();
+    scratch.stage_page(run, &[linked(1, &[])], false, NOW).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [0_u8; 0]);
     assert_eq!(members.misnamed(&room.store, room.connection), [1]);
-}
-
-#[test]
-fn r28_notes_of_another_form_are_not_taken_over() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let sql = opened_with(&path, Access::ReadWrite, &MIGRATIONS[..8]).unwrap();
-    sql.execute_batch(
-        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
-         INSERT INTO object (id, connection, guid, kind, dn, external_id, groups)
-             VALUES (1, 1, x'01010101010101010101010101010101', 'user', 'CN=a', 'S-1', x'0000000000000007'),
-                    (2, 1, x'02020202020202020202020202020202', 'user', 'CN=b', 'S-2', NULL);
-         INSERT INTO group_name VALUES (1, x'0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a', 7);",
-    )
-    .unwrap();
-    drop(sql);
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
-    let connection = store.connection("corp").unwrap().unwrap().id;
-    // Nothing is noted, so both lack the group.
-    let members = Found::members(&[(10, &[1, 2])]);
-    assert_eq!(members.misnamed(&store, connection), [1, 2]);
-    assert_eq!(Found::default().misnamed(&store, connection), [0_u8; 0]);
 }

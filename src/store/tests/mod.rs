@@ -4,11 +4,13 @@ mod controllers;
 mod crash;
 mod delivery;
 mod history;
+mod identity;
 mod lifecycle;
 mod links;
 mod locking;
 mod model;
 mod opening;
+mod ownership;
 mod paging;
 mod removal;
 mod slices;
@@ -19,8 +21,10 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::identity::Kind;
+use crate::identity::{Guid, Kind};
 
 /// 2026-11-22T02:10:34Z.
 const NOW: i64 = 1_795_313_434;
@@ -42,7 +46,9 @@ impl Room {
 
     fn within(directory: TempDir) -> Self {
         let store = Store::open(&directory.path().join("state.db"), Access::ReadWrite).unwrap();
-        let connection = store.register("corp", "the directory", NOW).unwrap();
+        let connection = store
+            .register("corp", "the directory", &Target::default(), NOW)
+            .unwrap();
         Self {
             directory,
             store,
@@ -64,10 +70,7 @@ impl Room {
     }
 
     fn stage(&self, run: RunId, page: &[Reading]) -> Counts {
-        self.store
-            .stage_page(run, page, false, None, NOW)
-            .unwrap()
-            .total()
+        self.store.stage_page(run, page, false, NOW).unwrap().total()
     }
 
     /// What waits, sent and accepted, until nothing is left; gives what was sent.
@@ -150,5 +153,28 @@ fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> An
         rejected: rejected.to_vec(),
         unclear: unclear.to_vec(),
         requests: 1,
+    }
+}
+
+/// Target with the connector of this name.
+fn target(connector: &str) -> Target {
+    Target {
+        gateway: "https://gateway.example".to_owned(),
+        connector: connector.to_owned(),
+    }
+}
+
+/// End of a delta that missed nothing.
+fn end_at(watermark: Watermark) -> ReadEnd {
+    ReadEnd {
+        watermark,
+        host: "dc1".to_owned(),
+        server: "CN=NTDS Settings,CN=DC1".to_owned(),
+        cookie: None,
+        kinds: vec![Kind::User],
+        missed: Vec::new(),
+        met: None,
+        containers: Vec::new(),
+        containers_gone: Vec::new(),
     }
 }

@@ -73,8 +73,11 @@ impl World {
             .iter()
             .map(|(object, version)| user(*object, &version.to_string()))
             .collect();
-        room.store.stage_page(run, &page, resend, None, NOW).unwrap();
-        for reading in page {
+        room.store.stage_page(run, &page, resend, NOW).unwrap();
+        // Of an object that comes twice in a page the later reading counts.
+        let latest: BTreeMap<Guid, Reading> =
+            page.into_iter().map(|reading| (reading.guid, reading)).collect();
+        for reading in latest.into_values() {
             let version = reading.asset.unwrap().json;
             if resend {
                 self.resent.insert(reading.guid);

@@ -8,9 +8,6 @@ use rusqlite::Connection as Sql;
 use super::*;
 use crate::store::open::{MIGRATIONS, opened_with};
 
-const FIRST: &str = include_str!("../schema/0001_first.sql");
-const SECOND: &str = include_str!("../schema/0002_removals.sql");
-
 /// All migrations there are, and then `more`.
 fn and_then(more: &[&'static str]) -> Vec<&'static str> {
     [MIGRATIONS, more].concat()
@@ -33,7 +30,7 @@ fn files_and_directories_are_made_for_the_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("var/lib/state.db");
     let store = Store::open(&path, Access::ReadWrite).unwrap();
-    store.register("corp", "", NOW).unwrap();
+    store.register("corp", "", &Target::default(), NOW).unwrap();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for file in ["state.db", "state.db-wal", "state.db-shm"] {
         assert_eq!(mode(&path.with_file_name(file)), 0o600, "{file}");
@@ -45,7 +42,8 @@ fn every_commit_waits_for_the_disk_and_the_log_is_bounded() {
     let room = Room::new();
     let number = |pragma| {
         room.store
-            .read(|sql| Ok(sql.pragma_query_value(None, pragma, |row| row.get(0))?))
+            .sqlite()
+            .pragma_query_value(None, pragma, |row| row.get(0))
             .unwrap()
     };
     let settings: Vec<i64> = ["synchronous", "foreign_keys", "wal_autocheckpoint", "cache_size"]
@@ -71,9 +69,8 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
     let room = Room::new();
     let path = room.path();
     room.store
-        .write(Commit::Register, |transaction| {
-            Ok(transaction.pragma_update(None, "user_version", 99)?)
-        })
+        .sqlite()
+        .pragma_update(None, "user_version", 99)
         .unwrap();
     for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
         let error = refusal(Store::open(&path, access));
@@ -90,7 +87,9 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
         );
         assert!(error.to_string().contains("99") && error.to_string().contains(&SCHEMA_VERSION.to_string()));
     }
-    room.store.register("still there", "", NOW).unwrap();
+    room.store
+        .register("still there", "", &Target::default(), NOW)
+        .unwrap();
 }
 
 #[test]
@@ -120,7 +119,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
         .unwrap();
     let staged: String = sql
         .query_row(
-            "SELECT json FROM stage JOIN asset ON asset.id = stage.asset",
+            "SELECT json FROM stage JOIN document ON document.seq = stage.seq",
             [],
             |row| row.get(0),
         )
@@ -138,56 +137,18 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
 }
 
 #[test]
-fn r28_a_file_of_version_2_keeps_the_history_of_its_runs() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let sql = opened_with(&path, Access::ReadWrite, &[FIRST, SECOND]).unwrap();
-    sql.execute_batch(
-        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
-         INSERT INTO run (id, connection, wanted, mode, reason, started, ended, outcome)
-             VALUES (5, 1, 'delta', 'delta', 'a test', 0, 1, 'partial');
-         INSERT INTO run_count VALUES (5, 'user', 9, 5, 3, 2, 1, 1, 0, 0);
-         INSERT INTO unmapped VALUES (1, x'01010101010101010101010101010101', 'user', 'CN=a', 'no SID', 0, 5);",
-    )
-    .unwrap();
-    drop(sql);
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
-    let connection = store.connection("corp").unwrap().unwrap().id;
-    let run = store.runs(connection, 9).unwrap().remove(0);
-    let total = run.counts.total();
-    assert_eq!(
-        (total.read, total.sent, total.accepted, total.rejected),
-        (9, 3, 2, 1)
-    );
-    assert_eq!((run.held_list, total.unmapped), (None, 1));
-    assert_eq!(store.run_objects(run.id, None, 9).unwrap(), []);
-    assert_eq!(store.rejections(connection, 9).unwrap()[0].guid, Some(guid(1)));
-}
-
-#[test]
-fn r28_a_file_of_version_1_keeps_what_waits_and_what_upstream_holds() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let sql = opened_with(&path, Access::ReadWrite, &[FIRST]).unwrap();
-    sql.execute_batch(
-        "INSERT INTO connection (id, name, description, state, state_since) VALUES (1, 'corp', '', 'Scheduled', 0);
-         INSERT INTO stage (connection, guid, kind, dn, external_id, fingerprint, staged_at, sent, asset)
-             VALUES (1, x'01010101010101010101010101010101', 'user', 'CN=a', 'S-1', x'00', 0, 0, '{}');
-         INSERT INTO asset VALUES (7, '{\"asset\":{}}');
-         INSERT INTO object VALUES (1, x'02020202020202020202020202020202', 'user', 'CN=b', 'S-2', x'00', 0, 1, 7);",
-    )
-    .unwrap();
-    drop(sql);
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
-    let connection = store.connection("corp").unwrap().unwrap().id;
-    let run = begin(&store, connection);
-    let waiting = store.next_batch(run, 0, 9, ANY, 0).unwrap();
-    assert_eq!((waiting.len(), waiting[0].removal), (1, false));
-    assert_eq!(
-        store.object(connection, guid(2)).unwrap().unwrap().asset,
-        r#"{"asset":{}}"#
-    );
-    assert_eq!(store.containers(connection, guid(1)).unwrap(), []);
+fn r28_a_file_from_before_the_first_release_is_refused_with_what_to_do() {
+    let room = Room::new();
+    room.store
+        .sqlite()
+        .pragma_update(None, "user_version", 11)
+        .unwrap();
+    for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
+        let error = refusal(Store::open(&room.path(), access));
+        assert!(matches!(error, StoreError::Former { found: 11, .. }), "{error}");
+        assert!(error.advice().contains("state.db-wal"), "{}", error.advice());
+    }
+    assert_eq!(room.store.connections().unwrap().len(), 1, "it is left alone");
 }
 
 #[test]
@@ -272,7 +233,7 @@ fn r29_writing_where_only_reading_is_allowed_is_explained() {
     let room = Room::new();
     let reader = Store::open(&room.path(), Access::ReadOnly).unwrap();
     assert_eq!(reader.connections().unwrap().len(), 1);
-    let error = reader.register("new", "", NOW).unwrap_err();
+    let error = reader.register("new", "", &Target::default(), NOW).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
 }
 
@@ -281,13 +242,15 @@ fn r29_a_full_disk_stores_nothing_of_the_page_and_loses_nothing_before() {
     let room = Room::new();
     let run = room.run();
     room.stage(run, &[user(1, "a")]);
-    room.store
-        .read(|sql| {
-            let pages: i64 = sql.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            sql.pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(()))?;
-            Ok(())
-        })
-        .unwrap();
+    {
+        let sqlite = room.store.sqlite();
+        let pages: i64 = sqlite
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        sqlite
+            .pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(()))
+            .unwrap();
+    }
     let page: Vec<Reading> = (2..250).map(|number| user(number, &"x".repeat(1000))).collect();
     let watermark = Watermark {
         controller: guid(1),
@@ -297,7 +260,7 @@ fn r29_a_full_disk_stores_nothing_of_the_page_and_loses_nothing_before() {
     };
     let error = room
         .store
-        .stage_page(run, &page, false, Some(&watermark), NOW)
+        .complete_read(run, &page, false, &end_at(watermark), NOW)
         .unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     assert!(error.advice().contains("free space"));
@@ -311,9 +274,13 @@ fn r29_a_file_held_by_another_process_is_busy() {
     let other = Sql::open(room.path()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     room.store
-        .read(|sql| Ok(sql.busy_timeout(std::time::Duration::ZERO)?))
+        .sqlite()
+        .busy_timeout(std::time::Duration::ZERO)
         .unwrap();
-    let error = room.store.register("new", "", NOW).unwrap_err();
+    let error = room
+        .store
+        .register("new", "", &Target::default(), NOW)
+        .unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     // Looking goes on meanwhile.
     assert_eq!(
@@ -337,7 +304,7 @@ fn dry_run(store: &Store, connection: ConnectionId) -> Vec<String> {
     };
     let page = [user(1, "b"), user(2, "a"), user(5, "new"), unmappable(6, "no")];
     store
-        .stage_page(run, &page, false, Some(&watermark), NOW)
+        .complete_read(run, &page, false, &end_at(watermark), NOW)
         .unwrap();
     let batch = store.next_batch(run, 0, 99, ANY, 0).unwrap();
     store
@@ -345,7 +312,7 @@ fn dry_run(store: &Store, connection: ConnectionId) -> Vec<String> {
         .unwrap();
     assert_eq!(
         store
-            .stage_page(run, &page, false, None, NOW)
+            .stage_page(run, &page, false, NOW)
             .unwrap()
             .total()
             .unchanged,
@@ -379,7 +346,9 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
     let scratch = Store::open(&room.path(), Access::Scratch).unwrap();
     assert_eq!(dump(&scratch), before);
     assert_eq!(
-        scratch.register("corp", "the directory", NOW).unwrap(),
+        scratch
+            .register("corp", "the directory", &Target::default(), NOW)
+            .unwrap(),
         room.connection
     );
     assert_eq!(
@@ -411,7 +380,7 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
 fn a_dry_run_without_a_file_starts_from_nothing_and_makes_none() {
     let directory = tempfile::tempdir().unwrap();
     let scratch = Store::open(&directory.path().join("var/state.db"), Access::Scratch).unwrap();
-    let connection = scratch.register("corp", "", NOW).unwrap();
+    let connection = scratch.register("corp", "", &Target::default(), NOW).unwrap();
     assert_eq!(
         dry_run(&scratch, connection),
         [asset("b"), asset("a"), asset("new")]

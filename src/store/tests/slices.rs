@@ -135,7 +135,7 @@ fn a_full_read_that_begins_or_ends_forgets_the_slices_and_a_delta_does_not() {
 #[test]
 fn connections_have_slices_of_their_own() {
     let room = Room::new();
-    let other = room.store.register("other", "", NOW).unwrap();
+    let other = room.store.register("other", "", &Target::default(), NOW).unwrap();
     let (run, run_of_other) = (room.run(), begin(&room.store, other));
     for run in [run, run_of_other] {
         room.store.begin_full_read(run, &begun()).unwrap();

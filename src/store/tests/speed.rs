@@ -80,12 +80,6 @@ fn a_million_objects() {
     room.store.object_counts(room.connection).unwrap();
     told("object_counts()", begun);
     let begun = Instant::now();
-    let mut guids = 0;
-    room.store
-        .all_guids(room.connection, Kind::User, |_| guids += 1)
-        .unwrap();
-    told("all_guids()", begun);
-    let begun = Instant::now();
     assert_eq!(
         room.store
             .find(room.connection, &format!("number {}", OBJECTS - 1), 9)

@@ -15,19 +15,17 @@ fn mark(controller: u8, scope: u8, usn: u64) -> Watermark {
 fn r03_watermark_commits_with_the_staged_objects() {
     let room = Room::new();
     let run = room.run();
-    room.store
-        .stage_page(run, &[user(1, "a")], false, None, NOW)
-        .unwrap();
+    room.store.stage_page(run, &[user(1, "a")], false, NOW).unwrap();
     assert_eq!(room.store.watermarks(room.connection).unwrap(), []);
     room.store
-        .stage_page(run, &[user(2, "a")], false, Some(&mark(1, 1, 500)), NOW)
+        .complete_read(run, &[user(2, "a")], false, &end_at(mark(1, 1, 500)), NOW)
         .unwrap();
     assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 1, 500)]);
     room.end(run);
     // Neither of the two is stored when the run is not open any more.
     let refused = room
         .store
-        .stage_page(run, &[user(3, "a")], false, Some(&mark(1, 1, 900)), NOW);
+        .complete_read(run, &[user(3, "a")], false, &end_at(mark(1, 1, 900)), NOW);
     assert!(matches!(refused, Err(StoreError::Unknown { .. })), "{refused:?}");
     assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 1, 500)]);
     assert_eq!(room.waiting(), 2);
@@ -68,7 +66,7 @@ fn watermarks_of_controllers_stand_side_by_side_until_the_scope_changes() {
     let run = room.run();
     let reach = |watermark| {
         room.store
-            .stage_page(run, &[], false, Some(&watermark), NOW)
+            .complete_read(run, &[], false, &end_at(watermark), NOW)
             .unwrap()
     };
     reach(mark(2, 1, 20));
@@ -80,7 +78,10 @@ fn watermarks_of_controllers_stand_side_by_side_until_the_scope_changes() {
     );
     reach(mark(1, 9, 30));
     assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 9, 30)]);
-    let other = room.store.register("branch", "", NOW).unwrap();
+    let other = room
+        .store
+        .register("branch", "", &Target::default(), NOW)
+        .unwrap();
     assert_eq!(room.store.watermarks(other).unwrap(), []);
 }
 
@@ -92,7 +93,7 @@ fn r17_resend_stages_what_upstream_holds_as_well() {
     room.drain(run);
     let counts = room
         .store
-        .stage_page(run, &[user(1, "a")], true, None, NOW)
+        .stage_page(run, &[user(1, "a")], true, NOW)
         .unwrap()
         .total();
     assert_eq!((counts.staged, counts.unchanged), (1, 0));
@@ -286,7 +287,6 @@ fn r15_an_unmappable_object_is_noted_and_leaves_what_waits_alone() {
             run,
             &[unmappable(3, "objectSid is 4 bytes long")],
             false,
-            None,
             NOW + 50,
         )
         .unwrap();
@@ -317,9 +317,12 @@ fn r15_an_unmappable_object_is_noted_and_leaves_what_waits_alone() {
 }
 
 #[test]
-fn connections_do_not_see_each_other() {
+fn connections_with_different_targets_do_not_see_each_other() {
     let room = Room::new();
-    let other = room.store.register("branch", "", NOW).unwrap();
+    let other = room
+        .store
+        .register("branch", "", &target("another"), NOW)
+        .unwrap();
     let (run, other_run) = (room.run(), begin(&room.store, other));
     room.stage(run, &[user(1, "a")]);
     room.stage(other_run, &[user(1, "b")]);

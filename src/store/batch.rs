@@ -1,0 +1,211 @@
+//! Batches: hands out what waits on the stage, in its order (R18, R20).
+
+use super::error::Fault;
+use super::page::Fingerprint;
+use super::run::open_run;
+use super::sql::{Sql, Table, values};
+use super::value::stored;
+use super::{Answered, ConnectionId, KindCounts, RunId, Store, StoreError, history, settle};
+use crate::failpoint::Commit;
+use crate::identity::{Guid, Kind};
+
+/// One version of one object's asset, handed out to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Place in the order of the stage; another version of the object has another.
+    pub seq: u64,
+    /// objectGUID.
+    pub guid: Guid,
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Distinguished name of the object.
+    pub dn: String,
+    /// `externalAssetId` of the asset.
+    pub external_id: String,
+    /// One `assetData` element.
+    pub asset: String,
+    /// `true` when it says that the object is gone.
+    pub removal: bool,
+    /// Row of the asset.
+    pub(super) row: i64,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// Bounds of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Last `seq` handed out in this run, 0 before the first.
+    pub after: u64,
+    /// Most assets of it.
+    pub assets: usize,
+    /// Most octets of these together.
+    pub bytes: usize,
+    /// Octets that each of them takes besides its own.
+    pub item_overhead: usize,
+}
+
+/// Versions that are handed out or answered (schema/sqlite_temporary.sql).
+pub(super) const BATCH: Table = Table {
+    name: "batch",
+    columns: &["seq", "asset", "removal", "fingerprint", "fate", "reason"],
+};
+
+/// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and removals
+/// of an asset without an owner, so that no request holds an id twice (R37 d). What upstream
+/// rejected in this run waits for the next one.
+const WAITING: &str = "
+    SELECT s.seq, coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, r.kind) AS kind,
+        coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END
+            AS removal,
+        a.id AS row, s.fingerprint,
+        CASE WHEN EXISTS (SELECT 1 FROM run WHERE run.id = a.out_run AND run.ended IS NULL)
+            THEN 1 ELSE 0 END AS is_out
+    FROM stage AS s
+    JOIN asset AS a ON a.id = s.asset
+    JOIN document AS d ON d.seq = s.seq
+    LEFT JOIN object AS o ON o.id = s.object
+    LEFT JOIN removed AS r ON r.asset = s.asset AND s.object IS NULL
+    WHERE s.seq > $1 AND s.connection = $2 AND s.rejected_run IS DISTINCT FROM $3
+        AND (a.owner = s.object OR (a.owner IS NULL AND s.object IS NULL))
+    ORDER BY s.seq";
+
+/// Notes that the fate of these versions is unknown from now on, and that they are in flight.
+const HAND_OUT: &str = "
+    UPDATE asset SET sent_before = asset.sent, sent = b.seq, out_run = $1 FROM batch AS b
+    WHERE b.asset = asset.id";
+
+impl Store {
+    /// Hands out what is to be sent next, in the order of the stage, from behind `after` (0 for the
+    /// first batch of a run, then the last `seq` got): at most `max_assets` items, whose assets and
+    /// `item_overhead` for each stay within `max_bytes`; one item is given even if it alone is
+    /// larger. Rows that upstream rejected in this run are left for the next one.
+    ///
+    /// Every batch handed out goes to [`Self::settle`], also when no answer came. The batch ends
+    /// before an asset of which another version is in flight, by this run or by that of another
+    /// connection: an empty batch while others are out means "ask again after the next settle", an
+    /// empty batch while none is out means that the stage holds nothing more for this run.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn next_batch(
+        &self,
+        run: RunId,
+        after: u64,
+        max_assets: usize,
+        max_bytes: usize,
+        item_overhead: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let room = Room {
+            after,
+            assets: max_assets,
+            bytes: max_bytes,
+            item_overhead,
+        };
+        Ok(self.turn(run, &[], Some(room), 0)?.1)
+    }
+
+    /// Stores what became of a batch of `run`, all of it in one transaction. `items` is the whole
+    /// batch as it was handed out; those that are neither accepted nor rejected got no answer, and
+    /// stay to be sent again. What was accepted leaves the stage; of an object that was staged anew
+    /// meanwhile the newer version stays. What was rejected stays until the next run. Returns how
+    /// many were sent, accepted and rejected, by kind.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written; the batch then is still out, and
+    /// settling it can be repeated.
+    pub fn settle(
+        &self,
+        run: RunId,
+        items: &[Item],
+        answered: &Answered,
+        now: i64,
+    ) -> Result<KindCounts, StoreError> {
+        let settled = [(items.to_vec(), answered.clone())];
+        Ok(self.turn(run, &settled, None, now)?.0)
+    }
+
+    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] if there is `room`
+    /// for one, in one transaction: a commit waits for the disk.
+    ///
+    /// # Errors
+    /// As either; then nothing of both was done, and it can be repeated.
+    pub fn turn(
+        &self,
+        run: RunId,
+        settled: &[(Vec<Item>, Answered)],
+        room: Option<Room>,
+        now: i64,
+    ) -> Result<(KindCounts, Vec<Item>), StoreError> {
+        let commit = if settled.is_empty() {
+            Commit::NextBatch
+        } else {
+            Commit::Settle
+        };
+        self.write(commit, |sql| {
+            let connection = open_run(sql, run)?;
+            let mut counts = KindCounts::default();
+            for (items, answered) in settled {
+                settle::settle(sql, connection, run, items, answered, now, &mut counts)?;
+            }
+            if !settled.is_empty() {
+                history::add_counts(sql, run, &counts)?;
+                let requests: u64 = settled.iter().map(|(_, answered)| answered.requests).sum();
+                sql.execute(
+                    "UPDATE run SET requests = requests + $1 WHERE id = $2",
+                    values![stored(requests), run],
+                )?;
+            }
+            let batch = match room {
+                Some(room) => hand_out(sql, connection, run, room)?,
+                None => Vec::new(),
+            };
+            Ok((counts, batch))
+        })
+    }
+}
+
+fn hand_out(sql: &dyn Sql, connection: ConnectionId, run: RunId, room: Room) -> Result<Vec<Item>, Fault> {
+    let mut batch: Vec<Item> = Vec::new();
+    let mut bytes = 0;
+    sql.query(
+        WAITING,
+        values![stored(room.after), connection, run],
+        &mut |row| {
+            let json = row.value("json")?.text().unwrap_or_default();
+            bytes += json.len() + room.item_overhead;
+            let full = batch.len() >= room.assets || bytes > room.bytes;
+            if (full && !batch.is_empty()) || row.get("is_out")? {
+                return Ok(false);
+            }
+            batch.push(Item {
+                seq: row.count("seq")?,
+                guid: row.get("guid")?,
+                kind: row.get("kind")?,
+                dn: row.get("dn")?,
+                external_id: row.get("external_id")?,
+                asset: json.to_owned(),
+                removal: row.get("removal")?,
+                row: row.get("row")?,
+                fingerprint: row.get("fingerprint")?,
+            });
+            Ok(true)
+        },
+    )?;
+    if !batch.is_empty() {
+        sql.clear(&BATCH)?;
+        sql.insert(&BATCH, &mut |insert| {
+            batch.iter().try_for_each(|item| {
+                insert(values![
+                    stored(item.seq),
+                    item.row,
+                    item.removal,
+                    item.fingerprint,
+                    "unknown",
+                    None::<&str>
+                ])
+            })
+        })?;
+        sql.execute(HAND_OUT, values![run])?;
+    }
+    Ok(batch)
+}

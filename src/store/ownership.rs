@@ -1,0 +1,140 @@
+//! Owners of assets (R37): an asset at the gateway belongs to one live object of one connection. An
+//! object that claims the id of another's asset waits, and gets it when that one is gone.
+
+use super::error::Fault;
+use super::sql::{Sql, Table, values};
+use super::{ConnectionId, KindCounts, RunId, history};
+
+/// Assets that lost their owner in this transaction.
+pub(super) const RELEASED: Table = Table {
+    name: "released",
+    columns: &["asset"],
+};
+
+/// Keeps the text of a version that may be upstream where the asset has no other: a removal is made
+/// of it.
+const KEEP_TEXT: &str = "
+    UPDATE asset SET document = s.seq FROM stage AS s
+    WHERE asset.id IN (SELECT asset FROM released) AND asset.document IS NULL AND asset.sent <> 0
+        AND s.object = asset.owner AND s.asset = asset.id";
+
+/// Takes the owner from the released assets.
+const RELEASE: &str = "UPDATE asset SET owner = NULL WHERE id IN (SELECT asset FROM released)";
+
+/// Gives released assets to the objects that wait longest for them.
+const PASS_ON: &str = "
+    UPDATE asset SET owner = (SELECT c.object FROM contender AS c WHERE c.asset = asset.id
+        ORDER BY c.since, c.object LIMIT 1)
+    WHERE owner IS NULL AND id IN (SELECT r.asset FROM released AS r JOIN contender AS c ON c.asset = r.asset)";
+
+/// Ends the waiting of the new owners.
+const END_CONTEST: &str = "
+    DELETE FROM contender WHERE object IN (
+        SELECT a.owner FROM released AS r JOIN asset AS a ON a.id = r.asset WHERE a.owner IS NOT NULL)";
+
+/// Forgets that the assets of new owners are gone.
+const NOT_GONE: &str = "
+    DELETE FROM recheck WHERE asset IN (
+        SELECT a.id FROM released AS r JOIN asset AS a ON a.id = r.asset WHERE a.owner IS NOT NULL)";
+
+/// Lists what waits of the new owners: versions that upstream holds for certain, and versions of this
+/// connection.
+const WAITING: &str = "
+    SELECT s.connection, s.seq,
+        CASE WHEN a.sent = 0 AND a.fingerprint = s.fingerprint THEN 1 ELSE 0 END AS is_held
+    FROM released AS r JOIN asset AS a ON a.id = r.asset JOIN stage AS s ON s.object = a.owner
+    WHERE s.asset = a.id";
+
+/// Takes `count` numbers from the sequence and returns the first of them.
+pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, Fault> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let last: i64 = sql.value(
+        "UPDATE sequence SET last = last + $1 RETURNING last",
+        values![count],
+    )?;
+    Ok(last - count + 1)
+}
+
+/// Takes the owner from every asset in `released`.
+pub(super) fn release(sql: &dyn Sql) -> Result<(), Fault> {
+    sql.execute(KEEP_TEXT, &[])?;
+    sql.execute(RELEASE, &[])?;
+    Ok(())
+}
+
+/// Gives the assets in `released` to objects that wait for them, and returns how many versions of
+/// `connection` can be sent now. These get new numbers, so that a delivery that is under way finds
+/// them.
+pub(super) fn pass_on(sql: &dyn Sql, connection: ConnectionId) -> Result<u64, Fault> {
+    if sql.execute(PASS_ON, &[])? == 0 {
+        return Ok(0);
+    }
+    sql.execute(END_CONTEST, &[])?;
+    sql.execute(NOT_GONE, &[])?;
+    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, &[], |row| {
+        Ok((row.get("connection")?, row.get("seq")?, row.get("is_held")?))
+    })?;
+    let mut ready = 0;
+    for (owner, seq, is_held) in waiting {
+        if is_held {
+            sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
+            sql.execute(
+                "DELETE FROM stage WHERE connection = $1 AND seq = $2",
+                values![owner, seq],
+            )?;
+        } else if owner == connection {
+            let number = take_numbers(sql, 1)?;
+            sql.execute(
+                "UPDATE document SET seq = $1 WHERE seq = $2",
+                values![number, seq],
+            )?;
+            sql.execute(
+                "UPDATE stage SET seq = $1 WHERE connection = $2 AND seq = $3",
+                values![number, owner, seq],
+            )?;
+            ready += 1;
+        }
+    }
+    Ok(ready)
+}
+
+/// Reason that an object waits, in a query that has the contender `c`, the asset `a`, the waiting
+/// object `o`, the owner `w` and its connection `n`.
+pub(super) const CONFLICT: &str = "'externalAssetId ' || a.external_id || ' is already that of ' || w.dn
+    || ' (connection ' || n.name || '); ' || o.dn || ' has to wait until that is gone'";
+
+/// The contenders with what [`CONFLICT`] needs.
+pub(super) const CONTENDERS: &str = "contender AS c JOIN asset AS a ON a.id = c.asset
+    JOIN object AS o ON o.id = c.object JOIN object AS w ON w.id = a.owner
+    JOIN connection AS n ON n.id = w.connection";
+
+/// Records in the history of the run the objects that wait for the asset of another, and counts them
+/// as rejected.
+pub(super) fn record_conflicts(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<(), Fault> {
+    let recorded = sql.execute(
+        &format!(
+            "INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
+             SELECT $1, 'rejected', o.guid, o.kind, o.dn, a.external_id, {CONFLICT}
+             FROM {CONTENDERS} WHERE c.connection = $2 AND c.run <> $1"
+        ),
+        values![run, connection],
+    )?;
+    if recorded == 0 {
+        return Ok(());
+    }
+    let mut counts = KindCounts::default();
+    sql.query(
+        "SELECT o.kind, count(*) AS objects FROM contender AS c JOIN object AS o ON o.id = c.object
+         WHERE c.connection = $1 AND c.run <> $2 GROUP BY o.kind",
+        values![connection, run],
+        &mut |row| {
+            counts.of(row.get("kind")?).rejected += row.count("objects")?;
+            Ok(true)
+        },
+    )?;
+    sql.execute(
+        "UPDATE contender SET run = $1 WHERE connection = $2",
+        values![run, connection],
+    )?;
+    history::add_counts(sql, run, &counts)
+}

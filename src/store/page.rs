@@ -1,0 +1,158 @@
+//! What was read, stored page by page: one page, one transaction (R3), only differences (R17), one
+//! pending asset an object (R18).
+
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use super::error::Fault;
+use super::ownership;
+use super::run::open_run;
+use super::sql::Sql;
+use super::stage_page::PageWriter;
+use super::{
+    ConnectionId, KindCounts, LinkNote, ReadEnd, RunId, Store, StoreError, container, history, recheck,
+    rejections, unfinished_read, watermark, witness,
+};
+use crate::failpoint::Commit;
+use crate::identity::{Guid, Kind};
+
+/// One object as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// objectGUID: the identity of the object (R7).
+    pub guid: Guid,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its distinguished name, as the controller wrote it.
+    pub dn: String,
+    /// Its asset, or why there is none (R15).
+    pub asset: Result<Staged, String>,
+    /// The objects that the asset names, sorted, each once; `None` where the mapping names none.
+    pub linked: Option<Vec<LinkNote>>,
+}
+
+/// Asset to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// `externalAssetId` of the asset.
+    pub external_id: String,
+    /// One `assetData` element, byte-identical for the same content (R16).
+    pub json: String,
+}
+
+/// First 16 octets of the SHA-256 of an asset. Two different versions of one object share them with
+/// a chance of 2^-128.
+pub(super) type Fingerprint = [u8; 16];
+
+/// Returns the fingerprint of an asset.
+pub(super) fn fingerprint(json: &str) -> Fingerprint {
+    let digest: [u8; 32] = Sha256::digest(json.as_bytes()).into();
+    let mut first = [0; 16];
+    first.copy_from_slice(&digest[..16]);
+    first
+}
+
+impl Store {
+    /// Stores a page of what the open run `run` read; of an object that comes twice the later one
+    /// counts. For each object:
+    ///
+    /// - the version that waits on the stage already stays there, in its place;
+    /// - the version that upstream holds is unchanged: nothing is sent, and another version that
+    ///   waits leaves the stage, unless it was handed out before and may have arrived: then this one
+    ///   is staged to follow it;
+    /// - any other version is staged, in the place of one that waits;
+    /// - an object whose id is that of another live object waits until that one is gone (R37);
+    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream holds,
+    ///   stays;
+    /// - an object that was missed or removed before is neither any more, and nothing waits to say so
+    ///   to upstream.
+    ///
+    /// `resend` stages what upstream holds as well.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written: then nothing of the page is stored.
+    pub fn stage_page(
+        &self,
+        run: RunId,
+        page: &[Reading],
+        resend: bool,
+        now: i64,
+    ) -> Result<KindCounts, StoreError> {
+        self.apply(Commit::StagePage, run, page, resend, now, |_, _| Ok(()))
+    }
+
+    /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the
+    /// containers and what it missed commit with it. Such a read has asked again for everything that
+    /// could not be mapped before, so what of that it did not find is forgotten; and a full read has
+    /// nothing left to go on with.
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written: then nothing of the page is stored.
+    pub fn complete_read(
+        &self,
+        run: RunId,
+        page: &[Reading],
+        resend: bool,
+        end: &ReadEnd,
+        now: i64,
+    ) -> Result<KindCounts, StoreError> {
+        self.apply(Commit::CompleteRead, run, page, resend, now, |sql, connection| {
+            // By the watermark from before: it says what the controller returned until now.
+            recheck::record_missing(sql, connection, end, now)?;
+            container::put(sql, connection, end)?;
+            watermark::reach(sql, connection, run, end)?;
+            witness::forget_settled_removals(sql, connection, now)?;
+            rejections::forget_unmapped(sql, connection, run)?;
+            ownership::record_conflicts(sql, connection, run)?;
+            if end.met.is_some() {
+                unfinished_read::forget(sql, connection)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Stores a page, and what `then` stores, in one transaction.
+    pub(super) fn apply(
+        &self,
+        commit: Commit,
+        run: RunId,
+        page: &[Reading],
+        resend: bool,
+        now: i64,
+        then: impl FnOnce(&dyn Sql, ConnectionId) -> Result<(), Fault>,
+    ) -> Result<KindCounts, StoreError> {
+        // Outside the transaction, so that others can use the file meanwhile.
+        let page = latest_readings(page);
+        self.write(commit, |sql| {
+            let connection = open_run(sql, run)?;
+            let writer = PageWriter {
+                sql,
+                connection,
+                run,
+                resend,
+                now,
+            };
+            let counts = writer.store(&page)?;
+            history::add_counts(sql, run, &counts)?;
+            then(sql, connection)?;
+            Ok(counts)
+        })
+    }
+}
+
+/// Returns the last reading of each object, in their order, with the fingerprint of its asset.
+fn latest_readings(page: &[Reading]) -> Vec<(&Reading, Fingerprint)> {
+    let mut seen = HashSet::with_capacity(page.len());
+    let mut latest: Vec<(&Reading, Fingerprint)> = page
+        .iter()
+        .rev()
+        .filter(|reading| seen.insert(reading.guid))
+        .map(|reading| {
+            let asset = reading.asset.as_ref();
+            (reading, asset.map_or([0; 16], |asset| fingerprint(&asset.json)))
+        })
+        .collect();
+    latest.reverse();
+    latest
+}

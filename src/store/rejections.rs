@@ -1,0 +1,270 @@
+//! Pending assets, and the objects that do not get through: rejected by upstream, not mapped, or
+//! with an externalAssetId that another object has.
+
+use std::collections::BTreeMap;
+
+use super::error::Fault;
+use super::run::open_run;
+use super::sql::{Row, Sql, stored_as, values};
+use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
+use crate::failpoint::Commit;
+use crate::identity::{Guid, Kind};
+
+/// What waits on the stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// How many assets of each kind; a kind without any is missing.
+    pub counts: BTreeMap<Kind, u64>,
+    /// When the version that waits longest was staged, Unix seconds.
+    pub oldest: Option<i64>,
+}
+
+/// Origin of a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Another object has its externalAssetId; it waits until that one is gone (R37).
+    Identity,
+    /// The mapping could make no asset of it (R15).
+    Mapping,
+    /// Upstream rejected its asset.
+    Upstream,
+}
+
+impl Origin {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Mapping => "mapping",
+            Self::Upstream => "upstream",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Identity, Self::Mapping, Self::Upstream]
+            .into_iter()
+            .find(|origin| origin.name() == name)
+    }
+}
+
+stored_as!(Text, Origin, |origin| origin.name(), Origin::from_name);
+
+/// An object that did not get through; it is tried again on every run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// objectGUID; `None` where the entry showed none that can be read.
+    pub guid: Option<Guid>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its distinguished name.
+    pub dn: String,
+    /// `externalAssetId`, where there is an asset.
+    pub external_id: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Since when, Unix seconds.
+    pub since: i64,
+    /// Origin of the rejection.
+    pub origin: Origin,
+}
+
+/// An entry in scope that shows no readable objectGUID: no object that could be told apart by anything but its name (R15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unidentified {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its distinguished name.
+    pub dn: String,
+    /// Why it cannot be identified.
+    pub reason: String,
+}
+
+impl Store {
+    /// Returns what waits on the stage, rejected assets included.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn pending(&self, connection: ConnectionId) -> Result<Pending, StoreError> {
+        self.read(|sql| {
+            let mut pending = Pending::default();
+            let mut first: Option<i64> = None;
+            sql.query(
+                "SELECT kind, count(*) AS count, min(seq) AS first FROM stage
+                 WHERE connection = $1 GROUP BY kind",
+                values![connection],
+                &mut |row| {
+                    let seq: i64 = row.get("first")?;
+                    first = Some(first.map_or(seq, |first| first.min(seq)));
+                    pending.counts.insert(row.get("kind")?, row.count("count")?);
+                    Ok(true)
+                },
+            )?;
+            if let Some(first) = first {
+                pending.oldest = sql.first(
+                    "SELECT staged_at FROM stage WHERE connection = $1 AND seq = $2",
+                    values![connection, first],
+                    |row| row.get(0),
+                )?;
+            }
+            Ok(pending)
+        })
+    }
+
+    /// Returns the first `limit` objects that did not get through, by GUID; those without one come
+    /// first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn rejections(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Rejection>, StoreError> {
+        self.rejections_after(connection, None, limit)
+    }
+
+    /// Returns how many objects of each kind did not get through; a kind without any is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn rejection_counts(&self, connection: ConnectionId) -> Result<BTreeMap<Kind, u64>, StoreError> {
+        self.read(|sql| {
+            // `coalesce` keeps SQLite from the key of `stage`, which has every row that waits:
+            // it goes through the short index `stage_rejected`.
+            let counts = sql.rows(
+                "SELECT kind, count(*) AS count FROM (
+                     SELECT kind FROM stage
+                     WHERE coalesce(connection, 0) = $1 AND rejected_run IS NOT NULL
+                     UNION ALL
+                     SELECT kind FROM recheck WHERE connection = $1 AND why = 'unmapped'
+                     UNION ALL
+                     SELECT o.kind FROM contender AS c JOIN object AS o ON o.id = c.object
+                     WHERE c.connection = $1) AS rejection
+                 GROUP BY kind",
+                values![connection],
+                |row| Ok((row.get("kind")?, row.count("count")?)),
+            )?;
+            Ok(counts.into_iter().collect())
+        })
+    }
+
+    /// Returns the objects of `kind` that the mapping could make no asset of when they were last
+    /// read, in a run before `run`: it reads them again, even where a delta would not (R15).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn unmapped_before(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        run: RunId,
+    ) -> Result<Vec<Guid>, StoreError> {
+        self.read(|sql| {
+            sql.rows(
+                "SELECT guid FROM recheck WHERE connection = $1 AND why = 'unmapped'
+                     AND guid IS NOT NULL AND asset IS NULL AND kind = $2 AND run <> $3
+                 ORDER BY guid",
+                values![connection, kind, run],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Returns the first `limit` names behind `after` of entries that could not be identified, as
+    /// [`Self::unmapped_before`] does for objects.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn unidentified_before(
+        &self,
+        connection: ConnectionId,
+        kind: Kind,
+        run: RunId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(|sql| {
+            sql.rows(
+                "SELECT dn FROM recheck WHERE connection = $1 AND why = 'unmapped'
+                     AND guid IS NULL AND kind = $2 AND run <> $3 AND dn > $4
+                 ORDER BY dn LIMIT $5",
+                values![connection, kind, run, after, limit],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Notes entries that `run` read and could not identify; they count as read and unmapped. To be
+    /// called before the page that they came with is committed, so that no watermark passes them
+    /// (R3).
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn note_unidentified(
+        &self,
+        run: RunId,
+        entries: &[Unidentified],
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.write(Commit::NoteUnidentified, |sql| {
+            let connection = open_run(sql, run)?;
+            let mut counts = KindCounts::default();
+            for Unidentified { kind, dn, reason } in entries {
+                let before: Option<RunId> = sql.first(
+                    "SELECT run FROM recheck WHERE connection = $1 AND dn = $2 AND guid IS NULL",
+                    values![connection, dn],
+                    |row| row.get(0),
+                )?;
+                sql.execute(
+                    "INSERT INTO recheck (connection, why, dn, kind, reason, since, run, controller)
+                     VALUES ($1, 'unmapped', $2, $3, $4, $5, $6,
+                         (SELECT controller FROM run WHERE id = $6))
+                     ON CONFLICT (connection, dn) WHERE guid IS NULL DO UPDATE SET
+                         kind = excluded.kind, reason = excluded.reason, run = excluded.run,
+                         controller = excluded.controller",
+                    values![connection, dn, kind, reason, now, run],
+                )?;
+                if before == Some(run) {
+                    // Counted and recorded when it came for the first time.
+                    continue;
+                }
+                let object = history::RecordedObject {
+                    fate: Fate::Unmapped,
+                    guid: None,
+                    kind: *kind,
+                    dn,
+                    external_id: None,
+                    reason,
+                };
+                history::record_object(sql, run, &object)?;
+                let counts = counts.of(*kind);
+                counts.read += 1;
+                counts.unmapped += 1;
+            }
+            history::add_counts(sql, run, &counts)
+        })
+    }
+}
+
+/// Forgets what could not be mapped before `run`, which asked for all of it again, and was not
+/// found by it; but not what another controller returned, which may not be replicated to this one
+/// yet.
+pub(super) fn forget_unmapped(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<(), Fault> {
+    sql.execute(
+        "DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped' AND run <> $2
+             AND (controller IS NULL OR controller = (SELECT controller FROM run WHERE id = $2))",
+        values![connection, run],
+    )?;
+    Ok(())
+}
+
+/// Reads a row of guid, kind, dn, external_id, reason, since and origin.
+pub(super) fn rejection_of(row: &Row<'_>) -> Result<Rejection, Fault> {
+    Ok(Rejection {
+        guid: row.get("guid")?,
+        kind: row.get("kind")?,
+        dn: row.get("dn")?,
+        external_id: row.get("external_id")?,
+        reason: row.get("reason")?,
+        since: row.get("since")?,
+        origin: row.get("origin")?,
+    })
+}
