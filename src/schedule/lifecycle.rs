@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Next, Timetable};
-use crate::store::{RunLock, State};
+use crate::store::{Connection, RunLock, State};
 use crate::sync::{self, Connector, Report, Request, RunError};
 
 /// A connection and when it runs.
@@ -60,19 +60,39 @@ impl Scheduled {
         self.connector
             .on_store(move |store| store.recover(id, Utc::now().timestamp()))
             .await?;
-        self.schedule(self.next().await?).await?;
-        sync::run(Arc::clone(&self.connector), request, stop).await
+        let before = self.next().await?;
+        self.schedule(before).await?;
+        let report = sync::run(Arc::clone(&self.connector), request, stop).await?;
+        let after = self.next().await?;
+        if after.baseline != before.baseline {
+            self.set_next(after).await?;
+        }
+        Ok(report)
     }
 
-    /// When the connection is due next. A baseline that was missed while no service ran stays due for its start (R25).
+    /// Returns when the connection is due next. A baseline that was missed while no service ran, or
+    /// broke off, stays due for the start of the service (R25, R33).
     async fn next(&self) -> Result<Next, RunError> {
+        let now = Utc::now();
+        let row = self.row().await?;
+        let baseline = row.and_then(|row| time(row.baseline_due(now.timestamp())));
+        let stored = Next {
+            baseline,
+            ..Next::default()
+        };
+        Ok(self.timetable.resumed(stored, now))
+    }
+
+    /// Returns when the last complete full read ended.
+    pub(super) async fn complete(&self) -> Result<Option<DateTime<Utc>>, RunError> {
+        Ok(self.row().await?.and_then(|row| time(row.last_baseline)))
+    }
+
+    async fn row(&self) -> Result<Option<Connection>, RunError> {
         let name = self.connector.name().to_owned();
-        let row = self
-            .connector
+        self.connector
             .on_store(move |store| store.connection(&name))
-            .await?;
-        let baseline = row.and_then(|row| DateTime::from_timestamp(row.next_baseline?, 0));
-        Ok(self.timetable.resumed(Next { sync: None, baseline }, Utc::now()))
+            .await
     }
 
     /// The lock of the connection; a dry run stores nothing and needs none.
@@ -90,6 +110,10 @@ impl Scheduled {
     }
 }
 
-fn seconds(at: Option<chrono::DateTime<Utc>>) -> Option<i64> {
+fn seconds(at: Option<DateTime<Utc>>) -> Option<i64> {
     at.map(|at| at.timestamp())
+}
+
+fn time(seconds: Option<i64>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds?, 0)
 }

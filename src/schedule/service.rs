@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Order;
 use super::{Counter, Next, Scheduled};
 use crate::store::{RunMode, State};
-use crate::sync::{Report, RunError};
+use crate::sync::RunError;
 
 /// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
 /// off after a daylight-saving change, and its jobs may overlap.
@@ -126,10 +126,31 @@ async fn keep(mut counter: Counter, mut beats: Beats, stop: CancellationToken) -
         }
         let now = Utc::now();
         next = connection.timetable.corrected(next, now);
-        wanted = next
-            .due(now)
-            .map(|mode| Order::due(mode, &format!("{} schedule", mode.name())));
+        wanted = due(&connection, &mut next, now).await;
     }
+}
+
+/// Returns the run that is due at `now`. A full read that another process completed meanwhile was
+/// the baseline (R33).
+async fn due(connection: &Scheduled, next: &mut Next, now: DateTime<Utc>) -> Option<Order> {
+    if next.due(now)? == RunMode::Baseline {
+        // Where the state file fails, so does the run, which reports it.
+        let complete = connection.complete().await.ok().flatten();
+        *next = connection.timetable.completed(*next, complete, now);
+    }
+    let mode = next.due(now)?;
+    let asked_by = match next.retry {
+        Some(_) if mode == RunMode::Baseline => due_since(*next),
+        _ => format!("{} schedule", mode.name()),
+    };
+    Some(Order::due(mode, &asked_by))
+}
+
+/// The reason of a baseline whose tick was missed, or that broke off.
+fn due_since(next: Next) -> String {
+    let since = next.baseline.unwrap_or_default();
+    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("baseline schedule, due since {since}")
 }
 
 /// When a connection is due after a start, and what it runs at once.
@@ -145,15 +166,22 @@ async fn at_start(
         .await?;
     let stored = row.as_ref().map_or_else(Next::default, |row| Next {
         sync: row.next_sync.and_then(|at| DateTime::from_timestamp(at, 0)),
-        baseline: row.next_baseline.and_then(|at| DateTime::from_timestamp(at, 0)),
+        baseline: row
+            .baseline_due(now.timestamp())
+            .and_then(|at| DateTime::from_timestamp(at, 0)),
+        retry: None,
     });
     let next = connection.timetable.resumed(stored, now);
+    let due = next.due(now);
     let wanted = if let Some(run) = last.filter(|run| run.ended.is_none()) {
-        Some((run.wanted, "a run that was interrupted is resumed".to_owned()))
-    } else if let Some(mode) = next.due(now) {
+        let mode = due.filter(|due| *due == RunMode::Baseline).unwrap_or(run.wanted);
+        Some((mode, "a run that was interrupted is resumed".to_owned()))
+    } else if due == Some(RunMode::Baseline) {
+        Some((RunMode::Baseline, due_since(next)))
+    } else if due == Some(RunMode::Delta) {
         Some((
-            mode,
-            format!("{} schedule, missed while the service was down", mode.name()),
+            RunMode::Delta,
+            "delta schedule, missed while the service was down".to_owned(),
         ))
     } else if connection.connector.settings.schedule.on_start {
         Some((RunMode::Delta, "start of the service".to_owned()))
@@ -169,7 +197,7 @@ async fn run_due(counter: &Counter, next: Next, order: Order, stop: &Cancellatio
     let connection = &counter.connection;
     let name = connection.connector.name();
     let started = Utc::now();
-    let (mode, by_hand) = (order.request.mode, order.refused.is_some());
+    let mode = order.request.mode;
     let progress = Arc::clone(&order.request.progress);
     counter.begins(&progress);
     let run = connection.run(order.request, stop).await;
@@ -184,16 +212,18 @@ async fn run_due(counter: &Counter, next: Next, order: Order, stop: &Cancellatio
         }
     }
     let ended = Utc::now();
-    let fresh = connection.timetable.after(ended);
-    // Ticks of the delta schedule that fell into the run are skipped and counted. A baseline that came due meanwhile stays due,
-    // and so does one that was due when somebody asked for another run.
-    let after = Next {
-        sync: fresh.sync,
-        baseline: match mode {
-            RunMode::Baseline if !by_hand => baseline_after(fresh, started, run.as_ref().ok()),
-            RunMode::Baseline | RunMode::Delta => next.baseline,
-        },
-    };
+    let complete = connection.complete().await.ok().flatten();
+    let after = connection.timetable.following(next, mode, complete, ended);
+    if mode == RunMode::Baseline
+        && let Some(retry) = after.retry.filter(|_| !stop.is_cancelled())
+    {
+        tracing::warn!(
+            connection = name,
+            due_since = after.baseline.map(|at| at.to_rfc3339()),
+            next_baseline = retry.to_rfc3339(),
+            "The baseline is not complete, and stays due."
+        );
+    }
     let skipped = connection.timetable.skipped(started, ended);
     if skipped > 0 {
         tracing::warn!(
@@ -225,81 +255,12 @@ async fn note(connection: &Scheduled, skipped: u64, next: Next) -> Result<(), Ru
     connection.set_next(next).await
 }
 
-/// When the next baseline is due, after one that was due at `started` and came to `report`, or could not begin. Weeks may lie
-/// between two, so one that read nothing (another run held the connection, no controller answered) is due again with
-/// the next tick, and one that was told to stop at once, for the next start. One that broke off halfway is not: it might
-/// keep every delta from running.
-fn baseline_after(fresh: Next, started: DateTime<Utc>, report: Option<&Report>) -> Option<DateTime<Utc>> {
-    match report {
-        Some(report) if report.watermark.is_some() => fresh.baseline,
-        Some(report) if matches!(report.failure, Some(RunError::Stopped)) => Some(started),
-        Some(report) if report.total().read > 0 => fresh.baseline,
-        _ => fresh.first(),
-    }
-}
-
 /// How long a stop may take in all; R26 asks for 25 s.
 pub const STOP_WITHIN: Duration = Duration::from_secs(24);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Kind;
-    use crate::store::{KindCounts, Phases, RunId};
-
-    fn report(read: u64, watermark: Option<u64>, failure: Option<RunError>) -> Report {
-        let mut counts = KindCounts::default();
-        counts.of(Kind::User).read = read;
-        Report {
-            run: RunId::numbered(1),
-            mode: RunMode::Baseline,
-            reason: String::new(),
-            dry: false,
-            counts,
-            requests: 0,
-            retries: 0,
-            pages: 0,
-            referrals: 0,
-            watermark,
-            seconds: 0.0,
-            phases: Phases::default(),
-            held: None,
-            failure,
-        }
-    }
-
-    #[test]
-    fn r25_a_baseline_that_read_nothing_is_made_up() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let started = at("2026-11-29T02:00:00Z");
-        let (tick, week) = (at("2026-11-29T02:15:00Z"), at("2026-12-06T02:00:00Z"));
-        let fresh = Next {
-            sync: Some(tick),
-            baseline: Some(week),
-        };
-        let after = |report: Option<&Report>| baseline_after(fresh, started, report);
-        let broken = || Some(RunError::Unsteady);
-        assert_eq!(after(None), Some(tick), "another run holds the connection");
-        assert_eq!(
-            after(Some(&report(0, None, broken()))),
-            Some(tick),
-            "no controller"
-        );
-        let stopped = Some(RunError::Stopped);
-        assert_eq!(
-            after(Some(&report(9, None, stopped))),
-            Some(started),
-            "due at the next start"
-        );
-        for done in [
-            report(9, Some(7), None),
-            report(9, Some(7), broken()),
-            report(0, Some(7), None),
-        ] {
-            assert_eq!(after(Some(&done)), Some(week));
-        }
-        assert_eq!(after(Some(&report(9, None, broken()))), Some(week), "broke off");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn r29_a_scheduler_that_falls_silent_does_not_stop_the_schedule() {

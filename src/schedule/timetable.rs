@@ -1,4 +1,4 @@
-//! What is due, decided against the stored next run (R25).
+//! What is due, decided against the stored next run (R25), and what stays due (R33).
 
 use chrono::{DateTime, Utc};
 
@@ -20,8 +20,10 @@ pub struct Timetable {
 pub struct Next {
     /// Of `SYNC_CRON`.
     pub sync: Option<DateTime<Utc>>,
-    /// Of `BASELINE_CRON`.
+    /// Of `BASELINE_CRON`; stays in the past until a full read is complete (R33).
     pub baseline: Option<DateTime<Utc>>,
+    /// When a baseline that is due and broke off is tried again.
+    pub retry: Option<DateTime<Utc>>,
 }
 
 impl Next {
@@ -38,7 +40,7 @@ impl Next {
     #[must_use]
     pub fn due(&self, now: DateTime<Utc>) -> Option<RunMode> {
         let reached = |next: Option<DateTime<Utc>>| next.is_some_and(|next| next <= now);
-        if reached(self.baseline) {
+        if reached(self.retry.or(self.baseline)) {
             Some(RunMode::Baseline)
         } else if reached(self.sync) {
             Some(RunMode::Delta)
@@ -64,6 +66,44 @@ impl Timetable {
                 .baseline
                 .as_ref()
                 .and_then(|baseline| baseline.next_after(now)),
+            retry: None,
+        }
+    }
+
+    /// Returns `next` as it is once the last complete full read ended at `complete`: it is the
+    /// baseline of every tick up to that time (R33). A time after `now` does not count: the clock
+    /// was set back since.
+    #[must_use]
+    pub fn completed(&self, next: Next, complete: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Next {
+        let covered = |tick: DateTime<Utc>| complete.is_some_and(|at| (tick..=now).contains(&at));
+        match next.baseline {
+            Some(tick) if covered(tick) => Next {
+                sync: next.sync,
+                ..self.after(now)
+            },
+            _ => next,
+        }
+    }
+
+    /// Returns the next runs after a run of `mode` that ended at `now`. Ticks of the delta schedule
+    /// that fell into it are skipped. A baseline that is due stays so until a full read is complete
+    /// (R33): one that broke off is tried again at the next tick of either schedule, and one that
+    /// came due during a delta follows at once.
+    #[must_use]
+    pub fn following(
+        &self,
+        next: Next,
+        mode: RunMode,
+        complete: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Next {
+        let fresh = self.after(now);
+        let next = self.completed(next, complete, now);
+        let broke_off = mode == RunMode::Baseline && next.baseline.is_some_and(|tick| tick <= now);
+        Next {
+            sync: fresh.sync,
+            baseline: next.baseline,
+            retry: if broke_off { fresh.first() } else { next.retry },
         }
     }
 
@@ -80,6 +120,7 @@ impl Timetable {
                 .baseline
                 .as_ref()
                 .and_then(|_| missed(stored.baseline).or(fresh.baseline)),
+            retry: None,
         }
     }
 
@@ -94,6 +135,7 @@ impl Timetable {
         Next {
             sync: sooner(next.sync, fresh.sync),
             baseline: sooner(next.baseline, fresh.baseline),
+            retry: sooner(next.retry, fresh.first()),
         }
     }
 
@@ -141,7 +183,7 @@ mod tests {
     fn r25_after_a_pause_one_run_is_made_up() {
         let stored = Next {
             sync: Some(at("2026-11-20T10:15:00Z")),
-            baseline: None,
+            ..Next::default()
         };
         let now = at("2026-11-22T10:04:38Z");
         let next = timetable().resumed(stored, now);
@@ -154,6 +196,7 @@ mod tests {
         let stored = Next {
             sync: Some(at("2026-11-22T10:15:00Z")),
             baseline: Some(at("2026-11-22T02:00:00Z")),
+            retry: None,
         };
         let now = at("2026-11-22T10:04:38Z");
         assert_eq!(timetable().resumed(stored, now).due(now), Some(RunMode::Baseline));
@@ -164,6 +207,7 @@ mod tests {
         let stored = Next {
             sync: Some(at("2026-11-22T23:00:00Z")),
             baseline: Some(at("2027-01-01T00:00:00Z")),
+            retry: None,
         };
         let next = timetable().resumed(stored, at("2026-11-22T10:04:38Z"));
         assert_eq!(next.sync, Some(at("2026-11-22T10:15:00Z")));
@@ -186,6 +230,77 @@ mod tests {
             corrected,
             "and is left alone otherwise"
         );
+    }
+
+    /// A baseline that is due since Sunday, 2:00.
+    fn due() -> Next {
+        Next {
+            sync: Some(at("2026-11-29T02:00:00Z")),
+            baseline: Some(at("2026-11-29T02:00:00Z")),
+            retry: None,
+        }
+    }
+
+    const NEXT_WEEK: &str = "2026-12-06T02:00:00Z";
+
+    #[test]
+    fn r33_a_baseline_that_broke_off_is_tried_at_the_next_tick_and_stays_due() {
+        let mut next = due();
+        for (ended, retry) in [
+            ("2026-11-29T02:03:00Z", "2026-11-29T02:15:00Z"),
+            ("2026-11-29T02:17:00Z", "2026-11-29T02:30:00Z"),
+        ] {
+            let last_week = Some(at("2026-11-22T02:10:00Z"));
+            next = timetable().following(next, RunMode::Baseline, last_week, at(ended));
+            assert_eq!(next.baseline, due().baseline, "due since then");
+            assert_eq!(next.due(at(ended)), None, "not at once");
+            assert_eq!(next.due(at(retry)), Some(RunMode::Baseline));
+        }
+        let complete = Some(at("2026-11-29T02:31:00Z"));
+        let ended = at("2026-11-29T02:32:00Z");
+        let next = timetable().following(next, RunMode::Baseline, complete, ended);
+        assert_eq!(next, timetable().after(ended));
+        assert_eq!(next.baseline, Some(at(NEXT_WEEK)));
+    }
+
+    #[test]
+    fn r33_a_delta_leaves_a_baseline_due() {
+        let before = Some(at("2026-11-22T02:10:00Z"));
+        let ended = at("2026-11-29T02:05:00Z");
+        let next = timetable().following(due(), RunMode::Delta, before, ended);
+        assert_eq!(
+            next.due(ended),
+            Some(RunMode::Baseline),
+            "its tick fell into the delta"
+        );
+        let waiting = Next {
+            retry: Some(at("2026-11-29T02:15:00Z")),
+            ..due()
+        };
+        let next = timetable().following(waiting, RunMode::Delta, before, ended);
+        assert_eq!((next.baseline, next.retry), (waiting.baseline, waiting.retry));
+    }
+
+    #[test]
+    fn r33_any_complete_full_read_since_the_tick_was_the_baseline() {
+        let now = at("2026-11-29T02:05:00Z");
+        let complete = |text: &str| timetable().completed(due(), Some(at(text)), now);
+        assert_eq!(complete("2026-11-29T02:00:00Z").baseline, Some(at(NEXT_WEEK)));
+        assert_eq!(complete("2026-11-29T02:05:00Z").due(now), Some(RunMode::Delta));
+        assert_eq!(complete("2026-11-29T01:59:59Z"), due(), "before the tick");
+        assert_eq!(complete("2026-11-29T02:05:01Z"), due(), "the clock was set back");
+        assert_eq!(timetable().completed(due(), None, now), due(), "none ever was");
+        let ahead = timetable().after(now);
+        assert_eq!(timetable().completed(ahead, Some(now), now), ahead);
+    }
+
+    #[test]
+    fn r33_nothing_is_due_with_the_baseline_off() {
+        let off = Timetable::new(Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
+        let now = at("2026-11-29T02:05:00Z");
+        let next = off.following(off.resumed(due(), now), RunMode::Baseline, None, now);
+        assert_eq!((next.baseline, next.retry), (None, None));
+        assert_eq!(next.due(at("2026-11-29T02:15:00Z")), Some(RunMode::Delta));
     }
 
     #[test]

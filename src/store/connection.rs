@@ -27,8 +27,11 @@ pub struct Connection {
     pub last_successful_sync: Option<i64>,
     /// When the next run is due.
     pub next_sync: Option<i64>,
-    /// When the next full read is due.
+    /// When the next full read is due; stays in the past until one is complete
+    /// ([`Self::baseline_due`]).
     pub next_baseline: Option<i64>,
+    /// When the last complete full read ended.
+    pub last_baseline: Option<i64>,
     /// Why the last run did not end as processed.
     pub last_error: Option<String>,
     /// What to do about that.
@@ -47,6 +50,20 @@ pub struct Target {
     pub gateway: String,
     /// UUID of the connector.
     pub connector: String,
+}
+
+impl Connection {
+    /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if it
+    /// is reached and no complete full read has ended since. A read that ended after `now` does not
+    /// count: the clock was set back since.
+    #[must_use]
+    pub fn baseline_due(&self, now: i64) -> Option<i64> {
+        let tick = self.next_baseline.filter(|tick| *tick <= now)?;
+        let complete = self
+            .last_baseline
+            .is_some_and(|last| (tick..=now).contains(&last));
+        (!complete).then_some(tick)
+    }
 }
 
 impl Store {
@@ -206,6 +223,15 @@ fn begin_anew(sql: &dyn Sql, connection: ConnectionId) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Stores that a complete full read ended at `ended` (R33).
+pub(super) fn record_full_read(sql: &dyn Sql, connection: ConnectionId, ended: i64) -> Result<(), Fault> {
+    let changed = sql.execute(
+        "UPDATE connection SET last_baseline = $1 WHERE id = $2",
+        values![ended, connection],
+    )?;
+    found(changed, connection)
+}
+
 /// Moves a connection to `to`, if the contract knows the step.
 pub(super) fn step(sql: &dyn Sql, connection: ConnectionId, to: State, now: i64) -> Result<(), Fault> {
     let from = state(sql, connection)?;
@@ -268,6 +294,7 @@ fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
         last_successful_sync: row.get("last_successful_sync")?,
         next_sync: row.get("next_sync")?,
         next_baseline: row.get("next_baseline")?,
+        last_baseline: row.get("last_baseline")?,
         last_error: row.get("last_error")?,
         last_error_remedy: row.get("last_error_remedy")?,
         skipped_ticks: row.count("skipped_ticks")?,

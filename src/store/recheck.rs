@@ -32,6 +32,8 @@ pub struct ReadEnd {
     pub containers: Vec<Container>,
     /// Containers that are no more.
     pub containers_gone: Vec<Guid>,
+    /// When the read ended, Unix seconds.
+    pub ended: i64,
 }
 
 /// An object that may be gone.

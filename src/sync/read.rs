@@ -7,6 +7,7 @@
 use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::DeltaMethod;
@@ -318,6 +319,7 @@ impl Reader<'_> {
             met: known.met,
             containers,
             containers_gone,
+            ended: Utc::now().timestamp(),
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(Piece::Complete(Box::new(end), stored)).await?;

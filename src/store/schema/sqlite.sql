@@ -14,6 +14,8 @@ CREATE TABLE target (
     UNIQUE (gateway, connector)
 ) STRICT;
 
+-- A full read is due while `next_baseline` is reached and `last_baseline`, the end of the last complete one, lies before it
+-- (R33).
 CREATE TABLE connection (
     id                   INTEGER PRIMARY KEY,
     name                 TEXT    NOT NULL UNIQUE,
@@ -29,6 +31,7 @@ CREATE TABLE connection (
     last_successful_sync INTEGER,
     next_sync            INTEGER,
     next_baseline        INTEGER,
+    last_baseline        INTEGER,
     last_error           TEXT,
     last_error_remedy    TEXT,
     skipped_ticks        INTEGER NOT NULL DEFAULT 0

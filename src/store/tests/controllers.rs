@@ -18,6 +18,7 @@ fn end_of_read(controller: u8, scope: u8, cookie: Option<&[u8]>) -> ReadEnd {
         met: None,
         containers: Vec::new(),
         containers_gone: Vec::new(),
+        ended: NOW,
     }
 }
 

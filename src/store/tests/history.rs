@@ -37,6 +37,7 @@ fn end_of_read(usn: u64) -> ReadEnd {
         met: None,
         containers: Vec::new(),
         containers_gone: Vec::new(),
+        ended: NOW,
     }
 }
 

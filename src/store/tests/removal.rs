@@ -46,6 +46,7 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
         met: Some(set),
         containers: Vec::new(),
         containers_gone: Vec::new(),
+        ended: NOW,
     }
 }
 

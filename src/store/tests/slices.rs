@@ -44,6 +44,7 @@ fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
         met,
         containers: Vec::new(),
         containers_gone: Vec::new(),
+        ended: NOW,
     }
 }
 
