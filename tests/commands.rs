@@ -307,6 +307,7 @@ async fn status_and_runs_as_text_and_json() {
         "lastSuccessfulSync",
         "nextSync",
         "nextBaseline",
+        "lastCompleteBaseline",
         "stateSince",
         "oldestPending",
     ] {
@@ -315,6 +316,7 @@ async fn status_and_runs_as_text_and_json() {
     }
     lab.connector.succeed(&["status"]).await.said(&[
         "head-office  Scheduled",
+        "last complete baseline",
         "last error",
         "220 in ETM, 1 waiting, 1 rejected",
         "not today",

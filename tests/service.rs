@@ -8,7 +8,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ad_connector::store::{Access, Store};
 use lab::receiver::Answer;
 use lab::simulator::{Action, On, Outcome};
 use support::simulated::Simulated;
@@ -394,20 +393,4 @@ async fn without_http_the_health_is_read_from_the_state() {
     lab.connector.run(&["healthcheck"]).await.ended_with(69);
     lab.sync(0).await;
     lab.connector.succeed(&["healthcheck"]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn r25_a_sync_by_hand_leaves_a_missed_baseline_due() {
-    let lab = Simulated::new().await;
-    lab.sync(0).await;
-    let missed = 1_700_000_000;
-    {
-        let store = Store::open(&lab.connector.state(), Access::ReadWrite).unwrap();
-        let row = store.connections().unwrap().remove(0);
-        store.set_next(row.id, Some(missed), Some(missed)).unwrap();
-    }
-    lab.sync(0).await;
-    let status = lab.status().await;
-    assert_eq!(status["nextBaseline"], "2023-11-14T22:13:20Z");
-    assert_ne!(status["nextSync"], status["nextBaseline"]);
 }

@@ -1,5 +1,6 @@
 //! `status`: where every connection stands.
 
+use chrono::Utc;
 use serde::Serialize;
 
 use crate::config::{self, Config};
@@ -43,6 +44,9 @@ struct Standing {
     #[serde(flatten)]
     connection: view::Connection,
     rejected: Vec<view::Rejection>,
+    /// Age of the last complete baseline in seconds.
+    #[serde(skip)]
+    baseline_age: Option<i64>,
 }
 
 impl Standing {
@@ -57,8 +61,10 @@ impl Standing {
         let runs = store.runs(row.id, 2)?;
         let last = runs.iter().find(|run| run.ended.is_some());
         let changes = config.http.token.is_some();
+        let now = Utc::now().timestamp();
         Ok(Self {
-            connection: view::Connection::new(row, &counted, last, chosen, changes),
+            connection: view::Connection::new(row, &counted, last, chosen, changes, now),
+            baseline_age: row.last_baseline.map(|at| now - at),
             rejected: store
                 .rejections(row.id, REJECTIONS)?
                 .iter()
@@ -79,7 +85,18 @@ impl Standing {
                 or_dash(&standing.next_sync),
                 standing.run_frequency
             ),
-            format!("  next baseline    {}", or_dash(&standing.next_baseline)),
+            format!(
+                "  last complete baseline  {}{}",
+                or_dash(&standing.last_complete_baseline),
+                self.baseline_age.map(ago).unwrap_or_default()
+            ),
+            match standing.baseline_due {
+                false => format!("  next baseline    {}", or_dash(&standing.next_baseline)),
+                true => format!(
+                    "  next baseline    due since {}, with the next scheduled run",
+                    or_dash(&standing.next_baseline)
+                ),
+            },
             format!("  last error       {}", or_dash(&standing.last_error)),
         ];
         if let Some(remedy) = &standing.last_error_remedy {
@@ -112,6 +129,18 @@ impl Standing {
     }
 }
 
+/// An age in its largest whole unit: `, 6 days ago`.
+fn ago(seconds: i64) -> String {
+    let (number, unit) = match seconds {
+        ..60 => return ", less than a minute ago".to_owned(),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        86_400.. => (seconds / 86_400, "day"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!(", {number} {unit}{plural} ago")
+}
+
 /// Rows with their columns aligned, two spaces in front and between. A cell stays on its line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let rows: Vec<[String; N]> = rows
@@ -140,6 +169,20 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r33_an_age_has_its_largest_unit() {
+        for (seconds, text) in [
+            (-5, ", less than a minute ago"),
+            (59, ", less than a minute ago"),
+            (60, ", 1 minute ago"),
+            (7_199, ", 1 hour ago"),
+            (86_399, ", 23 hours ago"),
+            (15 * 86_400, ", 15 days ago"),
+        ] {
+            assert_eq!(ago(seconds), text, "{seconds}");
+        }
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {

@@ -123,7 +123,7 @@ variables! {
         SYNC_CRON: plain, Default("*/15 * * * *"),
             "When to read changes: a cron expression of 5, 6 (with seconds) or 7 (with year) fields";
         BASELINE_CRON: plain, Default("0 2 * * SUN"),
-            "When to read everything: a cron expression, or `off`";
+            "When to read everything: a cron expression, or `off`; a baseline stays due until one is complete";
         SYNC_TIMEZONE: plain, Default("UTC"),
             "Time zone of both schedules, an IANA name such as `Europe/Berlin`";
         SYNC_ON_START: plain, Default("true"),

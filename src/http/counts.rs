@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use tokio::sync::Mutex;
 
 use super::Service;
@@ -43,6 +44,7 @@ impl Standing {
             self.last_run.as_ref(),
             &desk.connector().settings,
             service.access.allows_changes(),
+            Utc::now().timestamp(),
         )
     }
 }

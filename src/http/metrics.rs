@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::counts::Standing;
 use super::problem::Problem;
 use super::{Of, Service};
-use crate::schedule::{Desk, Done};
+use crate::schedule::{Desk, Done, Next};
 use crate::store::{Outcome, State as Stage};
 use crate::view::KindCounts;
 
@@ -82,6 +82,8 @@ families! {
         last_success: "last_success_timestamp", Some(Unit::Seconds), "When the last run ended after which upstream held everything";
         next_run: "next_run_timestamp", Some(Unit::Seconds), "When the next run is due";
         next_baseline: "next_baseline_timestamp", Some(Unit::Seconds), "When the next full read is due";
+        last_baseline: "last_baseline_timestamp", Some(Unit::Seconds), "When the last complete full read ended";
+        baseline_interval: "baseline_interval", Some(Unit::Seconds), "Time between the next two ticks of BASELINE_CRON";
         interval: "interval", Some(Unit::Seconds), "Time between the next two ticks of SYNC_CRON";
         skipped_ticks: "skipped_ticks", None::<Unit>, "Ticks of SYNC_CRON that fell into a run, ever";
         last_run_seconds: "last_run", Some(Unit::Seconds), "What the time of the last run went to";
@@ -166,15 +168,22 @@ impl Families {
             (&self.last_success, row.last_successful_sync),
             (&self.next_run, row.next_sync),
             (&self.next_baseline, row.next_baseline),
+            (&self.last_baseline, row.last_baseline),
         ] {
             if let Some(at) = at {
                 set(family, &plain, float(at));
             }
         }
-        let next = desk.timetable().after(now).sync;
-        let then = next.and_then(|next| desk.timetable().after(next).sync);
-        if let (Some(next), Some(then)) = (next, then) {
-            set(&self.interval, &plain, float((then - next).num_seconds()));
+        let intervals: [(_, fn(Next) -> _); 2] = [
+            (&self.interval, |next| next.sync),
+            (&self.baseline_interval, |next| next.baseline),
+        ];
+        for (family, of) in intervals {
+            let after = |at| of(desk.timetable().after(at));
+            let next: Option<DateTime<Utc>> = after(now);
+            if let Some((next, then)) = next.and_then(|next| Some((next, after(next)?))) {
+                set(family, &plain, float((then - next).num_seconds()));
+            }
         }
         set(&self.skipped_ticks, &plain, count(row.skipped_ticks));
     }

@@ -34,9 +34,15 @@ pub struct Connection {
     /// When the next run is due.
     #[schema(required)]
     pub next_sync: Option<String>,
-    /// When the next full read is due.
+    /// When the next full read is due; in the past while one is due.
     #[schema(required)]
     pub next_baseline: Option<String>,
+    /// Whether a full read of `BASELINE_CRON` is due: its time has come, and no full read was
+    /// complete since. The next scheduled run is one.
+    pub baseline_due: bool,
+    /// When the last complete full read ended; `null` when none ever did.
+    #[schema(required)]
+    pub last_complete_baseline: Option<String>,
     /// Why the last run did not end as processed.
     #[schema(required)]
     pub last_error: Option<String>,
@@ -153,7 +159,8 @@ impl Counted {
 }
 
 impl Connection {
-    /// A connection, as `row` and what was counted say; `changes` is whether an `HTTP_TOKEN` is configured.
+    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is whether an
+    /// `HTTP_TOKEN` is configured.
     #[must_use]
     pub fn new(
         row: &store::Connection,
@@ -161,6 +168,7 @@ impl Connection {
         last_run: Option<&store::Run>,
         settings: &config::Connection,
         changes: bool,
+        now: i64,
     ) -> Self {
         let entered = |state| time(row.entered.get(&state).copied());
         let schedule = &settings.schedule;
@@ -179,6 +187,9 @@ impl Connection {
             last_successful_sync: time(row.last_successful_sync),
             next_sync: time(row.next_sync),
             next_baseline: time(row.next_baseline),
+            // What was due before BASELINE_CRON was turned off is stored until the next run.
+            baseline_due: schedule.baseline_cron.is_some() && row.baseline_due(now).is_some(),
+            last_complete_baseline: time(row.last_baseline),
             last_error: row.last_error.clone(),
             last_error_remedy: row.last_error_remedy.clone(),
             run_frequency: schedule.sync_cron.clone(),

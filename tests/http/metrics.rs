@@ -170,6 +170,7 @@ async fn the_metrics_say_what_the_history_says() {
         ("next_run_timestamp_seconds", "nextSync"),
         ("state_since_timestamp_seconds", "stateSince"),
         ("last_success_timestamp_seconds", "lastSuccessfulSync"),
+        ("last_baseline_timestamp_seconds", "lastCompleteBaseline"),
     ] {
         assert_eq!(of(&after, metric, ""), seconds(&connection[key]), "{key}");
     }

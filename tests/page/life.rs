@@ -165,7 +165,7 @@ async fn what_the_schedule_does_is_seen_without_asking_and_in_the_viewers_zone()
     tab.until("document.querySelector('g.run .mark')").await;
     tab.lit("Processed").await;
     let baseline = tab
-        .text("document.querySelector('.facts > :nth-child(4) time').outerHTML")
+        .text("document.querySelector('.facts > :nth-child(5) time').outerHTML")
         .await;
     let at: DateTime<Utc> = baseline
         .split('"')

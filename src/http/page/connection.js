@@ -125,8 +125,9 @@ export class Head {
     put(this.#parts.facts,
       fact("Last run", time(now.lastSynced), el("small", {}, never)),
       fact("Last success", time(now.lastSuccessfulSync), el("small", {}, distance(now.lastSuccessfulSync) || "–")),
+      fact("Last complete baseline", time(now.lastCompleteBaseline), el("small", {}, distance(now.lastCompleteBaseline) || "–")),
       fact("Next run", time(now.nextSync), el("small", {}, distance(now.nextSync), " · ", el("code", {}, now.runFrequency))),
-      fact("Next baseline", time(now.nextBaseline), el("small", {}, distance(now.nextBaseline), now.baselineFrequency ? [" · ", el("code", {}, now.baselineFrequency)] : "off")));
+      fact(now.baselineDue ? "Baseline due since" : "Next baseline", time(now.nextBaseline), el("small", {}, distance(now.nextBaseline), now.baselineFrequency ? [" · ", el("code", {}, now.baselineFrequency)] : "off")));
     put(this.#parts.standing, standing(now));
     this.#parts.error.hidden = !now.lastError;
     if (now.lastError) put(this.#parts.error,

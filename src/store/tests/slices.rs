@@ -171,3 +171,35 @@ fn a_dry_run_goes_on_too_and_the_file_stays_as_it_is() {
     assert!(scratch.unfinished(room.connection).unwrap().is_none());
     assert_eq!(room.ranges(), [(0, 99)]);
 }
+
+#[test]
+fn r33_a_full_read_that_is_complete_is_remembered_and_a_delta_is_not() {
+    let room = Room::new();
+    let (tick, now) = (NOW + 100, NOW + 300);
+    let store = &room.store;
+    let complete = |met, ended| {
+        let run = room.run();
+        let end = ReadEnd {
+            ended,
+            ..end_of_read(met)
+        };
+        store.complete_read(run, &[], false, &end, NOW).unwrap();
+        room.end(run);
+        let row = store.connection("corp").unwrap().unwrap();
+        (row.last_baseline, row.baseline_due(now))
+    };
+    assert_eq!(complete(Some(GuidSet::default()), NOW), (Some(NOW), None));
+    store.set_next(room.connection, None, Some(tick)).unwrap();
+    assert_eq!(complete(None, NOW + 200), (Some(NOW), Some(tick)), "a delta");
+    let row = store.connection("corp").unwrap().unwrap();
+    assert_eq!(row.baseline_due(tick - 1), None, "not yet");
+    for (ended, due) in [
+        (tick - 1, Some(tick)),
+        (tick, None),
+        (now, None),
+        // The clock was set back since.
+        (now + 1, Some(tick)),
+    ] {
+        assert_eq!(complete(Some(GuidSet::default()), ended), (Some(ended), due));
+    }
+}
