@@ -1,4 +1,4 @@
-//! Scheduled baselines: one that was missed or broke off stays due until a full read is complete (R33).
+//! Scheduled baselines: one that was missed or broke off stays due until a full read is complete.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -17,7 +17,8 @@ const EVERY_SECOND: &str = "* * * * * *";
 /// Not due while a test runs, unless that is on New Year's Eve.
 const NEVER: &str = "59 59 23 31 12 *";
 
-/// A connection that was read once, with `SYNC_CRON` as given, whose baseline came due while no service ran.
+/// A connection that was read once, whose baseline came due while no service ran. `cron` is its
+/// `SYNC_CRON`.
 async fn due(cron: &str) -> Simulated {
     let mut lab = Simulated::new().await;
     lab.set("SYNC_CRON", cron);
@@ -62,7 +63,8 @@ async fn runs(lab: &Simulated) -> Vec<(String, String, String)> {
     runs
 }
 
-/// No baseline is due any more: the last complete one ended after `since`, and the next one is ahead.
+/// No baseline is due any more: the last complete one ended at `since` or later, and the next one
+/// is ahead.
 async fn assert_complete(lab: &Simulated, since: DateTime<Utc>) {
     let status = lab.status().await;
     assert_eq!(status["baselineDue"], false, "{status}");

@@ -11,7 +11,7 @@ use super::run::open_run;
 use super::sql::Sql;
 use super::stage_page::PageWriter;
 use super::{
-    ConnectionId, KindCounts, LinkNote, ReadEnd, RunId, Store, StoreError, container, history, recheck,
+    ConnectionId, KindCounts, LinkNote, ReadEnd, RunId, Store, StoreError, connection, container, history, recheck,
     rejections, unfinished_read, watermark, witness,
 };
 use crate::failpoint::Commit;
@@ -97,16 +97,17 @@ impl Store {
         end: &ReadEnd,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
-        self.apply(Commit::CompleteRead, run, page, resend, now, |sql, connection| {
+        self.apply(Commit::CompleteRead, run, page, resend, now, |sql, id| {
             // By the watermark from before: it says what the controller returned until now.
-            recheck::record_missing(sql, connection, end, now)?;
-            container::put(sql, connection, end)?;
-            watermark::reach(sql, connection, run, end)?;
-            witness::forget_settled_removals(sql, connection, now)?;
-            rejections::forget_unmapped(sql, connection, run)?;
-            ownership::record_conflicts(sql, connection, run)?;
+            recheck::record_missing(sql, id, end, now)?;
+            container::put(sql, id, end)?;
+            watermark::reach(sql, id, run, end)?;
+            witness::forget_settled_removals(sql, id, now)?;
+            rejections::forget_unmapped(sql, id, run)?;
+            ownership::record_conflicts(sql, id, run)?;
             if end.met.is_some() {
-                unfinished_read::forget(sql, connection)?;
+                unfinished_read::forget(sql, id)?;
+                connection::record_full_read(sql, id, end.ended)?;
             }
             Ok(())
         })

@@ -159,8 +159,8 @@ impl Counted {
 }
 
 impl Connection {
-    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is whether an
-    /// `HTTP_TOKEN` is configured.
+    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is whether
+    /// an `HTTP_TOKEN` is configured.
     #[must_use]
     pub fn new(
         row: &store::Connection,

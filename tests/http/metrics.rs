@@ -6,7 +6,8 @@ use lab::receiver::Answer;
 use serde_json::json;
 
 use super::support::http::Served;
-use super::{CONNECTION, history, served};
+use super::support::simulated::Simulated;
+use super::{CONNECTION, history, quiet, served};
 
 /// Name with labels, as it is written, to value.
 type Samples = BTreeMap<String, f64>;
@@ -185,11 +186,32 @@ async fn the_metrics_say_what_the_history_says() {
         (year - 365.0 * 86_400.0).abs() <= 86_400.0,
         "from one New Year's Eve to the next"
     );
+    let baselines = "ad_connector_baseline_interval_seconds";
+    assert!(
+        !after.keys().any(|series| series.starts_with(baselines)),
+        "BASELINE_CRON=off"
+    );
     let days = of(&after, "certificate_expiry_days", "host=\"127.0.0.1\"");
     assert!(days > 0.0, "{days}");
     assert!(after.contains_key(&format!(
         "ad_connector_build_info{{version=\"{}\"}}",
         env!("CARGO_PKG_VERSION")
     )));
+    served.service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r33_the_age_of_the_last_complete_baseline_is_a_metric() {
+    let mut lab = Simulated::new().await;
+    quiet(&mut lab);
+    lab.set("BASELINE_CRON", "0 2 * * SUN");
+    let served = Served::start(&lab.connector).await;
+    let before = scraped(&served).await;
+    let last = "ad_connector_last_baseline_timestamp_seconds";
+    assert!(!before.keys().any(|series| series.starts_with(last)), "none yet");
+    assert_eq!(of(&before, "baseline_interval_seconds", ""), 7.0 * 86_400.0);
+    let begun = chrono::Utc::now().timestamp() as f64;
+    lab.sync(0).await;
+    assert!(of(&scraped(&served).await, "last_baseline_timestamp_seconds", "") >= begun);
     served.service.stopped_with(0).await;
 }

@@ -176,5 +176,6 @@ fn end_at(watermark: Watermark) -> ReadEnd {
         met: None,
         containers: Vec::new(),
         containers_gone: Vec::new(),
+        ended: NOW,
     }
 }
