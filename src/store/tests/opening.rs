@@ -387,26 +387,3 @@ fn a_dry_run_without_a_file_starts_from_nothing_and_makes_none() {
     );
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
-
-#[test]
-fn r28_r33_the_last_complete_baseline_of_an_older_file_is_found_in_its_history() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.db");
-    let sql = opened_with(&path, Access::ReadWrite, &MIGRATIONS[..11]).unwrap();
-    sql.execute_batch(
-        "INSERT INTO connection (id, name, description, state, state_since)
-             VALUES (1, 'corp', '', 'Scheduled', 1), (2, 'new', '', 'Scheduled', 1);
-         INSERT INTO run (connection, wanted, mode, reason, started, ended, watermark_after)
-             VALUES (1, 'delta', 'baseline', '', 10, 20, 7), (1, 'baseline', 'baseline', '', 30, 40, NULL),
-                    (1, 'delta', 'delta', '', 50, 60, 8);",
-    )
-    .unwrap();
-    drop(sql);
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
-    let found: Vec<_> = store.connections().unwrap();
-    let found: Vec<_> = found
-        .iter()
-        .map(|row| (row.name.as_str(), row.last_baseline))
-        .collect();
-    assert_eq!(found, [("corp", Some(20)), ("new", None)]);
-}
