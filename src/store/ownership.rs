@@ -3,7 +3,7 @@
 
 use super::error::Fault;
 use super::sql::{Sql, Table, values};
-use super::{ConnectionId, KindCounts, RunId, history};
+use super::{ConnectionId, KindCounts, RunId};
 
 /// Assets that lost their owner in this transaction.
 pub(super) const RELEASED: Table = Table {
@@ -110,31 +110,27 @@ pub(super) const CONTENDERS: &str = "contender AS c JOIN asset AS a ON a.id = c.
 
 /// Records in the history of the run the objects that wait for the asset of another, and counts them
 /// as rejected.
-pub(super) fn record_conflicts(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<(), Fault> {
-    let recorded = sql.execute(
+pub(super) fn record_conflicts(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    run: RunId,
+    counts: &mut KindCounts,
+) -> Result<(), Fault> {
+    sql.execute(
         &format!(
             "INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
              SELECT $1, 'rejected', o.guid, o.kind, o.dn, a.external_id, {CONFLICT}
-             FROM {CONTENDERS} WHERE c.connection = $2 AND c.run <> $1"
+             FROM {CONTENDERS} WHERE c.connection = $2 ORDER BY c.object"
         ),
         values![run, connection],
     )?;
-    if recorded == 0 {
-        return Ok(());
-    }
-    let mut counts = KindCounts::default();
     sql.query(
         "SELECT o.kind, count(*) AS objects FROM contender AS c JOIN object AS o ON o.id = c.object
-         WHERE c.connection = $1 AND c.run <> $2 GROUP BY o.kind",
-        values![connection, run],
+         WHERE c.connection = $1 GROUP BY o.kind",
+        values![connection],
         &mut |row| {
             counts.of(row.get("kind")?).rejected += row.count("objects")?;
             Ok(true)
         },
-    )?;
-    sql.execute(
-        "UPDATE contender SET run = $1 WHERE connection = $2",
-        values![run, connection],
-    )?;
-    history::add_counts(sql, run, &counts)
+    )
 }

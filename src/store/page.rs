@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use sha2::{Digest, Sha256};
 
 use super::error::Fault;
-use super::ownership;
 use super::run::open_run;
 use super::sql::Sql;
 use super::stage_page::PageWriter;
@@ -104,7 +103,6 @@ impl Store {
             watermark::reach(sql, id, run, end)?;
             witness::forget_settled_removals(sql, id, now)?;
             rejections::forget_unmapped(sql, id, run)?;
-            ownership::record_conflicts(sql, id, run)?;
             if end.met.is_some() {
                 unfinished_read::forget(sql, id)?;
                 connection::record_full_read(sql, id, end.ended)?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Fault;
+use super::ownership::{CONFLICT, CONTENDERS};
 use super::run::open_run;
 use super::sql::{Row, Sql, stored_as, values};
 use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
@@ -118,6 +119,24 @@ impl Store {
     /// When the file cannot be read.
     pub fn rejections(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Rejection>, StoreError> {
         self.rejections_after(connection, None, limit)
+    }
+
+    /// Returns the objects that wait for the asset of another (R37 c).
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn conflicts(&self, connection: ConnectionId) -> Result<Vec<Rejection>, StoreError> {
+        self.read(|sql| {
+            sql.rows(
+                &format!(
+                    "SELECT o.guid, o.kind, o.dn, a.external_id, {CONFLICT} AS reason, c.since,
+                         'identity' AS origin
+                     FROM {CONTENDERS} WHERE c.connection = $1 ORDER BY c.object"
+                ),
+                values![connection],
+                rejection_of,
+            )
+        })
     }
 
     /// Returns how many objects of each kind did not get through; a kind without any is missing.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::error::Fault;
 use super::run::open_run;
 use super::sql::{Sql, values};
-use super::{ConnectionId, KindCounts, RunId, Store, StoreError, history, remove};
+use super::{ConnectionId, KindCounts, RunId, Store, StoreError, history, ownership, remove};
 use crate::failpoint::Commit;
 use crate::identity::Kind;
 
@@ -44,7 +44,7 @@ pub struct Excess {
 /// Outcome for the objects that a run found gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conclusion {
-    /// `removed` and `held`, by kind.
+    /// `removed`, `held`, and `rejected` for objects that wait for the asset of another, by kind.
     pub counts: KindCounts,
     /// The kinds above the threshold; when there is one, nothing of any kind was removed.
     pub excess: Vec<Excess>,
@@ -60,7 +60,7 @@ impl Store {
     /// removed object leaves `object`, and what of it waits on the stage is dropped. Its asset is
     /// listed as removed if upstream holds or may hold it and no other live object claims its id
     /// (R37). `marked` gives the asset that says so to upstream, made of the last one, where it is
-    /// to be sent.
+    /// to be sent. Objects that wait for the asset of another are then recorded as rejected.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written; then nothing is decided.
@@ -80,21 +80,17 @@ impl Store {
             let gone = gone(sql, connection, run)?;
             let mut conclusion = Conclusion::default();
             match decision {
-                Decision::Threshold(limits) if !gone.is_empty() => {
+                Decision::Threshold(limits) => {
                     conclusion.excess = excess(sql, connection, limits, &gone)?;
                 }
-                Decision::Threshold(_) => return Ok(conclusion),
                 Decision::Approved(list) => {
                     conclusion.refused = !is_confirmed(sql, connection, run)?
                         || remove::held_list(sql, connection)?.as_deref() != Some(list);
-                    if conclusion.refused {
-                        return Ok(conclusion);
-                    }
                 }
             }
             if !conclusion.excess.is_empty() {
                 hold(sql, connection, run, &gone, now, &mut conclusion.counts)?;
-            } else {
+            } else if !conclusion.refused && !gone.is_empty() {
                 let removing = remove::Removing {
                     sql,
                     connection,
@@ -103,6 +99,9 @@ impl Store {
                 };
                 let only_held = matches!(decision, Decision::Approved(_));
                 removing.remove(only_held, &marked, &mut conclusion)?;
+            }
+            if let Decision::Threshold(_) = decision {
+                ownership::record_conflicts(sql, connection, run, &mut conclusion.counts)?;
             }
             history::add_counts(sql, run, &conclusion.counts)?;
             Ok(conclusion)
@@ -174,6 +173,9 @@ fn excess(
     limits: &Limits,
     gone: &BTreeMap<Kind, u64>,
 ) -> Result<Vec<Excess>, Fault> {
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
     let known: BTreeMap<Kind, u64> = sql
         .rows(
             "SELECT kind, count(*) AS objects FROM object WHERE connection = $1 GROUP BY kind",

@@ -106,8 +106,8 @@ const CLAIM: &str = "
 
 /// Notes the objects whose id is another object's: they wait (R37 c).
 const CONTEND: &str = "
-    INSERT INTO contender (object, asset, connection, since, run)
-    SELECT p.object, p.asset, $1, $2, 0 FROM page AS p JOIN asset AS a ON a.id = p.asset
+    INSERT INTO contender (object, asset, connection, since)
+    SELECT p.object, p.asset, $1, $2 FROM page AS p JOIN asset AS a ON a.id = p.asset
     WHERE a.owner <> p.object
     ON CONFLICT (object) DO NOTHING";
 

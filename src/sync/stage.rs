@@ -282,9 +282,27 @@ impl Stager<'_> {
         let send = settings.removal.send;
         let marked = |kind, asset: &str| send.then(|| mapping.removed_asset(kind, asset)).flatten();
         let conclusion = store.conclude_removals(self.run, decision, marked, self.now)?;
+        if let Decision::Threshold(_) = decision {
+            self.log_conflicts()?;
+        }
         self.tell_staged(conclusion.staged);
         removal::tell(self.connector, self.run, &conclusion)?;
         self.conclusion = conclusion;
+        Ok(())
+    }
+
+    /// Logs the objects that wait for the asset of another.
+    fn log_conflicts(&self) -> Result<(), RunError> {
+        for conflict in self.connector.store.conflicts(self.connector.id)? {
+            self.progress.add_rejected(1);
+            tracing::warn!(
+                kind = %conflict.kind,
+                dn = conflict.dn,
+                external_asset_id = conflict.external_id,
+                reason = conflict.reason,
+                "The object has the identity of another one; it is not sent before that is gone."
+            );
+        }
         Ok(())
     }
 }

@@ -91,7 +91,8 @@ pub struct Rejection {
     /// Since when.
     #[schema(required)]
     pub since: Option<String>,
-    /// Who would not have it: `mapping` or `upstream`.
+    /// What keeps it out of ETM: `mapping` (no asset can be made of it), `upstream` (the gateway
+    /// rejected it) or `identity` (another live object has its externalAssetId).
     pub origin: &'static str,
 }
 

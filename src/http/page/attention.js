@@ -5,6 +5,13 @@ import { announce, counted, el, given, number, problem, put, time } from "./dom.
 import { moreList } from "./list.js";
 import { withToken } from "./token.js";
 
+/** The side that keeps an object out of ETM. */
+const ORIGINS = {
+  upstream: " · rejected by ETM",
+  mapping: " · cannot be mapped",
+  identity: " · has the identity of another object",
+};
+
 /** How many objects of a connection need a person. */
 export function needed(connection) {
   return Object.values(connection.counts).reduce((sum, counts) => sum + counts.held + counts.rejected, 0);
@@ -42,7 +49,7 @@ export function attentionView(name, connection) {
   const undecided = removals(name, "undecided", () => null, (answer) => (undecidedCard.hidden = answer.items.length === 0));
   const rejected = moreList({
     page: (after, signal) => get(name, ["rejected"], { limit: 50, after }, signal),
-    show: (item) => object(item, item.since, item.origin === "upstream" ? " · rejected by ETM" : " · cannot be mapped"),
+    show: (item) => object(item, item.since, ORIGINS[item.origin] ?? ""),
     empty: "None.",
   });
   const removed = removals(name, "removed", (item) => (item.sentAt ? " · sent to ETM" : null));

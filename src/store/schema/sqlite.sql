@@ -146,8 +146,7 @@ CREATE TABLE contender (
     object     INTEGER PRIMARY KEY,
     asset      INTEGER NOT NULL,
     connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
-    since      INTEGER NOT NULL,
-    run        INTEGER NOT NULL
+    since      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX contender_of_asset ON contender (asset);
 
