@@ -326,7 +326,11 @@ async fn what_is_wrong_with_the_file_is_refused_before_anything_begins() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn profiles_read_parts_of_one_directory_with_histories_of_their_own() {
-    let forests = Forests::new(["", "", ""]).await;
+    let mut forests = Forests::new(["", "", ""]).await;
+    forests
+        .lab
+        .connector
+        .unaudited("a profile sends to another connector");
     let directory = forests.lab.directory().clone();
     let root = directory.domain().dn;
     let unit = directory.create_unit(&root, "Staff");
@@ -344,7 +348,9 @@ async fn profiles_read_parts_of_one_directory_with_histories_of_their_own() {
     let emea = &text[..text.find("\n\n").unwrap()];
     forests.write(&format!(
         "{emea}\n[[connection.profile]]\nname = \"staff\"\nad_base_context = '{unit}'\nad_assets = [\"users\"]\n\
-         [[connection.profile]]\nname = \"admins\"\nremoval_max_percent = 100\nmember_of = '{}'\n",
+         [[connection.profile]]\nname = \"admins\"\nqualys_connector_uuid = \"{}\"\n\
+         removal_max_percent = 100\nmember_of = '{}'\n",
+        "6f2a1d3c-5b7e-4c89-9a01-3d4e5f607182",
         directory.dn(outer)
     ));
     let ids = |objects: &[ObjectId]| -> BTreeSet<String> {

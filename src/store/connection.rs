@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Fault;
+use super::retarget::retarget;
 use super::sql::{Row, Sql, values};
 use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError};
@@ -68,7 +69,7 @@ impl Connection {
 
 impl Store {
     /// Stores a connection: as [`State::Registered`] when the name is new, else its description
-    /// changes. With another target than before everything of it is begun anew.
+    /// changes. With another target than before everything of it is staged for that one.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -95,7 +96,7 @@ impl Store {
                 );
             };
             if target_before != target {
-                begin_anew(sql, connection)?;
+                retarget(sql, connection, target, now)?;
             }
             sql.execute(
                 "UPDATE connection SET description = $1, target = $2 WHERE id = $3",
@@ -191,36 +192,6 @@ fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
         "SELECT id FROM target WHERE gateway = $1 AND connector = $2",
         values![gateway, connector],
     )
-}
-
-/// Forgets all that was read for a connection and all that waits of it, because it gets another
-/// target. What that one holds is not known to this connection: the next run reads everything, as
-/// there is no watermark, and sends everything, as no object has an asset there. The assets of the
-/// former target stay, for other connections with that target: a contender of one of those becomes
-/// the owner.
-fn begin_anew(sql: &dyn Sql, connection: ConnectionId) -> Result<(), Fault> {
-    for statement in [
-        "DELETE FROM document WHERE seq IN (SELECT seq FROM stage WHERE connection = $1)",
-        "DELETE FROM stage WHERE connection = $1",
-        "DELETE FROM contender WHERE connection = $1",
-        // NULL where there is no contender.
-        "UPDATE asset SET owner = (SELECT min(c.object) FROM contender AS c
-             WHERE c.asset = asset.id AND c.connection <> $1)
-         WHERE owner IN (SELECT id FROM object WHERE connection = $1)",
-        "DELETE FROM contender WHERE connection <> $1 AND EXISTS (SELECT 1 FROM asset AS a
-             WHERE a.id = contender.asset AND a.owner = contender.object)",
-        "DELETE FROM object WHERE connection = $1",
-        "DELETE FROM recheck WHERE connection = $1",
-        "DELETE FROM removed WHERE connection = $1",
-        "DELETE FROM removed_by WHERE connection = $1",
-        "DELETE FROM missed_on WHERE connection = $1",
-        "DELETE FROM watermark WHERE connection = $1",
-        "DELETE FROM dirsync_cookie WHERE connection = $1",
-        "DELETE FROM unfinished_read WHERE connection = $1",
-    ] {
-        sql.execute(statement, values![connection])?;
-    }
-    Ok(())
 }
 
 /// Stores that a complete full read ended at `ended` (R33).

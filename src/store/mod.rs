@@ -34,6 +34,7 @@ mod rejections;
 mod removal;
 mod remove;
 mod removed;
+mod retarget;
 mod run;
 mod run_record;
 mod settle;

@@ -281,22 +281,39 @@ fn a_removed_object_that_returns_without_an_asset_and_goes_again_is_listed_again
 }
 
 #[test]
-fn a_connection_with_another_target_begins_anew() {
+fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     let pair = Pair::new();
     let (run, other_run) = pair.begin();
     pair.room.stage(run, &[user(1, "a"), user(2, "a")]);
     pair.room.drain(run);
-    pair.room.stage(other_run, &[user(1, "b")]);
+    pair.room.stage(run, &[user(2, "b"), user(3, "waits")]);
+    pair.room.stage(other_run, &[user(1, "other")]);
+    lose(pair.store(), run, &[]);
     pair.room.end(run);
     let store = pair.store();
     store.register("corp", "", &target("new"), NOW).unwrap();
     assert_eq!(
         assets(&pair.room.drain(other_run)),
-        [asset("b")],
+        [asset("other")],
         "the other one owns it now"
     );
     let run = pair.room.run();
-    assert!(store.knows_nothing(pair.room.connection).unwrap());
-    pair.room.stage(run, &[user(1, "a"), user(2, "a")]);
-    assert_eq!(pair.room.drain(run).len(), 2);
+    let sent = pair.room.drain(run);
+    let mut sent = assets(&sent);
+    sent.sort_unstable();
+    assert_eq!(sent, [asset("a"), asset("b"), asset("waits")]);
+    // And back: what that one certainly holds is not sent again.
+    pair.room.end(run);
+    store.register("corp", "", &Target::default(), NOW).unwrap();
+    let run = pair.room.run();
+    let sent = pair.room.drain(run);
+    let mut sent = assets(&sent);
+    sent.sort_unstable();
+    assert_eq!(sent, [asset("b"), asset("waits")]);
+    assert_eq!(
+        reasons(store, pair.room.connection).len(),
+        1,
+        "the other one keeps it"
+    );
+    assert_eq!(lose(store, run, &[2]).counts.total().removed, 1);
 }
