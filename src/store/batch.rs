@@ -58,8 +58,7 @@ const WAITING: &str = "
         coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END
             AS removal,
         a.id AS row, s.fingerprint,
-        CASE WHEN EXISTS (SELECT 1 FROM run WHERE run.id = a.out_run AND run.ended IS NULL)
-            THEN 1 ELSE 0 END AS is_out
+        (SELECT run.id FROM run WHERE run.id = a.out_run AND run.ended IS NULL) AS out_run
     FROM stage AS s
     JOIN asset AS a ON a.id = s.asset
     JOIN document AS d ON d.seq = s.seq
@@ -80,9 +79,9 @@ impl Store {
     /// `item_overhead` for each stay within `max_bytes`; one item is given even if it alone is
     /// larger. Rows that upstream rejected in this run are left for the next one.
     ///
-    /// Every batch handed out goes to [`Self::settle`], also when no answer came. The batch ends
-    /// before an asset of which another version is in flight, by this run or by that of another
-    /// connection: an empty batch while others are out means "ask again after the next settle", an
+    /// Every batch handed out goes to [`Self::settle`], also when no answer came. An asset of which
+    /// the run of another connection has a version in flight is left for the next run. The batch
+    /// ends before one of which this run has: an empty batch while others are out means "ask again after the next settle", an
     /// empty batch while none is out means that the stage holds nothing more for this run.
     ///
     /// # Errors
@@ -171,10 +170,16 @@ fn hand_out(sql: &dyn Sql, connection: ConnectionId, run: RunId, room: Room) -> 
         WAITING,
         values![stored(room.after), connection, run],
         &mut |row| {
+            match row.get::<Option<RunId>>("out_run")? {
+                Some(own) if own == run => return Ok(false),
+                // Nothing is known here of when that one is answered: the next run takes it.
+                Some(_) => return Ok(true),
+                None => {}
+            }
             let json = row.value("json")?.text().unwrap_or_default();
             bytes += json.len() + room.item_overhead;
             let full = batch.len() >= room.assets || bytes > room.bytes;
-            if (full && !batch.is_empty()) || row.get("is_out")? {
+            if full && !batch.is_empty() {
                 return Ok(false);
             }
             batch.push(Item {

@@ -25,25 +25,28 @@ const RELEASE: &str = "UPDATE asset SET owner = NULL WHERE id IN (SELECT asset F
 const PASS_ON: &str = "
     UPDATE asset SET owner = (SELECT c.object FROM contender AS c WHERE c.asset = asset.id
         ORDER BY c.since, c.object LIMIT 1)
-    WHERE owner IS NULL AND id IN (SELECT r.asset FROM released AS r JOIN contender AS c ON c.asset = r.asset)";
+    WHERE owner IS NULL
+        AND id IN (SELECT r.asset FROM released AS r CROSS JOIN contender AS c WHERE c.asset = r.asset)";
 
 /// Ends the waiting of the new owners.
 const END_CONTEST: &str = "
     DELETE FROM contender WHERE object IN (
-        SELECT a.owner FROM released AS r JOIN asset AS a ON a.id = r.asset WHERE a.owner IS NOT NULL)";
+        SELECT a.owner FROM released AS r CROSS JOIN asset AS a
+        WHERE a.id = r.asset AND a.owner IS NOT NULL)";
 
 /// Forgets that the assets of new owners are gone.
 const NOT_GONE: &str = "
     DELETE FROM recheck WHERE asset IN (
-        SELECT a.id FROM released AS r JOIN asset AS a ON a.id = r.asset WHERE a.owner IS NOT NULL)";
+        SELECT a.id FROM released AS r CROSS JOIN asset AS a
+        WHERE a.id = r.asset AND a.owner IS NOT NULL)";
 
 /// Lists what waits of the new owners: versions that upstream holds for certain, and versions of this
 /// connection.
 const WAITING: &str = "
     SELECT s.connection, s.seq,
         CASE WHEN a.sent = 0 AND a.fingerprint = s.fingerprint THEN 1 ELSE 0 END AS is_held
-    FROM released AS r JOIN asset AS a ON a.id = r.asset JOIN stage AS s ON s.object = a.owner
-    WHERE s.asset = a.id";
+    FROM released AS r CROSS JOIN asset AS a CROSS JOIN stage AS s
+    WHERE a.id = r.asset AND s.object = a.owner AND s.asset = a.id";
 
 /// Takes `count` numbers from the sequence and returns the first of them.
 pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, Fault> {

@@ -45,8 +45,8 @@ const REMOVED: &str = "
 const RECORD: &str = "
     INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
     SELECT $1, 'removed', m.guid, m.kind, m.dn, a.external_id, m.reason
-    FROM released AS r JOIN removed AS m ON m.asset = r.asset JOIN asset AS a ON a.id = r.asset
-    ORDER BY m.id";
+    FROM released AS r CROSS JOIN removed AS m CROSS JOIN asset AS a
+    WHERE m.asset = r.asset AND a.id = r.asset ORDER BY m.id";
 
 /// Forgets what upstream holds of them, so that an object that comes back is sent again.
 const FORGET: &str = "
@@ -57,8 +57,8 @@ const FORGET: &str = "
 const FORGET_OBJECTS: [&str; 4] = [
     "DELETE FROM document WHERE seq IN (
          SELECT s.seq FROM leaving AS l JOIN stage AS s ON s.object = l.object)
-     AND seq NOT IN (SELECT a.document FROM released AS r JOIN asset AS a ON a.id = r.asset
-         WHERE a.document IS NOT NULL)",
+     AND seq NOT IN (SELECT a.document FROM released AS r CROSS JOIN asset AS a
+         WHERE a.id = r.asset AND a.document IS NOT NULL)",
     "DELETE FROM stage WHERE object IN (SELECT object FROM leaving WHERE object IS NOT NULL)",
     "DELETE FROM object WHERE id IN (SELECT object FROM leaving WHERE object IS NOT NULL)",
     "DELETE FROM recheck WHERE id IN (SELECT recheck FROM leaving)",
@@ -71,11 +71,10 @@ const FORGET_ASSETS: &str = "
 
 /// Selects what was removed just now, with the last text of its asset.
 const TEXTS: &str = "
-    SELECT m.asset, m.kind, d.json FROM released AS r
-    JOIN removed AS m ON m.asset = r.asset
-    JOIN asset AS a ON a.id = r.asset
-    JOIN document AS d ON d.seq = a.document
-    WHERE m.asset > $1 ORDER BY m.asset LIMIT $2";
+    SELECT r.asset, m.kind, d.json FROM released AS r
+    CROSS JOIN removed AS m CROSS JOIN asset AS a CROSS JOIN document AS d
+    WHERE r.asset > $1 AND m.asset = r.asset AND a.id = r.asset AND d.seq = a.document
+    ORDER BY r.asset LIMIT $2";
 
 /// Removal of everything that is gone, in one transaction.
 pub(super) struct Removing<'a> {
@@ -125,8 +124,8 @@ impl Removing<'_> {
         }
         sql.execute(FORGET_ASSETS, &[])?;
         sql.query(
-            "SELECT m.kind, count(*) AS objects FROM released AS r JOIN removed AS m ON m.asset = r.asset
-             GROUP BY m.kind",
+            "SELECT m.kind, count(*) AS objects FROM released AS r CROSS JOIN removed AS m
+             WHERE m.asset = r.asset GROUP BY m.kind",
             &[],
             &mut |row| {
                 conclusion.counts.of(row.get("kind")?).removed += row.count("objects")?;

@@ -51,8 +51,11 @@ const MOVE: [&str; 4] = [
          WHERE f.id = object.asset AND n.target = $1) WHERE connection = $2",
     "UPDATE stage SET asset = o.asset FROM object AS o JOIN asset AS a ON a.id = o.asset
      WHERE o.id = stage.object AND a.target = $1 AND stage.connection = $2",
-    "UPDATE asset SET owner = (SELECT min(c.id) FROM object AS c WHERE c.asset = asset.id)
-     WHERE target = $1 AND owner IS NULL AND id IN (SELECT asset FROM object WHERE connection = $2)",
+    "UPDATE asset SET owner = c.first
+     FROM (SELECT asset, min(id) AS first FROM object
+         WHERE asset IN (SELECT id FROM asset WHERE target = $1 AND owner IS NULL) AND connection = $2
+         GROUP BY asset) AS c
+     WHERE c.asset = asset.id",
     "INSERT INTO contender (object, asset, connection, since)
      SELECT o.id, o.asset, o.connection, s.staged_at FROM object AS o JOIN asset AS a ON a.id = o.asset
      JOIN stage AS s ON s.object = o.id

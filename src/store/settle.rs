@@ -50,7 +50,7 @@ const SETTLE: &str = "
         sent = CASE b.fate WHEN 'accepted' THEN 0 WHEN 'absent' THEN asset.sent_before
             ELSE asset.sent END,
         out_run = NULL
-    FROM batch AS b WHERE b.asset = asset.id AND asset.sent = b.seq";
+    FROM batch AS b WHERE b.asset = asset.id AND asset.sent - b.seq = 0";
 
 /// Notes when upstream accepted that an object is gone.
 const REMOVED: &str = "
@@ -63,8 +63,9 @@ const LEAVE_STAGE: &str = "
 
 /// Notes rejections.
 const REJECT: &str = "
-    UPDATE stage SET rejected_run = $1, rejected_at = coalesce(rejected_at, $2), reject_reason = b.reason
-    FROM batch AS b WHERE stage.connection = $3 AND stage.seq = b.seq AND b.reason IS NOT NULL";
+    UPDATE stage SET rejected_run = $1, rejected_at = coalesce(rejected_at, $2),
+        reject_reason = (SELECT b.reason FROM batch AS b WHERE b.seq = stage.seq)
+    WHERE connection = $3 AND seq IN (SELECT seq FROM batch WHERE reason IS NOT NULL)";
 
 /// Selects versions that wait and are what upstream holds for certain, now that the fate of those
 /// before them is known (R17).

@@ -77,10 +77,11 @@ const REPLACED: &str = "
     SELECT $1, 'replaced', o.guid, o.kind, o.dn, o.asset, $2, 'gone',
         'the externalAssetId of the object is ' || p.external_id || ' now'
     FROM released AS r
-    JOIN asset AS a ON a.id = r.asset
-    JOIN object AS o ON o.id = a.owner
-    JOIN page AS p ON p.object = o.id
-    WHERE a.accepted_at IS NOT NULL OR a.sent <> 0
+    CROSS JOIN asset AS a
+    CROSS JOIN object AS o
+    CROSS JOIN page AS p
+    WHERE a.id = r.asset AND o.id = a.owner AND p.object = o.id
+        AND (a.accepted_at IS NOT NULL OR a.sent <> 0)
     ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
 
 /// Forgets the waiting for an id that the object does not claim any more.
@@ -102,7 +103,7 @@ const UPDATE_OBJECTS: &str = "
 /// Gives an asset without an owner to the first object of the page that claims it.
 const CLAIM: &str = "
     UPDATE asset SET owner = p.object FROM page AS p
-    WHERE p.asset = asset.id AND asset.owner IS NULL AND p.first_with_id = p.position";
+    WHERE p.asset = asset.id AND coalesce(asset.owner, 0) = 0 AND p.first_with_id = p.position";
 
 /// Notes the objects whose id is another object's: they wait (R37 c).
 const CONTEND: &str = "
@@ -115,8 +116,8 @@ const CONTEND: &str = "
 /// to be asked again (R2).
 const FOUND_AGAIN: &str = "
     UPDATE object SET changed_seq = $1, changed_by = $2 WHERE id IN (
-        SELECT p.object FROM page AS p JOIN recheck AS r ON r.guid = p.guid
-        WHERE r.connection = $3 AND r.why = 'missing' AND r.asset IS NULL)";
+        SELECT p.object FROM page AS p CROSS JOIN recheck AS r
+        WHERE r.connection = $3 AND r.why = 'missing' AND r.guid = p.guid AND r.asset IS NULL)";
 
 /// What is forgotten of an object that was returned: it is neither missing, nor removed, nor missed
 /// on this controller.
@@ -136,8 +137,9 @@ const CLAIMED: [&str; 4] = [
     "DELETE FROM removed WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
     "DELETE FROM recheck WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
     "DELETE FROM document WHERE seq IN (
-         SELECT s.seq FROM page AS p JOIN stage AS s ON s.asset = p.asset WHERE s.object IS NULL)",
-    "DELETE FROM stage WHERE object IS NULL AND asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
+         SELECT s.seq FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
+    "DELETE FROM stage WHERE (connection, seq) IN (SELECT s.connection, s.seq
+         FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
 ];
 
 /// Decides what is done with each asset: it waits in this version already, upstream holds it for
@@ -170,8 +172,8 @@ const WITHDRAW: [&str; 2] = [
     "DELETE FROM document WHERE seq IN (
          SELECT s.seq FROM page AS p JOIN stage AS s ON s.object = p.object
          WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage'))
-     AND seq NOT IN (SELECT a.document FROM released AS r JOIN asset AS a ON a.id = r.asset
-         WHERE a.document IS NOT NULL)",
+     AND seq NOT IN (SELECT a.document FROM released AS r CROSS JOIN asset AS a
+         WHERE a.id = r.asset AND a.document IS NOT NULL)",
     "DELETE FROM stage WHERE object IN (
          SELECT object FROM page WHERE is_new = 0 AND verdict IN ('held', 'stage'))",
 ];

@@ -12,6 +12,7 @@ mod model;
 mod opening;
 mod ownership;
 mod paging;
+mod plans;
 mod removal;
 mod slices;
 mod speed;
