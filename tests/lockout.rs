@@ -29,7 +29,10 @@ async fn profiles(password: &str) -> (Simulated, PathBuf) {
     let file = lab.connector.folder().join("password");
     std::fs::write(&file, password).unwrap();
     let tables: String = (1..=PROFILES)
-        .map(|number| format!("[[connection.profile]]\nname = \"p{number}\"\n"))
+        .map(|number| {
+            let connector = format!("6f2a1d3c-5b7e-4c89-9a01-00000000000{number}");
+            format!("[[connection.profile]]\nname = \"p{number}\"\nqualys_connector_uuid = \"{connector}\"\n")
+        })
         .collect();
     let tables = format!("[[connection]]\nname = \"corp\"\n{tables}");
     std::fs::write(folder.join("connections.toml"), tables).unwrap();
@@ -37,8 +40,8 @@ async fn profiles(password: &str) -> (Simulated, PathBuf) {
     lab.set("AD_PASSWORD_FILE", file.to_str().unwrap());
     lab.set("SYNC_CRON", EVERY_SECOND);
     lab.set("BASELINE_CRON", "off");
-    // Each profile sends the same objects, with one connector UUID.
-    lab.connector.unaudited("several profiles share a connector UUID");
+    lab.connector
+        .unaudited("each profile sends to a connector of its own");
     (lab, file)
 }
 
