@@ -5,6 +5,7 @@ mod crash;
 mod delivery;
 mod history;
 mod identity;
+mod interleaving;
 mod lifecycle;
 mod links;
 mod locking;
