@@ -152,6 +152,7 @@ mod tests {
             .iter()
             .map(|(version, answer)| Delivery {
                 request_id: String::new(),
+                connector_uuid: String::new(),
                 external_ids: vec!["S-1".to_owned()],
                 assets: vec![json!(version)],
                 answer: (*answer).to_owned(),

@@ -23,7 +23,8 @@ pub fn external_id(directory: &Directory, id: ObjectId) -> String {
     sid(&directory.attributes(id)["objectSid"][0])
 }
 
-fn asset(directory: &Directory, kind: Kind, id: ObjectId) -> Value {
+/// The asset of one user or group.
+pub fn asset(directory: &Directory, kind: Kind, id: ObjectId) -> Value {
     let attributes = directory.attributes(id);
     let text = |name: &str| {
         let value = attributes.get(name)?.first()?;

@@ -1,5 +1,7 @@
 //! The form that every ingest request must have. Anything else is a violation: a bug of the client.
 
+use std::collections::BTreeSet;
+
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use serde_json::Value;
@@ -72,7 +74,8 @@ pub(super) fn check_body(body: &[u8]) -> Result<Parsed, Vec<String>> {
             elements.len()
         ));
     }
-    let mut assets = Vec::with_capacity(elements.len());
+    let mut assets: Vec<(String, Value)> = Vec::with_capacity(elements.len());
+    let mut ids = BTreeSet::new();
     for (index, element) in elements.into_iter().enumerate() {
         only_keys(&element, &["asset"], &format!("assetData[{index}]"), &mut wrong);
         if holds_null(&element) {
@@ -82,7 +85,13 @@ pub(super) fn check_body(body: &[u8]) -> Result<Parsed, Vec<String>> {
             .as_str()
             .filter(|id| !id.is_empty())
         {
-            Some(id) => assets.push((id.to_owned(), element)),
+            Some(id) => {
+                // R37: which of the two assets the gateway would keep is not known.
+                if !ids.insert(id.to_owned()) {
+                    wrong.push(format!("externalAssetId `{id}` comes twice"));
+                }
+                assets.push((id.to_owned(), element));
+            }
             None => wrong.push(format!("assetData[{index}] has no externalAssetId")),
         }
     }
@@ -155,6 +164,10 @@ mod tests {
             (
                 batch(META, &format!("[{ASSET},{ASSET}]")),
                 "assetCount is 1, assetData has 2",
+            ),
+            (
+                batch(&META.replace(":1", ":2"), &format!("[{ASSET},{ASSET}]")),
+                "externalAssetId `S-1-5-1` comes twice",
             ),
             (
                 batch(&META.replace("0f8fad5b", "0F8"), &format!("[{ASSET}]")),

@@ -17,6 +17,8 @@ use super::ledger::Ledger;
 pub struct Delivery {
     /// `connectorMetaData.requestId`.
     pub request_id: String,
+    /// `connectorMetaData.connectorUuid`.
+    pub connector_uuid: String,
     /// `externalAssetId` of each kept asset, in the order of the request.
     pub external_ids: Vec<String>,
     /// The kept `assetData` elements, in the same order.
@@ -183,6 +185,7 @@ impl State {
         if keep_delivery {
             self.deliveries.push(Delivery {
                 request_id: parsed.request_id,
+                connector_uuid: parsed.connector_uuid,
                 external_ids: kept.iter().map(|(id, _)| id.clone()).collect(),
                 assets: kept.iter().map(|(_, asset)| asset.clone()).collect(),
                 answer: format!("{answer:?}"),
