@@ -1,5 +1,7 @@
 //! Two units of a directory, the connections that read them, and the receiver that they share.
 
+use std::panic::Location;
+
 use lab::receiver::{self, Answer, Receiver};
 use lab::simulator::{Account, Directory, ObjectId, Options, PASSWORD, People, Simulator};
 use serde_json::Value;
@@ -172,24 +174,28 @@ impl World {
     }
 
     /// Runs `sync` of one connection, which must end with one of these codes.
-    pub async fn sync(&self, name: &str, codes: &[i32]) -> Outcome {
-        self.run(&["sync", "--connection", name], codes).await
+    #[track_caller]
+    pub fn sync(&self, name: &str, codes: &[i32]) -> impl Future<Output = Outcome> {
+        let place = Location::caller();
+        async move { self.ended(&["sync", "--connection", name], codes, place).await }
     }
 
     /// Runs a command, which must end with one of these codes.
     #[track_caller]
     pub fn run(&self, arguments: &[&str], codes: &[i32]) -> impl Future<Output = Outcome> {
-        let place = std::panic::Location::caller();
-        async move {
-            let outcome = self.connector.run(arguments).await;
-            assert!(
-                outcome.code.is_some_and(|code| codes.contains(&code)),
-                "{place}: {arguments:?} ended with {:?}, not {codes:?}:\n{}",
-                outcome.code,
-                outcome.text()
-            );
-            outcome
-        }
+        let place = Location::caller();
+        async move { self.ended(arguments, codes, place).await }
+    }
+
+    async fn ended(&self, arguments: &[&str], codes: &[i32], place: &Location<'_>) -> Outcome {
+        let outcome = self.connector.run(arguments).await;
+        assert!(
+            outcome.code.is_some_and(|code| codes.contains(&code)),
+            "{place}: {arguments:?} ended with {:?}, not {codes:?}:\n{}",
+            outcome.code,
+            outcome.text()
+        );
+        outcome
     }
 
     /// Runs every connection three times: rejections may be left after the first round, the second
