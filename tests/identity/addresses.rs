@@ -104,7 +104,7 @@ async fn r37_a_second_user_with_an_address_that_takes_its_own_back_was_never_ano
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn r37_an_address_whose_owner_lost_it_is_free() {
+async fn r37_an_address_whose_owner_lost_it_and_is_deleted_goes_to_the_one_that_waits() {
     let world = world("100").await;
     let (a, b) = (world.east[4], world.east[5]);
     world.directory().set(a, "mail", &[]);
