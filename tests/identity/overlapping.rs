@@ -85,6 +85,11 @@ async fn r37_the_first_owner_keeps_an_object_that_two_profiles_have() {
         world.sync(second, &[2]).await;
         world.assert_live(&[(&id, both)]).await;
         assert_eq!(world.delivered(&id).len(), 1);
+
+        // R17: even when the other profile sends everything again.
+        let resend = ["sync", "--baseline", "--resend", "--connection", second];
+        world.run(&resend, &[2]).await;
+        assert_eq!(world.delivered(&id).len(), 1);
     }
 }
 

@@ -81,6 +81,21 @@ async fn r37_created_while_its_predecessor_is_there_and_deleted_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r37_a_dry_run_names_who_would_wait_and_stores_nothing() {
+    let world = World::identified_by("sAMAccountName").await;
+    let (old, id) = (world.east[7], world.id(world.east[7]));
+    let new = successor(&world, EAST);
+    let names = [world.directory().dn(old), world.directory().dn(new)];
+    let outcome = world.run(&["sync", "--dry-run"], &[2]).await;
+    outcome.said(&[&id, &names[0], &names[1]]);
+    let status = world.status("active-directory").await;
+    assert_eq!(status["rejected"], serde_json::json!([]));
+    world.directory().delete(old);
+    world.run(&["sync", "--dry-run"], &[0, 2]).await;
+    world.converge(&[(&id, new)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r37_an_approval_does_not_remove_what_was_created_again_meanwhile() {
     for (identity, parent) in CASES {
         let world = World::identified_by(identity).await;

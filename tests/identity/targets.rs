@@ -114,3 +114,22 @@ async fn r37_one_object_in_two_profiles_with_different_targets_has_an_asset_at_e
         2
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_a_connection_that_gets_another_connector_uuid_delivers_everything_to_it() {
+    let mut world = World::new().await;
+    world.connector.unaudited("its connector UUID changes");
+    world.settle().await;
+    world.forget();
+    world.set("QUALYS_CONNECTOR_UUID", OTHER_UUID);
+    // What it left behind at the former target may count as many removals.
+    world.sync("active-directory", &[0, 3]).await;
+    let targets = Targets {
+        world: &world,
+        other: None,
+    };
+    for user in &world.east {
+        let wanted = expected::asset(world.directory(), Kind::User, *user);
+        assert_eq!(targets.last(true, &world.id(*user)), Some(wanted));
+    }
+}
