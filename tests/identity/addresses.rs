@@ -119,6 +119,40 @@ async fn r37_an_address_whose_owner_lost_it_and_is_deleted_goes_to_the_one_that_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r37_a_user_that_lost_the_address_that_it_waits_for_does_not_get_it() {
+    let world = world("100").await;
+    let (a, b) = (world.east[4], world.east[5]);
+    give(&world, b, A);
+    world.sync(CONNECTION, &[2]).await;
+    world.assert_wait(CONNECTION, A, a, &[b]).await;
+    world.directory().set(b, "mail", &[]);
+    world.directory().delete(a);
+    // The user that waited has no identity (R15).
+    world.sync(CONNECTION, &[2]).await;
+    world.assert_removed(A, "deleted").await;
+    world.sync(CONNECTION, &[2]).await;
+    world.assert_removed(A, "deleted").await;
+    give(&world, b, A);
+    world.converge(&[(A, b)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_a_user_that_is_deleted_while_it_waits_takes_nothing_with_it() {
+    let world = world("100").await;
+    let (a, b) = (world.east[4], world.east[5]);
+    give(&world, b, A);
+    world.sync(CONNECTION, &[2]).await;
+    world.directory().delete(b);
+    world.settle().await;
+    world.assert_removed(B, A).await;
+    world.assert_never_removed(&[A]);
+    assert_eq!(world.lines("removed").await.len(), 1);
+    give(&world, a, NEW);
+    world.converge(&[(NEW, a)]).await;
+    world.assert_removed(A, NEW).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r37_two_users_swap_their_addresses_in_one_delta() {
     for page_size in PAGE_SIZES {
         let world = world(page_size).await;
@@ -129,6 +163,20 @@ async fn r37_two_users_swap_their_addresses_in_one_delta() {
             world.converge(&[(of_a, a), (of_b, b)]).await;
             assert_eq!(world.lines("removed").await.len(), 0);
         }
+        world.assert_never_removed(&[A, B]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_two_users_swap_their_addresses_however_changes_are_found() {
+    for delta in ["dirsync", "off"] {
+        let world = world("100").await.with("AD_DELTA", delta);
+        world.settle().await;
+        let (a, b) = (world.east[4], world.east[5]);
+        give(&world, a, B);
+        give(&world, b, A);
+        world.converge(&[(B, a), (A, b)]).await;
+        assert_eq!(world.lines("removed").await.len(), 0);
         world.assert_never_removed(&[A, B]);
     }
 }

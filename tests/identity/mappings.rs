@@ -101,6 +101,24 @@ async fn r37_r23_an_approval_removes_exactly_the_former_assets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r37_r23_an_object_that_is_gone_while_its_former_asset_is_held_is_two_removals() {
+    let (world, identities) = held("send").await;
+    let (user, sid, guid) = identities[4].clone();
+    world.directory().delete(user);
+    world.sync(CONNECTION, &[3]).await;
+    assert!(removed(&world).await.is_empty());
+    world.run(&["approve-removals"], &[0]).await;
+    let listed = removed(&world).await;
+    assert_eq!(listed.len(), ASSETS + 1);
+    for id in [&sid, &guid] {
+        assert!(listed.contains_key(id), "{id}: {listed:?}");
+        assert!(world.delivered(id).last().is_some_and(is_removed), "{id}");
+    }
+    world.settle().await;
+    assert_eq!(removed(&world).await, listed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r37_the_former_identity_row_before_the_approval_removes_nothing_of_it() {
     let (mut world, identities) = held("send").await;
     world.identify_by("objectSid");

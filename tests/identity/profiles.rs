@@ -1,5 +1,7 @@
 //! A user that moves between two profiles with one target (R37a).
 
+use std::time::Duration;
+
 use lab::receiver::Answer;
 use lab::simulator::ObjectId;
 
@@ -101,19 +103,43 @@ async fn r37_a_move_between_profiles_that_only_report_leaves_nothing_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r37_a_removal_that_waits_is_dropped_when_the_other_profile_has_the_user() {
-    // The gateway keeps nothing, or it keeps the removal and its answer is lost.
-    for answer in [Answer::status(503), Answer::CutAfter] {
+    // The gateway keeps nothing, refuses the removal, or keeps it and its answer is lost.
+    for answer in [Answer::status(503), Answer::status(400), Answer::CutAfter] {
         let mut world = two("send").await;
         let user = world.east[7];
         let id = world.id(user);
         world.directory().move_to(user, WEST);
         world.answer_always(answer.clone());
-        world.sync("corp.east", &[69]).await;
+        world.sync("corp.east", &[2, 69]).await;
         world.receiver.clear_scripts();
         world.sync("corp.west", &[0]).await;
         world.assert_live(&[(&id, user)]).await;
         world.sync("corp.east", &[0]).await;
         world.assert_live(&[(&id, user)]).await;
+        world.settle().await;
+        world.assert_live(&[(&id, user)]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_a_removal_in_flight_is_not_the_last_that_upstream_gets() {
+    let long = Duration::from_secs(2);
+    // The gateway keeps the removal at once, or when it is sent again.
+    for answer in [Answer::Slow(long), Answer::Hang(long)] {
+        let world = two("send").await;
+        let user = world.east[7];
+        let id = world.id(user);
+        world.forget();
+        world.directory().move_to(user, WEST);
+        world.receiver.script([answer]);
+        let removing = async {
+            world.sync("corp.east", &[0]).await;
+        };
+        let claiming = async {
+            world.receiver.arrived(1).await;
+            world.sync("corp.west", &[0, 2]).await;
+        };
+        tokio::join!(removing, claiming);
         world.settle().await;
         world.assert_live(&[(&id, user)]).await;
     }

@@ -43,6 +43,21 @@ async fn r37_created_before_its_predecessor_is_deleted_in_one_delta() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r37_deleted_and_created_again_however_changes_are_found() {
+    for delta in ["dirsync", "off"] {
+        let world = World::identified_by("sAMAccountName")
+            .await
+            .with("AD_DELTA", delta);
+        world.settle().await;
+        let id = world.id(world.east[7]);
+        world.directory().delete(world.east[7]);
+        let new = successor(&world, DEEP);
+        world.converge(&[(&id, new)]).await;
+        world.assert_never_removed(&[&id]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r37_deleted_and_created_again_in_two_deltas() {
     for (identity, parent) in CASES {
         let world = World::identified_by(identity).await;
