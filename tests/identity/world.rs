@@ -199,7 +199,7 @@ impl World {
     }
 
     /// Runs every connection three times: rejections may be left after the first round, the second
-    /// ends with 0, and the third has nothing to send.
+    /// ends with 0, and the third has nothing to send. Then nothing waits.
     pub async fn settle(&self) {
         for codes in [&[0, 2][..], &[0]] {
             for name in &self.names {
@@ -211,6 +211,10 @@ impl World {
             self.sync(name, &[0]).await;
         }
         assert_eq!(self.receiver.summary().requests, before, "there was more to send");
+        for name in &self.names {
+            let status = self.status(name).await;
+            assert_eq!(status["oldestPending"], Value::Null, "{status}");
+        }
     }
 
     /// Runs the only connection until it is settled. In the end, and after a first run that ends
