@@ -8,7 +8,7 @@ use ad_connector::store::{
 };
 use lab::receiver::Ledger;
 
-use super::sums::{check_run, check_sums};
+use super::sums::{check_run, check_sums, without_waiting};
 
 /// A run that read ten users, of whom one could not be mapped, sent five, of which one was rejected, and its list.
 fn truth() -> (Run, Vec<RunObject>) {
@@ -105,4 +105,23 @@ fn a_history_that_the_receiver_does_not_confirm_is_found() {
     *more.accepted.get_mut("userAssetClass").unwrap() += 100;
     assert_eq!(check_sums(&dead, &more, 0, 100), Ok(()));
     assert!(check_sums(&dead, &more, 0, 99).is_err());
+}
+
+#[test]
+fn r37_an_object_that_waits_is_rejected_and_was_not_sent() {
+    let (run, mut objects) = truth();
+    objects[0].reason = "ID is already that of CN=B; CN=A has to wait until that is gone".to_owned();
+    assert!(check_run(&run, &objects).is_err(), "it was sent");
+    let mut unsent = run;
+    unsent.counts.of(Kind::User).sent -= 1;
+    assert_eq!(check_run(&unsent, &objects), Ok(()));
+    let mut nothing_rejected = ledger();
+    nothing_rejected.rejected.clear();
+    let without = without_waiting(&unsent, &objects);
+    assert_eq!(check_sums(&[without], &nothing_rejected, 0, 100), Ok(()));
+    let processed = Run {
+        outcome: Some(Outcome::Processed),
+        ..unsent
+    };
+    assert!(check_run(&processed, &objects).is_err());
 }

@@ -34,10 +34,11 @@ impl Player {
             return Ok(());
         };
         let (store, id) = (&program.connector.store, program.connector.id);
-        let runs = store.runs(id, usize::MAX).map_err(text)?;
-        for run in &runs {
+        let mut runs = store.runs(id, usize::MAX).map_err(text)?;
+        for run in &mut runs {
             let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
             sums::check_run(run, &objects).map_err(|wrong| format!("history of run {}: {wrong}", run.id))?;
+            *run = sums::without_waiting(run, &objects);
         }
         let (ledger, unread) = self.receiver.books().of(UUID);
         let in_flight = (self.setting.batch_assets * self.setting.concurrency) as u64;
