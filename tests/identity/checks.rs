@@ -89,12 +89,18 @@ impl World {
 
     /// Exactly these objects are rejected by the connection, since they wait for `id`, which
     /// `owner` has. Gives the last rejection.
-    pub async fn assert_wait(&self, name: &str, id: &str, owner: ObjectId, waiting: &[ObjectId]) -> Value {
+    pub async fn assert_wait(
+        &self,
+        name: &str,
+        id: &str,
+        owner: ObjectId,
+        waiting_objects: &[ObjectId],
+    ) -> Value {
         let status = self.status(name).await;
         let rejected = status["rejected"].as_array().unwrap();
-        assert_eq!(rejected.len(), waiting.len(), "{status}");
+        assert_eq!(rejected.len(), waiting_objects.len(), "{status}");
         let mut last = Value::Null;
-        for object in waiting {
+        for object in waiting_objects {
             let guid = self.guid(*object);
             let found = rejected.iter().find(|one| one["vendorAssetId"] == guid);
             last = found.unwrap_or_else(|| panic!("no {guid}: {status}")).clone();

@@ -21,9 +21,9 @@ struct Targets<'a> {
 impl Targets<'_> {
     fn last(&self, west: bool, id: &str) -> Option<Value> {
         let receiver = self.other.filter(|_| west).unwrap_or(&self.world.receiver);
+        let is_alone = self.other.is_some();
         let deliveries = receiver.deliveries().into_iter();
-        let to = deliveries
-            .filter(|delivery| self.other.is_some() || (delivery.connector_uuid == OTHER_UUID) == west);
+        let to = deliveries.filter(|one| is_alone || (one.connector_uuid == OTHER_UUID) == west);
         to.flat_map(|delivery| delivery.assets)
             .rfind(|asset| asset["asset"]["assetHeader"]["externalAssetId"] == id)
     }

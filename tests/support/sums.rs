@@ -63,7 +63,8 @@ pub fn without_waiting(run: &Run, objects: &[RunObject]) -> Run {
     run
 }
 
-/// What must be true of all runs together, each [without what waits](without_waiting). `in_flight` is how many assets may be out at once, at most.
+/// What must be true of all runs together, each [without what waits](without_waiting). `in_flight`
+/// is how many assets may be out at once, at most.
 ///
 /// # Errors
 /// What is not.
