@@ -5,22 +5,36 @@
 //! read (R20).
 //!
 //! An answer is taken in before the next batch is posted, in the commit that hands this one out: a process that dies sends no more
-//! again than what was in flight.
+//! again than what was in flight. An answer whose commit failed is kept, and stored at the end of the run.
+//!
+//! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves, after the others: the others do not wait
+//! for another search (R32). A batch that shows nothing about its cause is postponed until nothing else is left.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
-use crate::store::{self, Answered, Room, RunId};
-use crate::upstream::{Batch, Delivery, Item};
+use crate::identity::Guid;
+use crate::store::{self, Answered, Origin, Room, RunId};
+use crate::upstream::{Batch, Delivery, Item, Occasion, RunRecord};
 
 use super::{Connector, Request, RunError};
+
+/// Rejections of earlier runs that are looked at. More are sent together with the others.
+const REJECTIONS: usize = 10_000;
+/// Times that the answers are stored at the end of a run, before the run fails because they cannot be. Each waits for a busy
+/// state file as long as any other write.
+const STORE_TRIES: u32 = 4;
+/// Pause between two of them.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// How the delivery went, and why it ended before the stage was empty.
 #[derive(Debug, Default)]
@@ -43,14 +57,27 @@ pub(super) async fn deliver(
         request,
         run,
         stop,
+        record: Arc::default(),
+        rejected_before: BTreeSet::new(),
         after: 0,
         taken: 0,
+        waiting: VecDeque::new(),
+        postponed: VecDeque::new(),
         in_flight: JoinSet::new(),
         answered: Vec::new(),
         retries: 0,
+        failure: None,
     };
     let outcome = deliverer.drain(&mut staged).await;
     deliverer.finish(outcome).await
+}
+
+/// Assets that are posted together.
+struct Posting {
+    items: Vec<store::Item>,
+    occasion: Occasion,
+    /// Requests that were made for them.
+    requests: u64,
 }
 
 struct Deliverer<'a> {
@@ -58,19 +85,29 @@ struct Deliverer<'a> {
     request: &'a Request,
     run: RunId,
     stop: &'a CancellationToken,
+    record: Arc<RunRecord>,
+    /// Objects whose waiting asset the gateway rejected in an earlier run.
+    rejected_before: BTreeSet<Guid>,
     /// Everything in the stage up to this sequence number was taken.
     after: u64,
     /// Assets taken in this run.
     taken: u64,
-    in_flight: JoinSet<(Vec<store::Item>, Delivery)>,
+    /// Taken from the stage, to be posted next.
+    waiting: VecDeque<Posting>,
+    /// To be posted again when nothing else is left.
+    postponed: VecDeque<Posting>,
+    in_flight: JoinSet<(Posting, Delivery)>,
     /// What became of batches, not taken in yet.
     answered: Vec<(Vec<store::Item>, Answered)>,
     /// Requests that repeated another.
     retries: u64,
+    /// Failure of one batch, which does not end the delivery.
+    failure: Option<RunError>,
 }
 
 impl Deliverer<'_> {
     async fn drain(&mut self, staged: &mut watch::Receiver<u64>) -> Result<(), RunError> {
+        self.load_rejected().await?;
         // What there was when the stage gave nothing.
         let mut exhausted = None;
         loop {
@@ -80,27 +117,38 @@ impl Deliverer<'_> {
             let settings = &self.connector.settings.upstream;
             // While the read goes on only a full batch is worth a request.
             let full = rows.saturating_sub(self.taken) >= settings.batch_assets as u64;
-            let takes = self.in_flight.len() < settings.concurrency
-                && exhausted != Some((complete, rows))
-                && (complete || full);
+            let free = self.in_flight.len() < settings.concurrency;
+            let is_exhausted = exhausted == Some((complete, rows));
+            let takes = free && self.waiting.is_empty() && !is_exhausted && (complete || full);
             if takes || !self.answered.is_empty() {
                 let next = self.turn(takes).await?;
                 if !next.is_empty() {
-                    self.post(next);
+                    self.enqueue(next);
                 } else if takes {
                     exhausted = Some((complete, rows));
                 }
                 continue;
             }
-            if self.in_flight.is_empty() && complete {
-                return Ok(());
+            if let Some(posting) = self.waiting.pop_front_if(|_| free) {
+                self.post(posting);
+                continue;
+            }
+            if self.in_flight.is_empty() {
+                // The stage may give nothing because it waits for these.
+                if let Some(posting) = self.postponed.pop_front_if(|_| is_exhausted) {
+                    self.post(posting);
+                    continue;
+                }
+                if complete {
+                    return Ok(());
+                }
             }
             tokio::select! {
                 biased;
                 Some(done) = self.in_flight.join_next() => {
                     // What waited for its answer can be handed out now.
                     exhausted = None;
-                    self.hear(done)?;
+                    self.on_answer(done)?;
                 }
                 // An error says that the stager is done: the next round takes what is left.
                 _ = staged.changed(), if !complete => {}
@@ -108,7 +156,20 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Takes in what was answered. Gives a further batch where one is wanted.
+    async fn load_rejected(&mut self) -> Result<(), RunError> {
+        let id = self.connector.id;
+        let rejections = self
+            .connector
+            .on_store(move |store| store.rejections(id, REJECTIONS))
+            .await?;
+        let of_gateway = rejections
+            .into_iter()
+            .filter(|rejection| rejection.origin == Origin::Upstream);
+        self.rejected_before = of_gateway.filter_map(|rejection| rejection.guid).collect();
+        Ok(())
+    }
+
+    /// Takes in what was answered. Gives a further batch where one is wanted. When it fails, what was answered is kept.
     async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
         let assets = self.connector.settings.upstream.batch_assets;
         let room = takes.then(|| Room {
@@ -118,37 +179,57 @@ impl Deliverer<'_> {
             item_overhead: 0,
         });
         let (run, now) = (self.run, Utc::now().timestamp());
-        let answered = std::mem::take(&mut self.answered);
-        let sent: Vec<store::Item> = match &self.request.output {
-            Some(_) => answered
-                .iter()
-                .flat_map(|(items, answered)| {
-                    items.iter().filter(|item| answered.accepted.contains(&item.seq))
-                })
-                .cloned()
-                .collect(),
-            None => Vec::new(),
-        };
-        let (_, items) = self
+        let answered = Arc::new(std::mem::take(&mut self.answered));
+        let stored = Arc::clone(&answered);
+        let turned = self
             .connector
-            .on_store(move |store| store.turn(run, &answered, room, now))
-            .await?;
+            .on_store(move |store| store.turn(run, &stored, room, now))
+            .await;
+        let items = match turned {
+            Ok((_, items)) => items,
+            Err(error) => {
+                self.answered = Arc::unwrap_or_clone(answered);
+                return Err(error);
+            }
+        };
         if let Some(last) = items.last() {
             self.after = last.seq;
             self.taken += items.len() as u64;
         }
-        if let Err(error) = write_lines(self.request, &sent) {
+        let sent = answered.iter().flat_map(|(items, answered)| {
+            items.iter().filter(|item| answered.accepted.contains(&item.seq))
+        });
+        if let Err(error) = write_lines(self.request, sent) {
             // What was handed out goes back: nothing of it went out.
-            self.answered.push((items, Answered::default()));
+            if !items.is_empty() {
+                self.answered.push((items, Answered::default()));
+            }
             return Err(error);
         }
         Ok(items)
     }
 
-    fn post(&mut self, items: Vec<store::Item>) {
+    /// Puts a batch in line; the assets of it that were rejected before by themselves, behind the others.
+    fn enqueue(&mut self, items: Vec<store::Item>) {
+        let (before, first): (Vec<_>, Vec<_>) = items
+            .into_iter()
+            .partition(|item| self.rejected_before.contains(&item.guid));
+        for (items, occasion) in [(first, Occasion::First), (before, Occasion::RejectedBefore)] {
+            if !items.is_empty() {
+                self.waiting.push_back(Posting {
+                    items,
+                    occasion,
+                    requests: 0,
+                });
+            }
+        }
+    }
+
+    fn post(&mut self, posting: Posting) {
         let batch = Batch::new(
             &self.connector.settings.upstream.connector_uuid,
-            items
+            posting
+                .items
                 .iter()
                 .map(|item| Item {
                     seq: item.seq,
@@ -158,41 +239,54 @@ impl Deliverer<'_> {
                 .collect(),
         );
         let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
+        let record = Arc::clone(&self.record);
         failpoint::pass(Point::Posting);
         let delivering = async move {
-            let delivery = upstream.deliver(batch, &stop).await;
+            let delivery = upstream
+                .deliver(batch, posting.occasion, &record, &stop)
+                .await;
             failpoint::pass(Point::Answered);
-            (items, delivery)
+            (posting, delivery)
         };
         self.in_flight.spawn(delivering.in_current_span());
     }
 
-    /// Notes what became of a batch. An error when the delivery is to end with it.
-    fn hear(
-        &mut self,
-        done: Result<(Vec<store::Item>, Delivery), tokio::task::JoinError>,
-    ) -> Result<(), RunError> {
-        let (items, delivery) = done.map_err(|error| RunError::Panicked {
+    /// Records what became of a batch. An error when the delivery is to end with it.
+    fn on_answer(&mut self, done: Result<(Posting, Delivery), JoinError>) -> Result<(), RunError> {
+        let (posting, delivery) = done.map_err(|error| RunError::Panicked {
             task: "delivery",
             cause: error.to_string(),
         })?;
         self.retries += delivery.retries;
-        self.tell(&items, &delivery);
-        let answered = Answered {
-            accepted: delivery.accepted,
-            rejected: delivery.rejected,
-            unclear: delivery.unclear,
-            requests: delivery.requests,
-        };
-        self.answered.push((items, answered));
+        self.log_rejected(&posting.items, &delivery);
+        let requests = posting.requests + delivery.requests;
+        if delivery.postponed {
+            self.postponed.push_back(Posting {
+                occasion: Occasion::Postponed,
+                requests,
+                ..posting
+            });
+        } else {
+            let answered = Answered {
+                accepted: delivery.accepted,
+                rejected: delivery.rejected,
+                unclear: delivery.unclear,
+                requests,
+            };
+            self.answered.push((posting.items, answered));
+        }
         match delivery.failure {
+            Some(failure) if failure.is_of_one_batch() => {
+                self.failure.get_or_insert(failure.into());
+                Ok(())
+            }
             Some(failure) => Err(failure.into()),
             None => Ok(()),
         }
     }
 
-    /// Says which assets upstream refused, and why.
-    fn tell(&self, items: &[store::Item], delivery: &Delivery) {
+    /// Logs which assets the gateway rejected, and why.
+    fn log_rejected(&self, items: &[store::Item], delivery: &Delivery) {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
         for (seq, reason) in &delivery.rejected {
@@ -214,19 +308,61 @@ impl Deliverer<'_> {
     async fn finish(mut self, outcome: Result<(), RunError>) -> Summary {
         let mut failure = outcome.err();
         while let Some(done) = self.in_flight.join_next().await {
-            if let Err(error) = self.hear(done) {
+            if let Err(error) = self.on_answer(done) {
                 failure.get_or_insert(error);
             }
         }
-        if !self.answered.is_empty()
-            && let Err(error) = self.turn(false).await
-        {
-            failure.get_or_insert(error);
+        // Nobody decides upon these any more in this run.
+        for posting in self.waiting.drain(..).chain(self.postponed.drain(..)) {
+            let answered = Answered {
+                requests: posting.requests,
+                ..Answered::default()
+            };
+            self.answered.push((posting.items, answered));
+        }
+        if let Err(error) = self.store_answers().await {
+            if let Some(failure) = &failure {
+                tracing::error!(error = %failure, "The delivery failed.");
+            }
+            failure = Some(error);
         }
         Summary {
             retries: self.retries,
-            failure,
+            failure: failure.or(self.failure),
         }
+    }
+
+    /// Stores the answers that are not stored yet, with several tries: a state file that is busy or full may be so for a
+    /// moment.
+    async fn store_answers(&mut self) -> Result<(), RunError> {
+        for attempt in 1.. {
+            if self.answered.is_empty() {
+                break;
+            }
+            let Err(error) = self.turn(false).await else {
+                continue;
+            };
+            if self.answered.is_empty() {
+                // Stored; only the output could not be written.
+                return Err(error);
+            }
+            let assets = self.answered.iter().map(|(items, _)| items.len()).sum();
+            // The time to stop is limited (R26).
+            if attempt == STORE_TRIES || self.stop.is_cancelled() {
+                tracing::error!(
+                    assets,
+                    %error,
+                    "The gateway's answers cannot be stored; the next run sends these assets again."
+                );
+                return Err(RunError::AnswersNotStored {
+                    assets,
+                    cause: Box::new(error),
+                });
+            }
+            tracing::warn!(assets, attempt, %error, "The gateway's answers cannot be stored yet.");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+        Ok(())
     }
 }
 
@@ -251,7 +387,10 @@ pub(super) async fn write_only(connector: &Connector, request: &Request, run: Ru
 }
 
 /// One asset a line.
-fn write_lines(request: &Request, items: &[store::Item]) -> Result<(), RunError> {
+fn write_lines<'i>(
+    request: &Request,
+    items: impl IntoIterator<Item = &'i store::Item>,
+) -> Result<(), RunError> {
     let Some(output) = &request.output else {
         return Ok(());
     };

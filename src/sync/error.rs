@@ -16,6 +16,15 @@ pub enum RunError {
     /// The state file failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the gateway answered could not be stored; nothing is lost, since the assets stay staged (R18).
+    #[error("the gateway's answers to {assets} assets could not be stored, which are sent again by the next run: {cause}")]
+    AnswersNotStored {
+        /// Assets of which the answer is not stored.
+        assets: usize,
+        /// Why the last attempt failed.
+        #[source]
+        cause: Box<RunError>,
+    },
     /// Another run holds the connection (R21).
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -75,6 +84,7 @@ impl RunError {
             Self::Directory(error) => error.exit_code(),
             Self::Upstream(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
+            Self::AnswersNotStored { cause, .. } => cause.exit_code(),
             Self::Lock(error) => error.exit_code(),
             Self::Unsteady => 69,
             Self::ListChanged { .. } => 3,
@@ -90,6 +100,7 @@ impl RunError {
             Self::Directory(error) => error.advice(),
             Self::Upstream(error) => error.advice().to_owned(),
             Self::Store(error) => error.advice(),
+            Self::AnswersNotStored { cause, .. } => cause.advice(),
             Self::Lock(error) => error.advice(),
             Self::Output(_) => "check the path, the rights and the free space of --output".to_owned(),
             Self::Stopped => "the next run goes on with what is staged".to_owned(),

@@ -59,10 +59,17 @@ pub enum Decision {
         /// What happened.
         reason: String,
     },
-    /// The gateway will not take this batch: every asset of it is rejected with this reason.
+    /// The gateway does not take this batch because of something in it: find the assets that are the cause (R32).
+    Refused {
+        /// Status and message.
+        reason: String,
+    },
+    /// The gateway refuses the way of the request or the account, whatever the request holds.
     Final {
         /// Status, message and, where known, a hint.
         reason: String,
+        /// The account lacks a right (403).
+        denied: bool,
     },
 }
 
@@ -75,7 +82,9 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime) -> Decision {
         200..=299 => published(answer, items),
         300..=399 => Decision::Final {
             reason: redirected(answer),
+            denied: false,
         },
+        400 | 422 => Decision::Refused { reason: reason() },
         401 => Decision::NewToken { reason: reason() },
         409 | 429 => Decision::Wait {
             pause: wait::rate_limit(&answer.headers, now),
@@ -95,11 +104,16 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime) -> Decision {
                 "{} (the account may not import assets: check its rights in the Qualys UI)",
                 reason()
             ),
+            denied: true,
         },
         404 => Decision::Final {
             reason: format!("{} (check QUALYS_INGEST_PATH and QUALYS_GATEWAY_URL)", reason()),
+            denied: false,
         },
-        _ => Decision::Final { reason: reason() },
+        _ => Decision::Final {
+            reason: reason(),
+            denied: false,
+        },
     }
 }
 
@@ -130,20 +144,20 @@ fn published(answer: &Answer, items: &[Item]) -> Decision {
     match errors {
         Some(errors) => match rejection::matched(errors, items) {
             Ok(rejected) => Decision::AcceptedExcept(rejected),
-            Err(why) => Decision::Final {
+            Err(why) => Decision::Refused {
                 reason: format!("some assets were rejected, but {why}: {}", said(answer)),
             },
         },
-        None if partial => Decision::Final {
+        None if partial => Decision::Refused {
             reason: format!("only a part was accepted, but not said which: {}", said(answer)),
         },
         None => match code {
-            Some(code) if !is_success(&code) => Decision::Final { reason: said(answer) },
+            Some(code) if !is_success(&code) => Decision::Refused { reason: said(answer) },
             None if ["error", "errors", "errorMessage"]
                 .iter()
                 .any(|key| text::entry(&body, key).is_some_and(is_filled)) =>
             {
-                Decision::Final { reason: said(answer) }
+                Decision::Refused { reason: said(answer) }
             }
             _ => Decision::Accepted,
         },

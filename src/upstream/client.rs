@@ -87,13 +87,22 @@ fn tls(settings: &config::Upstream) -> Result<ClientConfig, UpstreamError> {
     Ok(config)
 }
 
-/// Sends a request and reads its answer, at most `longest` bytes of a 2xx. The error is the cause as text.
-pub(super) async fn exchange(request: RequestBuilder, longest: usize) -> Result<Answer, String> {
+/// Reason for which a request got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NoAnswer {
+    /// There was a connection, so the request may have arrived.
+    pub(super) connected: bool,
+    /// The cause as text.
+    pub(super) reason: String,
+}
+
+/// Sends a request and reads its answer, at most `longest` bytes of a 2xx.
+pub(super) async fn exchange(request: RequestBuilder, longest: usize) -> Result<Answer, NoAnswer> {
     let sent = request
         .header(USER_AGENT, HeaderValue::from_static(AGENT))
         .send()
         .await;
-    let mut response = sent.map_err(|error| cause(&error))?;
+    let mut response = sent.map_err(|error| no_answer(&error))?;
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let longest = if response.status().is_success() {
@@ -116,7 +125,7 @@ pub(super) async fn exchange(request: RequestBuilder, longest: usize) -> Result<
                 cut = true;
                 break;
             }
-            Err(error) => return Err(cause(&error)),
+            Err(error) => return Err(no_answer(&error)),
         }
     }
     Ok(Answer {
@@ -125,6 +134,13 @@ pub(super) async fn exchange(request: RequestBuilder, longest: usize) -> Result<
         body,
         cut,
     })
+}
+
+fn no_answer(error: &reqwest::Error) -> NoAnswer {
+    NoAnswer {
+        connected: !error.is_connect(),
+        reason: cause(error),
+    }
 }
 
 /// What a client error comes down to, without the URL: the innermost cause says it, the outermost says when.

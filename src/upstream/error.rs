@@ -36,6 +36,31 @@ pub enum UpstreamError {
         /// The last failure; for a wait, also how long it was asked to wait.
         reason: String,
     },
+    /// The gateway took none of several requests in a row, single assets among them, so none of them is the cause (R32).
+    #[error(
+        "{} each of {requests} requests in a row, whatever they held: {reason}",
+        if *.failing { "gave up: the gateway failed at" } else { "the gateway refused" }
+    )]
+    AcceptsNothing {
+        /// Requests in a row.
+        requests: u32,
+        /// The last one failed: 5xx, no answer in time, a cut connection.
+        failing: bool,
+        /// The last answer says that the account lacks a right.
+        denied: bool,
+        /// The last answer.
+        reason: String,
+    },
+    /// So many assets are refused that not each of them can be found in one run (R32).
+    #[error(
+        "the gateway refuses too many assets to find each of them in one run: {assets} of a batch stay staged,          the last answer was: {reason}"
+    )]
+    TooManyRefused {
+        /// Assets of the batch that are not decided.
+        assets: usize,
+        /// The last answer.
+        reason: String,
+    },
     /// A single attempt failed (see [`super::Upstream::check`]).
     #[error("the Qualys gateway cannot be used: {reason}")]
     Unavailable {
@@ -63,7 +88,7 @@ impl UpstreamError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::CredentialsRefused { .. } => 77,
+            Self::CredentialsRefused { .. } | Self::AcceptsNothing { denied: true, .. } => 77,
             _ => 69,
         }
     }
@@ -72,6 +97,12 @@ impl UpstreamError {
     #[must_use]
     pub const fn is_stop(&self) -> bool {
         matches!(self, Self::Stopped { .. })
+    }
+
+    /// Whether it concerns one batch alone, so that the others are to be sent all the same.
+    #[must_use]
+    pub const fn is_of_one_batch(&self) -> bool {
+        matches!(self, Self::TooManyRefused { .. })
     }
 
     /// What to do about it, one sentence.
@@ -86,7 +117,20 @@ impl UpstreamError {
                 "Check that QUALYS_GATEWAY_URL is the gateway of your platform (https://gateway.qg…), not the UI or the \
                  API server, and that QUALYS_AUTH is the mode of your credentials."
             }
-            Self::GaveUp { reason, .. } | Self::Unavailable { reason } => network_advice(reason),
+            Self::AcceptsNothing { denied: true, .. } => {
+                "Check in the Qualys UI whether the account may import assets; the next run sends what is staged first."
+            }
+            Self::AcceptsNothing { failing: false, .. } => {
+                "Check QUALYS_GATEWAY_URL, QUALYS_INGEST_PATH, QUALYS_CONNECTOR_UUID and QUALYS_SOURCE, and the mapping \
+                 against what the answer says; the next run sends what is staged first."
+            }
+            Self::TooManyRefused { .. } => {
+                "Mend what the answers to the rejected assets say (`ad-connector status`), most likely in the mapping; \
+                 the next run goes on with what is staged."
+            }
+            Self::GaveUp { reason, .. }
+            | Self::Unavailable { reason }
+            | Self::AcceptsNothing { reason, .. } => network_advice(reason),
             Self::Stopped { .. } => "Nothing is lost: the next run sends what is staged first.",
             Self::Setting { .. } => "Correct the variable and start again.",
         }

@@ -2,7 +2,7 @@
 //!
 //! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -12,7 +12,9 @@ use super::answer::{Answer, Decision, decide};
 use super::credentials::{Secrets, is_token};
 use super::error::UpstreamError;
 use super::request::Item;
-use super::sender::{Outcome, leaves_unclear};
+use super::run_record::{Refusal, RefusalKind, RunRecord};
+use super::search::{Occasion, Outcome, Search};
+use super::sender::leaves_unclear;
 use super::token::{self, NoToken};
 use super::{Delivery, text};
 use crate::config::UpstreamAuth;
@@ -114,9 +116,10 @@ fn decided(answer: &Answer, items: &[Item]) {
             bounded(*pause);
             clean(reason);
         }
-        Decision::NewToken { reason } | Decision::Split { reason } | Decision::Final { reason } => {
-            clean(reason)
-        }
+        Decision::NewToken { reason }
+        | Decision::Split { reason }
+        | Decision::Refused { reason }
+        | Decision::Final { reason, .. } => clean(reason),
     }
 }
 
@@ -142,33 +145,16 @@ fn token_in(mut answer: Answer, secrets: &Secrets) {
 /// One batch, answer after answer, without the waits between them.
 fn delivered(answers: Vec<Answer>, items: Vec<Item>) {
     let all: BTreeSet<u64> = items.iter().map(|item| item.seq).collect();
+    let record = RunRecord::default();
     let mut answers = answers.into_iter();
     let mut delivery = Delivery::default();
-    let mut parts = VecDeque::from([(items, false)]);
-    while let Some((items, mut unclear)) = parts.pop_front() {
-        let outcome = loop {
-            let Some(answer) = answers.next() else {
-                break Outcome::Failed(UpstreamError::Stopped {
-                    reason: "no answer is left",
-                });
-            };
-            let decision = decide(&answer, &items, now());
-            unclear |= leaves_unclear(&decision, answer.status);
-            match decision {
-                Decision::Accepted => break Outcome::Accepted,
-                Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
-                Decision::Split { reason } => break Outcome::TooLarge(reason),
-                Decision::Final { reason } => break Outcome::Rejected(reason),
-                Decision::Wait { .. } | Decision::NewToken { .. } | Decision::Retry { .. } => {}
-            }
-        };
-        for half in delivery.settle(items, outcome, unclear).into_iter().rev() {
-            assert!(!half.is_empty());
-            parts.push_front((half, unclear));
-        }
-        if delivery.failure.is_some() {
+    for occasion in [Occasion::First, Occasion::Postponed] {
+        let mut search = Search::new(items.clone(), occasion, &record);
+        delivery.failure = search_through(&mut search, &mut answers, &record, &mut delivery).err();
+        if !std::mem::take(&mut delivery.postponed) {
             break;
         }
+        assert!(delivery.accepted.is_empty() && delivery.rejected.is_empty());
     }
     let rejected: BTreeSet<u64> = delivery.rejected.iter().map(|(seq, _)| *seq).collect();
     let accepted: BTreeSet<u64> = delivery.accepted.iter().copied().collect();
@@ -181,6 +167,55 @@ fn delivered(answers: Vec<Answer>, items: Vec<Item>) {
     assert_eq!(delivery.failure.is_none(), counted == all.len(), "none lost");
     assert!(delivery.unclear.iter().all(|seq| rejected.contains(seq)));
     delivery.rejected.iter().for_each(|(_, reason)| clean(reason));
+}
+
+/// Ends with an error when no answer is left.
+fn search_through(
+    search: &mut Search,
+    answers: &mut impl Iterator<Item = Answer>,
+    record: &RunRecord,
+    delivery: &mut Delivery,
+) -> Result<(), UpstreamError> {
+    while let Some(request) = search.next(record, delivery)? {
+        let (mut unclear, mut failures) = (false, 0);
+        let outcome = loop {
+            let answer = answers.next().ok_or(UpstreamError::Stopped {
+                reason: "no answer is left",
+            })?;
+            let decision = decide(&answer, &request.items, now());
+            unclear |= leaves_unclear(&decision, answer.status);
+            let refusal = |kind, reason: String| Refusal { kind, reason };
+            match decision {
+                Decision::Accepted => break Outcome::Accepted,
+                Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
+                Decision::Split { reason } => {
+                    record.refused(&refusal(RefusalKind::Content, reason.clone()))?;
+                    break Outcome::TooLarge(reason);
+                }
+                Decision::Refused { reason } => {
+                    let refusal = refusal(RefusalKind::Content, reason);
+                    record.refused(&refusal)?;
+                    break Outcome::Refused(refusal);
+                }
+                Decision::Final { reason, denied } => {
+                    let refusal = refusal(RefusalKind::Way { denied }, reason);
+                    record.refused(&refusal)?;
+                    break Outcome::Refused(refusal);
+                }
+                Decision::Retry { pause: None, reason } => {
+                    let refusal = refusal(RefusalKind::Failing, reason);
+                    record.refused(&refusal)?;
+                    failures += 1;
+                    if failures >= request.attempts {
+                        break Outcome::Refused(refusal);
+                    }
+                }
+                Decision::Wait { .. } | Decision::NewToken { .. } | Decision::Retry { .. } => {}
+            }
+        };
+        search.ended(outcome, unclear, record, delivery)?;
+    }
+    Ok(())
 }
 
 /// One line of bounded length that says something, and no secret.

@@ -13,6 +13,8 @@ pub mod fuzzing;
 mod pace;
 mod rejection;
 mod request;
+mod run_record;
+mod search;
 mod sender;
 mod tally;
 mod text;
@@ -34,6 +36,8 @@ pub use answer::{Answer, Decision, decide};
 pub use error::UpstreamError;
 pub use pace::Pace;
 pub use request::{Batch, Item, Sizing};
+pub use run_record::RunRecord;
+pub use search::Occasion;
 
 pub use tally::CLASSES;
 
@@ -69,6 +73,9 @@ pub struct Delivery {
     /// Of the rejected, those that the gateway may hold all the same: an earlier attempt of theirs went without a clear
     /// answer, or the answer rejects assets without saying which.
     pub unclear: Vec<u64>,
+    /// Nothing of the batch was accepted, so nothing shows yet whether the assets or the gateway are the cause: the batch is to
+    /// be delivered once more when nothing else is left ([`Occasion::Postponed`]). No item of it is decided upon.
+    pub postponed: bool,
     /// Why the rest was not decided upon.
     pub failure: Option<UpstreamError>,
     /// Ingest requests sent.
@@ -133,11 +140,17 @@ impl Upstream {
     }
 
     /// Delivers a batch, with all the waits, new tokens and halves that this takes, until each item is decided upon or
-    /// `QUALYS_GIVE_UP_AFTER` is over.
+    /// `QUALYS_GIVE_UP_AFTER` is over. All batches of a run share its `record`.
     ///
     /// When `stop` is cancelled, waits end at once, and the request in flight is given 20 s (R26).
-    pub async fn deliver(&self, batch: Batch, stop: &CancellationToken) -> Delivery {
-        sender::deliver(self, batch, stop).await
+    pub async fn deliver(
+        &self,
+        batch: Batch,
+        occasion: Occasion,
+        record: &RunRecord,
+        stop: &CancellationToken,
+    ) -> Delivery {
+        sender::deliver(self, batch, occasion, record, stop).await
     }
 
     /// How long all requests still wait because the gateway asked for a pause; `None` when none is asked for.

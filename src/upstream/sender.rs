@@ -3,19 +3,19 @@
 //! Invariant (R18): an item is reported as accepted only after an answer that accepted it. Whatever ends the work early
 //! (stop, give up, refused credentials) leaves the items that are still open in neither list, so they stay staged.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Decision};
-use super::client;
+use super::client::{self, NoAnswer};
 use super::error::UpstreamError;
 use super::pace::backoff;
-use super::request::{Batch, Item};
+use super::request::Batch;
+use super::run_record::{Refusal, RefusalKind, RunRecord};
+use super::search::{Occasion, Outcome, Search};
 use super::token::{NoToken, Token};
 use super::{Delivery, Upstream};
 
@@ -24,81 +24,53 @@ const ANSWER: usize = 1 << 20;
 /// … and this much more for each asset, which may all be rejected with a reason.
 const ANSWER_PER_ASSET: usize = 4 << 10;
 
-/// How one request ended.
-pub(super) enum Outcome {
-    Accepted,
-    Except(BTreeMap<usize, String>),
-    TooLarge(String),
-    Rejected(String),
-    Failed(UpstreamError),
-}
-
-/// What one batch has gone through so far.
-struct Progress {
+/// What one request has gone through so far.
+struct Progress<'a> {
+    record: &'a RunRecord,
     request_id: Uuid,
     requests: u64,
-    /// Failures since the last pause that the gateway asked for; back-off grows with it.
+    /// Times that it failed after it reached the gateway.
     failures: u32,
-    /// When the first answer failed: from then on counts `QUALYS_GIVE_UP_AFTER`.
-    failing_since: Option<Instant>,
     /// A new token was got because the old one was refused.
     renewed: bool,
 }
 
-/// Delivers a batch, in halves where it is too large.
-pub(super) async fn deliver(upstream: &Upstream, batch: Batch, stop: &CancellationToken) -> Delivery {
+/// Delivers a batch, in parts where it is too large or something in it is refused (R32).
+pub(super) async fn deliver(
+    upstream: &Upstream,
+    batch: Batch,
+    occasion: Occasion,
+    record: &RunRecord,
+    stop: &CancellationToken,
+) -> Delivery {
     let mut delivery = Delivery::default();
-    let mut parts = VecDeque::from([(batch, false)]);
-    while let Some((part, mut unclear)) = parts.pop_front() {
-        let outcome = send(upstream, &part, stop, &mut delivery, &mut unclear).await;
-        // Each half is another request, so it has another id. Their order stays.
-        for half in delivery.settle(part.items, outcome, unclear).into_iter().rev() {
-            parts.push_front((Batch::new(&upstream.connector_uuid, half), unclear));
+    let mut search = Search::new(batch.items, occasion, record);
+    let failure = loop {
+        let request = match search.next(record, &mut delivery) {
+            Ok(Some(request)) => request,
+            Ok(None) => return delivery,
+            Err(error) => break error,
+        };
+        // Each part is another request, so it has another id.
+        let part = Batch::new(&upstream.connector_uuid, request.items);
+        let limits = Limits {
+            attempts: request.attempts,
+            expected: occasion == Occasion::RejectedBefore,
+        };
+        let mut unclear = false;
+        let outcome = send(upstream, &part, limits, record, stop, &mut delivery, &mut unclear).await;
+        if let Err(error) = search.ended(outcome, unclear, record, &mut delivery) {
+            break error;
         }
-        if delivery.failure.is_some() {
-            break;
-        }
-    }
+    };
+    tracing::warn!(reason = %failure, "What is left of the batch stays staged.");
+    delivery.failure = Some(failure);
     delivery
 }
 
 impl Delivery {
-    /// Notes how the request for these items ended; gives them back in halves when they were too many for one.
-    pub(super) fn settle(&mut self, mut items: Vec<Item>, outcome: Outcome, unclear: bool) -> Vec<Vec<Item>> {
-        match outcome {
-            Outcome::Accepted => self.accepted.extend(items.iter().map(|item| item.seq)),
-            Outcome::Except(mut reasons) => {
-                for (index, item) in items.iter().enumerate() {
-                    match reasons.remove(&index) {
-                        Some(reason) => self.reject(item.seq, reason, unclear),
-                        None => self.accepted.push(item.seq),
-                    }
-                }
-            }
-            Outcome::TooLarge(_) if items.len() > 1 => {
-                let second = items.split_off(items.len() / 2);
-                return vec![items, second];
-            }
-            Outcome::TooLarge(reason) => {
-                let reason = format!("{reason} (this asset alone is too large for the gateway)");
-                self.reject_all(&items, &reason, unclear);
-            }
-            Outcome::Rejected(reason) => self.reject_all(&items, &reason, unclear),
-            Outcome::Failed(error) => {
-                tracing::warn!(reason = %error, "What is left of the batch stays staged.");
-                self.failure = Some(error);
-            }
-        }
-        Vec::new()
-    }
-
-    fn reject_all(&mut self, items: &[Item], reason: &str, unclear: bool) {
-        for item in items {
-            self.reject(item.seq, reason.to_owned(), unclear);
-        }
-    }
-
-    fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
+    /// Records that the gateway rejected an asset, which an attempt may have delivered all the same when `unclear`.
+    pub(super) fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
         self.rejected.push((seq, reason));
         if unclear {
             self.unclear.push(seq);
@@ -106,25 +78,36 @@ impl Delivery {
     }
 }
 
-/// Sends one request until there is a decision that ends it. `unclear` says, and is told, whether something of the batch
-/// may have arrived without an answer that said so.
+/// Limits of one request.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Times that it is sent while it fails.
+    attempts: u32,
+    /// A refusal of what it holds says nothing about the gateway.
+    expected: bool,
+}
+
+/// Sends one request until there is a decision that ends it. Sets `unclear` when something of the batch may have arrived without
+/// an answer that said so.
 async fn send(
     upstream: &Upstream,
     batch: &Batch,
+    limits: Limits,
+    record: &RunRecord,
     stop: &CancellationToken,
     delivery: &mut Delivery,
     unclear: &mut bool,
 ) -> Outcome {
     let body = upstream.envelope.body(batch);
     let mut progress = Progress {
+        record,
         request_id: batch.request_id,
         requests: 0,
         failures: 0,
-        failing_since: None,
         renewed: false,
     };
     loop {
-        if let Err(error) = pass_gate(upstream, stop, &mut progress).await {
+        if let Err(error) = pass_gate(upstream, stop, &progress).await {
             return Outcome::Failed(error);
         }
         let token = tokio::select! {
@@ -134,7 +117,7 @@ async fn send(
         };
         let token = match token {
             Ok(token) => token,
-            Err(none) => match no_token(upstream, none, stop, &mut progress).await {
+            Err(none) => match no_token(upstream, none, stop, &progress).await {
                 Ok(()) => {
                     delivery.retries += 1;
                     continue;
@@ -165,6 +148,8 @@ async fn send(
         upstream
             .tally
             .count(answered.as_ref().ok().map(|answer| answer.status));
+        // A gateway that cannot be reached has refused nothing.
+        let reached = answered.as_ref().map_or_else(|none| none.connected, |_| true);
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
@@ -172,8 +157,8 @@ async fn send(
                 *unclear |= leaves_unclear(&decision, answer.status);
                 decision
             }
-            Err(reason) => {
-                *unclear = true;
+            Err(NoAnswer { connected, reason }) => {
+                *unclear |= connected;
                 Decision::Retry { pause: None, reason }
             }
         };
@@ -183,9 +168,16 @@ async fn send(
             Decision::AcceptedExcept(reasons) => return Outcome::Except(reasons),
             Decision::Split { reason } => {
                 upstream.sizing.lower(body.len());
-                return Outcome::TooLarge(reason);
+                let kind = RefusalKind::Content;
+                return match count(record, limits, &Refusal { kind, reason: reason.clone() }) {
+                    Ok(()) => Outcome::TooLarge(reason),
+                    Err(error) => Outcome::Failed(error),
+                };
             }
-            Decision::Final { reason } => return Outcome::Rejected(reason),
+            Decision::Refused { reason } => return refused(record, limits, RefusalKind::Content, reason),
+            Decision::Final { reason, denied } => {
+                return refused(record, limits, RefusalKind::Way { denied }, reason);
+            }
             Decision::NewToken { reason } if progress.renewed => {
                 let path = upstream.ingest_path.clone();
                 Err(UpstreamError::CredentialsRefused {
@@ -198,8 +190,21 @@ async fn send(
                 upstream.tokens.refused(&token).await;
                 Ok(())
             }
-            Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &mut progress),
-            Decision::Retry { pause, reason } => back_off(upstream, pause, reason, stop, &mut progress).await,
+            Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &progress),
+            Decision::Retry { pause: None, reason } if reached => {
+                progress.failures += 1;
+                let kind = RefusalKind::Failing;
+                let refusal = Refusal { kind, reason };
+                if let Err(error) = count(record, limits, &refusal) {
+                    return Outcome::Failed(error);
+                }
+                let waited = back_off(upstream, None, refusal.reason.clone(), stop, &progress).await;
+                if waited.is_ok() && progress.failures >= limits.attempts {
+                    return Outcome::Refused(refusal);
+                }
+                waited
+            }
+            Decision::Retry { pause, reason } => back_off(upstream, pause, reason, stop, &progress).await,
         };
         if let Err(error) = next {
             return Outcome::Failed(error);
@@ -207,10 +212,29 @@ async fn send(
     }
 }
 
+fn refused(record: &RunRecord, limits: Limits, kind: RefusalKind, reason: String) -> Outcome {
+    let refusal = Refusal { kind, reason };
+    match count(record, limits, &refusal) {
+        Ok(()) => Outcome::Refused(refusal),
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+/// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless it is about the way there.
+fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), UpstreamError> {
+    if limits.expected {
+        record.refused_as_before();
+    }
+    if limits.expected && refusal.kind == RefusalKind::Content {
+        return Ok(());
+    }
+    record.refused(refusal)
+}
+
 /// Whether something of the batch may have been taken without the answer saying so. A 2xx that is no success tells of a
 /// part that was taken, or may; an error that passes comes from anywhere between here and the asset's place.
 pub(super) fn leaves_unclear(decision: &Decision, status: u16) -> bool {
-    let taken = matches!(decision, Decision::Final { .. }) && status < 300;
+    let taken = matches!(decision, Decision::Refused { .. }) && status < 300;
     taken || matches!(decision, Decision::Retry { .. })
 }
 
@@ -219,7 +243,12 @@ fn stopped(reason: &'static str) -> Outcome {
 }
 
 /// One request and its answer.
-async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -> Result<Answer, String> {
+async fn post(
+    upstream: &Upstream,
+    body: &Bytes,
+    token: &Token,
+    assets: usize,
+) -> Result<Answer, NoAnswer> {
     client::exchange(upstream.request(body, token), ANSWER + assets * ANSWER_PER_ASSET).await
 }
 
@@ -233,7 +262,7 @@ async fn drained(upstream: &Upstream, stop: &CancellationToken) {
 async fn pass_gate(
     upstream: &Upstream,
     stop: &CancellationToken,
-    progress: &mut Progress,
+    progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
     while let Some(left) = upstream.gate.closed_for() {
         progress.must_not_outlast(upstream, left, || {
@@ -267,11 +296,11 @@ fn close_gate(
     upstream: &Upstream,
     pause: Duration,
     reason: String,
-    progress: &mut Progress,
+    progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
     let real = upstream.pace.real(pause);
     upstream.gate.close(real);
-    progress.failures = 0;
+    progress.record.reset_failures();
     progress.must_not_outlast(upstream, real, || {
         format!("{reason}; it asked to wait {} s", pause.as_secs())
     })
@@ -283,10 +312,10 @@ async fn back_off(
     asked: Option<Duration>,
     reason: String,
     stop: &CancellationToken,
-    progress: &mut Progress,
+    progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
-    let wait = asked.unwrap_or_else(|| backoff(progress.failures, fastrand::f64()));
-    progress.failures = progress.failures.saturating_add(1);
+    let failures = progress.record.count_failure();
+    let wait = asked.unwrap_or_else(|| backoff(failures, fastrand::f64()));
     let real = upstream.pace.real(wait);
     progress.must_not_outlast(upstream, real, || match asked {
         Some(asked) => format!("{reason}; it asked to wait {} s", asked.as_secs()),
@@ -300,7 +329,7 @@ async fn no_token(
     upstream: &Upstream,
     none: NoToken,
     stop: &CancellationToken,
-    progress: &mut Progress,
+    progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
     let path = upstream.tokens.path();
     let (asked, reason) = match none {
@@ -327,16 +356,15 @@ async fn no_token(
     }
 }
 
-impl Progress {
+impl Progress<'_> {
     /// Gives up at once when the next wait would end after the limit.
     fn must_not_outlast(
-        &mut self,
+        &self,
         upstream: &Upstream,
         wait: Duration,
         reason: impl FnOnce() -> String,
     ) -> Result<(), UpstreamError> {
-        let now = Instant::now();
-        let failing = now - *self.failing_since.get_or_insert(now);
+        let failing = self.record.failing_for();
         if failing.saturating_add(wait) <= upstream.give_up_after {
             return Ok(());
         }
@@ -371,8 +399,14 @@ fn log(decision: &Decision, batch: &Batch, attempt: u64) {
         Decision::Retry { reason, .. } => {
             tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
         }
-        Decision::Final { reason } => {
-            tracing::error!(%request_id, assets, attempt, reason, "The gateway will not take the batch.");
+        Decision::Refused { reason } => {
+            tracing::warn!(
+                %request_id, assets, attempt, reason,
+                "The gateway refused the batch; the assets that are the cause are searched."
+            );
+        }
+        Decision::Final { reason, .. } => {
+            tracing::error!(%request_id, assets, attempt, reason, "The gateway refused the request.");
         }
     }
 }

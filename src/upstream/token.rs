@@ -109,7 +109,7 @@ impl Tokens {
         let request = self.credentials.request(&self.client, &self.gateway);
         let mut answer = client::exchange(request, 2 * LONGEST)
             .await
-            .map_err(|cause| NoToken::Retry(None, cause))?;
+            .map_err(|none| NoToken::Retry(None, none.reason))?;
         let text = judge(&mut answer, &self.secrets, SystemTime::now())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
             .map_err(|_| NoToken::Retry(None, "the token cannot be sent as a header".to_owned()))?;

@@ -1,0 +1,217 @@
+//! How the gateway answers one run, shared by all requests of the run (R32).
+//!
+//! Invariant: an asset is blamed for a refusal only while the gateway is known to accept others, and a
+//! gateway that accepts nothing gets a bounded number of requests. Both follow from what is counted here.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::UpstreamError;
+use super::request::Item;
+
+/// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token (401)
+/// a run sends such a gateway 10 requests.
+pub(super) const MOST_IN_A_ROW: u32 = 9;
+/// Refusals in a row after which single assets are tried: most of them are good, so an answer to one of
+/// them tells a gateway that accepts nothing from a batch with something bad in it.
+pub(super) const PROBES_AFTER: u32 = 4;
+/// Refused requests that a run may spend without an accepted one in between. Ten searches in batches of 500.
+const MOST_CREDIT: u32 = 100;
+/// Refused requests that a run spends on searches among assets that were rejected before.
+const REPEATED_CREDIT: u32 = 32;
+
+/// Reason for which the gateway did not take a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Kind of the answer.
+    pub(super) kind: RefusalKind,
+    /// Status and message of the answer, or how the connection ended.
+    pub(super) reason: String,
+}
+
+/// Kind of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefusalKind {
+    /// The answer is about what the request holds: 400, 422, 413, a 2xx that speaks of an error.
+    Content,
+    /// The answer is about the way to the gateway or the rights of the account; `denied` for 403.
+    Way {
+        /// The account lacks a right.
+        denied: bool,
+    },
+    /// 5xx, no answer in time, or a cut connection, each time that the request was sent.
+    Failing,
+}
+
+/// An asset that was refused alone, with what is known about whether it is the cause.
+#[derive(Debug, Clone)]
+pub(super) struct RefusedAlone {
+    pub(super) item: Item,
+    pub(super) refusal: Refusal,
+    /// Acceptances of the run before any request that held the asset.
+    pub(super) before: u64,
+    /// Acceptances of the run when it was refused alone for the first time.
+    pub(super) first: u64,
+    /// Times that it was sent alone and refused while the gateway accepted others.
+    pub(super) tries: u32,
+    /// It was refused alone, another asset was accepted, and it was refused alone again.
+    pub(super) confirmed: bool,
+    /// An attempt may have delivered it.
+    pub(super) unclear: bool,
+}
+
+/// Record of the answers to one run. One run has one, and all its requests share it.
+#[derive(Debug, Default)]
+pub struct RunRecord(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Requests of which the gateway took something, or said of each asset what it makes of it.
+    accepted: u64,
+    /// The asset that was accepted last.
+    accepted_last: Option<Item>,
+    /// Requests that were refused or failed since.
+    in_a_row: u32,
+    /// Failures since the last acceptance or pause; back-off grows with it.
+    failures: u32,
+    /// Time of the first failure since the last acceptance, from which `QUALYS_GIVE_UP_AFTER` counts.
+    failing_since: Option<Instant>,
+    credit: u32,
+    repeated_credit: u32,
+    /// [`Item::seq`] → what is known of an asset of a postponed batch.
+    postponed: BTreeMap<u64, RefusedAlone>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            accepted: 0,
+            accepted_last: None,
+            in_a_row: 0,
+            failures: 0,
+            failing_since: None,
+            credit: MOST_CREDIT,
+            repeated_credit: REPEATED_CREDIT,
+            postponed: BTreeMap::new(),
+        }
+    }
+}
+
+impl RunRecord {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change below leaves the state whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request of so many assets that was answered for each of them; `last` of them was accepted. What the
+    /// request earns pays for the search in as large a batch.
+    pub(super) fn accepted(&self, assets: usize, last: Option<&Item>) {
+        let mut state = self.state();
+        state.accepted += 1;
+        state.accepted_last = last.cloned().or(state.accepted_last.take());
+        state.in_a_row = 0;
+        state.failures = 0;
+        state.failing_since = None;
+        let earned = 1 + assets.checked_ilog2().unwrap_or_default();
+        state.credit = MOST_CREDIT.min(state.credit + earned);
+    }
+
+    /// Counts a request that was refused or failed.
+    ///
+    /// # Errors
+    /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Result<(), UpstreamError> {
+        let mut state = self.state();
+        state.in_a_row += 1;
+        state.credit = state.credit.saturating_sub(1);
+        let requests = state.in_a_row;
+        drop(state);
+        if requests < MOST_IN_A_ROW {
+            return Ok(());
+        }
+        Err(Self::accepts_nothing(requests, refusal))
+    }
+
+    /// Counts a refusal of assets that were rejected in an earlier run: expected, so it says nothing about the gateway.
+    pub(super) fn refused_as_before(&self) {
+        let mut state = self.state();
+        state.repeated_credit = state.repeated_credit.saturating_sub(1);
+    }
+
+    /// The error for a gateway that accepted nothing, with the last of its answers.
+    pub(super) fn accepts_nothing(requests: u32, refusal: &Refusal) -> UpstreamError {
+        UpstreamError::AcceptsNothing {
+            requests,
+            failing: refusal.kind == RefusalKind::Failing,
+            denied: refusal.kind == RefusalKind::Way { denied: true },
+            reason: refusal.reason.clone(),
+        }
+    }
+
+    /// Requests accepted so far.
+    pub(super) fn acceptances(&self) -> u64 {
+        self.state().accepted
+    }
+
+    /// The asset that the run accepted last.
+    pub(super) fn accepted_last(&self) -> Option<Item> {
+        self.state().accepted_last.clone()
+    }
+
+    /// Requests refused since the last acceptance.
+    pub(super) fn in_a_row(&self) -> u32 {
+        self.state().in_a_row
+    }
+
+    /// Whether the run may still search for single assets: among those that were rejected `before`, or others.
+    pub(super) fn may_search(&self, before: bool) -> bool {
+        let state = self.state();
+        if before {
+            state.repeated_credit > 0
+        } else {
+            state.credit > 0
+        }
+    }
+
+    /// Counts a failure, and returns how many there were before it since the last acceptance or pause.
+    pub(super) fn count_failure(&self) -> u32 {
+        let mut state = self.state();
+        let before = state.failures;
+        state.failures = before.saturating_add(1);
+        before
+    }
+
+    /// Starts the back-off anew, since the gateway says itself how long to wait.
+    pub(super) fn reset_failures(&self) {
+        self.state().failures = 0;
+    }
+
+    /// Time since the first failure after the last acceptance; starts to count when nothing failed before.
+    pub(super) fn failing_for(&self) -> Duration {
+        let now = Instant::now();
+        now - *self.state().failing_since.get_or_insert(now)
+    }
+
+    /// Keeps what is known of the assets of a postponed batch.
+    pub(super) fn postpone(&self, refused: Vec<RefusedAlone>) {
+        let refused = refused.into_iter().map(|alone| (alone.item.seq, alone));
+        self.state().postponed.extend(refused);
+    }
+
+    /// Gives back what is known of these assets.
+    pub(super) fn take_postponed(&self, items: &[Item]) -> Vec<RefusedAlone> {
+        let mut state = self.state();
+        items
+            .iter()
+            .filter_map(|item| state.postponed.remove(&item.seq))
+            .collect()
+    }
+
+    /// Whether any asset is postponed.
+    pub(super) fn has_postponed(&self) -> bool {
+        !self.state().postponed.is_empty()
+    }
+}

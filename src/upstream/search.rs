@@ -1,0 +1,424 @@
+//! Search for the assets that make the gateway refuse a batch (R32).
+//!
+//! Pure: the sender asks for the next request ([`Search::next`]) and reports how it ended ([`Search::ended`]). A refused
+//! batch is halved. When the first half is accepted, the cause is in the second, which is halved without being sent.
+//! When the first half is refused, the second is set aside, and sent as a whole once the cause is found. So one bad asset
+//! among `n` costs about log2(n) requests, and the others arrive in two or three.
+//!
+//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, and after the gateway
+//! accepted another asset meanwhile. The exceptions are an asset that an earlier run proved to be bad, and the only
+//! asset of a run, which is refused for what it holds: nothing else can be asked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Delivery;
+use super::error::UpstreamError;
+use super::request::Item;
+use super::run_record::{PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
+
+/// Times that a batch is sent before a failure counts as one that comes each time.
+const ATTEMPTS: u32 = 3;
+/// The same for a part of a batch that was refused, and for assets that were rejected in an earlier run.
+const ATTEMPTS_OF_A_PART: u32 = 2;
+/// Times that an asset fails alone, while others are accepted, before it counts as the cause.
+const ATTEMPTS_ALONE: u32 = 3;
+
+/// What a batch is to the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Assets that the run has not sent yet.
+    First,
+    /// Assets that the gateway rejected in an earlier run.
+    RejectedBefore,
+    /// A batch that was [postponed](Delivery::postponed), when nothing else is left to send.
+    Postponed,
+}
+
+/// End of one request.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Accepted,
+    Except(BTreeMap<usize, String>),
+    TooLarge(String),
+    Refused(Refusal),
+    Failed(UpstreamError),
+}
+
+/// Request that is to be sent now.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) items: Vec<Item>,
+    /// Times that it is sent while it fails. Any other refusal counts at once.
+    pub(super) attempts: u32,
+}
+
+/// Part that the request in flight has in the search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Assets of which nothing is known.
+    Untested,
+    /// A part of the assets of which at least one is bad.
+    Suspect,
+    /// An asset that was refused alone.
+    Alone,
+    /// An asset that was accepted before: an answer to it says whether the gateway accepts anything.
+    Control,
+}
+
+/// Request in flight.
+#[derive(Debug)]
+struct InFlight {
+    items: Vec<Item>,
+    part: Part,
+    attempts: u32,
+}
+
+impl InFlight {
+    const NONE: Self = Self {
+        items: Vec::new(),
+        part: Part::Untested,
+        attempts: 0,
+    };
+}
+
+/// Search through one batch.
+#[derive(Debug)]
+pub(super) struct Search {
+    occasion: Occasion,
+    /// Requests to be sent as they are, unless the gateway accepts nothing.
+    untested: VecDeque<Vec<Item>>,
+    /// Assets of which at least one is bad.
+    suspect: Vec<Item>,
+    /// Assets set aside by the search through `suspect`.
+    rest: Vec<Item>,
+    /// Refused alone, and not proven to be the cause yet.
+    alone: Vec<RefusedAlone>,
+    /// `seq` of those in `alone` that are to be sent once more in any case.
+    ask: BTreeSet<u64>,
+    in_flight: InFlight,
+    /// `seq` of assets that an attempt may have delivered.
+    unclear: BTreeSet<u64>,
+    /// Acceptances of the run before this batch.
+    before: u64,
+    /// Assets refused alone, and all assets that are decided or refused alone: the expected distance of the bad ones.
+    found: usize,
+    tested: usize,
+    last: Option<Refusal>,
+}
+
+impl Search {
+    pub(super) fn new(items: Vec<Item>, occasion: Occasion, record: &RunRecord) -> Self {
+        let mut search = Self {
+            occasion,
+            untested: VecDeque::new(),
+            suspect: Vec::new(),
+            rest: Vec::new(),
+            alone: Vec::new(),
+            ask: BTreeSet::new(),
+            in_flight: InFlight::NONE,
+            unclear: BTreeSet::new(),
+            before: record.acceptances(),
+            found: 0,
+            tested: 0,
+            last: None,
+        };
+        if occasion == Occasion::Postponed {
+            search.alone = record.take_postponed(&items);
+            search.ask = search.alone.iter().map(|alone| alone.item.seq).collect();
+            let unclear = search.alone.iter().filter(|alone| alone.unclear);
+            search.unclear = unclear.map(|alone| alone.item.seq).collect();
+        } else {
+            search.untested.push_back(items);
+        }
+        search
+    }
+
+    /// Returns the next request, or `None` when the search is over.
+    ///
+    /// # Errors
+    /// When the gateway accepts nothing at all, or the run may not search any longer; what is undecided stays staged.
+    pub(super) fn next(
+        &mut self,
+        record: &RunRecord,
+        delivery: &mut Delivery,
+    ) -> Result<Option<Request>, UpstreamError> {
+        self.reject_proven(record, delivery);
+        if self.suspect.len() > 1 && !self.may_search(record) {
+            self.end_search(delivery)?;
+        }
+        let probing = record.in_a_row() >= PROBES_AFTER;
+        if !self.suspect.is_empty() {
+            let half = if probing { 1 } else { self.suspect.len().div_ceil(2) };
+            return Ok(Some(self.take(Part::Suspect, half, probing, 1)));
+        }
+        if let Some(piece) = self.piece() {
+            let whole = if probing { 1 } else { piece.len() };
+            self.suspect = piece;
+            let attempts = match self.occasion {
+                _ if self.last.is_some() => ATTEMPTS_OF_A_PART,
+                Occasion::RejectedBefore => ATTEMPTS_OF_A_PART,
+                Occasion::First | Occasion::Postponed => ATTEMPTS,
+            };
+            let request = self.take(Part::Untested, whole, probing, attempts);
+            let others = std::mem::take(&mut self.suspect);
+            if !others.is_empty() {
+                self.untested.push_front(others);
+            }
+            return Ok(Some(request));
+        }
+        if let Some(item) = self.to_ask_again(record) {
+            // Without anything that the gateway accepted there is nothing to compare with: the limits of the run end it.
+            let nothing_accepted = record.accepted_last().is_none();
+            let attempts = if nothing_accepted { u32::MAX } else { 1 };
+            return Ok(Some(self.put_in_flight(vec![item], Part::Alone, attempts)));
+        }
+        if self.alone.is_empty() {
+            return Ok(None);
+        }
+        if self.occasion != Occasion::Postponed {
+            // Nothing of the batch was accepted: other batches will show whether the gateway accepts anything.
+            record.postpone(std::mem::take(&mut self.alone));
+            delivery.postponed = true;
+            return Ok(None);
+        }
+        self.compare(record, delivery)
+    }
+
+    /// Reports how the request of [`Search::next`] ended. `unclear`: something of it may have been delivered without an answer that said so.
+    ///
+    /// # Errors
+    /// The failure that ends the delivery.
+    pub(super) fn ended(
+        &mut self,
+        outcome: Outcome,
+        unclear: bool,
+        record: &RunRecord,
+        delivery: &mut Delivery,
+    ) -> Result<(), UpstreamError> {
+        let InFlight {
+            mut items,
+            part,
+            attempts,
+        } = std::mem::replace(&mut self.in_flight, InFlight::NONE);
+        if unclear {
+            self.unclear.extend(items.iter().map(|item| item.seq));
+        }
+        match outcome {
+            Outcome::Accepted => self.taken(items, part, BTreeMap::new(), record, delivery),
+            Outcome::Except(reasons) => self.taken(items, part, reasons, record, delivery),
+            Outcome::Failed(error) => return Err(error),
+            Outcome::TooLarge(_) if items.len() > 1 => {
+                self.set_aside(part);
+                let second = items.split_off(items.len() / 2);
+                self.untested.push_front(second);
+                self.untested.push_front(items);
+            }
+            Outcome::TooLarge(reason) => {
+                let reason = format!("{reason} (this asset alone is too large for the gateway)");
+                let kind = RefusalKind::Content;
+                return self.refused(items, part, attempts, Refusal { kind, reason }, record);
+            }
+            Outcome::Refused(refusal) => {
+                return self.refused(items, part, attempts, refusal, record);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_in_flight(&mut self, items: Vec<Item>, part: Part, attempts: u32) -> Request {
+        self.in_flight = InFlight {
+            items: items.clone(),
+            part,
+            attempts,
+        };
+        Request { items, attempts }
+    }
+
+    /// Takes the next `count` of the suspects, at random when the gateway is probed: a fixed choice would meet the same
+    /// bad assets in every run.
+    fn take(&mut self, part: Part, count: usize, random: bool, attempts: u32) -> Request {
+        if random {
+            let chosen = fastrand::usize(..self.suspect.len().max(1));
+            self.suspect.swap(0, chosen);
+        }
+        let others = self.suspect.split_off(count.min(self.suspect.len()));
+        let items = std::mem::replace(&mut self.suspect, others);
+        self.suspect.sort_unstable_by_key(|item| item.seq);
+        self.put_in_flight(items, part, attempts)
+    }
+
+    /// Takes the assets to be sent as a whole. When several bad ones were found, so many that one more is expected among them.
+    fn piece(&mut self) -> Option<Vec<Item>> {
+        if self.rest.is_empty() {
+            return self.untested.pop_front();
+        }
+        self.rest.sort_unstable_by_key(|item| item.seq);
+        let count = if self.found > 1 {
+            self.tested.div_ceil(self.found).clamp(1, self.rest.len())
+        } else {
+            self.rest.len()
+        };
+        let others = self.rest.split_off(count);
+        Some(std::mem::replace(&mut self.rest, others))
+    }
+
+    fn taken(
+        &mut self,
+        items: Vec<Item>,
+        part: Part,
+        mut reasons: BTreeMap<usize, String>,
+        record: &RunRecord,
+        delivery: &mut Delivery,
+    ) {
+        self.tested += items.len();
+        let last = items
+            .iter()
+            .enumerate()
+            .rev()
+            .find(|(index, _)| !reasons.contains_key(index));
+        record.accepted(items.len(), last.map(|(_, item)| item));
+        if part == Part::Control {
+            return;
+        }
+        for (index, item) in items.iter().enumerate() {
+            self.alone.retain(|alone| alone.item.seq != item.seq);
+            self.ask.remove(&item.seq);
+            match reasons.remove(&index) {
+                Some(reason) => delivery.reject(item.seq, reason, self.unclear.contains(&item.seq)),
+                None => delivery.accepted.push(item.seq),
+            }
+        }
+    }
+
+    fn refused(
+        &mut self,
+        items: Vec<Item>,
+        part: Part,
+        attempts: u32,
+        refusal: Refusal,
+        record: &RunRecord,
+    ) -> Result<(), UpstreamError> {
+        self.last = Some(refusal.clone());
+        if part == Part::Control {
+            // A failure may pass; an answer does not.
+            return match refusal.kind {
+                RefusalKind::Failing => Ok(()),
+                _ => Err(RunRecord::accepts_nothing(record.in_a_row(), &refusal)),
+            };
+        }
+        self.set_aside(part);
+        let [item] = items.as_slice() else {
+            self.suspect = items;
+            return Ok(());
+        };
+        self.ask.remove(&item.seq);
+        let accepted = record.acceptances();
+        let unclear = self.unclear.contains(&item.seq);
+        let known = self.alone.iter_mut().find(|alone| alone.item.seq == item.seq);
+        if let Some(alone) = known {
+            alone.confirmed |= accepted > alone.first;
+            alone.tries = alone.tries.saturating_add(attempts);
+            alone.refusal = refusal;
+            alone.unclear = unclear;
+            return Ok(());
+        }
+        self.found += 1;
+        self.tested += 1;
+        self.alone.push(RefusedAlone {
+            item: item.clone(),
+            refusal,
+            before: self.before,
+            first: accepted,
+            tries: if accepted > self.before { attempts } else { 0 },
+            confirmed: false,
+            unclear,
+        });
+        Ok(())
+    }
+
+    /// A part of the suspects was refused, so nothing is known of the others.
+    fn set_aside(&mut self, part: Part) {
+        if part == Part::Suspect {
+            self.rest.append(&mut self.suspect);
+        }
+    }
+
+    /// Rejects the assets that were refused alone and are proven to be the cause.
+    fn reject_proven(&mut self, record: &RunRecord, delivery: &mut Delivery) {
+        let accepted = record.acceptances();
+        let (proven, open) = std::mem::take(&mut self.alone)
+            .into_iter()
+            .partition(|alone| {
+                let others_are_accepted = accepted > alone.before;
+                match alone.refusal.kind {
+                    _ if self.ask.contains(&alone.item.seq) => false,
+                    RefusalKind::Way { .. } => others_are_accepted,
+                    _ if self.occasion == Occasion::RejectedBefore => true,
+                    RefusalKind::Content => others_are_accepted,
+                    RefusalKind::Failing => {
+                        others_are_accepted && (alone.confirmed || alone.tries >= ATTEMPTS_ALONE)
+                    }
+                }
+            });
+        self.alone = open;
+        for alone in proven as Vec<RefusedAlone> {
+            self.ask.remove(&alone.item.seq);
+            delivery.reject(alone.item.seq, alone.refusal.reason, alone.unclear);
+        }
+    }
+
+    /// Returns an asset that was refused alone and is to be sent alone again.
+    fn to_ask_again(&self, record: &RunRecord) -> Option<Item> {
+        let accepted = record.acceptances();
+        let asked = |alone: &&RefusedAlone| {
+            let comparable = accepted > alone.before && alone.refusal.kind == RefusalKind::Failing;
+            comparable || self.ask.contains(&alone.item.seq)
+        };
+        self.alone.iter().find(asked).map(|alone| alone.item.clone())
+    }
+
+    fn may_search(&self, record: &RunRecord) -> bool {
+        record.may_search(self.occasion == Occasion::RejectedBefore)
+    }
+
+    /// Ends a search that the run may not continue: what was rejected before is rejected again, all else stays undecided.
+    fn end_search(&mut self, delivery: &mut Delivery) -> Result<(), UpstreamError> {
+        let reason = self.last.as_ref().map_or("", |refusal| refusal.reason.as_str());
+        if self.occasion != Occasion::RejectedBefore {
+            let untested: usize = self.untested.iter().map(Vec::len).sum();
+            return Err(UpstreamError::TooManyRefused {
+                assets: self.suspect.len() + self.rest.len() + self.alone.len() + untested,
+                reason: reason.to_owned(),
+            });
+        }
+        let reason = format!("{reason} (sent together with other assets that were rejected before)");
+        for item in std::mem::take(&mut self.suspect) {
+            delivery.reject(item.seq, reason.clone(), self.unclear.contains(&item.seq));
+        }
+        Ok(())
+    }
+
+    /// Nothing is left to send, and the assets were refused alone twice: an asset that the run accepted before is sent again,
+    /// to see whether the gateway accepts anything now.
+    fn compare(
+        &mut self,
+        record: &RunRecord,
+        delivery: &mut Delivery,
+    ) -> Result<Option<Request>, UpstreamError> {
+        if let Some(control) = record.accepted_last() {
+            let failing = |alone: &&RefusedAlone| alone.refusal.kind == RefusalKind::Failing;
+            self.ask = self.alone.iter().filter(failing).map(|alone| alone.item.seq).collect();
+            return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
+        }
+        match self.alone.as_slice() {
+            // The only asset of the run: its own answer is all there is.
+            [alone] if alone.refusal.kind == RefusalKind::Content && !record.has_postponed() => {
+                delivery.reject(alone.item.seq, alone.refusal.reason.clone(), alone.unclear);
+                self.alone.clear();
+                Ok(None)
+            }
+            [alone, ..] => Err(RunRecord::accepts_nothing(record.in_a_row(), &alone.refusal)),
+            [] => Ok(None),
+        }
+    }
+}
