@@ -346,9 +346,15 @@ impl Deliverer<'_> {
                 // Stored; only the output could not be written.
                 return Err(error);
             }
-            let assets = self.answered.iter().map(|(items, _)| items.len()).sum();
+            let assets = self.answered.iter().map(|(_, answered)| {
+                answered.accepted.len() + answered.rejected.len()
+            });
+            let assets: usize = assets.sum();
             // The time to stop is limited (R26).
             if attempt == STORE_TRIES || self.stop.is_cancelled() {
+                if assets == 0 {
+                    return Err(error);
+                }
                 tracing::error!(
                     assets,
                     %error,

@@ -38,6 +38,7 @@ fn class(decision: &Decision) -> &'static str {
         Decision::NewToken { .. } => "token",
         Decision::Split { .. } => "split",
         Decision::Retry { .. } => "retry",
+        Decision::Refused { .. } => "refused",
         Decision::Final { .. } => "final",
     }
 }
@@ -49,15 +50,16 @@ fn r19_each_status_has_its_class() {
         (&[401], "token"),
         (&[409, 429], "wait"),
         (&[413], "split"),
+        (&[400, 422], "refused"),
         (&[408, 425, 500, 502, 503, 504, 529, 599], "retry"),
         (
             &[
-                100, 103, 300, 301, 302, 304, 307, 308, 400, 402, 403, 404, 405, 406, 410, 415, 422, 451, 600,
+                100, 103, 300, 301, 302, 304, 307, 308, 402, 403, 404, 405, 406, 407, 410, 415, 451, 600,
             ],
             "final",
         ),
         // 207 says "partial", so an empty one is not an acceptance.
-        (&[207], "final"),
+        (&[207], "refused"),
     ];
     for (statuses, expected) in cases {
         for status in *statuses {
@@ -79,30 +81,30 @@ fn r19_a_2xx_is_what_its_body_says() {
         (200, json!({"responseCode": "SUCCESS"}).to_string(), "accepted"),
         (200, json!({"responseCode": "Accepted"}).to_string(), "accepted"),
         (200, json!({"responseCode": 200}).to_string(), "accepted"),
-        (200, json!({"responseCode": 2002}).to_string(), "final"),
-        (200, json!({"responseCode": "UNSUCCESSFUL"}).to_string(), "final"),
+        (200, json!({"responseCode": 2002}).to_string(), "refused"),
+        (200, json!({"responseCode": "UNSUCCESSFUL"}).to_string(), "refused"),
         (
             200,
             json!({"responseCode": "PARTIAL_SUCCESS"}).to_string(),
-            "final",
+            "refused",
         ),
         (
             200,
             json!({"responseCode": "SUCCESS_WITH_ERRORS"}).to_string(),
-            "final",
+            "refused",
         ),
         (
             200,
             json!({"responseCode": "NOT_PUBLISHED", "message": "m"}).to_string(),
-            "final",
+            "refused",
         ),
         (
             200,
             json!({"responseCode": "INTERNAL_ERROR", "message": "m"}).to_string(),
-            "final",
+            "refused",
         ),
-        (200, json!({"error": "something"}).to_string(), "final"),
-        (200, json!({"errors": ["something"]}).to_string(), "final"),
+        (200, json!({"error": "something"}).to_string(), "refused"),
+        (200, json!({"errors": ["something"]}).to_string(), "refused"),
         (200, json!({"errors": []}).to_string(), "accepted"),
         (
             200,
@@ -134,15 +136,15 @@ fn r19_a_2xx_is_what_its_body_says() {
         (
             207,
             json!({"responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}}).to_string(),
-            "final",
+            "refused",
         ),
-        (207, "<html>".to_owned(), "final"),
+        (207, "<html>".to_owned(), "refused"),
         (
             207,
             json!({"assetsError": {"S-1-5-21-9": "bad"}}).to_string(),
-            "final",
+            "refused",
         ),
-        (200, json!({"assetsError": "all of them"}).to_string(), "final"),
+        (200, json!({"assetsError": "all of them"}).to_string(), "refused"),
         (200, "<html>log in</html>".to_owned(), "retry"),
         (200, "OK".to_owned(), "retry"),
         (200, "[]".to_owned(), "retry"),
@@ -218,7 +220,7 @@ fn r19_a_redirect_names_the_host_and_nothing_else_of_it() {
         LOCATION,
         "https://sso.example.com/login?ticket=geheim".parse().unwrap(),
     );
-    let Decision::Final { reason } = decided(&answer) else {
+    let Decision::Final { reason, .. } = decided(&answer) else {
         panic!("not final")
     };
     assert!(reason.contains("sso.example.com"), "{reason}");
@@ -230,7 +232,7 @@ fn r19_a_redirect_names_the_host_and_nothing_else_of_it() {
 }
 
 #[test]
-fn r19_final_answers_say_why_and_hint_where_the_cause_is_known() {
+fn r19_refusals_say_why_and_hint_where_the_cause_is_known() {
     let cases = [
         (
             400,
@@ -251,8 +253,10 @@ fn r19_final_answers_say_why_and_hint_where_the_cause_is_known() {
         ),
     ];
     for (status, body, expected) in cases {
-        let Decision::Final { reason } = decided(&answer(status, body)) else {
-            panic!("{status} is not final")
+        let (Decision::Refused { reason } | Decision::Final { reason, .. }) =
+            decided(&answer(status, body))
+        else {
+            panic!("{status} is no refusal")
         };
         assert!(reason.contains(expected), "{reason}");
     }

@@ -17,9 +17,15 @@ use super::request::Item;
 pub(super) const MOST_IN_A_ROW: u32 = 9;
 /// Refusals in a row after which single assets are tried: most of them are good, so an answer to one of
 /// them tells a gateway that accepts nothing from a batch with something bad in it.
-pub(super) const PROBES_AFTER: u32 = 4;
+pub(super) const PROBES_AFTER: u32 = 3;
+/// Refusals in a row after which an asset that was accepted before is sent again: where most assets are bad, single ones tell
+/// nothing.
+pub(super) const CONTROL_AFTER: u32 = MOST_IN_A_ROW - 2;
 /// Refused requests that a run may spend without an accepted one in between. Ten searches in batches of 500.
 const MOST_CREDIT: u32 = 100;
+/// Refused requests that an accepted one pays for, besides the logarithm of its assets: as many as a search among so many takes. A
+/// search goes on as long as one request in four is accepted.
+const EARNED: u32 = 3;
 /// Refused requests that a run spends on searches among assets that were rejected before.
 const REPEATED_CREDIT: u32 = 32;
 
@@ -55,8 +61,6 @@ pub(super) struct RefusedAlone {
     pub(super) before: u64,
     /// Acceptances of the run when it was refused alone for the first time.
     pub(super) first: u64,
-    /// Times that it was sent alone and refused while the gateway accepted others.
-    pub(super) tries: u32,
     /// It was refused alone, another asset was accepted, and it was refused alone again.
     pub(super) confirmed: bool,
     /// An attempt may have delivered it.
@@ -109,14 +113,20 @@ impl RunRecord {
     /// Counts a request of so many assets that was answered for each of them; `last` of them was accepted. What the
     /// request earns pays for the search in as large a batch.
     pub(super) fn accepted(&self, assets: usize, last: Option<&Item>) {
+        self.accepted_again();
+        let mut state = self.state();
+        state.accepted_last = last.cloned().or(state.accepted_last.take());
+        let earned = EARNED + assets.checked_ilog2().unwrap_or_default();
+        state.credit = MOST_CREDIT.min(state.credit + earned);
+    }
+
+    /// Counts the acceptance of an asset that was accepted before.
+    pub(super) fn accepted_again(&self) {
         let mut state = self.state();
         state.accepted += 1;
-        state.accepted_last = last.cloned().or(state.accepted_last.take());
         state.in_a_row = 0;
         state.failures = 0;
         state.failing_since = None;
-        let earned = 1 + assets.checked_ilog2().unwrap_or_default();
-        state.credit = MOST_CREDIT.min(state.credit + earned);
     }
 
     /// Counts a request that was refused or failed.

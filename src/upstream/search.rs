@@ -5,23 +5,27 @@
 //! When the first half is refused, the second is set aside, and sent as a whole once the cause is found. So one bad asset
 //! among `n` costs about log2(n) requests, and the others arrive in two or three.
 //!
-//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, and after the gateway
-//! accepted another asset meanwhile. The exceptions are an asset that an earlier run proved to be bad, and the only
-//! asset of a run, which is refused for what it holds: nothing else can be asked.
+//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, and the gateway accepted
+//! another asset meanwhile. After a failure (5xx, no answer) the other one must be accepted between two failures of the
+//! asset alone, since a gateway may fail for a while. Where nothing else is left to send, an asset that was accepted
+//! before is sent again for this. The exceptions are an asset that an earlier run proved to be bad, and the only asset
+//! of a run, when it is refused for what it holds: nothing else can be asked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Delivery;
 use super::error::UpstreamError;
 use super::request::Item;
-use super::run_record::{PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
+use super::run_record::{
+    CONTROL_AFTER, PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord,
+};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;
 /// The same for a part of a batch that was refused, and for assets that were rejected in an earlier run.
 const ATTEMPTS_OF_A_PART: u32 = 2;
-/// Times that an asset fails alone, while others are accepted, before it counts as the cause.
-const ATTEMPTS_ALONE: u32 = 3;
+/// Refusals in a row that end a search among assets that were rejected in an earlier run: they delay the others no longer.
+const MOST_REPEATED: u32 = 6;
 
 /// What a batch is to the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +108,8 @@ pub(super) struct Search {
     found: usize,
     tested: usize,
     last: Option<Refusal>,
+    /// Refused requests of this search since the last accepted one.
+    in_a_row: u32,
 }
 
 impl Search {
@@ -121,6 +127,7 @@ impl Search {
             found: 0,
             tested: 0,
             last: None,
+            in_a_row: 0,
         };
         if occasion == Occasion::Postponed {
             search.alone = record.take_postponed(&items);
@@ -143,10 +150,15 @@ impl Search {
         delivery: &mut Delivery,
     ) -> Result<Option<Request>, UpstreamError> {
         self.reject_proven(record, delivery);
-        if self.suspect.len() > 1 && !self.may_search(record) {
-            self.end_search(delivery)?;
+        if self.last.is_some() && !self.may_search(record) {
+            self.end_search(record, delivery)?;
         }
-        let probing = record.in_a_row() >= PROBES_AFTER;
+        if record.in_a_row() >= CONTROL_AFTER
+            && let Some(control) = record.accepted_last()
+        {
+            return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
+        }
+        let probing = self.in_a_row.max(record.in_a_row()) >= PROBES_AFTER;
         if !self.suspect.is_empty() {
             let half = if probing { 1 } else { self.suspect.len().div_ceil(2) };
             return Ok(Some(self.take(Part::Suspect, half, probing, 1)));
@@ -155,7 +167,7 @@ impl Search {
             let whole = if probing { 1 } else { piece.len() };
             self.suspect = piece;
             let attempts = match self.occasion {
-                _ if self.last.is_some() => ATTEMPTS_OF_A_PART,
+                _ if record.in_a_row() > 0 || self.last.is_some() => ATTEMPTS_OF_A_PART,
                 Occasion::RejectedBefore => ATTEMPTS_OF_A_PART,
                 Occasion::First | Occasion::Postponed => ATTEMPTS,
             };
@@ -175,7 +187,7 @@ impl Search {
         if self.alone.is_empty() {
             return Ok(None);
         }
-        if self.occasion != Occasion::Postponed {
+        if self.occasion != Occasion::Postponed && record.acceptances() == self.before {
             // Nothing of the batch was accepted: other batches will show whether the gateway accepts anything.
             record.postpone(std::mem::take(&mut self.alone));
             delivery.postponed = true;
@@ -262,6 +274,7 @@ impl Search {
         Some(std::mem::replace(&mut self.rest, others))
     }
 
+    /// Records that the gateway took the assets, but those with reasons.
     fn taken(
         &mut self,
         items: Vec<Item>,
@@ -270,6 +283,11 @@ impl Search {
         record: &RunRecord,
         delivery: &mut Delivery,
     ) {
+        self.in_a_row = 0;
+        if part == Part::Control {
+            record.accepted_again();
+            return;
+        }
         self.tested += items.len();
         let last = items
             .iter()
@@ -277,9 +295,6 @@ impl Search {
             .rev()
             .find(|(index, _)| !reasons.contains_key(index));
         record.accepted(items.len(), last.map(|(_, item)| item));
-        if part == Part::Control {
-            return;
-        }
         for (index, item) in items.iter().enumerate() {
             self.alone.retain(|alone| alone.item.seq != item.seq);
             self.ask.remove(&item.seq);
@@ -299,6 +314,7 @@ impl Search {
         record: &RunRecord,
     ) -> Result<(), UpstreamError> {
         self.last = Some(refusal.clone());
+        self.in_a_row = self.in_a_row.saturating_add(attempts);
         if part == Part::Control {
             // A failure may pass; an answer does not.
             return match refusal.kind {
@@ -317,7 +333,6 @@ impl Search {
         let known = self.alone.iter_mut().find(|alone| alone.item.seq == item.seq);
         if let Some(alone) = known {
             alone.confirmed |= accepted > alone.first;
-            alone.tries = alone.tries.saturating_add(attempts);
             alone.refusal = refusal;
             alone.unclear = unclear;
             return Ok(());
@@ -329,7 +344,6 @@ impl Search {
             refusal,
             before: self.before,
             first: accepted,
-            tries: if accepted > self.before { attempts } else { 0 },
             confirmed: false,
             unclear,
         });
@@ -346,60 +360,73 @@ impl Search {
     /// Rejects the assets that were refused alone and are proven to be the cause.
     fn reject_proven(&mut self, record: &RunRecord, delivery: &mut Delivery) {
         let accepted = record.acceptances();
-        let (proven, open) = std::mem::take(&mut self.alone)
-            .into_iter()
-            .partition(|alone| {
-                let others_are_accepted = accepted > alone.before;
-                match alone.refusal.kind {
-                    _ if self.ask.contains(&alone.item.seq) => false,
-                    RefusalKind::Way { .. } => others_are_accepted,
-                    _ if self.occasion == Occasion::RejectedBefore => true,
-                    RefusalKind::Content => others_are_accepted,
-                    RefusalKind::Failing => {
-                        others_are_accepted && (alone.confirmed || alone.tries >= ATTEMPTS_ALONE)
-                    }
-                }
-            });
+        let is_proven = |alone: &RefusedAlone| match alone.refusal.kind {
+            _ if self.ask.contains(&alone.item.seq) => false,
+            RefusalKind::Way { .. } => accepted > alone.before,
+            RefusalKind::Content => self.occasion == Occasion::RejectedBefore || accepted > alone.before,
+            RefusalKind::Failing => alone.confirmed || self.failed_before(record),
+        };
+        let (proven, open): (Vec<_>, Vec<_>) = self.alone.iter().cloned().partition(is_proven);
         self.alone = open;
-        for alone in proven as Vec<RefusedAlone> {
-            self.ask.remove(&alone.item.seq);
+        for alone in proven {
             delivery.reject(alone.item.seq, alone.refusal.reason, alone.unclear);
         }
     }
 
-    /// Returns an asset that was refused alone and is to be sent alone again.
+    /// Whether a failure may be taken for that of an earlier run: the gateway accepted something in this run, or the asset is
+    /// the only one of the batch. A gateway that fails for several assets, and accepts none, is the cause itself.
+    fn failed_before(&self, record: &RunRecord) -> bool {
+        let only = self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();
+        self.occasion == Occasion::RejectedBefore && (record.acceptances() > 0 || only)
+    }
+
+    /// Returns an asset that was refused alone and is to be sent alone again: it failed, and another was accepted since.
     fn to_ask_again(&self, record: &RunRecord) -> Option<Item> {
         let accepted = record.acceptances();
         let asked = |alone: &&RefusedAlone| {
-            let comparable = accepted > alone.before && alone.refusal.kind == RefusalKind::Failing;
+            let comparable = accepted > alone.first && alone.refusal.kind == RefusalKind::Failing;
             comparable || self.ask.contains(&alone.item.seq)
         };
         self.alone.iter().find(asked).map(|alone| alone.item.clone())
     }
 
     fn may_search(&self, record: &RunRecord) -> bool {
-        record.may_search(self.occasion == Occasion::RejectedBefore)
+        if self.occasion == Occasion::RejectedBefore {
+            record.may_search(true) && self.in_a_row < MOST_REPEATED
+        } else {
+            record.may_search(false)
+        }
     }
 
     /// Ends a search that the run may not continue: what was rejected before is rejected again, all else stays undecided.
-    fn end_search(&mut self, delivery: &mut Delivery) -> Result<(), UpstreamError> {
-        let reason = self.last.as_ref().map_or("", |refusal| refusal.reason.as_str());
+    fn end_search(&mut self, record: &RunRecord, delivery: &mut Delivery) -> Result<(), UpstreamError> {
+        let untested: usize = self.untested.iter().map(Vec::len).sum();
+        let left = self.suspect.len() + self.rest.len() + untested;
+        let Some(refusal) = self.last.clone().filter(|_| left > 0) else {
+            return Ok(());
+        };
         if self.occasion != Occasion::RejectedBefore {
-            let untested: usize = self.untested.iter().map(Vec::len).sum();
             return Err(UpstreamError::TooManyRefused {
-                assets: self.suspect.len() + self.rest.len() + self.alone.len() + untested,
-                reason: reason.to_owned(),
+                assets: left + self.alone.len(),
+                reason: refusal.reason,
             });
         }
-        let reason = format!("{reason} (sent together with other assets that were rejected before)");
-        for item in std::mem::take(&mut self.suspect) {
+        if refusal.kind != RefusalKind::Content && record.acceptances() == 0 {
+            return Err(RunRecord::accepts_nothing(self.in_a_row, &refusal));
+        }
+        let reason = format!(
+            "{} (sent together with other assets that were rejected before)",
+            refusal.reason
+        );
+        let rest = self.rest.drain(..).chain(self.untested.drain(..).flatten());
+        for item in self.suspect.drain(..).chain(rest) {
             delivery.reject(item.seq, reason.clone(), self.unclear.contains(&item.seq));
         }
         Ok(())
     }
 
-    /// Nothing is left to send, and the assets were refused alone twice: an asset that the run accepted before is sent again,
-    /// to see whether the gateway accepts anything now.
+    /// Nothing is left to send, and nothing was accepted since the assets were refused alone: an asset that the run accepted
+    /// before is sent again, to see whether the gateway accepts anything now.
     fn compare(
         &mut self,
         record: &RunRecord,
@@ -410,15 +437,23 @@ impl Search {
             self.ask = self.alone.iter().filter(failing).map(|alone| alone.item.seq).collect();
             return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
         }
-        match self.alone.as_slice() {
-            // The only asset of the run: its own answer is all there is.
-            [alone] if alone.refusal.kind == RefusalKind::Content && !record.has_postponed() => {
-                delivery.reject(alone.item.seq, alone.refusal.reason.clone(), alone.unclear);
-                self.alone.clear();
+        let only = self.alone.len() == 1 && !record.has_postponed();
+        let for_content = |alone: &RefusedAlone| alone.refusal.kind == RefusalKind::Content;
+        let answered = record.acceptances() > self.before;
+        match self.alone.first() {
+            // The only asset of the run: its own answer is all there is. Or all others were rejected one by one.
+            Some(alone) if answered || (only && for_content(alone)) => {
+                for alone in std::mem::take(&mut self.alone) {
+                    delivery.reject(alone.item.seq, alone.refusal.reason, alone.unclear);
+                }
                 Ok(None)
             }
-            [alone, ..] => Err(RunRecord::accepts_nothing(record.in_a_row(), &alone.refusal)),
-            [] => Ok(None),
+            Some(alone) => Err(RunRecord::accepts_nothing(record.in_a_row(), &alone.refusal)),
+            None => Ok(None),
         }
     }
 }
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

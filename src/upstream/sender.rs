@@ -225,10 +225,10 @@ fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), Up
     if limits.expected {
         record.refused_as_before();
     }
-    if limits.expected && refusal.kind == RefusalKind::Content {
-        return Ok(());
+    match refusal.kind {
+        RefusalKind::Content | RefusalKind::Failing if limits.expected => Ok(()),
+        _ => record.refused(refusal),
     }
-    record.refused(refusal)
 }
 
 /// Whether something of the batch may have been taken without the answer saying so. A 2xx that is no success tells of a
