@@ -136,7 +136,6 @@ impl RunRecord {
     pub(super) fn refused(&self, refusal: &Refusal) -> Result<(), UpstreamError> {
         let mut state = self.state();
         state.in_a_row += 1;
-        state.credit = state.credit.saturating_sub(1);
         let requests = state.in_a_row;
         drop(state);
         if requests < MOST_IN_A_ROW {
@@ -145,10 +144,11 @@ impl RunRecord {
         Err(Self::accepts_nothing(requests, refusal))
     }
 
-    /// Counts a refusal of assets that were rejected in an earlier run: expected, so it says nothing about the gateway.
-    pub(super) fn refused_as_before(&self) {
+    /// Spends a request on the search for single assets: among those that were rejected `before`, or others.
+    pub(super) fn spend(&self, before: bool) {
         let mut state = self.state();
-        state.repeated_credit = state.repeated_credit.saturating_sub(1);
+        let credit = if before { &mut state.repeated_credit } else { &mut state.credit };
+        *credit = credit.saturating_sub(1);
     }
 
     /// The error for a gateway that accepted nothing, with the last of its answers.

@@ -215,6 +215,10 @@ impl Search {
         if unclear {
             self.unclear.extend(items.iter().map(|item| item.seq));
         }
+        let searches = matches!(part, Part::Untested | Part::Suspect);
+        if searches && matches!(outcome, Outcome::TooLarge(_) | Outcome::Refused(_)) {
+            record.spend(self.occasion == Occasion::RejectedBefore);
+        }
         match outcome {
             Outcome::Accepted => self.taken(items, part, BTreeMap::new(), record, delivery),
             Outcome::Except(reasons) => self.taken(items, part, reasons, record, delivery),

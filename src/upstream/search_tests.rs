@@ -94,9 +94,6 @@ fn search_through(
             };
             let reason = format!("{reply:?}");
             let refusal = Refusal { kind, reason };
-            if occasion == Occasion::RejectedBefore {
-                record.refused_as_before();
-            }
             if occasion != Occasion::RejectedBefore || kind == (RefusalKind::Way { denied: false }) {
                 record.refused(&refusal)?;
             }
@@ -156,7 +153,7 @@ fn r32_one_bad_asset_of_sixty_is_found_within_16_requests() {
 
 #[test]
 fn r32_one_bad_asset_is_found_in_batches_of_any_size() {
-    for (count, size) in [(2, 1), (3, 2), (20, 1), (21, 10), (51, 50), (500, 500), (10_000, 10_000)] {
+    for (count, size) in [(2, 1), (3, 2), (20, 1), (21, 10), (51, 50), (500, 500), (4_000, 4_000)] {
         for reply in [CONTENT, FAILING, WAY] {
             for seq in [1, 2, count / 2 + 1, count] {
                 let run = run(batches(count, size), &mut bad(&[seq], reply));
@@ -256,9 +253,8 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
 
 #[test]
 fn r32_many_bad_assets_are_found_as_long_as_enough_is_accepted() {
-    // A failure is tried more often than another refusal.
-    for (reply, densities) in [(CONTENT, [2, 3, 20, 100]), (FAILING, [4, 5, 20, 100])] {
-        for every in densities {
+    for reply in [CONTENT, FAILING] {
+        for every in [2, 3, 4, 5, 20, 100] {
             let bad_ones: Vec<u64> = (1..=3000).filter(|seq| seq % every == 0).collect();
             let run = run(batches(3000, 500), &mut bad(&bad_ones, reply));
             assert_eq!((run.failure, run.left), (None, 0), "every {every} {reply:?}");

@@ -222,9 +222,6 @@ fn refused(record: &RunRecord, limits: Limits, kind: RefusalKind, reason: String
 
 /// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless it is about the way there.
 fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), UpstreamError> {
-    if limits.expected {
-        record.refused_as_before();
-    }
     match refusal.kind {
         RefusalKind::Content | RefusalKind::Failing if limits.expected => Ok(()),
         _ => record.refused(refusal),
