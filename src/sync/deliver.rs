@@ -196,9 +196,9 @@ impl Deliverer<'_> {
             self.after = last.seq;
             self.taken += items.len() as u64;
         }
-        let sent = answered.iter().flat_map(|(items, answered)| {
-            items.iter().filter(|item| answered.accepted.contains(&item.seq))
-        });
+        let sent = answered
+            .iter()
+            .flat_map(|(items, answered)| items.iter().filter(|item| answered.accepted.contains(&item.seq)));
         if let Err(error) = write_lines(self.request, sent) {
             // What was handed out goes back: nothing of it went out.
             if !items.is_empty() {
@@ -242,9 +242,7 @@ impl Deliverer<'_> {
         let record = Arc::clone(&self.record);
         failpoint::pass(Point::Posting);
         let delivering = async move {
-            let delivery = upstream
-                .deliver(batch, posting.occasion, &record, &stop)
-                .await;
+            let delivery = upstream.deliver(batch, posting.occasion, &record, &stop).await;
             failpoint::pass(Point::Answered);
             (posting, delivery)
         };
@@ -346,9 +344,10 @@ impl Deliverer<'_> {
                 // Stored; only the output could not be written.
                 return Err(error);
             }
-            let assets = self.answered.iter().map(|(_, answered)| {
-                answered.accepted.len() + answered.rejected.len()
-            });
+            let assets = self
+                .answered
+                .iter()
+                .map(|(_, answered)| answered.accepted.len() + answered.rejected.len());
             let assets: usize = assets.sum();
             // The time to stop is limited (R26).
             if attempt == STORE_TRIES || self.stop.is_cancelled() {

@@ -17,7 +17,9 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// What the gateway answered could not be stored; nothing is lost, since the assets stay staged (R18).
-    #[error("the gateway's answers to {assets} assets could not be stored, which are sent again by the next run: {cause}")]
+    #[error(
+        "the gateway's answers to {assets} assets could not be stored, which are sent again by the next run: {cause}"
+    )]
     AnswersNotStored {
         /// Assets of which the answer is not stored.
         assets: usize,

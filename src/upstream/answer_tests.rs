@@ -82,7 +82,11 @@ fn r19_a_2xx_is_what_its_body_says() {
         (200, json!({"responseCode": "Accepted"}).to_string(), "accepted"),
         (200, json!({"responseCode": 200}).to_string(), "accepted"),
         (200, json!({"responseCode": 2002}).to_string(), "refused"),
-        (200, json!({"responseCode": "UNSUCCESSFUL"}).to_string(), "refused"),
+        (
+            200,
+            json!({"responseCode": "UNSUCCESSFUL"}).to_string(),
+            "refused",
+        ),
         (
             200,
             json!({"responseCode": "PARTIAL_SUCCESS"}).to_string(),
@@ -253,8 +257,7 @@ fn r19_refusals_say_why_and_hint_where_the_cause_is_known() {
         ),
     ];
     for (status, body, expected) in cases {
-        let (Decision::Refused { reason } | Decision::Final { reason, .. }) =
-            decided(&answer(status, body))
+        let (Decision::Refused { reason } | Decision::Final { reason, .. }) = decided(&answer(status, body))
         else {
             panic!("{status} is no refusal")
         };

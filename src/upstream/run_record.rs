@@ -147,7 +147,11 @@ impl RunRecord {
     /// Spends a request on the search for single assets: among those that were rejected `before`, or others.
     pub(super) fn spend(&self, before: bool) {
         let mut state = self.state();
-        let credit = if before { &mut state.repeated_credit } else { &mut state.credit };
+        let credit = if before {
+            &mut state.repeated_credit
+        } else {
+            &mut state.credit
+        };
         *credit = credit.saturating_sub(1);
     }
 

@@ -5,9 +5,9 @@
 //! When the first half is refused, the second is set aside, and sent as a whole once the cause is found. So one bad asset
 //! among `n` costs about log2(n) requests, and the others arrive in two or three.
 //!
-//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, and the gateway accepted
-//! another asset meanwhile. After a failure (5xx, no answer) the other one must be accepted between two failures of the
-//! asset alone, since a gateway may fail for a while. Where nothing else is left to send, an asset that was accepted
+//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, another asset was accepted,
+//! and it was refused alone again, since a gateway may refuse everything for a while. After an answer that is no failure
+//! (5xx, none) it is enough that another asset of the batch was accepted before it was refused alone. Where nothing else is left to send, an asset that was accepted
 //! before is sent again for this. The exceptions are an asset that an earlier run proved to be bad, and the only asset
 //! of a run, when it is refused for what it holds: nothing else can be asked.
 
@@ -16,9 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::Delivery;
 use super::error::UpstreamError;
 use super::request::Item;
-use super::run_record::{
-    CONTROL_AFTER, PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord,
-};
+use super::run_record::{CONTROL_AFTER, PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;
@@ -160,7 +158,11 @@ impl Search {
         }
         let probing = self.in_a_row.max(record.in_a_row()) >= PROBES_AFTER;
         if !self.suspect.is_empty() {
-            let half = if probing { 1 } else { self.suspect.len().div_ceil(2) };
+            let half = if probing {
+                1
+            } else {
+                self.suspect.len().div_ceil(2)
+            };
             return Ok(Some(self.take(Part::Suspect, half, probing, 1)));
         }
         if let Some(piece) = self.piece() {
@@ -363,12 +365,12 @@ impl Search {
 
     /// Rejects the assets that were refused alone and are proven to be the cause.
     fn reject_proven(&mut self, record: &RunRecord, delivery: &mut Delivery) {
-        let accepted = record.acceptances();
         let is_proven = |alone: &RefusedAlone| match alone.refusal.kind {
             _ if self.ask.contains(&alone.item.seq) => false,
-            RefusalKind::Way { .. } => accepted > alone.before,
-            RefusalKind::Content => self.occasion == Occasion::RejectedBefore || accepted > alone.before,
-            RefusalKind::Failing => alone.confirmed || self.failed_before(record),
+            _ if alone.confirmed => true,
+            RefusalKind::Way { .. } => alone.first > alone.before,
+            RefusalKind::Content => self.occasion == Occasion::RejectedBefore || alone.first > alone.before,
+            RefusalKind::Failing => self.failed_before(record),
         };
         let (proven, open): (Vec<_>, Vec<_>) = self.alone.iter().cloned().partition(is_proven);
         self.alone = open;
@@ -380,17 +382,15 @@ impl Search {
     /// Whether a failure may be taken for that of an earlier run: the gateway accepted something in this run, or the asset is
     /// the only one of the batch. A gateway that fails for several assets, and accepts none, is the cause itself.
     fn failed_before(&self, record: &RunRecord) -> bool {
-        let only = self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();
+        let only =
+            self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();
         self.occasion == Occasion::RejectedBefore && (record.acceptances() > 0 || only)
     }
 
-    /// Returns an asset that was refused alone and is to be sent alone again: it failed, and another was accepted since.
+    /// Returns an asset that was refused alone and is to be sent alone again: another was accepted since.
     fn to_ask_again(&self, record: &RunRecord) -> Option<Item> {
         let accepted = record.acceptances();
-        let asked = |alone: &&RefusedAlone| {
-            let comparable = accepted > alone.first && alone.refusal.kind == RefusalKind::Failing;
-            comparable || self.ask.contains(&alone.item.seq)
-        };
+        let asked = |alone: &&RefusedAlone| accepted > alone.first || self.ask.contains(&alone.item.seq);
         self.alone.iter().find(asked).map(|alone| alone.item.clone())
     }
 
@@ -430,15 +430,13 @@ impl Search {
     }
 
     /// Nothing is left to send, and nothing was accepted since the assets were refused alone: an asset that the run accepted
-    /// before is sent again, to see whether the gateway accepts anything now.
+    /// before is sent again, to see whether the gateway accepts anything now. If it does, they are sent alone again.
     fn compare(
         &mut self,
         record: &RunRecord,
         delivery: &mut Delivery,
     ) -> Result<Option<Request>, UpstreamError> {
         if let Some(control) = record.accepted_last() {
-            let failing = |alone: &&RefusedAlone| alone.refusal.kind == RefusalKind::Failing;
-            self.ask = self.alone.iter().filter(failing).map(|alone| alone.item.seq).collect();
             return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
         }
         let only = self.alone.len() == 1 && !record.has_postponed();

@@ -143,7 +143,11 @@ fn r32_one_bad_asset_of_sixty_is_found_within_16_requests() {
                     assert_eq!(run.rejected, BTreeSet::from([seq]), "{reply:?}");
                     assert_eq!(run.accepted.len(), 59, "{seq} {reply:?}");
                     assert!(run.requests <= 16, "{seq} {reply:?}: {}", run.requests);
-                    let unclear = if reply == FAILING { run.rejected } else { BTreeSet::new() };
+                    let unclear = if reply == FAILING {
+                        run.rejected
+                    } else {
+                        BTreeSet::new()
+                    };
                     assert_eq!(run.unclear, unclear, "it may have arrived");
                 }
             }
@@ -153,7 +157,15 @@ fn r32_one_bad_asset_of_sixty_is_found_within_16_requests() {
 
 #[test]
 fn r32_one_bad_asset_is_found_in_batches_of_any_size() {
-    for (count, size) in [(2, 1), (3, 2), (20, 1), (21, 10), (51, 50), (500, 500), (4_000, 4_000)] {
+    for (count, size) in [
+        (2, 1),
+        (3, 2),
+        (20, 1),
+        (21, 10),
+        (51, 50),
+        (500, 500),
+        (4_000, 4_000),
+    ] {
         for reply in [CONTENT, FAILING, WAY] {
             for seq in [1, 2, count / 2 + 1, count] {
                 let run = run(batches(count, size), &mut bad(&[seq], reply));
@@ -161,7 +173,11 @@ fn r32_one_bad_asset_is_found_in_batches_of_any_size() {
                 assert_eq!(run.rejected, BTreeSet::from([seq]), "{count} {reply:?}");
                 assert_eq!(run.accepted.len() as u64, count - 1);
                 let fewest = usize::try_from(count).unwrap().div_ceil(size);
-                assert!(run.requests <= fewest + 24, "{seq} of {count} {reply:?}: {}", run.requests);
+                assert!(
+                    run.requests <= fewest + 24,
+                    "{seq} of {count} {reply:?}: {}",
+                    run.requests
+                );
             }
         }
     }
@@ -188,7 +204,11 @@ fn r32_an_outage_at_any_moment_becomes_no_rejection() {
                 let outage = run(batches(count, size), &mut |_, number| {
                     if number >= from { reply } else { Reply::Accepts }
                 });
-                assert_eq!(outage.rejected, BTreeSet::new(), "{count} {size} {reply:?} {from}");
+                assert_eq!(
+                    outage.rejected,
+                    BTreeSet::new(),
+                    "{count} {size} {reply:?} {from}"
+                );
                 assert_eq!(outage.failure.is_none(), outage.accepted.len() as u64 == count);
                 // For so long that single batches fail each time, while a bad asset is searched.
                 for length in [1, 2, 3, 5, 8] {
@@ -218,7 +238,9 @@ fn r32_the_only_asset_of_a_run_is_rejected_for_what_it_holds_and_for_nothing_els
         assert!(run.rejected.is_empty() && run.failure.is_some(), "{run:?}");
     }
     // Refused once is refused by a gateway that changed its mind.
-    let run = run(batches(1, 50), &mut |_, number| if number == 0 { CONTENT } else { Reply::Accepts });
+    let run = run(batches(1, 50), &mut |_, number| {
+        if number == 0 { CONTENT } else { Reply::Accepts }
+    });
     assert_eq!((run.accepted.len(), run.requests), (1, 2));
 }
 
@@ -227,7 +249,10 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
     for reply in [CONTENT, FAILING] {
         let known = [3, 4, 5, 6, 7, 8];
         let others = items((1..=50).filter(|seq| !known.contains(seq)));
-        let parts = vec![(others, Occasion::First), (items(known), Occasion::RejectedBefore)];
+        let parts = vec![
+            (others, Occasion::First),
+            (items(known), Occasion::RejectedBefore),
+        ];
         let mut gateway = bad(&known, reply);
         let mut first = Vec::new();
         let both = run(parts, &mut |seqs, number| {
@@ -238,15 +263,22 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
         assert_eq!(both.rejected, BTreeSet::from(known));
         assert!(both.requests <= 20, "{}", both.requests);
         // Nothing else in the run: what was proven before needs no proof again.
-        let one = run(vec![(items([3]), Occasion::RejectedBefore)], &mut bad(&[3], reply));
+        let one = run(
+            vec![(items([3]), Occasion::RejectedBefore)],
+            &mut bad(&[3], reply),
+        );
         assert_eq!((one.failure, one.rejected.len()), (None, 1), "{reply:?}");
         assert!(one.requests <= 2, "{}", one.requests);
     }
     // Mended at the gateway.
-    let mended = run(vec![(items(1..=50), Occasion::RejectedBefore)], &mut |_, _| Reply::Accepts);
+    let mended = run(vec![(items(1..=50), Occasion::RejectedBefore)], &mut |_, _| {
+        Reply::Accepts
+    });
     assert_eq!((mended.accepted.len(), mended.requests), (50, 1));
     // Many: the search is bounded, and the rest is rejected with the answer once more.
-    let many = run(vec![(items(1..=500), Occasion::RejectedBefore)], &mut |_, _| CONTENT);
+    let many = run(vec![(items(1..=500), Occasion::RejectedBefore)], &mut |_, _| {
+        CONTENT
+    });
     assert_eq!((many.failure, many.rejected.len()), (None, 500));
     assert!(many.requests <= 40, "{}", many.requests);
 }

@@ -169,7 +169,14 @@ async fn send(
             Decision::Split { reason } => {
                 upstream.sizing.lower(body.len());
                 let kind = RefusalKind::Content;
-                return match count(record, limits, &Refusal { kind, reason: reason.clone() }) {
+                return match count(
+                    record,
+                    limits,
+                    &Refusal {
+                        kind,
+                        reason: reason.clone(),
+                    },
+                ) {
                     Ok(()) => Outcome::TooLarge(reason),
                     Err(error) => Outcome::Failed(error),
                 };
@@ -240,12 +247,7 @@ fn stopped(reason: &'static str) -> Outcome {
 }
 
 /// One request and its answer.
-async fn post(
-    upstream: &Upstream,
-    body: &Bytes,
-    token: &Token,
-    assets: usize,
-) -> Result<Answer, NoAnswer> {
+async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -> Result<Answer, NoAnswer> {
     client::exchange(upstream.request(body, token), ANSWER + assets * ANSWER_PER_ASSET).await
 }
 

@@ -61,74 +61,6 @@ async fn r19_a_partial_rejection_rejects_those_alone() {
 }
 
 #[tokio::test]
-async fn r19_errors_that_fit_no_asset_reject_the_whole_batch() {
-    let receiver = Receiver::start(Options::default()).await;
-    receiver.script([Answer::reject(ErrorForm::UnknownId, &external_id(2), "x")]);
-    let delivery = deliver(&upstream(&receiver), batch(2)).await;
-    assert_eq!((delivery.accepted, delivery.failure), (vec![], None));
-    let seqs: Vec<u64> = delivery.rejected.iter().map(|(seq, _)| *seq).collect();
-    assert_eq!(seqs, [1, 2]);
-    assert_eq!(delivery.unclear, [1, 2], "nobody knows which of them were taken");
-    assert!(
-        delivery.rejected[0]
-            .1
-            .contains("`no-such-asset` is no asset of the batch")
-    );
-}
-
-#[tokio::test]
-async fn r19_other_4xx_and_3xx_are_final_for_the_batch() {
-    let elsewhere = Receiver::start(Options::default()).await;
-    let receiver = Receiver::start(Options::default()).await;
-    let upstream = upstream(&receiver);
-    let told = |code| Answer::Status(code, vec![], r#"{"message":"connector is unknown"}"#.to_owned());
-    let cases = [
-        (told(400), "status 400: connector is unknown"),
-        (told(403), "rights"),
-        (told(404), "QUALYS_INGEST_PATH"),
-        (told(422), "connector is unknown"),
-        (Answer::status(304), "status 304"),
-        (
-            Answer::Redirect(format!("{}/else", elsewhere.url())),
-            "redirected to 127.0.0.1",
-        ),
-        (
-            Answer::ErrorBody200("INTERNAL_ERROR".into(), "no such source".into()),
-            "INTERNAL_ERROR: no such source",
-        ),
-    ];
-    for (answer, expected) in cases {
-        receiver.reset();
-        receiver.script([answer]);
-        let delivery = deliver(&upstream, batch(2)).await;
-        assert_eq!(
-            (
-                delivery.requests,
-                delivery.accepted.len(),
-                delivery.rejected.len()
-            ),
-            (1, 0, 2),
-            "{expected}"
-        );
-        assert!(
-            delivery
-                .rejected
-                .iter()
-                .all(|(_, reason)| reason.contains(expected)),
-            "{:?}",
-            delivery.rejected
-        );
-        assert_eq!(delivery.failure, None);
-        assert!(receiver.assets().is_empty());
-    }
-    assert_eq!(
-        elsewhere.violations(),
-        Vec::<String>::new(),
-        "the redirect was followed"
-    );
-}
-
-#[tokio::test]
 async fn r19_413_halves_the_batch_until_it_fits_and_keeps_the_order() {
     let receiver = Receiver::start(Options {
         max_assets: 2,
@@ -198,24 +130,4 @@ async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_o
     let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(4)).await;
     assert_eq!((delivery.accepted, delivery.rejected), (vec![1, 2], vec![]));
     assert!(matches!(delivery.failure, Some(UpstreamError::GaveUp { .. })));
-}
-
-#[tokio::test]
-async fn r18_a_rejection_after_an_attempt_without_an_answer_is_unclear() {
-    let receiver = Receiver::start(Options::default()).await;
-    for (first, unclear) in [
-        (Answer::CutAfter, vec![1, 2]),
-        (Answer::status(500), vec![1, 2]),
-        // These say that nothing was taken.
-        (Answer::status(429), vec![]),
-        (Answer::RevokeToken, vec![]),
-        (Answer::status(413), vec![]),
-    ] {
-        receiver.reset();
-        let case = format!("{first:?}");
-        receiver.script([first, Answer::status(422), Answer::status(422)]);
-        let delivery = deliver(&upstream(&receiver), batch(2)).await;
-        assert_eq!(delivery.rejected.len(), 2, "{case}");
-        assert_eq!(delivery.unclear, unclear, "{case}");
-    }
 }

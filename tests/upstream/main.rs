@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod decisions;
+mod refusals;
 mod secrets;
 mod stopping;
 mod tokens;
@@ -13,7 +14,7 @@ mod wire;
 use std::time::Duration;
 
 use ad_connector::config;
-use ad_connector::upstream::{Batch, Delivery, Item, Pace, Upstream};
+use ad_connector::upstream::{Batch, Delivery, Item, Occasion, Pace, RunRecord, Upstream};
 use lab::receiver::{Options, Receiver};
 use tokio_util::sync::CancellationToken;
 
@@ -70,8 +71,25 @@ fn batch(count: u64) -> Batch {
     Batch::new(CONNECTOR, (1..=count).map(item).collect())
 }
 
+/// Delivers one batch as the only one of a run.
 async fn deliver(upstream: &Upstream, batch: Batch) -> Delivery {
-    upstream.deliver(batch, &CancellationToken::new()).await
+    deliver_until(upstream, batch, &CancellationToken::new()).await
+}
+
+async fn deliver_until(upstream: &Upstream, batch: Batch, stop: &CancellationToken) -> Delivery {
+    let record = RunRecord::default();
+    let first = upstream
+        .deliver(batch.clone(), Occasion::First, &record, stop)
+        .await;
+    if !first.postponed {
+        return first;
+    }
+    let again = upstream.deliver(batch, Occasion::Postponed, &record, stop).await;
+    Delivery {
+        requests: first.requests + again.requests,
+        retries: first.retries + again.retries,
+        ..again
+    }
 }
 
 /// Everything was accepted and kept, and no request was malformed.

@@ -16,7 +16,7 @@ async fn stopped_after(receiver: &Receiver, upstream: &Upstream, count: u64) -> 
         receiver.arrived(count).await;
         stop.cancel();
     };
-    tokio::join!(upstream.deliver(batch(1), &stop), stopping).0
+    tokio::join!(deliver_until(upstream, batch(1), &stop), stopping).0
 }
 
 fn assert_open(delivery: &Delivery) {
@@ -33,7 +33,7 @@ async fn r26_a_stop_before_the_start_sends_nothing() {
     let receiver = Receiver::start(Options::default()).await;
     let stop = CancellationToken::new();
     stop.cancel();
-    let delivery = upstream(&receiver).deliver(batch(1), &stop).await;
+    let delivery = deliver_until(&upstream(&receiver), batch(1), &stop).await;
     assert_open(&delivery);
     assert_eq!((delivery.requests, receiver.summary().tokens_issued), (0, 0));
 }
@@ -88,7 +88,7 @@ async fn r26_no_new_request_follows_the_one_in_flight() {
         receiver.arrived(1).await;
         stop.cancel();
     };
-    let (delivery, ()) = tokio::join!(upstream.deliver(batch(2), &stop), stopping);
+    let (delivery, ()) = tokio::join!(deliver_until(&upstream, batch(2), &stop), stopping);
     assert_open(&delivery);
     assert_eq!(delivery.requests, 1);
 }
@@ -104,7 +104,7 @@ async fn r26_a_stop_ends_the_wait_for_a_token() {
         receiver.tokens_asked(1).await;
         stop.cancel();
     };
-    let (delivery, ()) = tokio::join!(upstream.deliver(batch(1), &stop), stopping);
+    let (delivery, ()) = tokio::join!(deliver_until(&upstream, batch(1), &stop), stopping);
     assert_open(&delivery);
     assert!(start.elapsed() < LONG / 2);
 }

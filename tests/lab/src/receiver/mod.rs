@@ -173,6 +173,22 @@ impl Receiver {
         state.token_script.clear();
     }
 
+    /// Gives this answer to every request that holds one of these assets (`externalAssetId`), from now on. An answer that
+    /// [cuts](Answer::CutBefore) before the body is read cannot be given so: [`Answer::Hang`] reads it, keeps nothing, and cuts.
+    pub fn refuse(&self, external_ids: impl IntoIterator<Item = String>, answer: Answer) {
+        self.shared.lock().refused = Some((Some(external_ids.into_iter().collect()), answer));
+    }
+
+    /// Gives this answer to every request, from now on.
+    pub fn refuse_all(&self, answer: Answer) {
+        self.shared.lock().refused = Some((None, answer));
+    }
+
+    /// Refuses no request for what it holds any more.
+    pub fn refuse_nothing(&self) {
+        self.shared.lock().refused = None;
+    }
+
     /// Makes every token given out so far worthless.
     pub fn revoke_tokens(&self) {
         self.shared
@@ -214,7 +230,8 @@ impl Receiver {
             .await;
     }
 
-    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid, and the books as they are.
+    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid, the books as they are, and what
+    /// is [refused](Self::refuse) stays refused.
     pub fn reset(&self) {
         self.shared.lock().reset();
         self.shared.arrivals.send_replace(0);

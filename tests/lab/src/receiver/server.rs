@@ -168,6 +168,10 @@ async fn ingest(
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };
+    let answer = match scripted {
+        Some(_) => answer,
+        None => shared.lock().refusal_of(&parsed).unwrap_or(answer),
+    };
     let (version, keep_request) = (parts.version, shared.options.keep_deliveries);
     shared.lock().note(&parsed, &body, version, &answer, keep_request);
     if !shared.lock().is_valid(bearer, Instant::now()) {

@@ -1,6 +1,6 @@
 //! What the receiver remembers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use axum::http::Version;
@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<String, Option<Instant>>,
     pub(super) ingest_script: VecDeque<Answer>,
     pub(super) token_script: VecDeque<Answer>,
+    /// Answer to every request that holds one of these assets, or to every request.
+    pub(super) refused: Option<(Option<BTreeSet<String>>, Answer)>,
     pub(super) counts: Summary,
     /// `connectorUuid` → what was counted of it.
     pub(super) ledgers: BTreeMap<String, Ledger>,
@@ -156,6 +158,13 @@ impl State {
         }
     }
 
+    /// The answer to a request that is refused because of an asset that it holds, see [`super::Receiver::refuse`].
+    pub(super) fn refusal_of(&self, parsed: &Parsed) -> Option<Answer> {
+        let (ids, answer) = self.refused.as_ref()?;
+        let holds = |ids: &BTreeSet<String>| parsed.assets.iter().any(|(id, _)| ids.contains(id));
+        ids.as_ref().is_none_or(holds).then(|| answer.clone())
+    }
+
     /// The ledger of the connector that sent this.
     pub(super) fn ledger(&mut self, parsed: &Parsed) -> &mut Ledger {
         self.ledgers.entry(parsed.connector_uuid.clone()).or_default()
@@ -208,6 +217,7 @@ impl State {
             token_number: self.token_number,
             ledgers: std::mem::take(&mut self.ledgers),
             unread: self.unread,
+            refused: self.refused.take(),
             ..Self::default()
         };
     }
