@@ -53,7 +53,8 @@ pub enum UpstreamError {
     },
     /// So many assets are refused that not each of them can be found in one run (R32).
     #[error(
-        "the gateway refuses too many assets to find each of them in one run: {assets} of a batch stay staged,          the last answer was: {reason}"
+        "the gateway refuses too many assets to find each of them in one run: {assets} of a batch stay staged; \
+         the last answer was: {reason}"
     )]
     TooManyRefused {
         /// Assets of the batch that are not decided.

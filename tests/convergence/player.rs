@@ -245,14 +245,12 @@ impl Player {
             self.controller = numbers(on);
         }
         self.look_at(run, report.as_ref(), &unseen_before)?;
-        let too_large =
-            |fault: &GatewayFault| matches!(fault, GatewayFault::Status(413) | GatewayFault::Early(413));
         let removed = self.newly_removed(&read_on)?;
         self.ran.push(Ran {
             first: before,
             resend: matches!(run.mode, Mode::Resend | Mode::ResendBaseline),
             stopped: run.stop.is_some(),
-            split: run.gateway.iter().any(too_large),
+            split: !run.gateway.is_empty(),
             troubled: !run.gateway.is_empty(),
             removed,
             any_order: self.simulators.len() > 1,

@@ -133,7 +133,7 @@ async fn r27_no_redirect_takes_the_token_elsewhere() {
             elsewhere.url
         );
         let raw = Raw::Once(to.into_bytes());
-        for (from, code) in [(From::Ingest, 2), (From::Token, 69)] {
+        for (from, code) in [(From::Ingest, 69), (From::Token, 69)] {
             let gateway = Gateway::start(from, raw.clone()).await;
             lab.set("QUALYS_GATEWAY_URL", &gateway.url);
             let words = ["redirected to 127.0.0.1", "not followed", "QUALYS_GATEWAY_URL"];

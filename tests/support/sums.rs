@@ -98,7 +98,7 @@ pub fn check_sums(runs: &[Run], ledger: &Ledger, unread: u64, in_flight: u64) ->
     between(
         "accepted",
         total.accepted,
-        accepted.saturating_sub(lost),
+        accepted.saturating_sub(lost + ledger.repeated),
         accepted + ledger.unclear,
     )?;
     let refused = ledger.refused + ledger.untold + ledger.unclear + unread * in_flight;
@@ -116,7 +116,13 @@ pub fn check_sums(runs: &[Run], ledger: &Ledger, unread: u64, in_flight: u64) ->
         let mine: Counts = counts.0.get(&kind).copied().unwrap_or_default();
         // Another mapping may put assets under other names.
         if !ledger.accepted.contains_key("?") && !ledger.rejected.contains_key("?") {
-            between(class, mine.accepted, of(&ledger.accepted), of(&ledger.accepted))?;
+            let accepted = of(&ledger.accepted);
+            between(
+                class,
+                mine.accepted,
+                accepted.saturating_sub(ledger.repeated),
+                accepted,
+            )?;
             between(
                 class,
                 mine.rejected,

@@ -18,6 +18,9 @@ pub struct Ledger {
     pub requests: u64,
     /// Assets kept, and the answer said so.
     pub accepted: ByClass,
+    /// Of the accepted, single assets that were kept before as they are: sent again on demand, or by a search for the cause
+    /// of refusals (R32), in which case the connector does not count them.
+    pub repeated: u64,
     /// Assets rejected one by one, and the answer said which.
     pub rejected: ByClass,
     /// Assets kept, but the connector cannot have learned it.
@@ -49,7 +52,9 @@ impl Ledger {
         assets: &[(String, Value)],
         rejected: &BTreeMap<String, String>,
         answer: &Answer,
+        is_known: bool,
     ) {
+        self.repeated += u64::from(is_known && rejected.is_empty() && assets.len() == 1);
         for (id, asset) in assets {
             let counts = if rejected.contains_key(id) {
                 &mut self.rejected

@@ -178,7 +178,12 @@ impl State {
         answer: &Answer,
         keep_delivery: bool,
     ) {
-        self.ledger(&parsed).keep(&parsed.assets, rejected, answer);
+        let is_known = parsed
+            .assets
+            .iter()
+            .all(|(id, asset)| self.assets.get(id) == Some(asset));
+        self.ledger(&parsed)
+            .keep(&parsed.assets, rejected, answer, is_known);
         let before = parsed.assets.len();
         let kept: Vec<_> = parsed
             .assets
