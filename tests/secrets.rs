@@ -289,7 +289,7 @@ async fn r27_no_answer_over_http_holds_a_secret() {
 
     // A gateway, and a controller, that give back what they were told.
     let echo = format!("{{\"message\": \"bad call by {CLIENT_ID} with {CLIENT_SECRET}\"}}");
-    lab.receiver.script([Answer::Status(400, Vec::new(), echo)]);
+    lab.receiver.refuse_all(Answer::Status(400, Vec::new(), echo));
     lab.directory()
         .set_text(lab.users()[1], "mail", "new@corp.example");
     let mut events = served.events("/api/v1/connections/active-directory/events").await;

@@ -114,6 +114,8 @@ pub(super) fn connectors(
         several => return Err(Failure::of_connections(several)),
     }
     let store = store()?;
+    let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
+    store.set_configured(&names)?;
     let bind_guard = BindGuard::default();
     connections
         .iter()

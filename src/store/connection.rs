@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::Fault;
+use super::ownership;
 use super::retarget::retarget;
 use super::sql::{Row, Sql, values};
 use super::value::stored;
@@ -103,6 +104,24 @@ impl Store {
                 values![description, target, connection],
             )?;
             Ok(connection)
+        })
+    }
+
+    /// Notes which connections are configured, by name. The objects of the others yield their assets
+    /// to those that wait for them, since nobody reads them any more (R37).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
+        self.write(Commit::Register, |sql| {
+            sql.execute("UPDATE connection SET configured = 0", &[])?;
+            for name in names {
+                sql.execute(
+                    "UPDATE connection SET configured = 1 WHERE name = $1",
+                    values![name],
+                )?;
+            }
+            ownership::pass_on_abandoned(sql)
         })
     }
 

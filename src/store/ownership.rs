@@ -65,6 +65,22 @@ pub(super) fn release(sql: &dyn Sql) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Gives the assets of objects whose connection is not configured any more to those that wait for
+/// them.
+pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
+    sql.clear(&RELEASED)?;
+    sql.execute(
+        "INSERT INTO released (asset)
+         SELECT DISTINCT a.id FROM contender AS c CROSS JOIN asset AS a CROSS JOIN object AS o
+             CROSS JOIN connection AS n
+         WHERE a.id = c.asset AND o.id = a.owner AND n.id = o.connection AND n.configured = 0",
+        &[],
+    )?;
+    release(sql)?;
+    pass_on(sql, ConnectionId(0))?;
+    Ok(())
+}
+
 /// Gives the assets in `released` to objects that wait for them, and returns how many versions of
 /// `connection` can be sent now. These get new numbers, so that a delivery that is under way finds
 /// them.

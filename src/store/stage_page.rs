@@ -84,11 +84,19 @@ const REPLACED: &str = "
         AND (a.accepted_at IS NOT NULL OR a.sent <> 0)
     ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
 
-/// Forgets the waiting for an id that the object does not claim any more.
+/// Lists the assets of other objects whose connection is not configured any more: nobody asks for
+/// those again.
+const ABANDONED: &str = "
+    INSERT INTO released (asset)
+    SELECT DISTINCT a.id FROM page AS p CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN connection AS c
+    WHERE a.id = p.asset AND a.owner <> p.object AND o.id = a.owner AND c.id = o.connection
+        AND c.configured = 0";
+
+/// Ends the waiting of objects that claim another id now, or none that is known.
 const LEAVE_CONTEST: &str = "
     DELETE FROM contender WHERE object IN (
         SELECT c.object FROM page AS p JOIN contender AS c ON c.object = p.object
-        WHERE p.external_id IS NOT NULL AND p.asset <> c.asset)";
+        WHERE p.external_id IS NULL OR p.asset <> c.asset)";
 
 /// Updates what is known of objects.
 const UPDATE_OBJECTS: &str = "
@@ -309,8 +317,9 @@ impl PageWriter<'_> {
         sql.execute(LEAVE_CONTEST, &[])?;
         if sql.execute(RELEASED, &[])? > 0 {
             sql.execute(REPLACED, values![connection, now])?;
-            ownership::release(sql)?;
         }
+        sql.execute(ABANDONED, &[])?;
+        ownership::release(sql)?;
         sql.execute(UPDATE_OBJECTS, &[])?;
         ownership::pass_on(sql, connection)?;
         sql.execute(CLAIM, &[])?;

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::audit::Ran;
 use super::faults;
-use super::history::{GatewayFault, History, Mode, Run, Setting, Step};
+use super::history::{History, Mode, Run, Setting, Step};
 use super::program::{self, Place, text};
 use super::world::World;
 

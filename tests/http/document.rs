@@ -111,7 +111,8 @@ async fn every_answer_is_as_the_document_says() {
     let staged = lab.users()[4];
     lab.directory().set_text(staged, "mail", "changed@corp.example");
     lab.directory().delete(lab.users()[5]);
-    lab.receiver.script([lab::receiver::Answer::status(400)]);
+    lab.receiver
+        .refuse([lab.external_id(staged)], lab::receiver::Answer::status(400));
     // A full read, since the account sees no tombstones.
     lab.connector.run(&["sync", "--baseline"]).await.ended_with(2);
     let guid = &super::support::expected::guid(&lab.directory().guid(lab.users()[10]));

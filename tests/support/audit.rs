@@ -20,7 +20,7 @@ pub struct Ran {
     pub resend: bool,
     /// It was stopped or killed: of its last batches the answer may not have been kept.
     pub stopped: bool,
-    /// Batches were split, so a batch is several deliveries.
+    /// Batches may have been split, so a batch is several deliveries.
     pub split: bool,
     /// The gateway did something else than accept.
     pub troubled: bool,

@@ -15,11 +15,12 @@ CREATE TABLE target (
 ) STRICT;
 
 -- A full read is due while `next_baseline` is reached and `last_baseline`, the end of the last complete one, lies before it
--- (R33).
+-- (R33). `configured` is 0 while the program runs without the connection: its objects yield their assets to others.
 CREATE TABLE connection (
     id                   INTEGER PRIMARY KEY,
     name                 TEXT    NOT NULL UNIQUE,
     description          TEXT    NOT NULL,
+    configured           INTEGER NOT NULL DEFAULT 1,
     target               INTEGER NOT NULL REFERENCES target (id),
     state                TEXT    NOT NULL CHECK (state IN ('Registered', 'Scheduled', 'Processing', 'Processed')),
     state_since          INTEGER NOT NULL,

@@ -317,3 +317,39 @@ fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     );
     assert_eq!(lose(store, run, &[2]).counts.total().removed, 1);
 }
+
+#[test]
+fn r37_objects_of_a_connection_that_is_not_configured_yield_their_assets() {
+    let pair = Pair::new();
+    let (run, other_run) = pair.begin();
+    pair.room.stage(run, &[user(1, "a"), user(2, "a")]);
+    pair.room.drain(run);
+    pair.room.stage(other_run, &[user(1, "b")]);
+    assert_eq!(pair.room.drain(other_run).len(), 0);
+    pair.store().set_configured(&["branch"]).unwrap();
+    assert_eq!(assets(&pair.room.drain(other_run)), [asset("b")], "what waits");
+    pair.room.stage(other_run, &[user(2, "b")]);
+    assert_eq!(
+        assets(&pair.room.drain(other_run)),
+        [asset("b")],
+        "and what comes later"
+    );
+    // And when it is configured again, its objects wait.
+    pair.store().set_configured(&["branch", "corp"]).unwrap();
+    pair.room.stage(run, &[user(1, "c"), user(2, "c")]);
+    assert_eq!(pair.room.drain(run).len(), 0);
+    assert_eq!(reasons(pair.store(), pair.room.connection).len(), 2);
+}
+
+#[test]
+fn r37_an_object_that_waits_and_cannot_be_mapped_any_more_waits_no_longer() {
+    let room = Room::new();
+    let run = room.run();
+    room.stage(run, &[with_id(1, "S-1", "a"), with_id(2, "S-1", "b")]);
+    room.drain(run);
+    room.stage(run, &[unmappable(2, "no SID")]);
+    assert_eq!(lose(&room.store, run, &[1]).counts.total().removed, 1);
+    assert!(room.drain(run).iter().all(|item| item.removal));
+    room.stage(run, &[with_id(2, "S-1", "b")]);
+    assert_eq!(assets(&room.drain(run)), [asset("b")]);
+}
