@@ -1,4 +1,5 @@
-//! R32: an asset that the gateway refuses, or that makes it refuse its whole batch, delays no other and is reported with the answer.
+//! R32: an asset that the gateway refuses, or that makes it refuse its whole batch, delays no other
+//! and is reported with the answer.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

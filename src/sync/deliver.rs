@@ -7,8 +7,9 @@
 //! An answer is taken in before the next batch is posted, in the commit that hands this one out: a process that dies sends no more
 //! again than what was in flight. An answer whose commit failed is kept, and stored at the end of the run.
 //!
-//! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves, after the others: the others do not wait
-//! for another search (R32). A batch that shows nothing about its cause is postponed until nothing else is left.
+//! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves,
+//! after the others: the others do not wait for another search (R32). A batch that shows nothing
+//! about its cause is postponed until nothing else is left.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -30,8 +31,8 @@ use super::{Connector, Request, RunError};
 
 /// Rejections of earlier runs that are looked at. More are sent together with the others.
 const REJECTIONS: usize = 10_000;
-/// Times that the answers are stored at the end of a run, before the run fails because they cannot be. Each waits for a busy
-/// state file as long as any other write.
+/// Times that the answers are stored at the end of a run, before the run fails because they cannot
+/// be. Each waits for a busy state file as long as any other write.
 const STORE_TRIES: u32 = 4;
 /// Pause between two of them.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -169,7 +170,8 @@ impl Deliverer<'_> {
         Ok(())
     }
 
-    /// Takes in what was answered. Gives a further batch where one is wanted. When it fails, what was answered is kept.
+    /// Takes in what was answered. Gives a further batch where one is wanted. When it fails, what
+    /// was answered is kept.
     async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
         let assets = self.connector.settings.upstream.batch_assets;
         let room = takes.then(|| Room {
@@ -209,7 +211,8 @@ impl Deliverer<'_> {
         Ok(items)
     }
 
-    /// Puts a batch in line; the assets of it that were rejected before by themselves, behind the others.
+    /// Puts a batch in line; the assets of it that were rejected before by themselves, behind the
+    /// others.
     fn enqueue(&mut self, items: Vec<store::Item>) {
         let (before, first): (Vec<_>, Vec<_>) = items
             .into_iter()
@@ -330,8 +333,8 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Stores the answers that are not stored yet, with several tries: a state file that is busy or full may be so for a
-    /// moment.
+    /// Stores the answers that are not stored yet, with several tries: a state file that is busy or
+    /// full may be so for a moment.
     async fn store_answers(&mut self) -> Result<(), RunError> {
         for attempt in 1.. {
             if self.answered.is_empty() {

@@ -59,7 +59,8 @@ pub enum Decision {
         /// What happened.
         reason: String,
     },
-    /// The gateway does not take this batch because of something in it: find the assets that are the cause (R32).
+    /// The gateway does not take this batch because of something in it: find the assets that are
+    /// the cause (R32).
     Refused {
         /// Status and message.
         reason: String,

@@ -36,7 +36,8 @@ pub enum UpstreamError {
         /// The last failure; for a wait, also how long it was asked to wait.
         reason: String,
     },
-    /// The gateway took none of several requests in a row, single assets among them, so none of them is the cause (R32).
+    /// The gateway took none of several requests in a row, single assets among them, so none of
+    /// them is the cause (R32).
     #[error(
         "{} each of {requests} requests in a row, whatever they held: {reason}",
         if *.failing { "gave up: the gateway failed at" } else { "the gateway refused" }

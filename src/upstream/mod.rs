@@ -73,8 +73,9 @@ pub struct Delivery {
     /// Of the rejected, those that the gateway may hold all the same: an earlier attempt of theirs went without a clear
     /// answer, or the answer rejects assets without saying which.
     pub unclear: Vec<u64>,
-    /// Nothing of the batch was accepted, so nothing shows yet whether the assets or the gateway are the cause: the batch is to
-    /// be delivered once more when nothing else is left ([`Occasion::Postponed`]). No item of it is decided upon.
+    /// Nothing of the batch was accepted, so nothing shows yet whether the assets or the gateway
+    /// are the cause: the batch is to be delivered once more when nothing else is left
+    /// ([`Occasion::Postponed`]). No item of it is decided upon.
     pub postponed: bool,
     /// Why the rest was not decided upon.
     pub failure: Option<UpstreamError>,

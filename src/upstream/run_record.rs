@@ -1,7 +1,8 @@
 //! How the gateway answers one run, shared by all requests of the run (R32).
 //!
-//! Invariant: an asset is blamed for a refusal only while the gateway is known to accept others, and a
-//! gateway that accepts nothing gets a bounded number of requests. Both follow from what is counted here.
+//! Invariant: an asset is blamed for a refusal only while the gateway is known to accept others,
+//! and a gateway that accepts nothing gets a bounded number of requests. Both follow from what is
+//! counted here.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,19 +13,20 @@ use tokio::time::Instant;
 use super::error::UpstreamError;
 use super::request::Item;
 
-/// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token (401)
-/// a run sends such a gateway 10 requests.
+/// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token
+/// (401) a run sends such a gateway 10 requests.
 pub(super) const MOST_IN_A_ROW: u32 = 9;
-/// Refusals in a row after which single assets are tried: most of them are good, so an answer to one of
-/// them tells a gateway that accepts nothing from a batch with something bad in it.
+/// Refusals in a row after which single assets are tried: most of them are good, so an answer to
+/// one of them tells a gateway that accepts nothing from a batch with something bad in it.
 pub(super) const PROBES_AFTER: u32 = 3;
-/// Refusals in a row after which an asset that was accepted before is sent again: where most assets are bad, single ones tell
-/// nothing.
+/// Refusals in a row after which an asset that was accepted before is sent again: where most assets
+/// are bad, single ones tell nothing.
 pub(super) const CONTROL_AFTER: u32 = MOST_IN_A_ROW - 2;
-/// Refused requests that a run may spend without an accepted one in between. Ten searches in batches of 500.
+/// Refused requests that a run may spend without an accepted one in between. Ten searches in
+/// batches of 500.
 const MOST_CREDIT: u32 = 100;
-/// Refused requests that an accepted one pays for, besides the logarithm of its assets: as many as a search among so many takes. A
-/// search goes on as long as one request in four is accepted.
+/// Refused requests that an accepted one pays for, besides the logarithm of its assets: as many as
+/// a search among so many takes. A search goes on as long as one request in four is accepted.
 const EARNED: u32 = 3;
 /// Refused requests that a run spends on searches among assets that were rejected before.
 const REPEATED_CREDIT: u32 = 32;
@@ -81,7 +83,8 @@ struct State {
     in_a_row: u32,
     /// Failures since the last acceptance or pause; back-off grows with it.
     failures: u32,
-    /// Time of the first failure since the last acceptance, from which `QUALYS_GIVE_UP_AFTER` counts.
+    /// Time of the first failure since the last acceptance, from which `QUALYS_GIVE_UP_AFTER`
+    /// counts.
     failing_since: Option<Instant>,
     credit: u32,
     repeated_credit: u32,
@@ -110,8 +113,8 @@ impl RunRecord {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request of so many assets that was answered for each of them; `last` of them was accepted. What the
-    /// request earns pays for the search in as large a batch.
+    /// Counts a request of so many assets that was answered for each of them; `last` of them was
+    /// accepted. What the request earns pays for the search in as large a batch.
     pub(super) fn accepted(&self, assets: usize, last: Option<&Item>) {
         self.accepted_again();
         let mut state = self.state();
@@ -144,7 +147,8 @@ impl RunRecord {
         Err(Self::accepts_nothing(requests, refusal))
     }
 
-    /// Spends a request on the search for single assets: among those that were rejected `before`, or others.
+    /// Spends a request on the search for single assets: among those that were rejected `before`,
+    /// or others.
     pub(super) fn spend(&self, before: bool) {
         let mut state = self.state();
         let credit = if before {
@@ -180,7 +184,8 @@ impl RunRecord {
         self.state().in_a_row
     }
 
-    /// Whether the run may still search for single assets: among those that were rejected `before`, or others.
+    /// Whether the run may still search for single assets: among those that were rejected `before`,
+    /// or others.
     pub(super) fn may_search(&self, before: bool) -> bool {
         let state = self.state();
         if before {
@@ -190,7 +195,8 @@ impl RunRecord {
         }
     }
 
-    /// Counts a failure, and returns how many there were before it since the last acceptance or pause.
+    /// Counts a failure, and returns how many there were before it since the last acceptance or
+    /// pause.
     pub(super) fn count_failure(&self) -> u32 {
         let mut state = self.state();
         let before = state.failures;
@@ -203,7 +209,8 @@ impl RunRecord {
         self.state().failures = 0;
     }
 
-    /// Time since the first failure after the last acceptance; starts to count when nothing failed before.
+    /// Time since the first failure after the last acceptance; starts to count when nothing failed
+    /// before.
     pub(super) fn failing_for(&self) -> Duration {
         let now = Instant::now();
         now - *self.state().failing_since.get_or_insert(now)

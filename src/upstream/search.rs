@@ -1,15 +1,18 @@
 //! Search for the assets that make the gateway refuse a batch (R32).
 //!
-//! Pure: the sender asks for the next request ([`Search::next`]) and reports how it ended ([`Search::ended`]). A refused
-//! batch is halved. When the first half is accepted, the cause is in the second, which is halved without being sent.
-//! When the first half is refused, the second is set aside, and sent as a whole once the cause is found. So one bad asset
-//! among `n` costs about log2(n) requests, and the others arrive in two or three.
+//! Pure: the sender asks for the next request ([`Search::next`]) and reports how it ended
+//! ([`Search::ended`]). A refused batch is halved. When the first half is accepted, the cause is in
+//! the second, which is halved without being sent. When the first half is refused, the second is
+//! set aside, and sent as a whole once the cause is found. So one bad asset among `n` costs about
+//! log2(n) requests, and the others arrive in two or three.
 //!
-//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone, another asset was accepted,
-//! and it was refused alone again, since a gateway may refuse everything for a while. After an answer that is no failure
-//! (5xx, none) it is enough that another asset of the batch was accepted before it was refused alone. Where nothing else is left to send, an asset that was accepted
-//! before is sent again for this. The exceptions are an asset that an earlier run proved to be bad, and the only asset
-//! of a run, when it is refused for what it holds: nothing else can be asked.
+//! Invariant: an asset is rejected for a refusal of a request only after it was refused alone,
+//! another asset was accepted, and it was refused alone again, since a gateway may refuse
+//! everything for a while. After an answer that is no failure (5xx, none) it is enough that another
+//! asset of the batch was accepted before it was refused alone. Where nothing else is left to send,
+//! an asset that was accepted before is sent again for this. The exceptions are an asset that an
+//! earlier run proved to be bad, and the only asset of a run, when it is refused for what it holds:
+//! nothing else can be asked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,9 +23,11 @@ use super::run_record::{CONTROL_AFTER, PROBES_AFTER, Refusal, RefusalKind, Refus
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;
-/// The same for a part of a batch that was refused, and for assets that were rejected in an earlier run.
+/// The same for a part of a batch that was refused, and for assets that were rejected in an earlier
+/// run.
 const ATTEMPTS_OF_A_PART: u32 = 2;
-/// Refusals in a row that end a search among assets that were rejected in an earlier run: they delay the others no longer.
+/// Refusals in a row that end a search among assets that were rejected in an earlier run: they
+/// delay the others no longer.
 const MOST_REPEATED: u32 = 6;
 
 /// What a batch is to the run.
@@ -63,7 +68,8 @@ enum Part {
     Suspect,
     /// An asset that was refused alone.
     Alone,
-    /// An asset that was accepted before: an answer to it says whether the gateway accepts anything.
+    /// An asset that was accepted before: an answer to it says whether the gateway accepts
+    /// anything.
     Control,
 }
 
@@ -102,7 +108,8 @@ pub(super) struct Search {
     unclear: BTreeSet<u64>,
     /// Acceptances of the run before this batch.
     before: u64,
-    /// Assets refused alone, and all assets that are decided or refused alone: the expected distance of the bad ones.
+    /// Assets refused alone, and all assets that are decided or refused alone: the expected
+    /// distance of the bad ones.
     found: usize,
     tested: usize,
     last: Option<Refusal>,
@@ -141,7 +148,8 @@ impl Search {
     /// Returns the next request, or `None` when the search is over.
     ///
     /// # Errors
-    /// When the gateway accepts nothing at all, or the run may not search any longer; what is undecided stays staged.
+    /// When the gateway accepts nothing at all, or the run may not search any longer; what is
+    /// undecided stays staged.
     pub(super) fn next(
         &mut self,
         record: &RunRecord,
@@ -181,7 +189,8 @@ impl Search {
             return Ok(Some(request));
         }
         if let Some(item) = self.to_ask_again(record) {
-            // Without anything that the gateway accepted there is nothing to compare with: the limits of the run end it.
+            // Without anything that the gateway accepted there is nothing to compare with: the
+            // limits of the run end it.
             let nothing_accepted = record.accepted_last().is_none();
             let attempts = if nothing_accepted { u32::MAX } else { 1 };
             return Ok(Some(self.put_in_flight(vec![item], Part::Alone, attempts)));
@@ -190,7 +199,8 @@ impl Search {
             return Ok(None);
         }
         if self.occasion != Occasion::Postponed && record.acceptances() == self.before {
-            // Nothing of the batch was accepted: other batches will show whether the gateway accepts anything.
+            // Nothing of the batch was accepted: other batches will show whether the gateway
+            // accepts anything.
             record.postpone(std::mem::take(&mut self.alone));
             delivery.postponed = true;
             return Ok(None);
@@ -198,7 +208,8 @@ impl Search {
         self.compare(record, delivery)
     }
 
-    /// Reports how the request of [`Search::next`] ended. `unclear`: something of it may have been delivered without an answer that said so.
+    /// Reports how the request of [`Search::next`] ended. `unclear`: something of it may have been
+    /// delivered without an answer that said so.
     ///
     /// # Errors
     /// The failure that ends the delivery.
@@ -252,8 +263,8 @@ impl Search {
         Request { items, attempts }
     }
 
-    /// Takes the next `count` of the suspects, at random when the gateway is probed: a fixed choice would meet the same
-    /// bad assets in every run.
+    /// Takes the next `count` of the suspects, at random when the gateway is probed: a fixed choice
+    /// would meet the same bad assets in every run.
     fn take(&mut self, part: Part, count: usize, random: bool, attempts: u32) -> Request {
         if random {
             let chosen = fastrand::usize(..self.suspect.len().max(1));
@@ -265,7 +276,8 @@ impl Search {
         self.put_in_flight(items, part, attempts)
     }
 
-    /// Takes the assets to be sent as a whole. When several bad ones were found, so many that one more is expected among them.
+    /// Takes the assets to be sent as a whole. When several bad ones were found, so many that one
+    /// more is expected among them.
     fn piece(&mut self) -> Option<Vec<Item>> {
         if self.rest.is_empty() {
             return self.untested.pop_front();
@@ -379,15 +391,17 @@ impl Search {
         }
     }
 
-    /// Whether a failure may be taken for that of an earlier run: the gateway accepted something in this run, or the asset is
-    /// the only one of the batch. A gateway that fails for several assets, and accepts none, is the cause itself.
+    /// Whether a failure may be taken for that of an earlier run: the gateway accepted something in
+    /// this run, or the asset is the only one of the batch. A gateway that fails for several
+    /// assets, and accepts none, is the cause itself.
     fn failed_before(&self, record: &RunRecord) -> bool {
         let only =
             self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();
         self.occasion == Occasion::RejectedBefore && (record.acceptances() > 0 || only)
     }
 
-    /// Returns an asset that was refused alone and is to be sent alone again: another was accepted since.
+    /// Returns an asset that was refused alone and is to be sent alone again: another was accepted
+    /// since.
     fn to_ask_again(&self, record: &RunRecord) -> Option<Item> {
         let accepted = record.acceptances();
         let asked = |alone: &&RefusedAlone| accepted > alone.first || self.ask.contains(&alone.item.seq);
@@ -402,7 +416,8 @@ impl Search {
         }
     }
 
-    /// Ends a search that the run may not continue: what was rejected before is rejected again, all else stays undecided.
+    /// Ends a search that the run may not continue: what was rejected before is rejected again, all
+    /// else stays undecided.
     fn end_search(&mut self, record: &RunRecord, delivery: &mut Delivery) -> Result<(), UpstreamError> {
         let untested: usize = self.untested.iter().map(Vec::len).sum();
         let left = self.suspect.len() + self.rest.len() + untested;
@@ -429,8 +444,9 @@ impl Search {
         Ok(())
     }
 
-    /// Nothing is left to send, and nothing was accepted since the assets were refused alone: an asset that the run accepted
-    /// before is sent again, to see whether the gateway accepts anything now. If it does, they are sent alone again.
+    /// Nothing is left to send, and nothing was accepted since the assets were refused alone: an
+    /// asset that the run accepted before is sent again, to see whether the gateway accepts
+    /// anything now. If it does, they are sent alone again.
     fn compare(
         &mut self,
         record: &RunRecord,
@@ -443,7 +459,8 @@ impl Search {
         let for_content = |alone: &RefusedAlone| alone.refusal.kind == RefusalKind::Content;
         let answered = record.acceptances() > self.before;
         match self.alone.first() {
-            // The only asset of the run: its own answer is all there is. Or all others were rejected one by one.
+            // The only asset of the run: its own answer is all there is. Or all others were
+            // rejected one by one.
             Some(alone) if answered || (only && for_content(alone)) => {
                 for alone in std::mem::take(&mut self.alone) {
                     delivery.reject(alone.item.seq, alone.refusal.reason, alone.unclear);

@@ -1,4 +1,5 @@
-//! The search against a model of the gateway: which assets arrive, which are rejected, and how many requests it takes.
+//! The search against a model of the gateway: which assets arrive, which are rejected, and how many
+//! requests it takes.
 
 use proptest::prelude::*;
 

@@ -69,7 +69,8 @@ pub(super) async fn deliver(
 }
 
 impl Delivery {
-    /// Records that the gateway rejected an asset, which an attempt may have delivered all the same when `unclear`.
+    /// Records that the gateway rejected an asset, which an attempt may have delivered all the same
+    /// when `unclear`.
     pub(super) fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
         self.rejected.push((seq, reason));
         if unclear {
@@ -87,8 +88,8 @@ struct Limits {
     expected: bool,
 }
 
-/// Sends one request until there is a decision that ends it. Sets `unclear` when something of the batch may have arrived without
-/// an answer that said so.
+/// Sends one request until there is a decision that ends it. Sets `unclear` when something of the
+/// batch may have arrived without an answer that said so.
 async fn send(
     upstream: &Upstream,
     batch: &Batch,
@@ -227,7 +228,8 @@ fn refused(record: &RunRecord, limits: Limits, kind: RefusalKind, reason: String
     }
 }
 
-/// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless it is about the way there.
+/// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless
+/// it is about the way there.
 fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), UpstreamError> {
     match refusal.kind {
         RefusalKind::Content | RefusalKind::Failing if limits.expected => Ok(()),

@@ -118,7 +118,8 @@ fn check_object(sid: &str, arrivals: &[Arrival<'_>], versions: &[Value], ran: &[
         // It was something else meanwhile, and that may have arrived.
         let came_back = (ran[arrival.run].any_order || versions[at + 1..].contains(arrival.asset))
             && between.iter().any(|ran| ran.troubled || ran.stopped);
-        // The search for the cause of a refusal sends again what was accepted, to see whether the gateway accepts anything (R32).
+        // The search for the cause of a refusal sends again what was accepted, to see whether the
+        // gateway accepts anything (R32).
         let compared = arrival.alone && before.run == arrival.run && ran[arrival.run].troubled;
         if !asked_for && !came_back && !compared {
             return Err(format!(

@@ -1,5 +1,5 @@
-//! R32: an asset that makes the gateway refuse its batch is found, and the others arrive. A gateway that refuses everything is found
-//! out, and rejects nothing.
+//! R32: an asset that makes the gateway refuse its batch is found, and the others arrive. A gateway
+//! that refuses everything is found out, and rejects nothing.
 
 use ad_connector::upstream::UpstreamError;
 use lab::receiver::{Answer, ErrorForm, Options, Receiver};

@@ -18,8 +18,9 @@ pub struct Ledger {
     pub requests: u64,
     /// Assets kept, and the answer said so.
     pub accepted: ByClass,
-    /// Of the accepted, single assets that were kept before as they are: sent again on demand, or by a search for the cause
-    /// of refusals (R32), in which case the connector does not count them.
+    /// Of the accepted, single assets that were kept before as they are: sent again on demand, or
+    /// by a search for the cause of refusals (R32), in which case the connector does not count
+    /// them.
     pub repeated: u64,
     /// Assets rejected one by one, and the answer said which.
     pub rejected: ByClass,

@@ -173,8 +173,9 @@ impl Receiver {
         state.token_script.clear();
     }
 
-    /// Gives this answer to every request that holds one of these assets (`externalAssetId`), from now on. An answer that
-    /// [cuts](Answer::CutBefore) before the body is read cannot be given so: [`Answer::Hang`] reads it, keeps nothing, and cuts.
+    /// Gives this answer to every request that holds one of these assets (`externalAssetId`), from
+    /// now on. An answer that [cuts](Answer::CutBefore) before the body is read cannot be given so:
+    /// [`Answer::Hang`] reads it, keeps nothing, and cuts.
     pub fn refuse(&self, external_ids: impl IntoIterator<Item = String>, answer: Answer) {
         self.shared.lock().refused = Some((Some(external_ids.into_iter().collect()), answer));
     }
@@ -230,8 +231,8 @@ impl Receiver {
             .await;
     }
 
-    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid, the books as they are, and what
-    /// is [refused](Self::refuse) stays refused.
+    /// Forgets assets, deliveries, requests, violations, counts and scripts. Tokens stay valid, the
+    /// books as they are, and what is [refused](Self::refuse) stays refused.
     pub fn reset(&self) {
         self.shared.lock().reset();
         self.shared.arrivals.send_replace(0);

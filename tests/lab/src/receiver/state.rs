@@ -158,7 +158,8 @@ impl State {
         }
     }
 
-    /// The answer to a request that is refused because of an asset that it holds, see [`super::Receiver::refuse`].
+    /// The answer to a request that is refused because of an asset that it holds, see
+    /// [`super::Receiver::refuse`].
     pub(super) fn refusal_of(&self, parsed: &Parsed) -> Option<Answer> {
         let (ids, answer) = self.refused.as_ref()?;
         let holds = |ids: &BTreeSet<String>| parsed.assets.iter().any(|(id, _)| ids.contains(id));
