@@ -58,7 +58,7 @@ pub(super) async fn deliver(
         request,
         run,
         stop,
-        record: Arc::default(),
+        record: Arc::new(RunRecord::new(connector.settings.upstream.concurrency)),
         rejected_before: BTreeSet::new(),
         after: 0,
         taken: 0,
@@ -66,6 +66,7 @@ pub(super) async fn deliver(
         postponed: VecDeque::new(),
         in_flight: JoinSet::new(),
         answered: Vec::new(),
+        comparing: false,
         retries: 0,
         failure: None,
     };
@@ -98,6 +99,9 @@ struct Deliverer<'a> {
     /// To be posted again when nothing else is left.
     postponed: VecDeque<Posting>,
     in_flight: JoinSet<(Posting, Delivery)>,
+    /// A postponed batch is in flight, by itself: with it goes an older version of some asset, which
+    /// must not arrive after a newer one (R18).
+    comparing: bool,
     /// What became of batches, not taken in yet.
     answered: Vec<(Vec<store::Item>, Answered)>,
     /// Requests that repeated another.
@@ -118,7 +122,7 @@ impl Deliverer<'_> {
             let settings = &self.connector.settings.upstream;
             // While the read goes on only a full batch is worth a request.
             let full = rows.saturating_sub(self.taken) >= settings.batch_assets as u64;
-            let free = self.in_flight.len() < settings.concurrency;
+            let free = self.in_flight.len() < settings.concurrency && !self.comparing;
             let is_exhausted = exhausted == Some((complete, rows));
             let takes = free && self.waiting.is_empty() && !is_exhausted && (complete || full);
             if takes || !self.answered.is_empty() {
@@ -243,6 +247,7 @@ impl Deliverer<'_> {
         );
         let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
         let record = Arc::clone(&self.record);
+        self.comparing = posting.occasion == Occasion::Postponed;
         failpoint::pass(Point::Posting);
         let delivering = async move {
             let delivery = upstream.deliver(batch, posting.occasion, &record, &stop).await;
@@ -258,6 +263,7 @@ impl Deliverer<'_> {
             task: "delivery",
             cause: error.to_string(),
         })?;
+        self.comparing = false;
         self.retries += delivery.retries;
         self.log_rejected(&posting.items, &delivery);
         let requests = posting.requests + delivery.requests;

@@ -70,8 +70,18 @@ pub(super) struct RefusedAlone {
 }
 
 /// Record of the answers to one run. One run has one, and all its requests share it.
-#[derive(Debug, Default)]
-pub struct RunRecord(Mutex<State>);
+#[derive(Debug)]
+pub struct RunRecord {
+    state: Mutex<State>,
+    has_one_sender: bool,
+}
+
+impl Default for RunRecord {
+    /// The record of a run that delivers one batch after the other.
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -108,9 +118,23 @@ impl Default for State {
 }
 
 impl RunRecord {
+    /// The record of a run that delivers at most so many batches at once.
+    #[must_use]
+    pub fn new(senders: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            has_one_sender: senders <= 1,
+        }
+    }
+
+    /// Whether nothing else of the run is in flight while a batch is.
+    pub(super) const fn has_one_sender(&self) -> bool {
+        self.has_one_sender
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change below leaves the state whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request of so many assets that was answered for each of them; `last` of them was

@@ -113,6 +113,8 @@ pub(super) struct Search {
     found: usize,
     tested: usize,
     last: Option<Refusal>,
+    /// The asset of this batch that was accepted last.
+    accepted_last: Option<Item>,
     /// Refused requests of this search since the last accepted one.
     in_a_row: u32,
 }
@@ -132,6 +134,7 @@ impl Search {
             found: 0,
             tested: 0,
             last: None,
+            accepted_last: None,
             in_a_row: 0,
         };
         if occasion == Occasion::Postponed {
@@ -160,7 +163,7 @@ impl Search {
             self.end_search(record, delivery)?;
         }
         if record.in_a_row() >= CONTROL_AFTER
-            && let Some(control) = record.accepted_last()
+            && let Some(control) = self.control(record)
         {
             return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
         }
@@ -191,16 +194,15 @@ impl Search {
         if let Some(item) = self.to_ask_again(record) {
             // Without anything that the gateway accepted there is nothing to compare with: the
             // limits of the run end it.
-            let nothing_accepted = record.accepted_last().is_none();
-            let attempts = if nothing_accepted { u32::MAX } else { 1 };
+            let attempts = if record.acceptances() == 0 { u32::MAX } else { 1 };
             return Ok(Some(self.put_in_flight(vec![item], Part::Alone, attempts)));
         }
         if self.alone.is_empty() {
             return Ok(None);
         }
-        if self.occasion != Occasion::Postponed && record.acceptances() == self.before {
-            // Nothing of the batch was accepted: other batches will show whether the gateway
-            // accepts anything.
+        let undecided = delivery.accepted.is_empty() && delivery.rejected.is_empty();
+        if self.occasion != Occasion::Postponed && undecided {
+            // Other batches will show whether the gateway accepts anything.
             record.postpone(std::mem::take(&mut self.alone));
             delivery.postponed = true;
             return Ok(None);
@@ -312,7 +314,9 @@ impl Search {
             .enumerate()
             .rev()
             .find(|(index, _)| !reasons.contains_key(index));
-        record.accepted(items.len(), last.map(|(_, item)| item));
+        let last = last.map(|(_, item)| item);
+        record.accepted(items.len(), last);
+        self.accepted_last = last.cloned().or(self.accepted_last.take());
         for (index, item) in items.iter().enumerate() {
             self.alone.retain(|alone| alone.item.seq != item.seq);
             self.ask.remove(&item.seq);
@@ -408,6 +412,18 @@ impl Search {
         self.alone.iter().find(asked).map(|alone| alone.item.clone())
     }
 
+    /// Returns an asset that was accepted before, and of which no newer version can be in flight
+    /// (R18): one of this batch, or the last of the run while nothing else is in flight.
+    fn control(&self, record: &RunRecord) -> Option<Item> {
+        let of_run = || {
+            let exclusive = self.occasion == Occasion::Postponed || record.has_one_sender();
+            record.accepted_last().filter(|_| exclusive)
+        };
+        let control = self.accepted_last.clone().or_else(of_run)?;
+        let is_it = |alone: &RefusedAlone| alone.item.external_id == control.external_id;
+        (!self.alone.iter().any(is_it)).then_some(control)
+    }
+
     fn may_search(&self, record: &RunRecord) -> bool {
         if self.occasion == Occasion::RejectedBefore {
             record.may_search(true) && self.in_a_row < MOST_REPEATED
@@ -452,7 +468,7 @@ impl Search {
         record: &RunRecord,
         delivery: &mut Delivery,
     ) -> Result<Option<Request>, UpstreamError> {
-        if let Some(control) = record.accepted_last() {
+        if let Some(control) = self.control(record) {
             return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
         }
         let only = self.alone.len() == 1 && !record.has_postponed();
