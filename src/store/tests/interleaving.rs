@@ -155,7 +155,11 @@ fn interleave(seed: u64) {
 
 #[test]
 fn r30_first_reads_at_once_lose_nothing_in_any_order_and_with_kills() {
-    for seed in 0..500 {
+    // INTERLEAVINGS=500 for more.
+    let count = std::env::var("INTERLEAVINGS")
+        .ok()
+        .and_then(|count| count.parse().ok());
+    for seed in 0..count.unwrap_or(60) {
         interleave(seed);
     }
 }
