@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -89,6 +90,13 @@ def last_run(environment, before=0):
     """The newest run of the history, or one of those before."""
     told = subprocess.run([CONNECTOR, "runs", "--json"], env=environment, check=True, capture_output=True, text=True)
     return json.loads(told.stdout.splitlines()[before])
+
+
+def free_port():
+    """One that nobody listens on."""
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return asked.getsockname()[1]
 
 
 def median(rounds, what):
