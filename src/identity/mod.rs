@@ -9,7 +9,9 @@ mod dn;
 pub mod fuzzing;
 mod group_type;
 mod guid;
+mod guid_set;
 mod kind;
+pub mod link_notes;
 mod sid;
 mod timestamp;
 
@@ -17,6 +19,8 @@ pub use account_control::AccountControl;
 pub use dn::{DistinguishedName, DnError, LinkedName};
 pub use group_type::GroupType;
 pub use guid::{Guid, GuidError};
+pub use guid_set::GuidSet;
 pub use kind::Kind;
+pub use link_notes::{LinkNote, LinkState, NamedObject, Relation, object_number};
 pub use sid::{Sid, SidError};
 pub use timestamp::{TimeError, Timestamp};

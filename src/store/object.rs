@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Fault;
 use super::sql::{Row, values};
 use super::{ConnectionId, RunId, Store, StoreError};
-use crate::identity::{Guid, Kind};
+use crate::identity::{Guid, Kind, LinkState, link_notes};
 
 /// An object that upstream accepted an asset of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +144,42 @@ impl Store {
                 |row| Ok((row.get("kind")?, row.count("count")?)),
             )?;
             Ok(counts.into_iter().collect())
+        })
+    }
+
+    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have
+    /// to be read again. It looks at every object.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn misnamed(
+        &self,
+        connection: ConnectionId,
+        kinds: &[Kind],
+        state: &LinkState<'_>,
+    ) -> Result<Vec<(Kind, Guid)>, StoreError> {
+        self.read(|sql| {
+            let mut misnamed = Vec::new();
+            let mut notes = Vec::new();
+            sql.query(
+                "SELECT guid, kind, dn, linked FROM object WHERE connection = $1",
+                values![connection],
+                &mut |row| {
+                    let kind = row.value(1)?.text().and_then(Kind::from_name);
+                    let Some(kind) = kind.filter(|kind| kinds.contains(kind)) else {
+                        return Ok(true);
+                    };
+                    link_notes::unpack(row.value(3)?.blob().unwrap_or_default(), &mut notes);
+                    let guid = row.get(0)?;
+                    let dn = row.value(2)?.text();
+                    let dn = dn.ok_or_else(|| Fault::unreadable("a name"))?;
+                    if !state.agrees(kind, guid, dn, &notes) {
+                        misnamed.push((kind, guid));
+                    }
+                    Ok(true)
+                },
+            )?;
+            Ok(misnamed)
         })
     }
 }

@@ -10,11 +10,11 @@ use super::run::open_run;
 use super::sql::Sql;
 use super::stage_page::PageWriter;
 use super::{
-    ConnectionId, KindCounts, LinkNote, ReadEnd, RunId, Store, StoreError, connection, container, history,
-    recheck, rejections, unfinished_read, watermark, witness,
+    ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, connection, container, history, recheck,
+    rejections, unfinished_read, watermark, witness,
 };
 use crate::failpoint::Commit;
-use crate::identity::{Guid, Kind};
+use crate::identity::{Guid, Kind, LinkNote};
 
 /// One object as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use super::error::Fault;
 use super::run::open_run;
 use super::sql::{Sql, Table, values};
 use super::witness;
-use super::{ConnectionId, Container, GuidSet, RunId, Store, StoreError, Watermark};
+use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
-use crate::identity::{Guid, Kind};
+use crate::identity::{Guid, GuidSet, Kind};
 
 /// Outcome of a read, beside the objects that it gave. All of it commits with the last page (R3): once the watermark
 /// has moved on, no other read would miss these objects again.

@@ -1,12 +1,13 @@
-//! Statements that store a page: what was read becomes objects, their assets get owners (R37), and
-//! what upstream does not hold is staged (R17, R18). Each decides for all objects of the page.
+//! Pages: what was read becomes objects, their assets get owners (R37), and what upstream does not
+//! hold is staged (R17, R18).
 
 use super::error::Fault;
 use super::ownership;
 use super::page::{Fingerprint, Reading};
+use super::page_statements as statements;
 use super::sql::{Sql, Table, values};
-use super::{ConnectionId, KindCounts, RunId, links, witness};
-use crate::identity::{Guid, Kind};
+use super::{ConnectionId, KindCounts, RunId, witness};
+use crate::identity::{Guid, Kind, link_notes};
 
 /// One page: an object each (schema/sqlite_temporary.sql).
 const PAGE: Table = Table {
@@ -29,197 +30,6 @@ pub(super) const DOCUMENT: Table = Table {
     name: "document",
     columns: &["seq", "json"],
 };
-
-/// Finds the row of each object, and the asset with its id.
-const FIND: &str = "
-    UPDATE page SET
-        object = (SELECT o.id FROM object AS o WHERE o.connection = $1 AND o.guid = page.guid),
-        asset = (SELECT a.id FROM asset AS a WHERE a.target = $2 AND a.external_id = page.external_id)";
-
-/// Finds the asset of a removed object that is there again and cannot be mapped: it is the object's
-/// once more, so that its next absence is noticed.
-const FIND_REMOVED: &str = "
-    UPDATE page SET asset = (SELECT r.asset FROM removed AS r
-        WHERE r.connection = $1 AND r.guid = page.guid ORDER BY r.id DESC LIMIT 1)
-    WHERE external_id IS NULL AND object IS NULL";
-
-/// Numbers the objects and assets that are new.
-const NUMBER: &str = "
-    UPDATE page SET
-        is_new = CASE WHEN object IS NULL THEN 1 ELSE 0 END,
-        asset_is_new = CASE WHEN asset IS NULL AND first_with_id = position THEN 1 ELSE 0 END,
-        object = coalesce(object, $1 + position),
-        asset = coalesce(asset, $1 + first_with_id)
-    WHERE (external_id IS NOT NULL OR asset IS NOT NULL) AND (object IS NULL OR asset IS NULL)";
-
-/// Stores new assets; the first object with the id owns each.
-const NEW_ASSETS: &str = "
-    INSERT INTO asset (id, target, external_id, owner)
-    SELECT asset, $1, external_id, object FROM page WHERE asset_is_new = 1 ORDER BY position";
-
-/// Stores new objects.
-const NEW_OBJECTS: &str = "
-    INSERT INTO object (id, connection, guid, kind, dn, asset, linked, first_seq, changed_by)
-    SELECT object, $1, guid, kind, dn, asset, linked, $2, $3 FROM page WHERE is_new = 1 ORDER BY position";
-
-/// Lists the assets whose owner has another id now.
-const RELEASED: &str = "
-    INSERT INTO released (asset)
-    SELECT DISTINCT o.asset FROM page AS p
-    JOIN object AS o ON o.id = p.object
-    JOIN asset AS a ON a.id = o.asset
-    WHERE p.is_new = 0 AND p.external_id IS NOT NULL AND p.asset <> o.asset AND a.owner = o.id";
-
-/// Notes these as gone where upstream holds or may hold them (R37 b); another object may still claim
-/// them.
-const REPLACED: &str = "
-    INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
-    SELECT $1, 'replaced', o.guid, o.kind, o.dn, o.asset, $2, 'gone',
-        'the externalAssetId of the object is ' || p.external_id || ' now'
-    FROM released AS r
-    CROSS JOIN asset AS a
-    CROSS JOIN object AS o
-    CROSS JOIN page AS p
-    WHERE a.id = r.asset AND o.id = a.owner AND p.object = o.id
-        AND (a.accepted_at IS NOT NULL OR a.sent <> 0)
-    ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
-
-/// Lists the assets of other objects whose connection is not configured any more: nobody asks for
-/// those again.
-const ABANDONED: &str = "
-    INSERT INTO released (asset)
-    SELECT DISTINCT a.id FROM page AS p CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN connection AS c
-    WHERE a.id = p.asset AND a.owner <> p.object AND o.id = a.owner AND c.id = o.connection
-        AND c.configured = 0";
-
-/// Ends the waiting of objects that claim another id now, or none that is known.
-const LEAVE_CONTEST: &str = "
-    DELETE FROM contender WHERE object IN (
-        SELECT c.object FROM page AS p JOIN contender AS c ON c.object = p.object
-        WHERE p.external_id IS NULL OR p.asset <> c.asset)";
-
-/// Updates what is known of objects.
-const UPDATE_OBJECTS: &str = "
-    UPDATE object SET kind = p.kind, dn = p.dn, linked = coalesce(p.linked, object.linked),
-        asset = CASE WHEN p.external_id IS NULL THEN object.asset ELSE p.asset END
-    FROM page AS p
-    WHERE p.object = object.id AND p.is_new = 0 AND (
-        object.kind <> p.kind OR object.dn <> p.dn
-        OR (p.external_id IS NOT NULL AND object.asset <> p.asset)
-        OR (p.linked IS NOT NULL AND p.linked IS DISTINCT FROM object.linked))";
-
-/// Gives an asset without an owner to the first object of the page that claims it.
-const CLAIM: &str = "
-    UPDATE asset SET owner = p.object FROM page AS p
-    WHERE p.asset = asset.id AND coalesce(asset.owner, 0) = 0 AND p.first_with_id = p.position";
-
-/// Notes the objects whose id is another object's: they wait (R37 c).
-const CONTEND: &str = "
-    INSERT INTO contender (object, asset, connection, since)
-    SELECT p.object, p.asset, $1, $2 FROM page AS p JOIN asset AS a ON a.id = p.asset
-    WHERE a.owner <> p.object
-    ON CONFLICT (object) DO NOTHING";
-
-/// Notes a change of the objects that were missing before, since the controller that missed them is
-/// to be asked again (R2).
-const FOUND_AGAIN: &str = "
-    UPDATE object SET changed_seq = $1, changed_by = $2 WHERE id IN (
-        SELECT p.object FROM page AS p CROSS JOIN recheck AS r
-        WHERE r.connection = $3 AND r.why = 'missing' AND r.guid = p.guid AND r.asset IS NULL)";
-
-/// What is forgotten of an object that was returned: it is neither missing, nor removed, nor missed
-/// on this controller.
-const RETURNED: [&str; 4] = [
-    "DELETE FROM recheck WHERE connection = $1 AND why = 'missing' AND asset IS NULL
-         AND guid IN (SELECT guid FROM page)",
-    "DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped' AND asset IS NULL
-         AND guid IN (SELECT guid FROM page WHERE external_id IS NOT NULL)",
-    "DELETE FROM removed_by WHERE connection = $1 AND guid IN (SELECT guid FROM page)",
-    "DELETE FROM missed_on WHERE connection = $1 AND guid IN (SELECT guid FROM page)
-         AND controller = (SELECT controller FROM run WHERE id = $2)",
-];
-
-/// What is forgotten of an asset that a live object claims: it is not removed, and nothing says so
-/// to upstream (R37 a).
-const CLAIMED: [&str; 4] = [
-    "DELETE FROM removed WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
-    "DELETE FROM recheck WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
-    "DELETE FROM document WHERE seq IN (
-         SELECT s.seq FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
-    "DELETE FROM stage WHERE (connection, seq) IN (SELECT s.connection, s.seq
-         FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
-];
-
-/// Decides what is done with each asset: it waits in this version already, upstream holds it for
-/// certain (R17), or it is staged. The version of an object that does not own its asset waits in
-/// any case: what upstream holds of it may change.
-const DECIDE: &str = "
-    UPDATE page SET verdict = CASE
-        WHEN EXISTS (SELECT 1 FROM stage AS s
-            WHERE s.object = page.object AND s.asset = page.asset AND s.fingerprint = page.fingerprint)
-            THEN 'waits'
-        WHEN $1 = 0 AND EXISTS (SELECT 1 FROM asset AS a
-            WHERE a.id = page.asset AND a.owner = page.object AND a.sent = 0
-                AND a.fingerprint = page.fingerprint)
-            THEN 'held'
-        ELSE 'stage' END
-    WHERE external_id IS NOT NULL";
-
-/// Notes a change of what upstream holds or is about to get (R2). What is sent once more and is what
-/// upstream holds changes nothing.
-const CHANGED: &str = "
-    UPDATE object SET changed_seq = $1, changed_by = $2 WHERE id IN (
-        SELECT p.object FROM page AS p JOIN asset AS a ON a.id = p.asset
-        WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage') AND (
-            (p.verdict = 'stage' AND p.fingerprint IS DISTINCT FROM a.fingerprint)
-            OR EXISTS (SELECT 1 FROM stage AS s WHERE s.object = p.object)))";
-
-/// Takes from the stage what another version replaces, or what upstream holds already. The text of a
-/// version that may be upstream is kept where the asset has no other.
-const WITHDRAW: [&str; 2] = [
-    "DELETE FROM document WHERE seq IN (
-         SELECT s.seq FROM page AS p JOIN stage AS s ON s.object = p.object
-         WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage'))
-     AND seq NOT IN (SELECT a.document FROM released AS r CROSS JOIN asset AS a
-         WHERE a.id = r.asset AND a.document IS NOT NULL)",
-    "DELETE FROM stage WHERE object IN (
-         SELECT object FROM page WHERE is_new = 0 AND verdict IN ('held', 'stage'))",
-];
-
-/// Updates the kind of what waits.
-const UPDATE_KIND: &str = "
-    UPDATE stage SET kind = p.kind FROM page AS p
-    WHERE p.object = stage.object AND p.verdict = 'waits' AND p.kind <> stage.kind";
-
-/// Stages versions under their numbers.
-const STAGE: &str = "
-    INSERT INTO stage (connection, seq, object, asset, kind, fingerprint, staged_at)
-    SELECT $1, $2 + position, object, asset, kind, fingerprint, $3 FROM page
-    WHERE verdict = 'stage' ORDER BY position";
-
-/// Decides which objects without an asset come for the first time in this run.
-const DECIDE_UNMAPPED: &str = "
-    UPDATE page SET verdict = CASE
-        WHEN EXISTS (SELECT 1 FROM recheck AS r WHERE r.connection = $1 AND r.why = 'unmapped'
-            AND r.guid = page.guid AND r.asset IS NULL AND r.run = $2) THEN 'repeated'
-        ELSE 'unmapped' END
-    WHERE external_id IS NULL";
-
-/// Records these in the history of the run.
-const RECORD_UNMAPPED: &str = "
-    INSERT INTO run_object (run, fate, guid, kind, dn, reason)
-    SELECT $1, 'unmapped', guid, kind, dn, reason FROM page WHERE verdict = 'unmapped' ORDER BY position";
-
-/// Notes the objects without an asset, to be read again (R15).
-const UNMAPPED: &str = "
-    INSERT INTO recheck (connection, why, guid, kind, dn, since, reason, run, controller)
-    SELECT $1, 'unmapped', guid, kind, dn, $2, reason, $3, $4 FROM page WHERE external_id IS NULL
-    ON CONFLICT (connection, why, guid) WHERE guid IS NOT NULL AND asset IS NULL DO UPDATE SET
-        kind = excluded.kind, dn = excluded.dn, reason = excluded.reason, run = excluded.run,
-        controller = excluded.controller";
-
-/// Counts the page.
-const COUNT: &str = "SELECT kind, verdict, count(*) AS objects FROM page GROUP BY kind, verdict";
 
 /// Page of a run, in the transaction that stores it.
 pub(super) struct PageWriter<'a> {
@@ -252,28 +62,34 @@ impl PageWriter<'_> {
             .transpose()?;
         let target: i64 = sql.value("SELECT target FROM connection WHERE id = $1", values![connection])?;
 
-        sql.execute(FIND, values![connection, target])?;
-        sql.execute(FIND_REMOVED, values![connection])?;
-        sql.execute(NUMBER, values![number])?;
-        sql.execute(NEW_ASSETS, values![target])?;
-        let mut changes = sql.execute(NEW_OBJECTS, values![connection, number, controller_number])?;
+        sql.execute(statements::FIND, values![connection, target])?;
+        sql.execute(statements::FIND_REMOVED, values![connection])?;
+        sql.execute(statements::NUMBER, values![number])?;
+        sql.execute(statements::NEW_ASSETS, values![target])?;
+        let mut changes = sql.execute(
+            statements::NEW_OBJECTS,
+            values![connection, number, controller_number],
+        )?;
         self.claim()?;
-        changes += sql.execute(FOUND_AGAIN, values![number, controller_number, connection])?;
-        for statement in &RETURNED[..3] {
+        changes += sql.execute(
+            statements::FOUND_AGAIN,
+            values![number, controller_number, connection],
+        )?;
+        for statement in &statements::RETURNED[..3] {
             sql.execute(statement, values![connection])?;
         }
-        sql.execute(RETURNED[3], values![connection, run])?;
-        for statement in CLAIMED {
+        sql.execute(statements::RETURNED[3], values![connection, run])?;
+        for statement in statements::CLAIMED {
             sql.execute(statement, &[])?;
         }
 
-        sql.execute(DECIDE, values![self.resend])?;
-        changes += sql.execute(CHANGED, values![number, controller_number])?;
-        for statement in WITHDRAW {
+        sql.execute(statements::DECIDE, values![self.resend])?;
+        changes += sql.execute(statements::CHANGED, values![number, controller_number])?;
+        for statement in statements::WITHDRAW {
             sql.execute(statement, &[])?;
         }
-        sql.execute(UPDATE_KIND, &[])?;
-        if sql.execute(STAGE, values![connection, number, now])? > 0 {
+        sql.execute(statements::UPDATE_KIND, &[])?;
+        if sql.execute(statements::STAGE, values![connection, number, now])? > 0 {
             self.store_documents(page, number)?;
         }
         self.unmapped(controller)?;
@@ -301,7 +117,7 @@ impl PageWriter<'_> {
                     id,
                     asset.map(|_| fingerprint),
                     reading.asset.as_ref().err(),
-                    asset.and_then(|_| links::packed(reading)),
+                    asset.and(reading.linked.as_deref()).map(link_notes::pack),
                 ])?;
             }
             Ok(())
@@ -314,16 +130,16 @@ impl PageWriter<'_> {
             sql, connection, now, ..
         } = *self;
         sql.clear(&ownership::RELEASED)?;
-        sql.execute(LEAVE_CONTEST, &[])?;
-        if sql.execute(RELEASED, &[])? > 0 {
-            sql.execute(REPLACED, values![connection, now])?;
+        sql.execute(statements::LEAVE_CONTEST, &[])?;
+        if sql.execute(statements::RELEASED, &[])? > 0 {
+            sql.execute(statements::REPLACED, values![connection, now])?;
         }
-        sql.execute(ABANDONED, &[])?;
+        sql.execute(statements::ABANDONED, &[])?;
         ownership::release(sql)?;
-        sql.execute(UPDATE_OBJECTS, &[])?;
+        sql.execute(statements::UPDATE_OBJECTS, &[])?;
         ownership::pass_on(sql, connection)?;
-        sql.execute(CLAIM, &[])?;
-        sql.execute(CONTEND, values![connection, now])?;
+        sql.execute(statements::CLAIM, &[])?;
+        sql.execute(statements::CONTEND, values![connection, now])?;
         Ok(())
     }
 
@@ -352,16 +168,16 @@ impl PageWriter<'_> {
             now,
             ..
         } = *self;
-        if sql.execute(DECIDE_UNMAPPED, values![connection, run])? > 0 {
-            sql.execute(RECORD_UNMAPPED, values![run])?;
-            sql.execute(UNMAPPED, values![connection, now, run, controller])?;
+        if sql.execute(statements::DECIDE_UNMAPPED, values![connection, run])? > 0 {
+            sql.execute(statements::RECORD_UNMAPPED, values![run])?;
+            sql.execute(statements::UNMAPPED, values![connection, now, run, controller])?;
         }
         Ok(())
     }
 
     fn count(&self) -> Result<KindCounts, Fault> {
         let mut counts = KindCounts::default();
-        self.sql.query(COUNT, &[], &mut |row| {
+        self.sql.query(statements::COUNT, &[], &mut |row| {
             let kind: Kind = row.get("kind")?;
             let objects = row.count("objects")?;
             let counts = counts.of(kind);

@@ -12,9 +12,9 @@ use super::error::Fault;
 use super::run::open_run;
 use super::sql::{Row, Sql, values};
 use super::value::stored;
-use super::{ConnectionId, Container, GuidSet, KindCounts, Reading, RunId, Store, StoreError};
+use super::{ConnectionId, Container, KindCounts, Reading, RunId, Store, StoreError};
 use crate::failpoint::Commit;
-use crate::identity::{Guid, Kind};
+use crate::identity::{Guid, GuidSet, Kind};
 
 /// A full read that has not come to its end.
 #[derive(Debug, Clone)]

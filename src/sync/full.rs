@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::future::{try_join, try_join_all};
 
 use crate::directory::{RootDse, Session};
-use crate::store::{GuidSet, Slice, Unfinished};
+use crate::identity::GuidSet;
+use crate::store::{Slice, Unfinished};
 
 use super::met::Met;
 use super::read::{Known, Piece, Reader, Searched};

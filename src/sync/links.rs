@@ -11,9 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::Entry;
-use crate::identity::{DistinguishedName, Guid, Kind, LinkedName};
+use crate::identity::{DistinguishedName, Guid, Kind, LinkNote, LinkedName, NamedObject, Relation};
 use crate::mapping::{Link, Mapping, Shown};
-use crate::store::{LinkNote, NamedObject, Relation};
 
 use super::containers::is_deleted;
 

@@ -15,9 +15,8 @@ use tokio::sync::OnceCell;
 
 use crate::config::SearchScope;
 use crate::directory::{DirectoryError, Entry, Search, Session};
-use crate::identity::{Guid, Kind, LinkedName, Sid};
+use crate::identity::{Guid, Kind, LinkState, LinkedName, NamedObject, Sid, object_number};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
-use crate::store::{LinkState, NamedObject, object_number};
 
 use super::RunError;
 use super::links::{self, ChangedObjects, PRIMARY};

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::DeltaMethod;
 use crate::directory::{Controllers, Entry, FaultOf, Next, Pages, RootDse, Search, Session};
-use crate::identity::{Guid, Kind};
-use crate::store::{Decision, GuidSet, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
+use crate::identity::{Guid, GuidSet, Kind};
+use crate::store::{Decision, Limits, ReadEnd, RunId, RunMode, RunPlan, Slice, Watermark, Which};
 
 use super::containers::Containers;
 use super::decide::decide;

@@ -1,6 +1,7 @@
 //! How controllers were reached, and where a DirSync search goes on.
 
 use super::*;
+use crate::identity::GuidSet;
 
 fn end_of_read(controller: u8, scope: u8, cookie: Option<&[u8]>) -> ReadEnd {
     ReadEnd {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::identity::GuidSet;
 
 const CONNECTIONS: usize = 4;
 const PAGES: u8 = 4;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::identity::LinkedName;
+use crate::identity::{LinkNote, LinkState, LinkedName, NamedObject, Relation, object_number};
 
 /// Name of object `number`, with its GUID.
 fn called(number: u8, dn: &str) -> LinkedName<'_> {

@@ -4,7 +4,7 @@
 use super::*;
 
 const SOURCES: [&str; 6] = [
-    include_str!("../stage_page.rs"),
+    include_str!("../page_statements.rs"),
     include_str!("../ownership.rs"),
     include_str!("../settle.rs"),
     include_str!("../batch.rs"),

@@ -1,6 +1,7 @@
 //! Missed, gone, held back, and returned: R22 to R24.
 
 use super::*;
+use crate::identity::GuidSet;
 
 fn marked(_: Kind, asset: &str) -> Option<String> {
     Some(asset.replace("}}", r#","gone":true}}"#))

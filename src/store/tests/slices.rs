@@ -1,6 +1,7 @@
 //! A full read that broke off: what is remembered of it, and when it is forgotten.
 
 use super::*;
+use crate::identity::GuidSet;
 
 /// A full read of USNs up to 999, without slices.
 fn begun() -> Unfinished {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::*;
-use crate::identity::LinkedName;
+use crate::identity::{LinkNote, LinkState, LinkedName, NamedObject, Relation};
 
 const OBJECTS: u64 = 1_000_000;
 const PAGE: u64 = 1000;

@@ -3,8 +3,7 @@
 //! the object that it is made of. So a delta compares what changed in the directory with what was
 //! last read of each object (R31).
 //!
-//! Invariant kept here: what an asset names is noted in the transaction that takes in the asset. So
-//! a note is what the asset was made of, whichever controller it came from and whatever happened to
+//! What an asset names is noted in the transaction that stores the asset. So a note is what the asset was made of, whichever controller it came from and whatever happened to
 //! the named object meanwhile; and an object that changes after that changes behind the watermark.
 //! Notes identify objects by GUID, and names by their exact octets: nothing depends on how a
 //! directory compares names (R38).
@@ -13,10 +12,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::error::Fault;
-use super::sql::values;
-use super::{ConnectionId, Reading, Store, StoreError};
-use crate::identity::{Guid, Kind, LinkedName};
+use super::{Guid, Kind, LinkedName};
 
 /// Octets of a note.
 const OCTETS: usize = 16;
@@ -190,7 +186,8 @@ impl NamedObject {
 
 impl LinkState<'_> {
     /// Returns `true` when what is noted of an object is what the directory says.
-    fn agrees(&self, kind: Kind, guid: Guid, dn: &str, notes: &[LinkNote]) -> bool {
+    #[must_use]
+    pub fn agrees(&self, kind: Kind, guid: Guid, dn: &str, notes: &[LinkNote]) -> bool {
         let all_called_so = notes.iter().all(|note| {
             found(self.changed, note.number()).is_none_or(|object| object.is_as_noted(note.name))
         });
@@ -232,53 +229,18 @@ fn found(objects: &[NamedObject], number: u64) -> Option<&NamedObject> {
     objects.get(at).filter(|object| object.number == number)
 }
 
-impl Store {
-    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have
-    /// to be read again. It looks at every object.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn misnamed(
-        &self,
-        connection: ConnectionId,
-        kinds: &[Kind],
-        state: &LinkState<'_>,
-    ) -> Result<Vec<(Kind, Guid)>, StoreError> {
-        self.read(|sql| {
-            let mut misnamed = Vec::new();
-            let mut notes = Vec::new();
-            sql.query(
-                "SELECT guid, kind, dn, linked FROM object WHERE connection = $1",
-                values![connection],
-                &mut |row| {
-                    let kind = row.value(1)?.text().and_then(Kind::from_name);
-                    let Some(kind) = kind.filter(|kind| kinds.contains(kind)) else {
-                        return Ok(true);
-                    };
-                    notes.clear();
-                    if let Some(packed) = row.value(3)?.blob() {
-                        let (packed, _) = packed.as_chunks::<OCTETS>();
-                        notes.extend(packed.iter().copied().map(LinkNote::read));
-                    }
-                    let guid = row.get(0)?;
-                    let dn = row.value(2)?.text();
-                    let dn = dn.ok_or_else(|| Fault::unreadable("a name"))?;
-                    if !state.agrees(kind, guid, dn, &notes) {
-                        misnamed.push((kind, guid));
-                    }
-                    Ok(true)
-                },
-            )?;
-            Ok(misnamed)
-        })
-    }
-}
-
-/// Returns the notes of an object as its row stores them; `None` where the mapping names none.
-pub(super) fn packed(reading: &Reading) -> Option<Vec<u8>> {
-    let notes = reading.linked.as_ref()?;
+/// Returns the octets of notes, as they are stored.
+#[must_use]
+pub fn pack(notes: &[LinkNote]) -> Vec<u8> {
     let octets = notes
         .iter()
         .flat_map(|note| [note.object.to_be_bytes(), note.name.to_be_bytes()]);
-    Some(octets.flatten().collect())
+    octets.flatten().collect()
+}
+
+/// Reads stored notes into `notes`, in the place of what it holds.
+pub fn unpack(octets: &[u8], notes: &mut Vec<LinkNote>) {
+    let (packed, _) = octets.as_chunks::<OCTETS>();
+    notes.clear();
+    notes.extend(packed.iter().copied().map(LinkNote::read));
 }

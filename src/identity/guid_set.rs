@@ -1,6 +1,6 @@
 //! Many GUIDs in little memory.
 
-use crate::identity::Guid;
+use super::Guid;
 
 /// The GUIDs that a read met, 8 octets each: a million of them are 8 MB.
 ///
@@ -24,7 +24,8 @@ impl GuidSet {
     }
 
     /// Whether it is [`Self::everything`].
-    pub(super) const fn is_everything(&self) -> bool {
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
         self.everything
     }
 
