@@ -40,11 +40,20 @@ const NOT_GONE: &str = "
         SELECT a.id FROM released AS r CROSS JOIN asset AS a
         WHERE a.id = r.asset AND a.owner IS NOT NULL)";
 
-/// Lists what waits of the new owners: versions that upstream holds for certain, and versions of this
-/// connection.
+/// Lists what waits of the new owners that another connection reads.
+const WAITING_ELSEWHERE: &str = "
+    INSERT INTO recheck (connection, why, guid, kind, dn, since, run)
+    SELECT o.connection, 'inherited', o.guid, o.kind, o.dn, s.staged_at, 0
+    FROM released AS r CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN stage AS s
+    WHERE a.id = r.asset AND o.id = a.owner AND s.object = o.id AND o.connection <> $1
+    ON CONFLICT (connection, why, guid) WHERE guid IS NOT NULL AND asset IS NULL DO NOTHING";
+
+/// Lists what waits of the new owners: whether it is of this connection, and upstream does not hold
+/// it for certain.
 const WAITING: &str = "
     SELECT s.connection, s.seq,
-        CASE WHEN a.sent = 0 AND a.fingerprint = s.fingerprint THEN 1 ELSE 0 END AS is_held
+        CASE WHEN s.connection = $1 AND (a.sent <> 0 OR a.fingerprint IS DISTINCT FROM s.fingerprint)
+            THEN 1 ELSE 0 END AS is_ready
     FROM released AS r CROSS JOIN asset AS a CROSS JOIN stage AS s
     WHERE a.id = r.asset AND s.object = a.owner AND s.asset = a.id";
 
@@ -83,25 +92,27 @@ pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
 
 /// Gives the assets in `released` to objects that wait for them, and returns how many versions of
 /// `connection` can be sent now. These get new numbers, so that a delivery that is under way finds
-/// them.
+/// them. Objects of other connections are read again by the next run of theirs, since the version
+/// that waits may be older than the one that upstream holds (R18).
 pub(super) fn pass_on(sql: &dyn Sql, connection: ConnectionId) -> Result<u64, Fault> {
     if sql.execute(PASS_ON, &[])? == 0 {
         return Ok(0);
     }
     sql.execute(END_CONTEST, &[])?;
     sql.execute(NOT_GONE, &[])?;
-    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, &[], |row| {
-        Ok((row.get("connection")?, row.get("seq")?, row.get("is_held")?))
+    sql.execute(WAITING_ELSEWHERE, values![connection])?;
+    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, values![connection], |row| {
+        Ok((row.get("connection")?, row.get("seq")?, row.get("is_ready")?))
     })?;
     let mut ready = 0;
-    for (owner, seq, is_held) in waiting {
-        if is_held {
+    for (owner, seq, is_ready) in waiting {
+        if !is_ready {
             sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
             sql.execute(
                 "DELETE FROM stage WHERE connection = $1 AND seq = $2",
                 values![owner, seq],
             )?;
-        } else if owner == connection {
+        } else {
             let number = take_numbers(sql, 1)?;
             sql.execute(
                 "UPDATE document SET seq = $1 WHERE seq = $2",

@@ -103,7 +103,7 @@ pub(super) const FOUND_AGAIN: &str = "
 pub(super) const RETURNED: [&str; 4] = [
     "DELETE FROM recheck WHERE connection = $1 AND why = 'missing' AND asset IS NULL
          AND guid IN (SELECT guid FROM page)",
-    "DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped' AND asset IS NULL
+    "DELETE FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited') AND asset IS NULL
          AND guid IN (SELECT guid FROM page WHERE external_id IS NOT NULL)",
     "DELETE FROM removed_by WHERE connection = $1 AND guid IN (SELECT guid FROM page)",
     "DELETE FROM missed_on WHERE connection = $1 AND guid IN (SELECT guid FROM page)

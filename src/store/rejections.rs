@@ -177,7 +177,7 @@ impl Store {
     ) -> Result<Vec<Guid>, StoreError> {
         self.read(|sql| {
             sql.rows(
-                "SELECT guid FROM recheck WHERE connection = $1 AND why = 'unmapped'
+                "SELECT DISTINCT guid FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited')
                      AND guid IS NOT NULL AND asset IS NULL AND kind = $2 AND run <> $3
                  ORDER BY guid",
                 values![connection, kind, run],

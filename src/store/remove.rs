@@ -143,7 +143,7 @@ impl Removing<'_> {
             sql, connection, run, ..
         } = *self;
         for statement in [
-            "DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped' AND asset IS NULL
+            "DELETE FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited') AND asset IS NULL
                  AND guid IN (SELECT guid FROM leaving WHERE object IS NOT NULL)",
             "DELETE FROM missed_on WHERE connection = $1
                  AND guid IN (SELECT guid FROM leaving WHERE object IS NOT NULL)",

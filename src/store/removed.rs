@@ -57,7 +57,7 @@ impl Store {
                  coalesce(r.reason, 'not looked up yet') AS reason, coalesce(r.held_at, r.since) AS at,
                  NULL AS run, NULL AS sent_at
              FROM recheck AS r LEFT JOIN asset AS a ON a.id = r.asset
-             WHERE r.connection = $1 AND r.why <> 'unmapped' AND r.id > $2
+             WHERE r.connection = $1 AND r.why IN ('missing', 'replaced') AND r.id > $2
                  AND CASE WHEN r.held_at IS NULL THEN 0 ELSE 1 END = $3
              ORDER BY r.id LIMIT $4",
             values![connection, after.unwrap_or(0), held, rows(limit)],

@@ -97,7 +97,13 @@ impl Reader<'_> {
                 Some(entry) if !in_scope.contains(&guid) => {
                     Verdict::Gone(format!("left the scope: it is {} now", entry.dn))
                 }
-                Some(entry) => self.verdict_in_scope(candidate, &entry.dn).await?,
+                Some(entry) => match self.verdict_in_scope(candidate, &entry.dn).await {
+                    // It may have been deleted since it was located.
+                    Err(RunError::Directory(error)) if matches!(*error, DirectoryError::Search { .. }) => {
+                        Verdict::Unclear(format!("the look-up failed: {error}"))
+                    }
+                    verdict => verdict?,
+                },
                 None if proves => self.verdict_by_name(guid).await?,
                 None => Verdict::Gone("no such object".to_owned()),
             };

@@ -19,10 +19,10 @@ use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, Seen, removal};
 
 /// Pages, or pieces of large ones, that are committed together: a commit waits for the disk.
-const PIECES: usize = 4;
+const PIECES: usize = 16;
 
 /// Most octets of assets that are held back for a commit.
-const OCTETS: usize = 2 << 20;
+const OCTETS: usize = 8 << 20;
 
 /// How long a page is held back for others to be committed with it: a directory that is slower than that is not waited for, and
 /// what it gave is delivered meanwhile.

@@ -179,12 +179,13 @@ CREATE INDEX stage_rejected ON stage (connection) WHERE rejected_run IS NOT NULL
 -- What is to be asked for again, or decided upon, and why:
 -- 'unmapped'  an entry that no asset could be made of when it was last read (R15); without a GUID it is known by its DN;
 -- 'missing'   an object that a read did not find where it was (R22). `verdict` is the result of the look-up in run `run`;
+-- 'inherited' an object that became the owner of an asset: what of it waited may be older than what upstream holds (R18);
 -- 'replaced'  an asset whose object has another id now (R37): gone, unless another object claims it.
 -- `held_at` is when the threshold first held back what is gone (R23).
 CREATE TABLE recheck (
     id         INTEGER PRIMARY KEY,
     connection INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
-    why        TEXT    NOT NULL CHECK (why IN ('unmapped', 'missing', 'replaced')),
+    why        TEXT    NOT NULL CHECK (why IN ('unmapped', 'missing', 'replaced', 'inherited')),
     guid       BLOB,
     kind       TEXT    NOT NULL,
     dn         TEXT    NOT NULL,

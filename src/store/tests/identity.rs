@@ -22,6 +22,11 @@ impl Pair {
         (self.room.run(), begin(&self.room.store, self.other))
     }
 
+    /// Objects of the other connection that its run reads again by GUID.
+    fn read_again(&self, run: RunId) -> Vec<Guid> {
+        self.store().unmapped_before(self.other, Kind::User, run).unwrap()
+    }
+
     fn store(&self) -> &Store {
         &self.room.store
     }
@@ -96,7 +101,10 @@ fn r37_an_object_that_moves_to_another_profile_is_not_removed_when_that_reads_it
     assert_eq!(assets(&pair.room.drain(other_run)), [""; 0], "the owner keeps it");
     assert_eq!(lose(pair.store(), run, &[1]).counts.total().removed, 0);
     assert_eq!(assets(&pair.room.drain(run)), [""; 0]);
-    assert_eq!(assets(&pair.room.drain(other_run)), [asset("b")]);
+    assert_eq!(pair.read_again(other_run), [guid(1)], "what waits may be old");
+    pair.room.stage(other_run, &[user(1, "c")]);
+    assert_eq!(assets(&pair.room.drain(other_run)), [asset("c")]);
+    assert_eq!(pair.read_again(other_run), []);
     assert_eq!(removed_ids(pair.store(), pair.room.connection), [""; 0]);
 }
 
@@ -292,6 +300,7 @@ fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     pair.room.end(run);
     let store = pair.store();
     store.register("corp", "", &target("new"), NOW).unwrap();
+    pair.room.stage(other_run, &[user(1, "other")]);
     assert_eq!(
         assets(&pair.room.drain(other_run)),
         [asset("other")],
@@ -327,6 +336,8 @@ fn r37_objects_of_a_connection_that_is_not_configured_yield_their_assets() {
     pair.room.stage(other_run, &[user(1, "b")]);
     assert_eq!(pair.room.drain(other_run).len(), 0);
     pair.store().set_configured(&["branch"]).unwrap();
+    assert_eq!(pair.read_again(other_run), [guid(1)]);
+    pair.room.stage(other_run, &[user(1, "b")]);
     assert_eq!(assets(&pair.room.drain(other_run)), [asset("b")], "what waits");
     pair.room.stage(other_run, &[user(2, "b")]);
     assert_eq!(

@@ -208,6 +208,7 @@ impl World {
         }
         self.room.end(self.runs[who]);
         self.runs[who] = begin(&self.room.store, self.connections[who]);
+        self.read_again(who);
     }
 
     fn die(&mut self, arrival: Arrival) {
@@ -218,6 +219,31 @@ impl World {
         self.runs = self
             .connections
             .map(|connection| begin(&self.room.store, connection));
+        self.read_again(0);
+        self.read_again(1);
+    }
+
+    /// Reads what a run reads again by GUID.
+    fn read_again(&self, who: usize) {
+        let (store, connection, run) = (&self.room.store, self.connections[who], self.runs[who]);
+        let again = store.unmapped_before(connection, Kind::User, run).unwrap();
+        let live = |object| {
+            let asset = self.live.get(&(who, object));
+            asset.filter(|_| again.contains(&guid(object)))
+        };
+        let page: Vec<Reading> = (0..OBJECTS)
+            .filter_map(|object| {
+                let (id, json) = live(object)?.clone();
+                Some(Reading {
+                    asset: Ok(Staged {
+                        external_id: id,
+                        json,
+                    }),
+                    ..user(object, "")
+                })
+            })
+            .collect();
+        store.stage_page(run, &page, false, NOW).unwrap();
     }
 
     /// Delivers everything; upstream then holds one of the live objects of each id, or says that

@@ -3,13 +3,12 @@
 
 use super::*;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 5] = [
     include_str!("../page_statements.rs"),
     include_str!("../ownership.rs"),
     include_str!("../settle.rs"),
     include_str!("../batch.rs"),
     include_str!("../remove.rs"),
-    include_str!("../rejections.rs"),
 ];
 
 /// Returns the statements among the string literals of a source file.
@@ -54,5 +53,5 @@ fn no_statement_of_a_page_or_batch_looks_through_what_grows_with_the_directory()
         }
         seen += 1;
     }
-    assert!(seen > 40, "{seen} statements");
+    assert!(seen > 35, "{seen} statements");
 }
