@@ -34,6 +34,7 @@ mod removal;
 mod remove;
 mod removed;
 mod retarget;
+mod retention;
 mod run;
 mod run_record;
 mod settle;

@@ -11,7 +11,7 @@ use super::sql::Sql;
 use super::stage_page::PageWriter;
 use super::{
     ConnectionId, KindCounts, ReadEnd, RunId, Store, StoreError, connection, container, history, recheck,
-    rejections, unfinished_read, watermark, witness,
+    rejections, retention, unfinished_read, watermark, witness,
 };
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind, LinkNote};
@@ -106,6 +106,7 @@ impl Store {
             if end.met.is_some() {
                 unfinished_read::forget(sql, id)?;
                 connection::record_full_read(sql, id, end.ended)?;
+                retention::after_full_read(sql, id, now)?;
             }
             Ok(())
         })

@@ -9,6 +9,7 @@ use super::sql::{Sql, values};
 use super::value::stored;
 use super::{
     ConnectionId, Outcome, Phases, Run, RunEnd, RunId, RunMode, RunPlan, State, Store, StoreError, history,
+    retention,
 };
 use crate::failpoint::Commit;
 
@@ -222,7 +223,7 @@ fn close(sql: &dyn Sql, connection: ConnectionId, run: RunId, end: &RunEnd, now:
          WHERE id = $5",
         values![now, end.error, end.remedy, successful, connection],
     )?;
-    history::forget_old(sql)
+    retention::after_run(sql, connection, now)
 }
 
 /// Returns a duration as it is stored, rounded to the nearest millisecond.

@@ -41,7 +41,7 @@ pub(super) fn returned_by(connection: &str, controller: &str) -> String {
 
 /// Seconds after which a watermark leads to a full read (R9): a year is twice the usual
 /// tombstoneLifetime of 180 days (MS-ADTS 3.1.1.5.5).
-const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
+pub(super) const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
 
 impl Store {
     /// Notes which controller `run` reads from here on: what is staged afterwards is what that one

@@ -217,6 +217,7 @@ CREATE TABLE removed (
 ) STRICT;
 CREATE UNIQUE INDEX removed_asset ON removed (asset);
 CREATE INDEX removed_object ON removed (connection, guid);
+CREATE INDEX removed_by_age ON removed (removed_at);
 
 -- How far each domain controller has been read (R2): `controller` is its invocationId, `scope` the digest of what was read,
 -- `usn` the highestCommittedUSN from before the read. `seq` is `sequence.last` when it committed. `complete` is 1 when the

@@ -36,6 +36,11 @@ CREATE TEMP TABLE released (
     asset INTEGER PRIMARY KEY
 ) STRICT;
 
+-- Assets that are forgotten, as nothing needs them.
+CREATE TEMP TABLE unneeded (
+    asset INTEGER PRIMARY KEY
+) STRICT;
+
 -- Objects that a read missed.
 CREATE TEMP TABLE missed (
     guid BLOB NOT NULL

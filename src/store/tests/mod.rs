@@ -15,6 +15,7 @@ mod ownership;
 mod paging;
 mod plans;
 mod removal;
+mod retention;
 mod slices;
 mod speed;
 mod staging;
