@@ -36,7 +36,7 @@ macro_rules! transactions {
 }
 
 transactions! {
-    /// A state file gets its schema, or an older one that of this version.
+    /// A state file gets its schema, or an older one that of this version; or it is an older copy.
     Create = "create",
     /// The connection is stored.
     Register = "register",

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::config::{self, Config};
 use crate::store::{Access, Connection, Store};
+use crate::sync;
 use crate::view::{self, Counted};
 
 use super::arguments::Status;
@@ -101,6 +102,10 @@ impl Standing {
         ];
         if let Some(remedy) = &standing.last_error_remedy {
             lines.push(format!("  what to do       {}", one_line(remedy)));
+        }
+        if let Some(at) = &standing.restored_at {
+            lines.push(format!("  restored         {at}: {}", sync::RESTORED));
+            lines.push(format!("  what to do       {}", sync::RESTORED_ADVICE));
         }
         for (kind, counts) in &standing.counts {
             lines.push(format!(

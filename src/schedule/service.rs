@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Order;
 use super::{Counter, Next, Scheduled};
 use crate::store::{RunMode, State};
-use crate::sync::RunError;
+use crate::sync::{RunError, warn_of_restore};
 
 /// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
 /// off after a daylight-saving change, and its jobs may overlap.
@@ -164,6 +164,10 @@ async fn at_start(
         .connector
         .on_store(move |store| Ok((store.connection(&name)?, store.runs(id, 1)?.pop())))
         .await?;
+    warn_of_restore(
+        Some(connection.connector.name()),
+        row.as_ref().and_then(|row| row.restored_at),
+    );
     let stored = row.as_ref().map_or_else(Next::default, |row| Next {
         sync: row.next_sync.and_then(|at| DateTime::from_timestamp(at, 0)),
         baseline: row

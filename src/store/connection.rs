@@ -42,6 +42,9 @@ pub struct Connection {
     pub entered: BTreeMap<State, i64>,
     /// Ticks of the schedule that fell into a running run, ever (R25).
     pub skipped_ticks: u64,
+    /// When the file was found to be an older copy of what it was; `None` again after a complete
+    /// full read that sends everything.
+    pub restored_at: Option<i64>,
 }
 
 /// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
@@ -213,11 +216,19 @@ fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
     )
 }
 
-/// Stores that a complete full read ended at `ended` (R33).
-pub(super) fn record_full_read(sql: &dyn Sql, connection: ConnectionId, ended: i64) -> Result<(), Fault> {
+/// Stores that a complete full read ended at `ended` (R33). With `resend` it staged everything, so
+/// nothing is left of a restored copy.
+pub(super) fn record_full_read(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    ended: i64,
+    resend: bool,
+) -> Result<(), Fault> {
     let changed = sql.execute(
-        "UPDATE connection SET last_baseline = $1 WHERE id = $2",
-        values![ended, connection],
+        "UPDATE connection SET last_baseline = $1,
+             restored_at = CASE WHEN $2 = 1 THEN NULL ELSE restored_at END
+         WHERE id = $3",
+        values![ended, resend, connection],
     )?;
     found(changed, connection)
 }
@@ -288,5 +299,6 @@ fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
         last_error: row.get("last_error")?,
         last_error_remedy: row.get("last_error_remedy")?,
         skipped_ticks: row.count("skipped_ticks")?,
+        restored_at: row.get("restored_at")?,
     })
 }

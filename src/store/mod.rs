@@ -12,8 +12,8 @@
 //! - Two versions of one object are never out at the same time: [`Store::next_batch`] waits before an object whose
 //!   earlier version has no answer yet.
 //!
-//! One SQLite file. Methods block on the disk: call them on a thread that may block. Times are Unix seconds and come in
-//! as arguments.
+//! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that may block. Times are Unix
+//! seconds and come in as arguments.
 
 mod batch;
 mod connection;
@@ -23,6 +23,7 @@ mod error;
 mod history;
 mod inventory;
 mod lock;
+mod marker;
 mod object;
 mod open;
 mod ownership;
@@ -49,10 +50,12 @@ mod witness;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::Utc;
 use rusqlite::TransactionBehavior;
 
 use crate::failpoint::{self, Commit, Point, Progress};
 use error::Fault;
+use marker::Marker;
 use sql::Sql;
 
 pub use batch::{Item, Room};
@@ -93,19 +96,27 @@ pub enum Access {
 pub struct Store {
     path: PathBuf,
     sqlite: Mutex<rusqlite::Connection>,
+    /// With [`Access::ReadWrite`].
+    marker: Option<Marker>,
 }
 
 impl Store {
     /// Opens the state file at `path`. With [`Access::ReadWrite`] a missing file is created with mode 0600, its missing
-    /// directory with 0700.
+    /// directory with 0700; and a file that is an older copy of what it was is noticed
+    /// ([`Connection::restored_at`]).
     ///
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
     pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
-        Ok(Self {
+        let mut store = Self {
             path: path.to_owned(),
             sqlite: Mutex::new(open::opened(path, access)?),
-        })
+            marker: None,
+        };
+        if access == Access::ReadWrite {
+            store.marker = Some(Marker::of(&store, Utc::now().timestamp())?);
+        }
+        Ok(store)
     }
 
     /// The path that the store was opened with.
@@ -155,7 +166,11 @@ impl Store {
             failpoint::pass(Point::In(commit, Progress::Committed));
             Ok(value)
         })();
-        result.map_err(|fault: Fault| fault.at(&self.path))
+        let value = result.map_err(|fault: Fault| fault.at(&self.path))?;
+        if let Some(marker) = &self.marker {
+            marker.follow(commit, &*sqlite);
+        }
+        Ok(value)
     }
 }
 

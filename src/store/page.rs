@@ -84,7 +84,8 @@ impl Store {
     /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the
     /// containers and what it missed commit with it. Such a read has asked again for everything that
     /// could not be mapped before, so what of that it did not find is forgotten; and a full read has
-    /// nothing left to go on with.
+    /// nothing left to go on with. A full read with `resend` ends the notice that the file was
+    /// restored from an older copy ([`super::Connection::restored_at`]).
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.
@@ -105,7 +106,7 @@ impl Store {
             rejections::forget_unmapped(sql, id, run)?;
             if end.met.is_some() {
                 unfinished_read::forget(sql, id)?;
-                connection::record_full_read(sql, id, end.ended)?;
+                connection::record_full_read(sql, id, end.ended, resend)?;
                 retention::after_full_read(sql, id, now)?;
             }
             Ok(())

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
 
 use super::report::Report;
-use super::{Begun, Connector, Phase, Plan, Request, RunError, deliver, read, removal, stage};
+use super::{
+    Begun, Connector, Phase, Plan, Request, RunError, deliver, read, removal, stage, warn_of_restore,
+};
 
 /// What the operator does about rejected objects.
 const REFUSED_ADVICE: &str =
@@ -33,8 +35,14 @@ pub async fn run(
 ) -> Result<Report, RunError> {
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
-    let run = connector
-        .on_store(move |store| store.begin_run(id, mode, &asked_by, started))
+    let name = connector.name().to_owned();
+    let (run, row) = connector
+        .on_store(move |store| {
+            Ok((
+                store.begin_run(id, mode, &asked_by, started)?,
+                store.connection(&name)?,
+            ))
+        })
         .await?;
     tracing::Span::current().record("run", run.number());
     request.progress.begin(Begun {
@@ -48,6 +56,9 @@ pub async fn run(
         asked_by = request.asked_by,
         "The run started."
     );
+    if !request.dry_run {
+        warn_of_restore(None, row.and_then(|row| row.restored_at));
+    }
 
     let request = Arc::new(request);
     let (pieces, to_stage) = mpsc::channel(PAGES_AHEAD);

@@ -56,6 +56,10 @@ pub struct Connection {
     pub baseline_frequency: Option<String>,
     /// `SYNC_TIMEZONE`, of both.
     pub timezone: String,
+    /// When the state file was found to be an older copy: ETM may hold something else than it says,
+    /// until `sync --baseline --resend` has read everything. Else `null`.
+    #[schema(required)]
+    pub restored_at: Option<String>,
     /// Ticks of the schedule that fell into a running run, ever.
     pub skipped_ticks: u64,
     /// By kind: `users`, `groups`, `computers`; a kind that nothing is known of is missing.
@@ -195,6 +199,7 @@ impl Connection {
             run_frequency: schedule.sync_cron.clone(),
             baseline_frequency: schedule.baseline_cron.clone(),
             timezone: schedule.timezone.name().to_owned(),
+            restored_at: time(row.restored_at),
             skipped_ticks: row.skipped_ticks,
             counts: counted
                 .kinds

@@ -82,6 +82,7 @@ export class Head {
         part("states", el("ol", { class: "states" })),
         part("facts", el("dl", { class: "facts" })),
         part("standing", el("p", { class: "standing quiet" }))),
+      part("restored", el("section", { class: "card error", "aria-label": "Restored state file", hidden: true })),
       part("error", el("section", { class: "card error", "aria-label": "Last error", hidden: true })),
       part("activity", el("section", { class: "card activity", "aria-label": "Activity" })));
   }
@@ -132,6 +133,12 @@ export class Head {
     this.#parts.error.hidden = !now.lastError;
     if (now.lastError) put(this.#parts.error,
       el("h2", {}, "The last run did not succeed"), problem({ reason: now.lastError, remedy: now.lastErrorRemedy }));
+    this.#parts.restored.hidden = !now.restoredAt;
+    if (now.restoredAt) put(this.#parts.restored,
+      el("h2", {}, "The state file was restored from an older copy"), problem({
+        reason: "ETM may hold something else than it says",
+        remedy: "run `ad-connector sync --baseline --resend`, which sends everything",
+      }));
     for (const mode of ["delta", "baseline"]) {
       const button = this.#parts[mode];
       // Not `disabled`, which would take the keyboard's place on the page away.

@@ -2,9 +2,13 @@
 -- them with hex(). Rows that grow with the directory are numbered by `sequence`, so that a first read writes them one
 -- after the other.
 
--- Numbers for everything that is staged, and for the rows `object` and `asset`. None is used twice.
-CREATE TABLE sequence (last INTEGER NOT NULL) STRICT;
-INSERT INTO sequence VALUES (0);
+-- Numbers for everything that is staged, and for the rows `object` and `asset`. None is used twice. `identity` is random: by
+-- it and `last`, a marker beside the file shows when the file was replaced by an older copy of it.
+CREATE TABLE sequence (
+    last     INTEGER NOT NULL,
+    identity BLOB    NOT NULL
+) STRICT;
+INSERT INTO sequence (last, identity) VALUES (0, randomblob(16));
 
 -- Gateway and connector that assets are sent to. Connections with the same target share their assets (R37).
 CREATE TABLE target (
@@ -14,6 +18,7 @@ CREATE TABLE target (
     UNIQUE (gateway, connector)
 ) STRICT;
 
+-- `restored_at` is when the file was found to be an older copy, NULL after a full read that sent everything.
 -- A full read is due while `next_baseline` is reached and `last_baseline`, the end of the last complete one, lies before it
 -- (R33). `configured` is 0 while the program runs without the connection: its objects yield their assets to others.
 CREATE TABLE connection (
@@ -35,7 +40,8 @@ CREATE TABLE connection (
     last_baseline        INTEGER,
     last_error           TEXT,
     last_error_remedy    TEXT,
-    skipped_ticks        INTEGER NOT NULL DEFAULT 0
+    skipped_ticks        INTEGER NOT NULL DEFAULT 0,
+    restored_at          INTEGER
 ) STRICT;
 
 -- One row an execution. `ended` is NULL while it runs, or after the process died in it. `asked_by` says who asked for it,

@@ -9,6 +9,7 @@ mod interleaving;
 mod lifecycle;
 mod links;
 mod locking;
+mod marker;
 mod model;
 mod opening;
 mod ownership;
