@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::error::Fault;
-use super::ownership;
-use super::retarget::retarget;
 use super::sql::{Row, Sql, values};
 use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError};
@@ -47,16 +45,6 @@ pub struct Connection {
     pub restored_at: Option<i64>,
 }
 
-/// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
-/// their assets (R37).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Target {
-    /// URL of the gateway.
-    pub gateway: String,
-    /// UUID of the connector.
-    pub connector: String,
-}
-
 impl Connection {
     /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if it
     /// is reached and no complete full read has ended since. A read that ended after `now` does not
@@ -72,62 +60,6 @@ impl Connection {
 }
 
 impl Store {
-    /// Stores a connection: as [`State::Registered`] when the name is new, else its description
-    /// changes. With another target than before everything of it is staged for that one.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn register(
-        &self,
-        name: &str,
-        description: &str,
-        target: &Target,
-        now: i64,
-    ) -> Result<ConnectionId, StoreError> {
-        self.write(Commit::Register, |sql| {
-            let target = target_number(sql, target)?;
-            let before: Option<(ConnectionId, i64)> = sql.first(
-                "SELECT id, target FROM connection WHERE name = $1",
-                values![name],
-                |row| Ok((row.get("id")?, row.get("target")?)),
-            )?;
-            let Some((connection, target_before)) = before else {
-                return sql.value(
-                    "INSERT INTO connection
-                         (name, description, target, state, state_since, registered_at)
-                     VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
-                    values![name, description, target, State::Registered, now],
-                );
-            };
-            if target_before != target {
-                retarget(sql, connection, target, now)?;
-            }
-            sql.execute(
-                "UPDATE connection SET description = $1, target = $2 WHERE id = $3",
-                values![description, target, connection],
-            )?;
-            Ok(connection)
-        })
-    }
-
-    /// Notes which connections are configured, by name. The objects of the others yield their assets
-    /// to those that wait for them, since nobody reads them any more (R37).
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
-        self.write(Commit::Register, |sql| {
-            sql.execute("UPDATE connection SET configured = 0", &[])?;
-            for name in names {
-                sql.execute(
-                    "UPDATE connection SET configured = 1 WHERE name = $1",
-                    values![name],
-                )?;
-            }
-            ownership::pass_on_abandoned(sql)
-        })
-    }
-
     /// Returns every connection, by name.
     ///
     /// # Errors
@@ -200,20 +132,6 @@ impl Store {
             found(changed, connection)
         })
     }
-}
-
-/// Returns the number of a target, a new one where it has none.
-fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
-    let Target { gateway, connector } = target;
-    sql.execute(
-        "INSERT INTO target (gateway, connector) VALUES ($1, $2)
-         ON CONFLICT (gateway, connector) DO NOTHING",
-        values![gateway, connector],
-    )?;
-    sql.value(
-        "SELECT id FROM target WHERE gateway = $1 AND connector = $2",
-        values![gateway, connector],
-    )
 }
 
 /// Stores that a complete full read ended at `ended` (R33). With `resend` it staged everything, so

@@ -29,17 +29,10 @@ CREATE TABLE connection (
     target               INTEGER NOT NULL REFERENCES target (id),
     state                TEXT    NOT NULL CHECK (state IN ('Registered', 'Scheduled', 'Processing', 'Processed')),
     state_since          INTEGER NOT NULL,
-    registered_at        INTEGER,
-    scheduled_at         INTEGER,
-    processing_at        INTEGER,
-    processed_at         INTEGER,
-    last_synced          INTEGER,
-    last_successful_sync INTEGER,
-    next_sync            INTEGER,
-    next_baseline        INTEGER,
-    last_baseline        INTEGER,
-    last_error           TEXT,
-    last_error_remedy    TEXT,
+    registered_at INTEGER, scheduled_at INTEGER, processing_at INTEGER, processed_at INTEGER,
+    last_synced INTEGER, last_successful_sync INTEGER,
+    next_sync INTEGER, next_baseline INTEGER, last_baseline INTEGER,
+    last_error TEXT, last_error_remedy TEXT,
     skipped_ticks        INTEGER NOT NULL DEFAULT 0,
     restored_at          INTEGER
 ) STRICT;
@@ -53,23 +46,13 @@ CREATE TABLE run (
     mode             TEXT    NOT NULL,
     reason           TEXT    NOT NULL,
     asked_by         TEXT    NOT NULL,
-    started          INTEGER NOT NULL,
-    ended            INTEGER,
-    outcome          TEXT,
-    error            TEXT,
-    remedy           TEXT,
-    requests         INTEGER NOT NULL DEFAULT 0,
-    retries          INTEGER NOT NULL DEFAULT 0,
-    pages            INTEGER NOT NULL DEFAULT 0,
-    referrals        INTEGER NOT NULL DEFAULT 0,
+    started INTEGER NOT NULL, ended INTEGER,
+    outcome TEXT, error TEXT, remedy TEXT, held_list TEXT,
+    requests INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0,
+    pages INTEGER NOT NULL DEFAULT 0, referrals INTEGER NOT NULL DEFAULT 0,
     controller       BLOB,
-    watermark_before INTEGER,
-    watermark_after  INTEGER,
-    held_list        TEXT,
-    connecting_ms    INTEGER,
-    reading_ms       INTEGER,
-    examining_ms     INTEGER,
-    delivering_ms    INTEGER
+    watermark_before INTEGER, watermark_after INTEGER,
+    connecting_ms INTEGER, reading_ms INTEGER, examining_ms INTEGER, delivering_ms INTEGER
 ) STRICT;
 CREATE INDEX run_of_connection ON run (connection, id);
 CREATE INDEX run_open ON run (connection) WHERE ended IS NULL;
@@ -77,15 +60,9 @@ CREATE INDEX run_open ON run (connection) WHERE ended IS NULL;
 CREATE TABLE run_count (
     run       INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
     kind      TEXT    NOT NULL,
-    read      INTEGER NOT NULL,
-    unchanged INTEGER NOT NULL,
-    staged    INTEGER NOT NULL,
-    sent      INTEGER NOT NULL,
-    accepted  INTEGER NOT NULL,
-    rejected  INTEGER NOT NULL,
-    unmapped  INTEGER NOT NULL,
-    removed   INTEGER NOT NULL,
-    held      INTEGER NOT NULL,
+    read INTEGER NOT NULL, unchanged INTEGER NOT NULL, staged INTEGER NOT NULL,
+    sent INTEGER NOT NULL, accepted INTEGER NOT NULL, rejected INTEGER NOT NULL,
+    unmapped INTEGER NOT NULL, removed INTEGER NOT NULL, held INTEGER NOT NULL,
     PRIMARY KEY (run, kind)
 ) STRICT, WITHOUT ROWID;
 

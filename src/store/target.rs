@@ -1,9 +1,93 @@
-//! Another target for a connection: everything of it is to be sent there, and what waits goes there.
-//! What the former target holds stays as it is; nobody can say anything there any more.
+//! Targets of connections. With another target than before, everything of a connection is to be sent
+//! there, and what waits goes there. What the former target holds stays as it is; nobody can say
+//! anything there any more.
 
 use super::error::Fault;
 use super::sql::{Sql, values};
-use super::{ConnectionId, ownership};
+use super::{ConnectionId, State, Store, StoreError, ownership};
+use crate::failpoint::Commit;
+
+/// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
+/// their assets (R37).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    /// URL of the gateway.
+    pub gateway: String,
+    /// UUID of the connector.
+    pub connector: String,
+}
+
+impl Store {
+    /// Stores a connection: as [`State::Registered`] when the name is new, else its description
+    /// changes. With another target than before everything of it is staged for that one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn register(
+        &self,
+        name: &str,
+        description: &str,
+        target: &Target,
+        now: i64,
+    ) -> Result<ConnectionId, StoreError> {
+        self.write(Commit::Register, |sql| {
+            let target = target_number(sql, target)?;
+            let before: Option<(ConnectionId, i64)> = sql.first(
+                "SELECT id, target FROM connection WHERE name = $1",
+                values![name],
+                |row| Ok((row.get("id")?, row.get("target")?)),
+            )?;
+            let Some((connection, target_before)) = before else {
+                return sql.value(
+                    "INSERT INTO connection
+                         (name, description, target, state, state_since, registered_at)
+                     VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
+                    values![name, description, target, State::Registered, now],
+                );
+            };
+            if target_before != target {
+                retarget(sql, connection, target, now)?;
+            }
+            sql.execute(
+                "UPDATE connection SET description = $1, target = $2 WHERE id = $3",
+                values![description, target, connection],
+            )?;
+            Ok(connection)
+        })
+    }
+
+    /// Notes which connections are configured, by name. The objects of the others yield their assets
+    /// to those that wait for them, since nobody reads them any more (R37).
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
+        self.write(Commit::Register, |sql| {
+            sql.execute("UPDATE connection SET configured = 0", &[])?;
+            for name in names {
+                sql.execute(
+                    "UPDATE connection SET configured = 1 WHERE name = $1",
+                    values![name],
+                )?;
+            }
+            ownership::pass_on_abandoned(sql)
+        })
+    }
+}
+
+/// Returns the number of a target, a new one where it has none.
+fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
+    let Target { gateway, connector } = target;
+    sql.execute(
+        "INSERT INTO target (gateway, connector) VALUES ($1, $2)
+         ON CONFLICT (gateway, connector) DO NOTHING",
+        values![gateway, connector],
+    )?;
+    sql.value(
+        "SELECT id FROM target WHERE gateway = $1 AND connector = $2",
+        values![gateway, connector],
+    )
+}
 
 /// Ends everything that concerns the assets of the former target: removals that wait, ids that were
 /// replaced, the waiting for other owners.
@@ -74,7 +158,7 @@ const HELD: [&str; 4] = [
 ];
 
 /// Moves everything of a connection to another target.
-pub(super) fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> Result<(), Fault> {
+fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> Result<(), Fault> {
     for statement in LEAVE {
         sql.execute(statement, values![connection])?;
     }
