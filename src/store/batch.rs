@@ -170,28 +170,28 @@ fn hand_out(sql: &dyn Sql, connection: ConnectionId, run: RunId, room: Room) -> 
         WAITING,
         values![stored(room.after), connection, run],
         &mut |row| {
-            match row.get::<Option<RunId>>("out_run")? {
+            match row.get::<Option<RunId>>(9)? {
                 Some(own) if own == run => return Ok(false),
                 // Nothing is known here of when that one is answered: the next run takes it.
                 Some(_) => return Ok(true),
                 None => {}
             }
-            let json = row.value("json")?.text().unwrap_or_default();
+            let json = row.value(5)?.text().unwrap_or_default();
             bytes += json.len() + room.item_overhead;
             let full = batch.len() >= room.assets || bytes > room.bytes;
             if full && !batch.is_empty() {
                 return Ok(false);
             }
             batch.push(Item {
-                seq: row.count("seq")?,
-                guid: row.get("guid")?,
-                kind: row.get("kind")?,
-                dn: row.get("dn")?,
-                external_id: row.get("external_id")?,
+                seq: row.count(0)?,
+                guid: row.get(1)?,
+                kind: row.get(2)?,
+                dn: row.get(3)?,
+                external_id: row.get(4)?,
                 asset: json.to_owned(),
-                removal: row.get("removal")?,
-                row: row.get("row")?,
-                fingerprint: row.get("fingerprint")?,
+                removal: row.get(6)?,
+                row: row.get(7)?,
+                fingerprint: row.get(8)?,
             });
             Ok(true)
         },

@@ -14,13 +14,14 @@ pub(super) const FIND_REMOVED: &str = "
         WHERE r.connection = $1 AND r.guid = page.guid ORDER BY r.id DESC LIMIT 1)
     WHERE external_id IS NULL AND object IS NULL";
 
-/// Numbers the objects and assets that are new.
+/// Numbers the objects and assets that are new. A new asset is staged.
 pub(super) const NUMBER: &str = "
     UPDATE page SET
         is_new = CASE WHEN object IS NULL THEN 1 ELSE 0 END,
         asset_is_new = CASE WHEN asset IS NULL AND first_with_id = position THEN 1 ELSE 0 END,
         object = coalesce(object, $1 + position),
-        asset = coalesce(asset, $1 + first_with_id)
+        asset = coalesce(asset, $1 + first_with_id),
+        verdict = CASE WHEN object IS NULL AND asset IS NULL THEN 'stage' END
     WHERE (external_id IS NOT NULL OR asset IS NOT NULL) AND (object IS NULL OR asset IS NULL)";
 
 /// Stores new assets; the first object with the id owns each.
@@ -99,29 +100,53 @@ pub(super) const FOUND_AGAIN: &str = "
         WHERE r.connection = $3 AND r.why = 'missing' AND r.guid = p.guid AND r.asset IS NULL)";
 
 /// What is forgotten of an object that was returned: it is neither missing, nor removed, nor missed
-/// on this controller.
-pub(super) const RETURNED: [&str; 4] = [
-    "DELETE FROM recheck WHERE connection = $1 AND why = 'missing' AND asset IS NULL
-         AND guid IN (SELECT guid FROM page)",
-    "DELETE FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited') AND asset IS NULL
-         AND guid IN (SELECT guid FROM page WHERE external_id IS NOT NULL)",
-    "DELETE FROM removed_by WHERE connection = $1 AND guid IN (SELECT guid FROM page)",
-    "DELETE FROM missed_on WHERE connection = $1 AND guid IN (SELECT guid FROM page)
-         AND controller = (SELECT controller FROM run WHERE id = $2)",
+/// on this controller. Each with the table without whose rows there is nothing to forget.
+pub(super) const RETURNED: [(&str, &str); 4] = [
+    (
+        "recheck",
+        "DELETE FROM recheck WHERE connection = $1 AND why = 'missing' AND asset IS NULL
+             AND guid IN (SELECT guid FROM page)",
+    ),
+    (
+        "recheck",
+        "DELETE FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited')
+             AND asset IS NULL AND guid IN (SELECT guid FROM page WHERE external_id IS NOT NULL)",
+    ),
+    (
+        "removed_by",
+        "DELETE FROM removed_by WHERE connection = $1 AND guid IN (SELECT guid FROM page)",
+    ),
+    (
+        "missed_on",
+        "DELETE FROM missed_on WHERE connection = $1 AND guid IN (SELECT guid FROM page)
+             AND controller = (SELECT controller FROM run WHERE connection = $1 AND ended IS NULL)",
+    ),
 ];
 
 /// What is forgotten of an asset that a live object claims: it is not removed, and nothing says so
-/// to upstream (R37 a).
-pub(super) const CLAIMED: [&str; 4] = [
-    "DELETE FROM removed WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
-    "DELETE FROM recheck WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
-    "DELETE FROM document WHERE seq IN (
-         SELECT s.seq FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
-    "DELETE FROM stage WHERE (connection, seq) IN (SELECT s.connection, s.seq
-         FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
+/// to upstream (R37 a). Each with the table without whose rows there is nothing to forget.
+pub(super) const CLAIMED: [(&str, &str); 4] = [
+    (
+        "recheck",
+        "DELETE FROM recheck WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
+    ),
+    (
+        "removed",
+        "DELETE FROM document WHERE seq IN (
+             SELECT s.seq FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
+    ),
+    (
+        "removed",
+        "DELETE FROM stage WHERE (connection, seq) IN (SELECT s.connection, s.seq
+             FROM page AS p CROSS JOIN stage AS s WHERE s.asset = p.asset AND s.object IS NULL)",
+    ),
+    (
+        "removed",
+        "DELETE FROM removed WHERE asset IN (SELECT asset FROM page WHERE asset IS NOT NULL)",
+    ),
 ];
 
-/// Decides what is done with each asset: it waits in this version already, upstream holds it for
+/// Decides what is done with each asset that is known: it waits in this version already, upstream holds it for
 /// certain (R17), or it is staged. The version of an object that does not own its asset waits in
 /// any case: what upstream holds of it may change.
 pub(super) const DECIDE: &str = "
@@ -134,7 +159,7 @@ pub(super) const DECIDE: &str = "
                 AND a.fingerprint = page.fingerprint)
             THEN 'held'
         ELSE 'stage' END
-    WHERE external_id IS NOT NULL";
+    WHERE external_id IS NOT NULL AND verdict IS NULL";
 
 /// Notes a change of what upstream holds or is about to get (R2). What is sent once more and is what
 /// upstream holds changes nothing.

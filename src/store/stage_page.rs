@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::ownership;
 use super::page::{Fingerprint, Reading};
 use super::page_statements as statements;
-use super::sql::{Sql, Table, values};
+use super::sql::{Sql, Table, Value, values};
 use super::{ConnectionId, KindCounts, RunId, witness};
 use crate::identity::{Guid, Kind, link_notes};
 
@@ -75,13 +75,8 @@ impl PageWriter<'_> {
             statements::FOUND_AGAIN,
             values![number, controller_number, connection],
         )?;
-        for statement in &statements::RETURNED[..3] {
-            sql.execute(statement, values![connection])?;
-        }
-        sql.execute(statements::RETURNED[3], values![connection, run])?;
-        for statement in statements::CLAIMED {
-            sql.execute(statement, &[])?;
-        }
+        self.forget(&statements::RETURNED, values![connection])?;
+        self.forget(&statements::CLAIMED, &[])?;
 
         sql.execute(statements::DECIDE, values![self.resend])?;
         changes += sql.execute(statements::CHANGED, values![number, controller_number])?;
@@ -97,6 +92,19 @@ impl PageWriter<'_> {
             witness::record_change(sql, connection, controller, number)?;
         }
         self.count()
+    }
+
+    /// Runs those of the statements whose table has rows.
+    fn forget(&self, statements: &[(&str, &str)], values: &[Value<'_>]) -> Result<(), Fault> {
+        for (table, statement) in statements {
+            let any = self
+                .sql
+                .first(&format!("SELECT 1 FROM {table} LIMIT 1"), &[], |_| Ok(()))?;
+            if any.is_some() {
+                self.sql.execute(statement, values)?;
+            }
+        }
+        Ok(())
     }
 
     fn fill(&self, page: &[(&Reading, Fingerprint)]) -> Result<(), Fault> {

@@ -18,15 +18,40 @@ use super::read::Piece;
 use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, Seen, removal};
 
-/// Pages, or pieces of large ones, that are committed together: a commit waits for the disk.
-const PIECES: usize = 16;
+/// Bounds of what is committed together: a commit waits for the disk, and writes the indexes anew.
+struct Bounds {
+    /// Pages, or pieces of large ones.
+    pieces: usize,
+    /// Octets of assets.
+    octets: usize,
+    /// Time that a page is held back for others: a directory that is slower than that is not waited
+    /// for, and what it returned is delivered meanwhile.
+    patience: Duration,
+}
 
-/// Most octets of assets that are held back for a commit.
-const OCTETS: usize = 8 << 20;
+/// Bounds at the beginning of a read, so that the delivery begins soon.
+const SOON: Bounds = Bounds {
+    pieces: 4,
+    octets: 2 << 20,
+    patience: Duration::from_millis(100),
+};
 
-/// How long a page is held back for others to be committed with it: a directory that is slower than that is not waited for, and
-/// what it gave is delivered meanwhile.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Bounds of a large read.
+const LARGE: Bounds = Bounds {
+    pieces: 16,
+    octets: 8 << 20,
+    patience: Duration::from_secs(1),
+};
+
+/// Staged objects from which on a read is large: the delivery has enough to do.
+const MANY: u64 = 20_000;
+
+impl Bounds {
+    /// Returns the bounds after so many objects were staged.
+    const fn after(staged: u64) -> &'static Self {
+        if staged < MANY { &SOON } else { &LARGE }
+    }
+}
 
 /// The GUID of an entry, where it has a whole one.
 pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
@@ -60,7 +85,8 @@ pub(super) fn stage(
     let mut held = Held::default();
     let runtime = Handle::current();
     loop {
-        let next = match held.due() {
+        let bounds = Bounds::after(*staged.borrow());
+        let next = match held.due(bounds) {
             None => pieces.blocking_recv(),
             Some(due) => match runtime.block_on(timeout_at(due, pieces.recv())) {
                 Ok(next) => next,
@@ -77,7 +103,7 @@ pub(super) fn stage(
                 // The connection that gave them waits for their memory; what follows may take a while.
                 drop(entries);
                 held.add(page);
-                if held.is_full() {
+                if held.is_full(bounds) {
                     stager.commit(&held.take_ripe(), None)?;
                 }
             }
@@ -149,12 +175,12 @@ impl Held {
     }
 
     /// When what is ripe is to be committed; `None` where nothing is.
-    fn due(&self) -> Option<Instant> {
-        self.since.map(|since| since + PATIENCE)
+    fn due(&self, bounds: &Bounds) -> Option<Instant> {
+        self.since.map(|since| since + bounds.patience)
     }
 
-    const fn is_full(&self) -> bool {
-        self.pieces >= PIECES || self.octets >= OCTETS
+    const fn is_full(&self, bounds: &Bounds) -> bool {
+        self.pieces >= bounds.pieces || self.octets >= bounds.octets
     }
 
     /// All but the last page.
