@@ -33,7 +33,7 @@ pub struct Item {
 
 /// Bounds of a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct BatchLimits {
     /// Last `seq` handed out in this run, 0 before the first.
     pub after: u64,
     /// Most assets of it.
@@ -94,13 +94,13 @@ impl Store {
         max_bytes: usize,
         item_overhead: usize,
     ) -> Result<Vec<Item>, StoreError> {
-        let room = Room {
+        let limits = BatchLimits {
             after,
             assets: max_assets,
             bytes: max_bytes,
             item_overhead,
         };
-        Ok(self.turn(run, &[], Some(room), 0)?.1)
+        Ok(self.turn(run, &[], Some(limits), 0)?.1)
     }
 
     /// Stores what became of a batch of `run`, all of it in one transaction. `items` is the whole
@@ -123,7 +123,7 @@ impl Store {
         Ok(self.turn(run, &settled, None, now)?.0)
     }
 
-    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] if there is `room`
+    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there are `limits`
     /// for one, in one transaction: a commit waits for the disk.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Store {
         &self,
         run: RunId,
         settled: &[(Vec<Item>, Answered)],
-        room: Option<Room>,
+        limits: Option<BatchLimits>,
         now: i64,
     ) -> Result<(KindCounts, Vec<Item>), StoreError> {
         let commit = if settled.is_empty() {
@@ -154,8 +154,8 @@ impl Store {
                     values![stored(requests), run],
                 )?;
             }
-            let batch = match room {
-                Some(room) => hand_out(sql, connection, run, room)?,
+            let batch = match limits {
+                Some(limits) => hand_out(sql, connection, run, limits)?,
                 None => Vec::new(),
             };
             Ok((counts, batch))
@@ -163,12 +163,17 @@ impl Store {
     }
 }
 
-fn hand_out(sql: &dyn Sql, connection: ConnectionId, run: RunId, room: Room) -> Result<Vec<Item>, Fault> {
+fn hand_out(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    run: RunId,
+    limits: BatchLimits,
+) -> Result<Vec<Item>, Fault> {
     let mut batch: Vec<Item> = Vec::new();
     let mut bytes = 0;
     sql.query(
         WAITING,
-        values![stored(room.after), connection, run],
+        values![stored(limits.after), connection, run],
         &mut |row| {
             match row.get::<Option<RunId>>(9)? {
                 Some(own) if own == run => return Ok(false),
@@ -177,8 +182,8 @@ fn hand_out(sql: &dyn Sql, connection: ConnectionId, run: RunId, room: Room) -> 
                 None => {}
             }
             let json = row.value(5)?.text().unwrap_or_default();
-            bytes += json.len() + room.item_overhead;
-            let full = batch.len() >= room.assets || bytes > room.bytes;
+            bytes += json.len() + limits.item_overhead;
+            let full = batch.len() >= limits.assets || bytes > limits.bytes;
             if full && !batch.is_empty() {
                 return Ok(false);
             }

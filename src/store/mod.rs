@@ -58,7 +58,7 @@ use error::Fault;
 use marker::Marker;
 use sql::Sql;
 
-pub use batch::{Item, Room};
+pub use batch::{BatchLimits, Item};
 pub use connection::Connection;
 pub use container::Container;
 pub use cookie::Cookie;

@@ -48,10 +48,10 @@ const CHECKPOINT_PAGES: i64 = 20_000;
 /// To what the log is cut after a checkpoint, in bytes.
 const LOG_LIMIT: i64 = 16 << 20;
 
-/// Page cache, in KiB: it holds the index by GUID of a million objects (38 MB), which a first read
-/// writes all over. Without it, pages are written to the log, read again and written again within
-/// one transaction.
-const CACHE_KIB: i64 = 48 << 10;
+/// Page cache, in KiB: it holds most of the index by GUID of a million objects (38 MB), which a
+/// first read writes all over. Without it, pages are written to the log, read again and written
+/// again within one transaction. The product stays below 128 MiB with it.
+const CACHE_KIB: i64 = 32 << 10;
 
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;

@@ -99,7 +99,7 @@ pub(super) const FOUND_AGAIN: &str = "
         SELECT p.object FROM page AS p CROSS JOIN recheck AS r
         WHERE r.connection = $3 AND r.why = 'missing' AND r.guid = p.guid AND r.asset IS NULL)";
 
-/// What is forgotten of an object that was returned: it is neither missing, nor removed, nor missed
+/// Forgets notes about objects that were returned: each is neither missing, nor removed, nor missed
 /// on this controller. Each with the table without whose rows there is nothing to forget.
 pub(super) const RETURNED: [(&str, &str); 4] = [
     (
@@ -123,8 +123,8 @@ pub(super) const RETURNED: [(&str, &str); 4] = [
     ),
 ];
 
-/// What is forgotten of an asset that a live object claims: it is not removed, and nothing says so
-/// to upstream (R37 a). Each with the table without whose rows there is nothing to forget.
+/// Forgets notes about assets that a live object claims: each is not removed, and nothing says so to
+/// upstream (R37 a). Each with the table without whose rows there is nothing to forget.
 pub(super) const CLAIMED: [(&str, &str); 4] = [
     (
         "recheck",

@@ -13,7 +13,7 @@ use crate::identity::{Guid, GuidSet, Kind};
 /// has moved on, no other read would miss these objects again.
 #[derive(Debug, Clone)]
 pub struct ReadEnd {
-    /// How far the directory is known now.
+    /// Point up to which the directory is known now.
     pub watermark: Watermark,
     /// Under which name of `AD_HOST` the controller was reached.
     pub host: String,
@@ -68,7 +68,7 @@ pub enum Verdict {
 pub enum Which {
     /// All.
     Every,
-    /// Those that the threshold holds back (R23).
+    /// The ones that the threshold holds back (R23).
     Held,
 }
 

@@ -11,10 +11,10 @@ use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
-/// What waits on the stage.
+/// Counts of what waits on the stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// How many assets of each kind; a kind without any is missing.
+    /// Assets of each kind; a kind without any is missing.
     pub counts: BTreeMap<Kind, u64>,
     /// When the version that waits longest was staged, Unix seconds.
     pub oldest: Option<i64>,

@@ -13,7 +13,7 @@ use crate::identity::Kind;
 /// Assets read at a time to make the versions of them that say that the object is gone.
 const CHUNK: i64 = 500;
 
-/// What leaves: rows of `recheck` (schema/sqlite_temporary.sql).
+/// Rows of `recheck` that leave (schema/sqlite_temporary.sql).
 const LEAVING: Table = Table {
     name: "leaving",
     columns: &[],
@@ -53,7 +53,7 @@ const FORGET: &str = "
     UPDATE asset SET fingerprint = NULL
     WHERE owner IS NULL AND id IN (SELECT asset FROM released)";
 
-/// What else is known of the objects that leave.
+/// Forgets all else that is known of the objects that leave.
 const FORGET_OBJECTS: [&str; 4] = [
     "DELETE FROM document WHERE seq IN (
          SELECT s.seq FROM leaving AS l JOIN stage AS s ON s.object = l.object)

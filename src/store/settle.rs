@@ -9,7 +9,7 @@ use super::stage_page::DOCUMENT;
 use super::value::stored;
 use super::{ConnectionId, Fate, KindCounts, RunId, history};
 
-/// What upstream answered to a batch, each item by its seq.
+/// Answer of upstream to a batch, each item by its seq.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answered {
     /// Accepted.

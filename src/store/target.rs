@@ -146,7 +146,7 @@ const MOVE: [&str; 4] = [
      WHERE a.target = $1 AND o.connection = $2 AND a.owner <> o.id",
 ];
 
-/// What is known to be at the new target already, since the connection had it before.
+/// Takes from the stage what the new target holds already, since the connection had it before.
 const HELD: [&str; 4] = [
     "DELETE FROM removed WHERE asset IN (SELECT asset FROM object WHERE connection = $1)",
     "DELETE FROM recheck WHERE asset IN (SELECT asset FROM object WHERE connection = $1)",

@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
 use crate::identity::Guid;
-use crate::store::{self, Answered, Origin, Room, RunId};
+use crate::store::{self, Answered, BatchLimits, Origin, RunId};
 use crate::upstream::{Batch, Delivery, Item, Occasion, RunRecord};
 
 use super::{Connector, Request, RunError};
@@ -178,7 +178,7 @@ impl Deliverer<'_> {
     /// was answered is kept.
     async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
         let assets = self.connector.settings.upstream.batch_assets;
-        let room = takes.then(|| Room {
+        let room = takes.then(|| BatchLimits {
             after: self.after,
             assets,
             bytes: self.connector.upstream.sizing().room(assets),

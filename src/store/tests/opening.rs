@@ -51,7 +51,7 @@ fn every_commit_waits_for_the_disk_and_the_log_is_bounded() {
         .map(number)
         .collect();
     // 2 is FULL.
-    assert_eq!(settings, [2, 1, 20_000, -49152]);
+    assert_eq!(settings, [2, 1, 20_000, -32768]);
 }
 
 #[test]

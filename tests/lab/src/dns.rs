@@ -61,9 +61,14 @@ impl Dns {
     /// # Panics
     /// When there is none.
     pub async fn start(zone: Zone) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        // Another program may have the same number for TCP.
+        let (socket, listener) = loop {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()).await {
+                break (socket, listener);
+            }
+        };
         let addr = socket.local_addr().unwrap();
-        let listener = TcpListener::bind(addr).await.unwrap();
         let task = tokio::spawn(async move {
             let mut octets = [0; 2048];
             loop {
