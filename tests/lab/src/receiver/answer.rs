@@ -10,6 +10,29 @@ use serde_json::{Value, json};
 /// Says why an asset (one `assetData` element) is rejected, or `None` to accept it.
 pub type Judge = Arc<dyn Fn(&Value) -> Option<String> + Send + Sync>;
 
+/// Gives the answer to a request with these assets (`externalAssetId`, `assetData` element); `None`
+/// accepts it.
+#[derive(Clone)]
+pub struct Rule(Arc<RuleFn>);
+
+type RuleFn = dyn Fn(&[(String, Value)]) -> Option<Answer> + Send + Sync;
+
+impl Rule {
+    pub fn new(rule: impl Fn(&[(String, Value)]) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+
+    pub(super) fn answer(&self, assets: &[(String, Value)]) -> Option<Answer> {
+        (self.0)(assets)
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rule")
+    }
+}
+
 /// How the receiver answers one request. "Keeps" means that the batch counts as delivered.
 #[derive(Clone)]
 pub enum Answer {

@@ -13,7 +13,7 @@ mod state;
 mod tls;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-pub use answer::{Answer, ErrorForm};
+pub use answer::{Answer, ErrorForm, Rule};
 pub use ledger::{Books, Ledger};
 pub use state::{Delivery, Request, Summary};
 pub use tls::throwaway_certificate;
@@ -173,21 +173,30 @@ impl Receiver {
         state.token_script.clear();
     }
 
+    /// From here on answers every request by the rule that finds no scripted answer; `None` ends
+    /// that.
+    pub fn set_rule(&self, rule: Option<Rule>) {
+        self.shared.lock().rule = rule;
+    }
+
     /// Gives this answer to every request that holds one of these assets (`externalAssetId`), from
-    /// now on. An answer that [cuts](Answer::CutBefore) before the body is read cannot be given so:
-    /// [`Answer::Hang`] reads it, keeps nothing, and cuts.
+    /// now on. The body is read whatever the answer is.
     pub fn refuse(&self, external_ids: impl IntoIterator<Item = String>, answer: Answer) {
-        self.shared.lock().refused = Some((Some(external_ids.into_iter().collect()), answer));
+        let ids: BTreeSet<String> = external_ids.into_iter().collect();
+        self.set_rule(Some(Rule::new(move |assets| {
+            let is_refused = assets.iter().any(|(id, _)| ids.contains(id));
+            is_refused.then(|| answer.clone())
+        })));
     }
 
     /// Gives this answer to every request, from now on.
     pub fn refuse_all(&self, answer: Answer) {
-        self.shared.lock().refused = Some((None, answer));
+        self.set_rule(Some(Rule::new(move |_| Some(answer.clone()))));
     }
 
     /// Refuses no request for what it holds any more.
     pub fn refuse_nothing(&self) {
-        self.shared.lock().refused = None;
+        self.set_rule(None);
     }
 
     /// Makes every token given out so far worthless.

@@ -170,7 +170,7 @@ async fn ingest(
     };
     let answer = match scripted {
         Some(_) => answer,
-        None => shared.lock().refusal_of(&parsed).unwrap_or(answer),
+        None => shared.lock().ruled(&parsed).unwrap_or(answer),
     };
     let (version, keep_request) = (parts.version, shared.options.keep_deliveries);
     shared.lock().note(&parsed, &body, version, &answer, keep_request);

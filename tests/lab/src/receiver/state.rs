@@ -1,13 +1,13 @@
 //! What the receiver remembers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use axum::http::Version;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::{Answer, Rule};
 use super::form::Parsed;
 use super::ledger::Ledger;
 
@@ -76,8 +76,8 @@ pub(super) struct State {
     pub(super) tokens: BTreeMap<String, Option<Instant>>,
     pub(super) ingest_script: VecDeque<Answer>,
     pub(super) token_script: VecDeque<Answer>,
-    /// Answer to every request that holds one of these assets, or to every request.
-    pub(super) refused: Option<(Option<BTreeSet<String>>, Answer)>,
+    /// Answers what no script does.
+    pub(super) rule: Option<Rule>,
     pub(super) counts: Summary,
     /// `connectorUuid` → what was counted of it.
     pub(super) ledgers: BTreeMap<String, Ledger>,
@@ -158,12 +158,9 @@ impl State {
         }
     }
 
-    /// The answer to a request that is refused because of an asset that it holds, see
-    /// [`super::Receiver::refuse`].
-    pub(super) fn refusal_of(&self, parsed: &Parsed) -> Option<Answer> {
-        let (ids, answer) = self.refused.as_ref()?;
-        let holds = |ids: &BTreeSet<String>| parsed.assets.iter().any(|(id, _)| ids.contains(id));
-        ids.as_ref().is_none_or(holds).then(|| answer.clone())
+    /// The answer of the rule, where there is one.
+    pub(super) fn ruled(&self, parsed: &Parsed) -> Option<Answer> {
+        self.rule.as_ref()?.answer(&parsed.assets)
     }
 
     /// The ledger of the connector that sent this.
@@ -223,7 +220,7 @@ impl State {
             token_number: self.token_number,
             ledgers: std::mem::take(&mut self.ledgers),
             unread: self.unread,
-            refused: self.refused.take(),
+            rule: self.rule.take(),
             ..Self::default()
         };
     }
