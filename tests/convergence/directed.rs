@@ -9,7 +9,7 @@ use super::player;
 const UNIT_OUTSIDE: u8 = 3;
 const UNIT_CORP: u8 = 0;
 
-fn setting() -> Setting {
+pub fn setting() -> Setting {
     Setting {
         objects: 1,
         narrow: true,
@@ -23,6 +23,7 @@ fn setting() -> Setting {
         connections: 1,
         batch_assets: 50,
         concurrency: 1,
+        ownership: None,
     }
 }
 
@@ -43,7 +44,7 @@ fn run(on: usize, mode: Mode) -> Step {
 }
 
 #[track_caller]
-fn assert_converges(setting: Setting, steps: Vec<Step>) {
+pub fn assert_converges(setting: Setting, steps: Vec<Step>) {
     let history = History {
         seed: 1,
         setting,

@@ -1,10 +1,13 @@
 //! A history: a small directory, and what happens to it, to the program and between them. Drawn from a seed.
 
 mod display;
+mod owners;
 mod two;
 
 use fastrand::Rng;
 use lab::simulator::On;
+
+pub use owners::{Identity, Ownership, Profiles, Refusal, Refused, Second};
 
 /// What happened, from the first object to the last run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,21 @@ pub struct Setting {
     pub batch_assets: usize,
     /// `QUALYS_CONCURRENCY`.
     pub concurrency: usize,
+    /// Profiles with one target, and ids that change. Only where there is one controller.
+    pub ownership: Option<Ownership>,
+}
+
+/// What is not left to the seed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice {
+    /// So many controllers.
+    pub controllers: Option<usize>,
+    /// An [`Ownership`] with so many profiles.
+    pub profiles: Option<usize>,
+    /// An [`Ownership`] with this source of the id, which stays.
+    pub identity: Option<Identity>,
+    /// No [`Refusal`].
+    pub refuses_nothing: bool,
 }
 
 /// One thing that happens.
@@ -56,6 +74,10 @@ pub enum Step {
     RollBack(u8),
     /// The other mapping table.
     Mapping,
+    /// A mapping table with this source of the id.
+    Identity(Identity),
+    /// The gateway refuses these assets from here on; `None` ends that.
+    Refusal(Option<Refusal>),
     /// The program runs.
     Run(Run),
 }
@@ -97,6 +119,13 @@ pub enum Change {
     MoveUnit(u8, u8),
     Delete(u16),
     Restore(u16),
+    /// A new id. This one and the next three apply only where ids change.
+    NewId(u16),
+    /// The first one claims the id that the second one has, or had last.
+    TakeId(u16, u16),
+    SwapIds(u16, u16),
+    /// A new user in this unit claims the id that the object has, or had last.
+    Succeed(u16, u8),
     Hide(u16),
     Show(u16),
     HideUnit(u8),
@@ -107,6 +136,8 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Run {
     pub mode: Mode,
+    /// The connections that run.
+    pub profiles: Profiles,
     /// The controller that is down all the time.
     pub down: Option<usize>,
     /// Events while it reads.
@@ -204,11 +235,13 @@ impl Run {
 }
 
 impl History {
-    /// The history of this seed; with `controllers` so many, else one or two as the seed has it.
-    pub fn draw(seed: u64, controllers: Option<usize>) -> Self {
+    /// The history of this seed; what `choice` says is not left to it.
+    pub fn draw(seed: u64, choice: &Choice) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0xC0FF_EE00_D15E_A5E5);
         let objects = 5 + rng.u16(0..=35) * rng.u16(0..=1);
-        let setting = Setting {
+        let is_owned = choice.profiles.is_some() || choice.identity.is_some();
+        let controllers = choice.controllers.or(is_owned.then_some(1));
+        let mut setting = Setting {
             objects,
             narrow: rng.bool(),
             sees_deleted: rng.bool(),
@@ -223,7 +256,11 @@ impl History {
             connections: rng.usize(1..=2),
             batch_assets: pick(&mut rng, &[1, 2, 5, 50]),
             concurrency: pick(&mut rng, &[1, 1, 2, 3]),
+            ownership: None,
         };
+        if setting.controllers == 1 {
+            setting.ownership = Ownership::draw(seed, choice);
+        }
         // A third of the histories begins with a directory that is known already.
         let mut steps = Vec::new();
         if rng.u8(0..3) == 0 {
@@ -247,6 +284,9 @@ impl History {
         if setting.controllers == 2 {
             steps = two::spread(steps, seed);
         }
+        if let Some(ownership) = setting.ownership {
+            steps = owners::spread(steps, seed, ownership, choice);
+        }
         Self { seed, setting, steps }
     }
 
@@ -259,7 +299,9 @@ impl History {
                     + run.gateway.len()
                     + usize::from(run.stop.is_some())
                     + usize::from(run.down.is_some())
+                    + usize::from(run.profiles != Profiles::First)
             }
+            Step::Refusal(Some(refusal)) => 1 + refusal.who.len(),
             _ => 1,
         };
         self.steps.iter().map(parts).sum()

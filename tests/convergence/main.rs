@@ -2,15 +2,19 @@
 //! that can go wrong between them (R1 to R9, R15 to R20).
 //!
 //! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on,
-//! `CONVERGENCE_CONTROLLERS` with how many controllers; docs/testing.md says more.
+//! `CONVERGENCE_CONTROLLERS` with how many controllers, `CONVERGENCE_PROFILES` and
+//! `CONVERGENCE_IDENTITY` with how many profiles for one target and with which source of the id;
+//! `CONVERGENCE_LIST=1` to list all that fail; docs/testing.md says more.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
+mod arrivals;
 #[path = "../support/audit.rs"]
 mod audit;
 mod directed;
 mod faults;
 mod history;
 mod model;
+mod owned;
 mod player;
 mod program;
 mod shrink;
@@ -24,27 +28,33 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use history::History;
+use history::{Choice, History, Identity};
 use player::{Met, Trace};
 
 /// What runs with every `cargo test`.
 const HISTORIES: u64 = 300;
 
 /// What so many histories must have met.
-const EXPECTED: [&str; 14] = [
+const EXPECTED: [&str; 20] = [
     "batch kept without an answer",
+    "connections side by side",
     "delta",
     "failed at the directory",
     "failed at the gateway",
     "full read",
     "full read resumed",
     "killed",
+    "id of another object at the end",
+    "id of two objects at the end",
     "object removed",
+    "promise kept but for what was refused",
+    "promise kept by a profile",
     "promise kept by controller 0",
     "promise kept by controller 1",
     "rejected some",
     "removal told",
     "removals held back",
+    "single assets refused",
     "stopped",
 ];
 
@@ -62,11 +72,24 @@ fn random_histories_converge() {
         "CONVERGENCE_THREADS",
         std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
     );
-    // All histories with so many controllers; 0 leaves it to the seed.
-    let controllers = number("CONVERGENCE_CONTROLLERS", 0);
-    let controllers = usize::try_from(controllers)
-        .ok()
-        .filter(|count| (1..=2).contains(count));
+    // One or two; 0 leaves it to the seed.
+    let count = |name| {
+        usize::try_from(number(name, 0))
+            .ok()
+            .filter(|count| (1..=2).contains(count))
+    };
+    let choice = Choice {
+        controllers: count("CONVERGENCE_CONTROLLERS"),
+        profiles: count("CONVERGENCE_PROFILES"),
+        identity: std::env::var("CONVERGENCE_IDENTITY").ok().map(|name| {
+            Identity::named(&name)
+                .unwrap_or_else(|| panic!("CONVERGENCE_IDENTITY is sid, mail or account, not {name}"))
+        }),
+        refuses_nothing: number("CONVERGENCE_REFUSALS", 1) == 0,
+    };
+    let is_all = choice.controllers.is_none() && choice.profiles.is_none() && choice.identity.is_none();
+    // Every history is played, and those that fail are listed, in place of shrinking the first one.
+    let lists_all = number("CONVERGENCE_LIST", 0) == 1;
     let (next, failed, found) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(None));
     let met = Mutex::new(Met::new());
     let started = Instant::now();
@@ -78,9 +101,13 @@ fn random_histories_converge() {
                     if number >= histories {
                         return;
                     }
-                    let history = History::draw(first.wrapping_add(number), controllers);
+                    let history = History::draw(first.wrapping_add(number), &choice);
                     match played(&history) {
                         Ok(more) => add(&mut met.lock().unwrap(), more),
+                        Err(reason) if lists_all => {
+                            add(&mut met.lock().unwrap(), Met::from([("failed", 1)]));
+                            println!("seed {}: {reason}", history.seed);
+                        }
                         Err(reason) => {
                             failed.store(true, Ordering::Relaxed);
                             found.lock().unwrap().get_or_insert((number, history, reason));
@@ -100,9 +127,14 @@ fn random_histories_converge() {
             "{histories} histories from seed {first} converged in {:.1?}: {met:?}",
             started.elapsed()
         );
+        assert_eq!(
+            met.get("failed"),
+            None,
+            "histories that do not converge are listed above"
+        );
         for what in EXPECTED {
             let often = met.get(what).copied().unwrap_or(0);
-            let all = histories >= HISTORIES && controllers.is_none();
+            let all = histories >= HISTORIES && is_all && !choice.refuses_nothing;
             assert!(!all || often > 0, "never met: {what}");
         }
         return;
@@ -115,7 +147,7 @@ fn random_histories_converge() {
     let (shortest, reason) = shrink::shrink(history, reason, failure);
     panic!(
         "history {} of this run does not converge: {reason}\n\n{shortest}\nas it went:\n{}\nto replay the whole history: \
-         CONVERGENCE_SEED={seed} CONVERGENCE_HISTORIES=1 cargo test --test convergence -- --nocapture\n",
+         {choice}CONVERGENCE_SEED={seed} CONVERGENCE_HISTORIES=1 cargo test --test convergence -- --nocapture\n",
         number + 1,
         told(&shortest)
     );

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::audit::REMOVED;
+use super::history::Identity;
 
 /// The attributes of an object, as the simulator gives them.
 pub type Attributes = BTreeMap<String, Vec<Vec<u8>>>;
@@ -20,11 +21,15 @@ pub enum Table {
 }
 
 impl Table {
-    /// The text of the table, for the product.
-    pub fn text(self) -> String {
-        let default = include_str!("../../config/mapping.toml");
+    /// The text of the table, for the product, with this source of `externalAssetId`.
+    pub fn text(self, identity: Identity) -> String {
+        let default = include_str!("../../config/mapping.toml").replace("objectSid", identity.source());
+        let default = match identity {
+            Identity::Sid => default,
+            _ => default.replace("form = \"sid\"", "form = \"text\""),
+        };
         let rows = match self {
-            Self::Default => default.to_owned(),
+            Self::Default => default,
             Self::Wide => {
                 let name = "target = \"asset.assetDetail.userAssetClass.displayName\"";
                 assert!(default.contains(name));
@@ -39,7 +44,7 @@ impl Table {
 }
 
 /// The asset of a user; `None` when the table requires what it does not have.
-pub fn user(table: Table, of: &Attributes) -> Option<Value> {
+pub fn user(table: Table, identity: Identity, of: &Attributes) -> Option<Value> {
     let mut class = Map::new();
     put(&mut class, "name", text(of, "name"));
     put(&mut class, "email", text(of, "mail"));
@@ -58,11 +63,11 @@ pub fn user(table: Table, of: &Attributes) -> Option<Value> {
         class.get("displayName")?;
         put(&mut class, "department", text(of, "department"));
     }
-    Some(asset(of, "userAssetClass", class))
+    asset(identity, of, "userAssetClass", class)
 }
 
 /// The asset of a group.
-pub fn group(of: &Attributes) -> Option<Value> {
+pub fn group(identity: Identity, of: &Attributes) -> Option<Value> {
     let mut class = Map::new();
     put(&mut class, "name", text(of, "name"));
     put(&mut class, "description", text(of, "description"));
@@ -71,14 +76,18 @@ pub fn group(of: &Attributes) -> Option<Value> {
         "type",
         text(of, "groupType").map(|number| group_type(&number)),
     );
-    Some(asset(of, "groupAssetClass", class))
+    asset(identity, of, "groupAssetClass", class)
 }
 
-fn asset(of: &Attributes, class: &str, values: Map<String, Value>) -> Value {
-    json!({"asset": {
-        "assetHeader": {"externalAssetId": sid(&of["objectSid"][0]), "vendorAssetId": guid(&of["objectGUID"][0])},
+fn asset(identity: Identity, of: &Attributes, class: &str, values: Map<String, Value>) -> Option<Value> {
+    let id = match identity {
+        Identity::Sid => sid(&of["objectSid"][0]),
+        Identity::Mail | Identity::Account => text(of, identity.source())?,
+    };
+    Some(json!({"asset": {
+        "assetHeader": {"externalAssetId": id, "vendorAssetId": guid(&of["objectGUID"][0])},
         "assetDetail": {class: values},
-    }})
+    }}))
 }
 
 fn put(class: &mut Map<String, Value>, key: &str, value: Option<String>) {
@@ -173,11 +182,15 @@ fn the_model_says_what_the_contract_says() {
         json!({"externalAssetId": "S-1-5-21-1104", "vendorAssetId": "03020100-0504-0706-0809-0a0b0c0d0e0f"});
     let detail = json!({"userAssetClass": {"name": "Ana", "activationDate": "2026-11-22T02:10:34Z", "passwordLastChangedAt": "2024-01-14T16:00:00Z"}});
     assert_eq!(
-        user(Table::Default, &of),
+        user(Table::Default, Identity::Sid, &of),
         Some(json!({"asset": {"assetHeader": header, "assetDetail": detail}}))
     );
-    assert_eq!(user(Table::Wide, &of), None, "displayName is required there");
+    assert_eq!(
+        user(Table::Wide, Identity::Sid, &of),
+        None,
+        "displayName is required there"
+    );
     of.insert("groupType".to_owned(), bytes("-2147483646"));
     let detail = json!({"groupAssetClass": {"name": "Ana", "type": "Security Group - Global"}});
-    assert_eq!(group(&of).unwrap()["asset"]["assetDetail"], detail);
+    assert_eq!(group(Identity::Sid, &of).unwrap()["asset"]["assetDetail"], detail);
 }

@@ -1,6 +1,8 @@
 //! Plays one history: the real library between the simulators and the receiver.
 
 mod checks;
+mod owners;
+mod refusal;
 mod settle;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use ad_connector::identity::Guid;
 use ad_connector::schedule::Scheduled;
 use ad_connector::store::Watermark;
+use ad_connector::sync::Report;
 use lab::receiver::{self, Receiver};
 use lab::simulator::{self, Account, Action, Controller, On, Simulator};
 use tempfile::TempDir;
@@ -21,6 +24,7 @@ use super::faults;
 use super::history::{History, Mode, Run, Setting, Step};
 use super::program::{self, Place, text};
 use super::world::World;
+use refusal::Refused;
 
 /// A history takes some tenths of a second; one that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -62,9 +66,12 @@ struct Player {
     folder: TempDir,
     /// How often the program was started: each start has a state file of its own.
     starts: u32,
-    program: Option<Scheduled>,
+    /// Its connections, while it runs.
+    programs: Option<Vec<Scheduled>>,
     /// `REMOVAL_LAG` is over.
     lag_is_over: bool,
+    /// What the gateway refuses until further notice.
+    refused: Option<Refused>,
     /// By number: those that the only simulator played, or one for each simulator.
     controllers: BTreeMap<u8, Standing>,
     /// The one that the last run read.
@@ -72,6 +79,8 @@ struct Player {
     ran: Vec<Ran>,
     /// The last run that is known to have removed something.
     last_removing: i64,
+    /// By profile: the run that the lists were looked at after, where ids have owners.
+    looked_at: Vec<i64>,
     /// The last run went on with a full read that had broken off: of what that one read it sees what a delta sees.
     resumed: bool,
     trace: Trace,
@@ -134,6 +143,7 @@ impl Player {
         } else {
             TempDir::new()
         };
+        let looked_at = vec![0; setting.profiles()];
         Self {
             setting,
             world: Arc::new(Mutex::new(world)),
@@ -141,12 +151,14 @@ impl Player {
             receiver: Receiver::start(receiver::Options::default()).await,
             folder: folder.unwrap(),
             starts: 0,
-            program: None,
+            programs: None,
             lag_is_over: false,
+            refused: None,
             controllers,
             controller: 1,
             ran: Vec::new(),
             last_removing: 0,
+            looked_at,
             resumed: false,
             trace: Vec::new(),
             met: Met::new(),
@@ -167,10 +179,19 @@ impl Player {
                 Step::Controller(_) | Step::RollBack(_) => {}
                 Step::Mapping => {
                     lock(&self.world).change_table();
-                    self.program = None;
+                    self.programs = None;
                 }
+                Step::Identity(identity) => {
+                    lock(&self.world).change_identity(*identity);
+                    self.programs = None;
+                }
+                Step::Refusal(refusal) => self.refuse(refusal.as_ref()),
+                Step::Run(run) if self.setting.ownership.is_some() => self.run_profiles(run).await?,
                 Step::Run(run) => self.run(run).await?,
             }
+        }
+        if self.setting.ownership.is_some() {
+            return self.settle_owners().await;
         }
         self.settle().await
     }
@@ -224,19 +245,8 @@ impl Player {
         let searches = self.searches();
         // What happens in the run is noted by itself.
         let unseen_before = self.take_unseen();
-        let ended = program::ended(&program, run).await;
-        self.simulators
-            .iter()
-            .for_each(|simulator| simulator.faults().clear());
-        self.receiver.clear_scripts();
-        let report = match ended {
-            Some(Ok(report)) => Some(report),
-            Some(Err(error)) => return Err(format!("the run did not begin: {error}")),
-            None => {
-                self.die(program).await;
-                None
-            }
-        };
+        drop(program);
+        let report = self.ended(&[0], run).await?.map(|mut reports| reports.remove(0));
         let read_on = self.read_since(&searches);
         let committed = self.committed_on(&marks, &read_on)?;
         if let Some(on) = committed
@@ -259,6 +269,29 @@ impl Player {
         match (report, committed) {
             (Some(report), Some(on)) => self.check_promise(run, &report, on),
             _ => Ok(()),
+        }
+    }
+
+    /// Runs these connections side by side, to their ends; `None` when the process died.
+    async fn ended(&mut self, profiles: &[usize], run: &Run) -> Result<Option<Vec<Report>>, String> {
+        let programs = self.programs()?;
+        let running: Vec<Scheduled> = profiles.iter().map(|at| programs[*at].clone()).collect();
+        drop(programs);
+        let ended = program::ended(&running, run).await;
+        self.simulators
+            .iter()
+            .for_each(|simulator| simulator.faults().clear());
+        self.receiver.clear_scripts();
+        match ended {
+            Some(ended) => {
+                let reports: Result<Vec<Report>, _> = ended.into_iter().collect();
+                let reports = reports.map_err(|error| format!("the run did not begin: {error}"))?;
+                Ok(Some(reports))
+            }
+            None => {
+                self.die(running).await;
+                Ok(None)
+            }
         }
     }
 
@@ -335,25 +368,32 @@ impl Player {
         }
     }
 
-    /// The program as it is after its start.
+    /// The first connection, or only one, of the program.
     fn program(&mut self) -> Result<Scheduled, String> {
-        if let Some(program) = &self.program {
-            return Ok(program.clone());
+        Ok(self.programs()?.remove(0))
+    }
+
+    /// The connections of the program as it is after its start.
+    fn programs(&mut self) -> Result<Vec<Scheduled>, String> {
+        if let Some(programs) = &self.programs {
+            return Ok(programs.clone());
         }
-        let (base, table) = {
+        let (scopes, table, identity) = {
             let world = lock(&self.world);
-            (world.base(), world.table)
+            (world.scopes(), world.table, world.identity)
         };
         let place = Place {
             directory: self.simulators.iter().map(Simulator::addr).collect(),
             gateway: self.receiver.url(),
             state: self.state(),
-            base,
+            scopes,
+            identity,
+            give_up_after: self.give_up_after(),
             removal_lag: self.lag_is_over.then_some("0s"),
         };
-        let program = program::started(&self.setting, &place, table)?;
-        self.program = Some(program.clone());
-        Ok(program)
+        let programs = program::started(&self.setting, &place, table)?;
+        self.programs = Some(programs.clone());
+        Ok(programs)
     }
 
     fn state(&self) -> PathBuf {
@@ -361,15 +401,15 @@ impl Player {
     }
 
     /// The process is gone: what it had committed at this moment is all that the next one finds.
-    async fn die(&mut self, program: Scheduled) {
+    async fn die(&mut self, programs: Vec<Scheduled>) {
         let before = self.state();
         self.starts += 1;
         // A thread of the dead run may still commit to the old file, as no thread of a dead process can.
         let sql = rusqlite::Connection::open(&before).unwrap();
         sql.execute("VACUUM INTO ?", [self.state().to_str().unwrap()])
             .unwrap();
-        drop(program);
-        self.program = None;
+        drop(programs);
+        self.programs = None;
         // What it had sent still arrives, as the bytes in a socket of a dead process do; then nothing more.
         let mut seen = None;
         loop {

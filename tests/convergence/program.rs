@@ -18,7 +18,7 @@ use lab::receiver;
 use lab::simulator::{self, PASSWORD};
 use tokio_util::sync::CancellationToken;
 
-use super::history::{Mode, Run, Setting, Stop};
+use super::history::{Identity, Mode, Run, Setting, Stop};
 use super::model::Table;
 
 /// Seconds of waits become tenths of milliseconds.
@@ -33,21 +33,50 @@ pub struct Place {
     pub directory: Vec<SocketAddr>,
     pub gateway: String,
     pub state: PathBuf,
-    /// `AD_BASE_CONTEXT`.
-    pub base: Option<String>,
+    /// By connection.
+    pub scopes: Vec<Scope>,
+    /// Source of the id in the mapping table.
+    pub identity: Identity,
+    /// `QUALYS_GIVE_UP_AFTER`.
+    pub give_up_after: &'static str,
     /// `REMOVAL_LAG`, where it is not the default.
     pub removal_lag: Option<&'static str>,
 }
 
-/// The program as it is after its start.
+/// Objects that a connection reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `CONNECTION_NAME`.
+    pub name: &'static str,
+    /// `AD_BASE_CONTEXT`.
+    pub base: Option<String>,
+    /// Users with a displayName and groups with a description.
+    pub described: bool,
+}
+
+/// The program as it is after its start: its connections.
 ///
 /// # Errors
 /// What stands in its way.
-pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Scheduled, String> {
-    let config = config::parse(&environment(setting, place)).map_err(text)?;
-    let connection = &config.connections[0];
-    let store = Arc::new(Store::open(&config.state, Access::ReadWrite).map_err(text)?);
+pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Vec<Scheduled>, String> {
+    let store = Arc::new(Store::open(&place.state, Access::ReadWrite).map_err(text)?);
     store.check().map_err(text)?;
+    let scopes = place.scopes.iter();
+    scopes
+        .map(|scope| connection(setting, place, scope, table, &store))
+        .collect()
+}
+
+fn connection(
+    setting: &Setting,
+    place: &Place,
+    scope: &Scope,
+    table: Table,
+    store: &Arc<Store>,
+) -> Result<Scheduled, String> {
+    let config = config::parse(&environment(setting, place, scope)).map_err(text)?;
+    let connection = &config.connections[0];
+    let store = Arc::clone(store);
     let now = chrono::Utc::now().timestamp();
     let target = Target {
         gateway: connection.upstream.gateway.clone(),
@@ -55,7 +84,7 @@ pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Schedul
     };
     let connector = Connector {
         id: store.register(&connection.name, "", &target, now).map_err(text)?,
-        mapping: Mapping::parse("mapping.toml", &table.text()).map_err(text)?,
+        mapping: Mapping::parse("mapping.toml", &table.text(place.identity)).map_err(text)?,
         upstream: Arc::new(Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?),
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
@@ -69,7 +98,7 @@ pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Schedul
     })
 }
 
-fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
+fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<String, String> {
     let hosts: Vec<String> = place
         .directory
         .iter()
@@ -83,6 +112,7 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
     };
     let mut environment = BTreeMap::from(
         [
+            ("CONNECTION_NAME", scope.name.to_owned()),
             ("AD_HOST", hosts.join(",")),
             ("AD_PORT", port.to_string()),
             ("AD_TRANSPORT", "ldap".to_owned()),
@@ -103,7 +133,7 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             ("QUALYS_BATCH_ASSETS", setting.batch_assets.to_string()),
             ("QUALYS_CONCURRENCY", setting.concurrency.to_string()),
             ("QUALYS_TIMEOUT", "20s".to_owned()),
-            ("QUALYS_GIVE_UP_AFTER", "40ms".to_owned()),
+            ("QUALYS_GIVE_UP_AFTER", place.give_up_after.to_owned()),
             ("STATE_URL", format!("sqlite:{}", place.state.display())),
             (
                 "REMOVED_OBJECTS",
@@ -119,35 +149,25 @@ fn environment(setting: &Setting, place: &Place) -> BTreeMap<String, String> {
             .removal_lag
             .map(|lag| ("REMOVAL_LAG".to_owned(), lag.to_owned())),
     );
-    environment.extend(
-        place
-            .base
-            .clone()
-            .map(|base| ("AD_BASE_CONTEXT".to_owned(), base)),
-    );
+    let mut more = |name: &str, value: String| environment.insert(name.to_owned(), value);
+    if let Some(base) = &scope.base {
+        more("AD_BASE_CONTEXT", base.clone());
+    }
+    if scope.described {
+        more("AD_USER_FILTER", "(displayName=*)".to_owned());
+        more("AD_GROUP_FILTER", "(description=*)".to_owned());
+    }
     environment
 }
 
-/// The run to its end; `None` when the program dies in it.
-pub async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunError>> {
-    let (mode, resend) = match run.mode {
-        Mode::Delta => (RunMode::Delta, false),
-        Mode::Baseline => (RunMode::Baseline, false),
-        Mode::Resend => (RunMode::Delta, true),
-        Mode::ResendBaseline => (RunMode::Baseline, true),
-        Mode::Approve => (RunMode::Delta, false),
-    };
-    let connector = &program.connector;
-    let request = Request {
-        resend,
-        approve: match run.mode {
-            Mode::Approve => connector.store.held_list(connector.id).unwrap(),
-            _ => None,
-        },
-        ..Request::new(mode, "the history")
-    };
+/// A run of each of these connections, side by side, to its end; `None` when the program dies in
+/// it.
+pub async fn ended(programs: &[Scheduled], run: &Run) -> Option<Vec<Result<Report, RunError>>> {
     let stop = CancellationToken::new();
-    let mut running = Box::pin(program.run(request, &stop));
+    let runs = programs
+        .iter()
+        .map(|program| program.run(request(program, run.mode), &stop));
+    let mut running = Box::pin(futures_util::future::join_all(runs));
     let mut polls = 0;
     poll_fn(|context| {
         match run.stop {
@@ -159,6 +179,25 @@ pub async fn ended(program: &Scheduled, run: &Run) -> Option<Result<Report, RunE
         running.as_mut().poll(context).map(Some)
     })
     .await
+}
+
+fn request(program: &Scheduled, mode: Mode) -> Request {
+    let (run_mode, resend) = match mode {
+        Mode::Delta => (RunMode::Delta, false),
+        Mode::Baseline => (RunMode::Baseline, false),
+        Mode::Resend => (RunMode::Delta, true),
+        Mode::ResendBaseline => (RunMode::Baseline, true),
+        Mode::Approve => (RunMode::Delta, false),
+    };
+    let connector = &program.connector;
+    Request {
+        resend,
+        approve: match mode {
+            Mode::Approve => connector.store.held_list(connector.id).unwrap(),
+            _ => None,
+        },
+        ..Request::new(run_mode, "the history")
+    }
 }
 
 pub fn text(error: impl std::fmt::Display) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::history::{History, Step};
+use super::history::{History, Identity, Ownership, Profiles, Second, Step};
 
 /// How long is tried.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -61,8 +61,19 @@ fn candidates(history: &History) -> Vec<History> {
         length /= 2;
     }
     for at in 0..count {
-        let Step::Run(run) = &history.steps[at] else {
-            continue;
+        let run = match &history.steps[at] {
+            Step::Run(run) => run,
+            Step::Refusal(Some(refusal)) if refusal.who.len() > 1 => {
+                for number in 0..refusal.who.len() {
+                    with(&|history| {
+                        if let Step::Refusal(Some(refusal)) = &mut history.steps[at] {
+                            refusal.who.remove(number);
+                        }
+                    });
+                }
+                continue;
+            }
+            _ => continue,
         };
         let mut with_run = |change: &dyn Fn(&mut super::history::Run)| {
             with(&|history| {
@@ -76,6 +87,12 @@ fn candidates(history: &History) -> Vec<History> {
         with_run(&|run| run.directory.clear());
         with_run(&|run| run.meanwhile.clear());
         with_run(&|run| run.down = None);
+        with_run(&|run| run.profiles = Profiles::First);
+        with_run(&|run| {
+            if run.profiles == Profiles::Both {
+                run.profiles = Profiles::Second;
+            }
+        });
         with_run(&|run| run.mode = super::history::Mode::Delta);
         for number in 0..run.gateway.len() {
             with_run(&|run| {
@@ -102,6 +119,9 @@ fn candidates(history: &History) -> Vec<History> {
     ] {
         with(&|history| history.setting.objects = history.setting.objects.min(objects));
     }
+    for simpler in simpler(history.setting.ownership) {
+        with(&|history| history.setting.ownership = Some(simpler));
+    }
     with(&|history| history.setting.controllers = 1);
     with(&|history| history.setting.lag_is_over = false);
     with(&|history| history.setting.narrow = false);
@@ -114,4 +134,38 @@ fn candidates(history: &History) -> Vec<History> {
     with(&|history| history.setting.concurrency = 1);
     with(&|history| history.setting.batch_assets = 50);
     candidates
+}
+
+/// Simpler settings of ids and their owners. None leads back to another one.
+fn simpler(ownership: Option<Ownership>) -> Vec<Ownership> {
+    let Some(ownership) = ownership else {
+        return Vec::new();
+    };
+    let mut simpler = vec![
+        Ownership {
+            profiles: 1,
+            ..ownership
+        },
+        Ownership {
+            second: Second::Outside,
+            ..ownership
+        },
+        Ownership {
+            identity: Identity::Sid,
+            ..ownership
+        },
+    ];
+    if ownership.second == Second::Described {
+        simpler.push(Ownership {
+            second: Second::Domain,
+            ..ownership
+        });
+    }
+    if ownership.identity == Identity::Account {
+        simpler.push(Ownership {
+            identity: Identity::Mail,
+            ..ownership
+        });
+    }
+    simpler
 }

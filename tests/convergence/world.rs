@@ -2,15 +2,21 @@
 //! says.
 
 mod checks;
+mod claims;
+mod identity;
+mod scope;
 
 use std::collections::BTreeSet;
 
 use lab::simulator::{Directory, ObjectId, People};
 use serde_json::Value;
 
-use super::history::{Change, Event, Setting};
+use super::history::{Change, Event, Identity, Setting};
 use super::model::{self, Table};
 pub use checks::Expected;
+use claims::Claims;
+pub use claims::{Listed, Lists, guid_of, id_of};
+use scope::Scope;
 
 /// `OU=Corp`, the base context of a narrow scope.
 const CORP: usize = 0;
@@ -22,16 +28,20 @@ pub struct World {
     /// The directory as each controller has it.
     pub replicas: Vec<Directory>,
     pub table: Table,
-    narrow: bool,
+    /// Source of the id.
+    pub identity: Identity,
+    /// By profile.
+    scopes: Vec<Scope>,
     sees_deleted: bool,
     tells_removals: bool,
     units: Vec<Unit>,
     objects: Vec<Object>,
     /// Names and values are numbered, so that no two are the same.
     counter: u64,
-    /// By controller: something happened that no delta can see.
+    /// By controller, or by profile where there are several: something happened that no delta can
+    /// see.
     pub unseen: Vec<bool>,
-    /// Whether a unit ever moved into the scope.
+    /// Whether a unit ever moved into a scope.
     entered: bool,
     /// By controller: objects that it had and no read could find at some moment since
     /// [`World::watch`].
@@ -40,6 +50,7 @@ pub struct World {
     left: BTreeSet<usize>,
     /// Something was hidden from the account at some time.
     ever_hidden: bool,
+    claims: Claims,
 }
 
 struct Unit {
@@ -64,17 +75,19 @@ impl World {
         let mut world = Self {
             replicas: vec![directory],
             table: Table::Default,
-            narrow: setting.narrow,
+            identity: setting.identity(),
+            scopes: scope::all(setting),
             sees_deleted: setting.sees_deleted,
             tells_removals: setting.tells_removals,
             units: Vec::new(),
             objects: Vec::new(),
             counter: 0,
-            unseen: vec![false; setting.controllers],
+            unseen: vec![false; setting.controllers.max(setting.profiles())],
             entered: false,
             away: vec![BTreeSet::new(); setting.controllers],
             left: BTreeSet::new(),
             ever_hidden: false,
+            claims: Claims::new(setting.ownership.map_or(0, |ownership| ownership.profiles)),
         };
         for (name, parent) in [
             ("Corp", None),
@@ -108,11 +121,6 @@ impl World {
         world
     }
 
-    /// The base context, `None` for the domain.
-    pub fn base(&self) -> Option<String> {
-        self.narrow.then(|| self.replicas[0].dn(self.unit(CORP)))
-    }
-
     /// Lets the event happen; tells whether it applied.
     pub fn happen(&mut self, event: Event) -> bool {
         let controllers = self.replicas.len();
@@ -128,6 +136,7 @@ impl World {
             let absent = self.absent(on);
             self.away[on].extend(absent);
         }
+        self.note_claims();
         applied
     }
 
@@ -161,12 +170,14 @@ impl World {
         self.counter += 1;
         let label = format!("v{}", self.counter);
         match change {
-            Change::CreateUser(unit) => self.create(on, unit, true),
-            Change::CreateGroup(unit) => self.create(on, unit, false),
+            Change::CreateUser(unit) => self.create(on, unit, true, None),
+            Change::CreateGroup(unit) => self.create(on, unit, false, None),
             Change::RenameUnit(unit) => self.rename_unit(on, unit, &label),
             Change::MoveUnit(unit, to) => self.move_unit(on, unit, to),
             Change::HideUnit(unit) => self.hide_unit(unit, true),
             Change::ShowUnit(unit) => self.hide_unit(unit, false),
+            Change::SwapIds(one, other) => self.swap_ids(on, one, other),
+            Change::Succeed(who, unit) => self.succeed(on, who, unit),
             Change::Describe(who)
             | Change::DescribeBack(who)
             | Change::Undescribe(who)
@@ -179,6 +190,8 @@ impl World {
             | Change::Move(who, _)
             | Change::Delete(who)
             | Change::Restore(who)
+            | Change::NewId(who)
+            | Change::TakeId(who, _)
             | Change::Hide(who)
             | Change::Show(who) => {
                 let Some(at) = usize::from(who).checked_rem(self.objects.len()) else {
@@ -187,7 +200,11 @@ impl World {
                 if !self.replicas[on].exists(self.objects[at].id) {
                     return false;
                 }
-                let applied = self.change_object(on, at, change, &label);
+                let applied = match change {
+                    Change::NewId(_) => self.set_id(on, at, &label),
+                    Change::TakeId(_, from) => self.take_id(on, at, from),
+                    change => self.change_object(on, at, change, &label),
+                };
                 if applied {
                     self.record(on, at);
                 }
@@ -196,7 +213,8 @@ impl World {
         }
     }
 
-    fn create(&mut self, on: usize, unit: u8, user: bool) -> bool {
+    /// Creates an object; a user may be given an id.
+    fn create(&mut self, on: usize, unit: u8, user: bool, id: Option<&str>) -> bool {
         let unit = usize::from(unit) % self.units.len();
         let number = self.counter;
         let directory = &self.replicas[on];
@@ -210,16 +228,24 @@ impl World {
         let id = if user {
             let mail = format!("user{number}@corp.example");
             let password = (133_497_216_000_000_000 + number * 10_000_000).to_string();
-            let values = [
+            let mut values = vec![
                 ("displayName", label.as_str()),
                 ("mail", &mail),
                 ("pwdLastSet", &password),
             ];
+            // The later one of two values is the one that stays.
+            values.extend(id.map(|id| (self.identity.source(), id)));
             directory.create_user(&parent, &name, &values)
         } else {
             let types = [-2_147_483_646, -2_147_483_644, 8];
             let group_type = types[number as usize % 3];
-            directory.create_group(&parent, &name, group_type, &[("description", &label)])
+            let mail = format!("group{number}@corp.example");
+            let mut values = vec![("description", label.as_str())];
+            // The default table reads no mail of groups, and its histories are to stay as they are.
+            if self.identity == Identity::Mail {
+                values.push(("mail", &mail));
+            }
+            directory.create_group(&parent, &name, group_type, &values)
         };
         self.objects.push(Object {
             id,
@@ -286,7 +312,7 @@ impl World {
     fn rename_unit(&mut self, on: usize, unit: u8, label: &str) -> bool {
         let unit = usize::from(unit) % self.units.len();
         // A base context of another name is another configuration.
-        if self.narrow && unit == CORP {
+        if self.is_base(unit) {
             return false;
         }
         self.replicas[on].rename(self.units[unit].id, &format!("Unit {label}"));
@@ -297,11 +323,14 @@ impl World {
         let at = usize::from(unit) % self.units.len();
         let (unit, to) = (self.unit(at), self.unit(usize::from(to) % self.units.len()));
         // Two moves on two controllers must not put two units below each other.
-        if at == CORP || self.may_be_below(to, unit) || self.replicas[on].parent(unit) == Some(to) {
+        if at == CORP
+            || self.is_base(at)
+            || self.may_be_below(to, unit)
+            || self.replicas[on].parent(unit) == Some(to)
+        {
             return false;
         }
-        let corp = self.unit(CORP);
-        let enters = self.narrow && !self.is_below(on, unit, corp) && self.is_below(on, to, corp);
+        let enters = self.enters_scope(on, unit, to);
         let directory = &self.replicas[on];
         directory.move_to(unit, &directory.dn(to));
         // A delta notices it by the unit (R8), if it may see that.
@@ -315,7 +344,7 @@ impl World {
     fn hide_unit(&mut self, unit: u8, hide: bool) -> bool {
         let at = usize::from(unit) % self.units.len();
         // A base context that cannot be seen is an error of the run, not a change.
-        if self.units[at].hidden == hide || (self.narrow && at == CORP) {
+        if self.units[at].hidden == hide || self.is_base(at) {
             return false;
         }
         self.units[at].hidden = hide;
@@ -340,9 +369,20 @@ impl World {
             Table::Default => Table::Wide,
             Table::Wide => Table::Default,
         };
+        self.record_everywhere();
+    }
+
+    /// The ids are made of another attribute from now on.
+    pub fn change_identity(&mut self, identity: Identity) {
+        self.identity = identity;
+        self.record_everywhere();
+    }
+
+    fn record_everywhere(&mut self) {
         for on in 0..self.replicas.len() {
             self.record_all(on);
         }
+        self.note_claims();
     }
 
     fn record_all(&mut self, on: usize) {
@@ -372,9 +412,9 @@ impl World {
     fn asset(&self, on: usize, object: &Object) -> Option<Value> {
         let attributes = self.replicas[on].attributes(object.id);
         if object.user {
-            model::user(self.table, &attributes)
+            model::user(self.table, self.identity, &attributes)
         } else {
-            model::group(&attributes)
+            model::group(self.identity, &attributes)
         }
     }
 

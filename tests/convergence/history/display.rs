@@ -2,13 +2,32 @@
 
 use std::fmt;
 
-use super::{DirectoryFault, Event, History, Step};
+use super::{Choice, DirectoryFault, Event, History, Profiles, Step};
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:?}", self.setting)?;
         for (number, step) in self.steps.iter().enumerate() {
             writeln!(f, "{:3}. {step}", number + 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// The variables that make it, each followed by a blank.
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(count) = self.controllers {
+            write!(f, "CONVERGENCE_CONTROLLERS={count} ")?;
+        }
+        if let Some(count) = self.profiles {
+            write!(f, "CONVERGENCE_PROFILES={count} ")?;
+        }
+        if let Some(identity) = self.identity {
+            write!(f, "CONVERGENCE_IDENTITY={} ", identity.name())?;
+        }
+        if self.refuses_nothing {
+            f.write_str("CONVERGENCE_REFUSALS=0 ")?;
         }
         Ok(())
     }
@@ -22,6 +41,9 @@ impl fmt::Display for Step {
             other => return write!(f, "{other:?}"),
         };
         write!(f, "Run {:?}", run.mode)?;
+        if run.profiles != Profiles::First {
+            write!(f, " of profile {:?}", run.profiles)?;
+        }
         if let Some(down) = run.down {
             write!(f, ", controller {down} is down")?;
         }

@@ -16,7 +16,7 @@ pub(super) fn spread(steps: Vec<Step>, seed: u64) -> Vec<Step> {
             // Another invocation ID, or older USNs, would be of a controller whose database was
             // restored.
             Step::Controller(_) | Step::RollBack(_) => spread.push(Step::Event(replication(&mut rng))),
-            Step::Mapping => spread.push(Step::Mapping),
+            step @ (Step::Mapping | Step::Identity(_) | Step::Refusal(_)) => spread.push(step),
             Step::Run(mut run) => {
                 share(&mut rng, &mut run);
                 spread.push(Step::Run(run));

@@ -30,15 +30,18 @@ impl Player {
 
     /// The history tells what was done.
     pub(super) fn check_history(&self) -> Result<(), String> {
-        let Some(program) = &self.program else {
+        let Some(programs) = &self.programs else {
             return Ok(());
         };
-        let (store, id) = (&program.connector.store, program.connector.id);
-        let mut runs = store.runs(id, usize::MAX).map_err(text)?;
-        for run in &mut runs {
-            let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
-            sums::check_run(run, &objects).map_err(|wrong| format!("history of run {}: {wrong}", run.id))?;
-            *run = sums::without_waiting(run, &objects);
+        let mut runs = Vec::new();
+        for program in programs {
+            let (store, id) = (&program.connector.store, program.connector.id);
+            for run in store.runs(id, usize::MAX).map_err(text)? {
+                let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
+                sums::check_run(&run, &objects)
+                    .map_err(|wrong| format!("history of run {}: {wrong}", run.id))?;
+                runs.push(sums::without_waiting(&run, &objects));
+            }
         }
         let (ledger, unread) = self.receiver.books().of(UUID);
         let in_flight = (self.setting.batch_assets * self.setting.concurrency) as u64;
@@ -74,7 +77,7 @@ impl Player {
         report: Option<&Report>,
         unseen_before: &[bool],
     ) -> Result<(), String> {
-        let resumed = report.is_some_and(|report| report.reason.contains("resumes"));
+        let resumed = report.is_some_and(is_resumed);
         self.resumed = resumed;
         let replica = self.replica();
         let mut still_unseen = unseen_before.to_vec();
@@ -86,34 +89,8 @@ impl Player {
             self.put_unseen(&still_unseen);
             return Ok(());
         };
-        let total = report.total();
-        let how = match &report.failure {
-            Some(RunError::Stopped) => "stopped",
-            Some(RunError::Directory(_)) => "failed at the directory",
-            Some(RunError::Upstream(_)) => "failed at the gateway",
-            Some(_) => "failed",
-            None if report.held.is_some() => "removals held back",
-            None if report.refused() > 0 => "rejected some",
-            None if resumed => "full read resumed",
-            None if report.mode == RunMode::Baseline => "full read",
-            None => "delta",
-        };
-        *self.met.entry(how).or_default() += 1;
-        self.trace.push(format!(
-            "     -> {} ({}): read {}, staged {}, accepted {}, rejected {}, watermark {:?}{}",
-            report.mode.name(),
-            report.reason,
-            total.read,
-            total.staged,
-            total.accepted,
-            report.refused(),
-            report.watermark,
-            report
-                .failure
-                .as_ref()
-                .map(|failure| format!(", failed: {failure}"))
-                .unwrap_or_default(),
-        ));
+        *self.met.entry(outcome(report)).or_default() += 1;
+        self.trace.push(format!("     -> {}", line(report)));
         match report.watermark {
             Some(watermark) => standing.watermark = Some(watermark),
             // The read may have been complete before the rest was stopped.
@@ -169,4 +146,41 @@ impl Player {
             world.check_held(on, &assets)
         }
     }
+}
+
+/// The word for how a run ended.
+pub(super) fn outcome(report: &Report) -> &'static str {
+    match &report.failure {
+        Some(RunError::Stopped) => "stopped",
+        Some(RunError::Directory(_)) => "failed at the directory",
+        Some(RunError::Upstream(_)) => "failed at the gateway",
+        Some(_) => "failed",
+        None if report.held.is_some() => "removals held back",
+        None if report.refused() > 0 => "rejected some",
+        None if is_resumed(report) => "full read resumed",
+        None if report.mode == RunMode::Baseline => "full read",
+        None => "delta",
+    }
+}
+
+/// Returns `true` when the run went on with a full read that had broken off.
+pub(super) fn is_resumed(report: &Report) -> bool {
+    report.reason.contains("resumes")
+}
+
+/// A line on a run that is over.
+pub(super) fn line(report: &Report) -> String {
+    let total = report.total();
+    let failure = report.failure.as_ref();
+    format!(
+        "{} ({}): read {}, staged {}, accepted {}, rejected {}, watermark {:?}{}",
+        report.mode.name(),
+        report.reason,
+        total.read,
+        total.staged,
+        total.accepted,
+        report.refused(),
+        report.watermark,
+        failure.map_or_else(String::new, |failure| format!(", failed: {failure}")),
+    )
 }

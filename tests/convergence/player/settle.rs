@@ -89,7 +89,7 @@ impl Player {
     /// From here on the program is set up so that REMOVAL_LAG is over at once.
     fn end_lag(&mut self) {
         self.lag_is_over = true;
-        self.program = None;
+        self.programs = None;
     }
 
     /// A run after which nothing is new.
@@ -105,7 +105,7 @@ impl Player {
         }
     }
 
-    fn count_met(&mut self) {
+    pub(super) fn count_met(&mut self) {
         let deliveries = self.receiver.deliveries();
         let open = deliveries
             .iter()

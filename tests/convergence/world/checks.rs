@@ -6,7 +6,7 @@ use lab::simulator::Directory;
 use serde_json::Value;
 
 use super::super::audit::{Versions, told_removed};
-use super::{CORP, Object, Unit, World, model};
+use super::{Object, Unit, World, model};
 
 /// Which objects that are gone must be listed as removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,16 +194,20 @@ impl World {
             .collect()
     }
 
-    /// Returns `true` when a read of the controller should find the object.
+    /// Returns `true` when a read of the controller by the first profile should find the object.
     fn is_read(&self, on: usize, object: &Object) -> bool {
+        self.is_read_by(0, on, object)
+    }
+
+    /// Returns `true` when a read of the controller by this profile should find the object.
+    pub(super) fn is_read_by(&self, profile: usize, on: usize, object: &Object) -> bool {
         let directory = &self.replicas[on];
         if !directory.exists(object.id) || directory.is_deleted(object.id) || object.hidden {
             return false;
         }
         let parent = directory.parent(object.id);
         let hidden = |unit: &&Unit| unit.hidden && Some(unit.id) == parent;
-        let in_scope = !self.narrow || self.is_below(on, object.id, self.unit(CORP));
-        in_scope && !self.units.iter().any(|unit| hidden(&unit))
+        self.is_in_scope(profile, on, object) && !self.units.iter().any(|unit| hidden(&unit))
     }
 
     fn somewhere(&self, object: &Object) -> &Directory {
@@ -211,7 +215,7 @@ impl World {
         self.replicas.iter().find(has).unwrap()
     }
 
-    fn guid(&self, object: &Object) -> String {
+    pub(super) fn guid(&self, object: &Object) -> String {
         model::guid(&self.somewhere(object).guid(object.id))
     }
 
@@ -219,7 +223,7 @@ impl World {
         self.somewhere(object).sid(object.id).unwrap()
     }
 
-    fn dn(&self, object: &Object) -> String {
+    pub(super) fn dn(&self, object: &Object) -> String {
         self.somewhere(object).dn(object.id)
     }
 }
