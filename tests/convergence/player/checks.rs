@@ -43,7 +43,14 @@ impl Player {
                 runs.push(sums::without_waiting(&run, &objects));
             }
         }
-        let (ledger, unread) = self.receiver.books().of(UUID);
+        let (mut ledger, unread) = self.receiver.books().of(UUID);
+        // A removal is counted as of the kind of the object that had the id last, and made of the
+        // last asset that was accepted under it, which may be that of an object of another kind.
+        if self.setting.ownership.is_some() && self.setting.tells_removals {
+            for by_class in [&mut ledger.accepted, &mut ledger.rejected] {
+                *by_class = [("?".to_owned(), by_class.values().sum())].into();
+            }
+        }
         let in_flight = (self.setting.batch_assets * self.setting.concurrency) as u64;
         sums::check_sums(&runs, &ledger, unread, in_flight)
             .map_err(|wrong| format!("history: {wrong}, {ledger:?}"))
