@@ -102,11 +102,12 @@ fn random_histories_converge() {
                         return;
                     }
                     let history = History::draw(first.wrapping_add(number), &choice);
-                    match played(&history) {
+                    let mut trace = Trace::new();
+                    match played(&history, &mut trace) {
                         Ok(more) => add(&mut met.lock().unwrap(), more),
                         Err(reason) if lists_all => {
                             add(&mut met.lock().unwrap(), Met::from([("failed", 1)]));
-                            println!("seed {}: {reason}", history.seed);
+                            println!("seed {}: {reason}\n{}", history.seed, trace.join("\n"));
                         }
                         Err(reason) => {
                             failed.store(true, Ordering::Relaxed);
@@ -155,7 +156,7 @@ fn random_histories_converge() {
 
 /// Why the history fails, if it does.
 fn failure(history: &History) -> Option<String> {
-    played(history).err()
+    played(history, &mut Trace::new()).err()
 }
 
 fn add(met: &mut Met, more: Met) {
@@ -165,8 +166,8 @@ fn add(met: &mut Met, more: Met) {
 }
 
 /// Plays it; a panic of the test's own thread is a failure too.
-fn played(history: &History) -> Result<Met, String> {
-    match catch_unwind(AssertUnwindSafe(|| player::play(history, &mut Trace::new()))) {
+fn played(history: &History, trace: &mut Trace) -> Result<Met, String> {
+    match catch_unwind(AssertUnwindSafe(|| player::play(history, trace))) {
         Ok(played) => played,
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
@@ -180,6 +181,6 @@ fn played(history: &History) -> Result<Met, String> {
 fn told(history: &History) -> String {
     let mut trace = Trace::new();
     // It may go well this time; what was seen before it failed is of use all the same.
-    let _ = catch_unwind(AssertUnwindSafe(|| player::play(history, &mut trace)));
+    let _ = played(history, &mut trace);
     trace.join("\n")
 }

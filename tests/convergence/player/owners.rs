@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ad_connector::identity::Guid;
-use ad_connector::store::{Removal, RunMode};
+use ad_connector::store::{Fate, Removal, RunMode};
 use ad_connector::sync::{Report, RunError};
 
 use super::super::arrivals;
@@ -76,24 +76,33 @@ impl Player {
         })
     }
 
-    /// The ids that the last run of the profile lists as removed.
+    /// The ids that the last run of the profile removed.
     fn newly_listed(&mut self, profile: usize) -> Result<BTreeSet<String>, String> {
         let connector = Arc::clone(&self.programs()?[profile].connector);
-        let removed = connector
-            .store
-            .removed(connector.id, None, None, 10_000)
-            .map_err(text)?;
-        let before = self.looked_at[profile];
-        let last = removed.iter().filter_map(|one| one.run).max().unwrap_or(0);
+        let (store, before) = (&connector.store, self.looked_at[profile]);
+        let removed = store.removed(connector.id, None, None, 10_000).map_err(text)?;
         let new = removed
             .iter()
             .filter(|one| one.run.is_some_and(|run| run > before));
         let new: BTreeSet<Listed> = new.map(listed).collect();
-        self.looked_at[profile] = before.max(last);
+        self.trace.extend(
+            new.iter()
+                .map(|one| format!("     profile {profile} lists {} of {} as removed", one.id, one.guid)),
+        );
+        let mut ids: BTreeSet<String> = new.iter().map(|listed| listed.id.clone()).collect();
+        // Of two that run side by side, the other one may have taken it off the list.
+        for run in store.runs(connector.id, usize::MAX).map_err(text)? {
+            self.looked_at[profile] = self.looked_at[profile].max(run.id.number());
+            if run.id.number() > before {
+                let objects = store.run_objects(run.id, None, usize::MAX).map_err(text)?;
+                let gone = objects.into_iter().filter(|one| one.fate == Fate::Removed);
+                ids.extend(gone.filter_map(|one| one.external_id));
+            }
+        }
         let mut world = lock(&self.world);
         world.check_newly_listed(profile, &new)?;
         world.watch_claims(profile);
-        Ok(new.into_iter().map(|listed| listed.id).collect())
+        Ok(ids)
     }
 
     fn check_arrivals(&mut self, profiles: &[usize], first: usize) -> Result<(), String> {
@@ -161,8 +170,12 @@ impl Player {
         let is_refused = self.refused.as_ref().is_some_and(|refused| !refused.is_listed());
         let is_whole = match &report.failure {
             None => true,
-            // It gave up, but not before all others were sent.
-            Some(RunError::Upstream(_)) => is_refused && run.directory.is_empty() && run.stop.is_none(),
+            // It gave up, but not before all others were sent, unless so many of those that fail
+            // came first that the gateway seemed to fail whatever it got.
+            Some(RunError::Upstream(_)) => {
+                let is_late = self.refused.as_ref().is_some_and(|refused| refused.leaves_time(&self.setting));
+                is_refused && is_late && run.directory.is_empty() && run.stop.is_none()
+            }
             Some(_) => false,
         };
         let is_whole = is_whole && run.meanwhile.is_empty() && run.mode != Mode::Approve;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lab::receiver::{Answer, ErrorForm, Rule};
 use serde_json::Value;
 
-use super::super::history::{self, Refusal};
+use super::super::history::{self, Refusal, Setting};
 use super::super::world::guid_of;
 use super::{Player, lock};
 
@@ -33,6 +33,19 @@ impl Refused {
             self.how,
             history::Refused::Listed200 | history::Refused::Listed207
         )
+    }
+
+    /// Requests that fail do not end a run before others were sent: of each asset it takes three in a
+    /// row, and nine end the run. An object may be upstream under several ids, where removals are
+    /// sent.
+    pub(super) fn leaves_time(&self, setting: &Setting) -> bool {
+        let is_failing = match self.how {
+            history::Refused::Cut => true,
+            history::Refused::Status(code) => code >= 500,
+            history::Refused::Listed200 | history::Refused::Listed207 => false,
+        };
+        let is_few = self.who.as_ref().is_some_and(|who| who.len() <= 2);
+        !is_failing || (is_few && !setting.tells_removals)
     }
 
     /// The answer to a request with these assets.
