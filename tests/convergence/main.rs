@@ -34,6 +34,9 @@ use player::{Met, Trace};
 /// What runs with every `cargo test`.
 const HISTORIES: u64 = 300;
 
+/// Histories that do not converge, where all are listed.
+const FAILED: &str = "history failed";
+
 /// What so many histories must have met.
 const EXPECTED: [&str; 20] = [
     "batch kept without an answer",
@@ -106,7 +109,7 @@ fn random_histories_converge() {
                     match played(&history, &mut trace) {
                         Ok(more) => add(&mut met.lock().unwrap(), more),
                         Err(reason) if lists_all => {
-                            add(&mut met.lock().unwrap(), Met::from([("failed", 1)]));
+                            add(&mut met.lock().unwrap(), Met::from([(FAILED, 1)]));
                             println!("seed {}: {reason}\n{}", history.seed, trace.join("\n"));
                         }
                         Err(reason) => {
@@ -129,7 +132,7 @@ fn random_histories_converge() {
             started.elapsed()
         );
         assert_eq!(
-            met.get("failed"),
+            met.get(FAILED),
             None,
             "histories that do not converge are listed above"
         );

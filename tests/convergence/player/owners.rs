@@ -85,10 +85,12 @@ impl Player {
             .iter()
             .filter(|one| one.run.is_some_and(|run| run > before));
         let new: BTreeSet<Listed> = new.map(listed).collect();
-        self.trace.extend(
-            new.iter()
-                .map(|one| format!("     profile {profile} lists {} of {} as removed", one.id, one.guid)),
-        );
+        self.trace.extend(new.iter().map(|one| {
+            format!(
+                "     profile {profile} lists {} of {} as removed",
+                one.id, one.guid
+            )
+        }));
         let mut ids: BTreeSet<String> = new.iter().map(|listed| listed.id.clone()).collect();
         // Of two that run side by side, the other one may have taken it off the list.
         for run in store.runs(connector.id, usize::MAX).map_err(text)? {
@@ -173,7 +175,10 @@ impl Player {
             // It gave up, but not before all others were sent, unless so many of those that fail
             // came first that the gateway seemed to fail whatever it got.
             Some(RunError::Upstream(_)) => {
-                let is_late = self.refused.as_ref().is_some_and(|refused| refused.leaves_time(&self.setting));
+                let is_late = self
+                    .refused
+                    .as_ref()
+                    .is_some_and(|refused| refused.leaves_time(&self.setting));
                 is_refused && is_late && run.directory.is_empty() && run.stop.is_none()
             }
             Some(_) => false,
