@@ -1,10 +1,15 @@
 //! How far each domain controller has been read (R2).
 
 use super::error::Fault;
+use super::run::open_run;
 use super::sql::{Sql, values};
 use super::value::stored;
 use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, cookie};
+use crate::failpoint::Commit;
 use crate::identity::Guid;
+
+/// Digest of no scope.
+const NO_SCOPE: [u8; 32] = [0; 32];
 
 /// A point that a domain controller has been read up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,25 @@ pub struct Reached {
 }
 
 impl Store {
+    /// Takes their scope from the watermarks and the cookie of any other scope, so that no delta
+    /// goes on from there: what a full read of `scope` stages is not what they stand for, even if
+    /// it breaks off (R2). They still prove what each controller returned (R22).
+    ///
+    /// # Errors
+    /// When the run is not open or the file cannot be written.
+    pub fn leave_other_scopes(&self, run: RunId, scope: [u8; 32]) -> Result<(), StoreError> {
+        self.write(Commit::BeginFullRead, |sql| {
+            let connection = open_run(sql, run)?;
+            for statement in [
+                "UPDATE watermark SET scope = $1 WHERE connection = $2 AND scope <> $3",
+                "UPDATE dirsync_cookie SET scope = $1 WHERE connection = $2 AND scope <> $3",
+            ] {
+                sql.execute(statement, values![NO_SCOPE, connection, scope])?;
+            }
+            Ok(())
+        })
+    }
+
     /// Returns the watermarks of a connection, by controller.
     ///
     /// # Errors

@@ -31,6 +31,10 @@ impl Reader<'_> {
             None => reason,
         };
         self.follow(&Plan::Full { reason }).await?;
+        let (run, scope) = (self.run, self.scope.digest());
+        self.connector
+            .on_store(move |store| store.leave_other_scopes(run, scope))
+            .await?;
         let mut before = root;
         for _ in 0..ATTEMPTS {
             let resumes = unfinished.is_some();

@@ -1,9 +1,12 @@
 //! Histories that are not drawn: ids that change their owners (R37) and assets that the gateway
 //! refuses (R32), one case each, at its smallest.
 
+use lab::simulator::On;
+
 use super::directed::{assert_converges, setting};
 use super::history::{
-    Change, Event, Identity, Mode, Ownership, Profiles, Refusal, Refused, Run, Second, Setting, Step,
+    Change, DirectoryFault, Event, Identity, Mode, Ownership, Profiles, Refusal, Refused, Run, Second,
+    Setting, Step, Trouble,
 };
 
 const UNIT_CORP: u8 = 0;
@@ -187,6 +190,33 @@ fn r18_a_version_that_waited_for_its_id_is_not_sent_after_a_newer_one() {
             assert_all_converge(&setting, &steps);
         }
     }
+}
+
+#[test]
+fn r02_a_read_with_another_mapping_that_breaks_off_is_not_followed_by_a_delta_of_the_first() {
+    let fault = DirectoryFault {
+        controller: 0,
+        on: On::Search,
+        nth: 5,
+        trouble: Trouble::Code(52),
+    };
+    let steps = [
+        run(FIRST),
+        Step::Identity(Identity::Sid),
+        Step::Run(Run {
+            directory: vec![fault],
+            ..Run::of(Mode::Delta)
+        }),
+        Step::Identity(Identity::Mail),
+        run(FIRST),
+    ];
+    let setting = Setting {
+        objects: 9,
+        page_size: 2,
+        batch_assets: 1,
+        ..owned(1, Second::Outside, Identity::Mail)
+    };
+    assert_all_converge(&setting, &steps);
 }
 
 #[test]

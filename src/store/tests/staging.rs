@@ -339,3 +339,19 @@ fn r15_an_object_that_can_be_mapped_later_on_the_same_page_is_not_listed_any_mor
     assert_eq!(room.waiting(), 1);
     assert_eq!(room.store.rejections(room.connection, 9).unwrap(), []);
 }
+
+#[test]
+fn r02_a_full_read_of_another_scope_that_broke_off_leaves_no_watermark_for_a_delta() {
+    let room = Room::new();
+    let run = room.run();
+    room.store
+        .complete_read(run, &[], false, &end_at(mark(1, 1, 500)), NOW)
+        .unwrap();
+    room.store.leave_other_scopes(run, mark(1, 1, 0).scope).unwrap();
+    assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 1, 500)]);
+    room.store.leave_other_scopes(run, mark(1, 2, 0).scope).unwrap();
+    let left = room.store.watermarks(room.connection).unwrap();
+    assert_eq!(left.len(), 1, "it proves what was returned (R22)");
+    assert_ne!(left[0].scope, mark(1, 1, 0).scope);
+    assert_ne!(left[0].scope, mark(1, 2, 0).scope);
+}
