@@ -24,12 +24,15 @@ async fn members_of_a_group_and_of_groups_in_it_are_a_profile_of_their_own() {
         Change::set(&team, "member", &person(1)),
         Change::set(&outer, "member", &team),
     ]);
-    let connector = Connector::new(&domain, &receiver);
+    let mut connector = Connector::new(&domain, &receiver);
+    connector.unaudited("a profile sends to another connector");
     let folder = connector.folder().join("config");
     std::fs::create_dir_all(&folder).unwrap();
     let file = format!(
         "[[connection]]\nname = \"corp\"\n[[connection.profile]]\nname = \"unit\"\nad_base_context = '{unit}'\n\
-         [[connection.profile]]\nname = \"members\"\nremoval_max_percent = 100\nmember_of = '{outer}'\n"
+         [[connection.profile]]\nname = \"members\"\n\
+         qualys_connector_uuid = \"6f2a1d3c-5b7e-4c89-9a01-3d4e5f607182\"\n\
+         removal_max_percent = 100\nmember_of = '{outer}'\n"
     );
     std::fs::write(folder.join("connections.toml"), file).unwrap();
     let everything = domain.expected(&unit);

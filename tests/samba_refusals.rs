@@ -232,7 +232,13 @@ async fn r40_eight_profiles_with_a_wrong_password_count_once_in_the_domain() {
     let folder = connector.folder().join("config");
     std::fs::create_dir_all(&folder).unwrap();
     let profiles: String = (1..=PROFILES)
-        .map(|number| format!("[[connection.profile]]\nname = \"p{number}\"\nad_base_context = '{unit}'\n"))
+        .map(|number| {
+            let connector = format!("6f2a1d3c-5b7e-4c89-9a01-00000000000{number}");
+            format!(
+                "[[connection.profile]]\nname = \"p{number}\"\nad_base_context = '{unit}'\n\
+                 qualys_connector_uuid = \"{connector}\"\n"
+            )
+        })
         .collect();
     let file = format!("[[connection]]\nname = \"corp\"\n{profiles}");
     std::fs::write(folder.join("connections.toml"), file).unwrap();
@@ -241,7 +247,7 @@ async fn r40_eight_profiles_with_a_wrong_password_count_once_in_the_domain() {
         .with("AD_PASSWORD", "not-the-right-one")
         .with("SYNC_CRON", "*/2 * * * * *")
         .with("BASELINE_CRON", "off");
-    connector.unaudited("several profiles share a connector UUID");
+    connector.unaudited("each profile sends to a connector of its own");
     assert_eq!(counted(&domain, name), 0);
     let mut service = connector.watch(&["run"]);
     service.said_times("The run finished", 5 * PROFILES).await;
