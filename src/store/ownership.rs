@@ -45,14 +45,14 @@ const WAITING_ELSEWHERE: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, since, run)
     SELECT o.connection, 'inherited', o.guid, o.kind, o.dn, s.staged_at, 0
     FROM released AS r CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN stage AS s
-    WHERE a.id = r.asset AND o.id = a.owner AND s.object = o.id AND o.connection <> $1
+    WHERE a.id = r.asset AND o.id = a.owner AND s.object = o.id AND o.connection IS DISTINCT FROM $1
     ON CONFLICT (connection, why, guid) WHERE guid IS NOT NULL AND asset IS NULL DO NOTHING";
 
 /// Lists what waits of the new owners: whether it is of this connection, and upstream does not hold
 /// it for certain.
 const WAITING: &str = "
     SELECT s.connection, s.seq,
-        CASE WHEN s.connection = $1 AND (a.sent <> 0 OR a.fingerprint IS DISTINCT FROM s.fingerprint)
+        CASE WHEN s.connection IS NOT DISTINCT FROM $1 AND (a.sent <> 0 OR a.fingerprint IS DISTINCT FROM s.fingerprint)
             THEN 1 ELSE 0 END AS is_ready
     FROM released AS r CROSS JOIN asset AS a CROSS JOIN stage AS s
     WHERE a.id = r.asset AND s.object = a.owner AND s.asset = a.id";
@@ -86,32 +86,28 @@ pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
         &[],
     )?;
     release(sql)?;
-    pass_on(sql, ConnectionId(0))?;
+    pass_on(sql, None)?;
     Ok(())
 }
 
 /// Gives the assets in `released` to objects that wait for them, and returns how many versions of
-/// `connection` can be sent now. These get new numbers, so that a delivery that is under way finds
+/// the connection that is `running` can be sent now. These get new numbers, so that a delivery that is under way finds
 /// them. Objects of other connections are read again by the next run of theirs, since the version
 /// that waits may be older than the one that upstream holds (R18).
-pub(super) fn pass_on(sql: &dyn Sql, connection: ConnectionId) -> Result<u64, Fault> {
+pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u64, Fault> {
     if sql.execute(PASS_ON, &[])? == 0 {
         return Ok(0);
     }
     sql.execute(END_CONTEST, &[])?;
     sql.execute(NOT_GONE, &[])?;
-    sql.execute(WAITING_ELSEWHERE, values![connection])?;
-    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, values![connection], |row| {
+    sql.execute(WAITING_ELSEWHERE, values![running])?;
+    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, values![running], |row| {
         Ok((row.get("connection")?, row.get("seq")?, row.get("is_ready")?))
     })?;
     let mut ready = 0;
     for (owner, seq, is_ready) in waiting {
         if !is_ready {
-            sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
-            sql.execute(
-                "DELETE FROM stage WHERE connection = $1 AND seq = $2",
-                values![owner, seq],
-            )?;
+            withdraw(sql, owner, seq)?;
         } else {
             let number = take_numbers(sql, 1)?;
             sql.execute(
@@ -126,6 +122,16 @@ pub(super) fn pass_on(sql: &dyn Sql, connection: ConnectionId) -> Result<u64, Fa
         }
     }
     Ok(ready)
+}
+
+/// Takes a version from the stage, with its text.
+pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
+    sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
+    sql.execute(
+        "DELETE FROM stage WHERE connection = $1 AND seq = $2",
+        values![connection, seq],
+    )?;
+    Ok(())
 }
 
 /// Reason that an object waits, in a query that has the contender `c`, the asset `a`, the waiting

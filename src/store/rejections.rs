@@ -121,20 +121,28 @@ impl Store {
         self.rejections_after(connection, None, limit)
     }
 
-    /// Returns the objects that wait for the asset of another (R37 c).
+    /// Gives `each` the objects that wait for the asset of another (R37 c). The store is held
+    /// meanwhile: `each` must not use it.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn conflicts(&self, connection: ConnectionId) -> Result<Vec<Rejection>, StoreError> {
+    pub fn for_each_conflict(
+        &self,
+        connection: ConnectionId,
+        mut each: impl FnMut(Rejection),
+    ) -> Result<(), StoreError> {
         self.read(|sql| {
-            sql.rows(
+            sql.query(
                 &format!(
                     "SELECT o.guid, o.kind, o.dn, a.external_id, {CONFLICT} AS reason, c.since,
                          'identity' AS origin
                      FROM {CONTENDERS} WHERE c.connection = $1 ORDER BY c.object"
                 ),
                 values![connection],
-                rejection_of,
+                &mut |row| {
+                    each(rejection_of(row)?);
+                    Ok(true)
+                },
             )
         })
     }

@@ -115,7 +115,7 @@ impl Removing<'_> {
         sql.execute(LEAVE_CONTEST, &[])?;
         sql.execute(RELEASED, &[])?;
         ownership::release(sql)?;
-        conclusion.staged += ownership::pass_on(sql, connection)?;
+        conclusion.staged += ownership::pass_on(sql, Some(connection))?;
         sql.execute(REMOVED, values![connection, now, run])?;
         sql.execute(RECORD, values![run])?;
         sql.execute(FORGET, &[])?;
@@ -181,9 +181,9 @@ impl Removing<'_> {
                 return Ok(staged);
             };
             after = *last;
-            for (asset, kind, text) in &removed {
+            let number = ownership::take_numbers(sql, removed.len())?;
+            for (seq, (asset, kind, text)) in (number..).zip(&removed) {
                 let Some(json) = marked(*kind, text) else { continue };
-                let seq = ownership::take_numbers(sql, 1)?;
                 sql.insert(&DOCUMENT, &mut |insert| insert(values![seq, json]))?;
                 sql.execute(
                     "INSERT INTO stage (connection, seq, asset, kind, fingerprint, staged_at)

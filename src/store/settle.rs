@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::sql::{Sql, values};
 use super::stage_page::DOCUMENT;
 use super::value::stored;
-use super::{ConnectionId, Fate, KindCounts, RunId, history};
+use super::{ConnectionId, Fate, KindCounts, RunId, history, ownership};
 
 /// Answer of upstream to a batch, each item by its seq.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,11 +104,7 @@ pub(super) fn settle(
     for (owner, seq) in sql.rows(HELD, &[], |row| {
         Ok((row.get::<ConnectionId>(0)?, row.get::<i64>(1)?))
     })? {
-        sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
-        sql.execute(
-            "DELETE FROM stage WHERE connection = $1 AND seq = $2",
-            values![owner, seq],
-        )?;
+        ownership::withdraw(sql, owner, seq)?;
     }
     record(sql, run, &items, answered, counts)
 }

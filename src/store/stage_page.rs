@@ -145,7 +145,7 @@ impl PageWriter<'_> {
         sql.execute(statements::ABANDONED, &[])?;
         ownership::release(sql)?;
         sql.execute(statements::UPDATE_OBJECTS, &[])?;
-        ownership::pass_on(sql, connection)?;
+        ownership::pass_on(sql, Some(connection))?;
         sql.execute(statements::CLAIM, &[])?;
         sql.execute(statements::CONTEND, values![connection, now])?;
         Ok(())

@@ -173,7 +173,7 @@ fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> R
     sql.clear(&ownership::RELEASED)?;
     sql.execute(RELEASED, values![connection])?;
     ownership::release(sql)?;
-    ownership::pass_on(sql, connection)?;
+    ownership::pass_on(sql, None)?;
     let number = ownership::take_numbers(sql, objects + 1)?;
     sql.execute(NEW_ASSETS, values![number, target, connection])?;
     for statement in MOVE {

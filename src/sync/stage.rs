@@ -319,7 +319,8 @@ impl Stager<'_> {
 
     /// Logs the objects that wait for the asset of another.
     fn log_conflicts(&self) -> Result<(), RunError> {
-        for conflict in self.connector.store.conflicts(self.connector.id)? {
+        let Connector { store, id, .. } = self.connector;
+        store.for_each_conflict(*id, |conflict| {
             self.progress.add_rejected(1);
             tracing::warn!(
                 kind = %conflict.kind,
@@ -328,7 +329,7 @@ impl Stager<'_> {
                 reason = conflict.reason,
                 "The object has the identity of another one; it is not sent before that is gone."
             );
-        }
+        })?;
         Ok(())
     }
 }
