@@ -3,10 +3,11 @@
 //! the object that it is made of. So a delta compares what changed in the directory with what was
 //! last read of each object (R31).
 //!
-//! What an asset names is noted in the transaction that stores the asset. So a note is what the asset was made of, whichever controller it came from and whatever happened to
-//! the named object meanwhile; and an object that changes after that changes behind the watermark.
-//! Notes identify objects by GUID, and names by their exact octets: nothing depends on how a
-//! directory compares names (R38).
+//! The objects that an asset names are noted in the transaction that stores the asset. So a note is
+//! what the asset was made of, whichever controller it came from and whatever happened to the named
+//! object meanwhile; and an object that changes after that changes behind the watermark. Notes
+//! identify objects by GUID, and names by their exact octets: nothing depends on how a directory
+//! compares names (R38).
 
 use std::collections::BTreeSet;
 

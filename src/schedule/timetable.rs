@@ -1,4 +1,5 @@
-//! What is due, decided against the stored next run (R25), and what stays due (R33).
+//! Timetable: runs that are due, decided against the stored next run (R25), and baselines that stay
+//! due (R33).
 
 use chrono::{DateTime, Utc};
 

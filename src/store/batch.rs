@@ -50,9 +50,9 @@ pub(super) const BATCH: Table = Table {
     columns: &["seq", "asset", "removal", "fingerprint", "fate", "reason"],
 };
 
-/// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and removals
-/// of an asset without an owner, so that no request holds an id twice (R37 d). What upstream
-/// rejected in this run waits for the next one.
+/// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and
+/// removals of an asset without an owner, so that no request holds an id twice (R37 d). What
+/// upstream rejected in this run waits for the next one.
 const WAITING: &str = "
     SELECT s.seq, coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, r.kind) AS kind,
         coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END
@@ -81,8 +81,9 @@ impl Store {
     ///
     /// Every batch handed out goes to [`Self::settle`], also when no answer came. An asset of which
     /// the run of another connection has a version in flight is left for the next run. The batch
-    /// ends before one of which this run has: an empty batch while others are out means "ask again after the next settle", an
-    /// empty batch while none is out means that the stage holds nothing more for this run.
+    /// ends before one of which this run has: an empty batch while others are out means "ask again
+    /// after the next settle", an empty batch while none is out means that the stage holds nothing
+    /// more for this run.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
@@ -123,8 +124,8 @@ impl Store {
         Ok(self.turn(run, &settled, None, now)?.0)
     }
 
-    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there are `limits`
-    /// for one, in one transaction: a commit waits for the disk.
+    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there are
+    /// `limits` for one, in one transaction: a commit waits for the disk.
     ///
     /// # Errors
     /// As either; then nothing of both was done, and it can be repeated.

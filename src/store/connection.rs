@@ -46,9 +46,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if it
-    /// is reached and no complete full read has ended since. A read that ended after `now` does not
-    /// count: the clock was set back since.
+    /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if
+    /// it is reached and no complete full read has ended since. A read that ended after `now` does
+    /// not count: the clock was set back since.
     #[must_use]
     pub fn baseline_due(&self, now: i64) -> Option<i64> {
         let tick = self.next_baseline.filter(|tick| *tick <= now)?;

@@ -1,4 +1,5 @@
-//! What must outlive a crash: connections with their state, runs, watermarks, the stage, and what upstream holds.
+//! What must outlive a crash: connections with their state, runs, watermarks, the stage, and what
+//! upstream holds.
 //!
 //! Invariants, kept by one transaction each:
 //! - A watermark is never ahead of what is staged: it commits together with the last page of its read (R3).
@@ -12,8 +13,8 @@
 //! - Two versions of one object are never out at the same time: [`Store::next_batch`] waits before an object whose
 //!   earlier version has no answer yet.
 //!
-//! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that may block. Times are Unix
-//! seconds and come in as arguments.
+//! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
+//! may block. Times are Unix seconds and come in as arguments.
 
 mod batch;
 mod connection;

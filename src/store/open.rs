@@ -31,8 +31,8 @@ pub const SCHEMA_VERSION: i32 = FIRST_VERSION + MIGRATIONS.len() as i32;
 /// The schema of version [`FIRST_VERSION`].
 const SCHEMA: &str = include_str!("schema/sqlite.sql");
 
-/// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one. Append only: files
-/// in the field hold every version.
+/// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one. Append only:
+/// files in the field hold every version.
 pub(super) const MIGRATIONS: &[&str] = &[];
 
 /// Tables of the page and of the batch that a transaction works on.

@@ -91,9 +91,9 @@ pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
 }
 
 /// Gives the assets in `released` to objects that wait for them, and returns how many versions of
-/// the connection that is `running` can be sent now. These get new numbers, so that a delivery that is under way finds
-/// them. Objects of other connections are read again by the next run of theirs, since the version
-/// that waits may be older than the one that upstream holds (R18).
+/// the connection that is `running` can be sent now. These get new numbers, so that a delivery that
+/// is under way finds them. Objects of other connections are read again by the next run of theirs,
+/// since the version that waits may be older than the one that upstream holds (R18).
 pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u64, Fault> {
     if sql.execute(PASS_ON, &[])? == 0 {
         return Ok(0);
@@ -144,8 +144,8 @@ pub(super) const CONTENDERS: &str = "contender AS c JOIN asset AS a ON a.id = c.
     JOIN object AS o ON o.id = c.object JOIN object AS w ON w.id = a.owner
     JOIN connection AS n ON n.id = w.connection";
 
-/// Records in the history of the run the objects that wait for the asset of another, and counts them
-/// as rejected.
+/// Records in the history of the run the objects that wait for the asset of another, and counts
+/// them as rejected.
 pub(super) fn record_conflicts(
     sql: &dyn Sql,
     connection: ConnectionId,

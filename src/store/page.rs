@@ -1,5 +1,5 @@
-//! What was read, stored page by page: one page, one transaction (R3), only differences (R17), one
-//! pending asset an object (R18).
+//! Objects that were read, stored page by page: one page, one transaction (R3), only differences
+//! (R17), one pending asset an object (R18).
 
 use std::collections::HashSet;
 
@@ -82,10 +82,10 @@ impl Store {
     }
 
     /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the
-    /// containers and what it missed commit with it. Such a read has asked again for everything that
-    /// could not be mapped before, so what of that it did not find is forgotten; and a full read has
-    /// nothing left to go on with. A full read with `resend` ends the notice that the file was
-    /// restored from an older copy ([`super::Connection::restored_at`]).
+    /// containers and what it missed commit with it. Such a read has asked again for everything
+    /// that could not be mapped before, so what of that it did not find is forgotten; and a full
+    /// read has nothing left to go on with. A full read with `resend` ends the notice that the file
+    /// was restored from an older copy ([`super::Connection::restored_at`]).
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.

@@ -1,5 +1,5 @@
-//! Statements that store a page, each of which decides for all its objects (docs/architecture.md has
-//! them in their order).
+//! Statements that store a page, each of which decides for all its objects (docs/architecture.md
+//! has them in their order).
 
 /// Finds the row of each object, and the asset with its id.
 pub(super) const FIND: &str = "
@@ -42,8 +42,8 @@ pub(super) const RELEASED: &str = "
     JOIN asset AS a ON a.id = o.asset
     WHERE p.is_new = 0 AND p.external_id IS NOT NULL AND p.asset <> o.asset AND a.owner = o.id";
 
-/// Notes these as gone where upstream holds or may hold them (R37 b); another object may still claim
-/// them.
+/// Notes these as gone where upstream holds or may hold them (R37 b); another object may still
+/// claim them.
 pub(super) const REPLACED: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
     SELECT $1, 'replaced', o.guid, o.kind, o.dn, o.asset, $2, 'gone',
@@ -123,8 +123,8 @@ pub(super) const RETURNED: [(&str, &str); 4] = [
     ),
 ];
 
-/// Forgets notes about assets that a live object claims: each is not removed, and nothing says so to
-/// upstream (R37 a). Each with the table without whose rows there is nothing to forget.
+/// Forgets notes about assets that a live object claims: each is not removed, and nothing says so
+/// to upstream (R37 a). Each with the table without whose rows there is nothing to forget.
 pub(super) const CLAIMED: [(&str, &str); 4] = [
     (
         "recheck",
@@ -146,9 +146,9 @@ pub(super) const CLAIMED: [(&str, &str); 4] = [
     ),
 ];
 
-/// Decides what is done with each asset that is known: it waits in this version already, upstream holds it for
-/// certain (R17), or it is staged. The version of an object that does not own its asset waits in
-/// any case: what upstream holds of it may change.
+/// Decides what is done with each asset that is known: it waits in this version already, upstream
+/// holds it for certain (R17), or it is staged. The version of an object that does not own its
+/// asset waits in any case: what upstream holds of it may change.
 pub(super) const DECIDE: &str = "
     UPDATE page SET verdict = CASE
         WHEN EXISTS (SELECT 1 FROM stage AS s
@@ -161,8 +161,8 @@ pub(super) const DECIDE: &str = "
         ELSE 'stage' END
     WHERE external_id IS NOT NULL AND verdict IS NULL";
 
-/// Notes a change of what upstream holds or is about to get (R2). What is sent once more and is what
-/// upstream holds changes nothing.
+/// Notes a change of what upstream holds or is about to get (R2). What is sent once more and is
+/// what upstream holds changes nothing.
 pub(super) const CHANGED: &str = "
     UPDATE object SET changed_seq = $1, changed_by = $2 WHERE id IN (
         SELECT p.object FROM page AS p JOIN asset AS a ON a.id = p.asset
@@ -170,8 +170,8 @@ pub(super) const CHANGED: &str = "
             (p.verdict = 'stage' AND p.fingerprint IS DISTINCT FROM a.fingerprint)
             OR EXISTS (SELECT 1 FROM stage AS s WHERE s.object = p.object)))";
 
-/// Takes from the stage what another version replaces, or what upstream holds already. The text of a
-/// version that may be upstream is kept where the asset has no other.
+/// Takes from the stage what another version replaces, or what upstream holds already. The text of
+/// a version that may be upstream is kept where the asset has no other.
 pub(super) const WITHDRAW: [&str; 2] = [
     "DELETE FROM document WHERE seq IN (
          SELECT s.seq FROM page AS p JOIN stage AS s ON s.object = p.object

@@ -1,5 +1,5 @@
-//! Objects that may be gone: noted with the watermark of the read that missed them, kept until it is
-//! certain (R22).
+//! Objects that may be gone: noted with the watermark of the read that missed them, kept until it
+//! is certain (R22).
 
 use super::error::Fault;
 use super::run::open_run;
@@ -9,8 +9,8 @@ use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, GuidSet, Kind};
 
-/// Outcome of a read, beside the objects that it gave. All of it commits with the last page (R3): once the watermark
-/// has moved on, no other read would miss these objects again.
+/// Outcome of a read, beside the objects that it gave. All of it commits with the last page (R3):
+/// once the watermark has moved on, no other read would miss these objects again.
 #[derive(Debug, Clone)]
 pub struct ReadEnd {
     /// Point up to which the directory is known now.
@@ -25,8 +25,8 @@ pub struct ReadEnd {
     pub kinds: Vec<Kind>,
     /// Known objects that changed, and were not found in scope.
     pub missed: Vec<Guid>,
-    /// After a full read, everything that it met: every other known object is missed. `None` after a delta, which says
-    /// nothing about what it did not give (R4).
+    /// After a full read, everything that it met: every other known object is missed. `None` after
+    /// a delta, which says nothing about what it did not give (R4).
     pub met: Option<GuidSet>,
     /// Where containers are now; after a full read these are all.
     pub containers: Vec<Container>,
@@ -59,7 +59,8 @@ pub enum Verdict {
     /// The controller returns no such object, which proves nothing ([`Store::proven_by_absence`]),
     /// and why: it is kept.
     Missed(String),
-    /// Neither there nor gone for certain, and why: it is kept, and looked up again by the next run.
+    /// Neither there nor gone for certain, and why: it is kept, and looked up again by the next
+    /// run.
     Unclear(String),
 }
 
@@ -191,8 +192,8 @@ impl Store {
     }
 }
 
-/// Records everything that the read missed, and what of that its controller never returned (R22). To
-/// be called before its watermark is stored.
+/// Records everything that the read missed, and what of that its controller never returned (R22).
+/// To be called before its watermark is stored.
 pub(super) fn record_missing(
     sql: &dyn Sql,
     connection: ConnectionId,

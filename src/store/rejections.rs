@@ -70,7 +70,8 @@ pub struct Rejection {
     pub origin: Origin,
 }
 
-/// An entry in scope that shows no readable objectGUID: no object that could be told apart by anything but its name (R15).
+/// An entry in scope that shows no readable objectGUID: no object that could be told apart by
+/// anything but its name (R15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unidentified {
     /// Its kind.

@@ -29,8 +29,8 @@ const RELEASED: &str = "
     SELECT DISTINCT l.asset FROM leaving AS l JOIN asset AS a ON a.id = l.asset
     WHERE a.owner IS NULL OR a.owner = l.object";
 
-/// Lists the assets as removed that upstream holds or may hold and no live object claims. What never
-/// left the stage is nothing to report.
+/// Lists the assets as removed that upstream holds or may hold and no live object claims. What
+/// never left the stage is nothing to report.
 const REMOVED: &str = "
     INSERT INTO removed (connection, asset, guid, kind, dn, reason, removed_at, run)
     SELECT $1, l.asset, l.guid, l.kind, l.dn, l.reason, $2, $3
@@ -85,7 +85,8 @@ pub(super) struct Removing<'a> {
 }
 
 impl Removing<'_> {
-    /// Removes what is gone, or of that only what is held back, and stages what says so to upstream.
+    /// Removes what is gone, or of that only what is held back, and stages what says so to
+    /// upstream.
     pub(super) fn remove(
         &self,
         only_held: bool,

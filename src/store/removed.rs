@@ -64,8 +64,8 @@ impl Store {
         )
     }
 
-    /// Returns `limit` removed objects, newest first, from behind the place `before`; of one run only
-    /// where that is given.
+    /// Returns `limit` removed objects, newest first, from behind the place `before`; of one run
+    /// only where that is given.
     ///
     /// # Errors
     /// When the file cannot be read.

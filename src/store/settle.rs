@@ -38,8 +38,9 @@ const FORGET_TEXTS: [&str; 2] = [
     "DELETE FROM document WHERE seq IN (SELECT seq FROM batch WHERE fate = 'accepted' AND removal = 1)",
 ];
 
-/// Stores what upstream holds now. Versions of an asset are sent one after the other, so an accepted
-/// one also settles the fate of all before; one that is certainly not there leaves that open.
+/// Stores what upstream holds now. Versions of an asset are sent one after the other, so an
+/// accepted one also settles the fate of all before; one that is certainly not there leaves that
+/// open.
 const SETTLE: &str = "
     UPDATE asset SET
         fingerprint = CASE WHEN b.fate <> 'accepted' THEN asset.fingerprint

@@ -1,7 +1,7 @@
 //! SQL as the store writes it, and the trait behind which an engine stands.
 //!
-//! A statement is one text that SQLite and PostgreSQL both understand: parameters are `$1`, `$2` and
-//! so on in the order of their first use, booleans are 0 and 1, and `ON CONFLICT` and `IS NOT
+//! A statement is one text that SQLite and PostgreSQL both understand: parameters are `$1`, `$2`
+//! and so on in the order of their first use, booleans are 0 and 1, and `ON CONFLICT` and `IS NOT
 //! DISTINCT FROM` take the place of what one engine alone knows. What is set-based goes through a
 //! [`Table`]: rows are written with [`Sql::insert`], and statements read them.
 

@@ -1,6 +1,6 @@
-//! Targets of connections. With another target than before, everything of a connection is to be sent
-//! there, and what waits goes there. What the former target holds stays as it is; nobody can say
-//! anything there any more.
+//! Targets of connections. With another target than before, everything of a connection is to be
+//! sent there, and what waits goes there. What the former target holds stays as it is; nobody can
+//! say anything there any more.
 
 use super::error::Fault;
 use super::sql::{Sql, values};
@@ -56,8 +56,8 @@ impl Store {
         })
     }
 
-    /// Notes which connections are configured, by name. The objects of the others yield their assets
-    /// to those that wait for them, since nobody reads them any more (R37).
+    /// Notes which connections are configured, by name. The objects of the others yield their
+    /// assets to those that wait for them, since nobody reads them any more (R37).
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -98,8 +98,8 @@ const LEAVE: [&str; 4] = [
     "DELETE FROM contender WHERE connection = $1",
 ];
 
-/// Lists the objects whose asset the former target holds and of which nothing waits: it is staged for
-/// the new one, as it is.
+/// Lists the objects whose asset the former target holds and of which nothing waits: it is staged
+/// for the new one, as it is.
 const STAGE: &str = "
     INSERT INTO stage (connection, seq, object, asset, kind, fingerprint, staged_at)
     SELECT o.connection, $1 + row_number() OVER (ORDER BY o.id), o.id, o.asset, o.kind, a.fingerprint, $2

@@ -1,11 +1,13 @@
-//! The deliverer of a run: takes batches from the stage in order, posts them, and settles what upstream answered.
+//! The deliverer of a run: takes batches from the stage in order, posts them, and settles what
+//! upstream answered.
 //!
-//! Invariants kept here: an asset leaves the stage only after upstream accepted it, and two versions of one object are
-//! never in flight at once, so they cannot arrive out of order (R18). A failing upstream ends the delivery, not the
-//! read (R20).
+//! Invariants kept here: an asset leaves the stage only after upstream accepted it, and two
+//! versions of one object are never in flight at once, so they cannot arrive out of order (R18). A
+//! failing upstream ends the delivery, not the read (R20).
 //!
-//! An answer is taken in before the next batch is posted, in the commit that hands this one out: a process that dies sends no more
-//! again than what was in flight. An answer whose commit failed is kept, and stored at the end of the run.
+//! An answer is taken in before the next batch is posted, in the commit that hands this one out: a
+//! process that dies sends no more again than what was in flight. An answer whose commit failed is
+//! kept, and stored at the end of the run.
 //!
 //! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves,
 //! after the others: the others do not wait for another search (R32). A batch that shows nothing
@@ -99,8 +101,8 @@ struct Deliverer<'a> {
     /// To be posted again when nothing else is left.
     postponed: VecDeque<Posting>,
     in_flight: JoinSet<(Posting, Delivery)>,
-    /// A postponed batch is in flight, by itself: with it goes an older version of some asset, which
-    /// must not arrive after a newer one (R18).
+    /// A postponed batch is in flight, by itself: with it goes an older version of some asset,
+    /// which must not arrive after a newer one (R18).
     comparing: bool,
     /// What became of batches, not taken in yet.
     answered: Vec<(Vec<store::Item>, Answered)>,

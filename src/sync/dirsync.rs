@@ -164,8 +164,8 @@ impl Reader<'_> {
     }
 }
 
-/// Returns `true` when the controller, which works, does not want this control or this cookie. One that is ill refuses the full
-/// read as well, which moves the run to the next controller (R39).
+/// Returns `true` when the controller, which works, does not want this control or this cookie. One
+/// that is ill refuses the full read as well, which moves the run to the next controller (R39).
 fn is_refusal(error: &DirectoryError) -> bool {
     // Not when it is too busy to say: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
     let busy = |code| matches!(code, 3 | 11 | 51 | 52);

@@ -16,7 +16,7 @@ pub enum RunError {
     /// The state file failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the gateway answered could not be stored; nothing is lost, since the assets stay staged
+    /// Answers of the gateway could not be stored; nothing is lost, since the assets stay staged
     /// (R18).
     #[error(
         "the gateway's answers to {assets} assets could not be stored, which are sent again by the next run: {cause}"

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 pub const RESTORED: &str =
     "the state file is older than what was sent: ETM may hold something else than it says";
 
-/// What the operator does about it.
+/// Remedy for the operator.
 pub const RESTORED_ADVICE: &str = "run `ad-connector sync --baseline --resend`, which sends everything";
 
 /// Logs the notice, where the file was found to be restored. `connection` is its name outside of a

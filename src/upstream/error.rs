@@ -101,7 +101,8 @@ impl UpstreamError {
         matches!(self, Self::Stopped { .. })
     }
 
-    /// Whether it concerns one batch alone, so that the others are to be sent all the same.
+    /// Returns `true` when it concerns one batch alone, so that the others are to be sent all the
+    /// same.
     #[must_use]
     pub const fn is_of_one_batch(&self) -> bool {
         matches!(self, Self::TooManyRefused { .. })

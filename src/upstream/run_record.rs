@@ -1,4 +1,4 @@
-//! How the gateway answers one run, shared by all requests of the run (R32).
+//! Evidence of how the gateway answers one run, shared by all requests of the run (R32).
 //!
 //! Invariant: an asset is blamed for a refusal only while the gateway is known to accept others,
 //! and a gateway that accepts nothing gets a bounded number of requests. Both follow from what is
@@ -127,7 +127,7 @@ impl RunRecord {
         }
     }
 
-    /// Whether nothing else of the run is in flight while a batch is.
+    /// `true` when nothing else of the run is in flight while a batch is.
     pub(super) const fn has_one_sender(&self) -> bool {
         self.has_one_sender
     }
@@ -208,8 +208,8 @@ impl RunRecord {
         self.state().in_a_row
     }
 
-    /// Whether the run may still search for single assets: among those that were rejected `before`,
-    /// or others.
+    /// Returns `true` when the run may still search for single assets: among those that were
+    /// rejected `before`, or others.
     pub(super) fn may_search(&self, before: bool) -> bool {
         let state = self.state();
         if before {
@@ -255,7 +255,7 @@ impl RunRecord {
             .collect()
     }
 
-    /// Whether any asset is postponed.
+    /// Returns `true` when any asset is postponed.
     pub(super) fn has_postponed(&self) -> bool {
         !self.state().postponed.is_empty()
     }

@@ -30,7 +30,7 @@ const ATTEMPTS_OF_A_PART: u32 = 2;
 /// delay the others no longer.
 const MOST_REPEATED: u32 = 6;
 
-/// What a batch is to the run.
+/// Role of a batch in the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
     /// Assets that the run has not sent yet.
@@ -395,9 +395,9 @@ impl Search {
         }
     }
 
-    /// Whether a failure may be taken for that of an earlier run: the gateway accepted something in
-    /// this run, or the asset is the only one of the batch. A gateway that fails for several
-    /// assets, and accepts none, is the cause itself.
+    /// Returns `true` when a failure may be taken for that of an earlier run: the gateway accepted
+    /// something in this run, or the asset is the only one of the batch. A gateway that fails for
+    /// several assets, and accepts none, is the cause itself.
     fn failed_before(&self, record: &RunRecord) -> bool {
         let only =
             self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();

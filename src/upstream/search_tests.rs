@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// How the model answers a request, by the `seq` of its assets and its number, from 0.
+/// Answer of the model to a request, by the `seq` of its assets and its number, from 0.
 type Gateway<'g> = &'g mut dyn FnMut(&[u64], usize) -> Reply;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

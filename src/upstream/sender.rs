@@ -24,7 +24,7 @@ const ANSWER: usize = 1 << 20;
 /// … and this much more for each asset, which may all be rejected with a reason.
 const ANSWER_PER_ASSET: usize = 4 << 10;
 
-/// What one request has gone through so far.
+/// Attempts of one request so far.
 struct Progress<'a> {
     record: &'a RunRecord,
     request_id: Uuid,

@@ -37,7 +37,7 @@ pub struct Connection {
     /// When the next full read is due; in the past while one is due.
     #[schema(required)]
     pub next_baseline: Option<String>,
-    /// Whether a full read of `BASELINE_CRON` is due: its time has come, and no full read was
+    /// `true` when a full read of `BASELINE_CRON` is due: its time has come, and no full read was
     /// complete since. The next scheduled run is one.
     pub baseline_due: bool,
     /// When the last complete full read ended; `null` when none ever did.
@@ -163,8 +163,8 @@ impl Counted {
 }
 
 impl Connection {
-    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is whether
-    /// an `HTTP_TOKEN` is configured.
+    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is
+    /// whether an `HTTP_TOKEN` is configured.
     #[must_use]
     pub fn new(
         row: &store::Connection,

@@ -91,8 +91,8 @@ pub struct Rejection {
     /// Since when.
     #[schema(required)]
     pub since: Option<String>,
-    /// What keeps it out of ETM: `mapping` (no asset can be made of it), `upstream` (the gateway
-    /// rejected it) or `identity` (another live object has its externalAssetId).
+    /// Side that keeps it out of ETM: `mapping` (no asset can be made of it), `upstream` (the
+    /// gateway rejected it) or `identity` (another live object has its externalAssetId).
     pub origin: &'static str,
 }
 

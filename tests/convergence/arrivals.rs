@@ -1,5 +1,5 @@
-//! Conditions on everything that a receiver was sent, where ids have owners (R37): an id may be sent
-//! of one object after another.
+//! Conditions on everything that a receiver was sent, where ids have owners (R37): an id may be
+//! sent of one object after another.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,9 @@ struct Last<'a> {
     open: bool,
 }
 
-/// Of each object: only versions that it had, and under each id none older after a newer one (R18). Of each id: nothing
-/// again that was accepted last (R17), and no removal that is not listed (R24). `in_flight` is how
-/// many requests may be out at once; [`Ran::removed`] holds ids.
+/// Of each object: only versions that it had, and under each id none older after a newer one (R18).
+/// Of each id: nothing again that was accepted last (R17), and no removal that is not listed (R24).
+/// `in_flight` is how many requests may be out at once; [`Ran::removed`] holds ids.
 ///
 /// # Errors
 /// The first delivery that should not have been, with everything that arrived under its id.
@@ -113,7 +113,7 @@ fn check_removal(id: &str, last: &Value, versions: &[Value], ran: &[Ran]) -> Res
     ))
 }
 
-/// How far ahead the version is of the one that was sent before.
+/// Distance of the version from the one that was sent before.
 fn position(id: &str, asset: &Value, ahead: &[Value], all: &[Value]) -> Result<usize, String> {
     ahead
         .iter()

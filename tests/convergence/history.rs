@@ -50,7 +50,7 @@ pub struct Setting {
     pub ownership: Option<Ownership>,
 }
 
-/// What is not left to the seed.
+/// Choices that are not left to the seed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Choice {
     /// So many controllers.

@@ -70,7 +70,7 @@ struct Player {
     programs: Option<Vec<Scheduled>>,
     /// `REMOVAL_LAG` is over.
     lag_is_over: bool,
-    /// What the gateway refuses until further notice.
+    /// Refusals of the gateway until further notice.
     refused: Option<Refused>,
     /// By number: those that the only simulator played, or one for each simulator.
     controllers: BTreeMap<u8, Standing>,
@@ -328,8 +328,8 @@ impl Player {
         if let [on] = read_on {
             return Ok(Some(*on));
         }
-        // One that committed and broke off in the look-ups is followed by the one that the run names, whose watermark may be the
-        // same as before.
+        // One that committed and broke off in the look-ups is followed by the one that the run
+        // names, whose watermark may be the same as before.
         let connector = Arc::clone(&self.program()?.connector);
         let runs = connector.store.runs(connector.id, 1).map_err(text)?;
         let named = runs.first().and_then(|run| run.controller);

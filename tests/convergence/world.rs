@@ -41,7 +41,7 @@ pub struct World {
     /// By controller, or by profile where there are several: something happened that no delta can
     /// see.
     pub unseen: Vec<bool>,
-    /// Whether a unit ever moved into a scope.
+    /// `true` when a unit ever moved into a scope.
     entered: bool,
     /// By controller: objects that it had and no read could find at some moment since
     /// [`World::watch`].

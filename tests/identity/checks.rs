@@ -1,4 +1,4 @@
-//! What the receiver and the lists of the program must show of one externalAssetId.
+//! Checks of one externalAssetId at the receiver and in the lists of the program.
 
 use lab::simulator::{Kind, ObjectId};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::support::expected;
 use crate::world::World;
 
-/// Whether the asset says that its object is gone.
+/// Returns `true` when the asset says that its object is gone.
 pub fn is_removed(asset: &Value) -> bool {
     asset["asset"]["assetDetail"]["lifecycle"] == "REMOVED"
 }
@@ -58,14 +58,14 @@ impl World {
         removal
     }
 
-    /// What `removed` shows of this id as removed, of all connections.
+    /// Returns what `removed` shows of this id as removed, of all connections.
     pub async fn listed(&self, id: &str) -> Vec<Value> {
         let mut lines = self.lines("removed").await;
         lines.retain(|line| line["externalAssetId"] == id);
         lines
     }
 
-    /// What `removed` shows in this state, of all connections.
+    /// Returns what `removed` shows in this state, of all connections.
     pub async fn lines(&self, state: &str) -> Vec<Value> {
         let shown = self.connector.succeed(&["removed", "--json"]).await.stdout;
         shown
@@ -81,7 +81,7 @@ impl World {
         serde_json::from_str(&self.connector.succeed(&status).await.stdout).unwrap()
     }
 
-    /// How many users upstream holds of one connection.
+    /// Counts the users that upstream holds of one connection.
     pub async fn accepted(&self, name: &str) -> u64 {
         let status = self.status(name).await;
         status["counts"]["users"]["accepted"].as_u64().unwrap_or_default()

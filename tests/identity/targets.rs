@@ -11,7 +11,7 @@ use crate::world::{EAST, WEST, World};
 
 const OTHER_UUID: &str = "0b9a7c55-6f1d-4c1e-9a53-d1f3f5a0c001";
 
-/// What arrived last under `id` at each of the two targets.
+/// Returns what arrived last under `id` at each of the two targets.
 struct Targets<'a> {
     world: &'a World,
     /// Gateway of `corp.west`, where that is another one.

@@ -234,7 +234,7 @@ impl World {
         self.receiver.reset();
     }
 
-    /// What was delivered under this id since [`World::forget`], the oldest first.
+    /// Returns what was delivered under this id since [`World::forget`], the oldest first.
     pub fn delivered(&self, id: &str) -> Vec<Value> {
         let deliveries = self.receiver.deliveries();
         let assets = deliveries.into_iter().flat_map(|delivery| delivery.assets);

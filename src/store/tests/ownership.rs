@@ -7,7 +7,7 @@ use super::*;
 const OBJECTS: u8 = 3;
 const IDS: u8 = 3;
 
-/// What becomes of a version that was handed out.
+/// Fate of a version that was handed out.
 #[derive(Debug, Clone, Copy)]
 enum Arrival {
     Accepted,
@@ -51,9 +51,9 @@ struct World {
     runs: [RunId; 2],
     /// Objects of the directory as each connection read them: id and asset.
     live: BTreeMap<(usize, u8), (String, String)>,
-    /// What upstream holds.
+    /// Assets that upstream holds.
     upstream: BTreeMap<String, String>,
-    /// What is in flight.
+    /// Batches in flight.
     out: [Vec<Vec<Item>>; 2],
 }
 

@@ -1,4 +1,4 @@
-//! How long what is kept is kept.
+//! Time that each record is kept.
 
 use super::sql::values;
 use super::*;

@@ -55,7 +55,7 @@ pub struct Refusal {
     pub how: Refused,
 }
 
-/// How the gateway refuses.
+/// Way in which the gateway refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// The asset alone, by `assetsError` in a 200.
@@ -119,7 +119,7 @@ impl Setting {
             .map_or(Identity::Sid, |ownership| ownership.identity)
     }
 
-    /// How many connections there are.
+    /// Number of connections.
     pub fn profiles(&self) -> usize {
         self.ownership.map_or(1, |ownership| ownership.profiles)
     }

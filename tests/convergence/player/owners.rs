@@ -55,7 +55,7 @@ impl Player {
         }
     }
 
-    /// What is known of a run that is over, for the check of what arrived.
+    /// Facts about a run that is over, for the check of what arrived.
     fn ran_profiles(&mut self, run: &Run, profiles: &[usize], first: usize) -> Result<Ran, String> {
         let mut removed = BTreeSet::new();
         for profile in profiles {

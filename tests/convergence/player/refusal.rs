@@ -9,7 +9,7 @@ use super::super::history::{self, Refusal, Setting};
 use super::super::world::guid_of;
 use super::{Player, lock};
 
-/// What the gateway refuses until further notice.
+/// Refusals of the gateway until further notice.
 #[derive(Debug, Clone)]
 pub(super) struct Refused {
     /// GUIDs of the objects; `None` is every one.
@@ -35,8 +35,8 @@ impl Refused {
         )
     }
 
-    /// Requests that fail do not end a run before others were sent: of each asset it takes three in a
-    /// row, and nine end the run. An object may be upstream under several ids, where removals are
+    /// Requests that fail do not end a run before others were sent: of each asset it takes three in
+    /// a row, and nine end the run. An object may be upstream under several ids, where removals are
     /// sent.
     pub(super) fn leaves_time(&self, setting: &Setting) -> bool {
         let is_failing = match self.how {

@@ -18,9 +18,9 @@ pub(super) struct Claims {
     ever: Vec<BTreeSet<Claim>>,
     /// The last one of each object.
     last: Vec<BTreeMap<usize, String>>,
-    /// Those that did not stand at some moment since the last run of the profile.
+    /// Claims that did not stand at some moment since the last run of the profile.
     lost: Vec<BTreeSet<Claim>>,
-    /// Those that the last complete read of the profile found, and that stand ever since.
+    /// Claims that the last complete read of the profile found, and that stand ever since.
     known: Vec<BTreeSet<Claim>>,
 }
 
