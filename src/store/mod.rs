@@ -1,17 +1,23 @@
-//! What must outlive a crash: connections with their state, runs, watermarks, the stage, and what
-//! upstream holds.
+//! State that outlives a crash: connections, runs, watermarks, objects of the directory, assets at
+//! upstream with their owners, and the stage.
 //!
 //! Invariants, kept by one transaction each:
-//! - A watermark is never ahead of what is staged: it commits together with the last page of its read (R3).
-//! - The stage holds at most one asset an object, the latest version; it leaves only when upstream accepted that very
-//!   version, or when it turned out to be what upstream holds anyway (R17, R18).
-//! - `object` says what upstream accepted last. While a version was handed out and its fate is unknown, the row on the
-//!   stage remembers that (`stage.sent`), so that a return to the accepted version is sent as well.
-//! - What a read missed is noted together with its watermark, and stays noted until the object is found or removed (R22). An
-//!   object is in `object` or in `removed`, never in both.
-//! - The history of a run grows with what it does, in the same transactions: it is true also of a run that was killed.
-//! - Two versions of one object are never out at the same time: [`Store::next_batch`] waits before an object whose
-//!   earlier version has no answer yet.
+//! - A watermark is never ahead of what is staged: it commits together with the last page of its
+//!   read (R3).
+//! - The stage holds at most one asset an object, the latest version; it leaves only when upstream
+//!   accepted that very version, when it turned out to be what upstream holds anyway (R17, R18), or
+//!   when the object is to be read again before anything of it is sent.
+//! - `asset` says what upstream accepted last under an id. While a version was handed out and its
+//!   fate is unknown, `asset.sent` remembers that, so that a return to the accepted version is sent
+//!   as well.
+//! - An asset has at most one owner, a live object; it is listed as removed only while it has none
+//!   (R37).
+//! - What a read missed is noted together with its watermark, and stays noted until the object is
+//!   found or removed (R22).
+//! - The history of a run grows with what it does, in the same transactions: it is true also of a
+//!   run that was killed.
+//! - Two versions of one asset are never out at the same time: [`Store::next_batch`] gives none of
+//!   which another version has no answer yet.
 //!
 //! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
 //! may block. Times are Unix seconds and come in as arguments.

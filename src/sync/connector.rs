@@ -39,7 +39,8 @@ pub struct Request {
     pub asked_by: String,
     /// Send unchanged assets too (`--resend`).
     pub resend: bool,
-    /// Post nothing (`--dry-run`). The store must be a scratch one.
+    /// Post nothing (`--dry-run`). The store must be opened with
+    /// [`crate::store::Access::Scratch`].
     pub dry_run: bool,
     /// Read nothing: look up the held removals again, and let through the list with this name
     /// ([`crate::store::Store::held_list`]), if it is still the same.
