@@ -4,22 +4,17 @@ use super::*;
 use crate::identity::GuidSet;
 
 fn end_of_read(controller: u8, scope: u8, cookie: Option<&[u8]>) -> ReadEnd {
+    let watermark = Watermark {
+        controller: guid(controller),
+        scope: [scope; 32],
+        usn: 100,
+        read_at: NOW,
+    };
     ReadEnd {
-        watermark: Watermark {
-            controller: guid(controller),
-            scope: [scope; 32],
-            usn: 100,
-            read_at: NOW,
-        },
         host: format!("dc{controller}"),
         server: format!("CN=NTDS Settings,CN=DC{controller}"),
         cookie: cookie.map(<[u8]>::to_vec),
-        kinds: vec![Kind::User],
-        missed: Vec::new(),
-        met: None,
-        containers: Vec::new(),
-        containers_gone: Vec::new(),
-        ended: NOW,
+        ..end_at(watermark)
     }
 }
 

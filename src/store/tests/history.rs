@@ -22,23 +22,12 @@ fn nameless(dn: &str) -> Unidentified {
 
 /// The end of a read that met everything of these users.
 fn end_of_read(usn: u64) -> ReadEnd {
-    ReadEnd {
-        watermark: Watermark {
-            controller: guid(1),
-            scope: [1; 32],
-            usn,
-            read_at: NOW,
-        },
-        host: "dc1".to_owned(),
-        server: "CN=NTDS Settings,CN=DC1".to_owned(),
-        cookie: None,
-        kinds: vec![Kind::User],
-        missed: Vec::new(),
-        met: None,
-        containers: Vec::new(),
-        containers_gone: Vec::new(),
-        ended: NOW,
-    }
+    end_at(Watermark {
+        controller: guid(1),
+        scope: [1; 32],
+        usn,
+        read_at: NOW,
+    })
 }
 
 #[test]
