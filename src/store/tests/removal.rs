@@ -32,22 +32,15 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
     let mut set = GuidSet::default();
     met.iter().for_each(|number| set.insert(guid(*number)));
     set.sort();
+    let watermark = Watermark {
+        controller: guid(200),
+        scope: [1; 32],
+        usn,
+        read_at: NOW,
+    };
     ReadEnd {
-        watermark: Watermark {
-            controller: guid(200),
-            scope: [1; 32],
-            usn,
-            read_at: NOW,
-        },
-        host: "dc1".to_owned(),
-        server: "CN=NTDS Settings,CN=DC1".to_owned(),
-        cookie: None,
-        kinds: vec![Kind::User],
-        missed: Vec::new(),
         met: Some(set),
-        containers: Vec::new(),
-        containers_gone: Vec::new(),
-        ended: NOW,
+        ..end_at(watermark)
     }
 }
 

@@ -30,22 +30,15 @@ fn slice(usns: std::ops::RangeInclusive<u64>, number: u8) -> Slice {
 }
 
 fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
+    let watermark = Watermark {
+        controller: guid(201),
+        scope: [9; 32],
+        usn: 999,
+        read_at: NOW,
+    };
     ReadEnd {
-        watermark: Watermark {
-            controller: guid(201),
-            scope: [9; 32],
-            usn: 999,
-            read_at: NOW,
-        },
-        host: "dc1".to_owned(),
-        server: "CN=NTDS Settings,CN=DC1".to_owned(),
-        cookie: None,
-        kinds: vec![Kind::User],
-        missed: Vec::new(),
         met,
-        containers: Vec::new(),
-        containers_gone: Vec::new(),
-        ended: NOW,
+        ..end_at(watermark)
     }
 }
 
