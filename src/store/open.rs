@@ -53,6 +53,10 @@ const LOG_LIMIT: i64 = 16 << 20;
 /// again within one transaction. The product stays below 128 MiB with it.
 const CACHE_KIB: i64 = 32 << 10;
 
+/// Page cache of the temporary tables, in KiB: it holds a whole transaction of a large read, which
+/// some twenty statements walk through.
+const TEMPORARY_CACHE_KIB: i64 = 8 << 10;
+
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;
 
@@ -154,7 +158,10 @@ fn fresh_copy(migrations: &[&str]) -> Result<Connection, Fault> {
 
 fn temporary(sql: &Connection) -> Result<(), Fault> {
     // Nothing of them outlives a transaction, so their journal needs no disk.
-    sql.execute_batch("PRAGMA temp.journal_mode = MEMORY;")?;
+    sql.execute_batch(&format!(
+        "PRAGMA temp.journal_mode = MEMORY; PRAGMA temp.cache_size = {};",
+        -TEMPORARY_CACHE_KIB
+    ))?;
     Ok(sql.execute_batch(TEMPORARY)?)
 }
 

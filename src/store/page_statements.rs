@@ -1,28 +1,26 @@
 //! Statements that store a page, each of which decides for all its objects (docs/architecture.md
 //! has them in their order).
 
-/// Finds the row of each object, and the asset with its id.
+/// Finds the row of each object and the asset with its id, and numbers those that are new; a new
+/// asset is staged. A removed object that is there again and cannot be mapped gets its asset back,
+/// so that its next absence is noticed. Without an asset there is no object.
 pub(super) const FIND: &str = "
-    UPDATE page SET
-        object = (SELECT o.id FROM object AS o WHERE o.connection = $1 AND o.guid = page.guid),
-        asset = (SELECT a.id FROM asset AS a WHERE a.target = $2 AND a.external_id = page.external_id)";
-
-/// Finds the asset of a removed object that is there again and cannot be mapped: it is the object's
-/// once more, so that its next absence is noticed.
-pub(super) const FIND_REMOVED: &str = "
-    UPDATE page SET asset = (SELECT r.asset FROM removed AS r
-        WHERE r.connection = $1 AND r.guid = page.guid ORDER BY r.id DESC LIMIT 1)
-    WHERE external_id IS NULL AND object IS NULL";
-
-/// Numbers the objects and assets that are new. A new asset is staged.
-pub(super) const NUMBER: &str = "
-    UPDATE page SET
-        is_new = CASE WHEN object IS NULL THEN 1 ELSE 0 END,
-        asset_is_new = CASE WHEN asset IS NULL AND first_with_id = position THEN 1 ELSE 0 END,
-        object = coalesce(object, $1 + position),
-        asset = coalesce(asset, $1 + first_with_id),
-        verdict = CASE WHEN object IS NULL AND asset IS NULL THEN 'stage' END
-    WHERE (external_id IS NOT NULL OR asset IS NOT NULL) AND (object IS NULL OR asset IS NULL)";
+    UPDATE page SET (object, is_new, asset, asset_is_new, verdict) = (
+        SELECT
+            coalesce(o.id, CASE WHEN page.external_id IS NOT NULL OR r.id IS NOT NULL
+                THEN $1 + page.position END),
+            CASE WHEN o.id IS NULL AND (page.external_id IS NOT NULL OR r.id IS NOT NULL)
+                THEN 1 ELSE 0 END,
+            CASE WHEN page.external_id IS NOT NULL THEN coalesce(a.id, $1 + page.first_with_id)
+                ELSE r.asset END,
+            CASE WHEN page.first_with_id = page.position AND page.external_id IS NOT NULL AND a.id IS NULL
+                THEN 1 ELSE 0 END,
+            CASE WHEN page.external_id IS NOT NULL AND o.id IS NULL AND a.id IS NULL THEN 'stage' END
+        FROM (SELECT 1) AS single
+        LEFT JOIN object AS o ON o.connection = $2 AND o.guid = page.guid
+        LEFT JOIN asset AS a ON a.target = $3 AND a.external_id = page.external_id
+        LEFT JOIN removed AS r ON page.external_id IS NULL AND o.id IS NULL AND r.id = (
+            SELECT max(l.id) FROM removed AS l WHERE l.connection = $2 AND l.guid = page.guid))";
 
 /// Stores new assets; the first object with the id owns each.
 pub(super) const NEW_ASSETS: &str = "
@@ -61,14 +59,14 @@ pub(super) const REPLACED: &str = "
 pub(super) const ABANDONED: &str = "
     INSERT INTO released (asset)
     SELECT DISTINCT a.id FROM page AS p CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN connection AS c
-    WHERE a.id = p.asset AND a.owner <> p.object AND o.id = a.owner AND c.id = o.connection
-        AND c.configured = 0";
+    WHERE p.asset_is_new = 0 AND a.id = p.asset AND a.owner <> p.object AND o.id = a.owner
+        AND c.id = o.connection AND c.configured = 0";
 
 /// Ends the waiting of objects that claim another id now, or none that is known.
 pub(super) const LEAVE_CONTEST: &str = "
     DELETE FROM contender WHERE object IN (
         SELECT c.object FROM page AS p JOIN contender AS c ON c.object = p.object
-        WHERE p.external_id IS NULL OR p.asset <> c.asset)";
+        WHERE p.is_new = 0 AND (p.external_id IS NULL OR p.asset <> c.asset))";
 
 /// Updates what is known of objects.
 pub(super) const UPDATE_OBJECTS: &str = "
@@ -83,13 +81,14 @@ pub(super) const UPDATE_OBJECTS: &str = "
 /// Gives an asset without an owner to the first object of the page that claims it.
 pub(super) const CLAIM: &str = "
     UPDATE asset SET owner = p.object FROM page AS p
-    WHERE p.asset = asset.id AND coalesce(asset.owner, 0) = 0 AND p.first_with_id = p.position";
+    WHERE p.asset_is_new = 0 AND p.asset = asset.id AND coalesce(asset.owner, 0) = 0
+        AND p.first_with_id = p.position";
 
 /// Notes the objects whose id is another object's: they wait (R37 c).
 pub(super) const CONTEND: &str = "
     INSERT INTO contender (object, asset, connection, since)
     SELECT p.object, p.asset, $1, $2 FROM page AS p JOIN asset AS a ON a.id = p.asset
-    WHERE a.owner <> p.object
+    WHERE p.asset_is_new = 0 AND a.owner <> p.object
     ON CONFLICT (object) DO NOTHING";
 
 /// Notes a change of the objects that were missing before, since the controller that missed them is

@@ -62,9 +62,7 @@ impl PageWriter<'_> {
             .transpose()?;
         let target: i64 = sql.value("SELECT target FROM connection WHERE id = $1", values![connection])?;
 
-        sql.execute(statements::FIND, values![connection, target])?;
-        sql.execute(statements::FIND_REMOVED, values![connection])?;
-        sql.execute(statements::NUMBER, values![number])?;
+        sql.execute(statements::FIND, values![number, connection, target])?;
         sql.execute(statements::NEW_ASSETS, values![target])?;
         let mut changes = sql.execute(
             statements::NEW_OBJECTS,

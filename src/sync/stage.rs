@@ -38,8 +38,8 @@ const SOON: Bounds = Bounds {
 
 /// Bounds of a large read.
 const LARGE: Bounds = Bounds {
-    pieces: 16,
-    octets: 8 << 20,
+    pieces: 32,
+    octets: 16 << 20,
     patience: Duration::from_secs(1),
 };
 

@@ -44,7 +44,7 @@ fn no_statement_of_a_page_or_batch_looks_through_what_grows_with_the_directory()
             let step: String = row.get("detail").unwrap();
             let scanned = step.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next());
             let small = [
-                "sequence", "page", "p", "batch", "b", "released", "r", "leaving", "l", "c",
+                "sequence", "page", "p", "batch", "b", "released", "r", "leaving", "l", "c", "single",
             ];
             assert!(
                 scanned.is_none_or(|table| small.contains(&table) || step.contains("CONSTANT ROW")),
