@@ -274,6 +274,8 @@ pub struct Upstream {
     pub timeout: Duration,
     /// `QUALYS_GIVE_UP_AFTER`, how long one run keeps retrying.
     pub give_up_after: Duration,
+    /// `QUALYS_ACCEPT_UNKNOWN`: a 2xx that states nothing known counts as an acceptance.
+    pub accept_unknown: bool,
     /// `HTTPS_PROXY` as given (it may hold a password).
     pub https_proxy: Option<Secret>,
     /// `NO_PROXY` as given.

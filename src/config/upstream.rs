@@ -34,6 +34,7 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
         &v::QUALYS_GIVE_UP_AFTER,
         quantity::duration(Duration::ZERO..=30 * DAY),
     );
+    let accept_unknown = reader.value(&v::QUALYS_ACCEPT_UNKNOWN, plain::boolean);
     let https_proxy = reader
         .either(&v::HTTPS_PROXY, "https_proxy", url::proxy)
         .optional();
@@ -52,6 +53,7 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
         concurrency: concurrency?,
         timeout: timeout?,
         give_up_after: give_up_after?,
+        accept_unknown: accept_unknown?,
         https_proxy: https_proxy?.map(Secret::from),
         no_proxy: no_proxy?,
     })

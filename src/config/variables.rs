@@ -172,6 +172,8 @@ variables! {
             "Limit of one request, up to 1d";
         QUALYS_GIVE_UP_AFTER: plain, Default("15m"),
             "How long one run keeps retrying, up to 30d; what is staged stays staged";
+        QUALYS_ACCEPT_UNKNOWN: plain, Default("false"),
+            "`true` takes a 2xx that says nothing known as accepted, for a gateway that answers in another form";
         HTTPS_PROXY: plain, Nothing,
             "Proxy for requests to Qualys, `http://[user:password@]host:port`; `https_proxy` is read too";
         NO_PROXY: plain, Nothing,

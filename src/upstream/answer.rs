@@ -1,15 +1,16 @@
 //! What to do after an answer, as a type (R19). Pure: status, headers, body and the batch decide, nothing else.
 //!
-//! The rule that guards everything here: an asset counts as accepted only when the answer says so. What cannot be
-//! understood is asked again with the same request id, or kept and reported, never taken as accepted.
+//! Invariant (R18): an asset counts as accepted only on evidence of the answer. What is not understood is asked again
+//! with the same request id, and then reported, never taken as accepted, unless `QUALYS_ACCEPT_UNKNOWN` says so.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use reqwest::Url;
-use reqwest::header::{HeaderMap, LOCATION};
-use serde_json::{Map, Value};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
+use serde_json::Value;
 
+use super::evidence::{self, Evidence};
 use super::rejection;
 use super::request::Item;
 use super::text;
@@ -59,6 +60,11 @@ pub enum Decision {
         /// What happened.
         reason: String,
     },
+    /// A 2xx that states nothing known: the same request again, after a back-off.
+    NotUnderstood {
+        /// Status, and the first words of the body.
+        reason: String,
+    },
     /// The gateway does not take this batch because of something in it: find the assets that are
     /// the cause (R32).
     Refused {
@@ -74,13 +80,18 @@ pub enum Decision {
     },
 }
 
-/// Decides what an answer to these items means. `now` is for a `Retry-After` that is a date.
+/// Decides what an answer to these items means. `now` is for a `Retry-After` that is a date; `accept_unknown` is
+/// `QUALYS_ACCEPT_UNKNOWN`.
 #[must_use]
-pub fn decide(answer: &Answer, items: &[Item], now: SystemTime) -> Decision {
+pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: bool) -> Decision {
     let reason = || said(answer);
     match answer.status {
-        207 => published(answer, items),
-        200..=299 => published(answer, items),
+        200..=299 => match published(answer, items) {
+            Decision::NotUnderstood { .. } if accept_unknown && may_be_a_success(answer) => {
+                Decision::Accepted
+            }
+            decision => decision,
+        },
         300..=399 => Decision::Final {
             reason: redirected(answer),
             denied: false,
@@ -118,86 +129,86 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime) -> Decision {
     }
 }
 
-/// A 2xx: the body has the last word.
+/// Decides what a 2xx means: its body has the last word.
 fn published(answer: &Answer, items: &[Item]) -> Decision {
-    let again = |what: &str| Decision::Retry {
-        pause: None,
-        reason: format!("status {}, but {what}", answer.status),
-    };
     if answer.cut {
-        return again("its body is too long or broke off");
+        return Decision::Retry {
+            pause: None,
+            reason: format!("status {}, but its body is too long or broke off", answer.status),
+        };
     }
-    let partial = answer.status == 207;
-    if answer.body.trim_ascii().is_empty() && !partial {
+    if matches!(answer.status, 202 | 204) && answer.body.trim_ascii().is_empty() {
         return Decision::Accepted;
     }
-    let body: Map<String, Value> = match text::json(&answer.body) {
-        Some(Value::Object(body)) => body,
-        // A proxy's page comes with a 200 as well.
-        _ if !partial => return again("its body is not what the gateway sends"),
-        _ => Map::new(),
+    let body = text::json(&answer.body);
+    let mut evidence = body.as_ref().map(Evidence::read).unwrap_or_default();
+    evidence.failure |= is_problem(answer);
+    let refused = |why: &str| Decision::Refused {
+        reason: format!("{why}: {}", said(answer)),
     };
-    let code = text::field(&body, &["responseCode", "errorCode", "code"]);
-    if code.as_deref().is_some_and(is_about_the_account) {
+    let is_partial = answer.status == 207 || evidence.partial;
+    if evidence.account {
         return Decision::NewToken { reason: said(answer) };
     }
-    let errors = text::entry(&body, "assetsError").filter(|errors| is_filled(errors));
-    match errors {
-        Some(errors) => match rejection::matched(errors, items) {
-            Ok(rejected) => Decision::AcceptedExcept(rejected),
-            Err(why) => Decision::Refused {
-                reason: format!("some assets were rejected, but {why}: {}", said(answer)),
-            },
-        },
-        None if partial => Decision::Refused {
-            reason: format!("only a part was accepted, but not said which: {}", said(answer)),
-        },
-        None => match code {
-            Some(code) if !is_success(&code) => Decision::Refused { reason: said(answer) },
-            None if ["error", "errors", "errorMessage"]
-                .iter()
-                .any(|key| text::entry(&body, key).is_some_and(is_filled)) =>
-            {
-                Decision::Refused { reason: said(answer) }
+    // A list of errors under another name counts only where the answer states that the rest was accepted.
+    if evidence.success || is_partial || !evidence.errors.is_empty() {
+        let is_of_assets = |errors: &&Value| rejection::matched(errors, items).is_ok();
+        let (named, others) = evidence.failures.into_iter().partition::<Vec<_>, _>(is_of_assets);
+        evidence.errors.extend(named);
+        evidence.failures = others;
+    }
+    let fails = evidence.failure || !evidence.failures.is_empty();
+    if !evidence.errors.is_empty() {
+        let mut rejected = BTreeMap::new();
+        for errors in &evidence.errors {
+            match rejection::matched(errors, items) {
+                Ok(reasons) => rejected.extend(reasons),
+                Err(why) => return refused(&format!("some assets were rejected, but {why}")),
             }
-            _ => Decision::Accepted,
-        },
+        }
+        // Without a failure of the whole, those that are not named were accepted.
+        return if rejected.len() == items.len() || !fails {
+            Decision::AcceptedExcept(rejected)
+        } else {
+            Decision::Refused { reason: said(answer) }
+        };
+    }
+    if is_partial && !fails {
+        return refused("only a part was accepted, but the answer does not state which");
+    }
+    if fails {
+        return Decision::Refused { reason: said(answer) };
+    }
+    if evidence.success {
+        return Decision::Accepted;
+    }
+    Decision::NotUnderstood {
+        reason: format!(
+            "status {}, but its body is not what the gateway sends, and is not understood: {}",
+            answer.status,
+            text::message(&answer.body).unwrap_or_else(|| "it is empty".to_owned())
+        ),
     }
 }
 
-/// Anything but nothing: `null`, `false`, `""`, `[]`, `{}` and `0` say that there is no error.
-fn is_filled(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(yes) => *yes,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.trim().is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(object) => !object.is_empty(),
+/// Returns `true` for a body of RFC 9457, which describes a failure whatever the status is.
+fn is_problem(answer: &Answer) -> bool {
+    let media_type = answer
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.to_ascii_lowercase().contains("problem+"))
+}
+
+/// Returns `true` unless the body, which is not understood, is a page of a proxy, broken JSON, or a text that speaks of
+/// a failure.
+fn may_be_a_success(answer: &Answer) -> bool {
+    let body = answer.body.trim_ascii();
+    let is_broken = body.starts_with(b"{") || body.starts_with(b"[");
+    match text::json(body) {
+        Some(value) => value != Value::Bool(false),
+        None => !is_broken && !text::is_page(body) && !evidence::speaks_of_failure(body),
     }
-}
-
-/// `responseCode` of a success: `SUCCESSFULLY_PUBLISHED`, the only one that is documented, and its likes.
-fn is_success(code: &str) -> bool {
-    let code = code.to_ascii_uppercase();
-    let good = ["SUCCESS", "PUBLISHED", "ACCEPTED"];
-    let bad = ["FAIL", "ERROR", "INVALID", "NOT", "PARTIAL"];
-    ["OK", "200", "201", "202"].contains(&code.as_str())
-        || (good.iter().any(|word| code.starts_with(word)) && !bad.iter().any(|word| code.contains(word)))
-}
-
-/// Codes that say that the account or its token is the trouble: `INVALID_CREDENTIALS` and 2001 (account expired).
-pub(super) fn is_about_the_account(code: &str) -> bool {
-    let code = code.to_ascii_uppercase();
-    let words = [
-        "CREDENTIAL",
-        "UNAUTHORIZED",
-        "UNAUTHENTICATED",
-        "AUTHENTICATION",
-        "TOKEN",
-        "ACCOUNT",
-    ];
-    code == "2001" || words.iter().any(|word| code.contains(word))
 }
 
 /// Status and message of an answer, one line, bounded.

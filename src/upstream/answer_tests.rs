@@ -26,7 +26,7 @@ fn answer(status: u16, body: impl ToString) -> Answer {
 }
 
 fn decided(answer: &Answer) -> Decision {
-    decide(answer, &items(), SystemTime::UNIX_EPOCH)
+    decide(answer, &items(), SystemTime::UNIX_EPOCH, false)
 }
 
 /// The name of a decision, for tables.
@@ -38,6 +38,7 @@ fn class(decision: &Decision) -> &'static str {
         Decision::NewToken { .. } => "token",
         Decision::Split { .. } => "split",
         Decision::Retry { .. } => "retry",
+        Decision::NotUnderstood { .. } => "unknown",
         Decision::Refused { .. } => "refused",
         Decision::Final { .. } => "final",
     }
@@ -46,7 +47,8 @@ fn class(decision: &Decision) -> &'static str {
 #[test]
 fn r19_each_status_has_its_class() {
     let cases: &[(&[u16], &str)] = &[
-        (&[200, 201, 202, 204], "accepted"),
+        (&[202, 204], "accepted"),
+        (&[200, 201, 203, 205, 206, 226, 299], "unknown"),
         (&[401], "token"),
         (&[409, 429], "wait"),
         (&[413], "split"),
@@ -71,96 +73,214 @@ fn r19_each_status_has_its_class() {
 #[test]
 fn r19_a_2xx_is_what_its_body_says() {
     let ok = json!({"message": "m", "responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}});
-    let cases = [
-        (200, ok.to_string(), "accepted"),
-        (202, ok.to_string(), "accepted"),
-        (200, "  \r\n".to_owned(), "accepted"),
-        (200, "{}".to_owned(), "accepted"),
-        (200, json!({"assetsError": null}).to_string(), "accepted"),
-        (200, json!({"assetsError": []}).to_string(), "accepted"),
-        (200, json!({"responseCode": "SUCCESS"}).to_string(), "accepted"),
-        (200, json!({"responseCode": "Accepted"}).to_string(), "accepted"),
-        (200, json!({"responseCode": 200}).to_string(), "accepted"),
-        (200, json!({"responseCode": 2002}).to_string(), "refused"),
+    let published = |key: &str, value: Value| json!({"responseCode": "SUCCESSFULLY_PUBLISHED", key: value});
+    let partial = |errors: Value| json!({"responseCode": "PARTIALLY_PUBLISHED", "assetsError": errors});
+    let cases: Vec<(u16, Value, &str)> = vec![
+        (200, ok.clone(), "accepted"),
+        (201, ok.clone(), "accepted"),
+        (202, ok, "accepted"),
+        (200, json!({"assetsError": {}}), "accepted"),
+        (200, json!({"assetsError": []}), "accepted"),
+        (200, json!({"responseCode": "SUCCESS"}), "accepted"),
+        (200, json!({"responseCode": "Accepted"}), "accepted"),
+        (200, json!({"responseCode": 200}), "accepted"),
+        (200, published("assetsError", Value::Null), "accepted"),
+        (200, published("errors", json!([])), "accepted"),
+        (200, published("errorCode", json!(0)), "accepted"),
+        (200, published("errorMessage", json!("")), "accepted"),
+        (200, published("failedCount", json!(0)), "accepted"),
+        (200, published("success", json!(true)), "accepted"),
+        // What was sent is repeated.
         (
             200,
-            json!({"responseCode": "UNSUCCESSFUL"}).to_string(),
+            published("assetData", json!([{"asset": {"status": "failed"}}])),
+            "accepted",
+        ),
+        // Nothing that is known.
+        (200, json!({}), "unknown"),
+        (202, json!({}), "unknown"),
+        (200, json!({"assetsError": null}), "unknown"),
+        (200, json!({"message": "All assets are submitted."}), "unknown"),
+        (200, json!({"success": true}), "unknown"),
+        (200, json!({"status": "SUCCESS"}), "unknown"),
+        (200, json!({"responseCode": "RECEIVED"}), "unknown"),
+        (200, json!({"data": {"responseCode": "SUCCESS"}}), "unknown"),
+        (200, json!({"data": {"assetsError": {}}}), "unknown"),
+        (200, json!({"errors": []}), "unknown"),
+        (200, json!([]), "unknown"),
+        (200, json!(null), "unknown"),
+        (200, json!("OK"), "unknown"),
+        // Failures, in any form and at any depth.
+        (200, json!({"status": "FAILED"}), "refused"),
+        (200, json!({"success": false}), "refused"),
+        (200, json!({"ok": "false"}), "refused"),
+        (200, json!({"fault": {"faultstring": "no"}}), "refused"),
+        (200, json!({"statusCode": 500}), "refused"),
+        (
+            200,
+            json!({"type": "about:blank", "title": "no", "status": 400}),
+            "refused",
+        ),
+        (200, json!({"error": "something"}), "refused"),
+        (200, json!({"errors": ["something"]}), "refused"),
+        (200, json!([{"error": "something"}]), "refused"),
+        (200, json!({"result": {"state": "REJECTED"}}), "refused"),
+        (200, json!({"responseCode": 2002}), "refused"),
+        (200, json!({"responseCode": "UNSUCCESSFUL"}), "refused"),
+        (200, json!({"responseCode": "PARTIAL_SUCCESS"}), "refused"),
+        (200, json!({"responseCode": "SUCCESS_WITH_ERRORS"}), "refused"),
+        (
+            200,
+            json!({"responseCode": "NOT_PUBLISHED", "message": "m"}),
             "refused",
         ),
         (
             200,
-            json!({"responseCode": "PARTIAL_SUCCESS"}).to_string(),
+            json!({"responseCode": "INTERNAL_ERROR", "message": "m"}),
+            "refused",
+        ),
+        (200, json!({"responseCode": "UNEXPECTED_TOKEN"}), "refused"),
+        (200, json!({"responseCode": "INVALID_ACCOUNT_CLASS"}), "refused"),
+        // … beside a code of success.
+        (200, published("errors", json!(["something"])), "refused"),
+        (200, published("errorCode", json!("E7")), "refused"),
+        (200, published("failedAssets", json!(3)), "refused"),
+        (
+            200,
+            published("data", json!({"items": [{"status": "FAILED"}]})),
+            "refused",
+        ),
+        (200, published("failedAssets", json!(["S-1-5-21-9"])), "refused"),
+        (
+            200,
+            published("data", json!({"assetsError": {"S-1-5-21-9": "bad"}})),
             "refused",
         ),
         (
             200,
-            json!({"responseCode": "SUCCESS_WITH_ERRORS"}).to_string(),
+            json!({"responseCode": "FAILED", "assetsError": {"S-1-5-21-2": "bad"}}),
             "refused",
         ),
+        // The account.
+        (200, json!({"responseCode": "INVALID_CREDENTIALS"}), "token"),
         (
             200,
-            json!({"responseCode": "NOT_PUBLISHED", "message": "m"}).to_string(),
-            "refused",
-        ),
-        (
-            200,
-            json!({"responseCode": "INTERNAL_ERROR", "message": "m"}).to_string(),
-            "refused",
-        ),
-        (200, json!({"error": "something"}).to_string(), "refused"),
-        (200, json!({"errors": ["something"]}).to_string(), "refused"),
-        (200, json!({"errors": []}).to_string(), "accepted"),
-        (
-            200,
-            json!({"responseCode": "INVALID_CREDENTIALS"}).to_string(),
+            json!({"errorCode": 2001, "message": "account expired"}),
             "token",
         ),
+        (200, json!({"code": "2001"}), "token"),
+        (200, json!({"responseCode": "TOKEN_EXPIRED"}), "token"),
+        // Single assets.
+        (200, json!({"assetsError": {"S-1-5-21-2": "bad"}}), "except"),
+        (207, json!({"assetsError": {"S-1-5-21-2": "bad"}}), "except"),
+        (200, json!({"ASSETSERROR": {"S-1-5-21-2": "bad"}}), "except"),
+        (200, partial(json!({"S-1-5-21-2": "bad"})), "except"),
         (
             200,
-            json!({"errorCode": 2001, "message": "account expired"}).to_string(),
-            "token",
+            json!({"data": {"assetsError": {"S-1-5-21-2": "bad"}}}),
+            "except",
         ),
-        (200, json!({"code": "2001"}).to_string(), "token"),
-        (200, json!({"responseCode": "TOKEN_EXPIRED"}).to_string(), "token"),
         (
             200,
-            json!({"assetsError": {"S-1-5-21-2": "bad"}}).to_string(),
+            published("failedAssets", json!({"S-1-5-21-2": "bad"})),
+            "except",
+        ),
+        (
+            200,
+            published("errors", json!([{"externalAssetId": "S-1-5-21-2"}])),
+            "except",
+        ),
+        (
+            200,
+            json!({"responseCode": "FAILED", "assetsError": {"S-1-5-21-1": "a", "S-1-5-21-2": "b", "S-1-5-21-3": "c"}}),
             "except",
         ),
         (
             207,
-            json!({"assetsError": {"S-1-5-21-2": "bad"}}).to_string(),
-            "except",
-        ),
-        (
-            200,
-            json!({"ASSETSERROR": {"S-1-5-21-2": "bad"}}).to_string(),
-            "except",
-        ),
-        (
-            207,
-            json!({"responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}}).to_string(),
+            json!({"responseCode": "SUCCESSFULLY_PUBLISHED", "assetsError": {}}),
             "refused",
         ),
-        (207, "<html>".to_owned(), "refused"),
-        (
-            207,
-            json!({"assetsError": {"S-1-5-21-9": "bad"}}).to_string(),
-            "refused",
-        ),
-        (200, json!({"assetsError": "all of them"}).to_string(), "refused"),
-        (200, "<html>log in</html>".to_owned(), "retry"),
-        (200, "OK".to_owned(), "retry"),
-        (200, "[]".to_owned(), "retry"),
-        (200, "null".to_owned(), "retry"),
-        (200, r#"{"responseCode":"SUCCESSFULLY_PUB"#.to_owned(), "retry"),
+        (207, json!({"assetsError": {"S-1-5-21-9": "bad"}}), "refused"),
+        (200, partial(json!({})), "refused"),
+        (200, json!({"assetsError": "all of them"}), "refused"),
     ];
-    for (status, body, expected) in cases {
+    let texts = [
+        (200, "  \r\n", "unknown"),
+        (202, "  \r\n", "accepted"),
+        (207, "<html>", "refused"),
+        (200, "<html>log in</html>", "unknown"),
+        (200, "OK", "unknown"),
+        (200, r#"{"responseCode":"SUCCESSFULLY_PUB"#, "unknown"),
+    ];
+    let texts = texts.map(|(status, body, expected)| (status, body.to_owned(), expected));
+    let cases = cases
+        .into_iter()
+        .map(|(status, body, expected)| (status, body.to_string(), expected));
+    for (status, body, expected) in cases.chain(texts) {
         assert_eq!(
             class(&decided(&answer(status, &body))),
             expected,
             "{status} {body}"
         );
+    }
+}
+
+#[test]
+fn r18_accept_unknown_takes_what_says_nothing_known_and_nothing_else() {
+    let lenient = |answer: &Answer| class(&decide(answer, &items(), SystemTime::UNIX_EPOCH, true));
+    let accepted = [
+        "",
+        "OK",
+        "{}",
+        "[]",
+        "null",
+        r#"{"status":"QUEUED"}"#,
+        "<ServiceResponse><id>7</id></ServiceResponse>",
+    ];
+    for body in accepted {
+        assert_eq!(class(&decided(&answer(200, body))), "unknown", "{body}");
+        assert_eq!(lenient(&answer(200, body)), "accepted", "{body}");
+    }
+    let others = [
+        ("<!DOCTYPE html><html><body>Log in</body></html>", "unknown"),
+        (r#"{"responseCode":"SUCCESSFULLY_PUB"#, "unknown"),
+        ("ERROR: no", "unknown"),
+        ("<ServiceResponse><responseCode>INVALID_REQUEST", "unknown"),
+        ("false", "unknown"),
+        (r#"{"status":"FAILED"}"#, "refused"),
+        (r#"{"assetsError":{"S-1-5-21-9":"bad"}}"#, "refused"),
+    ];
+    for (body, expected) in others {
+        assert_eq!(lenient(&answer(200, body)), expected, "{body}");
+    }
+    let cut = Answer {
+        cut: true,
+        ..answer(200, "OK")
+    };
+    assert_eq!(lenient(&cut), "retry");
+    assert_eq!(lenient(&answer(500, "OK")), "retry");
+}
+
+#[test]
+fn r18_a_problem_document_is_a_failure_whatever_the_status() {
+    let mut problem = answer(200, json!({"title": "no"}));
+    problem
+        .headers
+        .insert(CONTENT_TYPE, "application/problem+json".parse().unwrap());
+    assert_eq!(class(&decided(&problem)), "refused");
+}
+
+#[test]
+fn r18_what_is_not_understood_is_reported_with_its_first_words() {
+    for (body, words) in [
+        ("", "it is empty"),
+        (r#"{"message":"thanks"}"#, "thanks"),
+        ("<html><title>Blocked</title>", "a page, not JSON: Blocked"),
+    ] {
+        let Decision::NotUnderstood { reason } = decided(&answer(200, body)) else {
+            panic!("{body} is understood")
+        };
+        assert!(reason.ends_with(words), "{reason}");
     }
 }
 
@@ -305,7 +425,7 @@ proptest! {
 
     #[test]
     fn r18_a_filled_assets_error_is_never_accepted(
-        status in 200_u16..300, errors in any_json().prop_filter("filled", is_filled), code in any_json(),
+        status in 200_u16..300, errors in any_json().prop_filter("filled", evidence::is_filled), code in any_json(),
     ) {
         let body = json!({"responseCode": code, "assetsError": errors});
         prop_assert_ne!(decided(&answer(status, body)), Decision::Accepted);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::run_record::RefusalKind;
+
 /// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
 ///
 /// No secret is in it: texts of the gateway are cleaned of them before they get here (R27).
@@ -40,15 +42,17 @@ pub enum UpstreamError {
     /// them is the cause (R32).
     #[error(
         "{} each of {requests} requests in a row, whatever they held: {reason}",
-        if *.failing { "gave up: the gateway failed at" } else { "the gateway refused" }
+        match .kind {
+            RefusalKind::Failing => "gave up: the gateway failed at",
+            RefusalKind::NotUnderstood => "gave up: the gateway did not state that it accepted",
+            RefusalKind::Content | RefusalKind::Way { .. } => "the gateway refused",
+        }
     )]
     AcceptsNothing {
         /// Requests in a row.
         requests: u32,
-        /// The last one failed: 5xx, no answer in time, a cut connection.
-        failing: bool,
-        /// The last answer says that the account lacks a right.
-        denied: bool,
+        /// Kind of the last one.
+        kind: RefusalKind,
         /// The last answer.
         reason: String,
     },
@@ -90,7 +94,11 @@ impl UpstreamError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::CredentialsRefused { .. } | Self::AcceptsNothing { denied: true, .. } => 77,
+            Self::CredentialsRefused { .. }
+            | Self::AcceptsNothing {
+                kind: RefusalKind::Way { denied: true },
+                ..
+            } => 77,
             _ => 69,
         }
     }
@@ -120,10 +128,20 @@ impl UpstreamError {
                 "Check that QUALYS_GATEWAY_URL is the gateway of your platform (https://gateway.qg…), not the UI or the \
                  API server, and that QUALYS_AUTH is the mode of your credentials."
             }
-            Self::AcceptsNothing { denied: true, .. } => {
+            Self::AcceptsNothing {
+                kind: RefusalKind::Way { denied: true },
+                ..
+            } => {
                 "Check in the Qualys UI whether the account may import assets; the next run sends what is staged first."
             }
-            Self::AcceptsNothing { failing: false, .. } => {
+            Self::AcceptsNothing {
+                kind: RefusalKind::NotUnderstood,
+                ..
+            } => NOT_UNDERSTOOD,
+            Self::AcceptsNothing {
+                kind: RefusalKind::Content | RefusalKind::Way { .. },
+                ..
+            } => {
                 "Check QUALYS_GATEWAY_URL, QUALYS_INGEST_PATH, QUALYS_CONNECTOR_UUID and QUALYS_SOURCE, and the mapping \
                  against what the answer says; the next run sends what is staged first."
             }
@@ -140,11 +158,18 @@ impl UpstreamError {
     }
 }
 
+/// The next step for an answer that states nothing known.
+const NOT_UNDERSTOOD: &str = "Check that QUALYS_GATEWAY_URL, QUALYS_INGEST_PATH and HTTPS_PROXY lead to the gateway; \
+    only if it is the gateway that accepts assets with this answer, set QUALYS_ACCEPT_UNKNOWN=true; the next run sends what \
+    is staged first.";
+
 /// The next step for a failure that reached us as text.
 fn network_advice(reason: &str) -> &'static str {
     let reason = reason.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if says(&["certificate", "unknownissuer", "tls"]) {
+    if says(&["is not understood"]) {
+        NOT_UNDERSTOOD
+    } else if says(&["certificate", "unknownissuer", "tls"]) {
         "Check the clock, and if a proxy inspects TLS on the way, give its CA certificate in QUALYS_CA_CERTIFICATE."
     } else if says(&["dns", "name resolution", "lookup"]) {
         "Check the host in QUALYS_GATEWAY_URL and that this machine can resolve it, or set HTTPS_PROXY."

@@ -5,9 +5,12 @@
 //! not accept.
 
 mod answer;
+#[cfg(test)]
+mod answer_table;
 mod client;
 mod credentials;
 mod error;
+mod evidence;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod pace;
@@ -36,7 +39,7 @@ pub use answer::{Answer, Decision, decide};
 pub use error::UpstreamError;
 pub use pace::Pace;
 pub use request::{Batch, Item, Sizing};
-pub use run_record::RunRecord;
+pub use run_record::{RefusalKind, RunRecord};
 pub use search::Occasion;
 
 pub use tally::CLASSES;
@@ -57,6 +60,7 @@ pub struct Upstream {
     envelope: Envelope,
     sizing: Sizing,
     give_up_after: Duration,
+    accept_unknown: bool,
     in_flight: Semaphore,
     gate: Gate,
     pace: Pace,
@@ -109,6 +113,7 @@ impl Upstream {
             envelope: Envelope::new(&settings.connector_uuid, &settings.source),
             sizing: Sizing::new(settings),
             give_up_after: settings.give_up_after,
+            accept_unknown: settings.accept_unknown,
             in_flight: Semaphore::new(settings.concurrency.max(1)),
             gate: Gate::default(),
             pace,

@@ -42,7 +42,7 @@ pub(super) struct Refusal {
 
 /// Kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RefusalKind {
+pub enum RefusalKind {
     /// The answer is about what the request holds: 400, 422, 413, a 2xx that speaks of an error.
     Content,
     /// The answer is about the way to the gateway or the rights of the account; `denied` for 403.
@@ -52,6 +52,15 @@ pub(super) enum RefusalKind {
     },
     /// 5xx, no answer in time, or a cut connection, each time that the request was sent.
     Failing,
+    /// A 2xx that states nothing known, each time that the request was sent.
+    NotUnderstood,
+}
+
+impl RefusalKind {
+    /// Returns `true` when the same request may be accepted a little later.
+    pub(super) const fn may_pass(self) -> bool {
+        matches!(self, Self::Failing | Self::NotUnderstood)
+    }
 }
 
 /// An asset that was refused alone, with what is known about whether it is the cause.
@@ -187,8 +196,7 @@ impl RunRecord {
     pub(super) fn accepts_nothing(requests: u32, refusal: &Refusal) -> UpstreamError {
         UpstreamError::AcceptsNothing {
             requests,
-            failing: refusal.kind == RefusalKind::Failing,
-            denied: refusal.kind == RefusalKind::Way { denied: true },
+            kind: refusal.kind,
             reason: refusal.reason.clone(),
         }
     }

@@ -340,7 +340,7 @@ impl Search {
         if part == Part::Control {
             // A failure may pass; an answer does not.
             return match refusal.kind {
-                RefusalKind::Failing => Ok(()),
+                kind if kind.may_pass() => Ok(()),
                 _ => Err(RunRecord::accepts_nothing(record.in_a_row(), &refusal)),
             };
         }
@@ -386,7 +386,7 @@ impl Search {
             _ if alone.confirmed => true,
             RefusalKind::Way { .. } => alone.first > alone.before,
             RefusalKind::Content => self.occasion == Occasion::RejectedBefore || alone.first > alone.before,
-            RefusalKind::Failing => self.failed_before(record),
+            RefusalKind::Failing | RefusalKind::NotUnderstood => self.failed_before(record),
         };
         let (proven, open): (Vec<_>, Vec<_>) = self.alone.iter().cloned().partition(is_proven);
         self.alone = open;

@@ -3,6 +3,7 @@
 //! Invariant (R18): an item is reported as accepted only after an answer that accepted it. Whatever ends the work early
 //! (stop, give up, refused credentials) leaves the items that are still open in neither list, so they stay staged.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -154,7 +155,8 @@ async fn send(
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
-                let decision = answer::decide(&answer, &batch.items, SystemTime::now());
+                let decision =
+                    answer::decide(&answer, &batch.items, SystemTime::now(), upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
                 decision
             }
@@ -200,23 +202,43 @@ async fn send(
             }
             Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &progress),
             Decision::Retry { pause: None, reason } if reached => {
-                progress.failures += 1;
                 let kind = RefusalKind::Failing;
-                let refusal = Refusal { kind, reason };
-                if let Err(error) = count(record, limits, &refusal) {
-                    return Outcome::Failed(error);
+                match failed(upstream, limits, Refusal { kind, reason }, stop, &mut progress).await {
+                    ControlFlow::Break(outcome) => return outcome,
+                    ControlFlow::Continue(()) => Ok(()),
                 }
-                let waited = back_off(upstream, None, refusal.reason.clone(), stop, &progress).await;
-                if waited.is_ok() && progress.failures >= limits.attempts {
-                    return Outcome::Refused(refusal);
+            }
+            Decision::NotUnderstood { reason } => {
+                let kind = RefusalKind::NotUnderstood;
+                match failed(upstream, limits, Refusal { kind, reason }, stop, &mut progress).await {
+                    ControlFlow::Break(outcome) => return outcome,
+                    ControlFlow::Continue(()) => Ok(()),
                 }
-                waited
             }
             Decision::Retry { pause, reason } => back_off(upstream, pause, reason, stop, &progress).await,
         };
         if let Err(error) = next {
             return Outcome::Failed(error);
         }
+    }
+}
+
+/// Counts a failure that may pass, and waits for the next attempt, unless there is none.
+async fn failed(
+    upstream: &Upstream,
+    limits: Limits,
+    refusal: Refusal,
+    stop: &CancellationToken,
+    progress: &mut Progress<'_>,
+) -> ControlFlow<Outcome> {
+    progress.failures += 1;
+    if let Err(error) = count(progress.record, limits, &refusal) {
+        return ControlFlow::Break(Outcome::Failed(error));
+    }
+    match back_off(upstream, None, refusal.reason.clone(), stop, progress).await {
+        Err(error) => ControlFlow::Break(Outcome::Failed(error)),
+        Ok(()) if progress.failures >= limits.attempts => ControlFlow::Break(Outcome::Refused(refusal)),
+        Ok(()) => ControlFlow::Continue(()),
     }
 }
 
@@ -232,7 +254,7 @@ fn refused(record: &RunRecord, limits: Limits, kind: RefusalKind, reason: String
 /// it is about the way there.
 fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), UpstreamError> {
     match refusal.kind {
-        RefusalKind::Content | RefusalKind::Failing if limits.expected => Ok(()),
+        RefusalKind::Content | RefusalKind::Failing | RefusalKind::NotUnderstood if limits.expected => Ok(()),
         _ => record.refused(refusal),
     }
 }
@@ -241,7 +263,7 @@ fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), Up
 /// part that was taken, or may; an error that passes comes from anywhere between here and the asset's place.
 pub(super) fn leaves_unclear(decision: &Decision, status: u16) -> bool {
     let taken = matches!(decision, Decision::Refused { .. }) && status < 300;
-    taken || matches!(decision, Decision::Retry { .. })
+    taken || matches!(decision, Decision::Retry { .. } | Decision::NotUnderstood { .. })
 }
 
 fn stopped(reason: &'static str) -> Outcome {
@@ -397,7 +419,7 @@ fn log(decision: &Decision, batch: &Batch, attempt: u64) {
         Decision::Split { reason } => {
             tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
         }
-        Decision::Retry { reason, .. } => {
+        Decision::Retry { reason, .. } | Decision::NotUnderstood { reason } => {
             tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
         }
         Decision::Refused { reason } => {

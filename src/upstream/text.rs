@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 /// Longest message that is passed on, characters.
 const LONGEST: usize = 300;
+/// Longest text of a page that is passed on, characters.
+const WORDS: usize = 120;
 /// Most values of a JSON text that is read: 20 for each asset of the largest batch. A value of two octets takes 32 or more in
 /// memory, so a hostile body would take many times its length.
 const MOST_VALUES: usize = 200_000;
@@ -47,12 +49,52 @@ pub(super) fn message(body: &[u8]) -> Option<String> {
         return Some(reason(&value)).filter(|text| !text.is_empty());
     }
     if body.starts_with(b"<") {
-        return Some("a page or document, not JSON".to_owned());
+        let kind = if is_page(body) { "a page" } else { "a document" };
+        let words = words_of_markup(body);
+        return Some(match words.is_empty() {
+            true => format!("{kind}, not JSON"),
+            false => format!("{kind}, not JSON: {words}"),
+        });
     }
     Some(line(
         &String::from_utf8_lossy(body.get(..4 * LONGEST).unwrap_or(body)),
         LONGEST,
     ))
+}
+
+/// Returns `true` for a page for people, which no gateway sends: that of a proxy, a log-in, a website.
+pub(super) fn is_page(body: &[u8]) -> bool {
+    let beginning = body.get(..1024).unwrap_or(body).to_ascii_lowercase();
+    let holds = |text: &[u8]| beginning.windows(text.len()).any(|window| window == text);
+    holds(b"<html") || holds(b"<!doctype html")
+}
+
+/// Returns the first words of a page or a document, without its tags, scripts and styles.
+fn words_of_markup(body: &[u8]) -> String {
+    let beginning = String::from_utf8_lossy(body.get(..16 << 10).unwrap_or(body));
+    let mut words = String::new();
+    let mut hidden_until: Option<&str> = None;
+    for piece in beginning.split('<').skip(1) {
+        let (tag, after) = piece.split_once('>').unwrap_or((piece, ""));
+        let tag = tag.to_ascii_lowercase();
+        match hidden_until {
+            Some(end) if tag.starts_with(end) => hidden_until = None,
+            Some(_) => continue,
+            None if tag.starts_with("script") => hidden_until = Some("/script"),
+            None if tag.starts_with("style") => hidden_until = Some("/style"),
+            None => {}
+        }
+        if hidden_until.is_none() {
+            for word in after.split_whitespace() {
+                words.push_str(word);
+                words.push(' ');
+            }
+        }
+        if words.len() > WORDS {
+            break;
+        }
+    }
+    line(&words, WORDS)
 }
 
 /// A reason in any JSON: a text, a list of them, or an object with a message and perhaps a code.
@@ -110,8 +152,15 @@ mod tests {
             (b"upstream connect error", Some("upstream connect error")),
             (
                 b"<html><body>Log in</body></html>",
-                Some("a page or document, not JSON"),
+                Some("a page, not JSON: Log in"),
             ),
+            (
+                b"<!DOCTYPE html>\n<html><head><title>Blocked</title><style>p {x: 1}</style><script>var a;</script></head>\
+                  <body><p>The  requested\nURL was <b>rejected</b>.</p></body></html>",
+                Some("a page, not JSON: Blocked The requested URL was rejected ."),
+            ),
+            (b"<ServiceResponse><responseCode>X</responseCode>", Some("a document, not JSON: X")),
+            (b"<html>", Some("a page, not JSON")),
             (br#"{"message":"no"}"#, Some("no")),
             (br#"{"responseCode":"BAD","message":"no"}"#, Some("BAD: no")),
             (br#"{"errorCode":2001}"#, Some("2001")),

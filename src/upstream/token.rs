@@ -16,6 +16,7 @@ use super::answer::{self, Answer};
 use super::client;
 use super::credentials::{Credentials, Secrets, is_token};
 use super::error::UpstreamError;
+use super::evidence;
 use super::text;
 use super::wait;
 use crate::config;
@@ -185,8 +186,7 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
     let body = answer.body.trim_ascii();
     let text = match text::json(body) {
         Some(Value::Object(object)) => {
-            let code = text::field(&object, &["responseCode", "errorCode", "code"]);
-            if let Some(code) = code.filter(|code| answer::is_about_the_account(code)) {
+            if let Some(code) = evidence::account_code(&object) {
                 return Err(NoToken::Refused(format!(
                     "status {}: {}",
                     answer.status,
@@ -210,7 +210,13 @@ fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
     if text.len() > LONGEST {
         return unusable("the answer is too long for a token");
     }
-    // b64token of RFC 6750 section 2.1: anything else is a page of a proxy, or would forge a header.
+    if text::is_page(body) {
+        return unusable(
+            "the answer is a page for people and no token, so it comes from a website, a log-in or a proxy, not from the \
+             gateway; it holds characters that no token has",
+        );
+    }
+    // b64token of RFC 6750 section 2.1: anything else would forge a header.
     if !text.bytes().all(is_token) {
         return unusable("the answer holds characters that no token has");
     }
@@ -229,7 +235,7 @@ mod tests {
         };
         let mut answer = Answer {
             status: 200,
-            body: br#"{"code":"NO_TOKEN_FOR_geheim"}"#.to_vec(),
+            body: br#"{"code":"INVALID_CREDENTIALS","message":"geheim"}"#.to_vec(),
             ..Answer::default()
         };
         let Err(refused) = judge(&mut answer, &Secrets::new(&auth), SystemTime::UNIX_EPOCH) else {
@@ -237,7 +243,7 @@ mod tests {
         };
         assert_eq!(
             refused,
-            NoToken::Refused("status 200: NO_TOKEN_FOR_[hidden]".to_owned())
+            NoToken::Refused("status 200: INVALID_CREDENTIALS".to_owned())
         );
     }
 

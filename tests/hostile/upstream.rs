@@ -106,7 +106,7 @@ async fn r20_a_hostile_token_endpoint_is_bounded_and_nothing_is_lost() {
         (page(&b"[".repeat(10_000)), "characters that no token has"),
         (
             page(b"<!DOCTYPE html><html><body>Log in to the proxy.</body></html>"),
-            "characters that no token has",
+            "a page for people and no token",
         ),
     ];
     for (raw, word) in answers().into_iter().chain(own) {

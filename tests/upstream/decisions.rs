@@ -17,16 +17,85 @@ async fn r18_an_accepted_batch_is_what_the_gateway_has() {
 }
 
 #[tokio::test]
-async fn r19_any_2xx_without_errors_is_an_acceptance() {
+async fn r18_a_2xx_is_an_acceptance_only_on_evidence() {
     let receiver = Receiver::start(Options::default()).await;
     receiver.script([
-        Answer::AcceptWith(201, String::new()),
+        Answer::AcceptWith(201, r#"{"responseCode":"SUCCESS"}"#.to_owned()),
         Answer::AcceptWith(202, r#"{"assetsError":{}}"#.to_owned()),
+        Answer::AcceptWith(202, String::new()),
         Answer::AcceptWith(204, String::new()),
     ]);
     let upstream = upstream(&receiver);
-    for count in 1..=3 {
+    for count in 1..=4 {
         assert_delivered(&receiver, &deliver(&upstream, batch(count)).await, count);
+    }
+}
+
+/// Answers of gateways and of what stands before them, none of which states that anything was accepted.
+fn without_evidence() -> Vec<String> {
+    [
+        "",
+        "OK",
+        "{}",
+        "[]",
+        "null",
+        r#"{"message":"thank you"}"#,
+        r#"{"success":true}"#,
+        r#"{"status":"FAILED"}"#,
+        r#"{"success":false}"#,
+        r#"{"fault":{"faultstring":"no route"}}"#,
+        r#"{"type":"about:blank","title":"no","status":400}"#,
+        r#"{"statusCode":500}"#,
+        r#"{"responseCode":"UNEXPECTED_TOKEN"}"#,
+        r#"{"responseCode":"SUCCESSFULLY_PUBLISHED","errors":["no"]}"#,
+        r#"{"responseCode":"SUCCESSFULLY_PUBLISHED","failedAssets":2}"#,
+        r#"{"responseCode":"SUCCESSFULLY_PUBLISHED","data":{"assetsError":{"x":"no"}}}"#,
+        "<html><body>The requested URL was rejected.</body></html>",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+#[tokio::test]
+async fn r18_without_evidence_nothing_is_accepted_nor_rejected_and_the_answer_is_reported() {
+    let receiver = Receiver::start(Options::default()).await;
+    let upstream = upstream(&receiver);
+    for body in without_evidence() {
+        receiver.reset();
+        receiver.refuse_all(Answer::Status(200, vec![], body.clone()));
+        let delivery = deliver(&upstream, batch(3)).await;
+        assert_eq!((delivery.accepted, delivery.rejected), (vec![], vec![]), "{body}");
+        let error = delivery.failure.unwrap();
+        assert_eq!(error.exit_code(), 69, "{body}: {error}");
+        let words = match body.as_str() {
+            "" => "it is empty",
+            _ if body.starts_with('<') => "The requested URL was rejected.",
+            _ if body.contains("thank you") => "thank you",
+            _ => "status 200",
+        };
+        assert!(error.to_string().contains(words), "{body}: {error}");
+        assert!(delivery.requests <= 10, "{body}: {}", delivery.requests);
+    }
+}
+
+#[tokio::test]
+async fn r18_accept_unknown_takes_what_says_nothing_known() {
+    let receiver = Receiver::start(Options::default()).await;
+    let settings = config::Upstream {
+        accept_unknown: true,
+        ..settings(&receiver)
+    };
+    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    for body in without_evidence() {
+        receiver.reset();
+        receiver.refuse_nothing();
+        receiver.script([Answer::AcceptWith(200, body.clone())]);
+        let unknown = ["", "OK", "{}", "[]", "null"].contains(&body.as_str())
+            || body.contains("thank you")
+            || body.contains(r#""success":true"#);
+        let delivery = deliver(&upstream, batch(1)).await;
+        assert_delivered(&receiver, &delivery, 1);
+        assert_eq!(delivery.requests == 1, unknown, "{body}");
     }
 }
 

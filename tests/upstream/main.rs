@@ -41,6 +41,7 @@ fn settings(receiver: &Receiver) -> config::Upstream {
         concurrency: 1,
         timeout: Duration::from_secs(10),
         give_up_after: Duration::from_secs(20),
+        accept_unknown: false,
         https_proxy: None,
         no_proxy: None,
     }

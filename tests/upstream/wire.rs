@@ -98,6 +98,7 @@ fn r27_settings_that_cannot_be_used_are_named_without_their_value() {
             concurrency: 1,
             timeout: LIMIT,
             give_up_after: LIMIT,
+            accept_unknown: false,
             https_proxy: https_proxy.map(|url| url.to_owned().into()),
             no_proxy: None,
         }

@@ -68,6 +68,7 @@ fn every_bad_key_is_named_in_one_pass() {
         ("QUALYS_CONCURRENCY", "33"),
         ("QUALYS_TIMEOUT", "0s"),
         ("QUALYS_GIVE_UP_AFTER", "31d"),
+        ("QUALYS_ACCEPT_UNKNOWN", "yes"),
         ("HTTPS_PROXY", "x://y"),
         ("STATE_URL", "x"),
         ("HTTP_LISTEN", "x"),

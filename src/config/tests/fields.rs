@@ -49,6 +49,7 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
         (upstream.timeout, upstream.give_up_after),
         (Duration::from_secs(90), Duration::from_secs(900))
     );
+    assert!(!upstream.accept_unknown);
     assert!(
         upstream.https_proxy.is_none() && upstream.no_proxy.is_none() && upstream.certificates.is_empty()
     );
@@ -95,6 +96,7 @@ fn every_variable_reaches_its_field() {
         ("QUALYS_CONCURRENCY", "3"),
         ("QUALYS_TIMEOUT", "2h"),
         ("QUALYS_GIVE_UP_AFTER", "1d"),
+        ("QUALYS_ACCEPT_UNKNOWN", "true"),
         ("HTTPS_PROXY", "http://u:p@proxy:3128"),
         ("NO_PROXY", "localhost"),
     ]);
@@ -160,6 +162,7 @@ fn every_variable_reaches_its_field() {
         (upstream.timeout, upstream.give_up_after),
         (Duration::from_secs(7200), Duration::from_secs(86_400))
     );
+    assert!(upstream.accept_unknown);
     assert_eq!(
         upstream.https_proxy.unwrap().expose_secret(),
         "http://u:p@proxy:3128"
