@@ -4,7 +4,8 @@
 
 mod support;
 
-use lab::certificates::Authority;
+use lab::certificates::{Authority, Shape};
+use lab::receiver::{Answer, Options as GatewayOptions, Receiver};
 use lab::simulator::{Account, Action, On, Outcome, Refusal, Twist};
 use support::simulated::Simulated;
 
@@ -42,6 +43,7 @@ async fn check_tells_every_step_that_works() {
         "schema",
         "deleted objects",
         "upstream",
+        "ingest path",
     ];
     let told: Vec<&str> = outcome
         .stdout
@@ -55,8 +57,108 @@ async fn check_tells_every_step_that_works() {
         "at least 100 found",
         "everything works",
         "gave a token",
+        "status 400: assetData is empty",
+        "proved: the path exists",
+        "not proved: that the account",
     ]);
-    assert_eq!(lab.receiver.summary().requests, 0, "nothing is posted");
+    let summary = lab.receiver.summary();
+    assert_eq!((summary.requests, summary.checks), (0, 1), "no asset is posted");
+    assert_eq!(lab.receiver.violations(), Vec::<String>::new());
+    // A gateway that takes it proves more.
+    lab.receiver.script([Answer::Accept]);
+    let outcome = lab.connector.succeed(&["check"]).await;
+    outcome.said(&[
+        "proved: the path takes requests of this account",
+        "not proved: that an asset",
+    ]);
+    // One that is busy proves nothing, and is no failure.
+    for status in [429, 503] {
+        lab.receiver.script([Answer::status(status)]);
+        let outcome = lab.connector.succeed(&["check"]).await;
+        outcome.said(&["proved: nothing", &format!("status {status}")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_finds_a_gateway_that_takes_no_request() {
+    let lab = Simulated::new().await;
+    let cases = [
+        (Answer::status(302), 69, "QUALYS_GATEWAY_URL"),
+        (Answer::status(403), 77, "may import"),
+        (Answer::status(404), 69, "QUALYS_INGEST_PATH"),
+        (Answer::status(405), 69, "QUALYS_INGEST_PATH"),
+        (Answer::status(407), 77, "HTTPS_PROXY"),
+        (Answer::status(415), 69, "QUALYS_INGEST_PATH"),
+        (Answer::Html, 69, "Please log in to the proxy."),
+    ];
+    for (answer, code, word) in cases {
+        lab.receiver.script([answer]);
+        assert_check_fails(&lab, code, &["ingest path"], &[word]).await;
+    }
+    lab.receiver.script([Answer::status(401), Answer::status(401)]);
+    assert_check_fails(&lab, 77, &["ingest path"], &["with a new token too"]).await;
+    lab.receiver.script_tokens([Answer::Html]);
+    assert_check_fails(
+        &lab,
+        69,
+        &["upstream"],
+        &["a page for people", "QUALYS_GATEWAY_URL"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_explains_the_gateway_s_certificate() {
+    let authority = Authority::new("Inspecting Proxy");
+    let mut lab = Simulated::new().await;
+    let good = lab.connector.clone_environment();
+    let shown = |names: &[&str]| {
+        let folder = lab.connector.folder().join(names.join("-"));
+        let (certificate, key) = authority.server(names, Shape::Sound).write(&folder, "gateway");
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        (read(certificate), read(key))
+    };
+    let cases = [
+        (
+            shown(&["127.0.0.1"]),
+            false,
+            Some(("issued by a CA that is not trusted", "QUALYS_CA_CERTIFICATE")),
+        ),
+        (
+            shown(&["gateway.example"]),
+            true,
+            Some(("is for gateway.example, not for 127.0.0.1", "QUALYS_GATEWAY_URL")),
+        ),
+        (shown(&["127.0.0.1"]), true, None),
+    ];
+    let root = authority.write(&lab.connector.folder().join("root"));
+    for (tls, trusted, fault) in cases {
+        let gateway = Receiver::start(GatewayOptions {
+            tls: Some(tls),
+            ..GatewayOptions::default()
+        })
+        .await;
+        lab.connector.restore_environment(good.clone());
+        lab.set("QUALYS_GATEWAY_URL", &gateway.url());
+        if trusted {
+            lab.set("QUALYS_CA_CERTIFICATE", root.to_str().unwrap());
+        }
+        match fault {
+            Some((fault, advice)) => {
+                let words = [
+                    fault,
+                    advice,
+                    "the gateway showed this certificate",
+                    "Inspecting Proxy",
+                ];
+                assert_check_fails(&lab, 69, &["upstream"], &words).await;
+            }
+            None => {
+                let outcome = lab.connector.succeed(&["check"]).await;
+                outcome.said(&["gateway TLS", "Inspecting Proxy", "SHA-256", "everything works"]);
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,11 +73,51 @@ async fn check(
         }
         session.close().await;
     }
-    let upstream = timed(async {
-        Upstream::new(&connection.upstream)?.check().await?;
+    upstream_steps(connection, steps).await
+}
+
+/// Token, certificate of the gateway, ingest path.
+async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> Result<(), Failure> {
+    let upstream = match Upstream::new(&connection.upstream) {
+        Ok(upstream) => upstream,
+        Err(error) => return steps.told("upstream", Err(error.into())),
+    };
+    let token = timed(async {
+        upstream.check().await?;
         Ok(format!("{} gave a token", connection.upstream.gateway))
     });
-    steps.told("upstream", upstream.await)
+    let token = token.await;
+    let has_token = token.is_ok();
+    steps.told("upstream", token)?;
+    match upstream.certificate() {
+        Some((certificate, true)) => {
+            let why = "it leads to a trusted CA, and bears the expected name";
+            steps.told("gateway TLS", Ok(why.to_owned()))?;
+            steps.detail(shown::certificate(&certificate))?;
+        }
+        Some((certificate, false)) => {
+            steps.detail(["the gateway showed this certificate; nothing was sent to it:".to_owned()])?;
+            steps.detail(shown::certificate(&certificate))?;
+        }
+        None => {}
+    }
+    if !has_token {
+        return Ok(());
+    }
+    let check = match upstream.check_ingest().await {
+        Ok(check) => check,
+        Err(error) => return steps.told("ingest path", Err(error.into())),
+    };
+    let path = &connection.upstream.ingest_path;
+    let answer = format!(
+        "a request without assets to {path} was answered: {}",
+        check.answer
+    );
+    steps.told("ingest path", Ok(answer))?;
+    steps.detail([
+        format!("proved: {}", check.proven.unwrap_or("nothing")),
+        format!("not proved: {}", check.unproven),
+    ])
 }
 
 /// Connect, log in, rootDSE, delta.

@@ -101,7 +101,7 @@ impl RunError {
     pub fn advice(&self) -> String {
         match self {
             Self::Directory(error) => error.advice(),
-            Self::Upstream(error) => error.advice().to_owned(),
+            Self::Upstream(error) => error.advice(),
             Self::Store(error) => error.advice(),
             Self::AnswersNotStored { cause, .. } => cause.advice(),
             Self::Lock(error) => error.advice(),

@@ -71,6 +71,11 @@ pub enum Decision {
         /// Status and message.
         reason: String,
     },
+    /// The proxy requires a log-in (407): nothing gets to the gateway.
+    ProxyRefused {
+        /// Status and message.
+        reason: String,
+    },
     /// The gateway refuses the way of the request or the account, whatever the request holds.
     Final {
         /// Status, message and, where known, a hint.
@@ -103,12 +108,9 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: 
             reason: reason(),
         },
         413 => Decision::Split { reason: reason() },
-        503 => Decision::Retry {
-            pause: wait::retry_after(&answer.headers, now),
-            reason: reason(),
-        },
+        407 => Decision::ProxyRefused { reason: reason() },
         408 | 425 | 500..=599 => Decision::Retry {
-            pause: None,
+            pause: wait::retry_after(&answer.headers, now),
             reason: reason(),
         },
         403 => Decision::Final {
@@ -118,7 +120,7 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: 
             ),
             denied: true,
         },
-        404 => Decision::Final {
+        404 | 405 | 415 => Decision::Final {
             reason: format!("{} (check QUALYS_INGEST_PATH and QUALYS_GATEWAY_URL)", reason()),
             denied: false,
         },

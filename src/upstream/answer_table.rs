@@ -145,11 +145,16 @@ fn reaction(decision: &Decision) -> &'static str {
             "a refused batch: halved until the assets that are the cause are found and rejected; for every batch: the run ends (69), \
              nothing is rejected"
         }
+        Decision::ProxyRefused { .. } => {
+            "the proxy requires a log-in: the run ends at once (77), nothing is rejected"
+        }
         Decision::Final { denied: true, .. } => {
-            "as a refused batch, while others are accepted; for every batch: the run ends (77), nothing is rejected"
+            "as a refused batch, while others are accepted; while nothing is: two single assets are tried, then the run ends (77), \
+             nothing is rejected"
         }
         Decision::Final { denied: false, .. } => {
-            "as a refused batch, while others are accepted; for every batch: the run ends (69), nothing is rejected"
+            "as a refused batch, while others are accepted; while nothing is: two single assets are tried, then the run ends (69), \
+             nothing is rejected"
         }
     }
 }
@@ -167,7 +172,8 @@ fn token_reaction(status: u16, body: &str) -> &'static str {
         Err(NoToken::Wait(..)) => {
             "all requests wait `X-RateLimit-ToWait-Sec`, else `Retry-After`, else 60 s (1 s to 1 h); then asked again"
         }
-        Err(NoToken::Retry(..)) => {
+        Err(NoToken::ProxyRefused(_)) => "the proxy requires a log-in: the run ends at once (77)",
+        Err(NoToken::Retry(..) | NoToken::Unusable(_) | NoToken::NoAnswer(_)) => {
             "asked again after `Retry-After`, else a growing pause, until `QUALYS_GIVE_UP_AFTER` (69)"
         }
     }

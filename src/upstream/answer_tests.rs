@@ -39,6 +39,7 @@ fn class(decision: &Decision) -> &'static str {
         Decision::Split { .. } => "split",
         Decision::Retry { .. } => "retry",
         Decision::NotUnderstood { .. } => "unknown",
+        Decision::ProxyRefused { .. } => "proxy",
         Decision::Refused { .. } => "refused",
         Decision::Final { .. } => "final",
     }
@@ -56,10 +57,11 @@ fn r19_each_status_has_its_class() {
         (&[408, 425, 500, 502, 503, 504, 529, 599], "retry"),
         (
             &[
-                100, 103, 300, 301, 302, 304, 307, 308, 402, 403, 404, 405, 406, 407, 410, 415, 451, 600,
+                100, 103, 300, 301, 302, 304, 307, 308, 402, 403, 404, 405, 406, 410, 415, 451, 600,
             ],
             "final",
         ),
+        (&[407], "proxy"),
         // 207 says "partial", so an empty one is not an acceptance.
         (&[207], "refused"),
     ];
@@ -334,7 +336,12 @@ fn r19_waits_are_taken_from_the_headers() {
         retry(503, Some(Duration::from_secs(5)))
     );
     assert_eq!(with(503, "retry-after", "whenever"), retry(503, None));
-    assert_eq!(with(500, "retry-after", "5"), retry(500, None));
+    for status in [408, 425, 500, 502, 504, 529] {
+        assert_eq!(
+            with(status, "retry-after", "5"),
+            retry(status, Some(Duration::from_secs(5)))
+        );
+    }
 }
 
 #[test]

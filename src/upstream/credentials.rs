@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::answer::Answer;
+use super::client::GatewayClient;
 use super::error::UpstreamError;
 use super::text;
 use crate::config::UpstreamAuth;
@@ -59,8 +60,8 @@ impl Credentials {
     }
 
     /// The request for a token. The names of the headers are as Qualys writes them.
-    pub(super) fn request(&self, client: &Client, gateway: &str) -> RequestBuilder {
-        let request = client.post(format!("{gateway}{}", self.path())).header(
+    pub(super) fn request(&self, client: &GatewayClient, gateway: &str) -> RequestBuilder {
+        let request = client.post(&format!("{gateway}{}", self.path())).header(
             CONTENT_TYPE,
             HeaderValue::from_static("application/x-www-form-urlencoded"),
         );

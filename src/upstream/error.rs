@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::cause::Cause;
 use super::run_record::RefusalKind;
 
 /// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
@@ -20,6 +21,22 @@ pub enum UpstreamError {
         /// Status and message of the answer.
         reason: String,
     },
+    /// The proxy requires a log-in, or refuses the one that it got.
+    #[error("the proxy refused the connection to the Qualys gateway: {reason}")]
+    ProxyRefused {
+        /// Status and message of the answer.
+        reason: String,
+    },
+    /// The gateway refuses any request to the ingest path (see [`super::Upstream::check_ingest`]).
+    #[error("the Qualys gateway refused a request without assets to {path}: {reason}")]
+    IngestRefused {
+        /// Path of the ingest call.
+        path: String,
+        /// The account lacks a right.
+        denied: bool,
+        /// Status and message of the answer.
+        reason: String,
+    },
     /// The token endpoint gave an answer that is no token, and asking again would not help.
     #[error("the token endpoint {path} gave no token: {reason}")]
     NoToken {
@@ -29,12 +46,14 @@ pub enum UpstreamError {
         reason: String,
     },
     /// Retried until `QUALYS_GIVE_UP_AFTER`.
-    #[error("gave up {} s after the first failure (requests made: {requests}): {reason}", .after.as_secs())]
+    #[error("gave up after {} s of trouble (requests made: {requests}): {reason}", .after.as_secs())]
     GaveUp {
-        /// Time since the first failed answer.
+        /// Time that the run lost to failures and pauses.
         after: Duration,
         /// Requests made for the batch.
         requests: u64,
+        /// Cause of the last failure.
+        cause: Cause,
         /// The last failure; for a wait, also how long it was asked to wait.
         reason: String,
     },
@@ -44,6 +63,7 @@ pub enum UpstreamError {
         "{} each of {requests} requests in a row, whatever they held: {reason}",
         match .kind {
             RefusalKind::Failing => "gave up: the gateway failed at",
+            RefusalKind::TimedOut => "gave up: the gateway did not answer in time",
             RefusalKind::NotUnderstood => "gave up: the gateway did not state that it accepted",
             RefusalKind::Content | RefusalKind::Way { .. } => "the gateway refused",
         }
@@ -70,6 +90,8 @@ pub enum UpstreamError {
     /// A single attempt failed (see [`super::Upstream::check`]).
     #[error("the Qualys gateway cannot be used: {reason}")]
     Unavailable {
+        /// Its cause.
+        cause: Cause,
         /// The failure.
         reason: String,
     },
@@ -95,6 +117,8 @@ impl UpstreamError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::CredentialsRefused { .. }
+            | Self::ProxyRefused { .. }
+            | Self::IngestRefused { denied: true, .. }
             | Self::AcceptsNothing {
                 kind: RefusalKind::Way { denied: true },
                 ..
@@ -118,8 +142,8 @@ impl UpstreamError {
 
     /// What to do about it, one sentence.
     #[must_use]
-    pub fn advice(&self) -> &'static str {
-        match self {
+    pub fn advice(&self) -> String {
+        let advice = match self {
             Self::CredentialsRefused { .. } => {
                 "Check QUALYS_CLIENT_ID and QUALYS_CLIENT_SECRET (or QUALYS_USERNAME and QUALYS_PASSWORD), QUALYS_AUTH, \
                  and in the Qualys UI whether the account is active and may use the API."
@@ -128,16 +152,16 @@ impl UpstreamError {
                 "Check that QUALYS_GATEWAY_URL is the gateway of your platform (https://gateway.qg…), not the UI or the \
                  API server, and that QUALYS_AUTH is the mode of your credentials."
             }
-            Self::AcceptsNothing {
+            Self::IngestRefused { denied: true, .. }
+            | Self::AcceptsNothing {
                 kind: RefusalKind::Way { denied: true },
                 ..
             } => {
                 "Check in the Qualys UI whether the account may import assets; the next run sends what is staged first."
             }
-            Self::AcceptsNothing {
-                kind: RefusalKind::NotUnderstood,
-                ..
-            } => NOT_UNDERSTOOD,
+            Self::IngestRefused { .. } => {
+                "Check QUALYS_GATEWAY_URL and QUALYS_INGEST_PATH, and whether a proxy stands on the way (HTTPS_PROXY)."
+            }
             Self::AcceptsNothing {
                 kind: RefusalKind::Content | RefusalKind::Way { .. },
                 ..
@@ -149,38 +173,20 @@ impl UpstreamError {
                 "Mend what the answers to the rejected assets say (`ad-connector status`), most likely in the mapping; \
                  the next run goes on with what is staged."
             }
-            Self::GaveUp { reason, .. }
-            | Self::Unavailable { reason }
-            | Self::AcceptsNothing { reason, .. } => network_advice(reason),
+            Self::ProxyRefused { .. } => return Cause::ProxyLogin.advice(),
+            Self::AcceptsNothing { kind, .. } => {
+                let cause = match kind {
+                    RefusalKind::TimedOut => Cause::TimedOut,
+                    RefusalKind::NotUnderstood => Cause::NotUnderstood,
+                    _ => Cause::Other,
+                };
+                return cause.advice();
+            }
+            Self::GaveUp { cause, .. } | Self::Unavailable { cause, .. } => return cause.advice(),
             Self::Stopped { .. } => "Nothing is lost: the next run sends what is staged first.",
             Self::Setting { .. } => "Correct the variable and start again.",
-        }
-    }
-}
-
-/// The next step for an answer that states nothing known.
-const NOT_UNDERSTOOD: &str = "Check that QUALYS_GATEWAY_URL, QUALYS_INGEST_PATH and HTTPS_PROXY lead to the gateway; \
-    only if it is the gateway that accepts assets with this answer, set QUALYS_ACCEPT_UNKNOWN=true; the next run sends what \
-    is staged first.";
-
-/// The next step for a failure that reached us as text.
-fn network_advice(reason: &str) -> &'static str {
-    let reason = reason.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if says(&["is not understood"]) {
-        NOT_UNDERSTOOD
-    } else if says(&["certificate", "unknownissuer", "tls"]) {
-        "Check the clock, and if a proxy inspects TLS on the way, give its CA certificate in QUALYS_CA_CERTIFICATE."
-    } else if says(&["dns", "name resolution", "lookup"]) {
-        "Check the host in QUALYS_GATEWAY_URL and that this machine can resolve it, or set HTTPS_PROXY."
-    } else if says(&["proxy", "tunnel"]) {
-        "Check HTTPS_PROXY and that the proxy lets this machine reach the gateway."
-    } else if says(&["asked to wait", "429", "409"]) {
-        "The account's API limit is used up: run less often, or raise QUALYS_GIVE_UP_AFTER; the next run sends what is \
-         staged first."
-    } else {
-        "Check that this machine reaches QUALYS_GATEWAY_URL (firewall, HTTPS_PROXY); the next run sends what is staged \
-         first."
+        };
+        advice.to_owned()
     }
 }
 
@@ -188,35 +194,63 @@ fn network_advice(reason: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn unavailable(reason: &str) -> UpstreamError {
-        UpstreamError::Unavailable {
-            reason: reason.to_owned(),
-        }
-    }
-
     #[test]
     fn exit_codes_are_those_of_the_contract() {
-        let refused = UpstreamError::CredentialsRefused {
-            path: "/auth".into(),
-            reason: "401".into(),
+        let path = || "/auth".to_owned();
+        let reason = || "status".to_owned();
+        let nothing = |denied| UpstreamError::AcceptsNothing {
+            requests: 3,
+            kind: RefusalKind::Way { denied },
+            reason: reason(),
         };
-        assert_eq!(refused.exit_code(), 77);
-        assert_eq!(unavailable("x").exit_code(), 69);
-        assert_eq!(UpstreamError::Stopped { reason: "waiting" }.exit_code(), 69);
+        let ingest = |denied| UpstreamError::IngestRefused {
+            path: path(),
+            denied,
+            reason: reason(),
+        };
+        let refused = UpstreamError::CredentialsRefused {
+            path: path(),
+            reason: reason(),
+        };
+        let proxy = UpstreamError::ProxyRefused { reason: reason() };
+        for error in [refused, proxy, nothing(true), ingest(true)] {
+            assert_eq!(error.exit_code(), 77, "{error}");
+        }
+        let unavailable = UpstreamError::Unavailable {
+            cause: Cause::Name,
+            reason: reason(),
+        };
+        let stopped = UpstreamError::Stopped { reason: "waiting" };
+        for error in [nothing(false), ingest(false), unavailable, stopped] {
+            assert_eq!(error.exit_code(), 69, "{error}");
+        }
     }
 
     #[test]
     fn advice_fits_the_cause() {
         let cases = [
-            ("invalid peer certificate: UnknownIssuer", "QUALYS_CA_CERTIFICATE"),
-            ("dns error: failed to lookup address", "resolve"),
-            ("tunnel error: unsuccessful", "HTTPS_PROXY"),
-            ("status 429; it asked to wait 1800 s", "API limit"),
-            ("connection refused", "firewall"),
+            (Cause::Name, "resolve"),
+            (Cause::Proxy, "HTTPS_PROXY"),
+            (Cause::ProxyLogin, "password"),
+            (Cause::RateLimit, "API limit"),
+            (Cause::TimedOut, "QUALYS_TIMEOUT"),
+            (Cause::TimedOut, "QUALYS_BATCH_ASSETS"),
+            (Cause::NotUnderstood, "QUALYS_ACCEPT_UNKNOWN"),
+            (Cause::Other, "firewall"),
         ];
-        for (reason, expected) in cases {
-            assert!(unavailable(reason).advice().contains(expected), "{reason}");
+        for (cause, expected) in cases {
+            let error = UpstreamError::Unavailable {
+                cause,
+                reason: String::new(),
+            };
+            assert!(error.advice().contains(expected), "{expected}");
         }
+        let timed_out = UpstreamError::AcceptsNothing {
+            requests: 9,
+            kind: RefusalKind::TimedOut,
+            reason: String::new(),
+        };
+        assert!(timed_out.advice().contains("QUALYS_TIMEOUT"));
     }
 
     #[test]
@@ -224,11 +258,12 @@ mod tests {
         let error = UpstreamError::GaveUp {
             after: Duration::from_millis(900_400),
             requests: 7,
+            cause: Cause::Other,
             reason: "status 503".to_owned(),
         };
         assert_eq!(
             error.to_string(),
-            "gave up 900 s after the first failure (requests made: 7): status 503"
+            "gave up after 900 s of trouble (requests made: 7): status 503"
         );
     }
 }

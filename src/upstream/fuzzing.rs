@@ -122,6 +122,7 @@ fn decided(answer: &Answer, items: &[Item]) {
         Decision::NewToken { reason }
         | Decision::Split { reason }
         | Decision::NotUnderstood { reason }
+        | Decision::ProxyRefused { reason }
         | Decision::Refused { reason }
         | Decision::Final { reason, .. } => clean(reason),
     }
@@ -134,7 +135,14 @@ fn token_in(mut answer: Answer, secrets: &Secrets) {
             assert!((200..300).contains(&answer.status) && !answer.cut);
             assert!(!token.is_empty() && token.len() <= 16 << 10 && token.bytes().all(is_token));
         }
-        Err(NoToken::Refused(reason) | NoToken::Final(reason)) => clean(&reason),
+        Err(
+            NoToken::Refused(reason)
+            | NoToken::Final(reason)
+            | NoToken::ProxyRefused(reason)
+            | NoToken::Unusable(reason),
+        ) => clean(&reason),
+        // There was an answer.
+        Err(NoToken::NoAnswer(none)) => assert_eq!(none.reason, ""),
         Err(NoToken::Wait(pause, reason)) => {
             bounded(Some(pause));
             clean(&reason);
@@ -189,26 +197,28 @@ fn search_through(
             let decision = decide(&answer, &request.items, now(), false);
             unclear |= leaves_unclear(&decision, answer.status);
             let refusal = |kind, reason: String| Refusal { kind, reason };
+            let assets = request.items.len();
             match decision {
                 Decision::Accepted => break Outcome::Accepted,
                 Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
                 Decision::Split { reason } => {
-                    record.refused(&refusal(RefusalKind::Content, reason.clone()))?;
+                    record.refused(&refusal(RefusalKind::Content, reason.clone()), assets)?;
                     break Outcome::TooLarge(reason);
                 }
                 Decision::Refused { reason } => {
                     let refusal = refusal(RefusalKind::Content, reason);
-                    record.refused(&refusal)?;
+                    record.refused(&refusal, assets)?;
                     break Outcome::Refused(refusal);
                 }
+                Decision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
                 Decision::Final { reason, denied } => {
                     let refusal = refusal(RefusalKind::Way { denied }, reason);
-                    record.refused(&refusal)?;
+                    record.refused(&refusal, assets)?;
                     break Outcome::Refused(refusal);
                 }
                 Decision::Retry { pause: None, reason } | Decision::NotUnderstood { reason } => {
                     let refusal = refusal(RefusalKind::Failing, reason);
-                    record.refused(&refusal)?;
+                    record.refused(&refusal, assets)?;
                     failures += 1;
                     if failures >= request.attempts {
                         break Outcome::Refused(refusal);

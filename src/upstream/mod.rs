@@ -7,12 +7,14 @@
 mod answer;
 #[cfg(test)]
 mod answer_table;
+mod cause;
 mod client;
 mod credentials;
 mod error;
 mod evidence;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod ingest_check;
 mod pace;
 mod rejection;
 mod request;
@@ -21,6 +23,7 @@ mod search;
 mod sender;
 mod tally;
 mod text;
+mod tls;
 mod token;
 mod wait;
 
@@ -28,15 +31,18 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::directory::PeerCertificate;
 
 pub use answer::{Answer, Decision, decide};
+pub use cause::Cause;
 pub use error::UpstreamError;
+pub use ingest_check::IngestCheck;
 pub use pace::Pace;
 pub use request::{Batch, Item, Sizing};
 pub use run_record::{RefusalKind, RunRecord};
@@ -44,15 +50,16 @@ pub use search::Occasion;
 
 pub use tally::CLASSES;
 
+use client::GatewayClient;
 use pace::Gate;
 use request::Envelope;
 use tally::Tally;
-use token::{NoToken, Token, Tokens};
+use token::{Token, Tokens};
 
 /// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one
 /// limit of requests in flight.
 pub struct Upstream {
-    client: Client,
+    client: GatewayClient,
     tokens: Tokens,
     url: String,
     ingest_path: String,
@@ -103,7 +110,7 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::new`].
     pub fn with_pace(settings: &config::Upstream, pace: Pace) -> Result<Self, UpstreamError> {
-        let client = client::client(settings)?;
+        let client = GatewayClient::new(settings)?;
         Ok(Self {
             tokens: Tokens::new(settings, client.clone(), pace.token_life())?,
             client,
@@ -126,18 +133,24 @@ impl Upstream {
     /// # Errors
     /// What stands in the way; never retried, so that the answer comes at once.
     pub async fn check(&self) -> Result<(), UpstreamError> {
-        let path = self.tokens.path().to_owned();
-        match self.tokens.current().await {
-            Ok(_) => Ok(()),
-            Err(NoToken::Refused(reason)) => Err(UpstreamError::CredentialsRefused { path, reason }),
-            Err(NoToken::Final(reason)) => Err(UpstreamError::NoToken { path, reason }),
-            Err(NoToken::Wait(pause, reason)) => Err(UpstreamError::Unavailable {
-                reason: format!("{path}: {reason}; it asked to wait {} s", pause.as_secs()),
-            }),
-            Err(NoToken::Retry(_, reason)) => Err(UpstreamError::Unavailable {
-                reason: format!("{path}: {reason}"),
-            }),
-        }
+        let token = self.tokens.current().await;
+        token
+            .map(|_| ())
+            .map_err(|none| none.into_error(self.tokens.path()))
+    }
+
+    /// Sends a request without assets, once, and describes what its answer proves about the ingest path.
+    ///
+    /// # Errors
+    /// What stands in the way of any request.
+    pub async fn check_ingest(&self) -> Result<IngestCheck, UpstreamError> {
+        ingest_check::check(self).await
+    }
+
+    /// Returns the certificate that the gateway showed last, and whether it was accepted.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(PeerCertificate, bool)> {
+        self.client.certificate()
     }
 
     /// How much fits into one request.

@@ -16,9 +16,11 @@ use super::request::Item;
 /// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token
 /// (401) a run sends such a gateway 10 requests.
 pub(super) const MOST_IN_A_ROW: u32 = 9;
+/// Single assets that are tried where the way is refused and nothing was accepted.
+const MOST_ALONE: u32 = 2;
 /// Refusals in a row after which single assets are tried: most of them are good, so an answer to
 /// one of them tells a gateway that accepts nothing from a batch with something bad in it.
-pub(super) const PROBES_AFTER: u32 = 3;
+const PROBES_AFTER: u32 = 3;
 /// Refusals in a row after which an asset that was accepted before is sent again: where most assets
 /// are bad, single ones tell nothing.
 pub(super) const CONTROL_AFTER: u32 = MOST_IN_A_ROW - 2;
@@ -45,13 +47,16 @@ pub(super) struct Refusal {
 pub enum RefusalKind {
     /// The answer is about what the request holds: 400, 422, 413, a 2xx that speaks of an error.
     Content,
-    /// The answer is about the way to the gateway or the rights of the account; `denied` for 403.
+    /// The answer is about the way to the gateway or the rights of the account: 3xx, 403, 404, 405,
+    /// 415 and their likes; `denied` for 403.
     Way {
         /// The account lacks a right.
         denied: bool,
     },
-    /// 5xx, no answer in time, or a cut connection, each time that the request was sent.
+    /// 5xx, or a cut connection, each time that the request was sent.
     Failing,
+    /// No answer within `QUALYS_TIMEOUT`.
+    TimedOut,
     /// A 2xx that states nothing known, each time that the request was sent.
     NotUnderstood,
 }
@@ -59,7 +64,7 @@ pub enum RefusalKind {
 impl RefusalKind {
     /// Returns `true` when the same request may be accepted a little later.
     pub(super) const fn may_pass(self) -> bool {
-        matches!(self, Self::Failing | Self::NotUnderstood)
+        matches!(self, Self::Failing | Self::TimedOut | Self::NotUnderstood)
     }
 }
 
@@ -100,11 +105,18 @@ struct State {
     accepted_last: Option<Item>,
     /// Requests that were refused or failed since.
     in_a_row: u32,
+    /// The last of them was refused for its way.
+    way_is_refused: bool,
+    /// Those of them with a single asset that were refused for their way.
+    alone_in_a_row: u32,
     /// Failures since the last acceptance or pause; back-off grows with it.
     failures: u32,
-    /// Time of the first failure since the last acceptance, from which `QUALYS_GIVE_UP_AFTER`
-    /// counts.
+    /// Time of the first failure since the last acceptance.
     failing_since: Option<Instant>,
+    /// Pauses since then that the gateway asked for to limit calls.
+    paused: Duration,
+    /// Time from failures to the acceptances that ended them, without such pauses.
+    lost: Duration,
     credit: u32,
     repeated_credit: u32,
     /// [`Item::seq`] → what is known of an asset of a postponed batch.
@@ -117,8 +129,12 @@ impl Default for State {
             accepted: 0,
             accepted_last: None,
             in_a_row: 0,
+            way_is_refused: false,
+            alone_in_a_row: 0,
             failures: 0,
             failing_since: None,
+            paused: Duration::ZERO,
+            lost: Duration::ZERO,
             credit: MOST_CREDIT,
             repeated_credit: REPEATED_CREDIT,
             postponed: BTreeMap::new(),
@@ -158,26 +174,47 @@ impl RunRecord {
 
     /// Counts the acceptance of an asset that was accepted before.
     pub(super) fn accepted_again(&self) {
+        let now = Instant::now();
         let mut state = self.state();
         state.accepted += 1;
         state.in_a_row = 0;
+        state.way_is_refused = false;
+        state.alone_in_a_row = 0;
         state.failures = 0;
-        state.failing_since = None;
+        if let Some(since) = state.failing_since.take() {
+            let failing = (now - since).saturating_sub(state.paused);
+            state.lost += failing;
+        }
+        state.paused = Duration::ZERO;
     }
 
-    /// Counts a request that was refused or failed.
+    /// Counts a request of so many assets that was refused or failed.
     ///
     /// # Errors
-    /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them.
-    pub(super) fn refused(&self, refusal: &Refusal) -> Result<(), UpstreamError> {
+    /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them; while nothing was accepted,
+    /// as soon as the way was refused for [`MOST_ALONE`] single assets: one of them may be the cause
+    /// itself.
+    pub(super) fn refused(&self, refusal: &Refusal, assets: usize) -> Result<(), UpstreamError> {
         let mut state = self.state();
         state.in_a_row += 1;
+        state.way_is_refused = matches!(refusal.kind, RefusalKind::Way { .. });
+        if state.way_is_refused && assets == 1 {
+            state.alone_in_a_row += 1;
+        }
         let requests = state.in_a_row;
+        let way_is_shut = state.accepted == 0 && state.alone_in_a_row >= MOST_ALONE;
         drop(state);
-        if requests < MOST_IN_A_ROW {
+        if requests < MOST_IN_A_ROW && !way_is_shut {
             return Ok(());
         }
         Err(Self::accepts_nothing(requests, refusal))
+    }
+
+    /// Returns `true` when single assets are to be tried, after so many refusals of one search.
+    pub(super) fn is_probing(&self, in_search: u32) -> bool {
+        let state = self.state();
+        let refusals = state.in_a_row.max(in_search);
+        refusals >= PROBES_AFTER || (refusals > 0 && state.way_is_refused && state.accepted == 0)
     }
 
     /// Spends a request on the search for single assets: among those that were rejected `before`,
@@ -236,16 +273,22 @@ impl RunRecord {
         before
     }
 
-    /// Starts the back-off anew, since the gateway says itself how long to wait.
-    pub(super) fn reset_failures(&self) {
-        self.state().failures = 0;
+    /// Counts a pause that the gateway asked for to limit calls. The back-off starts anew.
+    pub(super) fn pause(&self, pause: Duration) {
+        let mut state = self.state();
+        state.failures = 0;
+        state.paused += pause;
     }
 
-    /// Time since the first failure after the last acceptance; starts to count when nothing failed
-    /// before.
+    /// Time that counts for `QUALYS_GIVE_UP_AFTER`: all that the run lost to failures, and at least
+    /// the time since the first failure after the last acceptance, which starts to count when
+    /// nothing failed before. A pause to limit calls that an acceptance ended is no failure: the run
+    /// gets on.
     pub(super) fn failing_for(&self) -> Duration {
         let now = Instant::now();
-        now - *self.state().failing_since.get_or_insert(now)
+        let mut state = self.state();
+        let failing = now - *state.failing_since.get_or_insert(now);
+        failing.max(state.lost + failing.saturating_sub(state.paused))
     }
 
     /// Keeps what is known of the assets of a postponed batch.

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::Delivery;
 use super::error::UpstreamError;
 use super::request::Item;
-use super::run_record::{CONTROL_AFTER, PROBES_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
+use super::run_record::{CONTROL_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;
@@ -167,7 +167,7 @@ impl Search {
         {
             return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
         }
-        let probing = self.in_a_row.max(record.in_a_row()) >= PROBES_AFTER;
+        let probing = record.is_probing(self.in_a_row);
         if !self.suspect.is_empty() {
             let half = if probing {
                 1
@@ -386,7 +386,9 @@ impl Search {
             _ if alone.confirmed => true,
             RefusalKind::Way { .. } => alone.first > alone.before,
             RefusalKind::Content => self.occasion == Occasion::RejectedBefore || alone.first > alone.before,
-            RefusalKind::Failing | RefusalKind::NotUnderstood => self.failed_before(record),
+            RefusalKind::Failing | RefusalKind::TimedOut | RefusalKind::NotUnderstood => {
+                self.failed_before(record)
+            }
         };
         let (proven, open): (Vec<_>, Vec<_>) = self.alone.iter().cloned().partition(is_proven);
         self.alone = open;

@@ -98,7 +98,11 @@ fn search_through(
             let reason = format!("{reply:?}");
             let refusal = Refusal { kind, reason };
             if occasion != Occasion::RejectedBefore || kind == (RefusalKind::Way { denied: false }) {
-                record.refused(&refusal)?;
+                let assets = match occasion {
+                    Occasion::RejectedBefore => 0,
+                    Occasion::First | Occasion::Postponed => seqs.len(),
+                };
+                record.refused(&refusal, assets)?;
             }
             failures += 1;
             if reply == Reply::TooLarge {

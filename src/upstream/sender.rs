@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Decision};
-use super::client::{self, NoAnswer};
+use super::cause::Cause;
+use super::client::NoAnswer;
 use super::error::UpstreamError;
 use super::pace::backoff;
 use super::request::Batch;
 use super::run_record::{Refusal, RefusalKind, RunRecord};
 use super::search::{Occasion, Outcome, Search};
 use super::token::{NoToken, Token};
+use super::wait;
 use super::{Delivery, Upstream};
 
 /// Of the answer to a batch, this much is read at least …
@@ -64,7 +66,8 @@ pub(super) async fn deliver(
             break error;
         }
     };
-    tracing::warn!(reason = %failure, "What is left of the batch stays staged.");
+    // The run logs why it failed.
+    tracing::debug!(reason = %failure, "What is left of the batch stays staged.");
     delivery.failure = Some(failure);
     delivery
 }
@@ -152,17 +155,24 @@ async fn send(
             .count(answered.as_ref().ok().map(|answer| answer.status));
         // A gateway that cannot be reached has refused nothing.
         let reached = answered.as_ref().map_or_else(|none| none.connected, |_| true);
+        let mut cause = Cause::Other;
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
-                let decision =
-                    answer::decide(&answer, &batch.items, SystemTime::now(), upstream.accept_unknown);
+                let now = SystemTime::now();
+                let decision = answer::decide(&answer, &batch.items, now, upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
+                keep_pause(upstream, &decision, wait::retry_after(&answer.headers, now));
                 decision
             }
-            Err(NoAnswer { connected, reason }) => {
-                *unclear |= connected;
-                Decision::Retry { pause: None, reason }
+            Err(none) if none.cause == Cause::ProxyLogin => Decision::ProxyRefused { reason: none.reason },
+            Err(none) => {
+                *unclear |= none.connected;
+                cause = none.cause;
+                Decision::Retry {
+                    pause: None,
+                    reason: none.reason,
+                }
             }
         };
         log(&decision, batch, progress.requests);
@@ -171,22 +181,19 @@ async fn send(
             Decision::AcceptedExcept(reasons) => return Outcome::Except(reasons),
             Decision::Split { reason } => {
                 upstream.sizing.lower(body.len());
-                let kind = RefusalKind::Content;
-                return match count(
-                    record,
-                    limits,
-                    &Refusal {
-                        kind,
-                        reason: reason.clone(),
-                    },
-                ) {
-                    Ok(()) => Outcome::TooLarge(reason),
-                    Err(error) => Outcome::Failed(error),
+                return match refused(record, limits, batch, RefusalKind::Content, reason) {
+                    Outcome::Refused(refusal) => Outcome::TooLarge(refusal.reason),
+                    failed => failed,
                 };
             }
-            Decision::Refused { reason } => return refused(record, limits, RefusalKind::Content, reason),
+            Decision::Refused { reason } => {
+                return refused(record, limits, batch, RefusalKind::Content, reason);
+            }
+            Decision::ProxyRefused { reason } => {
+                return Outcome::Failed(UpstreamError::ProxyRefused { reason });
+            }
             Decision::Final { reason, denied } => {
-                return refused(record, limits, RefusalKind::Way { denied }, reason);
+                return refused(record, limits, batch, RefusalKind::Way { denied }, reason);
             }
             Decision::NewToken { reason } if progress.renewed => {
                 let path = upstream.ingest_path.clone();
@@ -201,21 +208,31 @@ async fn send(
                 Ok(())
             }
             Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &progress),
-            Decision::Retry { pause: None, reason } if reached => {
-                let kind = RefusalKind::Failing;
-                match failed(upstream, limits, Refusal { kind, reason }, stop, &mut progress).await {
+            Decision::Retry { pause, reason } if reached => {
+                let kind = match cause {
+                    Cause::TimedOut => RefusalKind::TimedOut,
+                    _ => RefusalKind::Failing,
+                };
+                let failure = Failure { kind, pause, reason };
+                match failed(upstream, batch, limits, failure, stop, &mut progress).await {
                     ControlFlow::Break(outcome) => return outcome,
                     ControlFlow::Continue(()) => Ok(()),
                 }
             }
             Decision::NotUnderstood { reason } => {
-                let kind = RefusalKind::NotUnderstood;
-                match failed(upstream, limits, Refusal { kind, reason }, stop, &mut progress).await {
+                let failure = Failure {
+                    kind: RefusalKind::NotUnderstood,
+                    pause: None,
+                    reason,
+                };
+                match failed(upstream, batch, limits, failure, stop, &mut progress).await {
                     ControlFlow::Break(outcome) => return outcome,
                     ControlFlow::Continue(()) => Ok(()),
                 }
             }
-            Decision::Retry { pause, reason } => back_off(upstream, pause, reason, stop, &progress).await,
+            Decision::Retry { pause, reason } => {
+                back_off(upstream, pause, cause, reason, stop, &progress).await
+            }
         };
         if let Err(error) = next {
             return Outcome::Failed(error);
@@ -223,39 +240,70 @@ async fn send(
     }
 }
 
-/// Counts a failure that may pass, and waits for the next attempt, unless there is none.
+/// A failure that may pass.
+struct Failure {
+    kind: RefusalKind,
+    /// Pause that the gateway asked for.
+    pause: Option<Duration>,
+    reason: String,
+}
+
+/// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch that
+/// was not answered in time is halved at once: it takes the gateway too long.
 async fn failed(
     upstream: &Upstream,
+    batch: &Batch,
     limits: Limits,
-    refusal: Refusal,
+    failure: Failure,
     stop: &CancellationToken,
     progress: &mut Progress<'_>,
 ) -> ControlFlow<Outcome> {
+    let Failure { kind, pause, reason } = failure;
     progress.failures += 1;
-    if let Err(error) = count(progress.record, limits, &refusal) {
+    let refusal = Refusal { kind, reason };
+    // A gateway that says when to come again is not tried at random: `QUALYS_GIVE_UP_AFTER` is the limit.
+    if pause.is_none()
+        && let Err(error) = count(progress.record, limits, batch, &refusal)
+    {
         return ControlFlow::Break(Outcome::Failed(error));
     }
-    match back_off(upstream, None, refusal.reason.clone(), stop, progress).await {
+    let cause = match kind {
+        RefusalKind::TimedOut => Cause::TimedOut,
+        RefusalKind::NotUnderstood => Cause::NotUnderstood,
+        _ => Cause::Other,
+    };
+    let is_too_slow = kind == RefusalKind::TimedOut && batch.items.len() > 1;
+    match back_off(upstream, pause, cause, refusal.reason.clone(), stop, progress).await {
         Err(error) => ControlFlow::Break(Outcome::Failed(error)),
+        Ok(()) if is_too_slow => ControlFlow::Break(Outcome::TooLarge(refusal.reason)),
         Ok(()) if progress.failures >= limits.attempts => ControlFlow::Break(Outcome::Refused(refusal)),
         Ok(()) => ControlFlow::Continue(()),
     }
 }
 
-fn refused(record: &RunRecord, limits: Limits, kind: RefusalKind, reason: String) -> Outcome {
+fn refused(record: &RunRecord, limits: Limits, batch: &Batch, kind: RefusalKind, reason: String) -> Outcome {
     let refusal = Refusal { kind, reason };
-    match count(record, limits, &refusal) {
+    match count(record, limits, batch, &refusal) {
         Ok(()) => Outcome::Refused(refusal),
         Err(error) => Outcome::Failed(error),
     }
 }
 
 /// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless
-/// it is about the way there.
-fn count(record: &RunRecord, limits: Limits, refusal: &Refusal) -> Result<(), UpstreamError> {
+/// it is about the way there; and each of them may be the cause of that, too.
+fn count(record: &RunRecord, limits: Limits, batch: &Batch, refusal: &Refusal) -> Result<(), UpstreamError> {
     match refusal.kind {
-        RefusalKind::Content | RefusalKind::Failing | RefusalKind::NotUnderstood if limits.expected => Ok(()),
-        _ => record.refused(refusal),
+        RefusalKind::Way { .. } if limits.expected => record.refused(refusal, 0),
+        _ if limits.expected => Ok(()),
+        _ => record.refused(refusal, batch.items.len()),
+    }
+}
+
+/// Keeps a `Retry-After` of any answer whose decision has no pause itself.
+fn keep_pause(upstream: &Upstream, decision: &Decision, asked: Option<Duration>) {
+    let has_pause = matches!(decision, Decision::Wait { .. } | Decision::Retry { .. });
+    if let Some(pause) = asked.filter(|_| !has_pause) {
+        upstream.gate.close(upstream.pace.real(pause));
     }
 }
 
@@ -272,7 +320,11 @@ fn stopped(reason: &'static str) -> Outcome {
 
 /// One request and its answer.
 async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -> Result<Answer, NoAnswer> {
-    client::exchange(upstream.request(body, token), ANSWER + assets * ANSWER_PER_ASSET).await
+    let longest = ANSWER + assets * ANSWER_PER_ASSET;
+    upstream
+        .client
+        .exchange(upstream.request(body, token), longest)
+        .await
 }
 
 /// Resolves when a request in flight has had its time after the stop (R26).
@@ -288,7 +340,7 @@ async fn pass_gate(
     progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
     while let Some(left) = upstream.gate.closed_for() {
-        progress.must_not_outlast(upstream, left, || {
+        progress.must_not_outlast(upstream, left, Cause::RateLimit, || {
             format!(
                 "the gateway asked to wait another {:.0} s before any request",
                 left.as_secs_f64()
@@ -323,8 +375,8 @@ fn close_gate(
 ) -> Result<(), UpstreamError> {
     let real = upstream.pace.real(pause);
     upstream.gate.close(real);
-    progress.record.reset_failures();
-    progress.must_not_outlast(upstream, real, || {
+    progress.record.pause(real);
+    progress.must_not_outlast(upstream, real, Cause::RateLimit, || {
         format!("{reason}; it asked to wait {} s", pause.as_secs())
     })
 }
@@ -333,6 +385,7 @@ fn close_gate(
 async fn back_off(
     upstream: &Upstream,
     asked: Option<Duration>,
+    cause: Cause,
     reason: String,
     stop: &CancellationToken,
     progress: &Progress<'_>,
@@ -340,7 +393,7 @@ async fn back_off(
     let failures = progress.record.count_failure();
     let wait = asked.unwrap_or_else(|| backoff(failures, fastrand::f64()));
     let real = upstream.pace.real(wait);
-    progress.must_not_outlast(upstream, real, || match asked {
+    progress.must_not_outlast(upstream, real, cause, || match asked {
         Some(asked) => format!("{reason}; it asked to wait {} s", asked.as_secs()),
         None => reason,
     })?;
@@ -355,27 +408,20 @@ async fn no_token(
     progress: &Progress<'_>,
 ) -> Result<(), UpstreamError> {
     let path = upstream.tokens.path();
-    let (asked, reason) = match none {
-        NoToken::Refused(reason) => {
-            return Err(UpstreamError::CredentialsRefused {
-                path: path.to_owned(),
-                reason,
-            });
+    let (reason, pause, cause) = match &none {
+        NoToken::Wait(pause, reason) => (reason, Some(*pause), Cause::RateLimit),
+        NoToken::Retry(pause, reason) => (reason, *pause, Cause::Other),
+        NoToken::Unusable(reason) => (reason, None, Cause::NoToken),
+        NoToken::NoAnswer(answer) if answer.cause != Cause::ProxyLogin => {
+            (&answer.reason, None, answer.cause.clone())
         }
-        NoToken::Final(reason) => {
-            return Err(UpstreamError::NoToken {
-                path: path.to_owned(),
-                reason,
-            });
-        }
-        NoToken::Wait(pause, reason) => (Err(pause), reason),
-        NoToken::Retry(pause, reason) => (Ok(pause), reason),
+        _ => return Err(none.into_error(path)),
     };
     tracing::warn!(request_id = %progress.request_id, path, reason, "The token endpoint gave no token and is asked again.");
     let reason = format!("no token from {path}: {reason}");
-    match asked {
-        Err(pause) => close_gate(upstream, pause, reason, progress),
-        Ok(pause) => back_off(upstream, pause, reason, stop, progress).await,
+    match (none, pause) {
+        (NoToken::Wait(..), Some(pause)) => close_gate(upstream, pause, reason, progress),
+        _ => back_off(upstream, pause, cause, reason, stop, progress).await,
     }
 }
 
@@ -385,6 +431,7 @@ impl Progress<'_> {
         &self,
         upstream: &Upstream,
         wait: Duration,
+        cause: Cause,
         reason: impl FnOnce() -> String,
     ) -> Result<(), UpstreamError> {
         let failing = self.record.failing_for();
@@ -394,6 +441,7 @@ impl Progress<'_> {
         Err(UpstreamError::GaveUp {
             after: failing,
             requests: self.requests,
+            cause,
             reason: reason(),
         })
     }
@@ -414,7 +462,7 @@ fn log(decision: &Decision, batch: &Batch, attempt: u64) {
             "The gateway asks for a pause, so all requests wait."
         ),
         Decision::NewToken { reason } => {
-            tracing::info!(%request_id, assets, attempt, reason, "The gateway refused the token.");
+            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the token.");
         }
         Decision::Split { reason } => {
             tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
@@ -428,8 +476,9 @@ fn log(decision: &Decision, batch: &Batch, attempt: u64) {
                 "The gateway refused the batch; the assets that are the cause are searched."
             );
         }
-        Decision::Final { reason, .. } => {
-            tracing::error!(%request_id, assets, attempt, reason, "The gateway refused the request.");
+        // The run logs it, when it is for everything.
+        Decision::Final { reason, .. } | Decision::ProxyRefused { reason } => {
+            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the request.");
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::Client;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -13,7 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer};
-use super::client;
+use super::cause::Cause;
+use super::client::{GatewayClient, NoAnswer};
 use super::credentials::{Credentials, Secrets, is_token};
 use super::error::UpstreamError;
 use super::evidence;
@@ -52,8 +52,35 @@ pub(super) enum NoToken {
     Final(String),
     /// Rate limited.
     Wait(Duration, String),
+    /// The proxy requires a log-in.
+    ProxyRefused(String),
+    /// A 2xx that holds no token.
+    Unusable(String),
     /// Passing trouble, with the pause that was asked for.
     Retry(Option<Duration>, String),
+    /// There was no answer.
+    NoAnswer(NoAnswer),
+}
+
+impl NoToken {
+    /// The error for a request that is not made again.
+    pub(super) fn into_error(self, path: &str) -> UpstreamError {
+        let path = path.to_owned();
+        match self {
+            Self::Refused(reason) => UpstreamError::CredentialsRefused { path, reason },
+            Self::Final(reason) | Self::Unusable(reason) => UpstreamError::NoToken { path, reason },
+            Self::ProxyRefused(reason) => UpstreamError::ProxyRefused { reason },
+            Self::Wait(pause, reason) => UpstreamError::Unavailable {
+                cause: Cause::RateLimit,
+                reason: format!("{path}: {reason}; it asked to wait {} s", pause.as_secs()),
+            },
+            Self::Retry(_, reason) => UpstreamError::Unavailable {
+                cause: Cause::Other,
+                reason: format!("{path}: {reason}"),
+            },
+            Self::NoAnswer(none) => none.into_error(&path),
+        }
+    }
 }
 
 /// Gets and keeps the token.
@@ -61,7 +88,7 @@ pub(super) struct Tokens {
     credentials: Credentials,
     secrets: Secrets,
     gateway: String,
-    client: Client,
+    client: GatewayClient,
     /// How old a token gets before it is renewed.
     life: Duration,
     current: Mutex<Current>,
@@ -76,7 +103,7 @@ struct Current {
 impl Tokens {
     pub(super) fn new(
         settings: &config::Upstream,
-        client: Client,
+        client: GatewayClient,
         life: Duration,
     ) -> Result<Self, UpstreamError> {
         Ok(Self {
@@ -108,12 +135,11 @@ impl Tokens {
         }
         current.token = None;
         let request = self.credentials.request(&self.client, &self.gateway);
-        let mut answer = client::exchange(request, 2 * LONGEST)
-            .await
-            .map_err(|none| NoToken::Retry(None, none.reason))?;
+        let exchanged = self.client.exchange(request, 2 * LONGEST).await;
+        let mut answer = exchanged.map_err(NoToken::NoAnswer)?;
         let text = judge(&mut answer, &self.secrets, SystemTime::now())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
-            .map_err(|_| NoToken::Retry(None, "the token cannot be sent as a header".to_owned()))?;
+            .map_err(|_| NoToken::Unusable("the token cannot be sent as a header".to_owned()))?;
         header.set_sensitive(true);
         current.given += 1;
         let token = Token {
@@ -149,7 +175,7 @@ pub(super) fn judge(
     let read_as_it_is = read(answer, now);
     match read_as_it_is {
         // These quote nothing.
-        Ok(_) | Err(NoToken::Retry(..)) if (200..300).contains(&answer.status) => read_as_it_is,
+        Ok(_) | Err(NoToken::Unusable(_)) if (200..300).contains(&answer.status) => read_as_it_is,
         _ => {
             secrets.hide_in(answer, None);
             read(answer, now)
@@ -165,8 +191,8 @@ fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
         300..=399 => Err(NoToken::Final(answer::redirected(answer))),
         400 | 401 | 403 => Err(NoToken::Refused(reason())),
         409 | 429 => Err(NoToken::Wait(wait::rate_limit(&answer.headers, now), reason())),
-        503 => Err(NoToken::Retry(wait::retry_after(&answer.headers, now), reason())),
-        408 | 425 | 500..=599 => Err(NoToken::Retry(None, reason())),
+        407 => Err(NoToken::ProxyRefused(reason())),
+        408 | 425 | 500..=599 => Err(NoToken::Retry(wait::retry_after(&answer.headers, now), reason())),
         _ => Err(NoToken::Final(reason())),
     }
 }
@@ -174,12 +200,7 @@ fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
 /// A JWT as plain text, as documented; also as a JSON text or as `token` or `access_token` of a JSON object. The errors
 /// quote nothing of the body: half of a token is a secret too.
 fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
-    let unusable = |what: &str| {
-        Err(NoToken::Retry(
-            None,
-            format!("status {}, but {what}", answer.status),
-        ))
-    };
+    let unusable = |what: &str| Err(NoToken::Unusable(format!("status {}, but {what}", answer.status)));
     if answer.cut {
         return unusable("the answer is too long for a token");
     }
@@ -288,7 +309,7 @@ mod tests {
             "gehéim".as_bytes(),
         ];
         for body in bodies {
-            let Err(NoToken::Retry(None, reason)) = read_body(200, body) else {
+            let Err(NoToken::Unusable(reason)) = read_body(200, body) else {
                 panic!("{body:?} taken")
             };
             assert!(!reason.contains("geh"), "{reason}");
@@ -316,6 +337,7 @@ mod tests {
         for status in [409, 429] {
             assert!(matches!(read_body(status, b""), Err(NoToken::Wait(pause, _)) if pause.as_secs() == 60));
         }
+        assert!(matches!(read_body(407, b""), Err(NoToken::ProxyRefused(_))));
         for status in [408, 500, 502, 503, 504] {
             assert!(
                 matches!(read_body(status, b""), Err(NoToken::Retry(None, _))),

@@ -48,7 +48,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_with_the_way_out() {
         .check()
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(error.to_string().contains("no CA vouches for it"), "{error}");
     assert!(
         error.advice().contains("QUALYS_CA_CERTIFICATE"),
         "{}",
@@ -75,7 +75,17 @@ async fn a_certificate_for_another_host_is_refused() {
         .check()
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("not valid for name"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("is for gateway.example.com, not for 127.0.0.1"),
+        "{error}"
+    );
+    assert!(
+        error.advice().contains("QUALYS_GATEWAY_URL"),
+        "{}",
+        error.advice()
+    );
 }
 
 #[test]
@@ -189,6 +199,7 @@ async fn r27_a_proxy_that_refuses_is_named_without_its_password() {
         .await
         .unwrap_err();
     assert!(!error.to_string().contains("falsch"), "{error}");
+    assert_eq!(error.exit_code(), 77, "{error}");
     assert!(
         error.advice().contains("HTTPS_PROXY"),
         "{error}: {}",

@@ -168,10 +168,27 @@ async fn ingest(
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };
-    let answer = match scripted {
+    let answer = match &scripted {
         Some(_) => answer,
         None => shared.lock().ruled(&parsed).unwrap_or(answer),
     };
+    if parsed.assets.is_empty() {
+        shared.lock().counts.checks += 1;
+        if !shared.lock().is_valid(bearer, Instant::now()) {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        // Unless a test says otherwise, as a gateway that requires at least one.
+        let answer = match answer {
+            Answer::Accept if scripted.is_none() => {
+                Answer::Status(400, vec![], r#"{"message":"assetData is empty"}"#.to_owned())
+            }
+            answer => answer,
+        };
+        return match fault(&answer, &wire).await {
+            Some(response) => response,
+            None => json_response((200, answer::accepted())),
+        };
+    }
     let (version, keep_request) = (parts.version, shared.options.keep_deliveries);
     shared.lock().note(&parsed, &body, version, &answer, keep_request);
     if !shared.lock().is_valid(bearer, Instant::now()) {

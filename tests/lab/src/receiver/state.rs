@@ -48,6 +48,8 @@ pub struct Request {
 pub struct Summary {
     /// Ingest requests whose body was read.
     pub requests: u64,
+    /// Requests without assets, which are no [`Summary::requests`].
+    pub checks: u64,
     /// Requests of which something was kept.
     pub deliveries: u64,
     /// Assets kept, counting every delivery of the same one.

@@ -1,0 +1,97 @@
+//! The check of the ingest path: a request without assets, which has nothing to be stored.
+
+use std::time::SystemTime;
+
+use super::Upstream;
+use super::answer::{self, Decision};
+use super::cause::Cause;
+use super::error::UpstreamError;
+use super::request::Batch;
+use super::text;
+
+/// Of the answer, this much is read.
+const ANSWER: usize = 1 << 20;
+
+/// Result of the check: no answer proves everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestCheck {
+    /// What was answered.
+    pub answer: String,
+    /// What that proves; `None` for nothing.
+    pub proven: Option<&'static str>,
+    /// What it does not prove.
+    pub unproven: &'static str,
+}
+
+/// Sends the request, with one new token where the first is refused.
+pub(super) async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
+    let path = &upstream.ingest_path;
+    let body = upstream
+        .envelope
+        .body(&Batch::new(&upstream.connector_uuid, Vec::new()));
+    let mut renewed = false;
+    loop {
+        let token = upstream.tokens.current().await;
+        let token = token.map_err(|none| none.into_error(upstream.tokens.path()))?;
+        let request = upstream.request(&body, &token);
+        let exchanged = upstream.client.exchange(request, ANSWER).await;
+        let mut answer = exchanged.map_err(|none| none.into_error(path))?;
+        upstream.tokens.hide_in(&mut answer, Some(&token));
+        let decision = answer::decide(&answer, &[], SystemTime::now(), false);
+        let is_page = text::is_page(&answer.body);
+        match decision {
+            Decision::NewToken { .. } if !renewed => {
+                renewed = true;
+                upstream.tokens.refused(&token).await;
+            }
+            decision => return judge(decision, answer::said(&answer), is_page, path),
+        }
+    }
+}
+
+fn judge(
+    decision: Decision,
+    answer: String,
+    is_page: bool,
+    path: &str,
+) -> Result<IngestCheck, UpstreamError> {
+    let path = path.to_owned();
+    let (proven, unproven) = match decision {
+        Decision::Accepted => (
+            Some("the path takes requests of this account"),
+            "that an asset of this connector and source is accepted: only a run shows that",
+        ),
+        Decision::NewToken { reason } => {
+            return Err(UpstreamError::CredentialsRefused {
+                path,
+                reason: format!("{reason}, with a new token too"),
+            });
+        }
+        Decision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
+        Decision::Final { reason, denied } => {
+            return Err(UpstreamError::IngestRefused { path, denied, reason });
+        }
+        Decision::NotUnderstood { reason } if is_page => {
+            return Err(UpstreamError::Unavailable {
+                cause: Cause::NotUnderstood,
+                reason: format!("{path}: {reason}"),
+            });
+        }
+        Decision::Wait { .. } | Decision::Retry { .. } => {
+            (None, "the path: the gateway gave no answer to the request itself")
+        }
+        Decision::AcceptedExcept(_)
+        | Decision::Split { .. }
+        | Decision::Refused { .. }
+        | Decision::NotUnderstood { .. } => (
+            Some("the path exists and takes the token"),
+            "that the account may import, that connector and source are known, and that an asset is accepted: the gateway \
+             takes no request without assets, and only a run shows it",
+        ),
+    };
+    Ok(IngestCheck {
+        answer,
+        proven,
+        unproven,
+    })
+}
