@@ -27,15 +27,15 @@ fn help(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// README.md and everything in docs/.
+/// Markdown files of the root, of docs/ and of docs/decisions/.
 fn documents() -> Vec<PathBuf> {
-    let mut documents: Vec<PathBuf> = std::fs::read_dir(root().join("docs"))
-        .unwrap()
+    let documents: Vec<PathBuf> = ["", "docs", "docs/decisions"]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();
-    documents.push(root().join("README.md"));
-    assert!(documents.len() >= 3);
+    assert!(documents.len() >= 30);
     documents
 }
 
