@@ -7,11 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::result::printable;
 
 /// Most names of a certificate that are shown. A controller's has a handful; whoever shows thousands is none.
 const MOST_NAMES: usize = 32;
+/// Most certificates of CAs that are looked at. A chain has two or three.
+const MOST_ISSUERS: usize = 16;
 
 /// The certificate that a server showed, whether or not it was accepted. Its texts are printable, and of bounded length: anybody
 /// may have written them.
@@ -35,12 +38,44 @@ pub struct PeerCertificate {
     pub sha256_base64: String,
     /// SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hexadecimal; it stays when a certificate is renewed with its key.
     pub spki_sha256: String,
-    /// Issuer of the last certificate that the server sent behind this one; `None` when it sent this one alone.
-    pub chain_ends_at: Option<String>,
+    /// Size of the RSA key in bits; `None` for a key of another kind.
+    pub rsa_bits: Option<usize>,
+    /// Certificates that the server sent behind this one, the last of them last.
+    pub issuers: Vec<IssuerCertificate>,
+}
+
+/// Certificate of a CA, with what may be the reason that a chain is refused. Its texts are printable, and of bounded length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerCertificate {
+    /// Subject.
+    pub subject: String,
+    /// Issuer.
+    pub issuer: String,
+    /// Start of validity, seconds since the Unix epoch.
+    pub not_before: i64,
+    /// End of validity, seconds since the Unix epoch.
+    pub not_after: i64,
+    /// Size of the RSA key in bits; `None` for a key of another kind.
+    pub rsa_bits: Option<usize>,
+}
+
+impl IssuerCertificate {
+    /// Reads a DER certificate; `None` when it is not one.
+    #[must_use]
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        Some(Self {
+            subject: printable(&certificate.subject().to_string()),
+            issuer: printable(&certificate.issuer().to_string()),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+            rsa_bits: rsa_bits(&certificate),
+        })
+    }
 }
 
 impl PeerCertificate {
-    /// Reads a DER certificate, and of the `further` ones sent with it what the last one says; `None` when it is not one.
+    /// Reads a DER certificate and the `further` ones sent with it; `None` when it is not one.
     #[must_use]
     pub fn read(der: &[u8], further: &[CertificateDer<'_>]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
@@ -58,7 +93,7 @@ impl PeerCertificate {
         dns.append(&mut addresses);
         dns.truncate(MOST_NAMES);
         let sha256 = Sha256::digest(der);
-        let last = further.last().and_then(|der| X509Certificate::from_der(der).ok());
+        let further = further.iter().take(MOST_ISSUERS);
         Some(Self {
             subject: printable(&certificate.subject().to_string()),
             issuer: printable(&certificate.issuer().to_string()),
@@ -69,7 +104,8 @@ impl PeerCertificate {
             sha256: hex(&sha256),
             sha256_base64: STANDARD.encode(sha256),
             spki_sha256: hex(&Sha256::digest(certificate.public_key().raw)),
-            chain_ends_at: last.map(|(_, last)| printable(&last.issuer().to_string())),
+            rsa_bits: rsa_bits(&certificate),
+            issuers: further.filter_map(|der| IssuerCertificate::read(der)).collect(),
         })
     }
 }
@@ -110,6 +146,13 @@ pub fn date(seconds: i64) -> String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+        _ => None,
+    }
 }
 
 fn address(octets: &[u8]) -> Option<String> {

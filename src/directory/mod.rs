@@ -39,6 +39,7 @@ mod session;
 mod srv;
 mod tls;
 mod tls_fault;
+mod tls_problem;
 mod transport;
 
 pub use bind_guard::{BindGuard, PutOff};
@@ -56,7 +57,8 @@ pub use result::Outcome;
 pub use root_dse::{ControllerDefect, RootDse};
 pub use search::{Pages, Search};
 pub use session::{Counters, Endpoint, Session, connect};
-pub use tls_fault::{TlsFault, TlsProblem};
+pub use tls_fault::TlsFault;
+pub use tls_problem::TlsProblem;
 
 /// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`. What they
 /// log today holds no password (a test looks, at trace), but the LDAP library prints whole values of its own where it

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate::{PeerCertificate, hex};
-use super::tls_fault::{TlsFault, TlsProblem};
+use super::certificate::{IssuerCertificate, PeerCertificate, hex};
+use super::tls_fault::TlsFault;
+use super::tls_problem::TlsProblem;
 use crate::config;
 
 /// Turns `stream` into a TLS connection to `host`.
@@ -46,6 +47,9 @@ pub async fn handshake(
                 TlsProblem::UnknownIssuer if is_given_as_root(seen.shown.as_ref(), settings) => {
                     TlsProblem::OwnAsRoot
                 }
+                TlsProblem::OtherKey => {
+                    TlsProblem::weak_issuer(&trusted(settings)).unwrap_or(TlsProblem::OtherKey)
+                }
                 problem => problem,
             };
             Err(TlsFault {
@@ -62,6 +66,15 @@ fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::Director
     shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
 }
 
+/// The CAs in `AD_CERTIFICATE`.
+fn trusted(settings: &config::Directory) -> Vec<IssuerCertificate> {
+    let given = settings.certificates.as_deref().unwrap_or_default();
+    given
+        .iter()
+        .filter_map(|der| IssuerCertificate::read(der))
+        .collect()
+}
+
 /// What a server showed in its handshake.
 #[derive(Debug, Default)]
 struct Seen {
@@ -75,7 +88,7 @@ fn client_config(
     host: &str,
     settings: &config::Directory,
 ) -> Result<(ClientConfig, Arc<Mutex<Seen>>), TlsFault> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
     // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
     let chain = if pins.is_empty() {

@@ -1,11 +1,9 @@
-//! Why TLS failed, in sentences with a remedy: each of these is a support call otherwise.
+//! Sentences about a TLS connection that failed, each with a remedy: without them each is a support call.
 
 use std::fmt;
-use std::io;
-
-use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::certificate::{PeerCertificate, date};
+use super::tls_problem::{FEWEST_RSA_BITS, TlsProblem};
 use crate::config::Transport;
 
 /// Why there is no TLS connection, with the certificate that the server showed.
@@ -17,125 +15,9 @@ pub struct TlsFault {
     pub shown: Option<Box<PeerCertificate>>,
 }
 
-/// The kinds of failure that have a remedy of their own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TlsProblem {
-    /// Nothing to trust: no root at all.
-    NoRoots {
-        /// Whether `AD_CERTIFICATE` was given.
-        own: bool,
-        /// The first reason.
-        why: Option<String>,
-    },
-    /// Neither a DNS name nor an address.
-    ServerName(String),
-    /// The chain ends at a CA that is not trusted.
-    UnknownIssuer,
-    /// As before, and what is given as the CA's certificate is the server's.
-    OwnAsRoot,
-    /// No CA issued it.
-    SelfSigned,
-    /// The CA that is trusted has the issuer's name, and another key.
-    OtherKey,
-    /// The certificate is good, and the server has not the key to it.
-    Impostor,
-    /// A signature in the chain is of a kind that proves nothing any more.
-    WeakSignature,
-    /// Other names than this expected one are in the certificate.
-    WrongName(String),
-    /// `notAfter` lies in the past.
-    Expired,
-    /// `notBefore` lies in the future.
-    NotYetValid,
-    /// The server shows the certificate of a CA as its own.
-    CaAsServer,
-    /// The certificate is for another use than a server.
-    WrongPurpose,
-    /// Not one of `AD_CERTIFICATE_SHA256`.
-    NotPinned,
-    /// Another flaw of the certificate.
-    Certificate(String),
-    /// The answer is no TLS.
-    NotTls,
-    /// The server ended the handshake with this alert.
-    Alert(String),
-    /// The server ended the connection without a word.
-    Closed,
-    /// The server speaks no version that is secure.
-    OldVersion,
-    /// No cipher suite or the like in common.
-    Incompatible(String),
-    /// Anything else.
-    Other(String),
-}
-
 impl From<TlsProblem> for TlsFault {
     fn from(problem: TlsProblem) -> Self {
         Self { problem, shown: None }
-    }
-}
-
-impl TlsProblem {
-    /// Reads the library's error. `expected` is the name that was to be in the certificate, `shown` the certificate, and `accepted`
-    /// whether that was accepted before something else failed.
-    #[must_use]
-    pub fn of(error: &io::Error, expected: &str, shown: Option<&PeerCertificate>, accepted: bool) -> Self {
-        let Some(inner) = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        else {
-            return match error.kind() {
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe => Self::Closed,
-                _ => Self::Other(error.to_string()),
-            };
-        };
-        match inner {
-            rustls::Error::InvalidCertificate(CertificateError::BadSignature) if accepted => Self::Impostor,
-            rustls::Error::InvalidCertificate(flaw) => {
-                Self::of_certificate(flaw, expected, shown.is_some_and(|shown| shown.self_issued))
-            }
-            rustls::Error::InvalidMessage(_) => Self::NotTls,
-            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
-            | rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
-                Self::OldVersion
-            }
-            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
-                Self::Incompatible("the server says HandshakeFailure".to_owned())
-            }
-            rustls::Error::AlertReceived(alert) => Self::Alert(format!("{alert:?}")),
-            rustls::Error::PeerIncompatible(why) => Self::Incompatible(format!("{why:?}")),
-            other => Self::Other(other.to_string()),
-        }
-    }
-
-    fn of_certificate(flaw: &CertificateError, expected: &str, self_issued: bool) -> Self {
-        match flaw {
-            CertificateError::UnknownIssuer if self_issued => Self::SelfSigned,
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
-            CertificateError::BadSignature => Self::OtherKey,
-            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                Self::WeakSignature
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Self::WrongName(expected.to_owned())
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Self::WrongPurpose
-            }
-            // What the comparison with pins says.
-            CertificateError::ApplicationVerificationFailure => Self::NotPinned,
-            // The library gives this one only as text.
-            CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
-                Self::CaAsServer
-            }
-            other => Self::Certificate(other.to_string()),
-        }
     }
 }
 
@@ -163,7 +45,10 @@ impl fmt::Display for TlsFault {
                     f,
                     "the server certificate is issued by a CA that is not trusted{issuer}"
                 )?;
-                match shown.and_then(|shown| shown.chain_ends_at.as_deref()) {
+                match shown
+                    .and_then(|shown| shown.issuers.last())
+                    .map(|last| &last.issuer)
+                {
                     Some(end) => write!(
                         f,
                         ", and the chain that the server sends ends at {end}, which is not trusted either"
@@ -195,6 +80,40 @@ impl fmt::Display for TlsFault {
             TlsProblem::WeakSignature => write!(
                 f,
                 "the server certificate, or that of a CA above it, is signed in a way that proves nothing any more, such as SHA-1"
+            )?,
+            TlsProblem::UnknownKind(kind) => write!(
+                f,
+                "the server certificate, or that of a CA above it, has a key or a signature that this program does not verify: {kind}"
+            )?,
+            TlsProblem::WeakKey { issuer, bits } => {
+                match issuer {
+                    Some(issuer) => write!(f, "the RSA key of the CA {issuer}")?,
+                    None => write!(f, "the RSA key of the server certificate")?,
+                }
+                write!(
+                    f,
+                    " has {bits} bits: with fewer than {FEWEST_RSA_BITS} it proves nothing any more"
+                )?;
+            }
+            TlsProblem::IssuerExpired(issuer) => write!(
+                f,
+                "the certificate of the CA {}, which the server sends, expired on {}; its own is valid",
+                issuer.subject,
+                date(issuer.not_after)
+            )?,
+            TlsProblem::IssuerNotYetValid(issuer) => write!(
+                f,
+                "the certificate of the CA {}, which the server sends, is not valid before {}",
+                issuer.subject,
+                date(issuer.not_before)
+            )?,
+            TlsProblem::AddressAsName(address) => write!(
+                f,
+                "the server certificate has {address} as a DNS name, and not as an address, so that no client finds it there"
+            )?,
+            TlsProblem::NameConstraint => write!(
+                f,
+                "a CA above the server certificate may not issue for its names (name constraints)"
             )?,
             TlsProblem::WrongName(expected) => match shown {
                 Some(shown) if shown.names.is_empty() => write!(
@@ -270,6 +189,12 @@ impl TlsFault {
             | TlsProblem::SelfSigned
             | TlsProblem::OtherKey
             | TlsProblem::WeakSignature
+            | TlsProblem::UnknownKind(_)
+            | TlsProblem::WeakKey { issuer: Some(_), .. }
+            | TlsProblem::IssuerExpired(_)
+            | TlsProblem::IssuerNotYetValid(_)
+            | TlsProblem::AddressAsName(_)
+            | TlsProblem::NameConstraint
             | TlsProblem::WrongName(_)
             | TlsProblem::Expired
             | TlsProblem::NotYetValid
@@ -280,6 +205,7 @@ impl TlsFault {
             TlsProblem::NoRoots { .. }
             | TlsProblem::ServerName(_)
             | TlsProblem::Impostor
+            | TlsProblem::WeakKey { issuer: None, .. }
             | TlsProblem::NotTls
             | TlsProblem::Alert(_)
             | TlsProblem::Closed
@@ -323,6 +249,42 @@ impl TlsFault {
             }
             TlsProblem::WeakSignature => {
                 "renew the CA and the controller's certificate with SHA-256; or pin this one with AD_CERTIFICATE_SHA256".to_owned()
+            }
+            TlsProblem::UnknownKind(_) => {
+                "issue certificates with RSA keys of 2048 to 8192 bits, ECDSA keys on P-256, P-384 or P-521, or Ed25519, signed with \
+                 SHA-256, SHA-384 or SHA-512; or pin this one with AD_CERTIFICATE_SHA256"
+                    .to_owned()
+            }
+            TlsProblem::WeakKey { issuer: None, .. } => {
+                format!("issue the controller a certificate with an RSA key of {FEWEST_RSA_BITS} bits or more; a pin does not help")
+            }
+            TlsProblem::WeakKey {
+                issuer: Some(_), ..
+            } => format!(
+                "renew that CA with an RSA key of {FEWEST_RSA_BITS} bits or more, and then the controller's certificate; or pin this one with \
+                 AD_CERTIFICATE_SHA256"
+            ),
+            TlsProblem::IssuerExpired(_) => {
+                "install the renewed certificate of that CA on the controller, or put it into the file of AD_CERTIFICATE; or pin the \
+                 controller's with AD_CERTIFICATE_SHA256"
+                    .to_owned()
+            }
+            TlsProblem::IssuerNotYetValid(_) => "check this computer's clock and that of the CA".to_owned(),
+            TlsProblem::AddressAsName(address) => match shown
+                .and_then(|shown| shown.names.iter().find(|name| *name != address))
+            {
+                Some(name) => format!(
+                    "set AD_HOST to a name of the certificate, or AD_SERVER_NAME={name}; or issue a certificate with the address as an IP \
+                     address in subjectAltName"
+                ),
+                None => "issue a certificate with the address as an IP address in subjectAltName; or pin this one with \
+                         AD_CERTIFICATE_SHA256"
+                    .to_owned(),
+            },
+            TlsProblem::NameConstraint => {
+                "have a CA issue the certificate whose name constraints permit the controller's names; or pin this one with \
+                 AD_CERTIFICATE_SHA256"
+                    .to_owned()
             }
             TlsProblem::WrongName(_) => match shown.and_then(|shown| shown.names.first()) {
                 Some(name) => format!("set AD_HOST to a name of the certificate, or AD_SERVER_NAME={name}"),
@@ -388,7 +350,8 @@ mod tests {
             sha256: "ab".repeat(32),
             sha256_base64: String::new(),
             spki_sha256: "cd".repeat(32),
-            chain_ends_at: None,
+            rsa_bits: None,
+            issuers: Vec::new(),
         })
     }
 

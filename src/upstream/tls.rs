@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
@@ -86,7 +86,10 @@ pub(super) fn advice(problem: &TlsProblem) -> &'static str {
             "Set QUALYS_GATEWAY_URL to the host name of the gateway as Qualys gives it; where a proxy inspects TLS, let it \
              issue certificates with that name."
         }
-        TlsProblem::Expired | TlsProblem::NotYetValid => {
+        TlsProblem::Expired
+        | TlsProblem::NotYetValid
+        | TlsProblem::IssuerExpired(_)
+        | TlsProblem::IssuerNotYetValid(_) => {
             "Check the clock of this computer; if it is right, whoever issued the certificate (Qualys, or a proxy that \
              inspects TLS) has to renew it."
         }
@@ -122,7 +125,7 @@ pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Hands
             .map_err(|error| setting("QUALYS_CA_CERTIFICATE", &error.to_string()))?;
     }
     let handshakes = Handshakes::default();
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| setting("QUALYS_GATEWAY_URL", &error.to_string()))?;

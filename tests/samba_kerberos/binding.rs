@@ -88,7 +88,7 @@ fn controller_of_the_test_above() {
     let folder = Path::new(&folder);
     let certificate = CertificateDer::from_pem_file(folder.join("shown.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("shown.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -34,7 +34,7 @@ impl Served {
     pub async fn start(connector: &Connector) -> Served {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         });
         let mut service = connector.watch(&["run"]);
         service.said("the service started").await;

@@ -7,6 +7,7 @@ use lab::simulator::Tls;
 use rustls::version::TLS12;
 use sha2::{Digest as _, Sha256};
 
+use super::issued;
 use super::servers::{self, Server};
 
 /// One way in which TLS to a controller succeeds or fails.
@@ -38,7 +39,7 @@ fn hello_of_tls_1_0() -> Vec<u8> {
 }
 
 impl Case {
-    fn works(name: &'static str, server: Server) -> Case {
+    pub fn works(name: &'static str, server: Server) -> Case {
         Case {
             name,
             server,
@@ -50,7 +51,7 @@ impl Case {
         }
     }
 
-    fn fails(name: &'static str, server: Server, cause: &'static str, remedy: &'static str) -> Case {
+    pub fn fails(name: &'static str, server: Server, cause: &'static str, remedy: &'static str) -> Case {
         Case {
             code: 69,
             cause,
@@ -79,7 +80,7 @@ impl Case {
         }
     }
 
-    fn with(mut self, name: &'static str, value: &str) -> Case {
+    pub fn with(mut self, name: &'static str, value: &str) -> Case {
         self.settings.push((name, value.to_owned()));
         self
     }
@@ -216,6 +217,20 @@ pub async fn all(ca: &Authority, folder: &Path) -> Vec<Case> {
             "renew",
         ),
         Case::refused(
+            "issued by an intermediate CA that expired",
+            &ca.intermediate_in("Issuing CA", Shape::Expired)
+                .server(NAMES, Shape::Sound),
+            "certificate of the CA CN=Issuing CA, which the server sends, expired on 2021-02-01",
+            "renewed certificate of that CA",
+        ),
+        Case::refused(
+            "issued by an intermediate CA that is not yet valid",
+            &ca.intermediate_in("Issuing CA", Shape::NotYetValid)
+                .server(NAMES, Shape::Sound),
+            "CN=Issuing CA, which the server sends, is not valid before 2110-01-01",
+            "clock",
+        ),
+        Case::refused(
             "not yet valid",
             &ca.server(NAMES, Shape::NotYetValid),
             "not valid before 2110-01-01",
@@ -245,16 +260,6 @@ pub async fn all(ca: &Authority, folder: &Path) -> Vec<Case> {
             "extended key usage",
             "Server Authentication",
         ),
-        Case {
-            pin_helps: true,
-            ..Case::fails(
-                "signed with SHA-1",
-                Server::controller(servers::signed_with_sha1(folder)),
-                "SHA-1",
-                "SHA-256",
-            )
-        }
-        .with("AD_CERTIFICATE", folder.join("old.pem").to_str().unwrap()),
         Case::refused(
             "not the pinned one, though of a trusted CA",
             &sound,
@@ -283,6 +288,7 @@ pub async fn all(ca: &Authority, folder: &Path) -> Vec<Case> {
         )
         .with("AD_CERTIFICATE_SHA256", &sha256(&sound)),
     ]);
+    cases.extend(issued::all(folder));
     cases.extend([
         Case::fails(
             "TLS 1.1 at most",

@@ -9,6 +9,8 @@
 )]
 
 mod cases;
+mod files;
+mod issued;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lab::certificates::ServerCertificate;
 use lab::simulator::{Action, Directory, On, Options, People, Simulator, Tls};
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -94,6 +94,11 @@ impl Server {
     pub fn openssl(certificate: &ServerCertificate, arguments: &[&str]) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let (certificate, key) = certificate.write(folder.path(), "server");
+        Server::openssl_with(&certificate, &key, arguments)
+    }
+
+    /// The same, with the files of a certificate and its key.
+    pub fn openssl_with(certificate: &Path, key: &Path, arguments: &[&str]) -> Server {
         let mut process = Command::new("openssl")
             .args(["s_server", "-accept", "127.0.0.1:0", "-cert"])
             .arg(certificate)
@@ -151,7 +156,7 @@ pub fn speaking(
     certificate: &ServerCertificate,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Arc<ServerConfig> {
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
@@ -165,8 +170,8 @@ pub fn speaking(
 /// A configuration that shows `certificate`, which everybody can have, and has the key of `other`.
 pub fn impostor(certificate: &ServerCertificate, other: &ServerCertificate) -> Arc<ServerConfig> {
     let chain = vec![CertificateDer::from(certificate.cert_der.clone())];
-    let key = ring::sign::any_supported_type(&key(other)).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let key = aws_lc_rs::sign::any_supported_type(&key(other)).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -185,43 +190,4 @@ impl ResolvesServerCert for Only {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.0))
     }
-}
-
-/// A certificate for 127.0.0.1 that a CA signed with SHA-1, and the CA's file. Only OpenSSL makes one any more.
-pub fn signed_with_sha1(folder: &Path) -> Tls {
-    let openssl = |line: &str| {
-        let output = Command::new("openssl")
-            .args(line.split_whitespace())
-            .current_dir(folder)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{line}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    };
-    std::fs::write(folder.join("san"), "subjectAltName=IP:127.0.0.1").unwrap();
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    openssl(&format!(
-        "req -x509 {new_key} -keyout ca.key -out old.pem -subj /CN=OldCA -days 36500"
-    ));
-    openssl(&format!(
-        "req -new {new_key} -keyout dc.key -out dc.csr -subj /CN=dc"
-    ));
-    openssl("x509 -req -sha1 -in dc.csr -CA old.pem -CAkey ca.key -out dc.pem -days 3650 -extfile san");
-    let pem = |name: &str| {
-        use rustls::pki_types::pem::PemObject as _;
-        (
-            CertificateDer::from_pem_file(folder.join(format!("{name}.pem"))),
-            PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key"))),
-        )
-    };
-    let (certificate, key) = pem("dc");
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.unwrap()], key.unwrap());
-    Tls::Ldaps(Arc::new(config.unwrap()))
 }

@@ -6,7 +6,7 @@ use ad_connector::config::{Directory, Pin, Transport};
 use ad_connector::directory::DirectoryError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,7 +61,7 @@ struct Identity {
 
 impl Identity {
     fn acceptor(&self) -> TlsAcceptor {
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -252,9 +252,9 @@ async fn a_pin_does_not_stand_for_the_key() {
     let key = KeyPair::generate().unwrap().serialize_der();
     let resolver = Impostor(Arc::new(rustls::sign::CertifiedKey::new(
         vec![CertificateDer::from(shown.der.clone())],
-        ring::sign::any_supported_type(&PrivateKeyDer::try_from(key).unwrap()).unwrap(),
+        aws_lc_rs::sign::any_supported_type(&PrivateKeyDer::try_from(key).unwrap()).unwrap(),
     )));
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()

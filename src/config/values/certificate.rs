@@ -14,10 +14,14 @@ const LARGEST: u64 = 4 << 20;
 
 /// The certificates of a file, DER: one in DER, or one or several in PEM. Each is known to parse.
 pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, Fault> {
-    let advice = "give a file with the CA certificate in DER or PEM";
-    let fault = |cause: String| Fault::new(format!("{}: {cause}", quoted(path)), advice);
-    let content = content(Path::new(path)).map_err(|error| fault(format!("cannot be read: {error}")))?;
-    decode(&content).map_err(fault)
+    let fault = |cause: String, advice: String| Fault::new(format!("{}: {cause}", quoted(path)), advice);
+    let usual = || "give a file with the CA certificate in DER or PEM".to_owned();
+    let content =
+        content(Path::new(path)).map_err(|error| fault(format!("cannot be read: {error}"), usual()))?;
+    decode(&content).map_err(|cause| match Container::of(&content) {
+        Some(container) => fault(container.description().to_owned(), container.conversion(path)),
+        None => fault(cause, usual()),
+    })
 }
 
 /// The certificates in the content of a file, or what is wrong with it; nothing of the content is in the message.
@@ -31,6 +35,75 @@ pub fn decode(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         }
     }
     Ok(found)
+}
+
+/// Form of a file that holds certificates and is not read, since OpenSSL converts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Container {
+    /// PKCS #7 in DER, as the certificate export of Windows writes a `.p7b`.
+    Pkcs7Der,
+    /// PKCS #7 in PEM.
+    Pkcs7Pem,
+    /// PKCS #7 in PEM under the heading of a certificate, as AD CS offers a chain for download.
+    Pkcs7AsCertificate,
+    /// A certificate with the uses that OpenSSL trusts it for.
+    TrustedCertificate,
+    /// PKCS #12, a `.pfx`.
+    Pkcs12,
+}
+
+impl Container {
+    fn of(content: &[u8]) -> Option<Self> {
+        /// DER of the OIDs pkcs7-signedData and pkcs7-data (RFC 2315, RFC 7292).
+        const SIGNED_DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+        const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+        let begins = |der: &[u8], oid: &[u8]| {
+            // Behind the heads of two or three elements.
+            let start = &der[..der.len().min(32)];
+            start.first() == Some(&0x30) && start.windows(oid.len()).any(|window| window == oid)
+        };
+        let text = String::from_utf8_lossy(content);
+        if text.contains("-----BEGIN PKCS7-----") || text.contains("-----BEGIN CMS-----") {
+            Some(Self::Pkcs7Pem)
+        } else if text.contains("-----BEGIN TRUSTED CERTIFICATE-----") {
+            Some(Self::TrustedCertificate)
+        } else if begins(content, SIGNED_DATA) {
+            Some(Self::Pkcs7Der)
+        } else if begins(content, DATA) {
+            Some(Self::Pkcs12)
+        } else {
+            let sections = parse(content).unwrap_or_default();
+            let is_chain = sections.iter().any(|der| begins(der, SIGNED_DATA));
+            is_chain.then_some(Self::Pkcs7AsCertificate)
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Pkcs7Der | Self::Pkcs7Pem | Self::Pkcs7AsCertificate => {
+                "is a PKCS #7 file (.p7b), which is not read"
+            }
+            Self::TrustedCertificate => {
+                "holds a TRUSTED CERTIFICATE, a form of OpenSSL's own, which is not read"
+            }
+            Self::Pkcs12 => "is a PKCS #12 file (.pfx), which is not read: it is made for private keys",
+        }
+    }
+
+    /// The command that makes a file of it that is read.
+    fn conversion(self, path: &str) -> String {
+        let path = format!("'{}'", path.replace('\'', r"'\''"));
+        let command = match self {
+            Self::Pkcs7Der => format!("openssl pkcs7 -inform DER -in {path} -print_certs -out ca.pem"),
+            Self::Pkcs7Pem => format!("openssl pkcs7 -in {path} -print_certs -out ca.pem"),
+            Self::Pkcs7AsCertificate => {
+                format!("sed 's/ CERTIFICATE-/ PKCS7-/' {path} | openssl pkcs7 -print_certs -out ca.pem")
+            }
+            Self::TrustedCertificate => format!("openssl x509 -in {path} -out ca.pem"),
+            Self::Pkcs12 => format!("openssl pkcs12 -in {path} -cacerts -nokeys -out ca.pem"),
+        };
+        format!("convert it with `{command}` and give that file")
+    }
 }
 
 fn content(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -70,7 +70,15 @@ impl Authority {
     /// An authority below this one. What it issues is sent with the whole chain up to, but without, the root.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
-        let issuer = CertifiedIssuer::signed_by(authority_parameters(name), new_key(), &self.issuer).unwrap();
+        self.intermediate_in(name, Shape::Sound)
+    }
+
+    /// The same, with the validity of `shape`.
+    #[must_use]
+    pub fn intermediate_in(&self, name: &str, shape: Shape) -> Self {
+        let mut parameters = authority_parameters(name);
+        set_validity(&mut parameters, shape);
+        let issuer = CertifiedIssuer::signed_by(parameters, new_key(), &self.issuer).unwrap();
         let mut chain = vec![issuer.der().clone()];
         chain.extend(self.chain.iter().cloned());
         Self { issuer, chain }
@@ -141,7 +149,7 @@ impl ServerCertificate {
         let mut chain = vec![CertificateDer::from(self.cert_der.clone())];
         chain.extend(self.chain.iter().cloned());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key_der.clone()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap();
@@ -201,6 +209,15 @@ fn authority_parameters(name: &str) -> CertificateParams {
     parameters
 }
 
+fn set_validity(parameters: &mut CertificateParams, shape: Shape) {
+    (parameters.not_before, parameters.not_after) = match shape {
+        Shape::Expired => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 1)),
+        Shape::NotYetValid => (date_time_ymd(2110, 1, 1), date_time_ymd(2119, 1, 1)),
+        Shape::Until(year, month, day) => (date_time_ymd(2020, 1, 1), date_time_ymd(year, month, day)),
+        _ => (date_time_ymd(2020, 1, 1), date_time_ymd(2119, 1, 1)),
+    };
+}
+
 fn server_parameters(names: &[&str], shape: Shape) -> CertificateParams {
     let alternative: Vec<String> = match shape {
         Shape::NoSubjectAltName => Vec::new(),
@@ -211,12 +228,7 @@ fn server_parameters(names: &[&str], shape: Shape) -> CertificateParams {
         (Shape::NoSubject, _) | (_, None) => DistinguishedName::new(),
         (_, Some(first)) => common_name(first),
     };
-    (parameters.not_before, parameters.not_after) = match shape {
-        Shape::Expired => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 2, 1)),
-        Shape::NotYetValid => (date_time_ymd(2110, 1, 1), date_time_ymd(2119, 1, 1)),
-        Shape::Until(year, month, day) => (date_time_ymd(2020, 1, 1), date_time_ymd(year, month, day)),
-        _ => (date_time_ymd(2020, 1, 1), date_time_ymd(2119, 1, 1)),
-    };
+    set_validity(&mut parameters, shape);
     parameters.is_ca = match shape {
         Shape::CertificateAuthority => IsCa::Ca(BasicConstraints::Unconstrained),
         _ => IsCa::ExplicitNoCa,
@@ -276,7 +288,7 @@ mod tests {
 
     /// What a client that trusts `authority` says of `server` on 22 November 2026.
     fn verdict(authority: &Authority, server: &ServerCertificate, name: &str) -> Result<(), Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let roots = Arc::new(authority.roots());
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()

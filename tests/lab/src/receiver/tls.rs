@@ -20,7 +20,7 @@ pub(super) fn acceptor(chain: &str, key: &str) -> TlsAcceptor {
         .expect("the receiver's certificate is PEM");
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("the receiver's key is PEM");
     let mut config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring knows TLS 1.2 and 1.3")
             .with_no_client_auth()
