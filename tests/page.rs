@@ -18,6 +18,8 @@ mod hostile;
 mod inventory;
 #[path = "page/life.rs"]
 mod life;
+#[path = "page/proxy.rs"]
+mod proxy;
 #[path = "page/stage.rs"]
 mod stage;
 #[path = "page/tab.rs"]

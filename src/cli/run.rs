@@ -27,9 +27,15 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let (desks, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         let page = match config.http.listen {
             Some(address) => {
-                let token = config.http.token.as_ref();
-                let served =
-                    http::serve(address, token, &config.state, desks, beats.clone(), stop.clone()).await;
+                let served = http::serve(
+                    address,
+                    &config.http,
+                    &config.state,
+                    desks,
+                    beats.clone(),
+                    stop.clone(),
+                );
+                let served = served.await;
                 Some(served.map_err(refused)?)
             }
             None => None,

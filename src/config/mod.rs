@@ -45,7 +45,7 @@ pub struct Config {
     pub connections: Vec<Connection>,
     /// `STATE_URL`: path of the SQLite file.
     pub state: PathBuf,
-    /// `HTTP_LISTEN`, `HTTP_TOKEN`.
+    /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
     pub http: Http,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: Log,
@@ -313,8 +313,11 @@ pub enum UpstreamAuth {
 pub struct Http {
     /// `HTTP_LISTEN`; `None` is `off`.
     pub listen: Option<SocketAddr>,
-    /// `HTTP_TOKEN`: required to listen beyond loopback, and for every change.
+    /// `HTTP_TOKEN`: needed for every change, and shows names of people.
     pub token: Option<Secret>,
+    /// `HTTP_READ_TOKEN`: shows names of people. One of the two is required to listen beyond
+    /// loopback.
+    pub read_token: Option<Secret>,
 }
 
 /// How the log is written.

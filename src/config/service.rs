@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
 
 use super::environment::Variables;
 use super::reader::{Field, Reader};
+use super::refused::Fault;
 use super::upstream::header_secret;
 use super::values::{host, plain, quantity, time, url};
-use super::variables as v;
-use super::{Http, Log, LogFormat, Removal, Schedule};
+use super::variables::{self as v, Variable};
+use super::{Http, Log, LogFormat, Removal, Schedule, Secret};
 
 /// Name and description of the connection.
 pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, String)> {
@@ -66,28 +68,57 @@ pub(super) fn state(reader: &mut Reader<'_, impl Variables>) -> Option<PathBuf> 
     reader.value(&v::STATE_URL, url::state)
 }
 
+/// Characters of a token over HTTP, at least: nobody guesses 16 random ones.
+const SHORTEST_TOKEN: usize = 16;
+
 /// Status page and API.
 pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
     let listen = reader.value(&v::HTTP_LISTEN, host::listen);
-    let token = header_secret(reader, &v::HTTP_TOKEN);
+    let token = http_token(reader, &v::HTTP_TOKEN);
+    let read_token = http_token(reader, &v::HTTP_READ_TOKEN);
     if let Some(Some(address)) = listen
         && !address.ip().is_loopback()
         && token.is_absent()
+        && read_token.is_absent()
     {
         reader.require(
             &v::HTTP_TOKEN,
-            &format!("is required to listen on {address}, which is beyond loopback"),
+            &format!(
+                "is required to listen on {address}, which is beyond loopback (HTTP_READ_TOKEN will do)"
+            ),
         );
+        return None;
+    }
+    if let (Field::Given(token), Field::Given(read_token)) = (&token, &read_token)
+        && token.expose_secret() == read_token.expose_secret()
+    {
+        let fault = Fault::new(
+            "is the same as HTTP_TOKEN, which changes things",
+            "choose another one, for those who only look",
+        );
+        reader.refuse(&v::HTTP_READ_TOKEN, fault);
         return None;
     }
     Some(Http {
         listen: listen?,
-        token: match token {
-            Field::Given(token) => Some(token),
-            Field::Absent => None,
-            Field::Bad => return None,
-        },
+        token: token.optional()?,
+        read_token: read_token.optional()?,
     })
+}
+
+/// A token that requests show.
+fn http_token(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> Field<Secret> {
+    match header_secret(reader, variable) {
+        Field::Given(token) if token.expose_secret().len() < SHORTEST_TOKEN => {
+            let fault = Fault::new(
+                format!("is shorter than {SHORTEST_TOKEN} characters, so it can be guessed"),
+                "take a random one, such as `openssl rand -hex 32` prints",
+            );
+            reader.refuse(variable, fault);
+            Field::Bad
+        }
+        field => field,
+    }
 }
 
 /// Form and filter of the log.

@@ -185,7 +185,9 @@ variables! {
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
             "Address and port of the status page, the API and the metrics; `off`";
         HTTP_TOKEN: secret, Nothing,
-            "Needed for every change over HTTP, and required to listen beyond loopback";
+            "Needed for every change over HTTP, and shows names of people, 16 characters or more; this or HTTP_READ_TOKEN is required to listen beyond loopback";
+        HTTP_READ_TOKEN: secret, Nothing,
+            "Shows names of people over HTTP and changes nothing, 16 characters or more";
         LOG_FORMAT: plain, Default("text"),
             "Form of the log: `text` or `json`";
         LOG_LEVEL: plain, Default("info"),

@@ -1,18 +1,22 @@
-//! Who may ask what: the token, the host that is addressed, the site that asks.
+//! Access to a path: the token that a request shows, the host that it addresses, the site that sends it.
 //!
 //! - `/live` and `/ready` are open and do not come by here.
-//! - Beyond loopback everything else needs the token. On loopback reading needs none; there, a page of another site must
-//!   not read it either, whose host name was made to point here (DNS rebinding): so the `Host` must be loopback's or an address.
-//! - Every change needs the token, and so does what makes the service bind to the directory ([`Changer`]).
+//! - Beyond loopback, and by way of a proxy, everything else needs a token.
+//! - On loopback state, counts and metrics need none. A page of another site must not read them either, whose host name
+//!   was made to point here (DNS rebinding): so the `Host` must be loopback's or an address.
+//! - Names of people need a token everywhere ([`NameReader`]), and every change needs `HTTP_TOKEN` ([`Changer`]).
 
-use std::net::{IpAddr, SocketAddr};
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -23,75 +27,184 @@ use subtle::ConstantTimeEq;
 
 use super::Service;
 use super::problem::Problem;
-use crate::config::Secret;
+use super::server::PeerAddress;
+use super::wrong_tokens::WrongTokens;
+use crate::config::{Http, Secret};
+use crate::view::WithoutNames;
 
-/// How the API wants the token: no dialog opens.
+/// Challenge of the API: no dialog opens.
 const BEARER: &str = "Bearer realm=\"ad-connector\"";
 
-/// How the page wants it: a browser asks the person, and sends it with everything from then on.
+/// Challenge of the page: a browser asks the person, and sends the token with everything from then on.
 const BASIC: &str = "Basic realm=\"ad-connector\", charset=\"UTF-8\"";
 
-/// What is asked of every request.
+/// Header in which a proxy names its client.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Headers of which each says that a request came by way of a proxy.
+const OF_PROXIES: [HeaderName; 4] = [
+    FORWARDED_FOR,
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Tokens of the service, and what is asked of every request.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// Only its digest is kept, whose comparison tells nothing of its length either.
-    token: Option<[u8; 32]>,
+    change: Option<TokenDigest>,
+    read: Option<TokenDigest>,
     loopback: bool,
+    wrong: WrongTokens,
 }
 
-/// What a request showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
-    Nothing,
-    Token,
+/// Only the digest is kept, whose comparison tells nothing of the token's length either.
+#[derive(Debug)]
+struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// Rights of a request, by the token that it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rights {
+    /// No token: state, counts, metrics.
+    Open,
+    /// `HTTP_READ_TOKEN`: names of people as well.
+    ReadNames,
+    /// `HTTP_TOKEN`: changes as well.
+    Change,
+}
+
+/// Refusal of a request.
+#[derive(Debug)]
+enum Denial {
+    /// It shows a token that is none of the service's.
+    WrongToken,
+    Problem(Problem),
+}
+
+impl From<Problem> for Denial {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
 }
 
 impl Access {
     /// For a listener on `address`.
-    pub(super) fn new(address: SocketAddr, token: Option<&Secret>) -> Self {
+    pub(super) fn new(address: SocketAddr, http: &Http) -> Self {
+        let digest = |token: &Secret| TokenDigest::of(token.expose_secret().as_bytes());
         Self {
-            token: token.map(|token| Sha256::digest(token.expose_secret()).into()),
+            change: http.token.as_ref().map(digest),
+            read: http.read_token.as_ref().map(digest),
             loopback: address.ip().is_loopback(),
+            wrong: WrongTokens::default(),
         }
     }
 
-    /// Whether there is a token, without which nothing can be changed.
+    /// Reports whether there is a token with which something can be changed.
     pub(super) const fn allows_changes(&self) -> bool {
-        self.token.is_some()
+        self.change.is_some()
     }
 
-    /// Lets a request pass or says why not.
+    /// Returns the rights of a request, or why it is refused.
     fn examine(
         &self,
         method: &Method,
         headers: &HeaderMap,
         challenge: &'static str,
-    ) -> Result<Shown, Problem> {
+    ) -> Result<Rights, Denial> {
         of_this_site(method, headers)?;
-        let shown = self.shown(headers, challenge)?;
-        if shown == Shown::Token {
-            return Ok(shown);
+        let rights = self.rights(headers)?;
+        if rights > Rights::Open {
+            return Ok(rights);
         }
+        let needed = |why: &str| Denial::from(Problem::unauthorized(why, challenge));
         if !self.loopback {
-            return Err(Problem::unauthorized(
-                "this needs the token, since the service listens beyond loopback",
-                challenge,
+            return Err(needed(
+                "this needs a token, since the service listens beyond loopback",
+            ));
+        }
+        if OF_PROXIES.iter().any(|name| headers.contains_key(name)) {
+            return Err(needed(
+                "this needs a token, since the request came by way of a proxy",
             ));
         }
         addressed_to_loopback(headers)?;
-        Ok(shown)
+        Ok(rights)
     }
 
-    /// The token, when it is the right one. Where none is configured, nothing that is shown counts.
-    fn shown(&self, headers: &HeaderMap, challenge: &'static str) -> Result<Shown, Problem> {
-        let (Some(token), Some(value)) = (self.token, headers.get(header::AUTHORIZATION)) else {
-            return Ok(Shown::Nothing);
+    /// Where no token is configured, nothing that is shown counts.
+    fn rights(&self, headers: &HeaderMap) -> Result<Rights, Denial> {
+        let Some(value) = headers.get(header::AUTHORIZATION) else {
+            return Ok(Rights::Open);
         };
-        let given: [u8; 32] = Sha256::digest(credential(value.as_bytes())).into();
-        if bool::from(given.ct_eq(&token)) {
-            return Ok(Shown::Token);
+        let shown = TokenDigest::of(&credential(value.as_bytes()));
+        let is = |token: &Option<TokenDigest>| token.as_ref().is_some_and(|token| token.is(&shown));
+        match (is(&self.change), is(&self.read)) {
+            (true, _) => Ok(Rights::Change),
+            (false, true) => Ok(Rights::ReadNames),
+            (false, false) if self.change.is_none() && self.read.is_none() => Ok(Rights::Open),
+            (false, false) => Err(Denial::WrongToken),
         }
-        Err(Problem::unauthorized("this is not the token", challenge))
+    }
+
+    /// Logs a wrong token, and lets its sender wait for the refusal.
+    async fn refuse_wrong(&self, client: Client, challenge: &'static str) -> Problem {
+        let Some(wait) = self.wrong.take_turn(client.peer) else {
+            return Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many",
+                "too many wrong tokens come from this address",
+                "send the value of HTTP_TOKEN or HTTP_READ_TOKEN",
+            );
+        };
+        tracing::warn!(address = %client, "A request with a wrong token was refused.");
+        tokio::time::sleep(wait).await;
+        Problem::unauthorized("this is not the token", challenge)
+    }
+}
+
+/// Sender of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Client {
+    peer: IpAddr,
+    /// The client of the peer, as the peer says, which is a proxy then.
+    forwarded_for: Option<IpAddr>,
+}
+
+impl Client {
+    /// Address that the connection came from.
+    pub(super) const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
+        let peer = extensions.get::<PeerAddress>().map(|peer| peer.0);
+        // Each proxy adds to the end of the list: what stands before came from its own client.
+        let named = headers.get_all(FORWARDED_FOR).iter().next_back();
+        let last = named.and_then(|named| named.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        Self {
+            peer: peer.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+            forwarded_for: last,
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.peer)?;
+        match self.forwarded_for {
+            Some(client) => write!(f, " for {client}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -120,13 +233,18 @@ fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let refused = || {
         Err(Problem::forbidden(
             "the request comes from a page of another site",
-            "open the page of this service itself",
+            "open the page of this service itself; a proxy in front of it passes the Host header on",
         ))
     };
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let navigates = text("sec-fetch-mode") == Some("navigate") && method == Method::GET;
-    if !navigates && text("sec-fetch-site").is_some_and(|site| matches!(site, "cross-site" | "same-site")) {
+    let site = text("sec-fetch-site");
+    if !navigates && site.is_some_and(|site| matches!(site, "cross-site" | "same-site")) {
         return refused();
+    }
+    // No page can set this header, and it does not depend on what a proxy makes of the host.
+    if site == Some("same-origin") {
+        return Ok(());
     }
     let (Some(origin), false) = (text("origin"), method.is_safe()) else {
         return Ok(());
@@ -152,7 +270,7 @@ fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     }
     Err(Problem::forbidden(
         "the request is addressed to a host name that is not this machine's own (a page elsewhere may have made it point here)",
-        "use http://localhost or http://127.0.0.1 with the port, or send the token",
+        "use http://localhost or http://127.0.0.1 with the port, or send a token; a proxy names its client in X-Forwarded-For",
     ))
 }
 
@@ -171,139 +289,103 @@ pub(super) async fn guard_page(
 }
 
 async fn pass(service: &Service, mut request: Request, next: Next, challenge: &'static str) -> Response {
-    match service
-        .access
-        .examine(request.method(), request.headers(), challenge)
-    {
-        Ok(shown) => {
-            request.extensions_mut().insert(shown);
+    let access = &service.access;
+    match access.examine(request.method(), request.headers(), challenge) {
+        Ok(rights) => {
+            request.extensions_mut().insert(rights);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(Denial::Problem(problem)) => problem.into_response(),
+        Err(Denial::WrongToken) => {
+            let client = Client::of(request.extensions(), request.headers());
+            access.refuse_wrong(client, challenge).await.into_response()
+        }
     }
 }
 
-/// Proof that the request showed the token: what changes something takes it as its first argument.
-pub(super) struct Changer;
+impl Rights {
+    /// Returns `view` as a request with these rights is shown it.
+    pub(super) fn shown<T: WithoutNames>(self, view: T) -> T {
+        match self {
+            Self::Open => view.without_names(),
+            Self::ReadNames | Self::Change => view,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Rights {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self::Open))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions, &parts.headers))
+    }
+}
+
+/// Proof that the request may read names of people: what answers with some takes it as its first argument.
+pub(super) struct NameReader;
+
+impl FromRequestParts<Arc<Service>> for NameReader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        match parts.extensions.get::<Rights>() {
+            Some(Rights::ReadNames | Rights::Change) => Ok(Self),
+            _ if service.access.change.is_none() && service.access.read.is_none() => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "names_off",
+                "neither HTTP_TOKEN nor HTTP_READ_TOKEN is configured, so no names of people are shown over HTTP",
+                "set one of them (or HTTP_TOKEN_FILE, HTTP_READ_TOKEN_FILE) to a long random text and start the service \
+                 again; the commands of ad-connector show the same",
+            )),
+            _ => Err(Problem::unauthorized(
+                "this shows names of people, so it needs a token",
+                BEARER,
+            )),
+        }
+    }
+}
+
+/// Proof that the request may change something, and its sender: what changes something takes it as its first argument.
+pub(super) struct Changer(Client);
+
+impl Changer {
+    /// Who asked, in the history, the log and the lock.
+    pub(super) fn asked_by(&self) -> String {
+        format!("API from {}", self.0)
+    }
+}
 
 impl FromRequestParts<Arc<Service>> for Changer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        if parts.extensions.get() == Some(&Shown::Token) {
-            return Ok(Self);
+        match parts.extensions.get::<Rights>() {
+            Some(Rights::Change) => Ok(Self(Client::of(&parts.extensions, &parts.headers))),
+            _ if !service.access.allows_changes() => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "changes_off",
+                "no HTTP_TOKEN is configured, so nothing can be changed over HTTP",
+                "set HTTP_TOKEN (or HTTP_TOKEN_FILE) to a long random text and start the service again",
+            )),
+            Some(Rights::ReadNames) => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "read_only",
+                "this is HTTP_READ_TOKEN, with which nothing can be changed",
+                "send the value of HTTP_TOKEN as `Authorization: Bearer …`",
+            )),
+            _ => Err(Problem::unauthorized("this needs the token", BEARER)),
         }
-        if service.access.allows_changes() {
-            return Err(Problem::unauthorized("this needs the token", BEARER));
-        }
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "changes_off",
-            "no HTTP_TOKEN is configured, so nothing can be changed over HTTP",
-            "set HTTP_TOKEN (or HTTP_TOKEN_FILE) to a long random text and start the service again",
-        ))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn access(address: &str, token: Option<&str>) -> Access {
-        Access::new(
-            address.parse().unwrap(),
-            token.map(|token| Secret::from(token.to_owned())).as_ref(),
-        )
-    }
-
-    fn examined(access: &Access, method: &Method, headers: &[(&'static str, &str)]) -> Result<Shown, u16> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
-        access
-            .examine(method, &headers, BEARER)
-            .map_err(|problem| problem.into_response().status().as_u16())
-    }
-
-    #[test]
-    fn beyond_loopback_nothing_goes_without_the_token() {
-        let access = access("0.0.0.0:8080", Some("s3cret"));
-        let get = |headers: &[(&'static str, &str)]| examined(&access, &Method::GET, headers);
-        assert_eq!(get(&[("host", "connector:8080")]), Err(401));
-        assert_eq!(get(&[("authorization", "Bearer s3cre")]), Err(401));
-        assert_eq!(get(&[("authorization", "Bearer")]), Err(401));
-        assert_eq!(get(&[("authorization", "s3cret")]), Err(401));
-        assert_eq!(get(&[("authorization", "bearer  s3cret")]), Ok(Shown::Token));
-        // x:s3cret, :s3cret, s3cret
-        assert_eq!(get(&[("authorization", "Basic eDpzM2NyZXQ=")]), Ok(Shown::Token));
-        assert_eq!(get(&[("authorization", "Basic OnMzY3JldA==")]), Ok(Shown::Token));
-        assert_eq!(get(&[("authorization", "Basic czNjcmV0")]), Err(401));
-    }
-
-    #[test]
-    fn an_empty_credential_is_never_the_token() {
-        let access = access("127.0.0.1:0", Some("s3cret"));
-        assert_eq!(
-            examined(&access, &Method::GET, &[("authorization", "Digest x")]),
-            Err(401)
-        );
-        let none = super::tests::access("127.0.0.1:0", None);
-        assert_eq!(
-            examined(&none, &Method::GET, &[("authorization", "Bearer ")]),
-            Ok(Shown::Nothing)
-        );
-    }
-
-    #[test]
-    fn on_loopback_only_this_machine_is_addressed() {
-        let access = access("127.0.0.1:8080", Some("s3cret"));
-        let get = |host: &str| examined(&access, &Method::GET, &[("host", host)]);
-        for host in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:8080",
-            "[::1]:8080",
-            "a.localhost",
-            "192.0.2.7",
-        ] {
-            assert_eq!(get(host), Ok(Shown::Nothing), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "evil.example:8080",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "",
-        ] {
-            assert_eq!(get(host), Err(403), "{host}");
-        }
-        let proxied = [("host", "connector.example"), ("authorization", "Bearer s3cret")];
-        assert_eq!(examined(&access, &Method::GET, &proxied), Ok(Shown::Token));
-    }
-
-    #[test]
-    fn a_page_of_another_site_changes_and_reads_nothing() {
-        let access = access("127.0.0.1:8080", Some("s3cret"));
-        let token = ("authorization", "Bearer s3cret");
-        let host = ("host", "localhost:8080");
-        let post = |more: (&'static str, &str)| examined(&access, &Method::POST, &[token, host, more]);
-        assert_eq!(post(("origin", "http://localhost:8080")), Ok(Shown::Token));
-        assert_eq!(post(("origin", "http://evil.example")), Err(403));
-        assert_eq!(post(("origin", "null")), Err(403));
-        assert_eq!(post(("sec-fetch-site", "cross-site")), Err(403));
-        assert_eq!(post(("sec-fetch-site", "same-origin")), Ok(Shown::Token));
-        let get = [host, ("sec-fetch-site", "same-site")];
-        assert_eq!(examined(&access, &Method::GET, &get), Err(403));
-        let link = [
-            host,
-            ("sec-fetch-site", "cross-site"),
-            ("sec-fetch-mode", "navigate"),
-        ];
-        assert_eq!(
-            examined(&access, &Method::GET, &link),
-            Ok(Shown::Nothing),
-            "a link to the page"
-        );
-    }
-}
+#[path = "access_tests.rs"]
+mod tests;

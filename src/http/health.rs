@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 
-use super::Service;
+use super::{Service, read};
 
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
 const STUCK_AFTER: i64 = 60;
@@ -26,7 +26,7 @@ pub(super) async fn live(State(service): State<Arc<Service>>) -> (StatusCode, St
 
 /// Ready: alive, and the state file can be read.
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, String) {
-    match service.read(|store| store.connections()).await {
+    match read(&service.health, |store| store.connections()).await {
         Ok(_) => live(State(service)).await,
         // The cause may hold a path; it is in the log of the run that fails over it.
         Err(_) => (

@@ -11,6 +11,9 @@ mod metrics;
 mod page;
 mod problem;
 mod server;
+mod slots;
+mod timed_stream;
+mod wrong_tokens;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,13 +30,14 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Secret;
+use crate::config::Http;
 use crate::schedule::{Beats, Desk};
 use crate::store::{Access as Opened, Store, StoreError};
 
 use access::Access;
 use counts::Counts;
 use problem::Problem;
+use slots::Slots;
 
 pub use api::document;
 
@@ -46,8 +50,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The same where the directory is asked.
 const DIRECTORY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Event streams at a time.
-const STREAMS: usize = 16;
+/// Event streams at a time: one a page.
+const STREAMS: usize = 64;
 
 /// Searches through the inventory at a time: each keeps a processor busy for seconds. Others wait.
 const SEARCHES: usize = 2;
@@ -103,7 +107,9 @@ struct Service {
     beats: Beats,
     access: Access,
     counts: Counts,
-    streams: Arc<Semaphore>,
+    /// For `/ready`, which waits for nobody else who reads.
+    health: Arc<Store>,
+    streams: Arc<Slots>,
     searches: Semaphore,
     /// One look-up in a directory at a time.
     previews: Semaphore,
@@ -117,11 +123,20 @@ impl Service {
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let store = Arc::clone(&self.store);
-        match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(result) => Ok(result?),
-            Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
-        }
+        read(&self.store, work).await
+    }
+}
+
+/// Runs `work` on a store away from the async threads.
+async fn read<T, F>(store: &Arc<Store>, work: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = Arc::clone(store);
+    match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
     }
 }
 
@@ -131,15 +146,16 @@ impl Service {
 /// When the address cannot be listened on, or the state file cannot be read.
 pub async fn serve(
     address: SocketAddr,
-    token: Option<&Secret>,
+    http: &Http,
     state: &std::path::Path,
     desks: Vec<Desk>,
     beats: Beats,
     stop: CancellationToken,
 ) -> Result<Page, HttpError> {
-    let store = Arc::new(Store::open(state, Opened::ReadOnly)?);
+    let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
+    let (store, health) = (opened()?, opened()?);
     let listen = |cause| HttpError::Listen { address, cause };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let listener = server::listen(address).map_err(listen)?;
     let page = Page {
         address: listener.local_addr().map_err(listen)?,
     };
@@ -149,10 +165,11 @@ pub async fn serve(
             .map(|desk| (desk.connector().name().to_owned(), desk))
             .collect(),
         store,
+        health,
         beats,
-        access: Access::new(page.address, token),
+        access: Access::new(page.address, http),
         counts: Counts::default(),
-        streams: Arc::new(Semaphore::new(STREAMS)),
+        streams: Slots::new(STREAMS),
         searches: Semaphore::new(SEARCHES),
         previews: Semaphore::new(1),
         stop: stop.clone(),

@@ -56,7 +56,7 @@ impl Problem {
                 StatusCode::UNAUTHORIZED,
                 "unauthorized",
                 reason,
-                "send the value of HTTP_TOKEN as `Authorization: Bearer …`",
+                "send the value of HTTP_TOKEN, or to read that of HTTP_READ_TOKEN, as `Authorization: Bearer …`",
             )
         }
     }
@@ -126,21 +126,18 @@ pub(super) struct ChangeRefusals;
 impl IntoResponses for Refusals {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         described(&[
-            ("401", "The token is missing or wrong."),
+            ("401", "A token is missing or wrong."),
             (
                 "403",
-                "The request comes from another site, or changes are switched off.",
+                "The request comes from another site, the token only reads, or no token is configured.",
             ),
             ("404", "There is no such thing."),
             ("405", "The path does not know the method."),
             ("408", "It took too long."),
             ("422", "A parameter or the body is not what the call takes."),
-            ("429", "Too many of these calls at once."),
+            ("429", "Too many of these calls, or of wrong tokens, at once."),
             ("500", "A defect."),
-            (
-                "503",
-                "The state file cannot be read, or too many streams are open.",
-            ),
+            ("503", "The state file cannot be read."),
         ])
     }
 }

@@ -1,19 +1,31 @@
-//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by saying nothing.
+//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by saying or reading nothing.
+//!
+//! Every connection is accepted, and gets a slot, which another one gives up where none is free ([`Slots`]): no
+//! request waits for connections that do nothing, `/live` and `/ready` least of all.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// Connections at a time: a page uses two, a scraper one; the next one waits.
-const CONNECTIONS: usize = 64;
+use super::slots::{Activity, Slot, Slots};
+use super::timed_stream::TimedStream;
+
+/// Connections at a time: a page uses two, a scraper one.
+const CONNECTIONS: usize = 512;
 
 /// How long a connection may take to send the head of a request, or stay idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
@@ -27,33 +39,42 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// How long requests in flight may take once the service stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// What the system keeps of an answer that is not read yet, octets a connection (Linux takes twice that): a client that
+/// does not read costs no more.
+const UNREAD: u32 = 64 << 10;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// Address that a request came from, in its extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PeerAddress(pub(super) IpAddr);
+
+/// Listens on `address`.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Connections that an earlier service left in TIME_WAIT do not matter.
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(UNREAD)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves `routes` until `stop`.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Slots::new(CONNECTIONS);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
-                let mut builder = http1::Builder::new();
-                builder
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WITHIN)
-                    .max_buf_size(HEAD);
-                let service = TowerToHyperService::new(routes.clone());
-                let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-                tokio::spawn(async move {
-                    // A peer that breaks off is no news.
-                    if let Err(error) = connection.await {
-                        tracing::debug!(%error, "An HTTP connection ended.");
-                    }
-                    drop(place);
-                });
-            }
+            Ok((stream, peer, slot)) => serve_connection(stream, peer, slot, &graceful, &routes),
             Err(error) => {
                 tracing::warn!(%error, "The system refuses an HTTP connection.");
                 tokio::time::sleep(AFTER_REFUSAL).await;
@@ -63,14 +84,96 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, Option<OwnedSemaphorePermit>)> {
-    // The semaphore is never closed.
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    let (stream, _) = listener.accept().await?;
+async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> io::Result<(TcpStream, IpAddr, Slot)> {
+    let (stream, peer) = listener.accept().await?;
+    let peer = peer.ip().to_canonical();
     // Small answers, and events that are to be seen at once.
     let _ = stream.set_nodelay(true);
-    Ok((stream, place))
+    Ok((stream, peer, slots.take(peer).await))
+}
+
+/// Serves one connection beside the others, until it ends or its slot goes to another one.
+fn serve_connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    slot: Slot,
+    graceful: &GracefulShutdown,
+    routes: &Router,
+) {
+    let activity = slot.activity();
+    let stream = TimedStream::new(stream, slot.activity());
+    let routes = TowerToHyperService::new(routes.clone());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(PeerAddress(peer));
+        let answering = Answering::begin(&activity);
+        let answer = routes.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, std::convert::Infallible>(answer.map(|body| AnsweredBody {
+                body,
+                _answering: answering,
+            }))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(HEAD);
+    let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+    tokio::spawn(async move {
+        tokio::select! {
+            ended = connection => {
+                // A peer that breaks off is no news.
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "An HTTP connection ended.");
+                }
+            }
+            () = slot.revoked() => {
+                tracing::debug!(address = %peer, "An HTTP connection was ended in favour of another one.");
+            }
+        }
+    });
+}
+
+/// Marks a connection as answering, until it is dropped.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.set_answering(true);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.set_answering(false);
+    }
+}
+
+/// A body whose connection answers as long as there is more of it.
+struct AnsweredBody {
+    body: Body,
+    _answering: Answering,
+}
+
+impl hyper::body::Body for AnsweredBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

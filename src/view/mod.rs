@@ -7,6 +7,7 @@ mod connection;
 mod progress;
 mod removal;
 mod run;
+mod without_names;
 
 use chrono::DateTime;
 
@@ -14,6 +15,7 @@ pub use connection::{Connection, Counted, KindStanding, States};
 pub use progress::Progress;
 pub use removal::{Rejection, Removal, RemovalState};
 pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
+pub use without_names::WithoutNames;
 
 /// Unix seconds as the product writes times everywhere: UTC, whole seconds.
 #[must_use]

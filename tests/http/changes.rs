@@ -10,6 +10,9 @@ use super::support::http::Served;
 use super::support::simulated::Simulated;
 use super::{CONNECTION, history, quiet, served};
 
+/// Who asked for a run over HTTP.
+const ASKED_BY: &str = "API from 127.0.0.1";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_is_asked_for_watched_and_remembered() {
     let (lab, served) = served().await;
@@ -46,7 +49,7 @@ async fn a_run_is_asked_for_watched_and_remembered() {
     };
     assert_eq!(
         (&progress["run"], &progress["askedBy"]),
-        (&json!(run), &json!("API"))
+        (&json!(run), &json!(ASKED_BY))
     );
     assert_eq!(
         (&progress["phase"], &progress["mode"]),
@@ -62,7 +65,7 @@ async fn a_run_is_asked_for_watched_and_remembered() {
     assert_eq!(refused["error"], "run_in_progress");
     let reason = refused["reason"].as_str().unwrap();
     assert!(
-        reason.contains(&format!("run {run} ")) && reason.contains("API"),
+        reason.contains(&format!("run {run} ")) && reason.contains(ASKED_BY),
         "{reason}"
     );
 
@@ -74,7 +77,7 @@ async fn a_run_is_asked_for_watched_and_remembered() {
     );
     assert_eq!(
         (&ended["wanted"], &ended["askedBy"]),
-        (&json!("baseline"), &json!("API"))
+        (&json!("baseline"), &json!(ASKED_BY))
     );
     let connection = served.json(CONNECTION).await;
     assert_eq!(connection["state"], "Processed");
@@ -132,7 +135,7 @@ async fn a_command_beside_the_service_is_told_as_the_holder_and_seen() {
     );
     // The service goes on as before.
     served.post(&sync, &json!({"mode": "delta"})).await.with(202);
-    assert_eq!(events.named("run").await["askedBy"], "API");
+    assert_eq!(events.named("run").await["askedBy"], ASKED_BY);
     served.service.stopped_with(0).await;
 }
 
@@ -206,7 +209,7 @@ async fn r23_held_removals_are_listed_and_exactly_that_list_is_approved() {
     );
     assert_eq!(
         (&run["askedBy"], &run["counts"]["users"]["removed"]),
-        (&json!("API"), &json!(12))
+        (&json!(ASKED_BY), &json!(12))
     );
     assert_eq!(list(&served, "removed").await.len(), 12);
     assert_eq!(served.json(CONNECTION).await["heldList"], Value::Null);

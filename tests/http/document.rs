@@ -6,7 +6,7 @@ use lab::simulator::{Action, On};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::support::http::{Answered, Served, TOKEN};
+use super::support::http::{Answered, READ_TOKEN, Served, TOKEN};
 use super::{CONNECTION, served};
 
 /// The document, and what of it was seen.
@@ -134,7 +134,7 @@ async fn every_answer_is_as_the_document_says() {
         format!("{CONNECTION}/removed?state=undecided"),
         format!("{CONNECTION}/mapping"),
     ] {
-        document.check(&served.get(&path).await.with(200));
+        document.check(&served.read(&path).await.with(200));
     }
     let removed = served.json(&format!("{CONNECTION}/removed")).await;
     assert_eq!(removed["items"].as_array().unwrap().len(), 1, "{removed}");
@@ -154,7 +154,7 @@ async fn every_answer_is_as_the_document_says() {
     assert!(asset["pending"]["reason"].is_string(), "{asset}");
 
     let preview = format!("{CONNECTION}/inventory/{guid}/preview");
-    let look = || served.send(served.request(Method::GET, &preview).bearer_auth(TOKEN));
+    let look = || served.read(&preview);
     let answer = look().await.with(200);
     document.check(&answer);
     assert_eq!(answer.json()["sameAsAccepted"], true);
@@ -217,11 +217,12 @@ async fn refused(document: &mut Document, served: &Served, guid: &str) {
         (format!("{CONNECTION}/inventory?offset=3"), 422),
         (format!("{CONNECTION}/removed?state=lost"), 422),
         (format!("{CONNECTION}/runs?after=x"), 422),
-        (format!("{CONNECTION}/inventory/{guid}/preview"), 401),
         (sync.clone(), 405),
     ] {
-        document.check(&served.get(&path).await.with(status));
+        document.check(&served.read(&path).await.with(status));
     }
+    let preview = format!("{CONNECTION}/inventory/{guid}/preview");
+    document.check(&served.get(&preview).await.with(401));
     let post = |body: &'static str| {
         served
             .request(Method::POST, &sync)
@@ -232,6 +233,7 @@ async fn refused(document: &mut Document, served: &Served, guid: &str) {
     for (request, status) in [
         (post(r#"{"mode": "delta"}"#), 401),
         (post(r#"{"mode": "delta"}"#).bearer_auth("wrong"), 401),
+        (post(r#"{"mode": "delta"}"#).bearer_auth(READ_TOKEN), 403),
         (with_token(r#"{"mode": "everything"}"#), 422),
         (with_token(r#"{"mode": "delta", "more": 1}"#), 422),
         (with_token("{"), 422),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::{Method, Url};
+use reqwest::Url;
 use serde_json::Value;
 
 use super::support::expected;
-use super::support::http::{Served, TOKEN};
+use super::support::http::{READ_TOKEN, Served};
 use super::{CONNECTION, served};
 
 /// Everything that matches, page by page; gives the external ids.
@@ -96,7 +96,7 @@ async fn an_object_is_shown_as_the_directory_has_it_now() {
     let guid = expected::guid(&lab.directory().guid(user));
     let path = format!("{CONNECTION}/inventory/{guid}/preview");
     lab.directory().set_text(user, "mail", "later@corp.example");
-    let binds = || served.send(served.request(Method::GET, &path).bearer_auth(TOKEN));
+    let binds = || served.read_with(&path, READ_TOKEN);
     let preview = binds().await.with(200).json();
     assert_eq!(preview["sameAsAccepted"], false, "it changed since");
     let rows = preview["rows"].as_array().unwrap();

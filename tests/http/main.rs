@@ -8,11 +8,13 @@ mod support;
 mod access;
 mod changes;
 mod document;
+mod hostile;
 mod inventory;
 mod metrics;
+mod names;
 
 use support::Connector;
-use support::http::{Served, TOKEN};
+use support::http::{READ_TOKEN, Served, TOKEN};
 use support::simulated::Simulated;
 
 /// A schedule that is not due while a test runs, unless that is on New Year's Eve.
@@ -38,6 +40,7 @@ fn quiet(lab: &mut Simulated) {
         ("SYNC_ON_START", "false"),
         ("HTTP_LISTEN", "127.0.0.1:0"),
         ("HTTP_TOKEN", TOKEN),
+        ("HTTP_READ_TOKEN", READ_TOKEN),
     ] {
         lab.set(name, value);
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::browser;
-use crate::stage::{Stage, TOKEN, free_port, set};
+use crate::stage::{READ_TOKEN, Stage, TOKEN, free_port, set};
 use crate::support::simulated::Simulated;
 use crate::tab::{Tab, Viewer};
 
@@ -244,6 +244,7 @@ async fn no_view_has_a_barrier_in_light_in_the_dark_or_on_a_phone() {
         ("mapping".to_owned(), "objectSid"),
     ];
     let tab = browser.tab(Viewer::DESK).await;
+    tab.enter(&origin, "/", TOKEN).await;
     for (name, viewer) in [
         ("light", Viewer::DESK),
         ("dark", Viewer::NIGHT),
@@ -261,5 +262,78 @@ async fn no_view_has_a_barrier_in_light_in_the_dark_or_on_a_phone() {
         }
     }
     tab.assert_clean(&origin);
+    service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn names_need_a_token_and_the_one_that_reads_changes_nothing() {
+    let browser = browser!();
+    let mut lab = set(Simulated::new().await).await;
+    lab.set("HTTP_READ_TOKEN", READ_TOKEN);
+    lab.directory().set(lab.users()[0], "objectSid", &[b"broken"]);
+    lab.sync(2).await;
+    let Stage { lab, service, origin } = Stage::start(lab).await;
+    let tab = browser.tab(Viewer::PHONE).await;
+    for view in ["attention", "inventory"] {
+        tab.go(&format!("{origin}/#/active-directory/{view}")).await;
+        tab.shows(".view", "names need the token").await;
+        assert_eq!(tab.barriers().await, Vec::<String>::new(), "{view}");
+    }
+    tab.picture("names-phone").await;
+    tab.go(&format!("{origin}/#/active-directory/attention")).await;
+    tab.click("[data-action=token]").await;
+    tab.type_token(READ_TOKEN).await;
+    tab.shows("[aria-labelledby=rejected-title] .dn", "CN=").await;
+    tab.assert_clean(&origin);
+    tab.click("[data-action=delta]").await;
+    tab.shows("dialog", "that token only reads").await;
+    tab.press("Escape").await;
+    tab.shows(".asked", "not started").await;
+    tab.shows("[aria-labelledby=rejected-title] .dn", "CN=").await;
+    tab.click("[data-action=delta]").await;
+    tab.type_token(TOKEN).await;
+    tab.shows(".asked", "run").await;
+    // Once it is forgotten, the names go.
+    tab.click("#token-button").await;
+    tab.shows(".view", "names need the token").await;
+    assert_eq!(tab.value("document.querySelectorAll('.dn').length").await, 0);
+    let refused = |complaint: &String| complaint.contains("403") && complaint.ends_with("/sync");
+    assert!(tab.complaints().iter().all(refused), "{:?}", tab.complaints());
+    drop(lab);
+    service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_link_brings_the_token_which_leaves_the_address_at_once() {
+    let browser = browser!();
+    let lab = set(Simulated::new().await).await;
+    lab.sync(0).await;
+    let Stage { service, origin, .. } = Stage::start(lab).await;
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.enter(&origin, "/", TOKEN).await;
+    tab.lit("Scheduled").await;
+    tab.shows("#token-button", "forget token").await;
+    // Also where the page is open already, and with a view behind the token.
+    tab.click("#token-button").await;
+    tab.enter(&origin, "/active-directory/inventory", TOKEN).await;
+    tab.until("document.querySelectorAll('a.asset').length === 50")
+        .await;
+    // Nobody finds it afterwards: not in the tab's history, not in what was asked for.
+    tab.value("history.back()").await;
+    tab.lit("Scheduled").await;
+    assert!(!tab.text("location.href").await.contains(TOKEN));
+    assert!(
+        !tab.requests()
+            .iter()
+            .any(|url| url.contains(TOKEN) && !url.contains("#token="))
+    );
+    tab.assert_clean(&origin);
+
+    let wrong = browser.tab(Viewer::DESK).await;
+    wrong
+        .enter(&origin, "/active-directory/inventory", "a-wrong-token-4711")
+        .await;
+    wrong.shows(".view", "names need the token").await;
+    assert_eq!(wrong.value("sessionStorage.length").await, 0);
     service.stopped_with(0).await;
 }

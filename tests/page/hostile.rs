@@ -4,7 +4,7 @@ use lab::receiver::{Answer, ErrorForm};
 use lab::simulator::{Action, On, Outcome};
 
 use crate::browser;
-use crate::stage::{Stage, set};
+use crate::stage::{Stage, TOKEN, set};
 use crate::support::simulated::Simulated;
 use crate::tab::{Tab, Viewer};
 
@@ -48,7 +48,7 @@ async fn a_hostile_name_is_shown_as_text_everywhere() {
     lab.sync(0).await;
     let Stage { lab, service, origin } = Stage::start(lab).await;
     let tab = browser.tab(Viewer::DESK).await;
-    tab.go(&format!("{origin}/#/active-directory/inventory")).await;
+    tab.enter(&origin, "/active-directory/inventory", TOKEN).await;
     tab.until("document.querySelector('#search')").await;
     tab.value("document.querySelector('#search').focus()").await;
     tab.write("hostile@").await;

@@ -44,7 +44,7 @@ async fn the_search_finds_by_part_of_a_name_by_mail_and_by_sid() {
     lab.sync(0).await;
     let Stage { lab, service, origin } = Stage::start(lab).await;
     let tab = browser.tab(Viewer::DESK).await;
-    tab.go(&format!("{origin}/#/active-directory/inventory")).await;
+    tab.enter(&origin, "/active-directory/inventory", TOKEN).await;
 
     // Page after page.
     tab.until("document.querySelectorAll('a.asset').length === 50")
@@ -91,7 +91,7 @@ async fn one_asset_is_shown_in_full_beside_its_source() {
     lab.sync(0).await;
     let Stage { lab, service, origin } = Stage::start(lab).await;
     let tab = browser.tab(Viewer::DESK).await;
-    tab.go(&format!("{origin}/#/active-directory/inventory")).await;
+    tab.enter(&origin, "/active-directory/inventory", TOKEN).await;
     tab.finds("countess", &["Ada Zuverlässig"]).await;
     tab.click("a.asset").await;
     tab.shows("h2", "Ada Zuverlässig").await;
@@ -103,7 +103,6 @@ async fn one_asset_is_shown_in_full_beside_its_source() {
     // As it is in the directory now.
     lab.directory().set_text(ada, "mail", "lovelace@corp.example");
     tab.click(".asset-split button").await;
-    tab.type_token(TOKEN).await;
     tab.shows(".rows .raw", "lovelace@corp.example").await;
     tab.shows(".asset-split", "something else than ETM holds").await;
     tab.picture("asset-preview-light").await;

@@ -10,8 +10,10 @@ use crate::browser::ELSEWHERE;
 use crate::support::service::Service;
 use crate::support::simulated::Simulated;
 
-/// The token of the service.
+/// `HTTP_TOKEN` of the service.
 pub const TOKEN: &str = "page-token-5e1f0c2b";
+/// `HTTP_READ_TOKEN`, where a test sets one.
+pub const READ_TOKEN: &str = "page-read-token-77aa";
 /// A schedule that is not due while a test runs, unless that is on New Year's Eve.
 pub const NEVER: &str = "59 59 23 31 12 *";
 

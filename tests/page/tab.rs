@@ -112,6 +112,16 @@ impl Tab {
         .await;
     }
 
+    /// Loads a page by a link that carries the token; `view` is what the link leads to.
+    pub async fn enter(&self, origin: &str, view: &str, token: &str) {
+        let link = format!("{origin}/#token={token}{view}");
+        self.ask("Page.navigate", json!({"url": link})).await;
+        self.until(&format!(
+            "document.readyState === 'complete' && location.href === '{origin}/#{view}'"
+        ))
+        .await;
+    }
+
     /// The value of a JavaScript expression in the page.
     pub async fn value(&self, expression: &str) -> Value {
         self.evaluated(expression)
@@ -226,6 +236,12 @@ impl Tab {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         });
+    }
+
+    /// Takes the certificates of servers for granted, as a person does who installed the one of the test.
+    pub async fn trust_certificates(&self) {
+        self.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))
+            .await;
     }
 
     /// Writes into what has the focus.

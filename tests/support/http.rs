@@ -9,8 +9,11 @@ use serde_json::Value;
 use super::Connector;
 use super::service::Service;
 
-/// The token of the tests.
+/// `HTTP_TOKEN` of the tests.
 pub const TOKEN: &str = "token-of-the-tests-4711";
+
+/// `HTTP_READ_TOKEN` of the tests.
+pub const READ_TOKEN: &str = "read-token-of-the-tests-0815";
 
 /// A running service and how to ask it.
 pub struct Served {
@@ -89,9 +92,20 @@ impl Served {
         self.send(self.request(Method::GET, path)).await
     }
 
-    /// GET of JSON, which must succeed.
+    /// GET with the token.
+    pub async fn read(&self, path: &str) -> Answered {
+        self.read_with(path, TOKEN).await
+    }
+
+    /// GET with this token.
+    pub async fn read_with(&self, path: &str, token: &str) -> Answered {
+        self.send(self.request(Method::GET, path).bearer_auth(token))
+            .await
+    }
+
+    /// GET of JSON with the token, which must succeed.
     pub async fn json(&self, path: &str) -> Value {
-        self.get(path).await.with(200).json()
+        self.read(path).await.with(200).json()
     }
 
     /// POST of JSON with the token.

@@ -211,7 +211,10 @@ fn a_bad_value_brings_no_misleading_second_complaint() {
         ["QUALYS_AUTH"]
     );
     assert_eq!(
-        refused_names(&[("HTTP_LISTEN", "0.0.0.0:1"), ("HTTP_TOKEN", "a b")]),
+        refused_names(&[
+            ("HTTP_LISTEN", "0.0.0.0:1"),
+            ("HTTP_TOKEN", "a token with blanks")
+        ]),
         ["HTTP_TOKEN"]
     );
     assert_eq!(
@@ -289,17 +292,46 @@ fn half_a_pair_names_the_missing_half() {
     }
 }
 
+/// As short as a token may be.
+const TOKEN: &str = "0123456789abcdef";
+
+#[test]
+fn a_token_has_sixteen_characters_and_those_who_only_look_have_another_one() {
+    for name in ["HTTP_TOKEN", "HTTP_READ_TOKEN"] {
+        for short in ["x", "change-me", &TOKEN[1..]] {
+            let lines = refusal(&[(name, short)]);
+            assert_eq!(lines.len(), 1);
+            assert!(
+                lines[0].starts_with(&format!("{name}: is shorter than 16 characters")),
+                "{lines:?}"
+            );
+            assert!(short == "x" || !lines[0].contains(short), "{lines:?}");
+        }
+        assert!(refused_names(&[(name, "a token with blanks")]) == [name]);
+        config(&[(name, TOKEN)]);
+    }
+    assert_eq!(
+        refused_names(&[("HTTP_TOKEN", TOKEN), ("HTTP_READ_TOKEN", TOKEN)]),
+        ["HTTP_READ_TOKEN"]
+    );
+    config(&[("HTTP_TOKEN", TOKEN), ("HTTP_READ_TOKEN", &format!("{TOKEN}0"))]);
+}
+
 #[test]
 fn listening_beyond_loopback_needs_a_token() {
     for address in ["0.0.0.0:8080", "[::]:8080", "10.0.0.1:80"] {
         let lines = refusal(&[("HTTP_LISTEN", address)]);
         assert_eq!(lines.len(), 1);
         assert!(
-            lines[0].starts_with(&format!("HTTP_TOKEN: is required to listen on {address}")),
+            lines[0].starts_with(&format!("HTTP_TOKEN: is required to listen on {address}"))
+                && lines[0].contains("HTTP_READ_TOKEN"),
             "{lines:?}"
         );
-        let http = config(&[("HTTP_LISTEN", address), ("HTTP_TOKEN", "token")]).http;
-        assert_eq!(http.token.unwrap().expose_secret(), "token");
+        let http = config(&[("HTTP_LISTEN", address), ("HTTP_TOKEN", TOKEN)]).http;
+        assert_eq!(http.token.unwrap().expose_secret(), TOKEN);
+        let http = config(&[("HTTP_LISTEN", address), ("HTTP_READ_TOKEN", TOKEN)]).http;
+        assert!(http.token.is_none());
+        assert_eq!(http.read_token.unwrap().expose_secret(), TOKEN);
     }
     for address in ["127.0.0.1:80", "[::1]:80", "127.1.2.3:80", "off"] {
         assert!(

@@ -39,11 +39,13 @@ fn any_secret_may_be_in_a_file() {
         (id.expose_secret(), secret.expose_secret()),
         ("from-file", "from-file")
     );
-    let token = config(&[("HTTP_TOKEN_FILE", path), ("HTTP_LISTEN", "0.0.0.0:1")])
-        .http
-        .token
-        .unwrap();
-    assert_eq!(token.expose_secret(), "from-file");
+    let file = self::file(b"token-from-a-file\n");
+    let path = file.path().to_str().unwrap();
+    for name in ["HTTP_TOKEN_FILE", "HTTP_READ_TOKEN_FILE"] {
+        let http = config(&[(name, path), ("HTTP_LISTEN", "0.0.0.0:1")]).http;
+        let token = http.token.or(http.read_token).unwrap();
+        assert_eq!(token.expose_secret(), "token-from-a-file");
+    }
 }
 
 #[test]
@@ -131,19 +133,24 @@ fn a_malformed_env_file_stops_before_anything_is_called_missing() {
     assert_eq!(refused.exit_code(), 64);
 }
 
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "AD_PASSWORD",
     "QUALYS_CLIENT_ID",
     "QUALYS_CLIENT_SECRET",
     "QUALYS_USERNAME",
     "QUALYS_PASSWORD",
     "HTTP_TOKEN",
+    "HTTP_READ_TOKEN",
     "HTTPS_PROXY",
 ];
 
-/// `hunter2` in every place for a secret, in each of several shapes.
+/// `hunter2` in every place for a secret, in each of several shapes; tokens are long, and differ.
 fn planted(shape: &str) -> Vec<(&'static str, String)> {
-    SECRETS.iter().map(|name| (*name, shape.to_owned())).collect()
+    let value = |name: &&str| match *name {
+        "HTTP_TOKEN" | "HTTP_READ_TOKEN" => format!("{shape}-for-{name}"),
+        _ => shape.to_owned(),
+    };
+    SECRETS.iter().map(|name| (*name, value(name))).collect()
 }
 
 #[test]

@@ -14,9 +14,6 @@ use crate::schedule::Refused;
 use crate::store::{LockError, RunMode};
 use crate::sync::{Request, RunError};
 
-/// Who asked, in the history, the log and the lock.
-const ASKED_BY: &str = "API";
-
 /// What `sync` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,11 +57,11 @@ pub(super) struct Approved {
     responses((status = 202, description = "The run has begun.", body = Begun), ChangeRefusals, Refusals)
 )]
 pub(super) async fn sync(
-    _: Changer,
+    changer: Changer,
     Named(desk): Named,
     Body(Sync { mode }): Body<Sync>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let begun = desk.ask(Request::new(mode.into(), ASKED_BY)).await?;
+    let begun = desk.ask(Request::new(mode.into(), &changer.asked_by())).await?;
     let run = begun.run.number();
     Ok((StatusCode::ACCEPTED, Json(Begun { run, mode })))
 }
@@ -78,7 +75,7 @@ pub(super) async fn sync(
     responses((status = 202, description = "The run has begun.", body = Approved), ChangeRefusals, Refusals)
 )]
 pub(super) async fn approve_removals(
-    _: Changer,
+    changer: Changer,
     State(service): Of,
     Named(desk): Named,
     Body(Approval { list }): Body<Approval>,
@@ -90,7 +87,7 @@ pub(super) async fn approve_removals(
     };
     let request = Request {
         approve: Some(list.clone()),
-        ..Request::new(RunMode::Delta, ASKED_BY)
+        ..Request::new(RunMode::Delta, &changer.asked_by())
     };
     let begun = desk.ask(request).await?;
     let run = begun.run.number();

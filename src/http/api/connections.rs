@@ -6,17 +6,18 @@ use axum::Json;
 use axum::extract::State;
 
 use super::List;
+use crate::http::access::Rights;
 use crate::http::problem::{Problem, Refusals};
 use crate::http::{Named, Of, Service};
 use crate::schedule::Desk;
 use crate::view::{Connection, Progress};
 
-/// A connection with the run that goes on.
-pub(super) async fn shown(service: &Arc<Service>, desk: &Desk) -> Result<Connection, Problem> {
+/// A connection with the run that goes on, as these rights show it.
+async fn shown(service: &Arc<Service>, desk: &Desk, rights: Rights) -> Result<Connection, Problem> {
     let mut connection = service.standing(desk).await?.shown(service, desk);
     let running = desk.live().borrow().progress.clone();
     connection.progress = running.and_then(|running| Progress::of(&running));
-    Ok(connection)
+    Ok(rights.shown(connection))
 }
 
 /// Every connection.
@@ -24,10 +25,10 @@ pub(super) async fn shown(service: &Arc<Service>, desk: &Desk) -> Result<Connect
     get, path = "/api/v1/connections", tag = "connections", operation_id = "listConnections",
     responses((status = 200, description = "Every connection, by name.", body = List<Connection>), Refusals)
 )]
-pub(super) async fn list(State(service): Of) -> Result<Json<List<Connection>>, Problem> {
+pub(super) async fn list(rights: Rights, State(service): Of) -> Result<Json<List<Connection>>, Problem> {
     let mut items = Vec::new();
     for desk in service.desks.values() {
-        items.push(shown(&service, desk).await?);
+        items.push(shown(&service, desk, rights).await?);
     }
     Ok(Json(List { items, next: None }))
 }
@@ -38,6 +39,10 @@ pub(super) async fn list(State(service): Of) -> Result<Json<List<Connection>>, P
     params(("name" = String, Path, description = "CONNECTION_NAME")),
     responses((status = 200, description = "Where it stands.", body = Connection), Refusals)
 )]
-pub(super) async fn one(State(service): Of, Named(desk): Named) -> Result<Json<Connection>, Problem> {
-    Ok(Json(shown(&service, &desk).await?))
+pub(super) async fn one(
+    rights: Rights,
+    State(service): Of,
+    Named(desk): Named,
+) -> Result<Json<Connection>, Problem> {
+    Ok(Json(shown(&service, &desk, rights).await?))
 }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::HeaderName;
+use axum::response::IntoResponse;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::http::access::{Client, Rights};
 use crate::http::problem::{Problem, Refusals};
+use crate::http::slots::Slot;
 use crate::http::{Named, Of, Service};
 use crate::schedule::{Desk, Live};
 use crate::view::{Connection, Progress, Run};
@@ -25,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Looks at the progress between two looks at the state file, where a command that runs beside the service leaves its traces.
 const LOOKS_A_READ: u32 = 4;
+
+/// Lets nginx pass on each event at once.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// A browser that lost the stream comes back after this.
 const COME_BACK: Duration = Duration::from_secs(3);
@@ -41,17 +46,13 @@ const COME_BACK: Duration = Duration::from_secs(3);
     )
 )]
 pub(super) async fn stream(
+    rights: Rights,
+    client: Client,
     State(service): Of,
     Named(desk): Named,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let place = Arc::clone(&service.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too_many",
-            "too many event streams are open",
-            "close a page that shows this one, or poll the connection",
-        )
-    })?;
+) -> Result<impl IntoResponse, Problem> {
+    let slot = service.streams.take(client.peer()).await;
+    slot.activity().set_answering(true);
     // Whatever keeps the file from being read is better told as a status than in a stream.
     service.standing(&desk).await?;
     let mut every = interval(LOOK);
@@ -66,13 +67,15 @@ pub(super) async fn stream(
         waiting: VecDeque::new(),
         connection: None,
         progress: None,
-        _place: place,
+        rights,
+        slot,
     };
     let events = unfold(watcher, |mut watcher| async {
         let event = watcher.next().await?;
-        Some((Ok(event), watcher))
+        Some((Ok::<_, Infallible>(event), watcher))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    let events = Sse::new(events).keep_alive(KeepAlive::default());
+    Ok(([(UNBUFFERED, "no")], events))
 }
 
 /// What one client has been told.
@@ -86,11 +89,12 @@ struct Watcher {
     connection: Option<Connection>,
     progress: Option<Progress>,
     ended: u64,
-    _place: OwnedSemaphorePermit,
+    rights: Rights,
+    slot: Slot,
 }
 
 impl Watcher {
-    /// The next event; `None` when the service stops.
+    /// The next event; `None` when the service stops, or the slot is given to another stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -99,6 +103,7 @@ impl Watcher {
             let changed = tokio::select! {
                 biased;
                 () = self.service.stop.cancelled() => return None,
+                () = self.slot.revoked() => return None,
                 changed = self.live.changed() => {
                     // Nothing more will come once the service let go of it.
                     changed.ok()?;
@@ -137,13 +142,15 @@ impl Watcher {
                 progress: running.and_then(|running| Progress::of(&running)),
                 ..connection.clone()
             };
-            self.push("connection", &told);
+            let shown = self.rights.shown(told);
+            self.push("connection", &shown);
         }
         if let Some(run) = standing.last_run
             && self.last_run_told() != Some(run.id.number())
             && self.connection.is_some()
         {
-            self.push("run", &Run::new(self.desk.connector().name(), &run));
+            let shown = self.rights.shown(Run::new(self.desk.connector().name(), &run));
+            self.push("run", &shown);
         }
         self.ended = ended;
         self.connection = Some(connection);

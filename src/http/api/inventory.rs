@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::search::{self, Pattern};
 use super::{limited, position};
+use crate::http::access::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
 use crate::http::{Named, Of, Service, part};
 use crate::identity::{Guid, Kind};
@@ -140,9 +141,11 @@ struct PendingAsset {
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/inventory", tag = "inventory", operation_id = "listInventory",
     params(("name" = String, Path, description = "CONNECTION_NAME"), Wanted),
+    security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page, by GUID.", body = Inventory), Refusals)
 )]
 pub(super) async fn list(
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     Query(wanted): Query<Wanted>,
@@ -193,9 +196,11 @@ fn pattern(text: &str) -> Result<Pattern, Problem> {
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/inventory/{guid}", tag = "inventory", operation_id = "getAsset",
     params(("name" = String, Path, description = "CONNECTION_NAME"), ("guid" = String, Path, description = "objectGUID")),
+    security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "The object and its asset.", body = InventoryAsset), Refusals)
 )]
 pub(super) async fn one(
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     ObjectGuid(guid): ObjectGuid,

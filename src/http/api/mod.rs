@@ -33,15 +33,16 @@ const LARGEST_PAGE: usize = 200;
 #[openapi(
     info(
         title = "ad-connector",
-        description = "Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM. Beyond loopback every call \
-            needs the token (HTTP_TOKEN); on loopback only those that change something or ask the directory."
+        description = "Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM. Beyond loopback, and by \
+            way of a proxy, every call needs a token; on loopback those that show names of people (HTTP_TOKEN or HTTP_READ_TOKEN) and those \
+            that change something (HTTP_TOKEN)."
     ),
     modifiers(&Token),
     components(schemas(Problem))
 )]
 struct Document;
 
-/// The token, in the two ways in which it is taken.
+/// A token, in the two ways in which it is taken.
 struct Token;
 
 impl Modify for Token {

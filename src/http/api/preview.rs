@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::inventory::{ObjectGuid, raw};
 use crate::directory::{self, DirectoryError, Entry};
-use crate::http::access::Changer;
+use crate::http::access::NameReader;
 use crate::http::problem::{Problem, Refusals};
 use crate::http::{Named, Of};
 use crate::identity::{Guid, Kind};
@@ -83,7 +83,7 @@ struct Fault {
     reason: String,
 }
 
-/// One object as the directory has it now. The service binds for it, so this needs the token.
+/// One object as the directory has it now. The service binds for it.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/inventory/{guid}/preview", tag = "inventory", operation_id = "previewAsset",
     params(("name" = String, Path, description = "CONNECTION_NAME"), ("guid" = String, Path, description = "objectGUID")),
@@ -95,7 +95,7 @@ struct Fault {
     )
 )]
 pub(super) async fn one(
-    _: Changer,
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     ObjectGuid(guid): ObjectGuid,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{List, Paging, limited, position};
+use crate::http::access::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
 use crate::http::{Named, Of};
 use crate::store::RejectionPlace;
@@ -43,9 +44,11 @@ pub(super) struct RemovalList {
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/removed", tag = "removals", operation_id = "listRemoved",
     params(("name" = String, Path, description = "CONNECTION_NAME"), Wanted),
+    security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of the list.", body = RemovalList), Refusals)
 )]
 pub(super) async fn list(
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     Query(wanted): Query<Wanted>,
@@ -84,9 +87,11 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/rejected", tag = "inventory", operation_id = "listRejected",
     params(("name" = String, Path, description = "CONNECTION_NAME"), Paging),
+    security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = List<Rejection>), Refusals)
 )]
 pub(super) async fn rejected(
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     Query(paging): Query<Paging>,

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 
 use super::{List, Paging, limited, position};
+use crate::http::access::{NameReader, Rights};
 use crate::http::problem::{Problem, Query, Refusals};
 use crate::http::{Named, Of, Service, part};
 use crate::view::{Run, RunObject};
@@ -18,6 +19,7 @@ use crate::view::{Run, RunObject};
     responses((status = 200, description = "Runs, the newest first.", body = List<Run>), Refusals)
 )]
 pub(super) async fn list(
+    rights: Rights,
     State(service): Of,
     Named(desk): Named,
     Query(paging): Query<Paging>,
@@ -33,7 +35,7 @@ pub(super) async fn list(
         runs,
         limit,
         |run| run.id.to_string(),
-        |run| Run::new(name, run),
+        |run| rights.shown(Run::new(name, run)),
     )))
 }
 
@@ -44,9 +46,11 @@ pub(super) async fn list(
     params(
         ("name" = String, Path, description = "CONNECTION_NAME"), ("run" = i64, Path, description = "Number of the run"), Paging
     ),
+    security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = List<RunObject>), Refusals)
 )]
 pub(super) async fn objects(
+    _: NameReader,
     State(service): Of,
     Named(desk): Named,
     RunNumber(number): RunNumber,

@@ -22,18 +22,30 @@ export class Unreachable extends Error {
   }
 }
 
+/** The token with which what is shown was asked for. */
+let inForce = sessionStorage.getItem(KEY);
+
+/** The event `token` says that this tab has another one; `rights` that the service shows more, or less, from now on. */
 export const token = {
   get: () => sessionStorage.getItem(KEY),
   set(value) {
     if (value) sessionStorage.setItem(KEY, value);
     else sessionStorage.removeItem(KEY);
     document.dispatchEvent(new Event("token"));
+    if (!value) nowInForce(null);
   },
 };
 
+function nowInForce(value) {
+  if (value === inForce) return;
+  inForce = value;
+  document.dispatchEvent(new Event("rights"));
+}
+
 async function ask(path, { method = "GET", body, signal, accept = "application/json" } = {}) {
   const headers = { Accept: accept };
-  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  const shown = token.get();
+  if (shown) headers.Authorization = `Bearer ${shown}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
@@ -42,12 +54,13 @@ async function ask(path, { method = "GET", body, signal, accept = "application/j
   } catch (error) {
     throw error.name === "AbortError" ? error : new Unreachable();
   }
-  if (answer.status === 401 && token.get() && method === "GET") {
+  if (answer.status === 401 && shown && method === "GET") {
     // Another token is in force than this tab has kept. What is open stays open without one.
     token.set(null);
     return ask(path, { method, body, signal, accept });
   }
   if (!answer.ok) throw new ApiError(answer.status, await answer.json().catch(() => ({})));
+  if (shown) nowInForce(shown);
   return answer;
 }
 

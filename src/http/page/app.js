@@ -11,7 +11,7 @@ import { announce, el, given, number, problem, put, tick, zone } from "./dom.js"
 import { assetView, inventoryView } from "./inventory.js";
 import { mappingView } from "./mapping.js";
 import { runsView } from "./runs.js";
-import { askForToken, tokenButton } from "./token.js";
+import { askForToken, namesView, takeToken, tokenButton } from "./token.js";
 
 /** Milliseconds until the service is asked again after it was away, and between looks at the connections not shown. */
 const AGAIN = 2000;
@@ -68,9 +68,10 @@ class Shown {
     this.#at = at;
     this.#view?.close();
     const now = known.get(this.name);
-    if (view === "inventory" && object) this.#view = assetView(this.name, object, address(this.name, "inventory"));
-    else if (view === "inventory") this.#view = inventoryView(this.name, (guid) => address(this.name, "inventory", guid), now);
-    else if (view === "attention") this.#view = attentionView(this.name, now);
+    const named = (build) => namesView(this.name, build, now);
+    if (view === "inventory" && object) this.#view = named(() => assetView(this.name, object, address(this.name, "inventory")));
+    else if (view === "inventory") this.#view = named((now) => inventoryView(this.name, (guid) => address(this.name, "inventory", guid), now));
+    else if (view === "attention") this.#view = named((now) => attentionView(this.name, now));
     else if (view === "mapping") this.#view = mappingView(this.name);
     else this.#view = runsView(this.name);
     this.body.replaceChildren(this.#view.element);
@@ -81,6 +82,15 @@ class Shown {
   close() {
     this.#stop.abort();
     this.#view?.close();
+  }
+
+  /** Asks again for everything: with another token, sentences come with other names or without. */
+  restart() {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    this.#follow();
+    if (this.#view?.reopen) this.#view.reopen();
+    else this.#view?.refresh?.();
   }
 
   #links() {
@@ -111,6 +121,7 @@ class Shown {
   }
 
   async #follow() {
+    const { signal } = this.#stop;
     const seen = (event, data) => {
       // What happened while nobody listened.
       if (live.dataset.live === "away") this.#view?.refresh?.();
@@ -125,11 +136,11 @@ class Shown {
         this.#view?.refresh?.();
       }
     };
-    while (!this.#stop.signal.aborted) {
+    while (!signal.aborted) {
       try {
-        await events(this.name, seen, this.#stop.signal);
+        await events(this.name, seen, signal);
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (signal.aborted) return;
         if (error instanceof ApiError) status("refused", error.reason);
         else status("away", "The service does not answer. Trying again …");
       }
@@ -173,15 +184,21 @@ async function load() {
 }
 
 async function start() {
+  takeToken();
   put(document.getElementById("zone"), zone);
-  tokenButton(document.getElementById("token-button"));
+  tokenButton(document.getElementById("token-button"), () => load().catch(() => {}));
   setInterval(tick, 1000);
   window.addEventListener("hashchange", () => {
+    if (takeToken()) load().catch(() => {});
     route();
     if (shown?.name === null) load().catch(() => {});
     main.focus({ preventScroll: true });
   });
   document.addEventListener("token", () => { if (known.size === 0) load().catch(() => {}); });
+  document.addEventListener("rights", () => {
+    if (shown?.name) shown.restart();
+    else load().catch(() => {});
+  });
   for (;;) {
     try {
       await load();

@@ -105,11 +105,7 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
     terminal.fact("gateway", &format!("{}  plays Qualys ETM", receiver.url()));
     terminal.fact("service", &format!("{} run  every 10 seconds", program.display()));
     terminal.fact("its log", &service.log().display().to_string());
-    terminal.fact("page", &format!("http://{}/", pace.listen));
-    terminal.fact(
-        "token",
-        &format!("{}  the page asks for it before it changes something", pace.token),
-    );
+    terminal.fact("page", &pace.link("/"));
     terminal.blank();
 
     let story = tell(&pace, terminal, &mut company, &receiver, &mut service);
@@ -170,7 +166,7 @@ async fn tell(
                     "{held} removals are too many to be believed: nothing is removed until you have looked"
                 ),
             );
-            terminal.detail(&format!("http://{}/#/demo/attention", pace.listen));
+            terminal.detail(&pace.link("/demo/attention"));
         } else if held > 0 && service.held().await? == 0 {
             terminal.event("approved", &format!("{held} objects are listed as removed"));
             held = 0;

@@ -59,6 +59,11 @@ impl Pace {
             slow,
         }
     }
+
+    /// A link to a view of the page. It carries the token, which names of people and changes need.
+    pub fn link(&self, view: &str) -> String {
+        format!("http://{}/#token={}{view}", self.listen, self.token)
+    }
 }
 
 /// Builds the service with the profile that the demo itself was built with; gives the program's path.

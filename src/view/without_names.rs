@@ -1,0 +1,137 @@
+//! What is shown without a token: everything but names of people.
+//!
+//! Counts and times name nobody. Sentences may: an error quotes what a controller or the gateway answered, and a
+//! reason names the container that was moved. Whatever could be such a quotation is left out.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Connection, Run};
+
+/// Place of what was left out.
+const LEFT_OUT: &str = "… (in full with a token)";
+
+/// Beginnings of what others wrote; each group stands before it.
+///
+/// - the gateway's words after `status 400`, and those of a panic;
+/// - a quotation mark before a controller's words, a name or a filter;
+/// - an attribute with its value, as in a DN;
+/// - an account, a mail address or a principal.
+static QUOTATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?:\bstatus \d{3}[^:]*|\bpanicked)(: )|(["`“])|(\(?\b[\w.-]+ ?=)|(\(?[^\s(]*[@\\])"#).ok()
+});
+
+/// A view that can be shown without names of people.
+pub trait WithoutNames {
+    /// Returns the same without them.
+    #[must_use]
+    fn without_names(self) -> Self;
+}
+
+impl WithoutNames for Connection {
+    fn without_names(self) -> Self {
+        Self {
+            last_error: self.last_error.map(|error| cut(&error)),
+            last_run: self.last_run.map(Run::without_names),
+            ..self
+        }
+    }
+}
+
+impl WithoutNames for Run {
+    fn without_names(self) -> Self {
+        Self {
+            reason: cut(&self.reason),
+            error: self.error.map(|error| cut(&error)),
+            ..self
+        }
+    }
+}
+
+/// The sentence up to what others wrote. Nothing behind that is shown, since it may hold the end of a quotation.
+fn cut(sentence: &str) -> String {
+    let quotation = QUOTATION.as_ref().map(|quotation| quotation.captures(sentence));
+    let begins = match quotation {
+        None => 0,
+        Some(None) => return sentence.to_owned(),
+        Some(Some(found)) => found
+            .iter()
+            .skip(1)
+            .flatten()
+            .next()
+            .map_or(0, |group| group.start()),
+    };
+    let kept = sentence.get(..begins).unwrap_or_default();
+    format!("{} {LEFT_OUT}", kept.trim_end_matches([' ', '(', ':', ',']))
+        .trim_start()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{DirectoryError, Outcome};
+    use crate::sync::RunError;
+    use crate::upstream::UpstreamError;
+
+    #[test]
+    fn what_others_wrote_is_left_out() {
+        let outcome = Outcome::new(32, "CN=Anna \"Zo\" Smith,DC=corp", "no Anna here\0", Vec::new());
+        let search = DirectoryError::Search {
+            host: "dc1.corp.example".to_owned(),
+            base: "CN=Anna Smith,OU=Sales,DC=corp".to_owned(),
+            outcome: outcome.clone(),
+        };
+        let bind = |account: &str| DirectoryError::Bind {
+            host: "dc1.corp.example".to_owned(),
+            account: account.to_owned(),
+            outcome: outcome.clone(),
+        };
+        let refused = UpstreamError::GaveUp {
+            after: std::time::Duration::from_secs(9),
+            requests: 3,
+            reason: "status 400: Anna Smith is unknown".to_owned(),
+        };
+        let panicked = RunError::Panicked {
+            task: "stage",
+            cause: "Anna Smith".to_owned(),
+        };
+        let texts = [
+            RunError::from(search).to_string(),
+            RunError::from(bind("CN=Anna Smith,DC=corp")).to_string(),
+            RunError::from(bind("CORP\\anna")).to_string(),
+            RunError::from(bind("anna@corp.example")).to_string(),
+            RunError::from(refused).to_string(),
+            panicked.to_string(),
+            "status 200, but its body is not understood: Anna".to_owned(),
+            "CN=Anna,DC=corp was renamed or moved to OU=Sales,DC=corp".to_owned(),
+        ];
+        for text in texts {
+            assert!(text.to_lowercase().contains("anna"), "{text}");
+            let shown = cut(&text);
+            assert!(!shown.to_lowercase().contains("anna"), "{shown}");
+            assert!(!shown.contains("DC=corp"), "{shown}");
+            assert!(shown.ends_with(LEFT_OUT), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_the_program_says_itself_is_kept() {
+        for text in [
+            "3 objects were rejected",
+            "dc1: no connection to port 636 (127.0.0.1:1: Connection refused (os error 111))",
+            "gave up 900 s after the first failure (requests made: 7): status 503",
+            "baseline schedule",
+            "since uSNChanged 4000",
+        ] {
+            assert_eq!(cut(text), text);
+        }
+        assert_eq!(
+            cut("the gateway refused each of 3 requests in a row, whatever they held: status 400: no"),
+            format!(
+                "the gateway refused each of 3 requests in a row, whatever they held: status 400 {LEFT_OUT}"
+            )
+        );
+    }
+}
