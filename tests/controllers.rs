@@ -93,7 +93,7 @@ async fn r05_a_read_that_breaks_off_begins_again_on_the_next_controller_within_t
             Action::Notice(52),
         ] {
             let (mut lab, second) = two().await;
-            lab.set("AD_CONNECTIONS", connections);
+            lab.set("AD_PARALLEL_READS", connections);
             lab.at_users_page(2, action.clone());
             let outcome = lab.sync(0).await;
             outcome.said(&["127.0.0.1", "broke off", "another one"]);
@@ -125,7 +125,7 @@ async fn r05_a_controller_that_goes_in_the_middle_of_a_baseline_or_a_delta_loses
         (&["sync", "--baseline"], "2"),
     ] {
         let (mut lab, second) = two().await;
-        lab.set("AD_CONNECTIONS", connections);
+        lab.set("AD_PARALLEL_READS", connections);
         lab.sync(0).await;
         let before = lab.expected();
         for (number, user) in lab.users().into_iter().enumerate().step_by(2) {
@@ -242,7 +242,7 @@ async fn r39_a_search_that_the_controller_did_not_do_is_done_by_the_next_one() {
     ]);
     for (number, action) in actions.enumerate() {
         let (mut lab, second) = two().await;
-        lab.set("AD_CONNECTIONS", if number % 2 == 0 { "1" } else { "2" });
+        lab.set("AD_PARALLEL_READS", if number % 2 == 0 { "1" } else { "2" });
         lab.at_users_page(2, action.clone());
         lab.sync(0).await.said(&["127.0.0.1", "broke off", "another one"]);
         lab.assert_converged();
@@ -339,7 +339,7 @@ async fn r39_a_dropped_paging_state_begins_again_by_itself_where_there_is_one_co
     let dropped = "00000057: LdapErr: DSID-0C090B19, comment: Error processing control, data 0, v4563\0";
     for (connections, code, message) in [("1", 12, dropped), ("2", 12, dropped), ("1", 1, broke_off)] {
         let mut lab = Simulated::new().await;
-        lab.set("AD_CONNECTIONS", connections);
+        lab.set("AD_PARALLEL_READS", connections);
         lab.at_users_page(2, Action::Answer(Outcome::error(code, message)));
         lab.sync(0).await.said(&["broke off", "begins again there"]);
         lab.assert_converged();
@@ -395,7 +395,7 @@ async fn r22_what_the_next_controller_does_not_hold_yet_is_not_removed() {
     let behind = Directory::new("corp.example", PEOPLE);
     let second = lab.second(&behind);
     lab.set("AD_HOST", "127.0.0.1,127.0.0.2");
-    lab.set("AD_CONNECTIONS", "1");
+    lab.set("AD_PARALLEL_READS", "1");
     lab.set("REMOVAL_MAX_PERCENT", "100");
     let newcomer = |directory: &Directory| {
         directory.create_user(

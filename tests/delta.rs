@@ -262,7 +262,7 @@ async fn r04_r08_what_leaves_the_scope_right_after_it_was_read_is_noticed_by_the
     for (name, value) in [
         ("AD_ASSETS", "users"),
         ("AD_BASE_CONTEXT", unit),
-        ("AD_CONNECTIONS", "1"),
+        ("AD_PARALLEL_READS", "1"),
         ("REMOVAL_MAX_PERCENT", "100"),
     ] {
         lab.set(name, value);
@@ -376,11 +376,11 @@ async fn computers_come_when_asked_for_with_a_table_that_knows_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn several_connections_read_the_same() {
     let mut lab = Simulated::new().await;
-    lab.unset("AD_CONNECTIONS");
+    lab.unset("AD_PARALLEL_READS");
     lab.sync(0).await;
     lab.assert_converged();
     assert_eq!(lab.simulator.statistics().counts().connections, 2);
-    lab.set("AD_CONNECTIONS", "5");
+    lab.set("AD_PARALLEL_READS", "5");
     lab.set("AD_PAGE_SIZE", "7");
     assert_same(
         &lab.sent_by(&["sync", "--baseline", "--resend"]).await,

@@ -333,7 +333,7 @@ async fn r31_the_number_of_members_follows_a_deletion_and_no_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r38_every_connection_of_a_full_read_asks_for_guids() {
     let mut lab = Lab::new(MANAGER, 400).await;
-    lab.simulated.set("AD_CONNECTIONS", "4");
+    lab.simulated.set("AD_PARALLEL_READS", "4");
     let bob = lab.manager("Bob");
     lab.users.iter().for_each(|user| lab.link(*user, "manager", bob));
     lab.simulated.connector.succeed(&["sync"]).await;

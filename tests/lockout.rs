@@ -128,7 +128,7 @@ async fn r40_an_operator_may_ask_but_three_attempts_an_hour_are_the_most() {
 async fn r40_a_service_whose_password_is_changed_in_the_directory_tries_the_old_one_once_more() {
     let (mut lab, _) = profiles(PASSWORD).await;
     // With several connections a baseline binds more often.
-    lab.set("AD_CONNECTIONS", "3");
+    lab.set("AD_PARALLEL_READS", "3");
     let mut service = lab.connector.watch(&["run"]);
     service.said_times("The run finished", 2 * PROFILES).await;
     let refused = |log: &str| log.matches("is put off until").count();

@@ -22,7 +22,7 @@ async fn dense(people: People) -> Simulated {
         ..simulator::Options::default()
     };
     let mut lab = Simulated::with(options, Default::default()).await;
-    lab.set("AD_CONNECTIONS", "2");
+    lab.set("AD_PARALLEL_READS", "2");
     lab.set("AD_PAGE_SIZE", "7");
     lab
 }
@@ -241,7 +241,7 @@ async fn r02_another_scope_another_controller_one_rolled_back_or_all_again_begin
         .ended_with(69);
     assert_resumed(&lab, false).await;
     // Without slices nothing is gone on with.
-    lab.set("AD_CONNECTIONS", "1");
+    lab.set("AD_PARALLEL_READS", "1");
     lab.simulator.statistics().reset();
     lab.sync(0).await;
     assert_resumed(&lab, false).await;

@@ -59,7 +59,7 @@ fn documented() -> BTreeMap<String, bool> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attribute_of_a_filter_is_documented_with_its_index() {
     let mut lab = lab(Stats::Unknown, PEOPLE).await;
-    lab.set("AD_CONNECTIONS", "2");
+    lab.set("AD_PARALLEL_READS", "2");
     for arguments in [
         &["check"][..],
         &["sync"],

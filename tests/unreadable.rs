@@ -40,7 +40,7 @@ async fn removed(lab: &Simulated) -> String {
 async fn r15_an_object_with_an_unreadable_name_is_rejected_alone() {
     for connections in ["1", "4"] {
         let mut lab = Simulated::new().await;
-        lab.set("AD_CONNECTIONS", connections);
+        lab.set("AD_PARALLEL_READS", connections);
         let (users, groups) = (lab.users(), lab.groups());
         let (user, group, leaver) = (users[5], groups[2], users[7]);
         lab.directory().rename(user, &bad("Zoe"));

@@ -268,7 +268,7 @@ async fn kind_step(
                  not find them"
             ),
             format_args!(
-                "grant the account Read Property on all attributes of {}, or set AD_DELTA=off and AD_CONNECTIONS=1",
+                "grant the account Read Property on all attributes of {}, or set AD_DELTA=off and AD_PARALLEL_READS=1",
                 kind.plural()
             ),
         ));

@@ -40,7 +40,7 @@ pub(super) fn directory(
         server_name.as_ref(),
     );
     let page_size = reader.value(&v::AD_PAGE_SIZE, quantity::number(1..=100_000));
-    let connections = reader.value(&v::AD_CONNECTIONS, quantity::number(1..=16));
+    let parallel_reads = reader.value(&v::AD_PARALLEL_READS, quantity::number(1..=16));
     let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
     let (hosts, domain) = hosts?;
     Some(Directory {
@@ -53,7 +53,7 @@ pub(super) fn directory(
         pins: pins?,
         server_name: server_name?,
         page_size: page_size?,
-        connections: connections?,
+        parallel_reads: parallel_reads?,
         timeout: timeout?,
         delta: delta?,
     })

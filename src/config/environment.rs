@@ -95,6 +95,9 @@ impl Variables for Environment {
     }
 }
 
+/// Variables that were renamed, with their present names.
+const FORMER_NAMES: [(&str, &str); 1] = [("AD_CONNECTIONS", "AD_PARALLEL_READS")];
+
 /// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
 /// that there is one. `wanted` are names that the file of connections asks for: those are no mistake.
 pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<Problem> {
@@ -108,6 +111,9 @@ pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -
         .filter(|name| is_ours(name) && !known.contains(name) && !wanted.contains(name))
         .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
         .map(|name| {
+            if let Some((_, present)) = FORMER_NAMES.iter().find(|(former, _)| *former == name) {
+                return Fault::new("has another name now", format!("set {present} instead")).of(&name);
+            }
             let advice = match (
                 name.strip_suffix("_FILE"),
                 nearest(&name, known.iter().map(String::as_str)),
@@ -216,6 +222,17 @@ mod tests {
             );
         }
         assert!(lines("AD_ENTIRELY_DIFFERENT", "x")[0].contains("docs/configure.md"));
+    }
+
+    #[test]
+    fn a_former_name_is_refused_with_the_present_one() {
+        assert_eq!(
+            lines("AD_CONNECTIONS", "4"),
+            ["AD_CONNECTIONS: has another name now; set AD_PARALLEL_READS instead"]
+        );
+        for (_, present) in FORMER_NAMES {
+            assert!(lines(present, "4").is_empty());
+        }
     }
 
     #[test]

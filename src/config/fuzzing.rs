@@ -167,7 +167,7 @@ fn sound(config: &Config) {
                 && directory.port > 0
                 && !directory.timeout.is_zero()
         );
-        assert!((1..=100_000).contains(&directory.page_size) && (1..=16).contains(&directory.connections));
+        assert!((1..=100_000).contains(&directory.page_size) && (1..=16).contains(&directory.parallel_reads));
         assert!(!profile.assets.is_empty());
         for filter in profile.assets.iter().filter_map(|(_, filter)| filter.as_deref()) {
             assert!(ldap3::parse_filter(filter).is_ok(), "{filter}");

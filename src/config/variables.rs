@@ -114,7 +114,7 @@ variables! {
             "How changes are found: `usn` (by uSNChanged), `dirsync` (by the DirSync control, also after a change of controller), or `off` to read everything each time";
         AD_PAGE_SIZE: plain, Default("1000"),
             "Objects a page, 1 to 100000";
-        AD_CONNECTIONS: plain, Default("2"),
+        AD_PARALLEL_READS: plain, Default("2"),
             "Parallel LDAP connections for a baseline, 1 to 16; from 2 on, one that broke off goes on where it was";
         AD_TIMEOUT: plain, Default("60s"),
             "Limit of one LDAP operation, up to 1d";

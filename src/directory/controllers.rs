@@ -409,7 +409,7 @@ mod tests {
             pins: vec![],
             server_name: None,
             page_size: 1000,
-            connections: 1,
+            parallel_reads: 1,
             timeout: std::time::Duration::from_secs(10),
             delta: config::DeltaMethod::Usn,
         }

@@ -128,7 +128,7 @@ fn settings() -> Directory {
         pins: Vec::new(),
         server_name: None,
         page_size: 3,
-        connections: 1,
+        parallel_reads: 1,
         timeout: Duration::from_secs(20),
         delta: DeltaMethod::Usn,
     }

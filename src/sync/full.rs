@@ -138,7 +138,7 @@ impl Reader<'_> {
 
     /// With a single connection search by search would do as well: one page after the other.
     const fn by_slices(&self) -> bool {
-        self.connector.settings.directory.connections > 1
+        self.connector.settings.directory.parallel_reads > 1
     }
 
     /// Reads what is missing of the full read `begun`: over one connection search by search, over several slice by slice.
@@ -155,7 +155,7 @@ impl Reader<'_> {
         let finished = begun.slices.iter().map(|slice| slice.usns.clone());
         let slices = Slices::missing(begun.highest, finished, settings.page_size);
         let oldest = self.containers.oldest();
-        let slices = Mutex::new(slices.shared_by(settings.connections, settings.page_size, oldest));
+        let slices = Mutex::new(slices.shared_by(settings.parallel_reads, settings.page_size, oldest));
         for slice in begun.slices {
             met.extend(&slice.found);
             self.containers.note_parents(slice.found.parents);

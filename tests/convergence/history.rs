@@ -40,7 +40,7 @@ pub struct Setting {
     pub lag_is_over: bool,
     /// `AD_PAGE_SIZE`.
     pub page_size: u32,
-    /// `AD_CONNECTIONS`.
+    /// `AD_PARALLEL_READS`.
     pub connections: usize,
     /// `QUALYS_BATCH_ASSETS`.
     pub batch_assets: usize,

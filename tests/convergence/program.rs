@@ -120,7 +120,7 @@ fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<Stri
             ("AD_BIND_DN", format!("{account}@corp.example")),
             ("AD_PASSWORD", PASSWORD.to_owned()),
             ("AD_PAGE_SIZE", setting.page_size.to_string()),
-            ("AD_CONNECTIONS", setting.connections.to_string()),
+            ("AD_PARALLEL_READS", setting.connections.to_string()),
             ("AD_TIMEOUT", "20s".to_owned()),
             (
                 "AD_DELTA",

@@ -70,7 +70,7 @@ impl World {
             ("AD_PAGE_SIZE", "20".to_owned()),
             // With several, a full read goes on where it was killed.
             (
-                "AD_CONNECTIONS",
+                "AD_PARALLEL_READS",
                 if tells_removals { "2" } else { "1" }.to_owned(),
             ),
             ("QUALYS_BATCH_ASSETS", "5".to_owned()),

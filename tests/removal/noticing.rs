@@ -385,7 +385,7 @@ async fn r08_a_unit_that_comes_while_everything_is_read_brings_its_users() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r08_a_unit_that_is_away_while_it_would_be_read_and_comes_back_loses_nobody() {
     for connections in ["1", "2"] {
-        let world = World::new(false).await.with("AD_CONNECTIONS", connections);
+        let world = World::new(false).await.with("AD_PARALLEL_READS", connections);
         // New ones, since what is known and missed would be looked up.
         for number in 0..4 {
             world

@@ -65,7 +65,7 @@ impl Simulated {
             .with("AD_CERTIFICATE", authority.to_str().unwrap())
             .with("AD_PAGE_SIZE", "100")
             // Page after page, so that a test can say at which of them something happens.
-            .with("AD_CONNECTIONS", "1")
+            .with("AD_PARALLEL_READS", "1")
             .with("AD_TIMEOUT", "20s")
             .with("QUALYS_BATCH_ASSETS", "100");
         Simulated {

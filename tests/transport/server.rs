@@ -260,7 +260,7 @@ pub fn settings(port: u16) -> Directory {
         pins: vec![],
         server_name: None,
         page_size: 1000,
-        connections: 1,
+        parallel_reads: 1,
         timeout: Duration::from_secs(20),
         delta: DeltaMethod::Usn,
     }

@@ -46,7 +46,7 @@ impl Peer {
             pins: Vec::new(),
             server_name: None,
             page_size: 1000,
-            connections: 1,
+            parallel_reads: 1,
             timeout: Duration::from_secs(60),
             delta: DeltaMethod::Usn,
         };

@@ -48,7 +48,7 @@ fn every_bad_key_is_named_in_one_pass() {
         ("AD_COMPUTER_FILTER", ")"),
         ("AD_DELTA", "x"),
         ("AD_PAGE_SIZE", "0"),
-        ("AD_CONNECTIONS", "17"),
+        ("AD_PARALLEL_READS", "17"),
         ("AD_TIMEOUT", "60"),
         ("SYNC_CRON", "x"),
         ("BASELINE_CRON", "0 0 30 2 *"),

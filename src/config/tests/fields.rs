@@ -19,7 +19,7 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     );
     assert!(directory.certificates.is_none() && directory.pins.is_empty() && directory.server_name.is_none());
     assert_eq!(
-        (directory.page_size, directory.connections, directory.delta),
+        (directory.page_size, directory.parallel_reads, directory.delta),
         (1000, 2, DeltaMethod::Usn)
     );
     assert_eq!(directory.timeout, Duration::from_secs(60));
@@ -79,7 +79,7 @@ fn every_variable_reaches_its_field() {
         ("AD_COMPUTER_FILTER", "(cn=PC*)"),
         ("AD_DELTA", "off"),
         ("AD_PAGE_SIZE", "500"),
-        ("AD_CONNECTIONS", "4"),
+        ("AD_PARALLEL_READS", "4"),
         ("AD_TIMEOUT", "500ms"),
         ("SYNC_CRON", "0 */5 * * * *"),
         ("BASELINE_CRON", "off"),
@@ -127,7 +127,7 @@ fn every_variable_reaches_its_field() {
         (
             all.directory.delta,
             all.directory.page_size,
-            all.directory.connections
+            all.directory.parallel_reads
         ),
         (DeltaMethod::Off, 500, 4)
     );

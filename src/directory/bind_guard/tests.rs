@@ -20,7 +20,7 @@ fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {
         pins: vec![],
         server_name: None,
         page_size: 1000,
-        connections: 1,
+        parallel_reads: 1,
         timeout: Duration::from_secs(60),
         delta: DeltaMethod::Usn,
     }
