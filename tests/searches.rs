@@ -68,6 +68,7 @@ async fn every_attribute_of_a_filter_is_documented_with_its_index() {
         &["preview", "a34d55ee-4b1f-4a12-9b6c-0123456789ab"],
         &["preview", "CN=Nobody,DC=corp,DC=example"],
         &["preview", "nobody"],
+        &["why", "nobody"],
     ] {
         lab.connector.run(arguments).await;
     }

@@ -44,6 +44,8 @@ pub(super) enum Command {
     Status(Status),
     /// Show one object: its source attributes beside the asset that the mapping makes of it.
     Preview(Preview),
+    /// Show the whole way of one object, ending in one sentence on why it is or is not in ETM.
+    Why(Why),
     /// Show or check the mapping table.
     #[command(subcommand)]
     Mapping(Mapping),
@@ -95,6 +97,15 @@ pub(super) struct Status {
 pub(super) struct Preview {
     /// Account name, common name, mail address, user principal name, DN, SID or GUID of the object.
     pub(super) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// Account name, common name, mail address, user principal name, DN, SID or GUID of the object.
+    pub(super) name: String,
+    /// One JSON object a connection and line.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

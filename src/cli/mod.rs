@@ -23,6 +23,7 @@ mod signals;
 mod status;
 mod supervisor;
 mod sync;
+mod why;
 
 use std::process::ExitCode;
 
@@ -76,6 +77,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Check => check::run(connection),
         Command::Status(options) => status::run(connection, &options),
         Command::Preview(options) => preview::run(connection, &options),
+        Command::Why(options) => why::run(connection, &options),
         Command::Mapping(options) => mapping::run(connection, &options),
         Command::Runs(options) => runs::run(connection, &options),
         Command::Removed(options) => removed::run(connection, &options),

@@ -227,6 +227,16 @@ impl DirectoryError {
         self.fault_of() == FaultOf::Account
     }
 
+    /// Reports whether the base of a search does not exist for the account, or lies in no naming
+    /// context of the controller.
+    #[must_use]
+    pub fn is_base_missing(&self) -> bool {
+        match self {
+            Self::Search { outcome, .. } => outcome.code == 32 || result::is_base_outside(outcome),
+            _ => false,
+        }
+    }
+
     /// Reports whether this connection's log has the refusal already (R40).
     #[must_use]
     pub fn is_repeated(&self) -> bool {

@@ -219,7 +219,8 @@ async fn not_this_way() -> Problem {
 
 /// Ends a request that takes too long: a body that does not come, a directory that does not answer.
 async fn in_time(request: Request, next: Next) -> Response {
-    let limit = if request.uri().path().ends_with("/preview") {
+    let path = request.uri().path();
+    let limit = if path.ends_with("/preview") || path.ends_with("/why") {
         DIRECTORY_WITHIN
     } else {
         ANSWER_WITHIN

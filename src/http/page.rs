@@ -25,7 +25,7 @@ macro_rules! script {
     };
 }
 
-const FILES: [File; 14] = [
+const FILES: [File; 15] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/page/style.css",
@@ -44,6 +44,7 @@ const FILES: [File; 14] = [
     script!("inventory.js"),
     script!("attention.js"),
     script!("mapping.js"),
+    script!("why.js"),
 ];
 
 /// A route for each file.

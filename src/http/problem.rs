@@ -94,7 +94,12 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        let error = RunError::from(error);
+        RunError::from(error).into()
+    }
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",

@@ -7,7 +7,7 @@ use super::error::Fault;
 use super::ownership::{CONFLICT, CONTENDERS};
 use super::rejections::rejection_of;
 use super::sql::{Row, values};
-use super::{ConnectionId, Rejection, Store, StoreError};
+use super::{ConnectionId, Rejection, RunId, Store, StoreError};
 use crate::identity::Guid;
 
 /// A version of an asset that upstream has not accepted.
@@ -21,6 +21,8 @@ pub struct Waiting {
     pub removal: bool,
     /// When upstream rejected it.
     pub rejected_at: Option<i64>,
+    /// The run in which upstream rejected it last.
+    pub rejected_run: Option<RunId>,
     /// Why.
     pub reject_reason: Option<String>,
 }
@@ -28,7 +30,7 @@ pub struct Waiting {
 /// Versions on the stage, with their text. A condition on `s` may follow.
 macro_rules! waiting {
     () => {
-        "SELECT d.json, s.staged_at, s.object, s.rejected_at, s.reject_reason
+        "SELECT d.json, s.staged_at, s.object, s.rejected_at, s.rejected_run, s.reject_reason
          FROM stage AS s JOIN document AS d ON d.seq = s.seq"
     };
 }
@@ -125,6 +127,7 @@ fn waiting_of(row: &Row<'_>) -> Result<Waiting, Fault> {
         staged_at: row.get("staged_at")?,
         removal: row.get::<Option<i64>>("object")?.is_none(),
         rejected_at: row.get("rejected_at")?,
+        rejected_run: row.get("rejected_run")?,
         reject_reason: row.get("reject_reason")?,
     })
 }

@@ -30,6 +30,11 @@ pub struct Removal {
     pub sent_at: Option<i64>,
 }
 
+/// Selects removed objects of a connection. A condition on `r` may follow.
+pub(super) const LISTED: &str = "
+    SELECT r.id AS place, r.guid, r.kind, r.dn, a.external_id, r.reason, r.removed_at AS at, r.run, r.sent_at
+    FROM removed AS r JOIN asset AS a ON a.id = r.asset WHERE r.connection = $1";
+
 impl Store {
     /// Names the list of the objects held back: the same list has the same name, any other one
     /// another. `None` when nothing is held back.
@@ -78,11 +83,7 @@ impl Store {
     ) -> Result<Vec<Removal>, StoreError> {
         let run = run.map_or(0, RunId::number);
         self.listed(
-            "SELECT r.id AS place, r.guid, r.kind, r.dn, a.external_id, r.reason, r.removed_at AS at,
-                 r.run, r.sent_at
-             FROM removed AS r JOIN asset AS a ON a.id = r.asset
-             WHERE r.connection = $1 AND r.id < $2 AND ($3 = 0 OR r.run = $3)
-             ORDER BY r.id DESC LIMIT $4",
+            &format!("{LISTED} AND r.id < $2 AND ($3 = 0 OR r.run = $3) ORDER BY r.id DESC LIMIT $4"),
             values![connection, before.unwrap_or(i64::MAX), run, rows(limit)],
         )
     }
@@ -133,7 +134,7 @@ fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn removal_of(row: &Row<'_>) -> Result<Removal, Fault> {
+pub(super) fn removal_of(row: &Row<'_>) -> Result<Removal, Fault> {
     Ok(Removal {
         place: row.get("place")?,
         guid: row.get("guid")?,

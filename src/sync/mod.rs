@@ -11,11 +11,14 @@ mod deliver;
 mod delta;
 mod dirsync;
 mod error;
+mod filter_part;
 mod full;
+mod inspection;
 mod links;
 mod lookup;
 mod membership;
 mod met;
+mod object_name;
 mod plan;
 mod progress;
 mod read;
@@ -28,11 +31,17 @@ mod scope;
 mod seen;
 mod slices;
 mod stage;
+mod trace;
 mod watch;
 
 pub use connector::{Connector, Output, Request};
 pub use error::RunError;
+pub use inspection::{
+    FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, NamedObject, PartResult, Place,
+    PresentObject, find_by_name, inspect, read_in_scope,
+};
 pub use membership::complete;
+pub use object_name::filter_by_name;
 pub use plan::{Facts, Plan, plan};
 pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
 pub use report::Report;
@@ -40,3 +49,4 @@ pub use restored::{RESTORED, RESTORED_ADVICE, warn_of_restore};
 pub use run::run;
 pub use scope::Scope;
 pub use seen::Seen;
+pub use trace::{Conclusion, Step, StepResult, Trace, Tracer, Verdict};

@@ -23,7 +23,7 @@ use super::met::Met;
 use super::{Connector, Phase, Plan, Request, RunError, Scope};
 
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
-const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
 /// What the reader hands to the stager.
 pub(super) enum Piece {

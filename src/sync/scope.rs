@@ -217,13 +217,28 @@ impl Scope {
     /// opposite gives the object. `None` without an extra filter.
     #[must_use]
     pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<Search> {
+        let extra = self.extra_filter(kind)?;
+        let filter = and(kind.filter(), Some(&format!("(!{extra})")));
+        Some(Self::object_alone(guid, &filter))
+    }
+
+    /// Returns the extra filter of `kind`, where it has one.
+    #[must_use]
+    pub fn extra_filter(&self, kind: Kind) -> Option<&str> {
         let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
-        let extra = scope.extra.as_deref()?;
-        Some(Search {
-            filter: and(kind.filter(), Some(&format!("(!{extra})"))),
+        scope.extra.as_deref()
+    }
+
+    /// Returns the search for this object, if it matches `filter`; wherever and whatever it is.
+    #[must_use]
+    pub fn object_alone(guid: Guid, filter: &str) -> Search {
+        Search {
+            base: format!("<GUID={guid}>"),
+            scope: SearchScope::Base,
+            filter: filter.to_owned(),
             attributes: vec![OBJECT_GUID.to_owned()],
-            ..self.only(kind, guid)?
-        })
+            show_deleted: false,
+        }
     }
 
     /// Everything in the naming context that holds the base context: a frame for searches, without filter and attributes.
@@ -293,7 +308,7 @@ fn one_of(guids: &[Guid]) -> String {
 }
 
 /// Octets as a filter value, every one of them escaped (RFC 4515 section 3).
-fn escaped(octets: &[u8]) -> String {
+pub(super) fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 

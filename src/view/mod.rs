@@ -7,6 +7,7 @@ mod connection;
 mod progress;
 mod removal;
 mod run;
+mod trace;
 mod without_names;
 
 use chrono::DateTime;
@@ -15,6 +16,7 @@ pub use connection::{Connection, Counted, KindStanding, States};
 pub use progress::Progress;
 pub use removal::{Rejection, Removal, RemovalState};
 pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
+pub use trace::{ObjectTrace, TraceCandidate, TraceStep};
 pub use without_names::WithoutNames;
 
 /// Unix seconds as the product writes times everywhere: UTC, whole seconds.

@@ -154,7 +154,8 @@ async fn without_a_token_nothing_is_changed_and_the_reason_says_what_to_set() {
     let served = Served::start(&lab.connector).await;
     let guid = "00000000-0000-4000-8000-000000000000";
     let preview = format!("{CONNECTION}/inventory/{guid}/preview");
-    for path in personal().iter().chain([&preview]) {
+    let why = format!("{CONNECTION}/why?object={guid}");
+    for path in personal().iter().chain([&preview, &why]) {
         for answer in [served.get(path).await, served.read(path).await] {
             let refused = answer.with(403).json();
             assert_eq!(refused["error"], "names_off");

@@ -162,6 +162,7 @@ async fn every_answer_is_as_the_document_says() {
     document.check(&look().await.with(502));
     lab.simulator.faults().clear();
 
+    explained(&mut document, &served, guid).await;
     refused(&mut document, &served, guid).await;
 
     let answer = served
@@ -192,6 +193,19 @@ async fn every_answer_is_as_the_document_says() {
         .all(|(path, _)| path.ends_with("/events") || path.ends_with("/approve-removals"));
     assert!(missing.len() == 2 && elsewhere, "{missing:?}");
     served.service.stopped_with(0).await;
+}
+
+/// What is known of one object; of several; and with the directory down.
+async fn explained(document: &mut Document, served: &Served, guid: &str) {
+    let ask = |object: &str| {
+        let request = served.request(Method::GET, &format!("{CONNECTION}/why?object={object}"));
+        served.send(request.bearer_auth(TOKEN))
+    };
+    for object in [guid, "Users", "nobody"] {
+        document.check(&ask(object).await.with(200));
+    }
+    document.check(&ask("").await.with(422));
+    document.check(&served.get(&format!("{CONNECTION}/why?object=x")).await.with(401));
 }
 
 async fn refused(document: &mut Document, served: &Served, guid: &str) {

@@ -120,3 +120,54 @@ async fn one_asset_is_shown_in_full_beside_its_source() {
     tab.assert_clean(&origin);
     service.stopped_with(0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_search_field_says_why_an_object_is_in_etm_or_is_not() {
+    let browser = browser!();
+    let lab = set(Simulated::new().await).await;
+    create(lab.directory(), "Ada Zuverlässig", "countess@corp.example");
+    lab.sync(0).await;
+    lab.directory()
+        .create_computer("DC=corp,DC=example", "PC-OF-ADA", &[]);
+    for name in ["Twin 1", "Twin 2"] {
+        let unit = "CN=Users,DC=corp,DC=example";
+        lab.directory()
+            .create_user(unit, name, &[("displayName", "The <b>twin</b>")]);
+    }
+    let Stage { lab, service, origin } = Stage::start(lab).await;
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.enter(&origin, "/active-directory/inventory", TOKEN).await;
+
+    tab.until("document.querySelector('#search') !== null").await;
+    tab.click("[data-action=why]").await;
+    tab.shows(".why", "enter a name").await;
+    // What is not in ETM is not in the list either.
+    tab.finds("PC-OF-ADA", &[]).await;
+    tab.click("[data-action=why]").await;
+    tab.shows(".why .sentence", "AD_ASSETS does not name computers")
+        .await;
+    tab.shows(".why [data-result=failed]", "object class").await;
+    tab.picture("why-light").await;
+    tab.look_as(Viewer::PHONE).await;
+    assert_eq!(tab.barriers().await, Vec::<String>::new());
+    tab.picture("why-phone").await;
+    tab.look_as(Viewer::NIGHT).await;
+    assert_eq!(tab.barriers().await, Vec::<String>::new());
+    tab.look_as(Viewer::DESK).await;
+
+    tab.finds("countess@corp.example", &["Ada Zuverlässig"]).await;
+    tab.until("document.querySelector('.why').childElementCount === 0")
+        .await;
+    tab.click("[data-action=why]").await;
+    tab.shows(".why .sentence", "is in ETM: the gateway accepted")
+        .await;
+
+    tab.finds("The <b>twin</b>", &[]).await;
+    tab.click("[data-action=why]").await;
+    tab.shows(".why .sentence", "2 objects have the name").await;
+    tab.click(".why .items button").await;
+    tab.shows(".why .sentence", "changed after the last read").await;
+    tab.assert_clean(&origin);
+    service.stopped_with(0).await;
+    drop(lab);
+}

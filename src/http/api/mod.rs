@@ -9,6 +9,7 @@ mod preview;
 mod removed;
 mod runs;
 mod search;
+mod why;
 
 use std::sync::Arc;
 
@@ -68,6 +69,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::one))
         .routes(routes!(preview::one))
+        .routes(routes!(why::one))
         .routes(routes!(removed::list))
         .routes(routes!(removed::rejected))
         .routes(routes!(mapping::table))

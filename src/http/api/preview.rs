@@ -144,18 +144,7 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
     let mut session = directory::connect(&settings.directory, &bind_guard).await?;
     let root = session.root_dse().await?;
     let scope = Scope::new(&settings.profile, &connector.mapping, &root);
-    let mut found = None;
-    for kind in scope.kinds() {
-        for search in scope.with_guids(kind, &[guid]) {
-            let mut pages = session.search(search);
-            while let Some(page) = pages.next().await? {
-                found = found.or(page.first().map(|entry| (kind, entry.copied())));
-            }
-        }
-    }
-    if let Some((kind, entry)) = &mut found {
-        sync::complete(&session, &scope, &connector.mapping, *kind, entry).await?;
-    }
+    let found = sync::read_in_scope(&session, &scope, &connector.mapping, guid).await?;
     session.close().await;
     Ok(found)
 }

@@ -6,6 +6,7 @@ import { el, given, json, number, problem, put, time } from "./dom.js";
 import { moreList } from "./list.js";
 import { ruleOf, target } from "./mapping.js";
 import { withToken } from "./token.js";
+import { whyPanel } from "./why.js";
 
 /** As the ETM console names them. */
 const KINDS = [
@@ -31,12 +32,14 @@ export function inventoryView(name, address, connection) {
   const choices = KINDS.map(([value, label], at) => el("label", {},
     el("input", { type: "radio", name: "kind", value, checked: value === "", change: () => { kind = value; list.restart(); } }),
     el("span", {}, label, " ", counts[at])));
+  const why = whyPanel(name, field);
   const search = (event) => {
     event.preventDefault();
     clearTimeout(typed);
     list.restart();
   };
   field.addEventListener("input", () => {
+    why.clear();
     clearTimeout(typed);
     typed = setTimeout(() => list.restart(), TYPED);
   });
@@ -44,7 +47,9 @@ export function inventoryView(name, address, connection) {
     el("h2", { id: "inventory-title" }, "Inventory"),
     el("form", { class: "search", role: "search", submit: search },
       el("label", { for: "search" }, "Search"), field,
-      el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, "Kind"), choices)),
+      el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, "Kind"), choices),
+      el("button", { type: "button", "data-action": "why", title: "Asks the directory and the state for this one object, also where ETM has none of it", click: why.ask }, "Why is it in ETM, or not?")),
+    why.element,
     list.element);
   const update = (now) => KINDS.forEach(([, , plural], at) => {
     const known = plural === null
@@ -54,7 +59,7 @@ export function inventoryView(name, address, connection) {
   });
   update(connection);
   list.reload();
-  return { element, update, refresh: () => list.reload(), close: () => { clearTimeout(typed); list.close(); } };
+  return { element, update, refresh: () => list.reload(), close: () => { clearTimeout(typed); why.close(); list.close(); } };
 }
 
 function row(item, address) {

@@ -1,0 +1,423 @@
+//! Record of one object: everything that the store knows of it, and the objects that a name means.
+
+use std::collections::BTreeSet;
+
+use super::error::Fault;
+use super::removed::{LISTED, removal_of};
+use super::sql::{Row, Sql, Value, values};
+use super::{ConnectionId, Fate, Removal, RunId, Store, StoreError, Waiting};
+use crate::identity::{Guid, Kind};
+
+/// Objects looked at in one go, while other readers wait.
+const CHUNK: i64 = 5_000;
+
+/// Runs whose word on an object is given, newest first.
+const REMEMBERED_RUNS: i64 = 5;
+
+/// Everything that the store knows of one object of a connection. Times are Unix seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectRecord {
+    /// The object as last read, where an asset could be made of it and it is not removed.
+    pub claim: Option<AssetClaim>,
+    /// Version that upstream has still to accept; of a removed object, the one that says so.
+    pub waiting: Option<Waiting>,
+    /// Reason why the mapping could make no asset of it when it was last read (R15), and since when.
+    pub unmapped: Option<(String, i64)>,
+    /// `true` when the next run reads it again, since it became the owner of an asset (R37).
+    pub is_read_again: bool,
+    /// What is noted since a read missed it (R22).
+    pub missed: Option<MissedObject>,
+    /// Assets under ids that the object had before (R37 b).
+    pub former: Vec<FormerAsset>,
+    /// Assets of it that are listed as removed, newest first.
+    pub removed: Vec<Removal>,
+    /// Runs that rejected, could not map or removed it, newest first, at most [`REMEMBERED_RUNS`].
+    pub runs: Vec<(RunId, Fate, String)>,
+}
+
+/// Asset whose id a live object claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetClaim {
+    /// Kind of the object.
+    pub kind: Kind,
+    /// Distinguished name of the object, as last read.
+    pub dn: String,
+    /// `externalAssetId`.
+    pub external_id: String,
+    /// Owner of the asset where that is another object: its distinguished name and its connection.
+    pub owner: Option<(String, String)>,
+    /// Since when the object waits for that owner to go.
+    pub waits_since: Option<i64>,
+    /// The version that upstream accepted last of this object.
+    pub accepted: Option<AcceptedVersion>,
+    /// `true` when a version went out whose answer is not known.
+    pub is_unanswered: bool,
+    /// The run that has a version in flight now.
+    pub in_flight: Option<RunId>,
+}
+
+/// Version that upstream holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedVersion {
+    /// When upstream accepted it.
+    pub at: i64,
+    /// In which run.
+    pub run: RunId,
+    /// The `assetData` element.
+    pub asset: String,
+}
+
+/// Object that a read did not find where it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissedObject {
+    /// When a read missed it first.
+    pub since: i64,
+    /// `true` when the last look-up found it gone.
+    pub is_gone: bool,
+    /// Reason of the last look-up, once there was one.
+    pub reason: Option<String>,
+    /// When the threshold first held its removal back (R23).
+    pub held_at: Option<i64>,
+    /// Controllers that miss it and never returned it: host, and since when.
+    pub missed_on: Vec<(String, i64)>,
+}
+
+/// Asset under an id that its object has no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerAsset {
+    /// Its `externalAssetId`.
+    pub external_id: String,
+    /// When the threshold first held its removal back.
+    pub held_at: Option<i64>,
+    /// Reason why it is gone.
+    pub reason: String,
+}
+
+/// Object that a name means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KnownObject {
+    /// objectGUID; `None` where the entry showed none that can be read.
+    pub guid: Option<Guid>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its distinguished name, as last read.
+    pub dn: String,
+    /// `externalAssetId`, where there is an asset.
+    pub external_id: Option<String>,
+}
+
+/// Selects the object with the asset that it claims.
+const CLAIM: &str = "
+    SELECT o.kind, o.dn, a.external_id, w.dn AS owner, n.name AS owner_connection, c.since,
+        CASE WHEN a.owner = o.id AND a.fingerprint IS NOT NULL THEN a.accepted_at END AS accepted_at,
+        a.accepted_run, d.json, CASE WHEN a.owner = o.id AND a.sent <> 0 THEN 1 ELSE 0 END AS is_unanswered,
+        (SELECT run.id FROM run WHERE run.id = a.out_run AND run.ended IS NULL AND a.owner = o.id) AS in_flight
+    FROM object AS o JOIN asset AS a ON a.id = o.asset
+        LEFT JOIN object AS w ON w.id = a.owner AND w.id <> o.id
+        LEFT JOIN connection AS n ON n.id = w.connection
+        LEFT JOIN contender AS c ON c.object = o.id
+        LEFT JOIN document AS d ON d.seq = a.document
+    WHERE o.connection = $1 AND o.guid = $2";
+
+/// Selects live objects behind `$2`, with the text of the version that waits, else of the accepted
+/// one.
+const LIVE: &str = "
+    SELECT o.id, o.guid, o.kind, o.dn, a.external_id, d.json
+    FROM object AS o JOIN asset AS a ON a.id = o.asset
+        LEFT JOIN stage AS s ON s.object = o.id
+        LEFT JOIN document AS d ON d.seq = coalesce(s.seq, a.document)
+    WHERE o.connection = $1 AND o.id > $2 ORDER BY o.id LIMIT $3";
+
+/// Selects removed objects, and those that no asset could be made of.
+const OTHERS: &str = "
+    SELECT r.id, r.guid, r.kind, r.dn, a.external_id, d.json
+    FROM removed AS r JOIN asset AS a ON a.id = r.asset LEFT JOIN document AS d ON d.seq = a.document
+    WHERE r.connection = $1
+    UNION ALL
+    SELECT id, guid, kind, dn, NULL, NULL FROM recheck
+    WHERE connection = $1 AND why = 'unmapped' AND asset IS NULL";
+
+impl Store {
+    /// Returns everything that is known of the object with this GUID.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn object_record(&self, connection: ConnectionId, guid: Guid) -> Result<ObjectRecord, StoreError> {
+        let waiting = self.waiting(connection, guid)?;
+        self.read(|sql| {
+            let mut record = ObjectRecord {
+                claim: sql.first(CLAIM, values![connection, guid], claim_of)?,
+                waiting,
+                removed: sql.rows(
+                    &format!("{LISTED} AND r.guid = $2 ORDER BY r.id DESC"),
+                    values![connection, guid],
+                    removal_of,
+                )?,
+                runs: runs_of(sql, connection, guid)?,
+                ..ObjectRecord::default()
+            };
+            sql.query(
+                "SELECT r.why, r.since, r.verdict, coalesce(r.reason, '') AS reason, r.held_at, a.external_id
+                 FROM recheck AS r LEFT JOIN asset AS a ON a.id = r.asset
+                 WHERE r.connection = $1 AND r.guid = $2",
+                values![connection, guid],
+                &mut |row| {
+                    note(&mut record, row)?;
+                    Ok(true)
+                },
+            )?;
+            if let Some(missed) = &mut record.missed {
+                missed.missed_on = missed_on(sql, connection, guid)?;
+            }
+            Ok(record)
+        })
+    }
+
+    /// Returns the reason why the entry with this name, which showed no readable objectGUID, could
+    /// not be mapped, and since when.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn unidentified(
+        &self,
+        connection: ConnectionId,
+        dn: &str,
+    ) -> Result<Option<(String, i64)>, StoreError> {
+        self.read(|sql| {
+            sql.first(
+                "SELECT coalesce(reason, '') AS reason, since FROM recheck
+                 WHERE connection = $1 AND dn = $2 AND guid IS NULL",
+                values![connection, dn],
+                |row| Ok((row.get("reason")?, row.get("since")?)),
+            )
+        })
+    }
+
+    /// Returns the live object that owns the asset with this id at the target of the connection:
+    /// its GUID, its distinguished name and its connection.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn owner_of(
+        &self,
+        connection: ConnectionId,
+        external_id: &str,
+    ) -> Result<Option<(Guid, String, String)>, StoreError> {
+        self.read(|sql| {
+            sql.first(
+                "SELECT o.guid, o.dn, n.name FROM connection AS c
+                 JOIN asset AS a ON a.target = c.target AND a.external_id = $1
+                 JOIN object AS o ON o.id = a.owner JOIN connection AS n ON n.id = o.connection
+                 WHERE c.id = $2",
+                values![external_id, connection],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+        })
+    }
+
+    /// Returns the objects that `name` means, live ones first, at most `limit`: by GUID,
+    /// externalAssetId, distinguished name, first component of that, or any whole value of the
+    /// asset, without regard to case. Reads through all objects, some thousands at a time.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn objects_named(
+        &self,
+        connection: ConnectionId,
+        name: &str,
+        limit: usize,
+    ) -> Result<Vec<KnownObject>, StoreError> {
+        let wanted = WantedName::new(name);
+        let (mut found, mut known) = (Vec::new(), BTreeSet::new());
+        let mut after = 0;
+        loop {
+            let last = self.find_named(
+                LIVE,
+                values![connection, after, CHUNK],
+                &wanted,
+                &mut known,
+                &mut found,
+            )?;
+            match last {
+                Some(last) if found.len() < limit => after = last,
+                _ => break,
+            }
+        }
+        self.find_named(OTHERS, values![connection], &wanted, &mut known, &mut found)?;
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Adds the objects of a query that `wanted` means and that are not `known`; returns the last
+    /// row that it looked at.
+    fn find_named(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+        wanted: &WantedName,
+        known: &mut BTreeSet<(Option<Guid>, String)>,
+        found: &mut Vec<KnownObject>,
+    ) -> Result<Option<i64>, StoreError> {
+        self.read(|sql| {
+            let mut last = None;
+            sql.query(statement, values, &mut |row| {
+                last = Some(row.get(0)?);
+                let object = KnownObject {
+                    guid: row.get(1)?,
+                    kind: row.get(2)?,
+                    dn: row.get(3)?,
+                    external_id: row.get(4)?,
+                };
+                if wanted.means(&object, row.value(5)?.text()) {
+                    // An object without a GUID is known by its name.
+                    let key = object.guid.map_or_else(|| object.dn.clone(), |_| String::new());
+                    if known.insert((object.guid, key)) {
+                        found.push(object);
+                    }
+                }
+                Ok(true)
+            })?;
+            Ok(last)
+        })
+    }
+}
+
+/// Name that objects are compared with.
+struct WantedName {
+    guid: Option<Guid>,
+    lower: String,
+    /// The same as JSON writes it, in quotes.
+    json: String,
+}
+
+impl WantedName {
+    fn new(name: &str) -> Self {
+        let lower = name.to_lowercase();
+        Self {
+            guid: name.parse().ok(),
+            json: serde_json::Value::from(lower.as_str()).to_string(),
+            lower,
+        }
+    }
+
+    /// Reports whether `object`, whose asset has the text `json`, has this name.
+    fn means(&self, object: &KnownObject, json: Option<&str>) -> bool {
+        if let Some(guid) = self.guid {
+            return object.guid == Some(guid);
+        }
+        let external_id = object.external_id.as_deref().unwrap_or_default();
+        let dn = object.dn.to_lowercase();
+        external_id.to_lowercase() == self.lower
+            || dn == self.lower
+            || super::object::first_value(&dn) == self.lower
+            || json.is_some_and(|json| self.is_value_in(&json.to_lowercase()))
+    }
+
+    /// Reports whether a whole value of the asset is the name; what a colon follows is a key.
+    fn is_value_in(&self, json: &str) -> bool {
+        json.match_indices(&self.json)
+            .any(|(at, found)| json.as_bytes().get(at + found.len()) != Some(&b':'))
+    }
+}
+
+fn claim_of(row: &Row<'_>) -> Result<AssetClaim, Fault> {
+    let owner: Option<String> = row.get("owner")?;
+    let connection: Option<String> = row.get("owner_connection")?;
+    let (at, run, asset): (Option<i64>, Option<RunId>, Option<String>) = (
+        row.get("accepted_at")?,
+        row.get("accepted_run")?,
+        row.get("json")?,
+    );
+    Ok(AssetClaim {
+        kind: row.get("kind")?,
+        dn: row.get("dn")?,
+        external_id: row.get("external_id")?,
+        owner: owner.zip(connection),
+        waits_since: row.get("since")?,
+        accepted: match (at, run, asset) {
+            (Some(at), Some(run), Some(asset)) => Some(AcceptedVersion { at, run, asset }),
+            _ => None,
+        },
+        is_unanswered: row.get("is_unanswered")?,
+        in_flight: row.get("in_flight")?,
+    })
+}
+
+/// Adds a row of `recheck` to the record.
+fn note(record: &mut ObjectRecord, row: &Row<'_>) -> Result<(), Fault> {
+    let (why, reason): (String, String) = (row.get("why")?, row.get("reason")?);
+    let (since, held_at) = (row.get("since")?, row.get("held_at")?);
+    match why.as_str() {
+        "unmapped" => record.unmapped = Some((reason, since)),
+        "inherited" => record.is_read_again = true,
+        "missing" => {
+            let verdict: Option<String> = row.get("verdict")?;
+            record.missed = Some(MissedObject {
+                since,
+                is_gone: verdict.as_deref() == Some("gone"),
+                reason: Some(reason).filter(|reason| !reason.is_empty()),
+                held_at,
+                missed_on: Vec::new(),
+            });
+        }
+        _ => record.former.push(FormerAsset {
+            external_id: row.get::<Option<String>>("external_id")?.unwrap_or_default(),
+            held_at,
+            reason,
+        }),
+    }
+    Ok(())
+}
+
+fn missed_on(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<(String, i64)>, Fault> {
+    sql.rows(
+        "SELECT coalesce(w.host, 'a controller that was not read to its end') AS host, m.since
+         FROM missed_on AS m
+         LEFT JOIN watermark AS w ON w.connection = m.connection AND w.controller = m.controller
+         WHERE m.connection = $1 AND m.guid = $2 ORDER BY m.since",
+        values![connection, guid],
+        |row| Ok((row.get("host")?, row.get("since")?)),
+    )
+}
+
+fn runs_of(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<(RunId, Fate, String)>, Fault> {
+    sql.rows(
+        "SELECT h.run, h.fate, h.reason FROM run_object AS h JOIN run AS r ON r.id = h.run
+         WHERE r.connection = $1 AND h.guid = $2 ORDER BY h.id DESC LIMIT $3",
+        values![connection, guid, REMEMBERED_RUNS],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(dn: &str) -> KnownObject {
+        KnownObject {
+            guid: None,
+            kind: Kind::User,
+            dn: dn.to_owned(),
+            external_id: Some("S-1-5-21-7".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_name_means_a_whole_value_and_no_key() {
+        let json = r#"{"asset":{"name":"Zoë \"Zo\" Åberg","mail":"zoe@x","name2":"mail"}}"#;
+        let means = |name: &str| WantedName::new(name).means(&object(r"CN=Åberg\, Zoë,OU=B"), Some(json));
+        for name in [
+            "zoë \"zo\" ÅBERG",
+            "ZOE@X",
+            "mail",
+            "åberg, zoë",
+            "s-1-5-21-7",
+            r"cn=åberg\, ZOË,ou=b",
+        ] {
+            assert!(means(name), "{name}");
+        }
+        for name in ["name", "asset", "zoe", "S-1-5-21", "OU=B", ""] {
+            assert!(!means(name), "{name}");
+        }
+    }
+}
