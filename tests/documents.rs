@@ -338,7 +338,7 @@ fn every_command_line_in_a_document_is_understood() {
 }
 
 #[test]
-fn files_that_commands_in_a_document_use_exist() {
+fn files_that_a_document_names_exist() {
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
         for (at, line) in code(&text) {
@@ -355,6 +355,14 @@ fn files_that_commands_in_a_document_use_exist() {
                     document.display()
                 );
             }
+        }
+        for path in text.split('`').skip(1).step_by(2) {
+            let source = path.starts_with("src/") && !path.contains(['*', ' ', '\n']);
+            assert!(
+                !source || root().join(path).exists(),
+                "{}: {path} is not there",
+                document.display()
+            );
         }
     }
 }
