@@ -16,6 +16,8 @@ mod connections;
 mod hostile;
 #[path = "page/inventory.rs"]
 mod inventory;
+#[path = "page/layout.rs"]
+mod layout;
 #[path = "page/life.rs"]
 mod life;
 #[path = "page/proxy.rs"]

@@ -86,3 +86,74 @@ async fn a_rejected_object_is_listed_with_its_reason_until_it_is_accepted() {
     tab.assert_clean(&origin);
     service.stopped_with(0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_error_leads_to_what_it_names_and_what_was_only_sent_is_not_called_accepted() {
+    let browser = browser!();
+    let lab = set(Simulated::new().await).await;
+    lab.sync(0).await;
+    for user in lab.users().iter().take(3) {
+        lab.directory().set_text(*user, "mail", "new@corp.example");
+    }
+    let refused: Vec<String> = lab
+        .users()
+        .iter()
+        .take(2)
+        .map(|user| lab.external_id(*user))
+        .collect();
+    lab.receiver.refuse(refused, Answer::status(400));
+    let Stage { lab, service, origin } = Stage::start(lab).await;
+    let tab = browser.tab(Viewer::DESK).await;
+    tab.enter(&origin, "/active-directory/mapping", TOKEN).await;
+    tab.sync_now().await;
+    tab.shows(".card.error", "2 objects were rejected").await;
+    let run = lab.last_run().await;
+    let users = &run["counts"]["users"];
+    assert_eq!(
+        (&users["sent"], &users["accepted"]),
+        (&3.into(), &1.into()),
+        "{run}"
+    );
+
+    // To the objects.
+    tab.click(".card.error a[href$='attention/rejected']").await;
+    tab.until("document.querySelectorAll('[aria-labelledby=rejected-title] li').length === 2")
+        .await;
+    tab.until("document.querySelector('#rejected-title').getBoundingClientRect().top < innerHeight")
+        .await;
+    // To the run, which is open: what was refused was sent, and not accepted.
+    tab.click(&format!(".card.error a[href$='overview/{}']", run["run"]))
+        .await;
+    tab.shows("details[open] .counts", "sent to ETM").await;
+    let row = |head: &str| {
+        format!(
+            "[...document.querySelectorAll('details[open] .counts tr')].find((row) => row.innerText.startsWith('{head}')).children[1].innerText"
+        )
+    };
+    for (head, count) in [
+        ("Sent to ETM", "3"),
+        ("Accepted by ETM", "1"),
+        ("Rejected by ETM", "2"),
+    ] {
+        assert_eq!(tab.text(&row(head)).await, count, "{head}");
+    }
+    tab.shows("details[open] summary", "1 accepted").await;
+    let told = "document.querySelector('.chart g.run title').textContent";
+    assert!(
+        tab.text(told).await.contains(" 1 accepted"),
+        "{}",
+        tab.text(told).await
+    );
+    tab.shows(".activity .counts", "accepted by ETM").await;
+
+    // Without the token the same error leads there, and asks for it.
+    tab.click("#token-button").await;
+    tab.click(".card.error a[href$='attention/rejected']").await;
+    tab.shows(".view", "names need the token").await;
+    tab.click("[data-action=token]").await;
+    tab.type_token(TOKEN).await;
+    tab.until("document.querySelectorAll('[aria-labelledby=rejected-title] li').length === 2")
+        .await;
+    tab.assert_clean(&origin);
+    service.stopped_with(0).await;
+}

@@ -1,6 +1,6 @@
 // The page: which connection and view the address names, and what the service says meanwhile.
 //
-// Addresses are `#/CONNECTION/VIEW` and `#/CONNECTION/inventory/GUID`; any other is the list, where there are several. One stream of events is open, that of the connection shown;
+// Addresses are `#/CONNECTION/VIEW`, `#/CONNECTION/overview/RUN`, `#/CONNECTION/inventory/GUID` and `#/CONNECTION/attention/LIST`; any other is the list, where there are several. One stream of events is open, that of the connection shown;
 // a browser grants a site six connections.
 
 import { ApiError, connections, events, token } from "./api.js";
@@ -52,7 +52,7 @@ class Shown {
 
   constructor(name) {
     this.name = name;
-    this.head = new Head(name);
+    this.head = new Head(name, address);
     this.tabs = el("nav", { class: "views", "aria-label": "Views" });
     this.body = el("div", { class: "view" });
     this.element = el("article", { "aria-label": name }, this.head.element, this.tabs, this.body);
@@ -71,9 +71,9 @@ class Shown {
     const named = (build) => namesView(this.name, build, now);
     if (view === "inventory" && object) this.#view = named(() => assetView(this.name, object, address(this.name, "inventory")));
     else if (view === "inventory") this.#view = named((now) => inventoryView(this.name, (guid) => address(this.name, "inventory", guid), now));
-    else if (view === "attention") this.#view = named((now) => attentionView(this.name, now));
+    else if (view === "attention") this.#view = named((now) => attentionView(this.name, now, object));
     else if (view === "mapping") this.#view = mappingView(this.name);
-    else this.#view = runsView(this.name);
+    else this.#view = runsView(this.name, object);
     this.body.replaceChildren(this.#view.element);
     this.head.full(view === "overview");
     this.#links();

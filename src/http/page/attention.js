@@ -38,8 +38,8 @@ function removals(name, state, tail, seen = undefined) {
   });
 }
 
-/** The view of what needs attention. */
-export function attentionView(name, connection) {
+/** The view of what needs attention; `list` (`held`, `rejected`) is what is shown first. */
+export function attentionView(name, connection, list = undefined) {
   const close = [];
   const section = (id, title, text, list, ...more) => {
     close.push(list.close);
@@ -75,9 +75,10 @@ export function attentionView(name, connection) {
       el("span", { class: "quiet" }, "list ", el("code", {}, now.heldList)),
     ] : null);
   };
-  const refresh = () => [heldList, undecided, rejected, removed].forEach((list) => list.reload());
+  const refresh = () => Promise.all([heldList, undecided, rejected, removed].map((list) => list.reload()));
   update(connection);
-  refresh();
+  // What stands above has its height by then.
+  refresh().then(() => list && element.querySelector(`#${CSS.escape(list)}-title`)?.scrollIntoView());
   return { element, update, refresh, close: () => close.forEach((stop) => stop()) };
 }
 

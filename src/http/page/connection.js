@@ -11,14 +11,15 @@ const COUNTS = {
   read: "Read",
   unchanged: "Unchanged",
   changed: "Changed",
-  sent: "Accepted by ETM",
+  sent: "Sent to ETM",
+  accepted: "Accepted by ETM",
   rejected: "Rejected by ETM",
   unmapped: "Not mapped",
   removed: "Removed",
   held: "Held back",
 };
 /** Rows of the table that are shown when nothing was counted in them as well. */
-const ALWAYS = ["read", "unchanged", "sent"];
+const ALWAYS = ["read", "unchanged", "accepted"];
 
 export const OUTCOMES = {
   processed: ["Processed", "good"],
@@ -58,15 +59,31 @@ export function fact(name, ...value) {
   return el("div", {}, el("dt", {}, name), el("dd", {}, value));
 }
 
+/** The way to what an error is about: the objects that it counts, or the run that failed. */
+export function leads(connection, address) {
+  const to = (text, ...rest) => el("a", { href: address(connection.name, ...rest) }, text);
+  const [held, rejected] = ["held", "rejected"].map((key) => total(connection.counts, key));
+  const run = connection.lastRun;
+  const ways = [
+    held > 0 && to(`${counted(held, "removal")} held back`, "attention", "held"),
+    rejected > 0 && to(`${counted(rejected, "rejected object")}`, "attention", "rejected"),
+    run?.error && to(`Run ${number(run.run)}`, "overview", run.run),
+  ].filter(Boolean);
+  return el("p", { class: "leads" }, ways.map((way, at) => [at > 0 && " · ", way]));
+}
+
 export class Head {
   #name;
+  #address;
   #last = null;
   #progress = null;
   #begun = null;
   #parts = {};
 
-  constructor(name) {
+  /** `address(name, view, object)` is where a view is shown. */
+  constructor(name, address) {
     this.#name = name;
+    this.#address = address;
     const part = (key, element) => (this.#parts[key] = element);
     const action = (mode, label, why, attributes) => part(mode, el("button", {
       type: "button", "data-action": mode, title: why, click: () => this.#ask(mode, label), ...attributes,
@@ -132,7 +149,9 @@ export class Head {
     put(this.#parts.standing, standing(now));
     this.#parts.error.hidden = !now.lastError;
     if (now.lastError) put(this.#parts.error,
-      el("h2", {}, "The last run did not succeed"), problem({ reason: now.lastError, remedy: now.lastErrorRemedy }));
+      el("h2", {}, "The last run did not succeed"),
+      problem({ reason: now.lastError, remedy: now.lastErrorRemedy }),
+      leads(now, this.#address));
     this.#parts.restored.hidden = !now.restoredAt;
     if (now.restoredAt) put(this.#parts.restored,
       el("h2", {}, "The state file was restored from an older copy"), problem({

@@ -1,5 +1,6 @@
 // All connections, one below the other: where each stands, and why one does not.
 
+import { leads } from "./connection.js";
 import { distance, el, given, problem, put, time } from "./dom.js";
 
 /** Word and tone for where a connection stands. */
@@ -39,6 +40,6 @@ export class Several {
         el("span", { class: "badge", "data-tone": tone }, word)),
       el("p", { class: "quiet" }, now.description ? [given(now.description), " · "] : null, given(now.directory), " → ", given(now.upstream)),
       el("p", {}, "Last success ", time(now.lastSuccessfulSync), ", next run ", time(now.nextSync), " ", el("span", { class: "quiet" }, distance(now.nextSync))),
-      now.lastError ? problem({ reason: now.lastError, remedy: now.lastErrorRemedy }) : null);
+      now.lastError ? [problem({ reason: now.lastError, remedy: now.lastErrorRemedy }), leads(now, this.#address)] : null);
   }
 }

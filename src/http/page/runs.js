@@ -21,7 +21,7 @@ function height(value, most, whole) {
 
 function told(run) {
   const [word] = OUTCOMES[run.outcome] ?? ["Running"];
-  return `Run ${run.run}: ${run.mode}, ${word.toLowerCase()}, ${counted(total(run.counts, "read"), "object")} read, ${number(total(run.counts, "sent"))} accepted, ${duration(run.seconds)}`;
+  return `Run ${run.run}: ${run.mode}, ${word.toLowerCase()}, ${counted(total(run.counts, "read"), "object")} read, ${number(total(run.counts, "accepted"))} accepted, ${duration(run.seconds)}`;
 }
 
 function chart(runs, width) {
@@ -44,7 +44,7 @@ function chart(runs, width) {
       svg("title", {}, told(run)),
       svg("rect", { class: "slot", x, y: 0, width: slot, height: HEIGHT }),
       bar(total(run.counts, "read"), mostObjects, OBJECTS, OBJECTS, "objects"),
-      bar(total(run.counts, "sent"), mostObjects, OBJECTS, OBJECTS, "accepted"),
+      bar(total(run.counts, "accepted"), mostObjects, OBJECTS, OBJECTS, "accepted"),
       bar(run.seconds ?? 0, mostSeconds, SECONDS, OBJECTS + GAP + SECONDS, "seconds"),
       tone === "bad" ? svg("path", { class: "mark", d: `M${middle - 3} ${y - 3}l6 6m0-6l-6 6` }) : null,
       tone === "warn" ? svg("circle", { class: "mark", cx: middle, cy: y, r: 2.5 }) : null);
@@ -71,7 +71,7 @@ function details(run) {
       outcome(run),
       el("span", { class: "mode" }, run.mode),
       el("span", { class: "at" }, time(run.started)),
-      el("span", { class: "did" }, `${number(total(run.counts, "read"))} read, ${number(total(run.counts, "sent"))} accepted`),
+      el("span", { class: "did" }, `${number(total(run.counts, "read"))} read, ${number(total(run.counts, "accepted"))} accepted`),
       el("span", { class: "took" }, duration(run.seconds))),
     el("div", { class: "split" },
       el("div", {},
@@ -86,8 +86,8 @@ function details(run) {
       countsTable(run.counts, `What run ${run.run} did`))));
 }
 
-/** The view of a connection's runs. */
-export function runsView(name) {
+/** The view of a connection's runs; `opened` is the run that is open. */
+export function runsView(name, opened = undefined) {
   const picture = el("div", { class: "chart-place" });
   let runs = null;
   // Drawn for the width there is, so that nothing is stretched.
@@ -106,6 +106,11 @@ export function runsView(name) {
   });
   const element = el("section", { class: "card", "aria-labelledby": "runs-title" },
     el("h2", { id: "runs-title" }, "Runs"), picture, list.element);
-  list.reload();
+  list.reload().then(() => {
+    const wanted = element.querySelector(`[data-key="${CSS.escape(opened ?? "")}"] details`);
+    if (!wanted) return;
+    wanted.open = true;
+    wanted.scrollIntoView();
+  });
   return { element, refresh: () => list.reload(), close: () => { resized.disconnect(); list.close(); } };
 }
