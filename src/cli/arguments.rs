@@ -49,6 +49,9 @@ pub(super) enum Command {
     /// Show or check the mapping table.
     #[command(subcommand)]
     Mapping(Mapping),
+    /// Write what somebody who looks for a fault from afar needs into one file: configuration without secrets, status, runs,
+    /// log, versions.
+    SupportBundle(SupportBundle),
     /// Show the history of runs, newest first.
     Runs(Runs),
     /// Show objects gone from the directory, and those that the threshold holds back.
@@ -118,6 +121,18 @@ pub(super) enum Mapping {
         /// The file; without it, that of MAPPING_FILE, else the built-in table.
         file: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SupportBundle {
+    /// The file, a tar.gz that its owner alone may read; it must not exist.
+    pub(super) file: PathBuf,
+    /// Leave names, mail addresses and other texts of people in it.
+    #[arg(long)]
+    pub(super) with_names: bool,
+    /// The log of the service, - for standard input; without it, the journal of systemd, where it has one.
+    #[arg(long, value_name = "LOG")]
+    pub(super) log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -22,6 +22,7 @@ mod shown;
 mod signals;
 mod status;
 mod supervisor;
+mod support_bundle;
 mod sync;
 mod why;
 
@@ -79,6 +80,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Preview(options) => preview::run(connection, &options),
         Command::Why(options) => why::run(connection, &options),
         Command::Mapping(options) => mapping::run(connection, &options),
+        Command::SupportBundle(options) => support_bundle::run(connection, &options),
         Command::Runs(options) => runs::run(connection, &options),
         Command::Removed(options) => removed::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),

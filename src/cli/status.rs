@@ -41,7 +41,7 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
 
 /// A connection as `status --json` shows it.
 #[derive(Debug, Serialize)]
-struct Standing {
+pub(super) struct Standing {
     #[serde(flatten)]
     connection: view::Connection,
     rejected: Vec<view::Rejection>,
@@ -51,7 +51,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(
+    pub(super) fn of(
         store: &Store,
         row: &Connection,
         config: &Config,

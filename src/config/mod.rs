@@ -4,6 +4,7 @@
 //! need no process environment. Every bad key is reported in one pass ([`Refused`]).
 
 mod connections;
+mod describe;
 mod directory;
 mod dotenv;
 mod environment;

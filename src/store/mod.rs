@@ -74,7 +74,7 @@ pub use error::StoreError;
 pub use history::RunObject;
 pub use inventory::{NoPlace, RejectionPlace, Waiting};
 pub use lock::{LockError, RunLock};
-pub use object::Object;
+pub use object::{Object, first_value};
 pub use object_record::{AcceptedVersion, AssetClaim, FormerAsset, KnownObject, MissedObject, ObjectRecord};
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
 pub use page::{Reading, Staged};

@@ -192,7 +192,8 @@ fn text_in<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
 
 /// The value of a DN's first component, with `\,` and its like unescaped. Not a parser of DNs: it only has to find names
 /// that people type, in a million DNs within a second.
-pub(super) fn first_value(dn: &str) -> String {
+#[must_use]
+pub fn first_value(dn: &str) -> String {
     let mut value = String::new();
     let mut characters = dn.chars().skip_while(|character| *character != '=').skip(1);
     while let Some(character) = characters.next() {

@@ -248,6 +248,24 @@ impl Store {
         Ok(found)
     }
 
+    /// Gives `each` every object that is known, also removed ones, with the text of its asset. An
+    /// object may come twice. Reads some thousands at a time.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn each_known(
+        &self,
+        connection: ConnectionId,
+        each: &mut dyn FnMut(&KnownObject, Option<&str>),
+    ) -> Result<(), StoreError> {
+        let mut after = 0;
+        while let Some(last) = self.each_row(LIVE, values![connection, after, CHUNK], each)? {
+            after = last;
+        }
+        self.each_row(OTHERS, values![connection], each)?;
+        Ok(())
+    }
+
     /// Adds the objects of a query that `wanted` means and that are not `known`; returns the last
     /// row that it looked at.
     fn find_named(
@@ -257,6 +275,22 @@ impl Store {
         wanted: &WantedName,
         known: &mut BTreeSet<(Option<Guid>, String)>,
         found: &mut Vec<KnownObject>,
+    ) -> Result<Option<i64>, StoreError> {
+        self.each_row(statement, values, &mut |object, json| {
+            // An object without a GUID is known by its name.
+            let key = object.guid.map_or_else(|| object.dn.clone(), |_| String::new());
+            if wanted.means(object, json) && known.insert((object.guid, key)) {
+                found.push(object.clone());
+            }
+        })
+    }
+
+    /// Gives `each` the objects of a query, and returns the number of the last row.
+    fn each_row(
+        &self,
+        statement: &str,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(&KnownObject, Option<&str>),
     ) -> Result<Option<i64>, StoreError> {
         self.read(|sql| {
             let mut last = None;
@@ -268,13 +302,7 @@ impl Store {
                     dn: row.get(3)?,
                     external_id: row.get(4)?,
                 };
-                if wanted.means(&object, row.value(5)?.text()) {
-                    // An object without a GUID is known by its name.
-                    let key = object.guid.map_or_else(|| object.dn.clone(), |_| String::new());
-                    if known.insert((object.guid, key)) {
-                        found.push(object);
-                    }
-                }
+                each(&object, row.value(5)?.text());
                 Ok(true)
             })?;
             Ok(last)

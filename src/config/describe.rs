@@ -1,0 +1,257 @@
+//! Description of a configuration in force, for people who look for a fault in it: every variable
+//! with its value, of a secret whether it is set (R27).
+
+use super::variables as v;
+use super::{Auth, Config, Connection, DeltaMethod, Directory, SearchScope, Transport, UpstreamAuth};
+use crate::identity::{DistinguishedName, Kind};
+
+/// Variable and value.
+pub type Described = (&'static str, String);
+
+/// What stands in the place of a secret.
+const SET: &str = "[set]";
+
+impl Config {
+    /// Describes what there is one of in a process.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Described> {
+        vec![
+            (
+                v::CONNECTIONS_FILE.name,
+                or_none(self.connections_file.as_ref().map(|path| path.display())),
+            ),
+            (v::STATE_URL.name, format!("sqlite:{}", self.state.display())),
+            (
+                v::HTTP_LISTEN.name,
+                self.http
+                    .listen
+                    .map_or_else(|| "off".to_owned(), |at| at.to_string()),
+            ),
+            (v::HTTP_TOKEN.name, set_if(self.http.token.is_some())),
+            (v::HTTP_READ_TOKEN.name, set_if(self.http.read_token.is_some())),
+            (
+                v::LOG_FORMAT.name,
+                format!("{:?}", self.log.format).to_lowercase(),
+            ),
+            (v::LOG_LEVEL.name, self.log.level.clone()),
+        ]
+    }
+}
+
+impl Connection {
+    /// Describes the connection with everything of it.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Described> {
+        let mut described = vec![
+            (v::CONNECTION_NAME.name, self.name.clone()),
+            (v::CONNECTION_DESCRIPTION.name, self.description.clone()),
+        ];
+        described.extend(describe_directory(&self.directory));
+        described.extend(self.describe_profile());
+        described.extend([
+            (v::SYNC_CRON.name, self.schedule.sync_cron.clone()),
+            (
+                v::BASELINE_CRON.name,
+                self.schedule
+                    .baseline_cron
+                    .clone()
+                    .unwrap_or_else(|| "off".to_owned()),
+            ),
+            (v::SYNC_TIMEZONE.name, self.schedule.timezone.name().to_owned()),
+            (v::SYNC_ON_START.name, self.schedule.on_start.to_string()),
+            (
+                v::MAPPING_FILE.name,
+                or_none(self.mapping_file.as_ref().map(|path| path.display())),
+            ),
+            (
+                v::REMOVED_OBJECTS.name,
+                if self.removal.send { "send" } else { "report" }.to_owned(),
+            ),
+            (v::REMOVAL_LAG.name, format!("{:?}", self.removal.lag)),
+            (v::REMOVAL_MAX_COUNT.name, self.removal.max_count.to_string()),
+            (v::REMOVAL_MAX_PERCENT.name, self.removal.max_percent.to_string()),
+        ]);
+        described.extend(self.describe_upstream());
+        described
+    }
+
+    fn describe_profile(&self) -> Vec<Described> {
+        let profile = &self.profile;
+        let kinds: Vec<&str> = profile.assets.iter().map(|(kind, _)| kind.plural()).collect();
+        let filter = |kind: Kind| {
+            let extra = profile.assets.iter().find(|(asked, _)| *asked == kind);
+            or_none(extra.and_then(|(_, extra)| extra.as_ref()))
+        };
+        vec![
+            (
+                v::AD_BASE_CONTEXT.name,
+                or_none(profile.base_context.as_ref().map(DistinguishedName::as_str)),
+            ),
+            (
+                v::AD_SEARCH_SCOPE.name,
+                match profile.scope {
+                    SearchScope::Subtree => "subtree",
+                    SearchScope::OneLevel => "onelevel",
+                    SearchScope::Base => "base",
+                }
+                .to_owned(),
+            ),
+            (v::AD_ASSETS.name, kinds.join(",")),
+            (
+                v::AD_MEMBER_OF.name,
+                or_none(profile.member_of.as_ref().map(DistinguishedName::as_str)),
+            ),
+            (v::AD_USER_FILTER.name, filter(Kind::User)),
+            (v::AD_GROUP_FILTER.name, filter(Kind::Group)),
+            (v::AD_COMPUTER_FILTER.name, filter(Kind::Computer)),
+        ]
+    }
+
+    fn describe_upstream(&self) -> Vec<Described> {
+        let upstream = &self.upstream;
+        let (method, client, password) = match &upstream.auth {
+            UpstreamAuth::Client { .. } => ("client", true, false),
+            UpstreamAuth::Subscription { .. } => ("subscription", true, false),
+            UpstreamAuth::Password { .. } => ("password", false, true),
+        };
+        vec![
+            (v::QUALYS_GATEWAY_URL.name, upstream.gateway.clone()),
+            (v::QUALYS_AUTH.name, method.to_owned()),
+            (v::QUALYS_CLIENT_ID.name, set_if(client)),
+            (v::QUALYS_CLIENT_SECRET.name, set_if(client)),
+            (v::QUALYS_USERNAME.name, set_if(password)),
+            (v::QUALYS_PASSWORD.name, set_if(password)),
+            (v::QUALYS_CONNECTOR_UUID.name, upstream.connector_uuid.clone()),
+            (v::QUALYS_SOURCE.name, upstream.source.clone()),
+            (v::QUALYS_INGEST_PATH.name, upstream.ingest_path.clone()),
+            (
+                v::QUALYS_CA_CERTIFICATE.name,
+                format!("{} certificates", upstream.certificates.len()),
+            ),
+            (v::QUALYS_BATCH_ASSETS.name, upstream.batch_assets.to_string()),
+            (v::QUALYS_BATCH_BYTES.name, upstream.batch_bytes.to_string()),
+            (v::QUALYS_CONCURRENCY.name, upstream.concurrency.to_string()),
+            (v::QUALYS_TIMEOUT.name, format!("{:?}", upstream.timeout)),
+            (
+                v::QUALYS_GIVE_UP_AFTER.name,
+                format!("{:?}", upstream.give_up_after),
+            ),
+            (v::QUALYS_ACCEPT_UNKNOWN.name, upstream.accept_unknown.to_string()),
+            (v::HTTPS_PROXY.name, set_if(upstream.https_proxy.is_some())),
+            (v::NO_PROXY.name, or_none(upstream.no_proxy.as_ref())),
+        ]
+    }
+}
+
+fn describe_directory(directory: &Directory) -> Vec<Described> {
+    let (method, account) = match &directory.auth {
+        Auth::Simple { name, .. } => ("simple", Some(name)),
+        Auth::Kerberos { principal, .. } => ("kerberos", principal.as_ref()),
+    };
+    let domain = directory.domain.as_ref();
+    let pins = directory.pins.iter().map(|pin| {
+        let digits: String = pin.sha256.iter().map(|octet| format!("{octet:02x}")).collect();
+        match &pin.host {
+            Some(host) => format!("{host}={digits}"),
+            None => digits,
+        }
+    });
+    vec![
+        (v::AD_HOST.name, directory.hosts.join(",")),
+        (v::AD_DOMAIN.name, or_none(domain.map(|domain| &domain.name))),
+        (
+            v::AD_DNS_SERVER.name,
+            or_none(domain.and_then(|domain| domain.dns_server)),
+        ),
+        (
+            v::AD_TRANSPORT.name,
+            match directory.transport {
+                Transport::Ldaps => "ldaps",
+                Transport::StartTls => "starttls",
+                Transport::Ldap => "ldap",
+            }
+            .to_owned(),
+        ),
+        (v::AD_PORT.name, directory.port.to_string()),
+        (v::AD_AUTH.name, method.to_owned()),
+        (v::AD_BIND_DN.name, or_none(account)),
+        (v::AD_PASSWORD.name, set_if(!directory.auth.is_kerberos())),
+        (
+            v::AD_CERTIFICATE.name,
+            match &directory.certificates {
+                Some(certificates) => format!("{} certificates", certificates.len()),
+                None => "the roots of the system".to_owned(),
+            },
+        ),
+        (v::AD_CERTIFICATE_SHA256.name, pins.collect::<Vec<_>>().join(",")),
+        (v::AD_SERVER_NAME.name, or_none(directory.server_name.as_ref())),
+        (v::AD_PAGE_SIZE.name, directory.page_size.to_string()),
+        (v::AD_PARALLEL_READS.name, directory.parallel_reads.to_string()),
+        (v::AD_TIMEOUT.name, format!("{:?}", directory.timeout)),
+        (
+            v::AD_DELTA.name,
+            match directory.delta {
+                DeltaMethod::Usn => "usn",
+                DeltaMethod::DirSync => "dirsync",
+                DeltaMethod::Off => "off",
+            }
+            .to_owned(),
+        ),
+    ]
+}
+
+fn set_if(set: bool) -> String {
+    if set { SET } else { "" }.to_owned()
+}
+
+fn or_none(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// `AD_ALLOW_PLAINTEXT` is a permission, of which nothing is left once it is checked.
+    const WITHOUT_A_PLACE: [&str; 1] = ["AD_ALLOW_PLAINTEXT"];
+
+    #[test]
+    fn every_variable_is_described_and_no_secret_is_shown() {
+        let given: BTreeMap<String, String> = [
+            ("AD_HOST", "dc1"),
+            ("AD_BIND_DN", "svc@corp.example"),
+            ("AD_PASSWORD", "hunter-2"),
+            ("AD_USER_FILTER", "(mail=*)"),
+            ("QUALYS_GATEWAY_URL", "https://gateway.example"),
+            ("QUALYS_CLIENT_ID", "client-7"),
+            ("QUALYS_CLIENT_SECRET", "secret-7"),
+            ("QUALYS_CONNECTOR_UUID", "8c2d7e1a-3b4f-4c5d-9e6f-000000000001"),
+            ("HTTPS_PROXY", "http://me:proxy-7@proxy:3128"),
+            ("HTTP_TOKEN", "token-of-sixteen-characters"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let config = crate::config::parse(&given).unwrap();
+        let described: Vec<Described> = config
+            .describe()
+            .into_iter()
+            .chain(config.connections[0].describe())
+            .collect();
+        let names: BTreeSet<&str> = described
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(WITHOUT_A_PLACE)
+            .collect();
+        let all: BTreeSet<&str> = v::all().map(|variable| variable.name).collect();
+        assert_eq!(names, all);
+        let text = format!("{described:?}");
+        for part in ["dc1", "(mail=*)", "https://gateway.example", "[set]"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        for secret in ["hunter-2", "client-7", "secret-7", "proxy-7", "token-of"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
