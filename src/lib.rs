@@ -13,6 +13,7 @@ mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod mapping;
+pub mod notify;
 pub mod schedule;
 pub mod schema;
 pub mod store;

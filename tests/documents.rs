@@ -168,6 +168,7 @@ fn variables(text: &str) -> BTreeSet<&str> {
         "STATE_",
         "HTTP_",
         "LOG_",
+        "NOTIFY_",
     ];
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
         .filter(|word| {

@@ -8,9 +8,10 @@ use chrono::Utc;
 use crate::config::{self, Config, DeltaMethod};
 use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
+use crate::notify;
 use crate::store::{Access, Store};
 use crate::sync::{Scope, Seen};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Webhook};
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
@@ -34,6 +35,20 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     };
     steps.told("configuration", Ok(count))?;
     steps.told("store", store(&config))?;
+    if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
+        let sent = timed(async {
+            let webhook = Webhook::new(url, &first.upstream)?;
+            webhook.send(&notify::test_message()).await.map_err(|error| {
+                Failure::new(
+                    UNAVAILABLE,
+                    error,
+                    "check NOTIFY_URL, and that the webhook still exists",
+                )
+            })?;
+            Ok("the webhook of NOTIFY_URL took a test message".to_owned())
+        });
+        steps.told("webhook", runtime.block_on(sent))?;
+    }
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;
         steps.of = (config.connections.len() > 1).then(|| connection.name.clone());

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, HttpError};
+use crate::notify;
 use crate::schedule;
 use crate::store::Access;
+use crate::upstream::Webhook;
 
 use super::failure::{Failure, USAGE};
 use super::{setup, signals, supervisor};
@@ -25,6 +27,11 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         signals::cancel_on_signal(stop.clone())?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
         let (desks, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
+        if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
+            let webhook = Webhook::new(url, &first.upstream)?;
+            let (desks, state, stop) = (desks.clone(), config.state.clone(), stop.clone());
+            tokio::spawn(async move { notify::watch(desks, webhook, &state, stop).await });
+        }
         let page = match config.http.listen {
             Some(address) => {
                 let served = http::serve(

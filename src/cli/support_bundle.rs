@@ -199,7 +199,7 @@ fn described(described: Vec<(&'static str, String)>) -> Value {
 
 /// Every secret of the configuration.
 fn secrets(config: &Config) -> Vec<Secret> {
-    let tokens = [&config.http.token, &config.http.read_token];
+    let tokens = [&config.http.token, &config.http.read_token, &config.notify];
     let mut secrets: Vec<Secret> = tokens.into_iter().flatten().cloned().collect();
     for connection in &config.connections {
         if let Auth::Simple { password, .. } = &connection.directory.auth {

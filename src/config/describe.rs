@@ -29,6 +29,7 @@ impl Config {
             ),
             (v::HTTP_TOKEN.name, set_if(self.http.token.is_some())),
             (v::HTTP_READ_TOKEN.name, set_if(self.http.read_token.is_some())),
+            (v::NOTIFY_URL.name, set_if(self.notify.is_some())),
             (
                 v::LOG_FORMAT.name,
                 format!("{:?}", self.log.format).to_lowercase(),

@@ -10,7 +10,9 @@ use super::environment::{Environment, Variables, unknown_names};
 use super::reader::Reader;
 use super::refused::{Problem, Refused};
 use super::values::plain;
-use super::{Config, Connection, DeltaMethod, Http, Log, directory, service, upstream, variables as v};
+use super::{
+    Config, Connection, DeltaMethod, Http, Log, Secret, directory, service, upstream, variables as v,
+};
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
 /// `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
@@ -147,16 +149,19 @@ fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Op
 struct Process {
     state: PathBuf,
     http: Http,
+    notify: Option<Secret>,
     log: Log,
 }
 
 fn process(reader: &mut Reader<'_, impl Variables>) -> Option<Process> {
     let state = service::state(reader);
     let http = service::http(reader);
+    let notify = service::notify(reader);
     let log = service::log(reader);
     Some(Process {
         state: state?,
         http: http?,
+        notify: notify?,
         log: log?,
     })
 }
@@ -168,6 +173,7 @@ impl Process {
             connections,
             state: self.state,
             http: self.http,
+            notify: self.notify,
             log: self.log,
         }
     }

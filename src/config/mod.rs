@@ -48,6 +48,8 @@ pub struct Config {
     pub state: PathBuf,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
     pub http: Http,
+    /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
+    pub notify: Option<Secret>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: Log,
 }

@@ -121,6 +121,21 @@ fn http_token(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> F
     }
 }
 
+/// `NOTIFY_URL`.
+pub(super) fn notify(reader: &mut Reader<'_, impl Variables>) -> Option<Option<Secret>> {
+    match header_secret(reader, &v::NOTIFY_URL) {
+        Field::Absent => Some(None),
+        Field::Bad => None,
+        Field::Given(given) => match url::webhook(given.expose_secret()) {
+            Ok(()) => Some(Some(given)),
+            Err(fault) => {
+                reader.refuse(&v::NOTIFY_URL, fault);
+                None
+            }
+        },
+    }
+}
+
 /// Form and filter of the log.
 pub(super) fn log(reader: &mut Reader<'_, impl Variables>) -> Option<Log> {
     let format = reader.value(

@@ -188,6 +188,8 @@ variables! {
             "Needed for every change over HTTP, and shows names of people, 16 characters or more; this or HTTP_READ_TOKEN is required to listen beyond loopback";
         HTTP_READ_TOKEN: secret, Nothing,
             "Shows names of people over HTTP and changes nothing, 16 characters or more";
+        NOTIFY_URL: secret, Nothing,
+            "Webhook that gets a message when something needs a person, in the form that Slack and Teams take; https, plain http only to loopback";
         LOG_FORMAT: plain, Default("text"),
             "Form of the log: `text` or `json`";
         LOG_LEVEL: plain, Default("info"),
@@ -208,6 +210,7 @@ pub const PREFIXES: &[&str] = &[
     "QUALYS_",
     "STATE_",
     "HTTP_",
+    "NOTIFY_",
     "LOG_",
 ];
 

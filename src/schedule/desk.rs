@@ -41,6 +41,8 @@ pub struct Done {
     pub retries: u64,
     /// What was asked of the directory, and the certificate seen last.
     pub directory: Directory,
+    /// Exit code that a `sync` would have ended with that did what the last run did.
+    pub last_exit_code: Option<u8>,
 }
 
 /// A run that somebody asks for. Who asked is told why it could not begin, if it could not.
@@ -192,6 +194,8 @@ impl Done {
         let outcome = report.end().outcome.name();
         *self.runs.entry((report.mode.name(), outcome)).or_default() += 1;
         self.counts += &report.counts;
+        let failure = report.failure.as_ref();
+        self.last_exit_code = Some(failure.map_or(0, RunError::exit_code));
         let add = |sum: &mut Duration, more: Duration| *sum += more;
         add(&mut self.phases.connecting, report.phases.connecting);
         add(&mut self.phases.reading, report.phases.reading);

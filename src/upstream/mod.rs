@@ -26,6 +26,7 @@ mod text;
 mod tls;
 mod token;
 mod wait;
+mod webhook;
 
 use std::fmt;
 use std::time::Duration;
@@ -49,6 +50,7 @@ pub use run_record::{RefusalKind, RunRecord};
 pub use search::Occasion;
 
 pub use tally::CLASSES;
+pub use webhook::{Webhook, WebhookError};
 
 use client::GatewayClient;
 use pace::Gate;

@@ -44,6 +44,22 @@ pub fn gateway(text: &str) -> Result<String, Fault> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// `NOTIFY_URL`: https, or http to loopback. It is a secret, so no message shows it.
+pub fn webhook(text: &str) -> Result<(), Fault> {
+    let advice = "copy the URL of the incoming webhook from Slack or Teams";
+    let url =
+        Url::parse(text).map_err(|error| Fault::new(format!("the value is not a URL: {error}"), advice))?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => Err(Fault::new(
+            "the value would go out unencrypted",
+            "write https://; plain http is only for loopback",
+        )),
+        _ => Err(Fault::new("the value is not https", advice)),
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,0 +1,196 @@
+//! Conditions of a connection that need a person.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::schedule::Desk;
+use crate::store::{Outcome, Run, State};
+use crate::sync::RunError;
+
+/// Runs that failed in a row.
+const FAILED_RUNS: usize = 3;
+
+/// Runs looked at: those that somebody stopped count neither way.
+const RECENT_RUNS: usize = 20;
+
+/// Days before its end at which a certificate is told of.
+const CERTIFICATE_DAYS: i64 = 14;
+
+/// Exit code of a run whose credentials were refused.
+const REFUSED: u8 = 77;
+
+/// Condition, and whether it holds; `None` where that is not known since the service started.
+pub(super) struct Condition {
+    pub(super) name: &'static str,
+    pub(super) holds: Option<bool>,
+    pub(super) text: String,
+}
+
+/// Returns every condition of the connection at `now`.
+pub(super) async fn of(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Condition>, RunError> {
+    let connector = desk.connector();
+    let (id, name) = (connector.id, connector.name().to_owned());
+    let (runs, held, row) = connector
+        .on_store(move |store| {
+            Ok((
+                store.runs(id, RECENT_RUNS)?,
+                store.held_list(id)?,
+                store.connection(&name)?,
+            ))
+        })
+        .await?;
+    let done = desk.done();
+    let last_baseline =
+        row.and_then(|row| row.last_baseline.or(row.entered.get(&State::Registered).copied()));
+    let gateway = connector.upstream.certificate();
+    let gateway = gateway.map(|(shown, _)| ("gateway".to_owned(), shown.not_after));
+    Ok(vec![
+        failed_runs(&runs),
+        refused(done.last_exit_code),
+        Condition {
+            name: "removals_held",
+            holds: Some(held.is_some()),
+            text: match held {
+                Some(list) => format!(
+                    "more objects are gone than the threshold allows; nothing is removed before somebody approves the list {list} \
+                     (`ad-connector removed`)"
+                ),
+                None => "no removals are held back any more".to_owned(),
+            },
+        },
+        baseline(period_of_baselines(desk, now), last_baseline, now),
+        certificate("controller_certificate", done.directory.certificate, now),
+        certificate("gateway_certificate", gateway, now),
+    ])
+}
+
+fn failed_runs(runs: &[Run]) -> Condition {
+    let ended: Vec<&Run> = runs
+        .iter()
+        .filter(|run| run.outcome.is_some_and(|outcome| outcome != Outcome::Stopped))
+        .take(FAILED_RUNS)
+        .collect();
+    let failed = ended
+        .iter()
+        .take_while(|run| matches!(run.outcome, Some(Outcome::Failed | Outcome::Interrupted)))
+        .count();
+    Condition {
+        name: "runs_failed",
+        // One that failed after the third is no end.
+        holds: match failed {
+            FAILED_RUNS => Some(true),
+            0 => Some(false),
+            _ => None,
+        },
+        text: match failed {
+            0 => "a run succeeded again".to_owned(),
+            _ => format!("{FAILED_RUNS} runs in a row failed; see `ad-connector status`"),
+        },
+    }
+}
+
+fn refused(exit_code: Option<u8>) -> Condition {
+    let holds = match exit_code {
+        Some(REFUSED) => Some(true),
+        // The credentials were taken by both sides.
+        Some(0 | 2 | 3) => Some(false),
+        _ => None,
+    };
+    Condition {
+        name: "credentials_refused",
+        holds,
+        text: match holds {
+            Some(false) => "the credentials are accepted again".to_owned(),
+            _ => "the directory or the gateway refuses the credentials; see `ad-connector status`".to_owned(),
+        },
+    }
+}
+
+/// Returns the time between the next two ticks of `BASELINE_CRON`.
+fn period_of_baselines(desk: &Desk, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let next = desk.timetable().after(now).baseline?;
+    Some(desk.timetable().after(next).baseline? - next)
+}
+
+/// The last complete baseline is older than two periods of `BASELINE_CRON` and a day, as in the
+/// alert.
+fn baseline(period: Option<TimeDelta>, last: Option<i64>, now: DateTime<Utc>) -> Condition {
+    let last = last.and_then(|last| DateTime::from_timestamp(last, 0));
+    let holds = match (period, last) {
+        (Some(period), Some(last)) => Some(now - last > period * 2 + TimeDelta::days(1)),
+        _ => Some(false),
+    };
+    Condition {
+        name: "baseline_old",
+        holds,
+        text: match holds {
+            Some(true) => "no baseline was complete for two periods of BASELINE_CRON and a day".to_owned(),
+            _ => "a baseline is complete".to_owned(),
+        },
+    }
+}
+
+fn certificate(name: &'static str, shown: Option<(String, i64)>, now: DateTime<Utc>) -> Condition {
+    let days = shown
+        .as_ref()
+        .map(|(_, ends)| (ends - now.timestamp()).div_euclid(86_400));
+    let holds = days.map(|days| days < CERTIFICATE_DAYS);
+    let host = shown.map(|(host, _)| host).unwrap_or_default();
+    Condition {
+        name,
+        holds,
+        text: match holds {
+            Some(true) => format!(
+                "the certificate of {host} ends in {} days",
+                days.unwrap_or_default()
+            ),
+            _ => format!("the certificate of {host} was renewed"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    #[test]
+    fn a_certificate_is_told_of_14_days_before_its_end() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let holds = |days: i64| {
+            let ends = now.timestamp() + days * DAY + 60;
+            certificate("x", Some(("dc1".to_owned(), ends)), now).holds
+        };
+        assert_eq!(holds(14), Some(false));
+        assert_eq!(holds(13), Some(true));
+        assert_eq!(holds(-3), Some(true));
+        assert_eq!(certificate("x", None, now).holds, None, "none was seen yet");
+        let text = certificate("x", Some(("dc1".to_owned(), now.timestamp() + 3 * DAY)), now).text;
+        assert_eq!(text, "the certificate of dc1 ends in 3 days");
+    }
+
+    #[test]
+    fn r33_a_baseline_is_too_old_after_two_periods_and_a_day() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let week = Some(TimeDelta::days(7));
+        let holds = |period, days: i64| baseline(period, Some(now.timestamp() - days * DAY - 1), now).holds;
+        assert_eq!(holds(week, 14), Some(false));
+        assert_eq!(holds(week, 15), Some(true));
+        assert_eq!(holds(None, 400), Some(false), "BASELINE_CRON=off");
+    }
+
+    #[test]
+    fn credentials_are_accepted_again_only_when_a_run_used_them() {
+        for (code, holds) in [
+            (Some(77), Some(true)),
+            (Some(0), Some(false)),
+            (Some(2), Some(false)),
+            (Some(3), Some(false)),
+            (Some(69), None),
+            (Some(143), None),
+            (None, None),
+        ] {
+            assert_eq!(refused(code).holds, holds, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Conditions whose beginning was told, in a file beside the state file.
+
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Conditions that were told: `CONNECTION/CONDITION`, a line each.
+pub(super) struct Told {
+    path: PathBuf,
+    keys: BTreeSet<String>,
+}
+
+impl Told {
+    /// Reads the file that belongs to the state file; without one, nothing was told.
+    pub(super) fn read(state: &Path) -> Self {
+        let mut path = state.as_os_str().to_owned();
+        path.push(".notified");
+        let path = PathBuf::from(path);
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        Self {
+            path,
+            keys: text.lines().map(str::to_owned).collect(),
+        }
+    }
+
+    pub(super) fn has(&self, connection: &str, condition: &str) -> bool {
+        self.keys.contains(&key(connection, condition))
+    }
+
+    /// Notes that the beginning, or the end, was told.
+    pub(super) fn set(&mut self, connection: &str, condition: &str, begun: bool) -> io::Result<()> {
+        match begun {
+            true => self.keys.insert(key(connection, condition)),
+            false => self.keys.remove(&key(connection, condition)),
+        };
+        let text: String = self.keys.iter().map(|key| format!("{key}\n")).collect();
+        let mut new = self.path.as_os_str().to_owned();
+        new.push(".new");
+        let new = PathBuf::from(new);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(new, &self.path)
+    }
+}
+
+fn key(connection: &str, condition: &str) -> String {
+    format!("{connection}/{condition}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_outlives_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state.db");
+        let mut told = Told::read(&state);
+        assert!(!told.has("corp", "runs_failed"));
+        told.set("corp", "runs_failed", true).unwrap();
+        told.set("corp", "removals_held", true).unwrap();
+        told.set("corp", "removals_held", false).unwrap();
+        let again = Told::read(&state);
+        assert!(again.has("corp", "runs_failed") && !again.has("corp", "removals_held"));
+        assert!(!again.has("other", "runs_failed"));
+    }
+}
