@@ -1,15 +1,17 @@
-//! Access to a path: the token that a request shows, the host that it addresses, the site that sends it.
+//! Access to a path: the token that a request shows, the host that it addresses, the site that
+//! sends it.
 //!
 //! - `/live` and `/ready` are open and do not come by here.
 //! - Beyond loopback, and by way of a proxy, everything else needs a token.
-//! - On loopback state, counts and metrics need none. A page of another site must not read them either, whose host name
-//!   was made to point here (DNS rebinding): so the `Host` must be loopback's or an address.
-//! - Names of people need a token everywhere ([`NameReader`]), and every change needs `HTTP_TOKEN` ([`Changer`]).
+//! - On loopback state, counts and metrics need none. A page of another site must not read them
+//!   either, whose host name was made to point here (DNS rebinding): so the `Host` must be
+//!   loopback's or an address.
+//! - Names of people need a token everywhere ([`NameReader`]), and every change needs `HTTP_TOKEN`
+//!   ([`Changer`]).
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::IpAddr;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -35,7 +37,8 @@ use crate::view::WithoutNames;
 /// Challenge of the API: no dialog opens.
 const BEARER: &str = "Bearer realm=\"ad-connector\"";
 
-/// Challenge of the page: a browser asks the person, and sends the token with everything from then on.
+/// Challenge of the page: a browser asks the person, and sends the token with everything from then
+/// on.
 const BASIC: &str = "Basic realm=\"ad-connector\", charset=\"UTF-8\"";
 
 /// Header in which a proxy names its client.
@@ -141,7 +144,8 @@ impl Access {
         Ok(rights)
     }
 
-    /// Where no token is configured, nothing that is shown counts.
+    /// Returns the rights of the token that is shown. Where none is configured, nothing that is
+    /// shown counts.
     fn rights(&self, headers: &HeaderMap) -> Result<Rights, Denial> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Ok(Rights::Open);
@@ -192,7 +196,7 @@ impl Client {
         let named = headers.get_all(FORWARDED_FOR).iter().next_back();
         let last = named.and_then(|named| named.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
         Self {
-            peer: peer.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+            peer: peer.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
             forwarded_for: last,
         }
     }
@@ -256,7 +260,8 @@ fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// An attacker's host name can be made to point at loopback; `localhost` and addresses cannot be taken.
+/// An attacker's host name can be made to point at loopback; `localhost` and addresses cannot be
+/// taken.
 fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(host) = headers.get(header::HOST) else {
         return Ok(());
@@ -329,7 +334,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// Proof that the request may read names of people: what answers with some takes it as its first argument.
+/// Proof that the request may read names of people: what answers with some takes it as its first
+/// argument.
 pub(super) struct NameReader;
 
 impl FromRequestParts<Arc<Service>> for NameReader {
@@ -353,11 +359,12 @@ impl FromRequestParts<Arc<Service>> for NameReader {
     }
 }
 
-/// Proof that the request may change something, and its sender: what changes something takes it as its first argument.
+/// Proof that the request may change something, and its sender: what changes something takes it as
+/// its first argument.
 pub(super) struct Changer(Client);
 
 impl Changer {
-    /// Who asked, in the history, the log and the lock.
+    /// Names the sender for the history, the log and the lock.
     pub(super) fn asked_by(&self) -> String {
         format!("API from {}", self.0)
     }

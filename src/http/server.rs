@@ -1,7 +1,8 @@
-//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by saying or reading nothing.
+//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by
+//! sending or reading nothing.
 //!
-//! Every connection is accepted, and gets a slot, which another one gives up where none is free ([`Slots`]): no
-//! request waits for connections that do nothing, `/live` and `/ready` least of all.
+//! Every connection is accepted, and gets a slot, which another one gives up where none is free
+//! ([`Slots`]): no request waits for connections that do nothing, `/live` and `/ready` neither.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,8 +40,8 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// How long requests in flight may take once the service stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// What the system keeps of an answer that is not read yet, octets a connection (Linux takes twice that): a client that
-/// does not read costs no more.
+/// Octets of an answer that the system keeps while the client does not read (Linux takes twice
+/// that).
 const UNREAD: u32 = 64 << 10;
 
 /// Connections that the system keeps until they are accepted.

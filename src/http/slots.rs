@@ -1,8 +1,8 @@
 //! A bounded number of slots that addresses share: of connections, and of event streams.
 //!
-//! A new holder always gets a slot. Where none is free, the address that holds most gives one up: that of a holder
-//! who waits, else of one who works, the longest first. So 200 clients that do nothing cost those who do something
-//! nothing, also where all of them come from one address, as behind a proxy.
+//! A new holder always gets a slot. Where none is free, the address that holds most gives one up:
+//! that of a holder which waits, else of one which answers, the longest first. So clients that do
+//! nothing hold up no others, also where all of them come from one address, as behind a proxy.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a holder has its slot at least: the time to say what it wants.
+/// Time that a holder has its slot at least: enough to send the head of a request.
 const HELD_FOR: Duration = Duration::from_millis(500);
 
 /// Slots that are shared between addresses.
@@ -68,7 +68,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Slots {
-    /// So many slots.
+    /// Makes `most` slots.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most: most.max(1),
@@ -77,7 +77,7 @@ impl Slots {
         })
     }
 
-    /// A slot for a peer, which waits as long as nothing else is said of it.
+    /// Takes a slot for a peer, which counts as waiting until its activity says otherwise.
     pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> Slot {
         loop {
             match self.try_take(address) {
@@ -87,7 +87,7 @@ impl Slots {
         }
     }
 
-    /// A slot, or when the next one may be taken from its holder.
+    /// Takes a slot, or returns when the next one may be taken from its holder.
     fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Instant> {
         let mut holders = locked(&self.holders);
         while holders.len() >= self.most {
@@ -146,7 +146,8 @@ fn revoke_one(holders: &mut BTreeMap<u64, Holder>) -> Result<(), Instant> {
     Ok(())
 }
 
-/// What one party has to itself: an IPv4 address, or an IPv6 network of 64 bits (RFC 4291 section 2.5.4).
+/// Returns what one party has to itself: an IPv4 address, or an IPv6 network of 64 bits (RFC 4291
+/// section 2.5.4).
 pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn everybody_has_the_time_to_say_what_it_wants() {
+    async fn every_holder_has_time_to_send_a_request() {
         let slots = Slots::new(3);
         let _held = taken(&slots, &[1, 1]).await;
         tokio::time::advance(HELD_FOR * 2).await;

@@ -1,4 +1,5 @@
-//! A TCP stream whose peer has to take what is written: one that does not read would hold its answer forever.
+//! A TCP stream whose peer has to take what is written: one that does not read would hold its
+//! answer forever.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -12,10 +13,10 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::slots::Activity;
 
-/// How long a write may wait for a peer that reads nothing.
+/// Longest wait of a write for a peer that reads nothing.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What a peer has to read a second, octets, so that none stays on by reading one at a time.
+/// Octets that a peer has to read a second, so that none stays connected by reading one at a time.
 const OCTETS_A_SECOND: u64 = 4 << 10;
 
 /// A stream whose writes end with [`ErrorKind::TimedOut`] when the peer does not read.
@@ -23,7 +24,7 @@ const OCTETS_A_SECOND: u64 = 4 << 10;
 pub(super) struct TimedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
-    /// Until when the peer has to read, while something waits to be written.
+    /// Moment until which the peer has to read, while something waits to be written.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 

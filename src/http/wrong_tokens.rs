@@ -1,6 +1,7 @@
 //! Wrong tokens: each is refused late, one after the other of an address.
 //!
-//! The right token never waits, so that nobody locks out others who come from the same address, as behind a proxy.
+//! The right token never waits, so that nobody locks out others who come from the same address, as
+//! behind a proxy.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,21 +12,22 @@ use tokio::time::Instant;
 
 use super::slots::network;
 
-/// Between two refusals of one address.
+/// Time between two refusals of one address.
 const BETWEEN: Duration = Duration::from_millis(500);
 
-/// How long a refusal may wait for its turn; what would wait longer is refused at once.
+/// Longest wait of a refusal; one that would wait longer is given at once.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Addresses that are remembered; each is forgotten as soon as nothing of it waits.
 const ADDRESSES: usize = 1024;
 
-/// When the last refusal of each address is due.
+/// Moment at which the last refusal of each address is due.
 #[derive(Debug, Default)]
 pub(super) struct WrongTokens(Mutex<BTreeMap<IpAddr, Instant>>);
 
 impl WrongTokens {
-    /// Takes the next turn for one more wrong token: how long its refusal waits, or `None` where too many wait already.
+    /// Takes the next turn for one more wrong token: how long its refusal waits, or `None` where too
+    /// many wait already.
     pub(super) fn take_turn(&self, address: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);

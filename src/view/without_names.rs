@@ -1,7 +1,8 @@
-//! What is shown without a token: everything but names of people.
+//! Views without names of people, for requests without a token.
 //!
-//! Counts and times name nobody. Sentences may: an error quotes what a controller or the gateway answered, and a
-//! reason names the container that was moved. Whatever could be such a quotation is left out.
+//! Counts and times name nobody. Sentences may: an error quotes what a controller or the gateway
+//! answered, and a reason names the container that was moved. Whatever could be such a quotation is
+//! left out.
 
 use std::sync::LazyLock;
 
@@ -50,7 +51,8 @@ impl WithoutNames for Run {
     }
 }
 
-/// The sentence up to what others wrote. Nothing behind that is shown, since it may hold the end of a quotation.
+/// Returns the sentence up to what others wrote. Nothing behind that is shown, since it may hold
+/// the end of a quotation.
 fn cut(sentence: &str) -> String {
     let quotation = QUOTATION.as_ref().map(|quotation| quotation.captures(sentence));
     let begins = match quotation {

@@ -9,7 +9,7 @@ use super::support::http::{Answered, READ_TOKEN, Served, TOKEN};
 use super::support::simulated::Simulated;
 use super::{CONNECTION, quiet, served};
 
-/// What shows no names of people.
+/// Paths that show no names of people.
 fn open() -> Vec<String> {
     let mut paths: Vec<String> = [
         "/",
@@ -27,7 +27,7 @@ fn open() -> Vec<String> {
     paths
 }
 
-/// What shows names of people.
+/// Paths that show names of people.
 fn personal() -> Vec<String> {
     ["/inventory", "/rejected", "/removed", "/runs/1/objects"]
         .map(|part| format!("{CONNECTION}{part}"))

@@ -10,7 +10,7 @@ use super::support::http::Served;
 use super::support::simulated::Simulated;
 use super::{CONNECTION, history, quiet, served};
 
-/// Who asked for a run over HTTP.
+/// Sender of a request, in the history.
 const ASKED_BY: &str = "API from 127.0.0.1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,4 +1,5 @@
-//! Two hundred clients at once that say nothing, read nothing, or ask without end: nobody else notices.
+//! Hundreds of clients at once that send nothing, read nothing, or ask without end: nobody else
+//! notices.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,19 +13,19 @@ use super::support::http::Served;
 use super::support::simulated::Simulated;
 use super::{CONNECTION, quiet, served};
 
-/// Health, page and metrics answer within this time, whoever else is there.
+/// Limit for health check, page and metrics while others do their worst.
 const WITHIN: Duration = Duration::from_secs(1);
 
 /// The same for each single answer, on a machine that has other things to do as well.
 const EACH_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a hostile client does.
+/// Behaviour of a hostile client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hostile {
     /// Sends nothing.
     Silent,
     /// Sends requests without end and reads no answer.
-    Deaf,
+    Unreading,
     /// Sends the head of a request, an octet at a time.
     Dripping,
     /// Promises a body that does not come.
@@ -55,7 +56,7 @@ impl Hostile {
             Self::Silent => {
                 stream.read_u8().await?;
             }
-            Self::Deaf => loop {
+            Self::Unreading => loop {
                 let request = format!("GET /page/style.css HTTP/1.1\r\n{host}\r\n");
                 stream.write_all(request.as_bytes()).await?;
             },
@@ -86,7 +87,7 @@ impl Hostile {
     }
 }
 
-/// So many of each, who come again whenever they are sent away.
+/// Starts so many of each, which come again whenever their connection ends.
 fn hostile(address: SocketAddr, clients: &[(Hostile, usize)]) -> JoinSet<()> {
     let mut all = JoinSet::new();
     for (kind, number) in clients {
@@ -103,7 +104,7 @@ fn hostile(address: SocketAddr, clients: &[(Hostile, usize)]) -> JoinSet<()> {
     all
 }
 
-/// How long everything takes that must go on: health check, page, metrics, state, and the first event.
+/// Measures everything that must go on: health check, page, metrics, state, and the first event.
 async fn asked(lab: &Simulated, served: &Served) -> Vec<(String, Duration)> {
     let mut took = Vec::new();
     for path in ["/live", "/ready", "/", "/page/app.js", "/metrics", CONNECTION] {
@@ -125,12 +126,12 @@ async fn asked(lab: &Simulated, served: &Served) -> Vec<(String, Duration)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_hostile_clients_cost_nobody_else_anything() {
+async fn hundreds_of_hostile_clients_cost_nobody_else_anything() {
     let (lab, served) = served().await;
     // More than there are connections at a time.
     let clients = [
         (Hostile::Silent, 400),
-        (Hostile::Deaf, 64),
+        (Hostile::Unreading, 64),
         (Hostile::Dripping, 16),
         (Hostile::Bodiless, 16),
         (Hostile::Following, 80),

@@ -36,7 +36,7 @@ async fn addresses(served: &Served, guid: &str, run: &Value) -> Vec<String> {
     addresses
 }
 
-/// Whatever comes out of every address, and of the events, with this token or without.
+/// Collects what every address and the events answer, with this token or without.
 async fn told(served: &Served, guid: &str, run: &Value, token: Option<&str>) -> String {
     let mut told = String::new();
     for path in addresses(served, guid, run).await {

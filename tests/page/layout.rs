@@ -1,11 +1,12 @@
-//! The page at every width from a small phone to a desk: nothing that is read or pressed is cut, broken or out of sight.
+//! The page at every width from a small phone to a desk: nothing that is read or pressed is cut,
+//! broken or out of sight.
 
 use crate::browser;
 use crate::stage::{Stage, TOKEN, set};
 use crate::support::simulated::Simulated;
 use crate::tab::{Tab, Viewer};
 
-/// What cannot be read whole: gives a line for each fault.
+/// Expression that gives a line for each text that cannot be read whole.
 const LAYOUT: &str = include_str!("layout.js");
 
 /// CSS pixels: phones, tablets, and just before and behind where the layout changes.

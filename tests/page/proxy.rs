@@ -17,7 +17,7 @@ use crate::stage::{READ_TOKEN, Stage, TOKEN, free_port, set};
 use crate::support::simulated::Simulated;
 use crate::tab::Viewer;
 
-/// Where Debian has it, which is not in everybody's PATH.
+/// Place of nginx on Debian, which is not in every PATH.
 const NGINX: &str = "/usr/sbin/nginx";
 
 /// nginx with the recipe, in front of the service; killed when dropped.
