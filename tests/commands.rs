@@ -312,6 +312,7 @@ async fn status_and_runs_as_text_and_json() {
         "lastCompleteBaseline",
         "stateSince",
         "oldestPending",
+        "backlogThrough",
     ] {
         let time = status[key].as_str().unwrap_or_else(|| panic!("{key}: {status}"));
         assert!(time.len() == 20 && time.ends_with('Z'), "{key}: {time}");

@@ -119,6 +119,12 @@ impl Standing {
                 ));
             }
         }
+        if let (Some(requests), Some(through)) = (standing.backlog_requests, &standing.backlog_through) {
+            let plural = if requests == 1 { "" } else { "s" };
+            lines.push(format!(
+                "  backlog          about {requests} request{plural}, through at {through} or so"
+            ));
+        }
         if standing.skipped_ticks > 0 {
             lines.push(format!("  skipped ticks    {}", standing.skipped_ticks));
         }

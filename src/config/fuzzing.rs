@@ -180,7 +180,11 @@ fn sound(config: &Config) {
             gateway.is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.username().is_empty())
         );
         assert!(!upstream.timeout.is_zero() && !upstream.give_up_after.is_zero());
-        assert!(upstream.batch_assets > 0 && upstream.batch_bytes > 0 && upstream.concurrency > 0);
+        assert!(
+            upstream.batch_assets != crate::config::BatchAssets::AtMost(0)
+                && upstream.batch_bytes > 0
+                && upstream.concurrency > 0
+        );
     }
     let names: std::collections::BTreeSet<&str> = config
         .connections

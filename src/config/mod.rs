@@ -22,6 +22,7 @@ mod upstream;
 mod values;
 pub mod variables;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -267,8 +268,8 @@ pub struct Upstream {
     pub ingest_path: String,
     /// `QUALYS_CA_CERTIFICATE`: extra roots, DER.
     pub certificates: Vec<Vec<u8>>,
-    /// `QUALYS_BATCH_ASSETS`, 1 or more assets a request.
-    pub batch_assets: usize,
+    /// `QUALYS_BATCH_ASSETS`.
+    pub batch_assets: BatchAssets,
     /// `QUALYS_BATCH_BYTES`, bytes of a request body.
     pub batch_bytes: usize,
     /// `QUALYS_CONCURRENCY`, requests in flight, 1 to 32.
@@ -283,6 +284,24 @@ pub struct Upstream {
     pub https_proxy: Option<Secret>,
     /// `NO_PROXY` as given.
     pub no_proxy: Option<String>,
+}
+
+/// `QUALYS_BATCH_ASSETS`: most assets of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchAssets {
+    /// As many as the gateway takes and its limit of calls makes necessary.
+    Auto,
+    /// This many, 1 to 10,000.
+    AtMost(usize),
+}
+
+impl fmt::Display for BatchAssets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::AtMost(assets) => assets.fmt(f),
+        }
+    }
 }
 
 /// `QUALYS_AUTH`: which token endpoint is asked, and with what.

@@ -9,7 +9,7 @@ use super::reader::{Field, Reader};
 use super::refused::Fault;
 use super::values::{certificate, plain, quantity, url};
 use super::variables::{self as v, Variable};
-use super::{Secret, Upstream, UpstreamAuth};
+use super::{BatchAssets, Secret, Upstream, UpstreamAuth};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -23,7 +23,7 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
     let certificates = reader
         .optional(&v::QUALYS_CA_CERTIFICATE, certificate::certificates)
         .optional();
-    let batch_assets = reader.value(&v::QUALYS_BATCH_ASSETS, quantity::number(1..=10_000));
+    let batch_assets = reader.value(&v::QUALYS_BATCH_ASSETS, batch_assets);
     let batch_bytes = reader.value(&v::QUALYS_BATCH_BYTES, quantity::size(256..=64 << 20));
     let concurrency = reader.value(&v::QUALYS_CONCURRENCY, quantity::number(1..=32));
     let timeout = reader.value(
@@ -56,6 +56,20 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
         accept_unknown: accept_unknown?,
         https_proxy: https_proxy?.map(Secret::from),
         no_proxy: no_proxy?,
+    })
+}
+
+/// `auto`, or a number.
+fn batch_assets(text: &str) -> Result<BatchAssets, Fault> {
+    if text.trim().eq_ignore_ascii_case("auto") {
+        return Ok(BatchAssets::Auto);
+    }
+    let number = quantity::number(1..=10_000)(text);
+    number.map(BatchAssets::AtMost).map_err(|_| {
+        Fault::new(
+            "is neither `auto` nor a whole number from 1 to 10000",
+            "give one of them",
+        )
     })
 }
 

@@ -162,8 +162,8 @@ variables! {
             "Path of the ingestion call, beginning with `/`";
         QUALYS_CA_CERTIFICATE: plain, Nothing,
             "File with extra root certificates, DER or PEM, for TLS-inspecting proxies";
-        QUALYS_BATCH_ASSETS: plain, Default("500"),
-            "Assets in one request at most, 1 to 10000";
+        QUALYS_BATCH_ASSETS: plain, Default("auto"),
+            "Assets in one request at most: `auto` begins at 500 and follows the gateway's limits, or 1 to 10000";
         QUALYS_BATCH_BYTES: plain, Default("4MiB"),
             "Size of one request at most, 256B to 64MiB";
         QUALYS_CONCURRENCY: plain, Default("1"),

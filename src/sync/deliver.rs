@@ -26,10 +26,11 @@ use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
 use crate::identity::Guid;
+use crate::store::GatewayLimits;
 use crate::store::{self, Answered, BatchLimits, Origin, RunId};
-use crate::upstream::{Batch, Delivery, Item, Occasion, RunRecord};
+use crate::upstream::{Backlog, Batch, Delivery, Item, Occasion, RunRecord};
 
-use super::{Connector, Request, RunError};
+use super::{Connector, Request, RunError, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. More are sent together with the others.
 const REJECTIONS: usize = 10_000;
@@ -64,6 +65,9 @@ pub(super) async fn deliver(
         rejected_before: BTreeSet::new(),
         after: 0,
         taken: 0,
+        pending: 0,
+        backlog: Backlog::Growing,
+        limits: GatewayLimits::default(),
         waiting: VecDeque::new(),
         postponed: VecDeque::new(),
         in_flight: JoinSet::new(),
@@ -96,6 +100,12 @@ struct Deliverer<'a> {
     after: u64,
     /// Assets taken in this run.
     taken: u64,
+    /// Assets that waited when it began.
+    pending: u64,
+    /// Assets that wait now.
+    backlog: Backlog,
+    /// What is stored of the gateway's limits.
+    limits: GatewayLimits,
     /// Taken from the stage, to be posted next.
     waiting: VecDeque<Posting>,
     /// To be posted again when nothing else is left.
@@ -115,6 +125,7 @@ struct Deliverer<'a> {
 impl Deliverer<'_> {
     async fn drain(&mut self, staged: &mut watch::Receiver<u64>) -> Result<(), RunError> {
         self.load_rejected().await?;
+        self.recall_limits().await?;
         // What there was when the stage gave nothing.
         let mut exhausted = None;
         loop {
@@ -122,13 +133,19 @@ impl Deliverer<'_> {
             let complete = staged.has_changed().is_err();
             let rows = *staged.borrow_and_update();
             let settings = &self.connector.settings.upstream;
+            self.backlog = match complete {
+                true => Backlog::Known((self.pending + rows).saturating_sub(self.taken)),
+                false => Backlog::Growing,
+            };
             // While the read goes on only a full batch is worth a request.
-            let full = rows.saturating_sub(self.taken) >= settings.batch_assets as u64;
+            let batch = self.connector.upstream.sizing().assets() as u64;
+            let full = rows.saturating_sub(self.taken) >= batch;
             let free = self.in_flight.len() < settings.concurrency && !self.comparing;
             let is_exhausted = exhausted == Some((complete, rows));
             let takes = free && self.waiting.is_empty() && !is_exhausted && (complete || full);
             if takes || !self.answered.is_empty() {
                 let next = self.turn(takes).await?;
+                self.store_limits(false).await;
                 if !next.is_empty() {
                     self.enqueue(next);
                 } else if takes {
@@ -176,10 +193,44 @@ impl Deliverer<'_> {
         Ok(())
     }
 
+    /// Begins with the limits that an earlier run learnt.
+    async fn recall_limits(&mut self) -> Result<(), RunError> {
+        let id = self.connector.id;
+        let known = move |store: &store::Store| Ok((store.gateway_limits(id)?, store.pending(id)?));
+        let (limits, pending) = self.connector.on_store(known).await?;
+        self.limits = limits;
+        self.pending = pending.counts.values().sum();
+        gateway_limits::recall(self.connector, &self.limits, Utc::now().timestamp());
+        Ok(())
+    }
+
+    /// Stores the limits where they changed: also the speed, `at_end` of the run. Without them the
+    /// next run only learns them again.
+    async fn store_limits(&mut self, at_end: bool) {
+        if self.connector.upstream.call_takes().is_none() {
+            return;
+        }
+        let now = Utc::now().timestamp();
+        let limits = gateway_limits::learnt(&self.connector.upstream, &self.limits, now);
+        let is_due = match at_end {
+            true => limits != self.limits,
+            false => gateway_limits::differs(&limits, &self.limits),
+        };
+        if !is_due {
+            return;
+        }
+        let id = self.connector.id;
+        let write = move |store: &store::Store| store.set_gateway_limits(id, &limits);
+        match self.connector.on_store(write).await {
+            Ok(()) => self.limits = limits,
+            Err(error) => tracing::debug!(%error, "The gateway's limits cannot be stored."),
+        }
+    }
+
     /// Takes in what was answered. Gives a further batch where one is wanted. When it fails, what
     /// was answered is kept.
     async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
-        let assets = self.connector.settings.upstream.batch_assets;
+        let assets = self.connector.upstream.sizing().assets();
         let room = takes.then(|| BatchLimits {
             after: self.after,
             assets,
@@ -267,6 +318,9 @@ impl Deliverer<'_> {
         })?;
         self.comparing = false;
         self.retries += delivery.retries;
+        self.connector
+            .upstream
+            .adjust(delivery.accepted.len(), self.backlog);
         self.log_rejected(&posting.items, &delivery);
         let requests = posting.requests + delivery.requests;
         if delivery.postponed {
@@ -335,6 +389,7 @@ impl Deliverer<'_> {
             }
             failure = Some(error);
         }
+        self.store_limits(true).await;
         Summary {
             retries: self.retries,
             failure: failure.or(self.failure),
@@ -384,8 +439,8 @@ impl Deliverer<'_> {
 
 /// Writes the staged assets to the output and posts nothing (`--dry-run`).
 pub(super) async fn write_only(connector: &Connector, request: &Request, run: RunId) -> Result<(), RunError> {
-    let settings = &connector.settings.upstream;
-    let (assets, bytes) = (settings.batch_assets, settings.batch_bytes);
+    let sizing = connector.upstream.sizing();
+    let (assets, bytes) = (sizing.assets(), connector.settings.upstream.batch_bytes);
     let mut after = 0;
     loop {
         let items = connector

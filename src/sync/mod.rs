@@ -13,6 +13,7 @@ mod dirsync;
 mod error;
 mod filter_part;
 mod full;
+mod gateway_limits;
 mod inspection;
 mod links;
 mod lookup;
@@ -36,6 +37,7 @@ mod watch;
 
 pub use connector::{Connector, Output, Request};
 pub use error::RunError;
+pub use gateway_limits::BacklogEstimate;
 pub use inspection::{
     FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, NamedObject, PartResult, Place,
     PresentObject, find_by_name, inspect, read_in_scope,

@@ -203,7 +203,7 @@ fn search_through(
                 Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
                 Decision::Split { reason } => {
                     record.refused(&refusal(RefusalKind::Content, reason.clone()), assets)?;
-                    break Outcome::TooLarge(reason);
+                    break Outcome::TooLarge(reason, None);
                 }
                 Decision::Refused { reason } => {
                     let refusal = refusal(RefusalKind::Content, reason);

@@ -7,6 +7,7 @@
 mod answer;
 #[cfg(test)]
 mod answer_table;
+mod calls;
 mod cause;
 mod client;
 mod credentials;
@@ -15,17 +16,20 @@ mod evidence;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod ingest_check;
+mod lesson;
 mod pace;
 mod rejection;
 mod request;
 mod run_record;
 mod search;
 mod sender;
+mod sizing;
 mod tally;
 mod text;
 mod tls;
 mod token;
 mod wait;
+mod waiting;
 mod webhook;
 
 use std::fmt;
@@ -41,17 +45,20 @@ use crate::config;
 use crate::directory::PeerCertificate;
 
 pub use answer::{Answer, Decision, decide};
+pub use calls::CallRate;
 pub use cause::Cause;
 pub use error::UpstreamError;
 pub use ingest_check::IngestCheck;
 pub use pace::Pace;
-pub use request::{Batch, Item, Sizing};
+pub use request::{Batch, Item};
 pub use run_record::{RefusalKind, RunRecord};
 pub use search::Occasion;
+pub use sizing::{Backlog, LearntLimits, Sizing};
 
 pub use tally::CLASSES;
 pub use webhook::{Webhook, WebhookError};
 
+use calls::Calls;
 use client::GatewayClient;
 use pace::Gate;
 use request::Envelope;
@@ -72,6 +79,7 @@ pub struct Upstream {
     accept_unknown: bool,
     in_flight: Semaphore,
     gate: Gate,
+    calls: Calls,
     pace: Pace,
     tally: Tally,
 }
@@ -125,6 +133,7 @@ impl Upstream {
             accept_unknown: settings.accept_unknown,
             in_flight: Semaphore::new(settings.concurrency.max(1)),
             gate: Gate::default(),
+            calls: Calls::default(),
             pace,
             tally: Tally::default(),
         })
@@ -174,10 +183,30 @@ impl Upstream {
         sender::deliver(self, batch, occasion, record, stop).await
     }
 
-    /// How long all requests still wait because the gateway asked for a pause; `None` when none is asked for.
+    /// How long all requests still wait, because the gateway asked for a pause, or announced that no call remains;
+    /// `None` when none is asked for.
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
-        self.gate.closed_for()
+        let calls = self.calls.wait(|window| self.pace.real(window));
+        self.gate.closed_for().max(calls)
+    }
+
+    /// Makes requests larger, when one of so many assets was accepted and what waits does not fit into the calls that
+    /// the gateway still allows.
+    pub fn adjust(&self, accepted: usize, backlog: Backlog) {
+        self.sizing.grow(accepted, backlog, self.calls.left());
+    }
+
+    /// Calls that the gateway allows, where it announces that.
+    #[must_use]
+    pub fn call_rate(&self) -> Option<CallRate> {
+        self.calls.rate()
+    }
+
+    /// How long a call takes, once one was answered.
+    #[must_use]
+    pub fn call_takes(&self) -> Option<Duration> {
+        self.calls.takes()
     }
 
     /// How the gateway answered ingest requests since the start of the program: every one of [`CLASSES`] with its count.

@@ -1,12 +1,8 @@
 //! One request: its identity, its envelope, its size.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
-
-use crate::config;
 
 /// One staged asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +96,7 @@ impl Envelope {
     }
 
     /// Bytes of a body with `count` assets that have `asset_bytes` bytes together.
-    fn len(&self, count: usize, asset_bytes: usize) -> usize {
+    pub(super) fn len(&self, count: usize, asset_bytes: usize) -> usize {
         let digits = count.checked_ilog10().unwrap_or(0) as usize + 1;
         let commas = count.saturating_sub(1);
         let fixed = HEAD.len() + REQUEST_ID + self.middle.len() + DATA.len() + TAIL.len();
@@ -108,49 +104,8 @@ impl Envelope {
     }
 }
 
-/// How many bytes fit into one request: `QUALYS_BATCH_BYTES`, and what the gateway has found too large.
-#[derive(Debug)]
-pub struct Sizing {
-    envelope: Envelope,
-    bytes: AtomicUsize,
-}
-
-/// A request this small that is still too large is so for another reason, so batches do not shrink further.
-const SMALLEST: usize = 64 << 10;
-
-impl Sizing {
-    pub(super) fn new(settings: &config::Upstream) -> Self {
-        Self {
-            envelope: Envelope::new(&settings.connector_uuid, &settings.source),
-            bytes: AtomicUsize::new(settings.batch_bytes),
-        }
-    }
-
-    /// Bytes of the whole body of a request with `count` assets that have `asset_bytes` bytes together.
-    fn body_bytes(&self, count: usize, asset_bytes: usize) -> usize {
-        self.envelope.len(count, asset_bytes)
-    }
-
-    /// Bytes that `count` assets may have together, so that the body of their request keeps the limit.
-    #[must_use]
-    pub fn room(&self, count: usize) -> usize {
-        self.bytes
-            .load(Ordering::Relaxed)
-            .saturating_sub(self.body_bytes(count, 0))
-    }
-
-    /// A body of so many bytes was too large. No page gives the gateway's limit, so it is learned: batches formed from now
-    /// on have half of that, at least 64 KiB. Calls are limited (300 an hour), so none should be spent on finding it again.
-    pub(super) fn lower(&self, refused: usize) {
-        self.bytes
-            .fetch_min((refused / 2).max(SMALLEST), Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn item(seq: u64, filling: usize) -> Item {
@@ -163,13 +118,6 @@ mod tests {
             seq,
             external_id,
             asset,
-        }
-    }
-
-    fn sizing(bytes: usize) -> Sizing {
-        Sizing {
-            envelope: Envelope::new("0b0c", "Microsoft Active Directory"),
-            bytes: AtomicUsize::new(bytes),
         }
     }
 
@@ -204,36 +152,5 @@ mod tests {
             (first.get_version_num(), first.get_variant()),
             (5, uuid::Variant::RFC4122)
         );
-    }
-
-    #[test]
-    fn r19_there_is_less_room_after_a_413_but_not_too_little() {
-        let sizing = sizing(4 << 20);
-        let envelope = sizing.body_bytes(2, 0);
-        assert_eq!(sizing.room(2), (4 << 20) - envelope);
-        sizing.lower(3 << 20);
-        assert_eq!(sizing.room(2), (3 << 19) - envelope);
-        sizing.lower(4 << 20);
-        assert_eq!(sizing.room(2), (3 << 19) - envelope, "it never grows");
-        sizing.lower(100);
-        assert_eq!(sizing.room(2), SMALLEST - envelope);
-    }
-
-    proptest! {
-        #[test]
-        fn assets_that_have_room_make_a_body_within_the_limit(
-            fillings in prop::collection::vec(0_usize..200, 1..60), more in 0_usize..20, spare in 0_usize..9,
-        ) {
-            let items: Vec<Item> = fillings.iter().zip(0..).map(|(f, seq)| item(seq, *f)).collect();
-            let (most, bytes) = (items.len() + more, items.iter().map(|item| item.asset.len()).sum::<usize>());
-            // As tight as can be, and a little less.
-            let limit = sizing(0).body_bytes(most, bytes) + spare;
-            let sizing = sizing(limit);
-            prop_assert_eq!(sizing.room(most), bytes + spare);
-            let batch = Batch::new("0b0c", items);
-            let body = sizing.envelope.body(&batch);
-            prop_assert_eq!(body.len(), sizing.body_bytes(batch.items.len(), bytes));
-            prop_assert!(body.len() <= limit);
-        }
     }
 }

@@ -46,7 +46,8 @@ pub enum Occasion {
 pub(super) enum Outcome {
     Accepted,
     Except(BTreeMap<usize, String>),
-    TooLarge(String),
+    /// With the octets of the request, where it was refused for these.
+    TooLarge(String, Option<usize>),
     Refused(Refusal),
     Failed(UpstreamError),
 }
@@ -231,20 +232,20 @@ impl Search {
             self.unclear.extend(items.iter().map(|item| item.seq));
         }
         let searches = matches!(part, Part::Untested | Part::Suspect);
-        if searches && matches!(outcome, Outcome::TooLarge(_) | Outcome::Refused(_)) {
+        if searches && matches!(outcome, Outcome::TooLarge(..) | Outcome::Refused(_)) {
             record.spend(self.occasion == Occasion::RejectedBefore);
         }
         match outcome {
             Outcome::Accepted => self.taken(items, part, BTreeMap::new(), record, delivery),
             Outcome::Except(reasons) => self.taken(items, part, reasons, record, delivery),
             Outcome::Failed(error) => return Err(error),
-            Outcome::TooLarge(_) if items.len() > 1 => {
+            Outcome::TooLarge(..) if items.len() > 1 => {
                 self.set_aside(part);
                 let second = items.split_off(items.len() / 2);
                 self.untested.push_front(second);
                 self.untested.push_front(items);
             }
-            Outcome::TooLarge(reason) => {
+            Outcome::TooLarge(reason, _) => {
                 let reason = format!("{reason} (this asset alone is too large for the gateway)");
                 let kind = RefusalKind::Content;
                 return self.refused(items, part, attempts, Refusal { kind, reason }, record);

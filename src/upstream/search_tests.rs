@@ -106,7 +106,7 @@ fn search_through(
             }
             failures += 1;
             if reply == Reply::TooLarge {
-                break Outcome::TooLarge(refusal.reason);
+                break Outcome::TooLarge(refusal.reason, None);
             }
             unclear |= kind == RefusalKind::Failing;
             if kind != RefusalKind::Failing || failures >= request.attempts {

@@ -7,36 +7,26 @@ use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::answer::{self, Answer, Decision};
 use super::cause::Cause;
 use super::client::NoAnswer;
 use super::error::UpstreamError;
-use super::pace::backoff;
+use super::lesson::Lesson;
 use super::request::Batch;
 use super::run_record::{Refusal, RefusalKind, RunRecord};
 use super::search::{Occasion, Outcome, Search};
-use super::token::{NoToken, Token};
+use super::token::Token;
 use super::wait;
+use super::waiting::{Progress, back_off, close_gate, no_token, pass_gate};
 use super::{Delivery, Upstream};
 
 /// Of the answer to a batch, this much is read at least …
 const ANSWER: usize = 1 << 20;
 /// … and this much more for each asset, which may all be rejected with a reason.
 const ANSWER_PER_ASSET: usize = 4 << 10;
-
-/// Attempts of one request so far.
-struct Progress<'a> {
-    record: &'a RunRecord,
-    request_id: Uuid,
-    requests: u64,
-    /// Times that it failed after it reached the gateway.
-    failures: u32,
-    /// A new token was got because the old one was refused.
-    renewed: bool,
-}
 
 /// Delivers a batch, in parts where it is too large or something in it is refused (R32).
 pub(super) async fn deliver(
@@ -48,10 +38,14 @@ pub(super) async fn deliver(
 ) -> Delivery {
     let mut delivery = Delivery::default();
     let mut search = Search::new(batch.items, occasion, record);
+    let mut lesson = Lesson::default();
     let failure = loop {
         let request = match search.next(record, &mut delivery) {
             Ok(Some(request)) => request,
-            Ok(None) => return delivery,
+            Ok(None) => {
+                lesson.conclude(&upstream.sizing, delivery.rejected.is_empty());
+                return delivery;
+            }
             Err(error) => break error,
         };
         // Each part is another request, so it has another id.
@@ -61,7 +55,8 @@ pub(super) async fn deliver(
             expected: occasion == Occasion::RejectedBefore,
         };
         let mut unclear = false;
-        let outcome = send(upstream, &part, limits, record, stop, &mut delivery, &mut unclear).await;
+        let sent = send(upstream, &part, limits, record, stop, &mut delivery, &mut unclear).await;
+        let outcome = lesson.learn(&upstream.sizing, part.items.len(), sent);
         if let Err(error) = search.ended(outcome, unclear, record, &mut delivery) {
             break error;
         }
@@ -139,6 +134,11 @@ async fn send(
             // The request that was waited for brought a pause.
             continue;
         }
+        let Some(call) = upstream.calls.take() else {
+            // It was the last one that is allowed.
+            continue;
+        };
+        let started = Instant::now();
         if progress.requests > 0 {
             delivery.retries += 1;
         }
@@ -149,6 +149,10 @@ async fn send(
             answered = post(upstream, &body, &token, batch.items.len()) => answered,
             () = drained(upstream, stop) => return stopped("the request in flight was not answered in time"),
         };
+        let headers = answered.as_ref().ok().map(|answer| &answer.headers);
+        upstream
+            .calls
+            .answered(call, headers, started.elapsed(), |wait| upstream.pace.real(wait));
         drop(permit);
         upstream
             .tally
@@ -182,7 +186,7 @@ async fn send(
             Decision::Split { reason } => {
                 upstream.sizing.lower(body.len());
                 return match refused(record, limits, batch, RefusalKind::Content, reason) {
-                    Outcome::Refused(refusal) => Outcome::TooLarge(refusal.reason),
+                    Outcome::Refused(refusal) => Outcome::TooLarge(refusal.reason, Some(body.len())),
                     failed => failed,
                 };
             }
@@ -275,7 +279,7 @@ async fn failed(
     let is_too_slow = kind == RefusalKind::TimedOut && batch.items.len() > 1;
     match back_off(upstream, pause, cause, refusal.reason.clone(), stop, progress).await {
         Err(error) => ControlFlow::Break(Outcome::Failed(error)),
-        Ok(()) if is_too_slow => ControlFlow::Break(Outcome::TooLarge(refusal.reason)),
+        Ok(()) if is_too_slow => ControlFlow::Break(Outcome::TooLarge(refusal.reason, None)),
         Ok(()) if progress.failures >= limits.attempts => ControlFlow::Break(Outcome::Refused(refusal)),
         Ok(()) => ControlFlow::Continue(()),
     }
@@ -333,121 +337,7 @@ async fn drained(upstream: &Upstream, stop: &CancellationToken) {
     tokio::time::sleep(upstream.pace.drain()).await;
 }
 
-/// Waits while the gateway wants a pause, whoever was told so. Another sender may prolong it meanwhile.
-async fn pass_gate(
-    upstream: &Upstream,
-    stop: &CancellationToken,
-    progress: &Progress<'_>,
-) -> Result<(), UpstreamError> {
-    while let Some(left) = upstream.gate.closed_for() {
-        progress.must_not_outlast(upstream, left, Cause::RateLimit, || {
-            format!(
-                "the gateway asked to wait another {:.0} s before any request",
-                left.as_secs_f64()
-            )
-        })?;
-        pause(left, stop).await?;
-    }
-    if stop.is_cancelled() {
-        Err(UpstreamError::Stopped {
-            reason: "it had not been sent yet",
-        })
-    } else {
-        Ok(())
-    }
-}
-
-/// Sleeps, unless the program is told to stop.
-async fn pause(long: Duration, stop: &CancellationToken) -> Result<(), UpstreamError> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => Err(UpstreamError::Stopped { reason: "it waited to be sent again" }),
-        () = tokio::time::sleep(long) => Ok(()),
-    }
-}
-
-/// Everyone pauses, also when this batch gives up: the gateway did ask.
-fn close_gate(
-    upstream: &Upstream,
-    pause: Duration,
-    reason: String,
-    progress: &Progress<'_>,
-) -> Result<(), UpstreamError> {
-    let real = upstream.pace.real(pause);
-    upstream.gate.close(real);
-    progress.record.pause(real);
-    progress.must_not_outlast(upstream, real, Cause::RateLimit, || {
-        format!("{reason}; it asked to wait {} s", pause.as_secs())
-    })
-}
-
-/// Waits before the same request goes again: as long as asked for, else a growing back-off.
-async fn back_off(
-    upstream: &Upstream,
-    asked: Option<Duration>,
-    cause: Cause,
-    reason: String,
-    stop: &CancellationToken,
-    progress: &Progress<'_>,
-) -> Result<(), UpstreamError> {
-    let failures = progress.record.count_failure();
-    let wait = asked.unwrap_or_else(|| backoff(failures, fastrand::f64()));
-    let real = upstream.pace.real(wait);
-    progress.must_not_outlast(upstream, real, cause, || match asked {
-        Some(asked) => format!("{reason}; it asked to wait {} s", asked.as_secs()),
-        None => reason,
-    })?;
-    pause(real, stop).await
-}
-
-/// What to do when there is no token; `Ok` after the wait for the next attempt.
-async fn no_token(
-    upstream: &Upstream,
-    none: NoToken,
-    stop: &CancellationToken,
-    progress: &Progress<'_>,
-) -> Result<(), UpstreamError> {
-    let path = upstream.tokens.path();
-    let (reason, pause, cause) = match &none {
-        NoToken::Wait(pause, reason) => (reason, Some(*pause), Cause::RateLimit),
-        NoToken::Retry(pause, reason) => (reason, *pause, Cause::Other),
-        NoToken::Unusable(reason) => (reason, None, Cause::NoToken),
-        NoToken::NoAnswer(answer) if answer.cause != Cause::ProxyLogin => {
-            (&answer.reason, None, answer.cause.clone())
-        }
-        _ => return Err(none.into_error(path)),
-    };
-    tracing::warn!(request_id = %progress.request_id, path, reason, "The token endpoint gave no token and is asked again.");
-    let reason = format!("no token from {path}: {reason}");
-    match (none, pause) {
-        (NoToken::Wait(..), Some(pause)) => close_gate(upstream, pause, reason, progress),
-        _ => back_off(upstream, pause, cause, reason, stop, progress).await,
-    }
-}
-
-impl Progress<'_> {
-    /// Gives up at once when the next wait would end after the limit.
-    fn must_not_outlast(
-        &self,
-        upstream: &Upstream,
-        wait: Duration,
-        cause: Cause,
-        reason: impl FnOnce() -> String,
-    ) -> Result<(), UpstreamError> {
-        let failing = self.record.failing_for();
-        if failing.saturating_add(wait) <= upstream.give_up_after {
-            return Ok(());
-        }
-        Err(UpstreamError::GaveUp {
-            after: failing,
-            requests: self.requests,
-            cause,
-            reason: reason(),
-        })
-    }
-}
-
-/// Tells the decision. Reasons come from the gateway, cleaned; assets and ids of people are told by who knows the run.
+/// Logs a decision. Reasons come from the gateway, cleaned; assets and ids of people are logged by the run.
 fn log(decision: &Decision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// Qualys: seconds until a blocked call may come again.
-const TO_WAIT: &str = "x-ratelimit-towait-sec";
+pub(super) const TO_WAIT: &str = "x-ratelimit-towait-sec";
 /// When a rate-limited answer does not say: the gateway answers 429 sometimes with no header and no body.
 const UNSAID: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -32,6 +32,12 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
         seconds(text).or_else(|| Some(date(text)?.duration_since(now).unwrap_or_default()))
     });
     asked.map(bounded)
+}
+
+/// A header that holds a whole number.
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    let mut values = headers.get_all(name).iter();
+    values.find_map(|value| value.to_str().ok()?.trim().parse().ok())
 }
 
 fn bounded(pause: Duration) -> Duration {

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::{Progress, Run, time};
 use crate::config::{self, Transport};
 use crate::identity::Kind;
-use crate::store::{self, ConnectionId, State, Store, StoreError};
+use crate::store::{self, ConnectionId, GatewayLimits, State, Store, StoreError};
+use crate::sync::BacklogEstimate;
 
 /// A connection as `status --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -68,6 +69,13 @@ pub struct Connection {
     /// Since when the asset waits that waits longest.
     #[schema(required)]
     pub oldest_pending: Option<String>,
+    /// Requests that what waits takes, where the speed of the gateway is known.
+    #[schema(required)]
+    pub backlog_requests: Option<u64>,
+    /// When what waits will be through at the gateway, as far as its speed and its limit of calls are
+    /// known: from now on while a run goes on, else from the next run on.
+    #[schema(required)]
+    pub backlog_through: Option<String>,
     /// Names the list of removals that the threshold holds back; `approve-removals` takes it.
     #[schema(required)]
     pub held_list: Option<String>,
@@ -131,6 +139,8 @@ pub struct Counted {
     pub oldest_pending: Option<i64>,
     /// Names the list of removals held back.
     pub held_list: Option<String>,
+    /// What is known of the gateway.
+    pub limits: GatewayLimits,
 }
 
 impl Counted {
@@ -158,6 +168,7 @@ impl Counted {
             kinds,
             oldest_pending: pending.oldest,
             held_list: store.held_list(connection)?,
+            limits: store.gateway_limits(connection)?,
         })
     }
 }
@@ -176,6 +187,15 @@ impl Connection {
     ) -> Self {
         let entered = |state| time(row.entered.get(&state).copied());
         let schedule = &settings.schedule;
+        let waiting = counted.kinds.values().map(|standing| standing.pending).sum();
+        let backlog = BacklogEstimate::of(waiting, &counted.limits, settings.upstream.concurrency);
+        let sent_from = match row.state {
+            State::Processing => now,
+            _ => row.next_sync.map_or(now, |next| next.max(now)),
+        };
+        let through = |estimate: BacklogEstimate| {
+            sent_from.saturating_add(i64::try_from(estimate.takes.as_secs()).unwrap_or(i64::MAX))
+        };
         Self {
             name: row.name.clone(),
             description: row.description.clone(),
@@ -207,6 +227,8 @@ impl Connection {
                 .map(|(kind, standing)| (kind.plural(), standing.clone()))
                 .collect(),
             oldest_pending: time(counted.oldest_pending),
+            backlog_requests: backlog.map(|estimate| estimate.requests),
+            backlog_through: time(backlog.map(through)),
             held_list: counted.held_list.clone(),
             sends_removals: settings.removal.send,
             changes_allowed: changes,

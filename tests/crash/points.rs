@@ -31,7 +31,9 @@ fn scenario(point: Point) -> Scenario {
         return Scenario::Changes;
     };
     match commit {
-        Commit::Create | Commit::Register | Commit::BeginFullRead => Scenario::First,
+        Commit::Create | Commit::Register | Commit::BeginFullRead | Commit::SetGatewayLimits => {
+            Scenario::First
+        }
         Commit::Recover
         | Commit::SetNext
         | Commit::Schedule

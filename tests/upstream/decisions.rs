@@ -1,7 +1,7 @@
 //! R19: what is accepted, what is rejected, and what is halved.
 
 use ad_connector::upstream::UpstreamError;
-use lab::receiver::{Answer, ErrorForm, Options, Receiver};
+use lab::receiver::{Answer, ErrorForm, Options, Receiver, Rule};
 
 use super::*;
 
@@ -199,4 +199,78 @@ async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_o
     let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(4)).await;
     assert_eq!((delivery.accepted, delivery.rejected), (vec![1, 2], vec![]));
     assert!(matches!(delivery.failure, Some(UpstreamError::GaveUp { .. })));
+}
+
+#[tokio::test]
+async fn too_many_assets_are_learnt_however_the_gateway_refuses_them() {
+    let receiver = Receiver::start(Options::default()).await;
+    let settings = config::Upstream {
+        batch_assets: config::BatchAssets::Auto,
+        ..settings(&receiver)
+    };
+    for status in [413, 400, 422] {
+        receiver.reset();
+        let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+        receiver.set_rule(Some(Rule::new(move |assets| {
+            (assets.len() > 1000).then(|| Answer::status(status))
+        })));
+        let delivery = deliver(&upstream, batch(2000)).await;
+        assert_delivered(&receiver, &delivery, 2000);
+        assert_eq!(delivery.requests, 3, "{status}: the whole, and two halves");
+        let learnt = upstream.sizing().learnt();
+        assert_eq!(
+            (learnt.taken, learnt.refused),
+            (Some(1000), Some(2000)),
+            "{status}"
+        );
+    }
+    // A bad asset in a large batch is no limit.
+    receiver.reset();
+    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    receiver.refuse([external_id(1700)], Answer::status(400));
+    let delivery = deliver(&upstream, batch(2000)).await;
+    assert_eq!((delivery.failure, delivery.accepted.len()), (None, 1999));
+    assert_eq!(delivery.rejected.len(), 1);
+    let learnt = upstream.sizing().learnt();
+    assert_eq!((learnt.taken, learnt.refused), (Some(1000), None));
+}
+
+#[tokio::test]
+async fn a_size_that_the_gateway_is_too_slow_for_is_learnt() {
+    let receiver = Receiver::start(Options::default()).await;
+    let settings = config::Upstream {
+        batch_assets: config::BatchAssets::Auto,
+        timeout: Duration::from_secs(2),
+        ..settings(&receiver)
+    };
+    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    receiver.set_rule(Some(Rule::new(|assets| {
+        (assets.len() > 300).then_some(Answer::Hang(Duration::from_secs(60)))
+    })));
+    let delivery = deliver(&upstream, batch(500)).await;
+    assert_delivered(&receiver, &delivery, 500);
+    assert_eq!((delivery.requests, upstream.sizing().assets()), (3, 250));
+}
+
+#[tokio::test]
+async fn no_call_is_made_beyond_the_announced_rate_by_any_sender() {
+    let receiver = Receiver::start(Options {
+        rate: Some((5, Duration::from_secs(1))),
+        ..Options::default()
+    })
+    .await;
+    let settings = config::Upstream {
+        concurrency: 3,
+        ..settings(&receiver)
+    };
+    // As fast as the clock goes: the window of the receiver is real.
+    let upstream = Upstream::with_pace(&settings, Pace::default()).unwrap();
+    assert_delivered(&receiver, &deliver(&upstream, batch(1)).await, 1);
+    let start = tokio::time::Instant::now();
+    let one = |seq| deliver(&upstream, Batch::new(CONNECTOR, vec![item(seq)]));
+    for seq in [2, 5, 8, 11] {
+        tokio::join!(one(seq), one(seq + 1), one(seq + 2));
+    }
+    assert_eq!((receiver.assets().len(), receiver.summary().limited), (13, 0));
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
 }

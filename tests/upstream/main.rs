@@ -36,7 +36,7 @@ fn settings(receiver: &Receiver) -> config::Upstream {
         source: "Microsoft Active Directory".to_owned(),
         ingest_path: lab::receiver::INGEST_PATH.to_owned(),
         certificates: Vec::new(),
-        batch_assets: 500,
+        batch_assets: config::BatchAssets::AtMost(500),
         batch_bytes: 4 << 20,
         concurrency: 1,
         timeout: Duration::from_secs(10),

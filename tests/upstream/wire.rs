@@ -103,7 +103,7 @@ fn r27_settings_that_cannot_be_used_are_named_without_their_value() {
             source: String::from("s"),
             ingest_path: String::from("/x"),
             certificates,
-            batch_assets: 1,
+            batch_assets: config::BatchAssets::AtMost(1),
             batch_bytes: 1,
             concurrency: 1,
             timeout: LIMIT,

@@ -43,7 +43,7 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(upstream.ingest_path, "/rest/2.0/am/connector/asset/data/sync");
     assert_eq!(
         (upstream.batch_assets, upstream.batch_bytes, upstream.concurrency),
-        (500, 4 << 20, 1)
+        (BatchAssets::Auto, 4 << 20, 1)
     );
     assert_eq!(
         (upstream.timeout, upstream.give_up_after),
@@ -156,7 +156,7 @@ fn every_variable_reaches_its_field() {
     );
     assert_eq!(
         (upstream.batch_assets, upstream.batch_bytes, upstream.concurrency),
-        (7, 1000, 3)
+        (BatchAssets::AtMost(7), 1000, 3)
     );
     assert_eq!(
         (upstream.timeout, upstream.give_up_after),

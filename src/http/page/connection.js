@@ -215,7 +215,7 @@ function standing(now) {
   const [pending, rejected, back, removed] = ["pending", "rejected", "held", "removed"].map((key) => total(now.counts, key));
   const told = [
     `In ETM: ${held || "nothing yet"}`,
-    pending > 0 && ["waiting: ", number(pending), now.oldestPending && [", the oldest since ", time(now.oldestPending)]],
+    pending > 0 && ["waiting: ", number(pending), now.oldestPending && [", the oldest since ", time(now.oldestPending)], now.backlogThrough && [", through at about ", time(now.backlogThrough)]],
     rejected > 0 && `rejected: ${number(rejected)}`,
     back > 0 && `held back: ${number(back)}`,
     removed > 0 && `removed: ${number(removed)}`,

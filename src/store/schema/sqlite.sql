@@ -10,11 +10,17 @@ CREATE TABLE sequence (
 ) STRICT;
 INSERT INTO sequence (last, identity) VALUES (0, randomblob(16));
 
--- Gateway and connector that assets are sent to. Connections with the same target share their assets (R37).
+-- Gateway and connector that assets are sent to. Connections with the same target share their assets (R37). The columns
+-- behind these are what was learnt about the gateway, NULL while nothing was: most assets that it accepted in one request,
+-- fewest that it refused as too many, octets of a request that it accepts, and when that was refused; assets of the next
+-- request, how long one takes, and the calls that it allows in a window of so many seconds.
 CREATE TABLE target (
     id        INTEGER PRIMARY KEY,
     gateway   TEXT NOT NULL,
     connector TEXT NOT NULL,
+    taken_assets INTEGER, refused_assets INTEGER, taken_bytes INTEGER, refused_at INTEGER,
+    request_assets INTEGER, request_ms INTEGER,
+    window_calls INTEGER, window_seconds INTEGER,
     UNIQUE (gateway, connector)
 ) STRICT;
 

@@ -52,6 +52,9 @@ pub struct Options {
     pub max_body: usize,
     /// Batches of more assets are answered 413.
     pub max_assets: usize,
+    /// Ingest requests that a window of this length allows; answers announce what remains, more are
+    /// answered 429.
+    pub rate: Option<(usize, Duration)>,
     /// Keep every delivery with its assets, not just the latest asset of each id. Off for loads of a million.
     pub keep_deliveries: bool,
     /// Certificate chain and private key, PEM; then it speaks TLS with HTTP/2 and HTTP/1.1.
@@ -70,6 +73,7 @@ impl Default for Options {
             ingest_path: INGEST_PATH.to_owned(),
             max_body: 64 << 20,
             max_assets: usize::MAX,
+            rate: None,
             keep_deliveries: true,
             tls: None,
         }

@@ -119,7 +119,32 @@ async fn token(shared: &Shared, wire: &Wire, method: &Method, headers: &HeaderMa
     }
 }
 
-async fn ingest(
+/// The ingest call, within the rate where there is one.
+async fn ingest(State(shared): State<Shared>, wire: ConnectInfo<Wire>, request: Request) -> Response {
+    let Some((allowed, window)) = shared.options.rate else {
+        return answer_ingest(State(shared), wire, request).await;
+    };
+    let remaining = {
+        let mut state = shared.lock();
+        let now = Instant::now();
+        state.calls.retain(|call| *call + window > now);
+        state.calls.push_back(now);
+        let remaining = allowed.checked_sub(state.calls.len());
+        state.counts.limited += u64::from(remaining.is_none());
+        remaining
+    };
+    let mut response = match remaining {
+        Some(_) => answer_ingest(State(shared), wire, request).await,
+        None => StatusCode::TOO_MANY_REQUESTS.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", allowed.into());
+    headers.insert("x-ratelimit-remaining", remaining.unwrap_or(0).into());
+    headers.insert("x-ratelimit-window-sec", window.as_secs().into());
+    response
+}
+
+async fn answer_ingest(
     State(shared): State<Shared>,
     ConnectInfo(wire): ConnectInfo<Wire>,
     request: Request,

@@ -62,6 +62,8 @@ pub struct Summary {
     pub tokens_issued: u64,
     /// Token requests refused.
     pub tokens_refused: u64,
+    /// Ingest requests beyond the rate.
+    pub limited: u64,
     /// Ingest requests answered 401 because of their token.
     pub unauthorized: u64,
     /// See [`super::Receiver::violations`].
@@ -81,6 +83,8 @@ pub(super) struct State {
     /// Answers what no script does.
     pub(super) rule: Option<Rule>,
     pub(super) counts: Summary,
+    /// Times of the ingest requests of the last window.
+    pub(super) calls: VecDeque<Instant>,
     /// `connectorUuid` → what was counted of it.
     pub(super) ledgers: BTreeMap<String, Ledger>,
     /// Requests whose body was not read, since the start: nobody knows whose.
@@ -223,6 +227,7 @@ impl State {
             ledgers: std::mem::take(&mut self.ledgers),
             unread: self.unread,
             rule: self.rule.take(),
+            calls: std::mem::take(&mut self.calls),
             ..Self::default()
         };
     }
