@@ -1,7 +1,8 @@
 //! Cron expressions in a time zone, right over daylight-saving changes (R25).
 
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
+use chrono::offset::LocalResult;
+use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
 use croner::Cron as Pattern;
 use croner::parser::{CronParser, Seconds, Year};
 
@@ -11,6 +12,8 @@ pub struct Cron {
     text: String,
     pattern: Pattern,
     zone: Tz,
+    /// The expression names every hour, so it is an interval and no list of times of day.
+    every_hour: bool,
 }
 
 /// Why a text is not a cron expression that can ever be due.
@@ -45,22 +48,96 @@ impl Cron {
             .map_err(|error| refused(error.to_string()))?;
         Ok(Self {
             text: text.to_owned(),
+            every_hour: pattern.pattern.hours.values().len() == 24,
             pattern,
             zone,
         })
     }
 
-    /// The first time after `instant` at which the expression is due; `None` when it never is again.
+    /// Returns the first time after `instant` at which the expression is due; `None` when it never
+    /// is again.
     ///
-    /// A local time that a daylight-saving change skips is due right after the change; one that comes twice is due
-    /// once, unless the expression repeats within the hour.
+    /// A local time that a change of the clock skips is due right after the change, and one that
+    /// comes twice is due the first time (R25). An expression of every hour is an interval, which
+    /// passes on as time does: nothing of it is made up or left out.
     #[must_use]
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let local = instant.with_timezone(&self.zone);
-        self.pattern
-            .find_next_occurrence(&local, false)
-            .ok()
-            .map(|next| next.with_timezone(&Utc))
+        if self.every_hour {
+            self.next_of_interval(instant)
+        } else {
+            self.next_of_times(instant)
+        }
+    }
+
+    fn next_of_times(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut local = instant.with_timezone(&self.zone).naive_local();
+        // Where the clock was set back, local times up to that of the change were due before.
+        loop {
+            local = self.next_local(local, false)?;
+            let due = match self.zone.from_local_datetime(&local) {
+                LocalResult::Single(due) | LocalResult::Ambiguous(due, _) => due,
+                LocalResult::None => GapInfo::new(&local, &self.zone)?.end?,
+            };
+            if due > instant {
+                return Some(due.to_utc());
+            }
+        }
+    }
+
+    fn next_of_interval(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = instant.with_timezone(&self.zone).naive_local();
+        let later = self.next_at_later_local(local, instant)?;
+        match self.zone.from_local_datetime(&local) {
+            // The clock is set back before `local` is over: earlier local times come again.
+            LocalResult::Ambiguous(first, second) if instant < second => {
+                let again = self.next_local(self.start_of_overlap(first, second), true)?;
+                match self.zone.from_local_datetime(&again) {
+                    LocalResult::Ambiguous(_, again) => Some(later.min(again.to_utc())),
+                    _ => Some(later),
+                }
+            }
+            _ => Some(later),
+        }
+    }
+
+    /// Returns the first due time after `instant` whose local time is after `local`, that of
+    /// `instant`.
+    fn next_at_later_local(&self, mut local: NaiveDateTime, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        loop {
+            local = self.next_local(local, false)?;
+            match self.zone.from_local_datetime(&local) {
+                LocalResult::Single(due) => return Some(due.to_utc()),
+                LocalResult::Ambiguous(first, second) => {
+                    let due = if first > instant { first } else { second };
+                    return Some(due.to_utc());
+                }
+                LocalResult::None => {}
+            }
+        }
+    }
+
+    /// Returns the first local time that comes twice in the overlap in which a local time is
+    /// `first`, and once more `second`.
+    fn start_of_overlap(&self, first: DateTime<Tz>, second: DateTime<Tz>) -> NaiveDateTime {
+        let offset = first.offset().fix();
+        let (mut before, mut after) = (first.to_utc(), second.to_utc());
+        while (after - before).num_seconds() > 1 {
+            let middle = before + (after - before) / 2;
+            if self.zone.offset_from_utc_datetime(&middle.naive_utc()).fix() == offset {
+                before = middle;
+            } else {
+                after = middle;
+            }
+        }
+        // Changes are at whole seconds, so the one lies in the second that `after` ends.
+        let change = DateTime::from_timestamp(after.timestamp(), 0).unwrap_or(after);
+        change.with_timezone(&self.zone).naive_local()
+    }
+
+    /// Returns the next time of the expression on a clock that nobody changes.
+    fn next_local(&self, after: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
+        let next = self.pattern.find_next_occurrence(&after.and_utc(), inclusive);
+        next.ok().map(|next| next.naive_utc())
     }
 
     /// How many times the expression was due after `from` and not after `until`, counted up to `most`.
@@ -182,6 +259,110 @@ mod tests {
     }
 
     #[test]
+    fn r25_every_time_of_a_list_that_is_skipped_runs_once_right_after() {
+        for (text, expected) in [
+            ("30 2,14 * * *", ["2027-03-28T01:00:00Z", "2027-03-28T12:30:00Z"]),
+            ("0,30 2 * * *", ["2027-03-28T01:00:00Z", "2027-03-29T00:00:00Z"]),
+            ("15 1,2 * * *", ["2027-03-28T00:15:00Z", "2027-03-28T01:00:00Z"]),
+            ("30 */2 * * *", ["2027-03-27T23:30:00Z", "2027-03-28T01:00:00Z"]),
+            ("0 30 1-2 * * *", ["2027-03-28T00:30:00Z", "2027-03-28T01:00:00Z"]),
+        ] {
+            let from = if text == "30 */2 * * *" {
+                "2027-03-27T22:00:00Z"
+            } else {
+                "2027-03-28T00:00:00Z"
+            };
+            assert_eq!(next_ones(&berlin(text), from, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn r25_every_time_of_a_list_that_is_doubled_runs_once() {
+        for (text, expected) in [
+            ("30 2,14 * * *", ["2026-10-25T00:30:00Z", "2026-10-25T13:30:00Z"]),
+            ("0,30 2 * * *", ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"]),
+            ("30 2,3 * * *", ["2026-10-25T00:30:00Z", "2026-10-25T02:30:00Z"]),
+            ("30 */2 * * *", ["2026-10-25T00:30:00Z", "2026-10-25T03:30:00Z"]),
+            ("0 0 1-3 * * *", ["2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z"]),
+        ] {
+            assert_eq!(
+                next_ones(&berlin(text), "2026-10-24T23:30:00Z", 2),
+                expected,
+                "{text}"
+            );
+        }
+        let list = berlin("0,30 2 * * *");
+        // The service starts in the hour that comes again: both were due before.
+        assert_eq!(
+            next_ones(&list, "2026-10-25T01:10:00Z", 1),
+            ["2026-10-26T01:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn r25_a_change_of_half_an_hour_and_one_at_midnight() {
+        let next = |zone, text, from, count| next_ones(&Cron::parse(text, zone).unwrap(), from, count);
+        // 2026-10-04 02:00 becomes 02:30, 2026-04-05 02:00 becomes 01:30.
+        let lord_howe = chrono_tz::Australia::Lord_Howe;
+        assert_eq!(
+            next(lord_howe, "15 2 * * *", "2026-10-03T12:00:00Z", 2),
+            ["2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"]
+        );
+        assert_eq!(
+            next(lord_howe, "*/15 * * * *", "2026-04-04T14:40:00Z", 4),
+            [
+                "2026-04-04T14:45:00Z",
+                "2026-04-04T15:00:00Z",
+                "2026-04-04T15:15:00Z",
+                "2026-04-04T15:30:00Z"
+            ]
+        );
+        // 2026-11-01 01:00 becomes 00:00 in Havana, 2026-03-08 00:00 becomes 01:00.
+        assert_eq!(
+            next(
+                chrono_tz::America::Havana,
+                "30 0 * * *",
+                "2026-11-01T00:00:00Z",
+                2
+            ),
+            ["2026-11-01T04:30:00Z", "2026-11-02T05:30:00Z"]
+        );
+        assert_eq!(
+            next(chrono_tz::America::Havana, "0 0 * * *", "2026-03-08T00:00:00Z", 1),
+            ["2026-03-08T05:00:00Z"]
+        );
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(32))]
+
+        /// Around any change, each local time of a list is due once, and an interval passes on.
+        #[test]
+        fn r25_each_time_of_a_list_runs_once_in_any_year(
+            year in 2000_i32..2037,
+            minute in 0_u32..60,
+            hour in 0_u32..23,
+            zone in proptest::sample::select(vec![
+                chrono_tz::Europe::Berlin,
+                chrono_tz::America::New_York,
+                chrono_tz::Australia::Lord_Howe,
+                chrono_tz::America::Sao_Paulo,
+                chrono_tz::America::Havana,
+            ]),
+        ) {
+            let noon = |year| zone.with_ymd_and_hms(year, 1, 1, 12, 0, 0).unwrap();
+            let (start, end) = (noon(year).to_utc(), noon(year + 1).to_utc());
+            let daily = Cron::parse(&format!("{minute} {hour} * * *"), zone).unwrap();
+            let days = (noon(year + 1).date_naive() - noon(year).date_naive()).num_days().cast_unsigned();
+            proptest::prop_assert_eq!(daily.ticks_between(start, end, 1_000), days);
+            let listed = Cron::parse(&format!("{minute} {hour},{} * * *", hour + 1), zone).unwrap();
+            // Both may fall into one gap, and are one run then.
+            let ticks = listed.ticks_between(start, end, 1_000);
+            proptest::prop_assert!((2 * days - 1..=2 * days).contains(&ticks), "{}", ticks);
+        }
+    }
+
+    #[test]
     fn an_interval_runs_through_both_changes() {
         assert_eq!(
             next_ones(&berlin("*/30 * * * *"), "2026-10-24T23:45:00Z", 6),
@@ -193,6 +374,18 @@ mod tests {
                 "2026-10-25T02:00:00Z",
                 "2026-10-25T02:30:00Z"
             ]
+        );
+        assert_eq!(
+            next_ones(&berlin("30 * * * *"), "2026-10-24T23:45:00Z", 3),
+            [
+                "2026-10-25T00:30:00Z",
+                "2026-10-25T01:30:00Z",
+                "2026-10-25T02:30:00Z"
+            ]
+        );
+        assert_eq!(
+            next_ones(&berlin("0 0-23 * * *"), "2027-03-28T00:15:00Z", 2),
+            ["2027-03-28T01:00:00Z", "2027-03-28T02:00:00Z"]
         );
         assert_eq!(
             next_ones(&berlin("*/30 * * * *"), "2027-03-28T00:15:00Z", 3),
