@@ -25,6 +25,16 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
         if !text.starts_with('@') && !(5..=7).contains(&fields) {
             return Err(bad(format!("it has {fields} of 5, 6 or 7 fields")));
         }
+        if let Some(part) = text.split_whitespace().enumerate().find_map(idle_step(fields)) {
+            return Err(Fault::new(
+                format!(
+                    "{} is not a schedule: the step of {} is longer than what it steps through, so it would never repeat",
+                    quoted(text),
+                    quoted(part)
+                ),
+                "write one value, or a step that comes more than once, such as `*/30 * * * *` or `0 */2 * * *`",
+            ));
+        }
         let schedule: Cron = text
             .parse()
             .map_err(|error: croner::errors::CronError| bad(reason(&error)))?;
@@ -35,6 +45,31 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
                 "name a day that the calendar has, and a year that is not over",
             )),
         }
+    }
+}
+
+/// Finds a part of a field with a step beyond its range, such as `*/90` among the minutes: only its
+/// first value is ever due. `fields` says which field is which.
+fn idle_step<'a>(fields: usize) -> impl FnMut((usize, &'a str)) -> Option<&'a str> {
+    /// First and last value of second, minute, hour, day, month and weekday.
+    const RANGES: [(u16, u16); 6] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
+    let skipped = usize::from(fields == 5);
+    move |(index, field)| {
+        let (first, last) = *RANGES.get(index + skipped)?;
+        field.split(',').find(|part| {
+            let Some((range, step)) = part.split_once('/') else {
+                return false;
+            };
+            let bounds = range.split_once('-');
+            let bounds = bounds.and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+            // A name such as MON stands for a number within the field.
+            let (from, to): (u16, u16) = bounds.unwrap_or((first, last));
+            let step = step
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+                .then(|| step.parse::<u16>());
+            step.is_some_and(|step| step.map_or(true, |step| step > to.saturating_sub(from)))
+        })
     }
 }
 

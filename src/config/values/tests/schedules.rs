@@ -38,6 +38,43 @@ fn schedules() {
 }
 
 #[test]
+fn a_step_beyond_its_range_is_refused() {
+    for text in [
+        "*/90 * * * *",
+        "*/60 * * * *",
+        "0 */24 * * *",
+        "0 */36 * * *",
+        "0,*/90 * * * *",
+        "10-20/30 * * * *",
+        "0 0 */31 * *",
+        "0 0 1 */12 *",
+        "0 0 * * */7",
+        "0 0 * * MON-FRI/9",
+        "*/90 * * * * *",
+        "0 */90 * * * * 2027",
+        "*/99999999 * * * *",
+    ] {
+        refused(
+            time::cron(now()),
+            &[(text, "is longer than what it steps through", "*/30 * * * *")],
+        );
+    }
+    for text in [
+        "*/45 * * * *",
+        "*/59 * * * *",
+        "0 */12 * * *",
+        "10-20/10 * * * *",
+        "0 0 */30 * *",
+        "0 0 1 */6 *",
+        "0 0 * * */6",
+        "0 0 * * MON-FRI/2",
+        "*/30 */45 * * * *",
+    ] {
+        taken(time::cron(now()), &[(text, text.to_owned())]);
+    }
+}
+
+#[test]
 fn a_schedule_without_a_moment_left_is_refused() {
     refused(
         time::cron(now()),
