@@ -329,6 +329,44 @@ async fn r25_a_run_missed_while_the_service_was_down_is_made_up_once() {
     assert_eq!(outcome.stderr.matches("run started").count(), 1);
 }
 
+/// libfaketime of Debian's package faketime; it lets a process have a clock of its own.
+const FAKE_CLOCK: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r29_the_next_run_is_shown_as_it_is_after_the_clock_was_set_back() {
+    if !std::path::Path::new(FAKE_CLOCK).exists() {
+        lab::skip!("libfaketime is missing: apt-get install faketime");
+    }
+    let mut lab = scheduled("0 */6 * * *", false).await;
+    lab.set("BASELINE_CRON", "0 0 * * SUN");
+    let clock = lab.connector.folder().join("clock");
+    std::fs::write(&clock, "+0d\n").unwrap();
+    for (name, value) in [
+        ("LD_PRELOAD", FAKE_CLOCK),
+        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ] {
+        lab.set(name, value);
+    }
+    let mut service = lab.connector.watch(&["run"]);
+    lab.unset("LD_PRELOAD");
+    service.said("connection is scheduled").await;
+    let before = lab.status().await;
+    std::fs::write(&clock, "-8d\n").unwrap();
+    service.said("clock was set back").await;
+    let after = lab.status().await;
+    let time = |status: &serde_json::Value, key: &str| {
+        let text = status[key].as_str().unwrap();
+        chrono::DateTime::parse_from_rfc3339(text).unwrap()
+    };
+    let days = |key| (time(&before, key) - time(&after, key)).num_hours();
+    assert!((186..=198).contains(&days("nextSync")), "{before}\n{after}");
+    assert!(days("nextBaseline") >= 168, "{before}\n{after}");
+    let outcome = service.stopped_with(0).await;
+    assert_eq!(outcome.stderr.matches("clock was set back").count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_baseline_has_its_own_schedule() {
     let mut lab = scheduled(NEVER, false).await;

@@ -125,9 +125,29 @@ async fn keep(mut counter: Counter, mut beats: Beats, stop: CancellationToken) -
             beat = beats.changed() => if beat.is_err() { return Ok(()) },
         }
         let now = Utc::now();
-        next = connection.timetable.corrected(next, now);
+        next = follow_clock(&connection, next, now).await;
         wanted = due(&connection, &mut next, now).await;
     }
+}
+
+/// Returns the next runs as they are at `now`, and stores them where the clock was set back so far
+/// that the schedule comes sooner now (R29): everybody is shown what is stored.
+async fn follow_clock(connection: &Scheduled, next: Next, now: DateTime<Utc>) -> Next {
+    let corrected = connection.timetable.corrected(next, now);
+    if corrected == next {
+        return next;
+    }
+    let name = connection.connector.name();
+    tracing::warn!(
+        connection = name,
+        next_sync = corrected.sync.map(|at| at.to_rfc3339()),
+        next_baseline = corrected.baseline.map(|at| at.to_rfc3339()),
+        "The clock was set back; the next runs are computed anew."
+    );
+    if let Err(error) = connection.set_next(corrected).await {
+        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be noted.");
+    }
+    corrected
 }
 
 /// Returns the run that is due at `now`. A full read that another process completed meanwhile was
