@@ -1,5 +1,6 @@
 //! What can go wrong with the state file, and what the operator does about it (R29).
 
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +192,25 @@ impl StoreError {
     }
 }
 
+/// Returns the path of the file itself, whatever symbolic links lead to it: what lies beside the file
+/// is found by every path to it.
+pub(super) fn resolve(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    match (directory_of(path).canonicalize(), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Returns what the system says where the file lies on a volume that is mounted read-only. SQLite
+/// tells a file that cannot be opened, or a failed write.
+fn read_only_volume(path: &Path) -> Option<String> {
+    let cause = OpenOptions::new().append(true).open(path).err()?;
+    (cause.kind() == io::ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
+}
+
 /// The directory that a state file lives in.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
@@ -252,6 +272,9 @@ pub(super) fn explained(path: &Path, error: &rusqlite::Error) -> StoreError {
         return StoreError::Failed { path, cause };
     };
     match code.code {
+        ErrorCode::CannotOpen | ErrorCode::SystemIoFailure if let Some(cause) = read_only_volume(&path) => {
+            StoreError::ReadOnly { path, cause }
+        }
         ErrorCode::DiskFull => StoreError::Full { path, cause },
         // On a full volume the index of the log (-shm) cannot grow, and some file systems answer a write with EDQUOT.
         _ if matches!(code.extended_code, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_WRITE) => {

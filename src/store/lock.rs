@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
 
+use super::error::resolve;
 use crate::failpoint::{self, Point};
 
-/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`. The operating system takes
+/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`, beside the file itself where
+/// symbolic links lead to it. The operating system takes
 /// it back when the value is dropped and when the process dies, however it does. The file stays: were it deleted, two
 /// processes could hold locks on two files of one name.
 #[derive(Debug)]
@@ -53,6 +55,10 @@ impl LockError {
             Self::Held { .. } => {
                 "wait until that run has ended (`ad-connector status` shows it), or stop it".into()
             }
+            Self::Io { path, cause } if cause.kind() == io::ErrorKind::ReadOnlyFilesystem => format!(
+                "the volume of {} is mounted read-only: mount it for writing, or point STATE_URL elsewhere",
+                path.display()
+            ),
             Self::Io { path, .. } => format!(
                 "check that this user may write {} and its directory, and that the volume has space left",
                 path.display()
@@ -68,7 +74,7 @@ impl RunLock {
     /// # Errors
     /// [`LockError`].
     pub fn acquire(state: &Path, connection: &str, purpose: &str, now: i64) -> Result<Self, LockError> {
-        let mut name = state.as_os_str().to_owned();
+        let mut name = resolve(state).into_os_string();
         name.push(format!(".{connection}.lock"));
         let path = PathBuf::from(name);
         let failed = |cause| LockError::Io {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::Fault;
+use super::error::{Fault, resolve};
 use super::sql::{Sql, values};
 use super::{Store, StoreError};
 use crate::failpoint::Commit;
@@ -47,7 +47,7 @@ struct Written {
 impl Marker {
     /// Compares `store` with its marker, and notes at `now` if it is an older copy.
     pub(super) fn of(store: &Store, now: i64) -> Result<Self, StoreError> {
-        let path = path_of(store.path());
+        let path = path_of(&resolve(store.path()));
         // Before the number of the file: another process may raise both meanwhile.
         let found = read(&path);
         let (identity, last) = store.read(standing)?;

@@ -42,6 +42,36 @@ fn r21_the_second_run_is_refused_and_told_who_holds_the_connection() {
 }
 
 #[test]
+fn r21_every_path_to_the_state_file_leads_to_one_lock() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |path: &str| directory.path().join(path);
+    std::fs::create_dir(at("real")).unwrap();
+    std::fs::write(at("real/state.db"), "").unwrap();
+    std::os::unix::fs::symlink(at("real/state.db"), at("file.db")).unwrap();
+    std::os::unix::fs::symlink("file.db", at("chain.db")).unwrap();
+    std::os::unix::fs::symlink(at("real"), at("folder")).unwrap();
+    let paths = [
+        "real/state.db",
+        "file.db",
+        "chain.db",
+        "folder/state.db",
+        "real/../file.db",
+    ];
+    for held in paths {
+        let lock = RunLock::acquire(&at(held), "corp", "sync", NOW).unwrap();
+        for other in paths {
+            let error = RunLock::acquire(&at(other), "corp", "sync", NOW).unwrap_err();
+            assert_eq!(error.exit_code(), 4, "{held} and {other}: {error}");
+        }
+        drop(lock);
+    }
+    // Also where the file is still to be made.
+    std::fs::remove_file(at("real/state.db")).unwrap();
+    let _lock = RunLock::acquire(&at("folder/state.db"), "corp", "sync", NOW).unwrap();
+    RunLock::acquire(&at("real/state.db"), "corp", "sync", NOW).unwrap_err();
+}
+
+#[test]
 fn r29_a_lock_that_cannot_be_made_is_explained() {
     let directory = tempfile::tempdir().unwrap();
     let error =
