@@ -1,19 +1,17 @@
 //! `sync`: one run now.
 
-use std::fs::OpenOptions;
-use std::io::{BufWriter, IsTerminal, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Access, RunMode};
-use crate::sync::{Output, Progress, Report, Request};
+use crate::sync::{AssetOutput, Progress, Report, Request};
 
 use super::arguments::Sync;
-use super::failure::{Failure, HELD, INTERNAL, USAGE};
+use super::failure::{Failure, HELD, INTERNAL};
 use super::output::complain;
 use super::{setup, signals};
 
@@ -27,7 +25,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
     };
     let connections = setup::chosen(&config, connection)?;
     let scheduled = setup::connectors(&config, &connections, || setup::store(&config, access))?;
-    let output = options.output.as_deref().map(open_output).transpose()?;
+    let output = options.output.as_deref().map(AssetOutput::new).map(Arc::new);
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -59,7 +57,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
     code
 }
 
-fn request(options: &Sync, output: Option<Output>) -> Request {
+fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> Request {
     let mode = if options.baseline {
         RunMode::Baseline
     } else {
@@ -96,25 +94,6 @@ pub(super) fn told(report: &Report, connection: Option<&str>) -> u8 {
 fn worse(one: u8, other: u8) -> u8 {
     let weight = |code| (code == INTERNAL || code > HELD, code);
     if weight(other) > weight(one) { other } else { one }
-}
-
-fn open_output(path: &Path) -> Result<Output, Failure> {
-    if path == Path::new("-") {
-        return Ok(Arc::new(Mutex::new(std::io::stdout())));
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    // People's names and mail addresses: for the owner alone.
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(|error| {
-        Failure::new(
-            USAGE,
-            format_args!("--output: cannot write {}: {error}", path.display()),
-            "give a path that can be written",
-        )
-    })?;
-    let writer: Box<dyn Write + Send> = Box::new(BufWriter::new(file));
-    Ok(Arc::new(Mutex::new(writer)))
 }
 
 /// Progress on a terminal; elsewhere the log is enough.

@@ -1,8 +1,7 @@
 //! What the runs of one connection share.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::config;
 use crate::directory::BindGuard;
@@ -10,7 +9,7 @@ use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunMode, Store, StoreError};
 use crate::upstream::Upstream;
 
-use super::{Progress, RunError};
+use super::{AssetOutput, Progress, RunError};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -46,13 +45,10 @@ pub struct Request {
     /// ([`crate::store::Store::held_list`]), if it is still the same.
     pub approve: Option<String>,
     /// Where the assets are also written, one `assetData` element a line (`--output`).
-    pub output: Option<Output>,
+    pub output: Option<Arc<AssetOutput>>,
     /// What a watcher sees while the run goes on.
     pub progress: Arc<Progress>,
 }
-
-/// The NDJSON output of a run.
-pub type Output = Arc<Mutex<dyn Write + Send>>;
 
 impl Request {
     /// A run of `mode` for `asked_by`, without options.

@@ -462,14 +462,8 @@ fn write_lines<'i>(
     request: &Request,
     items: impl IntoIterator<Item = &'i store::Item>,
 ) -> Result<(), RunError> {
-    let Some(output) = &request.output else {
-        return Ok(());
-    };
-    // A poisoned lock means that another writer panicked in the middle of a line; the lines of this one are whole.
-    let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for item in items {
-        output.write_all(item.asset.as_bytes())?;
-        output.write_all(b"\n")?;
+    match &request.output {
+        Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_str()))?),
+        None => Ok(()),
     }
-    Ok(output.flush()?)
 }

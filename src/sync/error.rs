@@ -1,5 +1,7 @@
 //! Why a run failed.
 
+use std::path::PathBuf;
+
 use crate::directory::DirectoryError;
 use crate::store::{LockError, StoreError};
 use crate::upstream::UpstreamError;
@@ -31,7 +33,15 @@ pub enum RunError {
     /// Another run holds the connection (R21).
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The file of `--output` cannot be written.
+    /// The file of `--output` cannot be opened.
+    #[error("--output: cannot write {}: {cause}", path.display())]
+    OutputFile {
+        /// The file.
+        path: PathBuf,
+        /// Error of the operating system.
+        cause: std::io::Error,
+    },
+    /// The output cannot be written to any more.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
     /// A signal ended the run; everything staged is kept (R26).
@@ -91,6 +101,7 @@ impl RunError {
             Self::Lock(error) => error.exit_code(),
             Self::Unsteady => 69,
             Self::ListChanged { .. } => 3,
+            Self::OutputFile { .. } => 64,
             Self::Output(_) | Self::Panicked { .. } => 1,
             Self::Stopped => 143,
         }
@@ -105,6 +116,7 @@ impl RunError {
             Self::Store(error) => error.advice(),
             Self::AnswersNotStored { cause, .. } => cause.advice(),
             Self::Lock(error) => error.advice(),
+            Self::OutputFile { .. } => "give a path that can be written".to_owned(),
             Self::Output(_) => "check the path, the rights and the free space of --output".to_owned(),
             Self::Stopped => "the next run goes on with what is staged".to_owned(),
             Self::Unsteady => "wait until the directory is reorganised; the next run reads everything".to_owned(),

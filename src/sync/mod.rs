@@ -20,6 +20,7 @@ mod lookup;
 mod membership;
 mod met;
 mod object_name;
+mod output;
 mod plan;
 mod progress;
 mod read;
@@ -35,7 +36,7 @@ mod stage;
 mod trace;
 mod watch;
 
-pub use connector::{Connector, Output, Request};
+pub use connector::{Connector, Request};
 pub use error::RunError;
 pub use gateway_limits::BacklogEstimate;
 pub use inspection::{
@@ -44,6 +45,7 @@ pub use inspection::{
 };
 pub use membership::complete;
 pub use object_name::filter_by_name;
+pub use output::AssetOutput;
 pub use plan::{Facts, Plan, plan};
 pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
 pub use report::Report;

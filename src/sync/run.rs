@@ -33,6 +33,14 @@ pub async fn run(
     request: Request,
     stop: &CancellationToken,
 ) -> Result<Report, RunError> {
+    if let Some(output) = request.output.clone() {
+        // A pipe is opened only when somebody reads from it.
+        let begun = tokio::task::spawn_blocking(move || output.begin());
+        begun.await.map_err(|panic| RunError::Panicked {
+            task: "output",
+            cause: panic.to_string(),
+        })??;
+    }
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
     let name = connector.name().to_owned();
