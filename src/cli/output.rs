@@ -20,15 +20,27 @@ pub(super) fn complain(failure: &Failure) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(&failure.to_string()));
 }
 
-/// `text` with its control characters as JSON writes them (`\u001b`), so that JSON means the same as before. Line ends stay.
+/// Returns whether a terminal shows a character otherwise than where it stands: control characters
+/// but the end of a line, the marks of Unicode that change the direction of the text around them
+/// (UAX #9), and its two other ends of lines.
+fn is_hidden(character: char) -> bool {
+    let changes_direction = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    let ends_line = matches!(character, '\u{2028}' | '\u{2029}');
+    (character.is_control() && character != '\n') || changes_direction || ends_line
+}
+
+/// Returns `text` with what a terminal would not show as JSON writes it (`\u001b`), so that JSON means the same as before.
+/// Line ends stay.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| c.is_control() && c != '\n';
-    if !text.contains(hidden) {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
     let escaped = text.chars().fold(String::new(), |mut escaped, c| {
-        if hidden(c) {
-            // Every control character is below U+00A0.
+        if is_hidden(c) {
+            // All of them are below U+10000.
             escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             escaped.push(c);
@@ -99,10 +111,33 @@ mod tests {
             visible("a\u{1b}[2Jb\r\u{9b}31m\u{7f}"),
             r"a\u001b[2Jb\u000d\u009b31m\u007f"
         );
-        let json = serde_json::json!({ "dn": "CN=a\u{9b}\u{7f}" }).to_string();
+        let dn = "CN=a\u{9b}\u{7f}\u{202e}\u{2028}";
+        let json = serde_json::json!({ "dn": dn }).to_string();
         let seen: serde_json::Value = serde_json::from_str(&visible(&json)).unwrap();
-        assert_eq!(seen["dn"], "CN=a\u{9b}\u{7f}");
+        assert_eq!(seen["dn"], dn);
         assert_eq!(one_line("CN=a\nWARN all is lost"), r"CN=a\nWARN all is lost");
+    }
+
+    #[test]
+    fn marks_of_direction_are_seen_and_letters_of_any_script_stay() {
+        let marks =
+            "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        for mark in marks.chars() {
+            let seen = visible(&format!("CN=gnp.{mark}exe")).into_owned();
+            assert_eq!(seen, format!("CN=gnp.\\u{:04x}exe", u32::from(mark)));
+        }
+        assert_eq!(visible("a\u{2028}b\u{2029}"), r"a\u2028b\u2029");
+        // The joiner that Persian words and families of emoji need is no mark of direction.
+        for name in [
+            "山田太郎",
+            "דוד כהן",
+            "محمد",
+            "می\u{200c}خواهم",
+            "👩\u{200d}👧",
+            "Zoë",
+        ] {
+            assert_eq!(visible(name), name);
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use chrono::Utc;
 use serde::Serialize;
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use crate::config::{self, Config};
 use crate::store::{Access, Connection, Store};
@@ -10,7 +12,7 @@ use crate::view::{self, Counted};
 
 use super::arguments::Status;
 use super::failure::Failure;
-use super::output::{one_line, say};
+use super::output::{one_line, say, visible};
 use super::setup;
 
 /// Rejections shown at most; `runs --run` shows all of a run.
@@ -23,10 +25,7 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
     let store = setup::store(&config, Access::ReadOnly)?;
     for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
-            say(format_args!(
-                "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",
-                chosen.name
-            ))?;
+            show_unregistered(chosen, options.json)?;
             continue;
         };
         let status = Standing::of(&store, &row, &config, chosen)?;
@@ -37,6 +36,28 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
         }
     }
     Ok(0)
+}
+
+/// Shows a connection that is configured and was never run: in JSON, it has no state.
+fn show_unregistered(chosen: &config::Connection, json: bool) -> Result<(), Failure> {
+    if json {
+        return say(json!({
+            "name": chosen.name,
+            "description": chosen.description,
+            "state": null,
+            "lastSynced": null,
+            "lastSuccessfulSync": null,
+            "nextSync": null,
+            "lastError": null,
+            "runFrequency": chosen.schedule.sync_cron,
+            "counts": {},
+            "rejected": [],
+        }));
+    }
+    say(format_args!(
+        "{}: not registered yet; `ad-connector run` or `ad-connector sync` registers it",
+        chosen.name
+    ))
 }
 
 /// A connection as `status --json` shows it.
@@ -154,23 +175,19 @@ fn ago(seconds: i64) -> String {
 
 /// Rows with their columns aligned, two spaces in front and between. A cell stays on its line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    // As it will be seen, since that is what has a width.
     let rows: Vec<[String; N]> = rows
         .iter()
-        .map(|row| row.each_ref().map(|cell| one_line(cell)))
+        .map(|row| row.each_ref().map(|cell| visible(&one_line(cell)).into_owned()))
         .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     rows.iter()
         .map(|row| {
             let line: String = row
                 .iter()
                 .zip(&widths)
-                .map(|(cell, width)| format!("  {cell:<width$}"))
+                .map(|(cell, width)| format!("  {cell}{:1$}", "", width - cell.width()))
                 .collect();
             line.trim_end().to_owned() + "\n"
         })
@@ -204,5 +221,18 @@ mod tests {
         assert_eq!(columns(&rows), "  a    längst\n  bcd  x\n");
         let forged = [["CN=a\nCN=b".to_owned(), "x".to_owned()]];
         assert_eq!(columns(&forged), "  CN=a\\nCN=b  x\n", "one row, one line");
+    }
+
+    #[test]
+    fn columns_are_measured_as_a_terminal_shows_them() {
+        let rows = ["CN=山田太郎", "CN=e\u{301}va", "CN=a\u{202e}b", "CN=abcdefgh"]
+            .map(|name| [name.to_owned(), "x".to_owned()]);
+        let expected = [
+            "  CN=山田太郎  x",
+            "  CN=e\u{301}va       x",
+            "  CN=a\\u202eb  x",
+            "  CN=abcdefgh  x",
+        ];
+        assert_eq!(columns(&rows).lines().collect::<Vec<_>>(), expected);
     }
 }
