@@ -1,8 +1,8 @@
 //! The `.env` file of the working directory.
 //!
-//! Its syntax is dotenvy's, which is the common one except in two places: outside single quotes `$` starts a
-//! substitution, and an unquoted backslash an escape, while other readers of the same file (docker compose) keep the
-//! backslash. A password that silently loses a character locks an account, so both are refused for our variables.
+//! Its syntax is dotenvy's. The same file is read by shells and by docker compose, which read some lines in another way: a
+//! password that silently loses a character locks an account. So a line of ours that one of them would read otherwise is
+//! refused, with the form that all read alike: the whole value in one pair of quotes.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -126,7 +126,7 @@ fn malformed(number: usize, line: &str) -> Problem {
         ),
         None => Fault::new(
             format!("line {number} is malformed"),
-            "write NAME=VALUE, the value in single quotes where it holds a space, quote, backslash or `$`",
+            "write NAME=VALUE, the value in single quotes where it holds a space or a special character",
         ),
     }
     .of(FILE)
@@ -140,33 +140,80 @@ fn concerns_us(name: &str) -> bool {
     is_ours(name) || variables::position(name).is_some()
 }
 
-/// What in `line`, the (last) line of the item `name`, two readers of a `.env` file would read in two ways.
+/// Returns why a shell or docker compose may read `line`, the (last) line of the item `name`, otherwise than dotenvy.
 fn ambiguity(name: &str, line: &str) -> Option<Fault> {
-    let (_, value) = line.split_once('=')?;
-    let secret = variables::all().any(|variable| variable.name == name && variable.secret);
-    let mut quote = None;
-    let mut characters = value.trim_start().chars().peekable();
-    let mut before = None;
+    let (before, value) = line.split_once('=')?;
+    // A name that is not ours is most likely that of a secret to which the file of connections refers.
+    let is_secret = variables::all()
+        .find(|variable| variable.name == name)
+        .is_none_or(|variable| variable.secret);
+    let has_value = !value.trim_start().is_empty() && !value.trim_start().starts_with('#');
+    let spaced = before.ends_with(char::is_whitespace) || value.starts_with(char::is_whitespace);
+    let doubt = match value.chars().next() {
+        _ if has_value && spaced => Some(SPACE),
+        Some(first) if first.is_whitespace() => None,
+        Some('\'') => value
+            .get(1..)?
+            .split_once('\'')
+            .and_then(|(_, rest)| doubt_behind(rest)),
+        Some('"') => doubt_in_double_quotes(value.get(1..)?),
+        _ => doubt_without_quotes(value, is_secret),
+    };
+    doubt.map(|cause| {
+        let advice = format!(
+            "put the whole value in single quotes, or in double quotes where it holds a single quote: {name}='…'"
+        );
+        Fault::new(cause, advice)
+    })
+}
+
+const SPACE: &str = "has a space beside the `=`, after which a shell runs the value as a command";
+const BACKSLASH: &str = "has a backslash outside single quotes, which may be lost";
+const DOLLAR: &str = "has a `$` outside single quotes, which starts a substitution";
+const COMMAND: &str = "has a character outside single quotes by which a shell runs a command";
+const HASH: &str = "has a `#` outside quotes, which may begin a comment";
+const HOME: &str = "has a `~` outside quotes, which a shell replaces by a folder";
+const QUOTE: &str = "is quoted in part, which is read in several ways";
+
+/// Finds what is doubtful in `rest`, behind the closing quote: anything but a comment.
+fn doubt_behind(rest: &str) -> Option<&'static str> {
+    let text = rest.trim_start();
+    let is_comment = text.starts_with('#') && text.len() < rest.len();
+    (!text.is_empty() && !is_comment).then_some(QUOTE)
+}
+
+/// Finds what is doubtful in `text`, behind the opening double quote. POSIX shells take the backslash away before these
+/// characters alone (XCU 2.2.3).
+fn doubt_in_double_quotes(text: &str) -> Option<&'static str> {
+    let mut characters = text.chars();
     while let Some(character) = characters.next() {
-        match (quote, character) {
-            (None, '#') if before.is_none_or(char::is_whitespace) => break,
-            (None, '\'' | '"') => quote = Some(character),
-            (Some(open), _) if open == character => quote = None,
-            (Some('"'), '\\') => {
-                characters.next();
+        match character {
+            '"' => return doubt_behind(characters.as_str()),
+            '$' => return Some(DOLLAR),
+            '`' => return Some(COMMAND),
+            '\\' if !matches!(characters.next(), Some('\\' | '"' | '$')) => return Some(BACKSLASH),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn doubt_without_quotes(value: &str, is_secret: bool) -> Option<&'static str> {
+    let mut before = None;
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '#' if before.is_none() => return Some(HASH),
+            '#' if before.is_some_and(char::is_whitespace) => {
+                let rest = characters.as_str();
+                let is_comment = !is_secret && (rest.is_empty() || rest.starts_with(char::is_whitespace));
+                return (!is_comment).then_some(HASH);
             }
-            (None, '\\') => {
-                return Some(Fault::new(
-                    "has a backslash outside quotes, which may be lost",
-                    format!("put the value in single quotes: {name}='…'"),
-                ));
-            }
-            (None | Some('"'), '$') if secret || characters.peek() != Some(&'{') => {
-                return Some(Fault::new(
-                    "has a `$` outside single quotes, which starts a substitution",
-                    format!("put the value in single quotes: {name}='…'"),
-                ));
-            }
+            '\\' => return Some(BACKSLASH),
+            '$' => return Some(DOLLAR),
+            '\'' | '"' => return Some(QUOTE),
+            '`' | ';' | '&' | '|' | '<' | '>' | '(' | ')' => return Some(COMMAND),
+            '~' if matches!(before, None | Some(':')) => return Some(HOME),
             _ => {}
         }
         before = Some(character);

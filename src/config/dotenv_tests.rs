@@ -102,10 +102,31 @@ fn what_two_readers_read_in_two_ways_is_refused() {
     for (line, cause) in [
         ("AD_PASSWORD=Pa$$w0rd", "`$`"),
         ("AD_PASSWORD=\"Pa${x}\"", "`$`"),
-        ("AD_USER_FILTER=(cn=$x)", "`$`"),
+        ("AD_PASSWORD=${x}", "`$`"),
+        ("AD_BIND_DN=cn=$x", "`$`"),
+        ("STATE_URL=sqlite:/srv${NO_SUCH_VARIABLE_HERE}/x", "`$`"),
+        ("STATE_URL=\"sqlite:/srv${NO_SUCH_VARIABLE_HERE}/x\"", "`$`"),
         ("AD_BIND_DN=CORP\\\\svc", "backslash"),
         ("AD_BIND_DN=CORP\\nick", "backslash"),
+        ("AD_PASSWORD=\"a\\nb\"", "backslash"),
+        ("AD_PASSWORD=\"a\\'b\"", "backslash"),
         ("AD_PASSWORD=ends-in\\", "backslash"),
+        ("AD_PASSWORD=a #b", "`#`"),
+        ("AD_PASSWORD=a # b", "`#`"),
+        ("AD_PASSWORD=#a", "`#`"),
+        ("AD_BIND_DN=svc #1", "`#`"),
+        ("AD_PASSWORD='it''s'", "quoted in part"),
+        ("AD_PASSWORD='it'\"'\"'s'", "quoted in part"),
+        ("AD_PASSWORD=it's'", "quoted in part"),
+        ("AD_PASSWORD=\"a\"b", "quoted in part"),
+        ("AD_PASSWORD='a'#b", "quoted in part"),
+        ("AD_USER_FILTER=(cn=x)", "runs a command"),
+        ("AD_PASSWORD=a&b", "runs a command"),
+        ("AD_PASSWORD=a;b", "runs a command"),
+        ("AD_PASSWORD=\"a`b\"", "runs a command"),
+        ("AD_CERTIFICATE=~/ca.cer", "`~`"),
+        ("AD_PASSWORD= secret", "space beside"),
+        ("AD_PASSWORD =secret", "space beside"),
     ] {
         let found = problems(line);
         assert_eq!(found.len(), 1, "{line}: {found:?}");
@@ -121,15 +142,64 @@ fn what_two_readers_read_in_two_ways_is_refused() {
 fn what_is_read_in_one_way_only_is_taken() {
     for (line, value) in [
         ("AD_PASSWORD='Pa$$\\w0rd'", "Pa$$\\w0rd"),
+        ("AD_PASSWORD='a #b' # a comment", "a #b"),
+        ("AD_PASSWORD=\"it's\"", "it's"),
         ("AD_PASSWORD=\"ends-in\\\\\"", "ends-in\\"),
         ("AD_PASSWORD=\"a\\\"b\\$c\"", "a\"b$c"),
-        ("AD_PASSWORD=abc # costs $5 \\o/", "abc"),
+        ("AD_PORT=636 # costs $5 \\o/", "636"),
         ("AD_PASSWORD=ab#c", "ab#c"),
-        ("STATE_URL=sqlite:/srv${NO_SUCH_VARIABLE_HERE}/x", "sqlite:/srv/x"),
+        ("AD_PASSWORD=a~b", "a~b"),
+        ("AD_BIND_DN=CN=svc,OU=x", "CN=svc,OU=x"),
+        ("AD_PASSWORD=", ""),
+        ("AD_PASSWORD= # none", ""),
     ] {
         assert_eq!(pairs(line)[0].1, value, "{line}");
     }
     assert_eq!(pairs("MINE=a$b\nMINE=c\n")[0].0, "MINE");
+}
+
+/// Every value of up to four of these, of which each means something to one of the readers.
+#[test]
+fn a_shell_reads_what_is_taken_in_the_same_way() {
+    const PARTS: [&str; 13] = [
+        "a", " ", "#", "'", "\"", "\\", "$", "{x}", "`", "~", "&", "(", ":",
+    ];
+    let mut values = vec![String::new()];
+    let mut taken = Vec::new();
+    for _ in 0..4 {
+        let longer = |value: &String| PARTS.map(|part| format!("{value}{part}"));
+        values = values.iter().flat_map(longer).collect();
+        let read = values.iter().filter_map(|value| {
+            let pairs = parse(&format!("AD_PASSWORD={value}\n")).ok()?;
+            Some((value.clone(), pairs["AD_PASSWORD"].clone()))
+        });
+        taken.extend(read);
+    }
+    assert!(taken.len() > 300, "{}", taken.len());
+    // Each line by itself, so that one that ends the shell is named.
+    let mut script = String::new();
+    for (value, _) in &taken {
+        writeln!(
+            script,
+            "eval {}",
+            quoted_for_a_shell(&format!("AD_PASSWORD={value}"))
+        )
+        .unwrap();
+        script.push_str("printf '%s\\0' \"$AD_PASSWORD\"\n");
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let seen: Vec<&str> = text.split_terminator('\0').collect();
+    for (index, (value, here)) in taken.iter().enumerate() {
+        assert_eq!(seen.get(index), Some(&here.as_str()), "AD_PASSWORD={value}");
+    }
+}
+
+fn quoted_for_a_shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::variables::{self, GROUPS, Unset, Variable};
 pub fn env_example() -> String {
     let mut text = String::from(
         "# Configuration of ad-connector. Copy this file to .env and change what is not commented out.\n\
-         # The real environment wins over this file. Put a value with a space, quote, backslash or $ in single quotes.\n\
+         # The real environment wins over this file. Put a value with a space or a special character in single quotes.\n\
          # A secret NAME may be kept in a file instead: NAME_FILE=/run/secrets/name\n",
     );
     for group in GROUPS {
