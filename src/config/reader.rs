@@ -178,6 +178,15 @@ impl<'a, V: Variables> Reader<'a, V> {
     }
 
     fn checked_secret(&mut self, variable: &Variable, text: &str, place: &str) -> Field<Secret> {
+        if matches!(variable.unset, Unset::RequiredFor { example, .. } if example == text) {
+            let advice = match variable.file_name() {
+                Some(file) => format!("set it to your own, or {file} to the path of a file that holds it"),
+                None => "set it to your own".to_owned(),
+            };
+            let cause = format!("is still the {} of the example{place}", quoted(text));
+            self.refuse(variable, Fault::new(cause, advice));
+            return Field::Bad;
+        }
         if text.chars().any(char::is_control) {
             let cause = format!("holds a control character{place} (a line break, a tab)");
             self.refuse(variable, Fault::new(cause, "give the secret alone, on one line"));

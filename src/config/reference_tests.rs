@@ -49,16 +49,24 @@ fn environment(text: &str) -> Environment {
 }
 
 #[test]
-fn the_example_file_is_a_valid_configuration_but_for_the_uuid_and_says_the_defaults() {
-    let refused = parse(&environment(&env_example())).unwrap_err().to_string();
-    assert_eq!(
-        refused,
-        "QUALYS_CONNECTOR_UUID: is still the one of the example; copy it from the connector's page in the Qualys UI"
-    );
-    let example = env_example().replace(
-        "00000000-0000-0000-0000-000000000000",
-        "a1b2c3d4-0000-4000-8000-00000000abcd",
-    );
+fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_the_defaults() {
+    let refused = parse(&environment(&env_example())).unwrap_err();
+    let refused: Vec<_> = refused
+        .problems()
+        .iter()
+        .map(|problem| problem.name.as_str())
+        .collect();
+    let own = [
+        "AD_PASSWORD",
+        "QUALYS_CLIENT_ID",
+        "QUALYS_CLIENT_SECRET",
+        "QUALYS_CONNECTOR_UUID",
+    ];
+    assert_eq!(refused, own);
+    let uuid = "a1b2c3d4-0000-4000-8000-00000000abcd";
+    let example = env_example()
+        .replace("00000000-0000-0000-0000-000000000000", uuid)
+        .replace("change-me", "own");
     let as_it_is = parse(&environment(&example)).unwrap();
     let uncommented: String = example
         .lines()

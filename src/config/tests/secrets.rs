@@ -84,6 +84,25 @@ fn r27_a_bad_secret_file_is_named_and_its_content_is_not() {
 }
 
 #[test]
+fn the_placeholders_of_the_example_are_refused() {
+    for name in ["AD_PASSWORD", "QUALYS_CLIENT_ID", "QUALYS_CLIENT_SECRET"] {
+        let lines = refusal(&[(name, "change-me")]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let expected = format!("{name}: is still the `change-me` of the example; set it to your own");
+        assert!(lines[0].starts_with(&expected), "{lines:?}");
+        let file = file(b"change-me\n");
+        let path = file.path().to_str().unwrap();
+        let lines = refusal(&[(name, ""), (&format!("{name}_FILE"), path)]);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("of the example in `/"), "{lines:?}");
+    }
+    assert_eq!(
+        refusal(&[("AD_PASSWORD", "change-me"), ("QUALYS_CLIENT_ID", "change-me")]).len(),
+        2
+    );
+}
+
+#[test]
 fn control_characters_are_refused_everywhere() {
     for variable in variables::all().filter(|variable| variable.name != "MAPPING_FILE") {
         let mut given = given(&[("QUALYS_AUTH", "client")]);
