@@ -282,7 +282,7 @@ pub struct Upstream {
     pub accept_unknown: bool,
     /// `HTTPS_PROXY` as given (it may hold a password).
     pub https_proxy: Option<Secret>,
-    /// `NO_PROXY` as given.
+    /// `NO_PROXY`, in the forms that the HTTP library knows.
     pub no_proxy: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::environment::Variables;
 use super::reader::{Field, Reader};
 use super::refused::Fault;
-use super::values::{certificate, plain, quantity, url};
+use super::values::{certificate, no_proxy, plain, quantity, url};
 use super::variables::{self as v, Variable};
 use super::{BatchAssets, Secret, Upstream, UpstreamAuth};
 
@@ -38,8 +38,13 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
     let https_proxy = reader
         .either(&v::HTTPS_PROXY, "https_proxy", url::proxy)
         .optional();
+    let port = gateway.as_deref().and_then(url::port);
     let no_proxy = reader
-        .either(&v::NO_PROXY, "no_proxy", plain::text(8192))
+        .either(
+            &v::NO_PROXY,
+            "no_proxy",
+            no_proxy::exceptions(port.unwrap_or(443)),
+        )
         .optional();
     Some(Upstream {
         gateway: gateway?,

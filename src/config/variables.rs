@@ -177,7 +177,7 @@ variables! {
         HTTPS_PROXY: plain, Nothing,
             "Proxy for requests to Qualys, `http://[user:password@]host:port`; `https_proxy` is read too";
         NO_PROXY: plain, Nothing,
-            "Hosts that are reached without the proxy, comma-separated; `no_proxy` is read too";
+            "Hosts that are reached without the proxy, comma-separated: names, addresses, networks, or `*`; `no_proxy` is read too";
     }
     "State, HTTP and log" {
         STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),

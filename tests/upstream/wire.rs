@@ -172,6 +172,9 @@ async fn the_proxy_is_used_unless_the_host_is_excepted() {
         (None, 1),
         (Some("example.com"), 1),
         (Some("example.com,127.0.0.1"), 0),
+        (Some("example.com,127.0.0.0/8"), 0),
+        // As the configuration writes `*`.
+        (Some("*,0.0.0.0/0,::/0"), 0),
     ] {
         let (url, tunnels) = proxy().await;
         let settings = config::Upstream {

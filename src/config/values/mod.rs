@@ -3,6 +3,7 @@
 pub(super) mod certificate;
 pub(super) mod filter;
 pub(super) mod host;
+pub(super) mod no_proxy;
 pub(super) mod pin;
 pub(super) mod plain;
 pub(super) mod quantity;

@@ -69,6 +69,11 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// Returns the port of a URL that was checked, or that of its scheme.
+pub fn port(url: &str) -> Option<u16> {
+    Url::parse(url).ok()?.port_or_known_default()
+}
+
 /// `QUALYS_INGEST_PATH`: what follows the gateway, beginning with `/`.
 pub fn ingest_path(text: &str) -> Result<String, Fault> {
     let advice = "write it like /rest/2.0/am/connector/asset/data/sync";

@@ -1,5 +1,6 @@
 mod certificates;
 mod hosts;
+mod proxies;
 mod schedules;
 mod urls;
 mod words;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone as _, Utc};
 use proptest::prelude::*;
 
-use super::{certificate, filter, host, pin, plain, quantity, time, url};
+use super::{certificate, filter, host, no_proxy, pin, plain, quantity, time, url};
 use crate::config::refused::Fault;
 use crate::identity::Kind;
 
