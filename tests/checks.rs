@@ -32,6 +32,7 @@ async fn check_tells_every_step_that_works() {
     let steps = [
         "configuration",
         "store",
+        "settings",
         "mapping",
         "directory",
         "certificate",
@@ -159,6 +160,19 @@ async fn check_explains_the_gateway_s_certificate() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_shows_bind_name_and_filters_as_the_program_has_them() {
+    let mut lab = Simulated::new().await;
+    lab.set("AD_BIND_DN", r"CORP\nobody");
+    lab.set("AD_USER_FILTER", r"(cn=a\2ab)");
+    lab.set("AD_COMPUTER_FILTER", "(cn=unused)");
+    let outcome = lab.connector.run(&["check"]).await.ended_with(77);
+    let text = outcome
+        .said(&[r"bind name CORP\nobody", r"extra filter for users (cn=a\2ab)"])
+        .stdout;
+    assert!(!text.contains("unused"), "computers are not read:\n{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

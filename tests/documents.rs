@@ -470,6 +470,7 @@ fn the_settings_of_the_package_are_a_valid_configuration() {
         std::fs::write(folder.path().join(secret), "value\n").unwrap();
     }
     let settings = settings
+        .replace("change-me", "own")
         .replace(
             "/etc/ad-connector/mapping.toml",
             root().join("config/mapping.toml").to_str().unwrap(),

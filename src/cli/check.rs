@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 
-use crate::config::{self, Config, DeltaMethod};
+use crate::config::{self, Auth, Config, DeltaMethod};
 use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::notify;
@@ -67,6 +67,9 @@ async fn check(
         let file = connection.mapping_file.as_ref();
         file.map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())
     };
+    let mut settings = describe_settings(connection).into_iter();
+    steps.told("settings", Ok(settings.next().unwrap_or_default()))?;
+    steps.detail(settings)?;
     steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
     if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
         // Without a table there is nothing to read for.
@@ -133,6 +136,23 @@ async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> R
         format!("proved: {}", check.proven.unwrap_or("nothing")),
         format!("not proved: {}", check.unproven),
     ])
+}
+
+/// Returns the bind name and the filters as the program has them: what a reader of the settings took away, such as a backslash
+/// without quotes, is seen here.
+fn describe_settings(connection: &config::Connection) -> Vec<String> {
+    let name = match &connection.directory.auth {
+        Auth::Simple { name, .. } => format!("bind name {name}"),
+        Auth::Kerberos { principal, .. } => match principal {
+            Some(principal) => format!("bind by Kerberos as {principal}"),
+            None => "bind by Kerberos as the keytab or the cache says".to_owned(),
+        },
+    };
+    let filters = connection.profile.assets.iter();
+    let filters = filters.filter_map(|(kind, filter)| Some((kind, filter.as_ref()?)));
+    std::iter::once(name)
+        .chain(filters.map(|(kind, filter)| format!("extra filter for {} {filter}", kind.plural())))
+        .collect()
 }
 
 /// Connect, log in, rootDSE, delta.
