@@ -48,7 +48,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let signalled = signals::cancel_on_signal(stop.clone())?;
+        let signalled = signals::cancel_on_signal_or_hangup(stop.clone())?;
         let request = Request {
             approve: Some(held),
             ..Request::new(RunMode::Delta, "approve-removals")

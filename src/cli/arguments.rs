@@ -14,7 +14,8 @@ const EXIT_CODES: &str = "Exit codes:
   64   configuration or command line refused
   69   directory, upstream or store cannot be reached or used
   77   credentials refused by directory or upstream
-  130  a sync stopped by Ctrl-C, everything staged is kept
+  129  a sync whose terminal was closed, everything staged is kept
+  130  a sync stopped by Ctrl-C, everything staged is kept; anything ended by a second Ctrl-C
   143  a sync stopped by SIGTERM, everything staged is kept
 
 Every setting is a variable of the environment, also read from the file .env of the working directory;

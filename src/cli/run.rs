@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, HttpError};
+use crate::config::SecretFile;
+use crate::http;
 use crate::notify;
 use crate::schedule;
 use crate::store::Access;
 use crate::upstream::Webhook;
 
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 use super::{setup, signals, supervisor};
 
 /// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
@@ -25,6 +26,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         signals::cancel_on_signal(stop.clone())?;
+        let secret_files = config.secret_files.clone();
+        signals::on_hangup(move || renew_secrets(&secret_files))?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
         let (desks, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
@@ -32,7 +35,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             let (desks, state, stop) = (desks.clone(), config.state.clone(), stop.clone());
             tokio::spawn(async move { notify::watch(desks, webhook, &state, stop).await });
         }
-        let page = match config.http.listen {
+        let http = match config.http.listen {
             Some(address) => {
                 let served = http::serve(
                     address,
@@ -42,15 +45,14 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
                     beats.clone(),
                     stop.clone(),
                 );
-                let served = served.await;
-                Some(served.map_err(refused)?)
+                served.await?
             }
             None => None,
         };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             state = %config.state.display(),
-            http = page.as_ref().map(|page| page.address.to_string()),
+            http = http.map(|address| address.to_string()),
             connections = counters.len(),
             "The service started."
         );
@@ -76,14 +78,22 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Why nobody can be answered over HTTP.
-fn refused(error: HttpError) -> Failure {
-    match error {
-        HttpError::Store(error) => error.into(),
-        HttpError::Listen { .. } => Failure::new(
-            USAGE,
-            error,
-            "choose another address or port, or set HTTP_LISTEN=off",
-        ),
+/// Reads the secrets again that are given as files; one that cannot be read stays as it is. What uses a secret sees the new
+/// one the next time: a bind, a request for a token, a request to the API.
+fn renew_secrets(files: &[SecretFile]) {
+    let mut renewed = 0;
+    for file in files {
+        match file.renew() {
+            Ok(is_new) => renewed += usize::from(is_new),
+            Err(problem) => {
+                tracing::error!(variable = file.variable(), error = %problem, "The secret cannot be read again, and stays as it is.");
+            }
+        }
     }
+    tracing::info!(
+        signal = "SIGHUP",
+        files = files.len(),
+        renewed,
+        "The secrets that are given as files were read again."
+    );
 }

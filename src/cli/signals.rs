@@ -1,38 +1,61 @@
-//! SIGTERM and Ctrl-C.
+//! SIGTERM, Ctrl-C and SIGHUP.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
 use crate::schedule;
+
+/// Exit codes of a command that a signal ends: 128 and the number of the signal, as a shell reports it.
+const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
+const HUNG_UP: u8 = 129;
 
 /// Which signal came: 0 none, else the exit code that it stands for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signalled(Arc<AtomicU8>);
 
 impl Signalled {
-    /// 130 after Ctrl-C, 143 after SIGTERM (128 + the signal's number, as a shell reports it).
+    /// The exit code for the signal, where one came.
     pub(super) fn exit_code(&self) -> Option<u8> {
         Some(self.0.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT.
+/// Cancels `stop` at the first SIGTERM or SIGINT. A second Ctrl-C ends the process at once: nothing is lost by that (R20).
 pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")))
+    cancel_on(stop, None)
+}
+
+/// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless `nohup` was to prevent it.
+pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<Signalled, Failure> {
+    let hangup = if hangup_is_ignored() {
+        None
+    } else {
+        Some(listen(SignalKind::hangup())?)
     };
+    cancel_on(stop, hangup)
+}
+
+fn cancel_on(stop: CancellationToken, mut hangup: Option<Signal>) -> Result<Signalled, Failure> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let signalled = Signalled::default();
     let came = signalled.clone();
     tokio::spawn(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         let (name, code) = tokio::select! {
-            _ = terminate.recv() => ("SIGTERM", 143),
-            _ = interrupt.recv() => ("Ctrl-C", 130),
+            _ = terminate.recv() => ("SIGTERM", TERMINATED),
+            _ = interrupt.recv() => ("Ctrl-C", INTERRUPTED),
+            _ = hung_up => ("SIGHUP", HUNG_UP),
         };
         came.0.store(code, Ordering::Relaxed);
         tracing::info!(
@@ -40,8 +63,34 @@ pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Fai
             "Stopping: reading ends, the request in flight gets its time, everything staged is kept."
         );
         stop.cancel();
+        interrupt.recv().await;
+        tracing::warn!("Ending at once; everything staged is kept.");
+        std::process::exit(INTERRUPTED.into());
     });
     Ok(signalled)
+}
+
+/// Calls `work` at each SIGHUP, which then does not end the process.
+pub(super) fn on_hangup(work: impl Fn() + Send + 'static) -> Result<(), Failure> {
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            work();
+        }
+    });
+    Ok(())
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")))
+}
+
+/// Returns whether the process was started with SIGHUP ignored, as `nohup` does (proc(5): a mask of signals, from 1 on).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// What `work` gives, or `None` when it has not ended in time after a stop (R26): a disk that hangs must not hold up the end.

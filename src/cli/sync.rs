@@ -29,7 +29,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
-        let signalled = signals::cancel_on_signal(stop.clone())?;
+        let signalled = signals::cancel_on_signal_or_hangup(stop.clone())?;
         let mut worst = 0;
         for one in &scheduled {
             let name = (scheduled.len() > 1).then(|| one.connector.name());

@@ -11,7 +11,8 @@ use super::reader::Reader;
 use super::refused::{Problem, Refused};
 use super::values::plain;
 use super::{
-    Config, Connection, DeltaMethod, Http, Log, Secret, directory, service, upstream, variables as v,
+    Config, Connection, DeltaMethod, Http, Log, Secret, SecretFile, directory, service, upstream,
+    variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
@@ -78,9 +79,10 @@ fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Conf
     let mut reader = Reader::new(variables);
     let connection = connection(&mut reader, now);
     let process = process(&mut reader);
+    let secret_files = reader.take_secret_files();
     let config = connection
         .zip(process)
-        .map(|(connection, process)| process.with(vec![connection]));
+        .map(|(connection, process)| process.with(vec![connection], secret_files));
     conclude(config, reader.into_problems(), variables, &BTreeSet::new())
 }
 
@@ -98,14 +100,16 @@ pub(super) fn from_file(
     let layered = file.process(variables);
     let mut reader = Reader::new(&layered);
     let process = process(&mut reader);
+    let mut secret_files = reader.take_secret_files();
     problems.extend(told(reader, &layered));
     let mut connections = Vec::new();
     for layered in file.connections(variables) {
         let mut reader = Reader::new(&layered);
         connections.extend(connection(&mut reader, now));
+        secret_files.extend(reader.take_secret_files());
         problems.extend(told(reader, &layered));
     }
-    let config = process.map(|process| process.with(connections));
+    let config = process.map(|process| process.with(connections, secret_files));
     conclude(config, problems, variables, &file.references)
 }
 
@@ -167,7 +171,7 @@ fn process(reader: &mut Reader<'_, impl Variables>) -> Option<Process> {
 }
 
 impl Process {
-    fn with(self, connections: Vec<Connection>) -> Config {
+    fn with(self, connections: Vec<Connection>, secret_files: Vec<SecretFile>) -> Config {
         Config {
             connections_file: None,
             connections,
@@ -175,6 +179,7 @@ impl Process {
             http: self.http,
             notify: self.notify,
             log: self.log,
+            secret_files,
         }
     }
 }

@@ -15,6 +15,7 @@ mod load;
 mod reader;
 pub mod reference;
 mod refused;
+mod secret;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,8 @@ pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at};
 pub(crate) use refused::nearest;
 pub use refused::{Problem, Refused};
+pub use secret::{Secret, SecretFile};
 pub(crate) use values::filter::split_terms as split_filter;
-
-/// A value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
-pub use secrecy::SecretString as Secret;
 
 /// Everything that the program is told from outside.
 #[derive(Debug, Clone)]
@@ -53,6 +52,8 @@ pub struct Config {
     pub notify: Option<Secret>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: Log,
+    /// Files from which secrets were read, of all connections and the service.
+    pub secret_files: Vec<SecretFile>,
 }
 
 /// One configured directory with its profile, schedule, mapping and upstream.

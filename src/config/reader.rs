@@ -1,11 +1,10 @@
 //! Reads variables one by one and collects every problem on the way.
 
 use std::ffi::OsString;
-use std::io::Read as _;
 
-use super::Secret;
 use super::environment::Variables;
 use super::refused::{Fault, Problem, quoted};
+use super::secret::{self, Secret, SecretCheck, SecretFile};
 use super::variables::{Unset, Variable};
 
 /// What was found under a name.
@@ -41,6 +40,7 @@ impl<T> Field<T> {
 pub(super) struct Reader<'a, V> {
     variables: &'a V,
     problems: Vec<Problem>,
+    secret_files: Vec<SecretFile>,
 }
 
 impl<'a, V: Variables> Reader<'a, V> {
@@ -48,11 +48,17 @@ impl<'a, V: Variables> Reader<'a, V> {
         Self {
             variables,
             problems: Vec::new(),
+            secret_files: Vec::new(),
         }
     }
 
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
+    }
+
+    /// Takes the files from which secrets were read.
+    pub fn take_secret_files(&mut self) -> Vec<SecretFile> {
+        std::mem::take(&mut self.secret_files)
     }
 
     /// How many problems were noted so far.
@@ -126,73 +132,42 @@ impl<'a, V: Variables> Reader<'a, V> {
     }
 
     /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no problem (R27).
-    pub fn secret(&mut self, variable: &Variable) -> Field<Secret> {
+    pub fn secret(&mut self, variable: &'static Variable) -> Field<Secret> {
+        self.checked_secret(variable, |_| Ok(()))
+    }
+
+    /// The same with a further check.
+    pub fn checked_secret(&mut self, variable: &'static Variable, check: SecretCheck) -> Field<Secret> {
         let file = variable.file_name().map_or(Field::Absent, |name| self.raw(&name));
-        match (self.raw(variable.name), file) {
-            (Field::Absent, Field::Absent) => Field::Absent,
-            (Field::Absent, Field::Given(path)) => self.secret_in_file(variable, &path),
-            (Field::Given(text), Field::Absent) => self.checked_secret(variable, &text, ""),
+        let (text, path) = match (self.raw(variable.name), file) {
+            (Field::Absent, Field::Absent) => return Field::Absent,
+            (Field::Absent, Field::Given(path)) => match secret::read(&path) {
+                Ok(text) => (text, Some(path)),
+                Err(fault) => {
+                    let name = variable.file_name().unwrap_or_default();
+                    self.problems.push(fault.of(&name));
+                    return Field::Bad;
+                }
+            },
+            (Field::Given(text), Field::Absent) => (text, None),
             (Field::Given(_), Field::Given(_)) => {
                 let both = Fault::new("is given twice, also by its _FILE form", "keep one of the two");
                 self.refuse(variable, both);
-                Field::Bad
+                return Field::Bad;
             }
-            _ => Field::Bad,
-        }
-    }
-
-    fn secret_in_file(&mut self, variable: &Variable, path: &str) -> Field<Secret> {
-        // Far above any password or token; it stops a path such as /dev/zero.
-        const LARGEST: u64 = 64 << 10;
-        let mut bytes = Vec::new();
-        let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        let name = variable.file_name().unwrap_or_default();
-        let cause = match read {
-            Err(error) => Some(format!("cannot be read: {error}")),
-            Ok(length) if u64::try_from(length).is_ok_and(|length| length > LARGEST) => {
-                Some("is larger than 64 KiB".to_owned())
-            }
-            Ok(_) => None,
+            _ => return Field::Bad,
         };
-        let text = match (cause, std::str::from_utf8(&bytes)) {
-            (None, Ok(text)) => text,
-            (None, Err(_)) => return self.bad_file(&name, path, "is not UTF-8 text"),
-            (Some(cause), _) => return self.bad_file(&name, path, &cause),
-        };
-        // Editors on Windows begin a file with a byte order mark, and most editors end it with a newline.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let text = text
-            .strip_suffix('\n')
-            .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if text.is_empty() {
-            return self.bad_file(&name, path, "is empty");
-        }
-        self.checked_secret(variable, text, &format!(" in {}", quoted(path)))
-    }
-
-    fn bad_file(&mut self, name: &str, path: &str, cause: &str) -> Field<Secret> {
-        let advice = "give the path of a readable file that holds the secret alone";
-        self.problems
-            .push(Fault::new(format!("{} {cause}", quoted(path)), advice).of(name));
-        Field::Bad
-    }
-
-    fn checked_secret(&mut self, variable: &Variable, text: &str, place: &str) -> Field<Secret> {
-        if matches!(variable.unset, Unset::RequiredFor { example, .. } if example == text) {
-            let advice = match variable.file_name() {
-                Some(file) => format!("set it to your own, or {file} to the path of a file that holds it"),
-                None => "set it to your own".to_owned(),
-            };
-            let cause = format!("is still the {} of the example{place}", quoted(text));
-            self.refuse(variable, Fault::new(cause, advice));
+        let place = path
+            .as_ref()
+            .map_or_else(String::new, |path| format!(" in {}", quoted(path)));
+        if let Err(fault) = secret::validate(variable, &text, &place, check) {
+            self.refuse(variable, fault);
             return Field::Bad;
         }
-        if text.chars().any(char::is_control) {
-            let cause = format!("holds a control character{place} (a line break, a tab)");
-            self.refuse(variable, Fault::new(cause, "give the secret alone, on one line"));
-            return Field::Bad;
-        }
-        Field::Given(Secret::from(text.to_owned()))
+        let secret = Secret::from(text);
+        let file = path.map(|path| SecretFile::new(variable, &path, secret.clone(), check));
+        self.secret_files.extend(file);
+        Field::Given(secret)
     }
 
     /// The first of several spellings of one name that is set.

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret as _;
 use super::environment::Variables;
 use super::reader::{Field, Reader};
 use super::refused::Fault;
+use super::secret;
 use super::upstream::header_secret;
 use super::values::{host, plain, quantity, time, url};
 use super::variables::{self as v, Variable};
@@ -107,18 +108,19 @@ pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
 }
 
 /// A token that requests show.
-fn http_token(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> Field<Secret> {
-    match header_secret(reader, variable) {
-        Field::Given(token) if token.expose_secret().len() < SHORTEST_TOKEN => {
-            let fault = Fault::new(
-                format!("is shorter than {SHORTEST_TOKEN} characters, so it can be guessed"),
-                "take a random one, such as `openssl rand -hex 32` prints",
-            );
-            reader.refuse(variable, fault);
-            Field::Bad
-        }
-        field => field,
+fn http_token(reader: &mut Reader<'_, impl Variables>, variable: &'static Variable) -> Field<Secret> {
+    reader.checked_secret(variable, check_token)
+}
+
+fn check_token(text: &str) -> Result<(), Fault> {
+    secret::check_header(text)?;
+    if text.len() < SHORTEST_TOKEN {
+        return Err(Fault::new(
+            format!("is shorter than {SHORTEST_TOKEN} characters, so it can be guessed"),
+            "take a random one, such as `openssl rand -hex 32` prints",
+        ));
     }
+    Ok(())
 }
 
 /// `NOTIFY_URL`.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use secrecy::ExposeSecret as _;
-
 use super::environment::Variables;
 use super::reader::{Field, Reader};
 use super::refused::Fault;
+use super::secret;
 use super::values::{certificate, no_proxy, plain, quantity, url};
 use super::variables::{self as v, Variable};
 use super::{BatchAssets, Secret, Upstream, UpstreamAuth};
@@ -187,17 +186,10 @@ fn missing_half(
     }
 }
 
-/// A secret that goes into an HTTP header, so it is of visible ASCII characters (RFC 9110 section 5.5).
-pub(super) fn header_secret(reader: &mut Reader<'_, impl Variables>, variable: &Variable) -> Field<Secret> {
-    match reader.secret(variable) {
-        Field::Given(secret) if !secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => {
-            let fault = Fault::new(
-                "holds a space or a character beyond ASCII",
-                "copy it again, without spaces around",
-            );
-            reader.refuse(variable, fault);
-            Field::Bad
-        }
-        field => field,
-    }
+/// A secret that goes into an HTTP header.
+pub(super) fn header_secret(
+    reader: &mut Reader<'_, impl Variables>,
+    variable: &'static Variable,
+) -> Field<Secret> {
+    reader.checked_secret(variable, secret::check_header)
 }

@@ -55,13 +55,13 @@ const OF_PROXIES: [HeaderName; 4] = [
 /// Tokens of the service, and what is asked of every request.
 #[derive(Debug)]
 pub(super) struct Access {
-    change: Option<TokenDigest>,
-    read: Option<TokenDigest>,
+    change: Option<Secret>,
+    read: Option<Secret>,
     loopback: bool,
     wrong: WrongTokens,
 }
 
-/// Only the digest is kept, whose comparison tells nothing of the token's length either.
+/// Digest of a token, whose comparison tells nothing of the token's length either.
 #[derive(Debug)]
 struct TokenDigest([u8; 32]);
 
@@ -103,10 +103,9 @@ impl From<Problem> for Denial {
 impl Access {
     /// For a listener on `address`.
     pub(super) fn new(address: SocketAddr, http: &Http) -> Self {
-        let digest = |token: &Secret| TokenDigest::of(token.expose_secret().as_bytes());
         Self {
-            change: http.token.as_ref().map(digest),
-            read: http.read_token.as_ref().map(digest),
+            change: http.token.clone(),
+            read: http.read_token.clone(),
             loopback: address.ip().is_loopback(),
             wrong: WrongTokens::default(),
         }
@@ -151,7 +150,10 @@ impl Access {
             return Ok(Rights::Open);
         };
         let shown = TokenDigest::of(&credential(value.as_bytes()));
-        let is = |token: &Option<TokenDigest>| token.as_ref().is_some_and(|token| token.is(&shown));
+        let is = |token: &Option<Secret>| {
+            let token = token.as_ref();
+            token.is_some_and(|token| TokenDigest::of(token.expose_secret().as_bytes()).is(&shown))
+        };
         match (is(&self.change), is(&self.read)) {
             (true, _) => Ok(Rights::Change),
             (false, true) => Ok(Rights::ReadNames),

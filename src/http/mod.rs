@@ -76,29 +76,6 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// A listener that answers.
-#[derive(Debug)]
-pub struct Page {
-    /// Where it listens; the port that was really given where 0 was asked for.
-    pub address: SocketAddr,
-}
-
-/// Why nobody can be answered.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpError {
-    /// The address cannot be listened on.
-    #[error("HTTP_LISTEN: cannot listen on {address}: {cause}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system says.
-        cause: std::io::Error,
-    },
-    /// The state file cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// What the answers are made of.
 struct Service {
     desks: BTreeMap<String, Desk>,
@@ -140,10 +117,11 @@ where
     }
 }
 
-/// Listens on `address` until `stop`.
+/// Listens on `address` until `stop`, and returns the address as the system chose it. One that cannot be listened on is no
+/// reason to stop synchronising: it is tried again every [`LISTEN_AGAIN`], and none is returned.
 ///
 /// # Errors
-/// When the address cannot be listened on, or the state file cannot be read.
+/// When the state file cannot be read.
 pub async fn serve(
     address: SocketAddr,
     http: &Http,
@@ -151,14 +129,9 @@ pub async fn serve(
     desks: Vec<Desk>,
     beats: Beats,
     stop: CancellationToken,
-) -> Result<Page, HttpError> {
+) -> Result<Option<SocketAddr>, StoreError> {
     let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
     let (store, health) = (opened()?, opened()?);
-    let listen = |cause| HttpError::Listen { address, cause };
-    let listener = server::listen(address).map_err(listen)?;
-    let page = Page {
-        address: listener.local_addr().map_err(listen)?,
-    };
     let service = Arc::new(Service {
         desks: desks
             .into_iter()
@@ -167,15 +140,54 @@ pub async fn serve(
         store,
         health,
         beats,
-        access: Access::new(page.address, http),
+        access: Access::new(address, http),
         counts: Counts::default(),
         streams: Slots::new(STREAMS),
         searches: Semaphore::new(SEARCHES),
         previews: Semaphore::new(1),
         stop: stop.clone(),
     });
-    tokio::spawn(server::serve(listener, routes(service), stop));
-    Ok(page)
+    let routes = routes(service);
+    match server::listen(address) {
+        Ok(listener) => {
+            let local = listener.local_addr().unwrap_or(address);
+            tokio::spawn(server::serve(listener, routes, stop));
+            Ok(Some(local))
+        }
+        Err(error) => {
+            tracing::error!(
+                %address,
+                %error,
+                advice = "free the port, choose another HTTP_LISTEN, or set HTTP_LISTEN=off",
+                "Nothing can be answered over HTTP; the connections run, and it is tried again."
+            );
+            tokio::spawn(serve_later(address, routes, stop));
+            Ok(None)
+        }
+    }
+}
+
+/// Time between two attempts to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(10);
+
+/// As [`server::serve`], as soon as `address` can be listened on.
+async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToken) {
+    let listener = async {
+        loop {
+            tokio::time::sleep(LISTEN_AGAIN).await;
+            if let Ok(listener) = server::listen(address) {
+                return listener;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        listener = listener => {
+            tracing::info!(%address, "It is answered over HTTP now.");
+            server::serve(listener, routes, stop).await;
+        }
+    }
 }
 
 /// Every route with what stands before it.

@@ -31,9 +31,9 @@ pub(super) enum Credentials {
 
 impl Credentials {
     pub(super) fn new(auth: &UpstreamAuth) -> Result<Self, UpstreamError> {
-        let (path, id, secret) = match auth {
-            UpstreamAuth::Client { id, secret } => ("/auth/oidc", id, secret),
-            UpstreamAuth::Subscription { id, secret } => ("/auth/oauth", id, secret),
+        let path = Self::path_of(auth);
+        let (id, secret) = match auth {
+            UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => (id, secret),
             UpstreamAuth::Password { username, password } => {
                 let (username, password) = (
                     encoded(username.expose_secret()),
@@ -52,7 +52,15 @@ impl Credentials {
     }
 
     /// Path of the token endpoint.
-    pub(super) fn path(&self) -> &'static str {
+    pub(super) const fn path_of(auth: &UpstreamAuth) -> &'static str {
+        match auth {
+            UpstreamAuth::Client { .. } => "/auth/oidc",
+            UpstreamAuth::Subscription { .. } => "/auth/oauth",
+            UpstreamAuth::Password { .. } => "/auth",
+        }
+    }
+
+    fn path(&self) -> &'static str {
         match self {
             Self::Headers { path, .. } => path,
             Self::Form(_) => "/auth",

@@ -85,8 +85,8 @@ impl NoToken {
 
 /// Gets and keeps the token.
 pub(super) struct Tokens {
-    credentials: Credentials,
-    secrets: Secrets,
+    /// The secrets in it may be replaced at any time ([`config::Secret`]).
+    auth: config::UpstreamAuth,
     gateway: String,
     client: GatewayClient,
     /// How old a token gets before it is renewed.
@@ -106,9 +106,9 @@ impl Tokens {
         client: GatewayClient,
         life: Duration,
     ) -> Result<Self, UpstreamError> {
+        Credentials::new(&settings.auth)?;
         Ok(Self {
-            credentials: Credentials::new(&settings.auth)?,
-            secrets: Secrets::new(&settings.auth),
+            auth: settings.auth.clone(),
             gateway: settings.gateway.clone(),
             client,
             life,
@@ -118,12 +118,12 @@ impl Tokens {
 
     /// Path of the token endpoint.
     pub(super) fn path(&self) -> &'static str {
-        self.credentials.path()
+        Credentials::path_of(&self.auth)
     }
 
     /// Hides the credentials and this token in an answer (R27).
     pub(super) fn hide_in(&self, answer: &mut Answer, token: Option<&Token>) {
-        self.secrets.hide_in(answer, token.map(Token::text));
+        Secrets::new(&self.auth).hide_in(answer, token.map(Token::text));
     }
 
     /// The current token, or a new one. While one caller asks for it, the others wait for what it gets.
@@ -134,10 +134,13 @@ impl Tokens {
             return Ok(token.clone());
         }
         current.token = None;
-        let request = self.credentials.request(&self.client, &self.gateway);
+        let credentials =
+            Credentials::new(&self.auth).map_err(|error| NoToken::Unusable(error.to_string()))?;
+        let secrets = Secrets::new(&self.auth);
+        let request = credentials.request(&self.client, &self.gateway);
         let exchanged = self.client.exchange(request, 2 * LONGEST).await;
         let mut answer = exchanged.map_err(NoToken::NoAnswer)?;
-        let text = judge(&mut answer, &self.secrets, SystemTime::now())?;
+        let text = judge(&mut answer, &secrets, SystemTime::now())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
             .map_err(|_| NoToken::Unusable("the token cannot be sent as a header".to_owned()))?;
         header.set_sensitive(true);
