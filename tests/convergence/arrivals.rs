@@ -7,7 +7,7 @@ use lab::receiver::Delivery;
 use serde_json::Value;
 
 use super::audit::{Ran, leaves_open, told_removed};
-use super::world::guid_of;
+use super::world::{guid_of, id_of};
 
 /// Every version of an object's asset, in order, by GUID.
 pub type Versions<'a> = BTreeMap<String, &'a [Value]>;
@@ -66,24 +66,31 @@ fn check_arrival(
     reached: &mut Reached,
 ) -> Result<(), String> {
     let guid = guid_of(now.asset);
-    let Some(versions) = versions.get(&guid) else {
+    let Some(own) = versions.get(&guid) else {
         return Err(format!("{id} was delivered of {guid}, which never was"));
     };
-    let later = match told_removed(now.asset) {
+    let was_other = match told_removed(now.asset) {
         Some(last) => {
-            check_removal(id, &last, versions, &ran[..=now.run])?;
-            &[]
+            check_removal(id, &last, own, &ran[..=now.run])?;
+            false
         }
         None => {
-            let at = reached.entry((guid, id.to_owned())).or_default();
-            *at += position(id, now.asset, &versions[*at..], versions)?;
-            &versions[*at + 1..]
+            let at = reached.entry((guid.clone(), id.to_owned())).or_default();
+            *at += position(id, now.asset, &own[*at..], own)?;
+            own[*at + 1..].contains(now.asset) || is_claimed_by_another(id, &guid, versions)
         }
     };
     match before.filter(|before| before.asset == now.asset) {
-        Some(before) => check_again(id, before, now.run, ran, later),
+        Some(before) => check_again(id, before, now.run, ran, was_other),
         None => Ok(()),
     }
+}
+
+/// Returns `true` when the id was at some time that of another object: of that one a version may
+/// have been sent under it.
+fn is_claimed_by_another(id: &str, guid: &str, versions: &Versions<'_>) -> bool {
+    let mut others = versions.iter().filter(|(other, _)| *other != guid);
+    others.any(|(_, versions)| versions.iter().any(|version| id_of(version) == id))
 }
 
 /// Everything that arrived under the id, a line each.
@@ -124,13 +131,13 @@ fn position(id: &str, asset: &Value, ahead: &[Value], all: &[Value]) -> Result<u
         })
 }
 
-/// The same asset again was asked for, or the object was something else meanwhile that may have
-/// arrived.
-fn check_again(id: &str, last: &Last<'_>, run: usize, ran: &[Ran], later: &[Value]) -> Result<(), String> {
+/// The same asset again was asked for, or something else may have arrived under the id meanwhile:
+/// with `was_other` the object was something else, or another one had the id.
+fn check_again(id: &str, last: &Last<'_>, run: usize, ran: &[Ran], was_other: bool) -> Result<(), String> {
     let between = &ran[last.run..=run];
     let asked_for = between.iter().any(|ran| ran.resend || ran.removed.contains(id));
     let troubled = between.iter().any(|ran| ran.troubled || ran.stopped);
-    if asked_for || ran[run].split || (troubled && later.contains(last.asset)) {
+    if asked_for || ran[run].split || (troubled && was_other) {
         return Ok(());
     }
     Err(format!(
@@ -174,7 +181,7 @@ mod tests {
             .map(|asset| Delivery {
                 request_id: String::new(),
                 connector_uuid: String::new(),
-                external_ids: vec![super::super::world::id_of(asset)],
+                external_ids: vec![id_of(asset)],
                 assets: vec![asset.clone()],
                 answer: "accept".to_owned(),
             })
@@ -191,6 +198,23 @@ mod tests {
         assert!(again.starts_with("R17"), "{again}");
         let asked_for = |ran: &mut [Ran]| ran[1].removed = BTreeSet::from(["m".to_owned()]);
         assert_eq!(checked(&all, &[one.clone(), one], asked_for), Ok(()));
+    }
+
+    #[test]
+    fn r17_the_same_is_sent_again_where_another_object_may_have_arrived_under_the_id() {
+        let (one, other) = (asset("a", "m", 1), asset("b", "m", 1));
+        // What the other one sent was not kept, and the program got no answer.
+        let sent = [one.clone(), one.clone()];
+        let trouble = |ran: &mut [Ran]| ran[0].troubled = true;
+        assert_eq!(checked(&[one.clone(), other.clone()], &sent, trouble), Ok(()));
+        for (versions, is_troubled) in [
+            (vec![one.clone(), other], false),
+            (vec![one.clone(), asset("b", "n", 1)], true),
+            (vec![one], true),
+        ] {
+            let again = checked(&versions, &sent, |ran| ran[0].troubled = is_troubled).unwrap_err();
+            assert!(again.starts_with("R17"), "{again}");
+        }
     }
 
     #[test]

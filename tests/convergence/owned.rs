@@ -193,6 +193,27 @@ fn r18_a_version_that_waited_for_its_id_is_not_sent_after_a_newer_one() {
 }
 
 #[test]
+fn r17_an_asset_is_sent_again_after_another_object_may_have_arrived_under_its_id() {
+    let steps = [
+        run(FIRST),
+        change(Change::TakeId(1, 0)),
+        run(FIRST),
+        change(Change::Hide(0)),
+        // Object 1 is sent with the id, and nobody knows whether it arrived.
+        Step::Refusal(Some(Refusal {
+            who: Vec::new(),
+            how: Refused::Cut,
+        })),
+        Step::Run(Run::of(Mode::Baseline)),
+        Step::Refusal(None),
+        change(Change::NewId(1)),
+        change(Change::Show(0)),
+        Step::Run(Run::of(Mode::Baseline)),
+    ];
+    assert_all_converge(&owned(1, Second::Outside, Identity::Mail), &steps);
+}
+
+#[test]
 fn r02_a_read_with_another_mapping_that_breaks_off_is_not_followed_by_a_delta_of_the_first() {
     let fault = DirectoryFault {
         controller: 0,
