@@ -52,6 +52,7 @@ mod sqlite;
 mod stage_page;
 mod target;
 mod unfinished_read;
+mod unsent;
 mod value;
 mod watermark;
 mod witness;
@@ -88,6 +89,7 @@ pub use run_record::{Phases, Run, RunEnd, RunPlan};
 pub use settle::Answered;
 pub use target::Target;
 pub use unfinished_read::{Found, Slice, Unfinished};
+pub use unsent::Unsent;
 pub use value::{ConnectionId, Counts, Fate, KindCounts, Outcome, RunId, RunMode, State};
 pub use watermark::{Reached, Watermark};
 

@@ -40,10 +40,12 @@ const NOT_GONE: &str = "
         SELECT a.id FROM released AS r CROSS JOIN asset AS a
         WHERE a.id = r.asset AND a.owner IS NOT NULL)";
 
-/// Lists what waits of the new owners that another connection reads.
+/// Lists what waits of the new owners that another connection reads, with the run of that one that
+/// is under way: the next one reads them.
 const WAITING_ELSEWHERE: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, since, run)
-    SELECT o.connection, 'inherited', o.guid, o.kind, o.dn, s.staged_at, 0
+    SELECT o.connection, 'inherited', o.guid, o.kind, o.dn, s.staged_at,
+        coalesce((SELECT max(run.id) FROM run WHERE run.connection = o.connection AND run.ended IS NULL), 0)
     FROM released AS r CROSS JOIN asset AS a CROSS JOIN object AS o CROSS JOIN stage AS s
     WHERE a.id = r.asset AND o.id = a.owner AND s.object = o.id AND o.connection IS DISTINCT FROM $1
     ON CONFLICT (connection, why, guid) WHERE guid IS NOT NULL AND asset IS NULL DO NOTHING";

@@ -173,8 +173,9 @@ impl Store {
         })
     }
 
-    /// Returns the objects of `kind` that the mapping could make no asset of when they were last
-    /// read, in a run before `run`: it reads them again, even where a delta would not (R15).
+    /// Returns the objects of `kind` that `run` reads again even where a delta would not: the mapping
+    /// could make no asset of them when they were last read, in a run before (R15), or they became
+    /// owners of their assets (R37).
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -186,8 +187,8 @@ impl Store {
     ) -> Result<Vec<Guid>, StoreError> {
         self.read(|sql| {
             sql.rows(
-                "SELECT DISTINCT guid FROM recheck WHERE connection = $1 AND why IN ('unmapped', 'inherited')
-                     AND guid IS NOT NULL AND asset IS NULL AND kind = $2 AND run <> $3
+                "SELECT DISTINCT guid FROM recheck WHERE connection = $1 AND guid IS NOT NULL AND asset IS NULL
+                     AND kind = $2 AND (why = 'inherited' OR (why = 'unmapped' AND run <> $3))
                  ORDER BY guid",
                 values![connection, kind, run],
                 |row| row.get(0),

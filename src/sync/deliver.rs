@@ -28,8 +28,9 @@ use crate::failpoint::{self, Point};
 use crate::identity::Guid;
 use crate::store::GatewayLimits;
 use crate::store::{self, Answered, BatchLimits, Origin, RunId};
-use crate::upstream::{Backlog, Batch, Delivery, Item, Occasion, RunRecord};
+use crate::upstream::{Backlog, Batch, Delivery, Item, Occasion, RunRecord, UpstreamError};
 
+use super::other_runs::{self, OtherRunsWait};
 use super::{Connector, Request, RunError, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. More are sent together with the others.
@@ -73,6 +74,7 @@ pub(super) async fn deliver(
         in_flight: JoinSet::new(),
         answered: Vec::new(),
         comparing: false,
+        other_runs: OtherRunsWait::default(),
         retries: 0,
         failure: None,
     };
@@ -116,6 +118,7 @@ struct Deliverer<'a> {
     comparing: bool,
     /// What became of batches, not taken in yet.
     answered: Vec<(Vec<store::Item>, Answered)>,
+    other_runs: OtherRunsWait,
     /// Requests that repeated another.
     retries: u64,
     /// Failure of one batch, which does not end the delivery.
@@ -164,6 +167,13 @@ impl Deliverer<'_> {
                     continue;
                 }
                 if complete {
+                    if self.failure.is_none()
+                        && self.other_runs.wait(self.connector, self.run, self.stop).await?
+                    {
+                        // What was left out lies before what was taken.
+                        (self.after, exhausted) = (0, None);
+                        continue;
+                    }
                     return Ok(());
                 }
             }
@@ -390,9 +400,14 @@ impl Deliverer<'_> {
             failure = Some(error);
         }
         self.store_limits(true).await;
+        let mut failure = failure.or(self.failure);
+        if failure.is_none() {
+            let recorded = other_runs::record_unsent(self.connector, self.request, self.run).await;
+            failure = recorded.err();
+        }
         Summary {
             retries: self.retries,
-            failure: failure.or(self.failure),
+            failure,
         }
     }
 

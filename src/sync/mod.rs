@@ -20,6 +20,7 @@ mod lookup;
 mod membership;
 mod met;
 mod object_name;
+mod other_runs;
 mod output;
 mod plan;
 mod progress;

@@ -15,8 +15,7 @@ use super::{
 };
 
 /// What the operator does about rejected objects.
-const REFUSED_ADVICE: &str =
-    "see `ad-connector status` for each with its reason; they are tried again by every run";
+const REFUSED_ADVICE: &str = "see `ad-connector status` and `ad-connector runs --run` for each with its reason; they are tried again by every run";
 
 /// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
 const PAGES_AHEAD: usize = 1;

@@ -137,12 +137,69 @@ async fn r37_a_removal_in_flight_is_not_the_last_that_upstream_gets() {
         };
         let claiming = async {
             world.receiver.arrived(1).await;
-            world.sync("corp.west", &[0, 2]).await;
+            world.sync("corp.west", &[0]).await;
         };
         tokio::join!(removing, claiming);
+        // Processed: upstream accepted every asset of the run.
+        world.assert_live(&[(&id, user)]).await;
         world.settle().await;
         world.assert_live(&[(&id, user)]).await;
     }
+}
+
+/// Two profiles, of which the first one has sent, without an answer yet, that a user is removed; the
+/// second one has that user.
+async fn removal_in_flight(long: Duration) -> (World, ObjectId, tokio::process::Child) {
+    let world = two("send").await;
+    let user = world.east[7];
+    world.forget();
+    world.directory().move_to(user, WEST);
+    world.receiver.script([Answer::Hang(long)]);
+    let removing = world.connector.start(&["sync", "--connection", "corp.east"]);
+    world.receiver.arrived(1).await;
+    (world, user, removing)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_what_the_run_of_a_dead_process_had_in_flight_is_sent_by_another_one() {
+    let (world, user, mut removing) = removal_in_flight(Duration::from_secs(2)).await;
+    let id = world.id(user);
+    removing.kill().await.unwrap();
+    world.sync("corp.west", &[0]).await;
+    world.assert_live(&[(&id, user)]).await;
+    let runs = world.run(&["runs", "--connection", "corp.east"], &[0]).await;
+    runs.said(&["interrupted"]);
+    world.settle().await;
+    world.assert_live(&[(&id, user)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r37_a_run_that_waits_in_vain_for_another_one_does_not_end_as_processed() {
+    let (world, user, removing) = removal_in_flight(Duration::from_secs(40)).await;
+    let id = world.id(user);
+    let outcome = world.sync("corp.west", &[2]).await;
+    let dn = world.directory().dn(user);
+    outcome.said(&[&id, &dn, "corp.east", "in flight"]);
+    let status = world.status("corp.west").await;
+    assert_eq!(status["state"], "Scheduled", "{status}");
+    let listed = world
+        .run(&["runs", "--json", "--connection", "corp.west"], &[0])
+        .await;
+    let last: serde_json::Value = serde_json::from_str(listed.stdout.lines().next().unwrap()).unwrap();
+    let objects = [
+        "runs",
+        "--run",
+        &last["run"].to_string(),
+        "--connection",
+        "corp.west",
+    ];
+    world
+        .run(&objects, &[0])
+        .await
+        .said(&[&dn, "corp.east", "in flight"]);
+    drop(removing);
+    world.settle().await;
+    world.assert_live(&[(&id, user)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

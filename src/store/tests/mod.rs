@@ -20,6 +20,7 @@ mod retention;
 mod slices;
 mod speed;
 mod staging;
+mod unsent;
 
 use std::path::PathBuf;
 

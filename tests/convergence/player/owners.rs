@@ -186,15 +186,16 @@ impl Player {
         let is_whole = is_whole && run.meanwhile.is_empty() && run.mode != Mode::Approve;
         let side_by_side = run.profiles == Profiles::Both;
         let refused = self.refused.clone();
+        let processed = report.failure.is_none() && report.refused() == 0;
+        // Of two that run side by side, one may pass an id on to the other.
         if !is_whole
-            || side_by_side
+            || (side_by_side && !processed)
             || !run.gateway.is_empty()
             || lock(&self.world).unseen[profile]
             || refused.as_ref().is_some_and(super::Refused::is_all)
         {
             return Ok(());
         }
-        let processed = report.failure.is_none() && report.refused() == 0;
         let what = match processed {
             true => "promise kept by a profile",
             false => "promise kept but for what was refused",

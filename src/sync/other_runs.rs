@@ -1,0 +1,101 @@
+//! Other connections with the same target: an asset that the run of one has in flight is sent by no
+//! other run before that one is answered (R18). A run waits for the answer, since it ends as
+//! Processed only when upstream accepted every asset of it.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{RunId, RunLock, Unsent};
+
+use super::{Connector, Request, RunError};
+
+/// Time that a run waits in all: a request is answered within seconds. A gateway that does not
+/// answer the other run would not answer this one either.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Pause between two looks at the state file.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Wait of one run for the requests of others.
+#[derive(Debug, Default)]
+pub(super) struct OtherRunsWait {
+    since: Option<Instant>,
+}
+
+impl OtherRunsWait {
+    /// Returns `true` when the run has assets to send that it left out before, after a wait where
+    /// others have them in flight; `false` when there are none, or the time is over.
+    pub(super) async fn wait(
+        &mut self,
+        connector: &Connector,
+        run: RunId,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        loop {
+            let unsent = connector.on_store(move |store| store.unsent(run)).await?;
+            if unsent.is_empty() {
+                return Ok(false);
+            }
+            if unsent.iter().any(|unsent| unsent.in_flight.is_none()) {
+                return Ok(true);
+            }
+            let is_first = self.since.is_none();
+            if self.since.get_or_insert_with(Instant::now).elapsed() >= LONGEST {
+                return Ok(false);
+            }
+            for unsent in &unsent {
+                if is_first {
+                    tracing::info!(
+                        assets = unsent.assets,
+                        holder = unsent.holder,
+                        "Assets are in flight in the run of another connection; this run waits for the answer."
+                    );
+                }
+                close_if_dead(connector, unsent).await?;
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(RunError::Stopped),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+}
+
+/// Closes the run that has the assets in flight if its process is dead: nobody answers any more.
+async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), RunError> {
+    let Some(holder) = unsent.in_flight else {
+        return Ok(());
+    };
+    let now = Utc::now().timestamp();
+    // The run has the lock as long as its process lives.
+    let Ok(lock) = RunLock::acquire(&connector.state, &unsent.holder, "closing a dead run", now) else {
+        return Ok(());
+    };
+    connector
+        .on_store(move |store| store.recover(holder, now))
+        .await?;
+    drop(lock);
+    Ok(())
+}
+
+/// Records what the run leaves to the next one because of other connections.
+pub(super) async fn record_unsent(
+    connector: &Connector,
+    request: &Request,
+    run: RunId,
+) -> Result<(), RunError> {
+    let unsent = connector.on_store(move |store| store.record_unsent(run)).await?;
+    request.progress.add_rejected(unsent.len() as u64);
+    for one in unsent {
+        tracing::warn!(
+            kind = %one.kind,
+            external_asset_id = one.external_id,
+            dn = one.dn,
+            reason = one.reason,
+            "The asset is left to the next run."
+        );
+    }
+    Ok(())
+}
