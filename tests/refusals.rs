@@ -143,6 +143,45 @@ async fn r32_in_batches_of_one_the_others_arrive_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r32_a_run_does_not_begin_with_the_assets_at_which_the_last_one_ended() {
+    for (answer, runs) in [(Answer::status(400), 3), (CUT, 7)] {
+        let people = People {
+            users: 20,
+            groups: 0,
+            computers: 0,
+            ..PEOPLE
+        };
+        let mut lab = Simulated::of(people).await;
+        lab.set("QUALYS_BATCH_ASSETS", "1");
+        lab.set("QUALYS_GIVE_UP_AFTER", "2s");
+        lab.set("AD_ASSETS", "users");
+        lab.receiver.refuse_all(answer.clone());
+        lab.sync(69).await;
+        // All are bad but one, to which this run did not come.
+        let sent: Vec<String> = lab
+            .receiver
+            .requests()
+            .into_iter()
+            .flat_map(|one| one.external_ids)
+            .collect();
+        let ids: Vec<String> = lab.users().iter().map(|id| lab.external_id(*id)).collect();
+        let good = ids.iter().find(|id| !sent.contains(*id)).unwrap().clone();
+        lab.receiver.refuse_nothing();
+        lab.receiver
+            .refuse(ids.into_iter().filter(|id| *id != good), answer.clone());
+        let mut more = 1;
+        while !lab.receiver.assets().contains_key(&good) {
+            more += 1;
+            assert!(more <= runs, "{answer:?}: not in {runs} runs");
+            lab.connector.run(&["sync"]).await;
+        }
+        lab.receiver.refuse_nothing();
+        lab.sync(0).await;
+        lab.assert_converged();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn r32_several_senders_find_it_together() {
     let mut lab = Simulated::new().await;
     lab.set("QUALYS_CONCURRENCY", "4");

@@ -111,27 +111,37 @@ pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u6
         if !is_ready {
             withdraw(sql, owner, seq)?;
         } else {
-            let number = take_numbers(sql, 1)?;
-            sql.execute(
-                "UPDATE document SET seq = $1 WHERE seq = $2",
-                values![number, seq],
-            )?;
-            sql.execute(
-                "UPDATE stage SET seq = $1 WHERE connection = $2 AND seq = $3",
-                values![number, owner, seq],
-            )?;
+            put_behind(sql, owner, seq)?;
             ready += 1;
         }
     }
     Ok(ready)
 }
 
-/// Takes a version from the stage, with its text.
-pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
-    sql.execute("DELETE FROM document WHERE seq = $1", values![seq])?;
-    sql.execute(
-        "DELETE FROM stage WHERE connection = $1 AND seq = $2",
+/// Gives a version a new number, with its text: it is behind all others of the stage.
+pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
+    let asset: Option<i64> = sql.first(
+        "SELECT asset FROM stage WHERE connection = $1 AND seq = $2",
         values![connection, seq],
+        |row| row.get(0),
+    )?;
+    let Some(asset) = asset else {
+        return Ok(());
+    };
+    let number = take_numbers(sql, 1)?;
+    for statement in [
+        "UPDATE asset SET sent = $1 WHERE id = $2 AND sent = $3",
+        "UPDATE asset SET document = $1 WHERE id = $2 AND document = $3",
+    ] {
+        sql.execute(statement, values![number, asset, seq])?;
+    }
+    sql.execute(
+        "UPDATE document SET seq = $1 WHERE seq = $2",
+        values![number, seq],
+    )?;
+    sql.execute(
+        "UPDATE stage SET seq = $1 WHERE connection = $2 AND seq = $3",
+        values![number, connection, seq],
     )?;
     Ok(())
 }

@@ -90,25 +90,17 @@ impl Store {
     pub fn pending(&self, connection: ConnectionId) -> Result<Pending, StoreError> {
         self.read(|sql| {
             let mut pending = Pending::default();
-            let mut first: Option<i64> = None;
             sql.query(
-                "SELECT kind, count(*) AS count, min(seq) AS first FROM stage
+                "SELECT kind, count(*) AS count, min(staged_at) AS oldest FROM stage
                  WHERE connection = $1 GROUP BY kind",
                 values![connection],
                 &mut |row| {
-                    let seq: i64 = row.get("first")?;
-                    first = Some(first.map_or(seq, |first| first.min(seq)));
+                    let oldest: i64 = row.get("oldest")?;
+                    pending.oldest = Some(pending.oldest.map_or(oldest, |before| before.min(oldest)));
                     pending.counts.insert(row.get("kind")?, row.count("count")?);
                     Ok(true)
                 },
             )?;
-            if let Some(first) = first {
-                pending.oldest = sql.first(
-                    "SELECT staged_at FROM stage WHERE connection = $1 AND seq = $2",
-                    values![connection, first],
-                    |row| row.get(0),
-                )?;
-            }
             Ok(pending)
         })
     }

@@ -21,6 +21,9 @@ pub struct Answered {
     pub unclear: Vec<u64>,
     /// Requests that it took. Without any, nothing of the batch went out.
     pub requests: u64,
+    /// The run ended at it: what was sent and is not decided goes behind all that waits, so that
+    /// the next run begins with others (R32).
+    pub ended_run: bool,
 }
 
 /// Selects the accepted versions that were replaced on the stage while they were out: their text is
@@ -76,6 +79,10 @@ const HELD: &str = "
     JOIN stage AS s ON s.object = a.owner
     WHERE s.asset = a.id AND a.sent = 0 AND s.fingerprint = a.fingerprint AND s.seq <> b.seq";
 
+/// Selects versions that were sent and are neither accepted nor rejected.
+const UNDECIDED: &str = "
+    SELECT seq FROM batch WHERE fate = 'unknown' AND reason IS NULL ORDER BY seq";
+
 /// Stores what became of a batch; `counts` gains what was sent, accepted and rejected.
 pub(super) fn settle(
     sql: &dyn Sql,
@@ -106,6 +113,11 @@ pub(super) fn settle(
         Ok((row.get::<ConnectionId>(0)?, row.get::<i64>(1)?))
     })? {
         ownership::withdraw(sql, owner, seq)?;
+    }
+    if answered.ended_run {
+        for seq in sql.rows(UNDECIDED, &[], |row| row.get::<i64>(0))? {
+            ownership::put_behind(sql, connection, seq)?;
+        }
     }
     record(sql, run, &items, answered, counts)
 }

@@ -11,7 +11,8 @@
 //!
 //! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves,
 //! after the others: the others do not wait for another search (R32). A batch that shows nothing
-//! about its cause is postponed until nothing else is left.
+//! about its cause is postponed until nothing else is left. What a run ended at without a decision is
+//! behind all else in the next one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -345,6 +346,10 @@ impl Deliverer<'_> {
                 rejected: delivery.rejected,
                 unclear: delivery.unclear,
                 requests,
+                ended_run: delivery
+                    .failure
+                    .as_ref()
+                    .is_some_and(UpstreamError::may_be_of_assets),
             };
             self.answered.push((posting.items, answered));
         }
@@ -386,9 +391,11 @@ impl Deliverer<'_> {
             }
         }
         // Nobody decides upon these any more in this run.
+        let ended_run = matches!(&failure, Some(RunError::Upstream(failure)) if failure.may_be_of_assets());
         for posting in self.waiting.drain(..).chain(self.postponed.drain(..)) {
             let answered = Answered {
                 requests: posting.requests,
+                ended_run,
                 ..Answered::default()
             };
             self.answered.push((posting.items, answered));

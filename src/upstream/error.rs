@@ -140,6 +140,13 @@ impl UpstreamError {
         matches!(self, Self::TooManyRefused { .. })
     }
 
+    /// Returns `true` when the assets that were sent last may be the cause, so that the next run is
+    /// to begin with others.
+    #[must_use]
+    pub const fn may_be_of_assets(&self) -> bool {
+        matches!(self, Self::AcceptsNothing { .. } | Self::GaveUp { .. })
+    }
+
     /// What to do about it, one sentence.
     #[must_use]
     pub fn advice(&self) -> String {

@@ -158,6 +158,7 @@ fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> An
         rejected: rejected.to_vec(),
         unclear: unclear.to_vec(),
         requests: 1,
+        ended_run: false,
     }
 }
 
