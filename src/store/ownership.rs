@@ -11,15 +11,20 @@ pub(super) const RELEASED: Table = Table {
     columns: &["asset"],
 };
 
-/// Keeps the text of a version that may be upstream where the asset has no other: a removal is made
-/// of it.
+/// Keeps the text that waits where the asset has no other and a version of it may be upstream: a
+/// removal is made of it.
+///
+/// A text that the asset has stays, even if upstream accepted it from a former owner: it is what
+/// upstream accepted last under the id, so it accepts the removal too. The text that waits may have
+/// been refused, and a removal made of it would be refused as well. Upstream knows an asset by its
+/// id (R37), so the removal is that of whatever it holds under it.
 const KEEP_TEXT: &str = "
     UPDATE asset SET document = s.seq FROM stage AS s
     WHERE asset.id IN (SELECT asset FROM released) AND asset.document IS NULL AND asset.sent <> 0
         AND s.object = asset.owner AND s.asset = asset.id";
 
 /// Takes the owner from the released assets.
-const RELEASE: &str = "UPDATE asset SET owner = NULL WHERE id IN (SELECT asset FROM released)";
+pub(super) const RELEASE: &str = "UPDATE asset SET owner = NULL WHERE id IN (SELECT asset FROM released)";
 
 /// Gives released assets to the objects that wait longest for them.
 const PASS_ON: &str = "
@@ -143,6 +148,19 @@ pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> R
         "UPDATE stage SET seq = $1 WHERE connection = $2 AND seq = $3",
         values![number, connection, seq],
     )?;
+    Ok(())
+}
+
+/// Takes a version from the stage, with its text unless that is kept for its asset.
+pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
+    for statement in [
+        "DELETE FROM document WHERE seq IN (
+             SELECT s.seq FROM stage AS s JOIN asset AS a ON a.id = s.asset
+             WHERE s.connection = $1 AND s.seq = $2 AND a.document IS DISTINCT FROM s.seq)",
+        "DELETE FROM stage WHERE connection = $1 AND seq = $2",
+    ] {
+        sql.execute(statement, values![connection, seq])?;
+    }
     Ok(())
 }
 

@@ -170,13 +170,16 @@ pub(super) const CHANGED: &str = "
             OR EXISTS (SELECT 1 FROM stage AS s WHERE s.object = p.object)))";
 
 /// Takes from the stage what another version replaces, or what upstream holds already. The text of
-/// a version that may be upstream is kept where the asset has no other.
-pub(super) const WITHDRAW: [&str; 2] = [
+/// a version that may be upstream, and was not refused, is kept where the asset has no other: what
+/// replaces it may be refused, and the asset's removal is then made of a text that was not.
+pub(super) const WITHDRAW: [&str; 3] = [
+    "UPDATE asset SET document = s.seq FROM page AS p JOIN stage AS s ON s.object = p.object
+     WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage') AND asset.id = s.asset
+         AND asset.document IS NULL AND asset.sent = s.seq AND s.reject_reason IS NULL",
     "DELETE FROM document WHERE seq IN (
          SELECT s.seq FROM page AS p JOIN stage AS s ON s.object = p.object
-         WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage'))
-     AND seq NOT IN (SELECT a.document FROM released AS r CROSS JOIN asset AS a
-         WHERE a.id = r.asset AND a.document IS NOT NULL)",
+         JOIN asset AS a ON a.id = s.asset
+         WHERE p.is_new = 0 AND p.verdict IN ('held', 'stage') AND a.document IS DISTINCT FROM s.seq)",
     "DELETE FROM stage WHERE object IN (
          SELECT object FROM page WHERE is_new = 0 AND verdict IN ('held', 'stage'))",
 ];

@@ -56,9 +56,8 @@ const FORGET: &str = "
 /// Forgets all else that is known of the objects that leave.
 const FORGET_OBJECTS: [&str; 4] = [
     "DELETE FROM document WHERE seq IN (
-         SELECT s.seq FROM leaving AS l JOIN stage AS s ON s.object = l.object)
-     AND seq NOT IN (SELECT a.document FROM released AS r CROSS JOIN asset AS a
-         WHERE a.id = r.asset AND a.document IS NOT NULL)",
+         SELECT s.seq FROM leaving AS l JOIN stage AS s ON s.object = l.object
+         JOIN asset AS a ON a.id = s.asset WHERE a.document IS DISTINCT FROM s.seq)",
     "DELETE FROM stage WHERE object IN (SELECT object FROM leaving WHERE object IS NOT NULL)",
     "DELETE FROM object WHERE id IN (SELECT object FROM leaving WHERE object IS NOT NULL)",
     "DELETE FROM recheck WHERE id IN (SELECT recheck FROM leaving)",

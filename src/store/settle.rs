@@ -32,13 +32,17 @@ const REPLACED: &str = "
     SELECT b.seq FROM batch AS b WHERE b.fate = 'accepted' AND b.removal = 0
         AND NOT EXISTS (SELECT 1 FROM document AS d WHERE d.seq = b.seq)";
 
-/// Deletes the texts of the versions that upstream held before, and of the removals that it
-/// accepted.
-const FORGET_TEXTS: [&str; 2] = [
+/// Deletes the texts of the versions that upstream held before, of the removals that it accepted,
+/// and of versions that were kept in case they arrive, and did not or were refused.
+const FORGET_TEXTS: [&str; 3] = [
     "DELETE FROM document WHERE seq IN (
          SELECT a.document FROM batch AS b JOIN asset AS a ON a.id = b.asset
          WHERE b.fate = 'accepted' AND b.removal = 0 AND a.document <> b.seq)",
     "DELETE FROM document WHERE seq IN (SELECT seq FROM batch WHERE fate = 'accepted' AND removal = 1)",
+    "DELETE FROM document WHERE seq IN (
+         SELECT b.seq FROM batch AS b JOIN asset AS a ON a.id = b.asset AND a.document = b.seq
+         WHERE (b.fate = 'absent' OR b.reason IS NOT NULL)
+             AND NOT EXISTS (SELECT 1 FROM stage AS s WHERE s.seq = b.seq AND s.object = a.owner))",
 ];
 
 /// Stores what upstream holds now. Versions of an asset are sent one after the other, so an
@@ -48,7 +52,9 @@ const SETTLE: &str = "
     UPDATE asset SET
         fingerprint = CASE WHEN b.fate <> 'accepted' THEN asset.fingerprint
             WHEN b.removal = 1 THEN NULL ELSE b.fingerprint END,
-        document = CASE WHEN b.fate = 'accepted' AND b.removal = 0 THEN b.seq ELSE asset.document END,
+        document = CASE WHEN b.fate = 'accepted' AND b.removal = 0 THEN b.seq
+            WHEN asset.document = b.seq AND (b.fate = 'absent' OR b.reason IS NOT NULL) THEN NULL
+            ELSE asset.document END,
         accepted_at = CASE WHEN b.fate = 'accepted' THEN $1 ELSE asset.accepted_at END,
         accepted_run = CASE WHEN b.fate = 'accepted' THEN $2 ELSE asset.accepted_run END,
         sent = CASE b.fate WHEN 'accepted' THEN 0 WHEN 'absent' THEN asset.sent_before

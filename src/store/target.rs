@@ -172,7 +172,8 @@ fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> R
     sql.execute(COPY_TEXTS, values![connection, number])?;
     sql.clear(&ownership::RELEASED)?;
     sql.execute(RELEASED, values![connection])?;
-    ownership::release(sql)?;
+    // Nothing is removed there any more, so no text is kept.
+    sql.execute(ownership::RELEASE, &[])?;
     ownership::pass_on(sql, None)?;
     let number = ownership::take_numbers(sql, objects + 1)?;
     sql.execute(NEW_ASSETS, values![number, target, connection])?;

@@ -112,7 +112,8 @@ CREATE UNIQUE INDEX object_of_guid ON object (connection, guid);
 
 -- Assets of a target by externalAssetId (R37). `owner` is the live object that it belongs to, NULL when there is none.
 -- `fingerprint` and `document` are those of the version that upstream accepted last; `fingerprint` is NULL when upstream
--- holds none, or one that says that the object is gone. `accepted_at` stays after that. `sent` is the newest version that was
+-- holds none, or one that says that the object is gone. Where it accepted none, `document` is that of a version that may
+-- have arrived, once the stage has that no more. `accepted_at` stays after that. `sent` is the newest version that was
 -- handed out and whose fate is unknown, 0 when there is none: until it is 0, upstream may hold something else.
 -- `sent_before` is its value before that version, `out_run` the run that has the version in flight now.
 CREATE TABLE asset (

@@ -16,6 +16,7 @@ mod ownership;
 mod paging;
 mod plans;
 mod removal;
+mod removal_text;
 mod retention;
 mod slices;
 mod speed;
