@@ -33,6 +33,8 @@ pub(super) struct Standing {
     pub(super) counted: Counted,
     /// The last run that ended.
     pub(super) last_run: Option<store::Run>,
+    /// When the last run ended that failed in nothing.
+    pub(super) last_finished: Option<i64>,
 }
 
 impl Standing {
@@ -59,10 +61,10 @@ impl Service {
                 // The last one may go on; then the one before is the last that ended.
                 let mut runs = store.runs(id, 2)?;
                 runs.retain(|run| run.ended.is_some());
-                Ok((row, runs.into_iter().next()))
+                Ok((row, runs.into_iter().next(), store.last_finished(id)?))
             })
             .await?;
-        let (Some(row), last_run) = found else {
+        let (Some(row), last_run, last_finished) = found else {
             return Err(Problem::internal(
                 "internal error: the connection is not registered",
             ));
@@ -72,6 +74,7 @@ impl Service {
             row,
             counted,
             last_run,
+            last_finished,
         })
     }
 

@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::counts::Standing;
 use super::problem::Problem;
 use super::{Of, Service};
-use crate::schedule::{Desk, Done, Next};
+use crate::schedule::{Desk, Done, Missed, Next};
 use crate::store::{Outcome, State as Stage};
 use crate::view::KindCounts;
 
@@ -80,6 +80,9 @@ families! {
         state_since: "state_since_timestamp", Some(Unit::Seconds), "When the connection entered its state";
         last_run: "last_run_timestamp", Some(Unit::Seconds), "When the last run ended, however it did";
         last_success: "last_success_timestamp", Some(Unit::Seconds), "When the last run ended after which upstream held everything";
+        last_finished: "last_finished_timestamp", Some(Unit::Seconds), "When the last run ended that failed in nothing";
+        ticks: "ticks_since_finished", None::<Unit>, "Ticks of SYNC_CRON since the last run that failed in nothing";
+        baseline_ticks: "baseline_ticks_since_complete", None::<Unit>, "Ticks of BASELINE_CRON since the last complete full read";
         next_run: "next_run_timestamp", Some(Unit::Seconds), "When the next run is due";
         next_baseline: "next_baseline_timestamp", Some(Unit::Seconds), "When the next full read is due";
         last_baseline: "last_baseline_timestamp", Some(Unit::Seconds), "When the last complete full read ended";
@@ -91,7 +94,7 @@ families! {
         last_run_outcome: "last_run_outcome", None::<Unit>, "1 for the way in which the last run ended";
         assets: "assets", None::<Unit>, "Objects by what is known of them";
         staged: "staged", None::<Unit>, "Assets that wait to be accepted upstream";
-        oldest_staged: "oldest_staged_age", Some(Unit::Seconds), "How long the asset waits that waits longest";
+        oldest_staged: "oldest_staged_age", Some(Unit::Seconds), "How long the asset waits that waits longest, rejected ones apart";
         removals_held: "removals_held", None::<Unit>, "Objects that seem to be gone and are held back by the threshold";
         certificate: "certificate_expiry", days(), "Days until the certificate of the controller ends";
     }
@@ -166,6 +169,7 @@ impl Families {
             (&self.state_since, Some(row.state_since)),
             (&self.last_run, row.last_synced),
             (&self.last_success, row.last_successful_sync),
+            (&self.last_finished, standing.last_finished),
             (&self.next_run, row.next_sync),
             (&self.next_baseline, row.next_baseline),
             (&self.last_baseline, row.last_baseline),
@@ -184,6 +188,21 @@ impl Families {
             if let Some((next, then)) = next.and_then(|next| Some((next, after(next)?))) {
                 set(family, &plain, float((then - next).num_seconds()));
             }
+        }
+        let registered = row
+            .entered
+            .get(&Stage::Registered)
+            .copied()
+            .unwrap_or(row.state_since);
+        let since = |at: Option<i64>| DateTime::from_timestamp(at.unwrap_or(registered), 0).unwrap_or(now);
+        let from = Missed {
+            finished: since(standing.last_finished),
+            complete: since(row.last_baseline),
+        };
+        let (ticks, baseline_ticks) = desk.timetable().missed(from, now);
+        set(&self.ticks, &plain, count(ticks));
+        if let Some(baseline_ticks) = baseline_ticks {
+            set(&self.baseline_ticks, &plain, count(baseline_ticks));
         }
         set(&self.skipped_ticks, &plain, count(row.skipped_ticks));
     }
@@ -207,7 +226,7 @@ impl Families {
         let plain = of.with([]);
         set(&self.staged, &plain, count(staged));
         set(&self.removals_held, &plain, count(held));
-        let oldest = standing.counted.oldest_pending;
+        let oldest = standing.counted.oldest_undecided;
         let age = oldest.map_or(0, |oldest| (now.timestamp() - oldest).max(0));
         set(&self.oldest_staged, &plain, float(age));
     }

@@ -9,6 +9,18 @@ use crate::store::RunMode;
 /// Ticks counted in one gap at most: a day of every-second ticks. Counting is for the report, not for the schedule.
 const MOST_TICKS: u64 = 86_400;
 
+/// Ticks counted at most since something came through: it is known by then that nothing does.
+const MOST_MISSED: u64 = 100;
+
+/// Times from which on ticks are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// End of the last run that failed in nothing.
+    pub finished: DateTime<Utc>,
+    /// End of the last complete full read.
+    pub complete: DateTime<Utc>,
+}
+
 /// The two schedules of a connection.
 #[derive(Debug, Clone)]
 pub struct Timetable {
@@ -144,6 +156,17 @@ impl Timetable {
     #[must_use]
     pub fn skipped(&self, started: DateTime<Utc>, ended: DateTime<Utc>) -> u64 {
         self.sync.ticks_between(started, ended, MOST_TICKS)
+    }
+
+    /// Counts the ticks of `SYNC_CRON` after `from` and up to `now`, and those of `BASELINE_CRON` where it is on, each up to
+    /// [`MOST_MISSED`].
+    #[must_use]
+    pub fn missed(&self, from: Missed, now: DateTime<Utc>) -> (u64, Option<u64>) {
+        let baseline = self.baseline.as_ref();
+        (
+            self.sync.ticks_between(from.finished, now, MOST_MISSED),
+            baseline.map(|cron| cron.ticks_between(from.complete, now, MOST_MISSED)),
+        )
     }
 
     /// `SYNC_CRON` as written, for `runFrequency`.

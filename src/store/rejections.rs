@@ -18,6 +18,8 @@ pub struct Pending {
     pub counts: BTreeMap<Kind, u64>,
     /// When the version that waits longest was staged, Unix seconds.
     pub oldest: Option<i64>,
+    /// The same without those that upstream rejected, which wait until they change.
+    pub oldest_undecided: Option<i64>,
 }
 
 /// Origin of a rejection.
@@ -91,12 +93,14 @@ impl Store {
         self.read(|sql| {
             let mut pending = Pending::default();
             sql.query(
-                "SELECT kind, count(*) AS count, min(staged_at) AS oldest FROM stage
-                 WHERE connection = $1 GROUP BY kind",
+                "SELECT kind, count(*) AS count, min(staged_at) AS oldest,
+                    min(CASE WHEN rejected_run IS NULL THEN staged_at END) AS undecided
+                 FROM stage WHERE connection = $1 GROUP BY kind",
                 values![connection],
                 &mut |row| {
-                    let oldest: i64 = row.get("oldest")?;
-                    pending.oldest = Some(pending.oldest.map_or(oldest, |before| before.min(oldest)));
+                    let earliest = |one: Option<i64>, other: Option<i64>| one.into_iter().chain(other).min();
+                    pending.oldest = earliest(pending.oldest, row.get("oldest")?);
+                    pending.oldest_undecided = earliest(pending.oldest_undecided, row.get("undecided")?);
                     pending.counts.insert(row.get("kind")?, row.count("count")?);
                     Ok(true)
                 },

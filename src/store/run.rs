@@ -141,6 +141,21 @@ impl Store {
         })
     }
 
+    /// Returns when the last run ended that failed in nothing, and so delivered everything but what was rejected or held back;
+    /// `None` where no run did that is kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn last_finished(&self, connection: ConnectionId) -> Result<Option<i64>, StoreError> {
+        self.read(|sql| {
+            sql.first(
+                "SELECT ended FROM run WHERE connection = $1 AND outcome IN ('processed', 'partial') ORDER BY id DESC LIMIT 1",
+                values![connection],
+                |row| row.get(0),
+            )
+        })
+    }
+
     /// Returns one run, as far as it has come.
     ///
     /// # Errors

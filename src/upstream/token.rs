@@ -134,8 +134,7 @@ impl Tokens {
             return Ok(token.clone());
         }
         current.token = None;
-        let credentials =
-            Credentials::new(&self.auth).map_err(|error| NoToken::Unusable(error.to_string()))?;
+        let credentials = Credentials::new(&self.auth).map_err(|error| NoToken::Final(error.to_string()))?;
         let secrets = Secrets::new(&self.auth);
         let request = credentials.request(&self.client, &self.gateway);
         let exchanged = self.client.exchange(request, 2 * LONGEST).await;

@@ -137,6 +137,8 @@ pub struct Counted {
     pub kinds: BTreeMap<Kind, KindStanding>,
     /// Since when the asset waits that waits longest, Unix seconds.
     pub oldest_pending: Option<i64>,
+    /// The same without rejected ones.
+    pub oldest_undecided: Option<i64>,
     /// Names the list of removals held back.
     pub held_list: Option<String>,
     /// What is known of the gateway.
@@ -167,6 +169,7 @@ impl Counted {
         Ok(Self {
             kinds,
             oldest_pending: pending.oldest,
+            oldest_undecided: pending.oldest_undecided,
             held_list: store.held_list(connection)?,
             limits: store.gateway_limits(connection)?,
         })

@@ -218,3 +218,41 @@ async fn r33_the_age_of_the_last_complete_baseline_is_a_metric() {
     assert!(of(&scraped(&served).await, "last_baseline_timestamp_seconds", "") >= begun);
     served.service.stopped_with(0).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_run_with_a_rejected_asset_came_through_and_one_that_failed_did_not() {
+    let mut lab = Simulated::new().await;
+    quiet(&mut lab);
+    let served = Served::start(&lab.connector).await;
+    let absent = |samples: &Samples, name: &str| !samples.keys().any(|series| series.contains(name));
+    assert!(
+        absent(&scraped(&served).await, "last_finished_timestamp"),
+        "no run yet"
+    );
+    let refused = lab.external_id(lab.users()[0]);
+    lab.receiver.script([Answer::reject(
+        lab::receiver::ErrorForm::List,
+        &refused,
+        "not today",
+    )]);
+    lab.sync(2).await;
+    let partial = scraped(&served).await;
+    assert!(
+        absent(&partial, "last_success_timestamp"),
+        "upstream does not hold everything"
+    );
+    let finished = seconds(&lab.status().await["lastSynced"]);
+    assert_eq!(of(&partial, "last_finished_timestamp_seconds", ""), finished);
+    assert_eq!(of(&partial, "ticks_since_finished", ""), 0.0);
+    assert_eq!(of(&partial, "staged", ""), 1.0);
+    assert_eq!(
+        of(&partial, "oldest_staged_age_seconds", ""),
+        0.0,
+        "the gateway decided upon it"
+    );
+    lab.set("AD_PORT", "1");
+    lab.connector.run(&["sync"]).await.ended_with(69);
+    let failed = scraped(&served).await;
+    assert_eq!(of(&failed, "last_finished_timestamp_seconds", ""), finished);
+    served.service.stopped_with(0).await;
+}
