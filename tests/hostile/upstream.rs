@@ -129,7 +129,7 @@ async fn r27_no_redirect_takes_the_token_elsewhere() {
     let elsewhere = Gateway::start(From::Token, page(b"the.other.key")).await;
     for status in [301, 302, 303, 307, 308] {
         let to = format!(
-            "HTTP/1.1 {status} Go\r\nLocation: {}/x\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 {status} Go\r\nLocation: {}/x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
             elsewhere.url
         );
         let raw = Raw::Once(to.into_bytes());

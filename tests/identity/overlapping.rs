@@ -3,7 +3,7 @@
 use lab::simulator::ObjectId;
 
 use crate::checks::is_removed;
-use crate::support::http::Served;
+use crate::support::http::{Served, TOKEN};
 use crate::world::World;
 
 /// Profile of all users with the title Manager: those of the unit East.
@@ -118,6 +118,7 @@ async fn r37_the_api_shows_who_waits_and_for_whom() {
         ("BASELINE_CRON", "off"),
         ("SYNC_ON_START", "false"),
         ("HTTP_LISTEN", "127.0.0.1:0"),
+        ("HTTP_TOKEN", TOKEN),
     ] {
         world.set(name, value);
     }
