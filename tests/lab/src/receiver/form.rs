@@ -161,7 +161,8 @@ mod tests {
     fn every_mistake_is_named() {
         let cases = [
             (b"<html>".to_vec(), "not JSON"),
-            (batch(META, "[]"), "assetData is not a filled list"),
+            (batch(META, "[]"), "assetCount is 1, assetData has 0"),
+            (batch(META, "{}"), "assetData is not a list"),
             (
                 batch(META, &format!("[{ASSET},{ASSET}]")),
                 "assetCount is 1, assetData has 2",
