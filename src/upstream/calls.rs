@@ -19,7 +19,7 @@ const REMAINING: &str = "x-ratelimit-remaining";
 const WINDOW: &str = "x-ratelimit-window-sec";
 /// Length of a window that is not announced, Qualys' own.
 const USUAL_WINDOW: Duration = Duration::from_secs(3600);
-/// Added to a window, since the gateway counts a call when it arrives.
+/// Added to a window, since the gateway's clock is another one.
 const MARGIN: Duration = Duration::from_secs(1);
 /// Times of calls that are kept.
 const KEPT: usize = 10_000;
@@ -56,8 +56,9 @@ struct State {
     /// Calls that are not answered yet, and all that were made.
     in_flight: u64,
     taken: u64,
-    /// Times of the calls within the window.
-    made: VecDeque<Instant>,
+    /// Numbers of the calls within the window, and the latest time at which the gateway may have
+    /// counted each: that of its answer, or that of the call while there is none.
+    made: VecDeque<(u64, Instant)>,
     /// How long one call takes.
     takes: Option<Duration>,
 }
@@ -78,7 +79,7 @@ impl Calls {
         let window = hurry(state.window.unwrap_or(USUAL_WINDOW) + MARGIN);
         let now = Instant::now();
         // In a sliding window the oldest call leaves it first, a fixed one has ended by then.
-        let oldest_leaves = state.made.front().map(|first| *first + window);
+        let oldest_leaves = state.made.front().map(|(_, counted)| *counted + window);
         if let Some(free_at) = state.free_at.or(oldest_leaves)
             && free_at > now
         {
@@ -86,7 +87,11 @@ impl Calls {
         }
         state.free_at = None;
         let before = state.made.len();
-        while state.made.front().is_some_and(|made| *made + window <= now) {
+        while state
+            .made
+            .front()
+            .is_some_and(|(_, counted)| *counted + window <= now)
+        {
             state.made.pop_front();
         }
         // As many as have left the window; the next answer announces how many there really are.
@@ -106,14 +111,12 @@ impl Calls {
         let was_alone = state.in_flight == 0;
         state.in_flight += 1;
         state.taken += 1;
-        state.made.push_back(Instant::now());
+        let number = state.taken;
+        state.made.push_back((number, Instant::now()));
         if state.made.len() > KEPT {
             state.made.pop_front();
         }
-        Some(Call {
-            number: state.taken,
-            was_alone,
-        })
+        Some(Call { number, was_alone })
     }
 
     /// Takes in the headers of the answer to a call; `None` when there was no answer.
@@ -126,6 +129,10 @@ impl Calls {
     ) {
         let mut state = self.state();
         state.in_flight = state.in_flight.saturating_sub(1);
+        let mut made = state.made.iter_mut();
+        if let Some((_, counted)) = made.find(|(number, _)| *number == call.number) {
+            *counted = Instant::now();
+        }
         let Some(headers) = headers else { return };
         let takes = state.takes.unwrap_or(took);
         state.takes = Some((takes * 3 + took) / 4);
@@ -142,6 +149,14 @@ impl Calls {
             });
             let to_wait = number(wait::TO_WAIT).filter(|seconds| *seconds > 0);
             state.free_at = to_wait.map(|seconds| Instant::now() + hurry(Duration::from_secs(seconds)));
+            // The gateway counts no more than these: the older ones have left its window, and free none
+            // later.
+            if let (Some(limit), Some(left)) = (state.limit, state.left) {
+                let counted = limit.saturating_sub(left);
+                while state.made.len() as u64 > counted {
+                    state.made.pop_front();
+                }
+            }
         }
     }
 
@@ -194,14 +209,15 @@ mod tests {
         assert_eq!(calls.left(), Some(2));
         let (second, third) = (calls.take().unwrap(), calls.take().unwrap());
         assert!(calls.take().is_none());
-        assert_eq!(calls.wait(as_it_is), Some(Duration::from_secs(3591)));
+        assert_eq!(calls.wait(as_it_is), Some(Duration::from_secs(3601)));
+        tokio::time::advance(Duration::from_secs(5)).await;
         // The answers come in the other order.
         for (call, remaining) in [(third, 0), (second, 1)] {
             let announced = headers(&[("x-ratelimit-remaining", remaining)]);
             calls.answered(call, Some(&announced), Duration::ZERO, as_it_is);
             assert_eq!(calls.left(), Some(0));
         }
-        tokio::time::advance(Duration::from_secs(3591)).await;
+        tokio::time::advance(Duration::from_secs(3596)).await;
         assert_eq!(calls.wait(as_it_is), None);
         let fourth = calls.take().unwrap();
         assert!(calls.take().is_none(), "only the oldest call has left the window");
@@ -215,6 +231,20 @@ mod tests {
         assert_eq!(calls.left(), Some(2));
         let rate = calls.rate().unwrap();
         assert_eq!((rate.calls, rate.window), (3, Duration::from_secs(3600)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_the_gateway_counts_no_more_free_none() {
+        let calls = Calls::default();
+        // The first leaves the window of the gateway just before the second.
+        for (pause, remaining, left) in [(3600, 1, 1), (0, 1, 1), (0, 0, 0)] {
+            let call = calls.take().unwrap();
+            let announced = headers(&[("x-ratelimit-limit", 2), ("x-ratelimit-remaining", remaining)]);
+            calls.answered(call, Some(&announced), Duration::ZERO, as_it_is);
+            assert_eq!(calls.left(), Some(left));
+            tokio::time::advance(Duration::from_secs(pause)).await;
+        }
+        assert_eq!(calls.wait(as_it_is), Some(Duration::from_secs(3601)));
     }
 
     #[tokio::test(start_paused = true)]
