@@ -1,5 +1,7 @@
 //! Batches: hands out what waits on the stage, in its order (R18, R20).
 
+use std::sync::Arc;
+
 use super::error::Fault;
 use super::page::Fingerprint;
 use super::run::open_run;
@@ -23,7 +25,7 @@ pub struct Item {
     /// `externalAssetId` of the asset.
     pub external_id: String,
     /// One `assetData` element.
-    pub asset: String,
+    pub asset: Arc<str>,
     /// `true` when it says that the object is gone.
     pub removal: bool,
     /// Row of the asset.
@@ -194,7 +196,7 @@ fn hand_out(
                 kind: row.get(2)?,
                 dn: row.get(3)?,
                 external_id: row.get(4)?,
-                asset: json.to_owned(),
+                asset: Arc::from(json),
                 removal: row.get(6)?,
                 row: row.get(7)?,
                 fingerprint: row.get(8)?,

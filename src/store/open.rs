@@ -50,12 +50,13 @@ const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: it holds most of the index by GUID of a million objects (38 MB), which a
 /// first read writes all over. Without it, pages are written to the log, read again and written
-/// again within one transaction. The product stays below 128 MiB with it.
-const CACHE_KIB: i64 = 32 << 10;
+/// again within one transaction. With more, a first read of a million objects takes more than
+/// 128 MiB.
+const CACHE_KIB: i64 = 24 << 10;
 
-/// Page cache of the temporary tables, in KiB: it holds a whole transaction of a large read, which
+/// Page cache of the temporary tables, in KiB: it holds most of a transaction of a large read, which
 /// some twenty statements walk through.
-const TEMPORARY_CACHE_KIB: i64 = 8 << 10;
+const TEMPORARY_CACHE_KIB: i64 = 4 << 10;
 
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;

@@ -106,7 +106,7 @@ pub(super) fn settle(
         let texts = replaced.iter().filter_map(|seq| items.get(seq));
         texts
             .into_iter()
-            .try_for_each(|item| insert(values![stored(item.seq), item.asset]))
+            .try_for_each(|item| insert(values![stored(item.seq), item.asset.as_ref()]))
     })?;
     for statement in FORGET_TEXTS {
         sql.execute(statement, &[])?;

@@ -305,7 +305,7 @@ impl Deliverer<'_> {
                 .map(|item| Item {
                     seq: item.seq,
                     external_id: item.external_id.clone(),
-                    asset: item.asset.clone(),
+                    asset: Arc::clone(&item.asset),
                 })
                 .collect(),
         );
@@ -485,7 +485,7 @@ fn write_lines<'i>(
     items: impl IntoIterator<Item = &'i store::Item>,
 ) -> Result<(), RunError> {
     match &request.output {
-        Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_str()))?),
+        Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_ref()))?),
         None => Ok(()),
     }
 }

@@ -38,8 +38,8 @@ const SOON: Bounds = Bounds {
 
 /// Bounds of a large read.
 const LARGE: Bounds = Bounds {
-    pieces: 32,
-    octets: 16 << 20,
+    pieces: 20,
+    octets: 10 << 20,
     patience: Duration::from_secs(1),
 };
 

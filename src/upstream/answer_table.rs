@@ -108,7 +108,7 @@ fn decided(answer: &Answer, accept_unknown: bool) -> Decision {
     let item = |number: u64| Item {
         seq: number,
         external_id: format!("S-{number}"),
-        asset: "{}".to_owned(),
+        asset: "{}".into(),
     };
     decide(
         answer,

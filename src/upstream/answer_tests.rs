@@ -11,7 +11,7 @@ fn items() -> Vec<Item> {
             Item {
                 seq,
                 external_id,
-                asset,
+                asset: asset.into(),
             }
         })
         .collect()

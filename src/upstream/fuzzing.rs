@@ -91,7 +91,7 @@ fn items() -> Vec<Item> {
         .map(|((external, vendor), seq)| Item {
             seq,
             external_id: external.to_owned(),
-            asset: format!(r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external}","vendorAssetId":"{vendor}"}}}}}}"#),
+            asset: format!(r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external}","vendorAssetId":"{vendor}"}}}}}}"#).into(),
         })
         .collect()
 }

@@ -173,7 +173,8 @@ mod tests {
                 external_id: (*external).to_owned(),
                 asset:
                     json!({"asset": {"assetHeader": {"externalAssetId": external, "vendorAssetId": vendor}}})
-                        .to_string(),
+                        .to_string()
+                        .into(),
             })
             .collect()
     }

@@ -1,5 +1,7 @@
 //! One request: its identity, its envelope, its size.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
@@ -12,7 +14,7 @@ pub struct Item {
     /// `externalAssetId`.
     pub external_id: String,
     /// One `assetData` element, compact JSON: `{"asset":{…}}`. Goes upstream byte for byte.
-    pub asset: String,
+    pub asset: Arc<str>,
 }
 
 /// What one request delivers.
@@ -117,7 +119,7 @@ mod tests {
         Item {
             seq,
             external_id,
-            asset,
+            asset: asset.into(),
         }
     }
 

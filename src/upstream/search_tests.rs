@@ -35,7 +35,7 @@ fn item(seq: u64) -> Item {
     Item {
         seq,
         external_id: format!("S-1-5-21-{seq}"),
-        asset: "{}".to_owned(),
+        asset: "{}".into(),
     }
 }
 

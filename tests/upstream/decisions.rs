@@ -157,7 +157,7 @@ async fn r19_a_single_asset_that_is_too_large_is_rejected_and_the_others_go() {
     })
     .await;
     let mut items: Vec<Item> = (1..=3).map(item).collect();
-    items[1].asset = items[1].asset.replace("confidential", &"x".repeat(1000));
+    items[1].asset = items[1].asset.replace("confidential", &"x".repeat(1000)).into();
     let delivery = deliver(&upstream(&receiver), Batch::new(CONNECTOR, items)).await;
     assert_eq!(delivery.accepted, [1, 3]);
     assert_eq!(delivery.rejected.len(), 1);
@@ -174,7 +174,7 @@ async fn r19_a_413_that_comes_before_the_body_was_read_is_seen() {
     let receiver = Receiver::start(Options::default()).await;
     let mut items: Vec<Item> = (1..=2).map(item).collect();
     for item in &mut items {
-        item.asset = item.asset.replace("confidential", &"x".repeat(8 << 20));
+        item.asset = item.asset.replace("confidential", &"x".repeat(8 << 20)).into();
     }
     receiver.script([Answer::Early(413)]);
     let delivery = deliver(&upstream(&receiver), Batch::new(CONNECTOR, items)).await;

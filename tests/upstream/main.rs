@@ -63,7 +63,7 @@ fn item(seq: u64) -> Item {
     Item {
         seq,
         external_id,
-        asset,
+        asset: asset.into(),
     }
 }
 

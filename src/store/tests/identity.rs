@@ -175,7 +175,7 @@ fn r37_an_object_with_another_id_leaves_the_old_one_as_a_removal() {
     let sent = room.drain(run);
     let sent: Vec<_> = sent
         .iter()
-        .map(|item| (item.external_id.as_str(), item.removal, item.asset.as_str()))
+        .map(|item| (item.external_id.as_str(), item.removal, item.asset.as_ref()))
         .collect();
     let removal = format!("REMOVED {}", asset("a"));
     assert_eq!(
@@ -265,7 +265,7 @@ fn r37_two_objects_that_exchange_their_ids_remove_nothing() {
         let sent = room.drain(run);
         let mut sent: Vec<_> = sent
             .iter()
-            .map(|item| (item.external_id.as_str(), item.asset.clone()))
+            .map(|item| (item.external_id.as_str(), item.asset.to_string()))
             .collect();
         sent.sort();
         assert_eq!(sent, [("S-1", asset("2")), ("S-2", asset("1"))]);

@@ -149,7 +149,7 @@ fn seqs(items: &[Item]) -> Vec<u64> {
 }
 
 fn assets(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.asset.as_str()).collect()
+    items.iter().map(|item| item.asset.as_ref()).collect()
 }
 
 /// An answer to one request.

@@ -93,22 +93,22 @@ impl World {
             let guid = item.guid;
             assert_eq!(
                 self.read.get(&guid),
-                Some(&item.asset),
+                Some(&item.asset.to_string()),
                 "not the latest version of {guid}"
             );
             assert!(
                 self.out.iter().flatten().all(|other| other.guid != guid),
                 "two versions of {guid} are out at once"
             );
-            if let Some((seq, version)) = self.handed_out.insert(guid, (item.seq, item.asset.clone())) {
+            if let Some((seq, version)) = self.handed_out.insert(guid, (item.seq, item.asset.to_string())) {
                 assert!(
-                    item.seq > seq || (item.seq == seq && item.asset == version),
+                    item.seq > seq || (item.seq == seq && *item.asset == *version),
                     "{guid} goes backwards from {seq} to {}",
                     item.seq
                 );
             }
             assert!(
-                self.accepted.get(&guid) != Some(&item.asset)
+                self.accepted.get(&guid) != Some(&item.asset.to_string())
                     || self.uncertain.contains(&guid)
                     || self.resent.contains(&guid),
                 "{guid} is sent again, although upstream certainly holds it"
@@ -125,15 +125,15 @@ impl World {
         for (item, fate) in batch.iter().zip(fates.iter().cycle()) {
             match fate {
                 Fate::Accepted => {
-                    self.upstream.insert(item.guid, item.asset.clone());
-                    self.accepted.insert(item.guid, item.asset.clone());
+                    self.upstream.insert(item.guid, item.asset.to_string());
+                    self.accepted.insert(item.guid, item.asset.to_string());
                     self.uncertain.remove(&item.guid);
                     self.resent.remove(&item.guid);
                     accepted.push(item.seq);
                 }
                 Fate::Rejected => rejected.push((item.seq, "no".to_owned())),
                 Fate::ArrivedUnanswered => {
-                    self.upstream.insert(item.guid, item.asset.clone());
+                    self.upstream.insert(item.guid, item.asset.to_string());
                     self.uncertain.insert(item.guid);
                 }
                 Fate::Lost => {

@@ -51,7 +51,7 @@ fn every_commit_waits_for_the_disk_and_the_log_is_bounded() {
         .map(number)
         .collect();
     // 2 is FULL.
-    assert_eq!(settings, [2, 1, 20_000, -32768]);
+    assert_eq!(settings, [2, 1, 20_000, -24576]);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn dry_run(store: &Store, connection: ConnectionId) -> Vec<String> {
         3
     );
     store.end_run(run, &RunEnd::default(), NOW).unwrap();
-    batch.into_iter().map(|item| item.asset).collect()
+    batch.into_iter().map(|item| item.asset.to_string()).collect()
 }
 
 #[test]

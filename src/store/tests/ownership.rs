@@ -197,7 +197,8 @@ impl World {
     fn arrive(&mut self, batch: &[Item], arrival: Arrival) {
         if matches!(arrival, Arrival::Accepted | Arrival::Unanswered) {
             for item in batch {
-                self.upstream.insert(item.external_id.clone(), item.asset.clone());
+                self.upstream
+                    .insert(item.external_id.clone(), item.asset.to_string());
             }
         }
     }

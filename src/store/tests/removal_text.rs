@@ -67,7 +67,7 @@ fn removal(room: &Room, number: u8) -> Vec<String> {
     let sent = room.drain(run);
     store.check().unwrap();
     room.end(run);
-    sent.into_iter().map(|item| item.asset).collect()
+    sent.into_iter().map(|item| item.asset.to_string()).collect()
 }
 
 fn removed(version: &str) -> Vec<String> {
