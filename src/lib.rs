@@ -1,8 +1,8 @@
 //! ad-connector: reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM.
 //!
-//! The way of the data, one way through the house:
+//! Data takes one way through the modules:
 //! `directory::Entry` → `mapping::Asset` → `store` (stage) → `upstream::Batch` → accepted → `store`.
-//! [`sync`] is the only room that knows all of them.
+//! [`sync`] is the only module that knows these four.
 
 pub mod cli;
 pub mod config;

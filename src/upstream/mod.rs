@@ -1,7 +1,7 @@
 //! Qualys: tokens, requests, what their answers mean, and when to ask again.
 //!
 //! [`Upstream::sizing`] says how large a batch may be, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
-//! rejected, or neither ([`Delivery`]). The invariant of this room is R18: nothing is called accepted that the gateway did
+//! rejected, or neither ([`Delivery`]). The invariant of this module is R18: nothing counts as accepted that the gateway did
 //! not accept.
 
 mod answer;
