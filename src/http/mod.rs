@@ -27,7 +27,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Http;
@@ -89,7 +89,7 @@ struct Service {
     streams: Arc<Slots>,
     searches: Semaphore,
     /// One look-up in a directory at a time.
-    previews: Semaphore,
+    look_ups: Semaphore,
     stop: CancellationToken,
 }
 
@@ -101,6 +101,18 @@ impl Service {
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
         read(&self.store, work).await
+    }
+
+    /// Admits the request to the directory, or refuses it while another one looks up an object.
+    fn object_look_up(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.look_ups.try_acquire().map_err(|_| {
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many",
+                "another object is being looked up in the directory",
+                "try again in a moment",
+            )
+        })
     }
 }
 
@@ -117,8 +129,9 @@ where
     }
 }
 
-/// Listens on `address` until `stop`, and returns the address as the system chose it. One that cannot be listened on is no
-/// reason to stop synchronising: it is tried again every [`LISTEN_AGAIN`], and none is returned.
+/// Listens on `address` until `stop`, and returns the address as the system chose it. One that
+/// cannot be listened on is no reason to stop synchronising: it is tried again every
+/// [`LISTEN_AGAIN`], and none is returned.
 ///
 /// # Errors
 /// When the state file cannot be read.
@@ -144,7 +157,7 @@ pub async fn serve(
         counts: Counts::default(),
         streams: Slots::new(STREAMS),
         searches: Semaphore::new(SEARCHES),
-        previews: Semaphore::new(1),
+        look_ups: Semaphore::new(1),
         stop: stop.clone(),
     });
     let routes = routes(service);

@@ -100,14 +100,7 @@ pub(super) async fn one(
     Named(desk): Named,
     ObjectGuid(guid): ObjectGuid,
 ) -> Result<Json<Preview>, Problem> {
-    let Ok(_turn) = service.previews.try_acquire() else {
-        return Err(Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many",
-            "another object is being looked up in the directory",
-            "try again in a moment",
-        ));
-    };
+    let _permit = service.object_look_up()?;
     let connector = desk.connector();
     let (kind, entry) = find(connector, guid).await?.ok_or_else(|| {
         Problem::not_found(

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use chrono::Utc;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -27,8 +26,8 @@ pub(super) struct WantedObject {
     object: String,
 }
 
-/// The whole way of one object. The service binds for it. A directory that cannot be read is part of
-/// the answer.
+/// The whole way of one object. The service binds for it. A directory that cannot be read is part
+/// of the answer.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/why", tag = "inventory", operation_id = "explainObject",
     params(("name" = String, Path, description = "CONNECTION_NAME"), WantedObject),
@@ -47,14 +46,7 @@ pub(super) async fn one(
             "object: {length} characters are not within 1 to {LONGEST_NAME}"
         )));
     }
-    let Ok(_turn) = service.previews.try_acquire() else {
-        return Err(Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many",
-            "another object is being looked up in the directory",
-            "try again in a moment",
-        ));
-    };
+    let _permit = service.object_look_up()?;
     let connector = desk.connector();
     let tracer = Tracer {
         settings: &connector.settings,
