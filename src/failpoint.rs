@@ -60,7 +60,7 @@ transactions! {
     CompleteRead = "complete_read",
     /// Entries of a page that show no objectGUID.
     NoteUnidentified = "note_unidentified",
-    /// What was learnt about the gateway.
+    /// Limits learnt of the gateway.
     SetGatewayLimits = "set_gateway_limits",
     /// A batch is handed out.
     NextBatch = "next_batch",

@@ -40,7 +40,8 @@ fn promtool_takes_the_rules_and_their_tests() {
     }
 }
 
-/// Weeks of one connection: its schedule, how long a run takes, and from when on none comes through.
+/// Weeks of one connection: its schedule, how long a run takes, and from when on none comes
+/// through.
 struct Weeks {
     connection: &'static str,
     sync: &'static str,
@@ -123,7 +124,8 @@ const WEEKS: [Weeks; 6] = [
 ];
 
 impl Weeks {
-    /// The two times that count ticks, and how many there are, at every sample. The connection came through once before.
+    /// The two times that count ticks, and how many there are, at every sample. The connection came
+    /// through once before.
     fn samples(&self, beginning: DateTime<Utc>) -> Vec<(i64, u64, Option<u64>)> {
         let sync = Cron::parse(self.sync, self.zone).unwrap();
         let baseline = (self.baseline != "off").then(|| Cron::parse(self.baseline, self.zone).unwrap());

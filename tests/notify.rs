@@ -1,4 +1,5 @@
-//! `NOTIFY_URL`: one message when something begins to need a person, one when that is over, and the URL nowhere.
+//! `NOTIFY_URL`: one message when something begins to need a person, one when that is over, and the
+//! URL nowhere.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

@@ -1,4 +1,5 @@
-//! The rules of synchronisation in docs/rules.md, the places that cite them, and the tests that prove them.
+//! The rules of synchronisation in docs/rules.md, the places that cite them, and the tests that
+//! prove them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

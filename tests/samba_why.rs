@@ -1,4 +1,5 @@
-//! `why` against a real Active Directory (Samba): the server decides which condition an object does not meet (R38).
+//! `why` against a real Active Directory (Samba): the server decides which condition an object does
+//! not meet (R38).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

@@ -1,5 +1,5 @@
-//! Signals, the end of a terminal, secrets that change, and an address that is taken: the service goes on, and a command ends
-//! in order.
+//! Signals, the end of a terminal, secrets that change, and an address that is taken: the service
+//! goes on, and a command ends in order.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -137,7 +137,8 @@ async fn r26_a_sync_that_is_hung_up_ends_in_order() {
     lab.assert_converged();
 }
 
-/// Runs the program in a terminal of its own, which is closed when standard input ends; ends with its code.
+/// Runs the program in a terminal of its own, which is closed when standard input ends; ends with
+/// its code.
 const TERMINAL: &str = "import os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:

@@ -48,7 +48,8 @@ fn names(lab: &Simulated, user: ObjectId) -> Vec<String> {
         .collect()
 }
 
-/// A directory of which one asset was rejected and one object not mapped, both told with names, and the log of that run.
+/// A directory of which one asset was rejected and one object not mapped, both told with names, and
+/// the log of that run.
 async fn troubled() -> (Simulated, [ObjectId; 2]) {
     let mut lab = Simulated::new().await;
     lab.set("HTTP_TOKEN", TOKEN);

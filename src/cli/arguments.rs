@@ -50,8 +50,8 @@ pub(super) enum Command {
     /// Show or check the mapping table.
     #[command(subcommand)]
     Mapping(Mapping),
-    /// Write what somebody who looks for a fault from afar needs into one file: configuration without secrets, status, runs,
-    /// log, versions.
+    /// Write what somebody who looks for a fault from afar needs into one file: configuration
+    /// without secrets, status, runs, log, versions.
     SupportBundle(SupportBundle),
     /// Show the history of runs, newest first.
     Runs(Runs),
@@ -131,7 +131,8 @@ pub(super) struct SupportBundle {
     /// Leave names, mail addresses and other texts of people in it.
     #[arg(long)]
     pub(super) with_names: bool,
-    /// The log of the service, - for standard input; without it, the journal of systemd, where it has one.
+    /// The log of the service, - for standard input; without it, the journal of systemd, where it
+    /// has one.
     #[arg(long, value_name = "LOG")]
     pub(super) log: Option<PathBuf>,
 }

@@ -138,8 +138,8 @@ async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> R
     ])
 }
 
-/// Returns the bind name and the filters as the program has them: what a reader of the settings took away, such as a backslash
-/// without quotes, is seen here.
+/// Returns the bind name and the filters as the program has them: what a reader of the settings
+/// took away, such as a backslash without quotes, is seen here.
 fn describe_settings(connection: &config::Connection) -> Vec<String> {
     let name = match &connection.directory.auth {
         Auth::Simple { name, .. } => format!("bind name {name}"),

@@ -32,8 +32,8 @@ fn is_hidden(character: char) -> bool {
     (character.is_control() && character != '\n') || changes_direction || ends_line
 }
 
-/// Returns `text` with what a terminal would not show as JSON writes it (`\u001b`), so that JSON means the same as before.
-/// Line ends stay.
+/// Returns `text` with what a terminal would not show as JSON writes it (`\u001b`), so that JSON
+/// means the same as before. Line ends stay.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);

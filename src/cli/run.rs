@@ -78,8 +78,9 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Reads the secrets again that are given as files; one that cannot be read stays as it is. What uses a secret sees the new
-/// one the next time: a bind, a request for a token, a request to the API.
+/// Reads the secrets again that are given as files; one that cannot be read stays as it is. What
+/// uses a secret sees the new one the next time: a bind, a request for a token, a request to the
+/// API.
 fn renew_secrets(files: &[SecretFile]) {
     let mut renewed = 0;
     for file in files {

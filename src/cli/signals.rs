@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Failure;
 use crate::schedule;
 
-/// Exit codes of a command that a signal ends: 128 and the number of the signal, as a shell reports it.
+/// Exit codes of a command that a signal ends: 128 and the number of the signal, as a shell reports
+/// it.
 const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 const HUNG_UP: u8 = 129;
@@ -26,12 +27,14 @@ impl Signalled {
     }
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT. A second Ctrl-C ends the process at once: nothing is lost by that (R20).
+/// Cancels `stop` at the first SIGTERM or SIGINT. A second Ctrl-C ends the process at once: nothing
+/// is lost by that (R20).
 pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Failure> {
     cancel_on(stop, None)
 }
 
-/// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless `nohup` was to prevent it.
+/// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
+/// `nohup` was to prevent it.
 pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<Signalled, Failure> {
     let hangup = if hangup_is_ignored() {
         None
@@ -85,7 +88,8 @@ fn listen(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")))
 }
 
-/// Returns whether the process was started with SIGHUP ignored, as `nohup` does (proc(5): a mask of signals, from 1 on).
+/// Returns whether the process was started with SIGHUP ignored, as `nohup` does (proc(5): a mask of
+/// signals, from 1 on).
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

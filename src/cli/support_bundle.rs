@@ -1,5 +1,5 @@
-//! `support-bundle`: what somebody who looks for a fault from afar needs, in one file without secrets and, unless asked for,
-//! without names of people.
+//! `support-bundle`: what somebody who looks for a fault from afar needs, in one file without
+//! secrets and, unless asked for, without names of people.
 
 mod archive;
 mod log;
@@ -30,7 +30,7 @@ const RUNS: usize = 50;
 /// Shortest secret that is looked for in the texts: a shorter one is part of too much else.
 const SHORTEST_SECRET: usize = 4;
 
-/// What the bundle holds, for who opens it.
+/// Description of the bundle for those who open it.
 const README: &str = "Support bundle of ad-connector.
 
 version.json         program, schema of the state file, system

@@ -8,7 +8,7 @@ use crate::identity::{DistinguishedName, Kind};
 /// Variable and value.
 pub type Described = (&'static str, String);
 
-/// What stands in the place of a secret.
+/// Text in the place of a secret.
 const SET: &str = "[set]";
 
 impl Config {

@@ -1,8 +1,9 @@
 //! The `.env` file of the working directory.
 //!
-//! Its syntax is dotenvy's. The same file is read by shells and by docker compose, which read some lines in another way: a
-//! password that silently loses a character locks an account. So a line of ours that one of them would read otherwise is
-//! refused, with the form that all read alike: the whole value in one pair of quotes.
+//! Its syntax is dotenvy's. The same file is read by shells and by docker compose, which read some
+//! lines in another way: a password that silently loses a character locks an account. So a line of
+//! ours that one of them would read otherwise is refused, with the form that all read alike: the
+//! whole value in one pair of quotes.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -140,10 +141,12 @@ fn concerns_us(name: &str) -> bool {
     is_ours(name) || variables::position(name).is_some()
 }
 
-/// Returns why a shell or docker compose may read `line`, the (last) line of the item `name`, otherwise than dotenvy.
+/// Returns why a shell or docker compose may read `line`, the (last) line of the item `name`,
+/// otherwise than dotenvy.
 fn ambiguity(name: &str, line: &str) -> Option<Fault> {
     let (before, value) = line.split_once('=')?;
-    // A name that is not ours is most likely that of a secret to which the file of connections refers.
+    // A name that is not ours is most likely that of a secret to which the file of connections
+    // refers.
     let is_secret = variables::all()
         .find(|variable| variable.name == name)
         .is_none_or(|variable| variable.secret);
@@ -182,8 +185,8 @@ fn doubt_behind(rest: &str) -> Option<&'static str> {
     (!text.is_empty() && !is_comment).then_some(QUOTE)
 }
 
-/// Finds what is doubtful in `text`, behind the opening double quote. POSIX shells take the backslash away before these
-/// characters alone (XCU 2.2.3).
+/// Finds what is doubtful in `text`, behind the opening double quote. POSIX shells take the
+/// backslash away before these characters alone (XCU 2.2.3).
 fn doubt_in_double_quotes(text: &str) -> Option<&'static str> {
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

@@ -131,8 +131,8 @@ pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -
 
 /// Whether a name has one of our prefixes, and was not put there by the platform we run on.
 pub(super) fn is_ours(name: &str) -> bool {
-    // STATE_DIRECTORY, LOG_NAMESPACE and NOTIFY_SOCKET come from systemd (systemd.exec(5), sd_notify(3)), HTTP_PROXY is the
-    // proxy for plain http.
+    // STATE_DIRECTORY, LOG_NAMESPACE and NOTIFY_SOCKET come from systemd (systemd.exec(5),
+    // sd_notify(3)), HTTP_PROXY is the proxy for plain http.
     const FOREIGN: &[&str] = &["HTTP_PROXY", "STATE_DIRECTORY", "LOG_NAMESPACE", "NOTIFY_SOCKET"];
     variables::PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !FOREIGN.contains(&name)

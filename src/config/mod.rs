@@ -98,8 +98,8 @@ pub struct Directory {
     pub server_name: Option<String>,
     /// `AD_PAGE_SIZE`, 1 to 100 000 entries a page.
     pub page_size: u32,
-    /// `AD_PARALLEL_READS`, 1 to 16 parallel LDAP connections for a baseline. From 2 on it is read in slices, and goes on with
-    /// those that are missing when it broke off.
+    /// `AD_PARALLEL_READS`, 1 to 16 parallel LDAP connections for a baseline. From 2 on it is read
+    /// in slices, and goes on with those that are missing when it broke off.
     pub parallel_reads: usize,
     /// `AD_TIMEOUT`, one LDAP operation.
     pub timeout: Duration,

@@ -11,8 +11,9 @@ use super::variables::{Unset, Variable};
 
 /// Value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
 ///
-/// All clones share it, so that each part of the program sees when it is replaced. A value that was replaced stays in memory
-/// as long as they do, since an operation may be in the middle of using it.
+/// All clones share it, so that each part of the program sees when it is replaced. A value that was
+/// replaced stays in memory as long as they do, since an operation may be in the middle of using
+/// it.
 #[derive(Clone, Default)]
 pub struct Secret(Arc<SecretVersion>);
 
@@ -65,7 +66,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is asked of a secret beyond [`validate`].
+/// Requirement on a secret beyond [`validate`].
 pub(super) type SecretCheck = fn(&str) -> Result<(), Fault>;
 
 /// File that holds a secret (`NAME_FILE`).
@@ -128,7 +129,8 @@ pub(super) fn read(path: &str) -> Result<String, Fault> {
         return Err(bad("is larger than 64 KiB"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| bad("is not UTF-8 text"))?;
-    // Editors on Windows begin a file with a byte order mark, and most editors end it with a newline.
+    // Editors on Windows begin a file with a byte order mark, and most editors end it with a
+    // newline.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text
         .strip_suffix('\n')
@@ -163,7 +165,8 @@ pub(super) fn validate(
     check(text)
 }
 
-/// Checks a secret that goes into an HTTP header, so it is of visible ASCII characters (RFC 9110 section 5.5).
+/// Checks a secret that goes into an HTTP header, so it is of visible ASCII characters (RFC 9110
+/// section 5.5).
 pub(super) fn check_header(text: &str) -> Result<(), Fault> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());

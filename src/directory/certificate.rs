@@ -44,7 +44,8 @@ pub struct PeerCertificate {
     pub issuers: Vec<IssuerCertificate>,
 }
 
-/// Certificate of a CA, with what may be the reason that a chain is refused. Its texts are printable, and of bounded length.
+/// Certificate of a CA, with what may be the reason that a chain is refused. Its texts are
+/// printable, and of bounded length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuerCertificate {
     /// Subject.

@@ -1,4 +1,5 @@
-//! Sentences about a TLS connection that failed, each with a remedy: without them each is a support call.
+//! Sentences about a TLS connection that failed, each with a remedy: without them each is a support
+//! call.
 
 use std::fmt;
 

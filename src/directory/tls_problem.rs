@@ -1,4 +1,5 @@
-//! Kinds of failure of a TLS connection, read from the error of the TLS library and from what the server showed.
+//! Kinds of failure of a TLS connection, read from the error of the TLS library and from what the
+//! server showed.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use super::certificate::{IssuerCertificate, PeerCertificate};
 pub enum TlsProblem {
     /// Nothing to trust: no root at all.
     NoRoots {
-        /// Whether `AD_CERTIFICATE` was given.
+        /// `true` where `AD_CERTIFICATE` is given.
         own: bool,
         /// The first reason.
         why: Option<String>,
@@ -36,7 +37,8 @@ pub enum TlsProblem {
     WeakSignature,
     /// A signature or a key in the chain is of this kind, which the program does not verify.
     UnknownKind(String),
-    /// The RSA key has so few bits that it proves nothing any more: that of this CA, or the server's own.
+    /// The RSA key has so few bits that it proves nothing any more: that of this CA, or the
+    /// server's own.
     WeakKey {
         /// Subject of the CA; `None` for the server certificate.
         issuer: Option<String>,
@@ -80,8 +82,8 @@ pub enum TlsProblem {
 }
 
 impl TlsProblem {
-    /// Reads the library's error. `expected` is the name that was to be in the certificate, `shown` the certificate, and `accepted`
-    /// whether that was accepted before something else failed.
+    /// Reads the library's error. `expected` is the name that was to be in the certificate, `shown`
+    /// the certificate, and `accepted` whether that was accepted before something else failed.
     #[must_use]
     pub fn of(error: &io::Error, expected: &str, shown: Option<&PeerCertificate>, accepted: bool) -> Self {
         let Some(inner) = error
@@ -178,7 +180,8 @@ impl TlsProblem {
         }
     }
 
-    /// The problem with a CA whose RSA key is too small, where there is one: no signature of it is verified.
+    /// The problem with a CA whose RSA key is too small, where there is one: no signature of it is
+    /// verified.
     pub(super) fn weak_issuer(issuers: &[IssuerCertificate]) -> Option<Self> {
         issuers.iter().find_map(|issuer| {
             Some(Self::WeakKey {
@@ -200,7 +203,8 @@ impl TlsProblem {
     }
 }
 
-/// Signatures with MD2, MD5 and SHA-1: of RSA (RFC 8017 appendix C, and 1.3.14.3.2.29 of older programs), ECDSA (RFC 3279) and DSA.
+/// Signatures with MD2, MD5 and SHA-1: of RSA (RFC 8017 appendix C, and 1.3.14.3.2.29 of older
+/// programs), ECDSA (RFC 3279) and DSA.
 const WEAK_SIGNATURES: [&str; 6] = [
     "1.2.840.113549.1.1.2",
     "1.2.840.113549.1.1.4",
@@ -223,7 +227,8 @@ fn is_at(seconds: i64, time: UnixTime) -> bool {
     u64::try_from(seconds).is_ok_and(|seconds| seconds == time.as_secs())
 }
 
-/// Returns the OIDs in the content of an `AlgorithmIdentifier`, that of the algorithm first, with their names.
+/// Returns the OIDs in the content of an `AlgorithmIdentifier`, that of the algorithm first, with
+/// their names.
 fn algorithm(identifier: &[u8]) -> String {
     let registry = OidRegistry::default().with_all_crypto().with_x509();
     let mut names = Vec::new();

@@ -26,8 +26,8 @@ const ADDRESSES: usize = 1024;
 pub(super) struct WrongTokens(Mutex<BTreeMap<IpAddr, Instant>>);
 
 impl WrongTokens {
-    /// Takes the next turn for one more wrong token: how long its refusal waits, or `None` where too
-    /// many wait already.
+    /// Takes the next turn for one more wrong token: how long its refusal waits, or `None` where
+    /// too many wait already.
     pub(super) fn take_turn(&self, address: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -111,8 +111,8 @@ fn period_of_baselines(desk: &Desk, now: DateTime<Utc>) -> Option<TimeDelta> {
     Some(desk.timetable().after(next).baseline? - next)
 }
 
-/// The last complete baseline is older than two periods of `BASELINE_CRON` and a day, as in the
-/// alert.
+/// The last complete baseline is older than two periods of `BASELINE_CRON` and a day. The alert
+/// counts ticks instead (docker/prometheus/rules.yaml).
 fn baseline(period: Option<TimeDelta>, last: Option<i64>, now: DateTime<Utc>) -> Condition {
     let last = last.and_then(|last| DateTime::from_timestamp(last, 0));
     let holds = match (period, last) {

@@ -158,8 +158,8 @@ impl Timetable {
         self.sync.ticks_between(started, ended, MOST_TICKS)
     }
 
-    /// Counts the ticks of `SYNC_CRON` after `from` and up to `now`, and those of `BASELINE_CRON` where it is on, each up to
-    /// [`MOST_MISSED`].
+    /// Counts the ticks of `SYNC_CRON` after `from` and up to `now`, and those of `BASELINE_CRON`
+    /// where it is on, each up to [`MOST_MISSED`].
     #[must_use]
     pub fn missed(&self, from: Missed, now: DateTime<Utc>) -> (u64, Option<u64>) {
         let baseline = self.baseline.as_ref();

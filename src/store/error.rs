@@ -192,8 +192,8 @@ impl StoreError {
     }
 }
 
-/// Returns the path of the file itself, whatever symbolic links lead to it: what lies beside the file
-/// is found by every path to it.
+/// Returns the path of the file itself, whatever symbolic links lead to it: what lies beside the
+/// file is found by every path to it.
 pub(super) fn resolve(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;

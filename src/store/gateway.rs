@@ -1,4 +1,5 @@
-//! What was learnt about a gateway, kept for the next process: every call that finds it out again is lost.
+//! What was learnt about a gateway, kept for the next process: every call that finds it out again
+//! is lost.
 
 use super::error::Fault;
 use super::sql::{Row, values};
@@ -19,7 +20,7 @@ pub struct GatewayLimits {
     pub refused_at: Option<i64>,
     /// Assets of the next request.
     pub request_assets: Option<u64>,
-    /// How long a request takes, in milliseconds.
+    /// Duration of a request, in milliseconds.
     pub request_ms: Option<u64>,
     /// Calls that it allows in a window.
     pub window_calls: Option<u64>,

@@ -10,10 +10,10 @@ use chrono::{DateTime, SecondsFormat};
 use super::error::resolve;
 use crate::failpoint::{self, Point};
 
-/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`, beside the file itself where
-/// symbolic links lead to it. The operating system takes
-/// it back when the value is dropped and when the process dies, however it does. The file stays: were it deleted, two
-/// processes could hold locks on two files of one name.
+/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`,
+/// beside the file itself where symbolic links lead to it. The operating system takes it back when
+/// the value is dropped and when the process dies, however it does. The file stays: were it
+/// deleted, two processes could hold locks on two files of one name.
 #[derive(Debug)]
 pub struct RunLock {
     file: File,

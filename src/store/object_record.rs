@@ -16,11 +16,12 @@ pub struct ObjectRecord {
     pub claim: Option<AssetClaim>,
     /// Version that upstream has still to accept; of a removed object, the one that says so.
     pub waiting: Option<Waiting>,
-    /// Reason why the mapping could make no asset of it when it was last read (R15), and since when.
+    /// Reason why the mapping could make no asset of it when it was last read (R15), and since
+    /// when.
     pub unmapped: Option<(String, i64)>,
     /// `true` when the next run reads it again, since it became the owner of an asset (R37).
     pub is_read_again: bool,
-    /// What is noted since a read missed it (R22).
+    /// Notes since a read missed it (R22).
     pub missed: Option<MissedObject>,
     /// Assets under ids that the object had before (R37 b).
     pub former: Vec<FormerAsset>,

@@ -169,9 +169,9 @@ impl Store {
         })
     }
 
-    /// Returns the objects of `kind` that `run` reads again even where a delta would not: the mapping
-    /// could make no asset of them when they were last read, in a run before (R15), or they became
-    /// owners of their assets (R37).
+    /// Returns the objects of `kind` that `run` reads again even where a delta would not: the
+    /// mapping could make no asset of them when they were last read, in a run before (R15), or they
+    /// became owners of their assets (R37).
     ///
     /// # Errors
     /// When the file cannot be read.

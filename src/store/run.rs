@@ -141,8 +141,8 @@ impl Store {
         })
     }
 
-    /// Returns when the last run ended that failed in nothing, and so delivered everything but what was rejected or held back;
-    /// `None` where no run did that is kept.
+    /// Returns when the last run ended that failed in nothing, and so delivered everything but what
+    /// was rejected or held back; `None` where no run did that is kept.
     ///
     /// # Errors
     /// When the file cannot be read.

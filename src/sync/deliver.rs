@@ -11,8 +11,8 @@
 //!
 //! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves,
 //! after the others: the others do not wait for another search (R32). A batch that shows nothing
-//! about its cause is postponed until nothing else is left. What a run ended at without a decision is
-//! behind all else in the next one.
+//! about its cause is postponed until nothing else is left. What a run ended at without a decision
+//! is behind all else in the next one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -107,7 +107,7 @@ struct Deliverer<'a> {
     pending: u64,
     /// Assets that wait now.
     backlog: Backlog,
-    /// What is stored of the gateway's limits.
+    /// Limits of the gateway, as stored.
     limits: GatewayLimits,
     /// Taken from the stage, to be posted next.
     waiting: VecDeque<Posting>,

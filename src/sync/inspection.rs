@@ -96,7 +96,7 @@ pub struct FilterPart {
     pub text: String,
     /// Variable that it comes from.
     pub variable: &'static str,
-    /// Whether it matches.
+    /// `true` where it matches.
     pub result: PartResult,
 }
 
@@ -112,7 +112,7 @@ pub enum PartResult {
     Undefined,
 }
 
-/// What the mapping makes of an object.
+/// Result of the mapping for an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedObject {
     /// Its kind.

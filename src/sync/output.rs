@@ -54,7 +54,8 @@ impl AssetOutput {
         writer.flush()
     }
 
-    /// Another thread that panicked did so in the middle of a line; the lines of this one are whole.
+    /// Another thread that panicked did so in the middle of a line; the lines of this one are
+    /// whole.
     fn writer(&self) -> MutexGuard<'_, Option<Box<dyn Write + Send>>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

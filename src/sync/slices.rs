@@ -26,8 +26,9 @@ const FIRST_CUT: u64 = 32;
 /// Pages that a slice of a small directory may hold at most: read again in seconds when the read breaks off in it.
 const SMALL: u64 = 16;
 
-/// Further connections for a full read (`AD_PARALLEL_READS`), all to the controller of `first` and not behind it: a name may
-/// stand for several controllers, and another one's USNs mean something else (R2). One that cannot be had is done without.
+/// Further connections for a full read (`AD_PARALLEL_READS`), all to the controller of `first` and
+/// not behind it: a name may stand for several controllers, and another one's USNs mean something
+/// else (R2). One that cannot be had is done without.
 pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
     let mut helpers = Vec::new();
     while helpers.len() + 1 < settings.parallel_reads {

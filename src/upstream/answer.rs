@@ -1,7 +1,8 @@
 //! What to do after an answer, as a type (R19). Pure: status, headers, body and the batch decide, nothing else.
 //!
-//! Invariant (R18): an asset counts as accepted only on evidence of the answer. What is not understood is asked again
-//! with the same request id, and then reported, never taken as accepted, unless `QUALYS_ACCEPT_UNKNOWN` says so.
+//! Invariant (R18): an asset counts as accepted only on evidence of the answer. What is not
+//! understood is asked again with the same request id, and then reported, never taken as accepted,
+//! unless `QUALYS_ACCEPT_UNKNOWN` says so.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -85,8 +86,8 @@ pub enum Decision {
     },
 }
 
-/// Decides what an answer to these items means. `now` is for a `Retry-After` that is a date; `accept_unknown` is
-/// `QUALYS_ACCEPT_UNKNOWN`.
+/// Decides what an answer to these items means. `now` is for a `Retry-After` that is a date;
+/// `accept_unknown` is `QUALYS_ACCEPT_UNKNOWN`.
 #[must_use]
 pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: bool) -> Decision {
     let reason = || said(answer);
@@ -152,7 +153,8 @@ fn published(answer: &Answer, items: &[Item]) -> Decision {
     if evidence.account {
         return Decision::NewToken { reason: said(answer) };
     }
-    // A list of errors under another name counts only where the answer states that the rest was accepted.
+    // A list of errors under another name counts only where the answer states that the rest was
+    // accepted.
     if evidence.success || is_partial || !evidence.errors.is_empty() {
         let is_of_assets = |errors: &&Value| rejection::matched(errors, items).is_ok();
         let (named, others) = evidence.failures.into_iter().partition::<Vec<_>, _>(is_of_assets);
@@ -202,8 +204,8 @@ fn is_problem(answer: &Answer) -> bool {
     media_type.is_some_and(|media_type| media_type.to_ascii_lowercase().contains("problem+"))
 }
 
-/// Returns `true` unless the body, which is not understood, is a page of a proxy, broken JSON, or a text that speaks of
-/// a failure.
+/// Returns `true` unless the body, which is not understood, is a page of a proxy, broken JSON, or a
+/// text that speaks of a failure.
 fn may_be_a_success(answer: &Answer) -> bool {
     let body = answer.body.trim_ascii();
     let is_broken = body.starts_with(b"{") || body.starts_with(b"[");

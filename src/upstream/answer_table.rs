@@ -118,7 +118,7 @@ fn decided(answer: &Answer, accept_unknown: bool) -> Decision {
     )
 }
 
-/// What the connector does after a decision.
+/// Reaction of the connector to a decision.
 fn reaction(decision: &Decision) -> &'static str {
     match decision {
         Decision::Accepted => "accepted",

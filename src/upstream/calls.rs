@@ -59,7 +59,7 @@ struct State {
     /// Numbers of the calls within the window, and the latest time at which the gateway may have
     /// counted each: that of its answer, or that of the call while there is none.
     made: VecDeque<(u64, Instant)>,
-    /// How long one call takes.
+    /// Duration of one call.
     takes: Option<Duration>,
 }
 
@@ -140,8 +140,8 @@ impl Calls {
         state.limit = number(LIMIT).or(state.limit);
         state.window = number(WINDOW).map(Duration::from_secs).or(state.window);
         if let Some(remaining) = number(REMAINING) {
-            // Answers of calls that were made side by side come in any order: the first of them to be
-            // counted announces more than remains after the last.
+            // Answers of calls that were made side by side come in any order: the first of them to
+            // be counted announces more than remains after the last.
             let is_alone = call.was_alone && call.number == state.taken;
             state.left = Some(match state.left {
                 Some(left) if !is_alone => left.min(remaining),
@@ -149,8 +149,8 @@ impl Calls {
             });
             let to_wait = number(wait::TO_WAIT).filter(|seconds| *seconds > 0);
             state.free_at = to_wait.map(|seconds| Instant::now() + hurry(Duration::from_secs(seconds)));
-            // The gateway counts no more than these: the older ones have left its window, and free none
-            // later.
+            // The gateway counts no more than these: the older ones have left its window, and free
+            // none later.
             if let (Some(limit), Some(left)) = (state.limit, state.left) {
                 let counted = limit.saturating_sub(left);
                 while state.made.len() as u64 > counted {
@@ -174,7 +174,7 @@ impl Calls {
         })
     }
 
-    /// How long one call takes.
+    /// Duration of one call.
     pub(super) fn takes(&self) -> Option<Duration> {
         self.state().takes
     }

@@ -27,7 +27,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// What to do about it, one sentence.
+    /// Returns the next step, one sentence.
     pub(super) fn advice(&self) -> String {
         let advice = match self {
             Self::Tls { advice } => advice,

@@ -1,4 +1,5 @@
-//! The HTTP client: proxy and limits. Nothing of it comes from the process environment or a process default.
+//! The HTTP client: proxy and limits. Nothing of it comes from the process environment or a process
+//! default.
 
 use std::error::Error;
 use std::time::Duration;

@@ -219,8 +219,8 @@ const BAD: [&str; 20] = [
 ];
 
 impl CodeClass {
-    /// Returns the class of a code. Only a whole code is one of success or of the account: a word in
-    /// it is not enough (`UNEXPECTED_TOKEN` is no refused token).
+    /// Returns the class of a code. Only a whole code is one of success or of the account: a word
+    /// in it is not enough (`UNEXPECTED_TOKEN` is no refused token).
     pub(super) fn of(code: &str) -> Self {
         let whole: Vec<String> = words(code).collect();
         let joined = whole.join("_");

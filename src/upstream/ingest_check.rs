@@ -15,11 +15,11 @@ const ANSWER: usize = 1 << 20;
 /// Result of the check: no answer proves everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestCheck {
-    /// What was answered.
+    /// Answer of the gateway.
     pub answer: String,
-    /// What that proves; `None` for nothing.
+    /// Proof that the answer gives; `None` for nothing.
     pub proven: Option<&'static str>,
-    /// What it does not prove.
+    /// Questions that it leaves open.
     pub unproven: &'static str,
 }
 

@@ -1,8 +1,8 @@
 //! What the requests of one batch show about how much the gateway takes.
 //!
-//! A 413 and a request that was not answered in time are about the size. A 400 or 422 for more assets
-//! than were ever accepted may be, too: the batch is halved as after a 413, and the size was the cause
-//! only if everything is accepted then.
+//! A 413 and a request that was not answered in time are about the size. A 400 or 422 for more
+//! assets than were ever accepted may be, too: the batch is halved as after a 413, and the size was
+//! the cause only if everything is accepted then.
 
 use super::run_record::RefusalKind;
 use super::search::Outcome;

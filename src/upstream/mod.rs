@@ -1,8 +1,8 @@
 //! Qualys: tokens, requests, what their answers mean, and when to ask again.
 //!
 //! [`Upstream::sizing`] says how large a batch may be, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
-//! rejected, or neither ([`Delivery`]). The invariant of this module is R18: nothing counts as accepted that the gateway did
-//! not accept.
+//! rejected, or neither ([`Delivery`]). The invariant of this module is R18: nothing counts as
+//! accepted that the gateway did not accept.
 
 mod answer;
 #[cfg(test)]
@@ -150,10 +150,11 @@ impl Upstream {
             .map_err(|none| none.into_error(self.tokens.path()))
     }
 
-    /// Sends a request without assets, once, and describes what its answer proves about the ingest path.
+    /// Sends a request without assets, once, and describes what its answer proves about the ingest
+    /// path.
     ///
     /// # Errors
-    /// What stands in the way of any request.
+    /// Obstacle to any request.
     pub async fn check_ingest(&self) -> Result<IngestCheck, UpstreamError> {
         ingest_check::check(self).await
     }
@@ -183,16 +184,16 @@ impl Upstream {
         sender::deliver(self, batch, occasion, record, stop).await
     }
 
-    /// How long all requests still wait, because the gateway asked for a pause, or announced that no call remains;
-    /// `None` when none is asked for.
+    /// Time that all requests still wait, because the gateway asked for a pause, or announced that
+    /// no call remains; `None` when none is asked for.
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
         let calls = self.calls.wait(|window| self.pace.real(window));
         self.gate.closed_for().max(calls)
     }
 
-    /// Makes requests larger, when one of so many assets was accepted and what waits does not fit into the calls that
-    /// the gateway still allows.
+    /// Makes requests larger, when one of so many assets was accepted and what waits does not fit
+    /// into the calls that the gateway still allows.
     pub fn adjust(&self, accepted: usize, backlog: Backlog) {
         self.sizing.grow(accepted, backlog, self.calls.left());
     }
@@ -203,7 +204,7 @@ impl Upstream {
         self.calls.rate()
     }
 
-    /// How long a call takes, once one was answered.
+    /// Duration of a call, once one was answered.
     #[must_use]
     pub fn call_takes(&self) -> Option<Duration> {
         self.calls.takes()

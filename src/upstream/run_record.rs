@@ -107,7 +107,7 @@ struct State {
     in_a_row: u32,
     /// The last of them was refused for its way.
     way_is_refused: bool,
-    /// Those of them with a single asset that were refused for their way.
+    /// Requests among them with a single asset that were refused for their way.
     alone_in_a_row: u32,
     /// Failures since the last acceptance or pause; back-off grows with it.
     failures: u32,
@@ -191,9 +191,9 @@ impl RunRecord {
     /// Counts a request of so many assets that was refused or failed.
     ///
     /// # Errors
-    /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them; while nothing was accepted,
-    /// as soon as the way was refused for [`MOST_ALONE`] single assets: one of them may be the cause
-    /// itself.
+    /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them; while nothing was
+    /// accepted, as soon as the way was refused for [`MOST_ALONE`] single assets: one of them may
+    /// be the cause itself.
     pub(super) fn refused(&self, refusal: &Refusal, assets: usize) -> Result<(), UpstreamError> {
         let mut state = self.state();
         state.in_a_row += 1;
@@ -282,8 +282,8 @@ impl RunRecord {
 
     /// Time that counts for `QUALYS_GIVE_UP_AFTER`: all that the run lost to failures, and at least
     /// the time since the first failure after the last acceptance, which starts to count when
-    /// nothing failed before. A pause to limit calls that an acceptance ended is no failure: the run
-    /// gets on.
+    /// nothing failed before. A pause to limit calls that an acceptance ended is no failure: the
+    /// run gets on.
     pub(super) fn failing_for(&self) -> Duration {
         let now = Instant::now();
         let mut state = self.state();

@@ -252,8 +252,8 @@ struct Failure {
     reason: String,
 }
 
-/// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch that
-/// was not answered in time is halved at once: it takes the gateway too long.
+/// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch
+/// that was not answered in time is halved at once: it takes the gateway too long.
 async fn failed(
     upstream: &Upstream,
     batch: &Batch,
@@ -265,7 +265,8 @@ async fn failed(
     let Failure { kind, pause, reason } = failure;
     progress.failures += 1;
     let refusal = Refusal { kind, reason };
-    // A gateway that says when to come again is not tried at random: `QUALYS_GIVE_UP_AFTER` is the limit.
+    // A gateway that says when to come again is not tried at random: `QUALYS_GIVE_UP_AFTER` is the
+    // limit.
     if pause.is_none()
         && let Err(error) = count(progress.record, limits, batch, &refusal)
     {
@@ -337,7 +338,8 @@ async fn drained(upstream: &Upstream, stop: &CancellationToken) {
     tokio::time::sleep(upstream.pace.drain()).await;
 }
 
-/// Logs a decision. Reasons come from the gateway, cleaned; assets and ids of people are logged by the run.
+/// Logs a decision. Reasons come from the gateway, cleaned; assets and ids of people are logged by
+/// the run.
 fn log(decision: &Decision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {

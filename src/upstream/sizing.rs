@@ -15,10 +15,11 @@ pub const FIRST: usize = 500;
 pub const MOST: usize = 10_000;
 /// Batches that may wait without larger requests, where the gateway announces no limit of calls.
 const FEW_BATCHES: u64 = 10;
-/// Of the calls that are left, one in this many is used where larger requests allow it: others use the
-/// account as well.
+/// Of the calls that are left, one in this many is used where larger requests allow it: others use
+/// the account as well.
 const SHARE: u64 = 4;
-/// A request this small that is still too large is so for another reason, so batches do not shrink further.
+/// A request this small that is still too large is so for another reason, so batches do not shrink
+/// further.
 const SMALLEST: usize = 64 << 10;
 /// A part this much smaller says nothing about why the whole was refused.
 const PART: usize = 4;
@@ -51,7 +52,7 @@ pub(super) struct TooLarge {
     pub(super) bytes: Option<usize>,
 }
 
-/// How much fits into one request.
+/// Size of one request.
 #[derive(Debug)]
 pub struct Sizing {
     envelope: Envelope,
@@ -115,21 +116,22 @@ impl Sizing {
         self.state().assets
     }
 
-    /// Bytes that `count` assets may have together, so that the body of their request keeps the limit.
+    /// Bytes that `count` assets may have together, so that the body of their request keeps the
+    /// limit.
     #[must_use]
     pub fn room(&self, count: usize) -> usize {
         self.state().bytes.saturating_sub(self.envelope.len(count, 0))
     }
 
-    /// A body of so many bytes was too large: batches formed from now on have half of that, at least
-    /// 64 KiB.
+    /// A body of so many bytes was too large: batches formed from now on have half of that, at
+    /// least 64 KiB.
     pub(super) fn lower(&self, refused: usize) {
         let mut state = self.state();
         state.bytes = state.bytes.min((refused / 2).max(SMALLEST));
     }
 
-    /// Learns that the gateway accepted a request of so many assets, after it had refused `too_large`
-    /// with these among others.
+    /// Learns that the gateway accepted a request of so many assets, after it had refused
+    /// `too_large` with these among others.
     pub(super) fn accepted(&self, assets: usize, too_large: Option<TooLarge>) {
         let mut state = self.state();
         let bytes = state.bytes;
@@ -158,8 +160,8 @@ impl Sizing {
         state.assets = state.assets.min(state.learnt.most(self.most));
     }
 
-    /// Doubles the requests, up to what the gateway takes, when a full one was accepted and what waits
-    /// does not fit into the calls that are left.
+    /// Doubles the requests, up to what the gateway takes, when a full one was accepted and what
+    /// waits does not fit into the calls that are left.
     pub(super) fn grow(&self, accepted: usize, backlog: Backlog, calls_left: Option<u64>) {
         let mut state = self.state();
         let batches = match backlog {
@@ -172,8 +174,8 @@ impl Sizing {
         }
     }
 
-    /// Returns `true` for a request that is larger than any that was accepted, and than the first: its
-    /// size may be why it is refused.
+    /// Returns `true` for a request that is larger than any that was accepted, and than the first:
+    /// its size may be why it is refused.
     pub(super) fn is_untried(&self, assets: usize) -> bool {
         assets > FIRST.max(self.state().learnt.taken.unwrap_or_default())
     }

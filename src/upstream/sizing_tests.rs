@@ -1,4 +1,5 @@
-//! Requests against a model of the gateway, in simulated time: how many it takes, and what is learnt.
+//! Requests against a model of the gateway, in simulated time: how many it takes, and what is
+//! learnt.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -85,8 +86,8 @@ impl Model {
     }
 }
 
-/// Sends so many assets of so many octets, as a run does; the first `reading` while the directory is
-/// still read.
+/// Sends so many assets of so many octets, as a run does; the first `reading` while the directory
+/// is still read.
 async fn send(
     sizing: &Sizing,
     calls: &Calls,

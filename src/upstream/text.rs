@@ -62,7 +62,8 @@ pub(super) fn message(body: &[u8]) -> Option<String> {
     ))
 }
 
-/// Returns `true` for a page for people, which no gateway sends: that of a proxy, a log-in, a website.
+/// Returns `true` for a page for people, which no gateway sends: that of a proxy, a log-in, a
+/// website.
 pub(super) fn is_page(body: &[u8]) -> bool {
     let beginning = body.get(..1024).unwrap_or(body).to_ascii_lowercase();
     let holds = |text: &[u8]| beginning.windows(text.len()).any(|window| window == text);

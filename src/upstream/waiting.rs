@@ -1,5 +1,5 @@
-//! Waits of one request: for a pause that the gateway asked for, before the next attempt, for a token.
-//! None outlasts `QUALYS_GIVE_UP_AFTER`.
+//! Waits of one request: for a pause that the gateway asked for, before the next attempt, for a
+//! token. None outlasts `QUALYS_GIVE_UP_AFTER`.
 
 use std::time::Duration;
 

@@ -72,8 +72,8 @@ pub struct Connection {
     /// Requests that what waits takes, where the speed of the gateway is known.
     #[schema(required)]
     pub backlog_requests: Option<u64>,
-    /// When what waits will be through at the gateway, as far as its speed and its limit of calls are
-    /// known: from now on while a run goes on, else from the next run on.
+    /// When what waits will be through at the gateway, as far as its speed and its limit of calls
+    /// are known: from now on while a run goes on, else from the next run on.
     #[schema(required)]
     pub backlog_through: Option<String>,
     /// Names the list of removals that the threshold holds back; `approve-removals` takes it.
@@ -141,7 +141,7 @@ pub struct Counted {
     pub oldest_undecided: Option<i64>,
     /// Names the list of removals held back.
     pub held_list: Option<String>,
-    /// What is known of the gateway.
+    /// Limits learnt of the gateway.
     pub limits: GatewayLimits,
 }
 

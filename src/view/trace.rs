@@ -24,7 +24,7 @@ pub struct ObjectTrace {
     pub verdict: &'static str,
     /// Reason, as a sentence.
     pub sentence: String,
-    /// What to do about it.
+    /// Next step.
     #[schema(required)]
     pub remedy: Option<String>,
     /// `user`, `group` or `computer`; `null` where it is none of them, or not known.
@@ -55,7 +55,7 @@ pub struct TraceStep {
     pub step: &'static str,
     /// `passed`, `failed`, `unknown` or `not_reached`.
     pub result: &'static str,
-    /// What is known of it.
+    /// Knowledge of it.
     pub text: String,
     /// More of that, a line each: parts of the filter, rejected values, runs.
     pub details: Vec<String>,

@@ -195,7 +195,7 @@ async fn every_answer_is_as_the_document_says() {
     served.service.stopped_with(0).await;
 }
 
-/// What is known of one object; of several; and with the directory down.
+/// Answers for one object, for several, and with the directory down.
 async fn explained(document: &mut Document, served: &Served, guid: &str) {
     let ask = |object: &str| {
         let request = served.request(Method::GET, &format!("{CONNECTION}/why?object={object}"));

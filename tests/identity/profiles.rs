@@ -147,8 +147,8 @@ async fn r37_a_removal_in_flight_is_not_the_last_that_upstream_gets() {
     }
 }
 
-/// Two profiles, of which the first one has sent, without an answer yet, that a user is removed; the
-/// second one has that user.
+/// Two profiles, of which the first one has sent, without an answer yet, that a user is removed;
+/// the second one has that user.
 async fn removal_in_flight(long: Duration) -> (World, ObjectId, tokio::process::Child) {
     let world = two("send").await;
     let user = world.east[7];

@@ -1,5 +1,5 @@
-//! The page at every width from a small phone to a desk: nothing that is read or pressed is cut,
-//! broken or out of sight.
+//! The page at every width from a small phone to a large screen: nothing that is read or pressed is
+//! cut, broken or out of sight.
 
 use crate::browser;
 use crate::stage::{Stage, TOKEN, set};

@@ -238,7 +238,8 @@ impl Tab {
         });
     }
 
-    /// Takes the certificates of servers for granted, as a person does who installed the one of the test.
+    /// Takes the certificates of servers for granted, as a person does who installed the one of the
+    /// test.
     pub async fn trust_certificates(&self) {
         self.ask("Security.setIgnoreCertificateErrors", json!({"ignore": true}))
             .await;

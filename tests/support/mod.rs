@@ -168,8 +168,8 @@ impl Drop for Connector {
     }
 }
 
-/// Assets in flight when a process dies, at most: as many as the first requests of `QUALYS_BATCH_ASSETS=auto` hold, one
-/// request at a time.
+/// Assets in flight when a process dies, at most: as many as the first requests of
+/// `QUALYS_BATCH_ASSETS=auto` hold, one request at a time.
 const IN_FLIGHT: u64 = 500;
 
 /// Checks the state file at `path`, where there is one that can be read. `unread` is how many requests came of which

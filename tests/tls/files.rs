@@ -1,4 +1,5 @@
-//! Files for `AD_CERTIFICATE` in forms that are not read: the message names the command that converts them.
+//! Files for `AD_CERTIFICATE` in forms that are not read: the message names the command that
+//! converts them.
 
 use std::path::Path;
 use std::process::Command;

@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::cases::Case;
 use super::servers::Server;
 
-/// A CA and a certificate that OpenSSL makes: kinds of keys and signatures that the lab's own library has not.
+/// A CA and a certificate that OpenSSL makes: kinds of keys and signatures that the lab's own
+/// library has not.
 struct Issued<'a> {
     /// Files are named after it.
     name: &'a str,
@@ -34,7 +35,7 @@ const P_256: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256";
 const P_521: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-521";
 
 impl Issued<'_> {
-    /// What is usual, to be changed in one respect.
+    /// Usual values, to be changed in one respect.
     const USUAL: Issued<'static> = Issued {
         name: "usual",
         authority: P_256,

@@ -31,7 +31,8 @@ async fn r18_a_2xx_is_an_acceptance_only_on_evidence() {
     }
 }
 
-/// Answers of gateways and of what stands before them, none of which states that anything was accepted.
+/// Answers of gateways and of what stands before them, none of which states that anything was
+/// accepted.
 fn without_evidence() -> Vec<String> {
     [
         "",

@@ -9,8 +9,8 @@ use crate::world::World;
 pub struct Answer(pub Value);
 
 impl Connector {
-    /// Asks with `--json` and without. Both must end with `code`, leave the state file as it is, and
-    /// the text must end in the sentence.
+    /// Asks with `--json` and without. Both must end with `code`, leave the state file as it is,
+    /// and the text must end in the sentence.
     pub async fn ask(&self, name: &str, code: i32) -> Answer {
         let state = || std::fs::read(self.state()).ok();
         let before = state();

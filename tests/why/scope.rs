@@ -138,7 +138,8 @@ async fn a_membership_that_is_asked_for_is_a_part_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_that_neither_matches_nor_refuses_is_told_apart() {
-    // An unknown matching rule is undefined, as is an attribute that the account may not read (RFC 4511 section 4.5.1.7).
+    // An unknown matching rule is undefined, as is an attribute that the account may not read (RFC
+    // 4511 section 4.5.1.7).
     let filter = "(&(mail=*)(department:1.2.3.4:=Sales))";
     let world = World::new(false).await.with("AD_USER_FILTER", filter);
     let answer = world.why("Person 20").await;

@@ -21,7 +21,7 @@ const MOST_WORDS: usize = 6;
 /// Letters and digits of a name at least: shorter ones are part of too much else.
 const SHORTEST: usize = 3;
 
-/// What stands in the place of a name.
+/// Text in the place of a name.
 const NAME: &str = "[name]";
 
 /// Names that are removed from texts.

@@ -1,7 +1,8 @@
 //! `NO_PROXY`: hosts that are reached without the proxy.
 //!
-//! No standard says what the list may hold. Every form of curl, Go, Python and the libraries of Rust is taken and brought to
-//! those that the HTTP library knows; anything else is refused, rather than a request sent where it was not to go.
+//! No standard says what the list may hold. Every form of curl, Go, Python and the libraries of
+//! Rust is taken and brought to those that the HTTP library knows; anything else is refused, rather
+//! than a request sent where it was not to go.
 
 use std::net::IpAddr;
 
@@ -11,8 +12,8 @@ use crate::config::refused::{Fault, quoted};
 /// Longest list, in characters.
 const LONGEST: usize = 8192;
 
-/// Hosts separated by commas or spaces, as a list that the HTTP library knows. An item with another port than `port`, that of
-/// the gateway, is left out.
+/// Hosts separated by commas or spaces, as a list that the HTTP library knows. An item with another
+/// port than `port`, that of the gateway, is left out.
 pub fn exceptions(port: u16) -> impl Fn(&str) -> Result<String, Fault> {
     move |text| {
         let text = super::plain::text(LONGEST)(text)?;

@@ -59,7 +59,7 @@ pub struct Trace {
     /// The object on a controller, or the reason why none could be asked. `None` where it is not
     /// known which object is meant.
     pub directory: Option<Result<Inspection, DirectoryError>>,
-    /// What the store knows of it.
+    /// Record of it in the store.
     pub record: ObjectRecord,
     /// Reason why an entry without a readable objectGUID was rejected, and since when.
     pub unidentified: Option<(String, i64)>,

@@ -37,7 +37,7 @@ pub struct Step {
     pub name: &'static str,
     /// Its result.
     pub result: StepResult,
-    /// What is known, in a few words.
+    /// Knowledge of it, in a few words.
     pub text: String,
     /// More of it, a line each.
     pub details: Vec<String>,

@@ -87,6 +87,6 @@ pub struct Conclusion {
     pub in_etm: Option<bool>,
     /// The reason as a sentence.
     pub sentence: String,
-    /// What an operator can do about it.
+    /// Next step for an operator.
     pub remedy: Option<String>,
 }
