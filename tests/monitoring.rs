@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use ad_connector::schedule::{Cron, Missed, Timetable};
+use ad_connector::schedule::{Cron, Timetable};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn read(path: &str) -> String {
@@ -145,19 +145,20 @@ impl Weeks {
             }
             last
         };
-        let mut from = Missed {
-            finished: start,
-            complete: start,
-        };
+        let (mut finished, mut complete) = (start, start);
         (0..HOURS * 60 / STEP)
             .map(|sample| {
                 let now = beginning + TimeDelta::minutes(sample * STEP);
-                from.finished = last(&sync, from.finished, now);
+                finished = last(&sync, finished, now);
                 if let Some(baseline) = &baseline {
-                    from.complete = last(baseline, from.complete, now);
+                    complete = last(baseline, complete, now);
                 }
-                let (ticks, baseline_ticks) = timetable.missed(from, now);
-                (from.finished.timestamp(), ticks, baseline_ticks)
+                let baseline_ticks = timetable.baseline_ticks(complete, now);
+                (
+                    finished.timestamp(),
+                    timetable.ticks(finished, now),
+                    baseline_ticks,
+                )
             })
             .collect()
     }

@@ -8,9 +8,12 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lab::simulator::PASSWORD;
+use chrono::{Datelike as _, TimeDelta, Utc};
+use lab::certificates::{Authority, Shape};
+use lab::receiver;
+use lab::simulator::{self, Directory, PASSWORD, Simulator, Tls};
 use serde_json::Value;
-use support::simulated::Simulated;
+use support::simulated::{PEOPLE, Simulated};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -193,6 +196,96 @@ async fn r23_held_removals_are_told_once_and_again_when_they_are_through() {
         ["removals_held begun", "removals_held over"]
     );
     service.stopped_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r33_a_baseline_that_is_too_old_is_told_once_and_its_successor() {
+    let hook = Hook::start().await;
+    let mut lab = lab(&hook).await;
+    lab.sync(0).await;
+    let complete = |days_ago: i64| {
+        let at = (Utc::now() - TimeDelta::days(days_ago)).timestamp();
+        let file = rusqlite::Connection::open(lab.connector.folder().join("state.db")).unwrap();
+        let rows = file
+            .execute("UPDATE connection SET last_baseline = $1", [at])
+            .unwrap();
+        assert_eq!(rows, 1);
+    };
+    // Two ticks of a daily schedule, and a day.
+    complete(4);
+    // A time of day that is not within the next minutes, so that no baseline begins by itself.
+    let later = Utc::now() + TimeDelta::hours(6);
+    lab.set("BASELINE_CRON", &format!("0 {} * * *", later.format("%H")));
+    let service = lab.connector.watch(&["run"]);
+    assert_eq!(hook.settled(1).await, ["baseline_old begun"]);
+    service.stopped_with(0).await;
+    lab.connector.succeed(&["sync", "--baseline"]).await;
+    let service = lab.connector.watch(&["run"]);
+    assert_eq!(hook.settled(2).await, ["baseline_old begun", "baseline_old over"]);
+    service.stopped_with(0).await;
+}
+
+/// The certificate of a server at 127.0.0.1 that ends in `days`.
+fn ending_in(authority: &Authority, days: i64) -> lab::certificates::ServerCertificate {
+    let end = Utc::now() + TimeDelta::days(days);
+    let part = |number: u32| u8::try_from(number).unwrap();
+    authority.server(
+        &["127.0.0.1"],
+        Shape::Until(end.year(), part(end.month()), part(end.day())),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn certificates_that_end_soon_are_told_of_and_their_renewal() {
+    let hook = Hook::start().await;
+    let authority = Authority::new("Lab Authority");
+    let presented = ending_in(&authority, 10);
+    let mut lab = Simulated::with(
+        simulator::Options {
+            directory: Directory::new("corp.example", PEOPLE),
+            ..Default::default()
+        },
+        receiver::Options {
+            tls: Some((presented.cert_pem.clone(), presented.key_pem.clone())),
+            ..Default::default()
+        },
+    )
+    .await;
+    let root = authority.write(lab.connector.folder());
+    for (name, value) in [
+        ("NOTIFY_URL", hook.url.as_str()),
+        ("AD_CERTIFICATE", root.to_str().unwrap()),
+        ("QUALYS_CA_CERTIFICATE", root.to_str().unwrap()),
+        ("SYNC_CRON", NEVER),
+        ("BASELINE_CRON", "off"),
+    ] {
+        lab.set(name, value);
+    }
+    let controller = |certificate: &lab::certificates::ServerCertificate| {
+        Simulator::start(simulator::Options {
+            directory: lab.directory().clone(),
+            tls: Tls::Ldaps(certificate.server_config()),
+            ..Default::default()
+        })
+    };
+    let (soon, renewed) = (controller(&presented), controller(&ending_in(&authority, 300)));
+    for (simulator, told) in [
+        (
+            &soon,
+            ["controller_certificate begun", "gateway_certificate begun"].as_slice(),
+        ),
+        (&renewed, &["controller_certificate over"]),
+    ] {
+        let before = hook.events().len();
+        lab.set("AD_PORT", &simulator.addr().port().to_string());
+        let service = lab.connector.watch(&["run"]);
+        let mut events = hook.settled(before + told.len()).await.split_off(before);
+        events.sort();
+        assert_eq!(events, told);
+        service.stopped_with(0).await;
+    }
+    let text = hook.got.lock().unwrap()[0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("127.0.0.1 ends in 9 days"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -15,10 +15,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::counts::Standing;
+use super::extract::Of;
 use super::problem::Problem;
-use super::{Of, Service};
-use crate::schedule::{Desk, Done, Missed, Next};
+use super::service::Service;
+use super::standing::Standing;
+use crate::schedule::{Desk, Done, Next};
 use crate::store::{Outcome, State as Stage};
 use crate::view::KindCounts;
 
@@ -195,14 +196,10 @@ impl Families {
             .copied()
             .unwrap_or(row.state_since);
         let since = |at: Option<i64>| DateTime::from_timestamp(at.unwrap_or(registered), 0).unwrap_or(now);
-        let from = Missed {
-            finished: since(standing.last_finished),
-            complete: since(row.last_baseline),
-        };
-        let (ticks, baseline_ticks) = desk.timetable().missed(from, now);
+        let ticks = desk.timetable().ticks(since(standing.last_finished), now);
         set(&self.ticks, &plain, count(ticks));
-        if let Some(baseline_ticks) = baseline_ticks {
-            set(&self.baseline_ticks, &plain, count(baseline_ticks));
+        if let Some(ticks) = desk.timetable().baseline_ticks(since(row.last_baseline), now) {
+            set(&self.baseline_ticks, &plain, count(ticks));
         }
         set(&self.skipped_ticks, &plain, count(row.skipped_ticks));
     }

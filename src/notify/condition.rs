@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::schedule::Desk;
+use crate::schedule::{Desk, Timetable};
 use crate::store::{Outcome, Run, State};
 use crate::sync::RunError;
 
@@ -57,7 +57,7 @@ pub(super) async fn of(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Condition>
                 None => "no removals are held back any more".to_owned(),
             },
         },
-        baseline(period_of_baselines(desk, now), last_baseline, now),
+        baseline(desk.timetable(), last_baseline, now),
         certificate("controller_certificate", done.directory.certificate, now),
         certificate("gateway_certificate", gateway, now),
     ])
@@ -105,26 +105,20 @@ fn refused(exit_code: Option<u8>) -> Condition {
     }
 }
 
-/// Returns the time between the next two ticks of `BASELINE_CRON`.
-fn period_of_baselines(desk: &Desk, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let next = desk.timetable().after(now).baseline?;
-    Some(desk.timetable().after(next).baseline? - next)
-}
-
-/// The last complete baseline is older than two periods of `BASELINE_CRON` and a day. The alert
-/// counts ticks instead (docker/prometheus/rules.yaml).
-fn baseline(period: Option<TimeDelta>, last: Option<i64>, now: DateTime<Utc>) -> Condition {
-    let last = last.and_then(|last| DateTime::from_timestamp(last, 0));
-    let holds = match (period, last) {
-        (Some(period), Some(last)) => Some(now - last > period * 2 + TimeDelta::days(1)),
-        _ => Some(false),
-    };
+/// The last complete baseline was a day ago two ticks of `BASELINE_CRON` old, as in the alert
+/// `AdConnectorBaselineOld` (docker/prometheus/rules.yaml): a baseline itself takes time.
+fn baseline(timetable: &Timetable, last: Option<i64>, now: DateTime<Utc>) -> Condition {
+    let ticks = last
+        .and_then(|last| DateTime::from_timestamp(last, 0))
+        .and_then(|last| timetable.baseline_ticks(last, now - TimeDelta::days(1)));
+    let holds = ticks.is_some_and(|ticks| ticks >= 2);
     Condition {
         name: "baseline_old",
-        holds,
-        text: match holds {
-            Some(true) => "no baseline was complete for two periods of BASELINE_CRON and a day".to_owned(),
-            _ => "a baseline is complete".to_owned(),
+        holds: Some(holds),
+        text: if holds {
+            "no baseline was complete for two ticks of BASELINE_CRON and a day".to_owned()
+        } else {
+            "a baseline is complete".to_owned()
         },
     }
 }
@@ -151,6 +145,7 @@ fn certificate(name: &'static str, shown: Option<(String, i64)>, now: DateTime<U
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Cron;
 
     const DAY: i64 = 86_400;
 
@@ -169,14 +164,32 @@ mod tests {
         assert_eq!(text, "the certificate of dc1 ends in 3 days");
     }
 
+    /// Timetable with this `BASELINE_CRON`.
+    fn timetable(baseline: Option<&str>) -> Timetable {
+        let cron = |text| Cron::parse(text, chrono_tz::UTC).unwrap();
+        Timetable::new(cron("*/15 * * * *"), baseline.map(cron))
+    }
+
     #[test]
-    fn r33_a_baseline_is_too_old_after_two_periods_and_a_day() {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let week = Some(TimeDelta::days(7));
-        let holds = |period, days: i64| baseline(period, Some(now.timestamp() - days * DAY - 1), now).holds;
-        assert_eq!(holds(week, 14), Some(false));
-        assert_eq!(holds(week, 15), Some(true));
-        assert_eq!(holds(None, 400), Some(false), "BASELINE_CRON=off");
+    fn r33_a_baseline_is_too_old_a_day_after_its_second_tick() {
+        let last = "2026-11-22T03:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let holds = |cron, now: &str| {
+            let now = now.parse().unwrap();
+            baseline(&timetable(cron), Some(last.timestamp()), now).holds
+        };
+        let weekly = Some("0 2 * * SUN");
+        assert_eq!(holds(weekly, "2026-12-07T01:59:59Z"), Some(false));
+        assert_eq!(holds(weekly, "2026-12-07T02:00:00Z"), Some(true));
+        // On Sunday and on Monday: the time from one tick to the next says nothing.
+        let uneven = Some("0 2 * * SUN,MON");
+        assert_eq!(holds(uneven, "2026-11-29T23:59:59Z"), Some(false));
+        assert_eq!(holds(uneven, "2026-11-30T01:59:59Z"), Some(false));
+        assert_eq!(holds(uneven, "2026-11-30T02:00:00Z"), Some(true));
+        assert_eq!(
+            holds(None, "2030-01-01T00:00:00Z"),
+            Some(false),
+            "BASELINE_CRON=off"
+        );
     }
 
     #[test]

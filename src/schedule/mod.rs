@@ -10,4 +10,4 @@ pub use cron::{Cron, CronError};
 pub use desk::{Counter, Desk, Done, Live, Refused, open};
 pub use lifecycle::Scheduled;
 pub use service::{Beats, STOP_WITHIN, ServiceError, heartbeat, serve};
-pub use timetable::{Missed, Next, Timetable};
+pub use timetable::{Next, Timetable};

@@ -12,15 +12,6 @@ const MOST_TICKS: u64 = 86_400;
 /// Ticks counted at most since something came through: it is known by then that nothing does.
 const MOST_MISSED: u64 = 100;
 
-/// Times from which on ticks are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missed {
-    /// End of the last run that failed in nothing.
-    pub finished: DateTime<Utc>,
-    /// End of the last complete full read.
-    pub complete: DateTime<Utc>,
-}
-
 /// The two schedules of a connection.
 #[derive(Debug, Clone)]
 pub struct Timetable {
@@ -158,15 +149,17 @@ impl Timetable {
         self.sync.ticks_between(started, ended, MOST_TICKS)
     }
 
-    /// Counts the ticks of `SYNC_CRON` after `from` and up to `now`, and those of `BASELINE_CRON`
-    /// where it is on, each up to [`MOST_MISSED`].
+    /// Counts the ticks of `SYNC_CRON` after `from` and up to `to`, at most [`MOST_MISSED`].
     #[must_use]
-    pub fn missed(&self, from: Missed, now: DateTime<Utc>) -> (u64, Option<u64>) {
-        let baseline = self.baseline.as_ref();
-        (
-            self.sync.ticks_between(from.finished, now, MOST_MISSED),
-            baseline.map(|cron| cron.ticks_between(from.complete, now, MOST_MISSED)),
-        )
+    pub fn ticks(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
+        self.sync.ticks_between(from, to, MOST_MISSED)
+    }
+
+    /// Counts the ticks of `BASELINE_CRON` in the same way; `None` where it is off.
+    #[must_use]
+    pub fn baseline_ticks(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<u64> {
+        let baseline = self.baseline.as_ref()?;
+        Some(baseline.ticks_between(from, to, MOST_MISSED))
     }
 
     /// `SYNC_CRON` as written, for `runFrequency`.
