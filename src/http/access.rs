@@ -6,28 +6,24 @@
 //! - On loopback state, counts and metrics need none. A page of another site must not read them
 //!   either, whose host name was made to point here (DNS rebinding): so the `Host` must be
 //!   loopback's or an address.
-//! - Names of people need a token everywhere ([`NameReader`]), and every change needs `HTTP_TOKEN`
-//!   ([`Changer`]).
+//! - Names of people need a token everywhere ([`NameReader`](super::guards::NameReader)), and every change needs `HTTP_TOKEN`
+//!   ([`Changer`](super::guards::Changer)).
 
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Service;
 use super::problem::Problem;
 use super::server::PeerAddress;
 use super::wrong_tokens::WrongTokens;
@@ -35,11 +31,11 @@ use crate::config::{Http, Secret};
 use crate::view::WithoutNames;
 
 /// Challenge of the API: no dialog opens.
-const BEARER: &str = "Bearer realm=\"ad-connector\"";
+pub(super) const BEARER: &str = "Bearer realm=\"ad-connector\"";
 
 /// Challenge of the page: a browser asks the person, and sends the token with everything from then
 /// on.
-const BASIC: &str = "Basic realm=\"ad-connector\", charset=\"UTF-8\"";
+pub(super) const BASIC: &str = "Basic realm=\"ad-connector\", charset=\"UTF-8\"";
 
 /// Header in which a proxy names its client.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -88,7 +84,7 @@ pub(super) enum Rights {
 
 /// Refusal of a request.
 #[derive(Debug)]
-enum Denial {
+pub(super) enum Denial {
     /// It shows a token that is none of the service's.
     WrongToken,
     Problem(Problem),
@@ -116,8 +112,13 @@ impl Access {
         self.change.is_some()
     }
 
+    /// Reports whether there is a token with which names of people can be read.
+    pub(super) const fn shows_names(&self) -> bool {
+        self.change.is_some() || self.read.is_some()
+    }
+
     /// Returns the rights of a request, or why it is refused.
-    fn examine(
+    pub(super) fn examine(
         &self,
         method: &Method,
         headers: &HeaderMap,
@@ -163,7 +164,7 @@ impl Access {
     }
 
     /// Logs a wrong token, and lets its sender wait for the refusal.
-    async fn refuse_wrong(&self, client: Client, challenge: &'static str) -> Problem {
+    pub(super) async fn refuse_wrong(&self, client: Client, challenge: &'static str) -> Problem {
         let Some(wait) = self.wrong.take_turn(client.peer) else {
             return Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -192,7 +193,7 @@ impl Client {
         self.peer
     }
 
-    fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
+    pub(super) fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
         let peer = extensions.get::<PeerAddress>().map(|peer| peer.0);
         // Each proxy adds to the end of the list: what stands before came from its own client.
         let named = headers.get_all(FORWARDED_FOR).iter().next_back();
@@ -281,35 +282,6 @@ fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-/// Guards the API and the metrics.
-pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    pass(&service, request, next, BEARER).await
-}
-
-/// Guards the page and its files.
-pub(super) async fn guard_page(
-    State(service): State<Arc<Service>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    pass(&service, request, next, BASIC).await
-}
-
-async fn pass(service: &Service, mut request: Request, next: Next, challenge: &'static str) -> Response {
-    let access = &service.access;
-    match access.examine(request.method(), request.headers(), challenge) {
-        Ok(rights) => {
-            request.extensions_mut().insert(rights);
-            next.run(request).await
-        }
-        Err(Denial::Problem(problem)) => problem.into_response(),
-        Err(Denial::WrongToken) => {
-            let client = Client::of(request.extensions(), request.headers());
-            access.refuse_wrong(client, challenge).await.into_response()
-        }
-    }
-}
-
 impl Rights {
     /// Returns `view` as a request with these rights is shown it.
     pub(super) fn shown<T: WithoutNames>(self, view: T) -> T {
@@ -333,65 +305,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::of(&parts.extensions, &parts.headers))
-    }
-}
-
-/// Proof that the request may read names of people: what answers with some takes it as its first
-/// argument.
-pub(super) struct NameReader;
-
-impl FromRequestParts<Arc<Service>> for NameReader {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        match parts.extensions.get::<Rights>() {
-            Some(Rights::ReadNames | Rights::Change) => Ok(Self),
-            _ if service.access.change.is_none() && service.access.read.is_none() => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "names_off",
-                "neither HTTP_TOKEN nor HTTP_READ_TOKEN is configured, so no names of people are shown over HTTP",
-                "set one of them (or HTTP_TOKEN_FILE, HTTP_READ_TOKEN_FILE) to a long random text and start the service \
-                 again; the commands of ad-connector show the same",
-            )),
-            _ => Err(Problem::unauthorized(
-                "this shows names of people, so it needs a token",
-                BEARER,
-            )),
-        }
-    }
-}
-
-/// Proof that the request may change something, and its sender: what changes something takes it as
-/// its first argument.
-pub(super) struct Changer(Client);
-
-impl Changer {
-    /// Names the sender for the history, the log and the lock.
-    pub(super) fn asked_by(&self) -> String {
-        format!("API from {}", self.0)
-    }
-}
-
-impl FromRequestParts<Arc<Service>> for Changer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        match parts.extensions.get::<Rights>() {
-            Some(Rights::Change) => Ok(Self(Client::of(&parts.extensions, &parts.headers))),
-            _ if !service.access.allows_changes() => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "changes_off",
-                "no HTTP_TOKEN is configured, so nothing can be changed over HTTP",
-                "set HTTP_TOKEN (or HTTP_TOKEN_FILE) to a long random text and start the service again",
-            )),
-            Some(Rights::ReadNames) => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "read_only",
-                "this is HTTP_READ_TOKEN, with which nothing can be changed",
-                "send the value of HTTP_TOKEN as `Authorization: Bearer …`",
-            )),
-            _ => Err(Problem::unauthorized("this needs the token", BEARER)),
-        }
     }
 }
 

@@ -1,3 +1,5 @@
+use axum::response::IntoResponse as _;
+
 use super::*;
 
 fn access(address: &str, token: Option<&str>) -> Access {

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 
-use super::{Service, read};
+use super::service::{Service, read};
 
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
 const STUCK_AFTER: i64 = 60;

@@ -6,28 +6,30 @@
 mod access;
 mod api;
 mod counts;
+mod extract;
+mod guards;
 mod health;
 mod metrics;
 mod page;
 mod problem;
 mod server;
+mod service;
 mod slots;
+mod standing;
 mod timed_stream;
 mod wrong_tokens;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Http;
@@ -37,6 +39,7 @@ use crate::store::{Access as Opened, Store, StoreError};
 use access::Access;
 use counts::Counts;
 use problem::Problem;
+use service::Service;
 use slots::Slots;
 
 pub use api::document;
@@ -75,59 +78,6 @@ const HEADERS: [(HeaderName, &str); 6] = [
         "same-origin",
     ),
 ];
-
-/// What the answers are made of.
-struct Service {
-    desks: BTreeMap<String, Desk>,
-    /// Of this listener alone.
-    store: Arc<Store>,
-    beats: Beats,
-    access: Access,
-    counts: Counts,
-    /// For `/ready`, which waits for nobody else who reads.
-    health: Arc<Store>,
-    streams: Arc<Slots>,
-    searches: Semaphore,
-    /// One look-up in a directory at a time.
-    look_ups: Semaphore,
-    stop: CancellationToken,
-}
-
-impl Service {
-    /// Runs `work` on the store away from the async threads.
-    async fn read<T, F>(&self, work: F) -> Result<T, Problem>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    {
-        read(&self.store, work).await
-    }
-
-    /// Admits the request to the directory, or refuses it while another one looks up an object.
-    fn object_look_up(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        self.look_ups.try_acquire().map_err(|_| {
-            Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many",
-                "another object is being looked up in the directory",
-                "try again in a moment",
-            )
-        })
-    }
-}
-
-/// Runs `work` on a store away from the async threads.
-async fn read<T, F>(store: &Arc<Store>, work: F) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-{
-    let store = Arc::clone(store);
-    match tokio::task::spawn_blocking(move || work(&store)).await {
-        Ok(result) => Ok(result?),
-        Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
-    }
-}
 
 /// Listens on `address` until `stop`, and returns the address as the system chose it. One that
 /// cannot be listened on is no reason to stop synchronising: it is tried again every
@@ -211,12 +161,12 @@ fn routes(service: Arc<Service>) -> Router {
         .method_not_allowed_fallback(not_this_way);
     let page = page::routes()
         .method_not_allowed_fallback(not_this_way)
-        .layer(from_fn_with_state(Arc::clone(&service), access::guard_page));
+        .layer(from_fn_with_state(Arc::clone(&service), guards::guard_page));
     let guarded = api::routes()
         .route("/metrics", get(metrics::show))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_this_way)
-        .layer(from_fn_with_state(Arc::clone(&service), access::guard));
+        .layer(from_fn_with_state(Arc::clone(&service), guards::guard));
     guarded
         .merge(open)
         .merge(page)
@@ -273,30 +223,3 @@ async fn with_headers(request: Request, next: Next) -> Response {
         .or_insert(HeaderValue::from_static("no-store"));
     response
 }
-
-/// What the path has in the place that its route calls `name`.
-async fn part(parts: &mut Parts, name: &str) -> Option<String> {
-    let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, &()).await;
-    path.ok().and_then(|mut path| path.remove(name))
-}
-
-/// The connection that a path names.
-struct Named(Desk);
-
-impl FromRequestParts<Arc<Service>> for Named {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
-        let name = part(parts, "name").await.unwrap_or_default();
-        let desk = service.desks.get(&name).cloned();
-        desk.map(Self).ok_or_else(|| {
-            Problem::not_found(
-                format_args!("no connection is named `{name}`"),
-                "GET /api/v1/connections lists them",
-            )
-        })
-    }
-}
-
-/// The state of the service, as a handler takes it.
-type Of = State<Arc<Service>>;

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use super::draft::Draft;
 use super::errors::Report;
 use super::form::Output;
 use super::row::{Clash, Literal, Origin, Target};
-use super::table::Draft;
 use crate::identity::Kind;
 
 /// A target and where the file names it.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Source;
 use super::read::Found;
-use super::row::{Literal, Origin, Row};
+use super::row::{Attribute, Literal, Origin, Row};
+use super::source::Source;
 
 /// The most bytes of a raw value that are shown; a photo in the directory has 100,000.
 const SHOWN_BYTES: usize = 256;
@@ -79,7 +79,7 @@ impl fmt::Display for Outcome {
 
 pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
     let reading = row.read(source);
-    let raw = |attribute: &super::Attribute| Raw {
+    let raw = |attribute: &Attribute| Raw {
         attribute: attribute.name.clone(),
         values: if attribute.is_dn() {
             vec![shown(source.dn().as_bytes(), false)]

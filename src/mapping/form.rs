@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Source, pseudo};
+use super::source::Source;
 use crate::identity::{
     AccountControl, DistinguishedName, DnError, GroupType, Guid, GuidError, Sid, SidError, TimeError,
     Timestamp,
@@ -70,31 +70,6 @@ impl fmt::Display for Output {
     }
 }
 
-/// Attributes with a natural form other than text, in lower case (MS-ADA1 to MS-ADA3 give their syntaxes).
-const NATURAL: &[(&str, Form)] = &[
-    ("accountexpires", Form::Iso8601),
-    ("badpasswordtime", Form::Iso8601),
-    ("createtimestamp", Form::Iso8601),
-    ("grouptype", Form::GroupType),
-    ("lastlogoff", Form::Iso8601),
-    ("lastlogon", Form::Iso8601),
-    ("lastlogontimestamp", Form::Iso8601),
-    ("lockouttime", Form::Iso8601),
-    ("modifytimestamp", Form::Iso8601),
-    ("ms-ds-consistencyguid", Form::Guid),
-    ("ms-ds-creatorsid", Form::Sid),
-    ("msds-lastfailedinteractivelogontime", Form::Iso8601),
-    ("msds-lastsuccessfulinteractivelogontime", Form::Iso8601),
-    ("msds-userpasswordexpirytimecomputed", Form::Iso8601),
-    ("objectguid", Form::Guid),
-    ("objectsid", Form::Sid),
-    ("parentguid", Form::Guid),
-    ("pwdlastset", Form::Iso8601),
-    ("sidhistory", Form::Sid),
-    ("whenchanged", Form::Iso8601),
-    ("whencreated", Form::Iso8601),
-];
-
 impl Form {
     /// All forms, in the order of the documentation.
     pub const ALL: [Self; 13] = [
@@ -137,16 +112,6 @@ impl Form {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|form| form.name() == name)
-    }
-
-    /// The form an attribute has when its row names none: what its syntax in AD suggests, else text.
-    #[must_use]
-    pub fn natural(attribute: &str) -> Self {
-        let known = NATURAL
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-        let pseudo = || pseudo::named(attribute).map_or(Self::Text, |pseudo| pseudo.form);
-        known.map_or_else(pseudo, |(_, form)| *form)
     }
 
     /// What sort of JSON value the form gives.

@@ -5,16 +5,19 @@
 //! comparison of bytes tells whether there is anything to send (R17).
 
 mod check;
+mod draft;
 mod errors;
 mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod links;
+mod natural_form;
 mod pseudo;
 mod read;
 mod removal;
 mod row;
+mod source;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -33,21 +36,9 @@ pub use links::{Link, Shown};
 pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
 pub use read::{Cause, Unmappable};
 pub use row::{Attribute, Literal, Origin, Row, Target};
+pub use source::Source;
 
-use crate::identity::{Kind, Timestamp};
-
-/// An object of the directory, as the mapping sees it.
-pub trait Source {
-    /// The distinguished name, which the pseudo-source `dn` gives.
-    fn dn(&self) -> &str;
-
-    /// The values of an attribute in any order, or those of a pseudo-source ([`GROUPS`],
-    /// [`MEMBERS`], [`MEMBER_COUNT`]); none when it is absent. Names compare without case.
-    fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
-
-    /// When the object was read: some things are over by the clock alone, an account that expires for one.
-    fn at(&self) -> Timestamp;
-}
+use crate::identity::Kind;
 
 /// What ETM receives for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Source;
 use super::form::{self, Form, Undecodable, Value};
 use super::row::{Attribute, Literal, Origin, Row, Target};
+use super::source::Source;
 use crate::identity::Kind;
 
 /// Why an object cannot become an asset (R15).

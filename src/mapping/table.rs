@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check;
+use super::draft::Draft;
 use super::errors::{MappingErrors, Report, suggestion};
 use super::form::Form;
 use super::pseudo::{self, PSEUDO};
@@ -26,16 +27,6 @@ pub(super) struct Table {
 }
 
 type Value<'i> = Spanned<DeValue<'i>>;
-
-/// A row as far as it could be read.
-pub(super) struct Draft {
-    /// Where the row begins.
-    pub(super) place: Range<usize>,
-    pub(super) target: Option<(Target, Range<usize>)>,
-    pub(super) origin: Option<Origin>,
-    pub(super) required: bool,
-    pub(super) default: Option<Literal>,
-}
 
 /// Reads `text`, the contents of the file named `file`.
 pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {

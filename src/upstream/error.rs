@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::cause::Cause;
-use super::run_record::RefusalKind;
+use super::refusal::RefusalKind;
 
 /// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
 ///

@@ -23,8 +23,19 @@ pub struct IngestCheck {
     pub unproven: &'static str,
 }
 
+impl Upstream {
+    /// Sends a request without assets, once, and describes what its answer proves about the ingest
+    /// path.
+    ///
+    /// # Errors
+    /// Obstacle to any request.
+    pub async fn check_ingest(&self) -> Result<IngestCheck, UpstreamError> {
+        check(self).await
+    }
+}
+
 /// Sends the request, with one new token where the first is refused.
-pub(super) async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
+async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
     let path = &upstream.ingest_path;
     let body = upstream
         .envelope

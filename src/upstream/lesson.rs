@@ -4,7 +4,7 @@
 //! assets than were ever accepted may be, too: the batch is halved as after a 413, and the size was
 //! the cause only if everything is accepted then.
 
-use super::run_record::RefusalKind;
+use super::refusal::RefusalKind;
 use super::search::Outcome;
 use super::sizing::{Sizing, TooLarge};
 

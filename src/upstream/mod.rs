@@ -11,6 +11,7 @@ mod calls;
 mod cause;
 mod client;
 mod credentials;
+mod delivery;
 mod error;
 mod evidence;
 #[cfg(any(test, fuzzing))]
@@ -18,6 +19,7 @@ pub mod fuzzing;
 mod ingest_check;
 mod lesson;
 mod pace;
+mod refusal;
 mod rejection;
 mod request;
 mod run_record;
@@ -47,11 +49,13 @@ use crate::directory::PeerCertificate;
 pub use answer::{Answer, Decision, decide};
 pub use calls::CallRate;
 pub use cause::Cause;
+pub use delivery::Delivery;
 pub use error::UpstreamError;
 pub use ingest_check::IngestCheck;
 pub use pace::Pace;
+pub use refusal::RefusalKind;
 pub use request::{Batch, Item};
-pub use run_record::{RefusalKind, RunRecord};
+pub use run_record::RunRecord;
 pub use search::Occasion;
 pub use sizing::{Backlog, LearntLimits, Sizing};
 
@@ -82,28 +86,6 @@ pub struct Upstream {
     calls: Calls,
     pace: Pace,
     tally: Tally,
-}
-
-/// What became of a batch. An item that is in neither list was not decided upon and stays staged.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Delivery {
-    /// [`Item::seq`] of what the gateway accepted.
-    pub accepted: Vec<u64>,
-    /// [`Item::seq`] of what it rejected, with the reason.
-    pub rejected: Vec<(u64, String)>,
-    /// Of the rejected, those that the gateway may hold all the same: an earlier attempt of theirs went without a clear
-    /// answer, or the answer rejects assets without saying which.
-    pub unclear: Vec<u64>,
-    /// Nothing of the batch was accepted, so nothing shows yet whether the assets or the gateway
-    /// are the cause: the batch is to be delivered once more when nothing else is left
-    /// ([`Occasion::Postponed`]). No item of it is decided upon.
-    pub postponed: bool,
-    /// Why the rest was not decided upon.
-    pub failure: Option<UpstreamError>,
-    /// Ingest requests sent.
-    pub requests: u64,
-    /// Attempts after the first one of each request, those that ended at the token included.
-    pub retries: u64,
 }
 
 impl Upstream {
@@ -148,15 +130,6 @@ impl Upstream {
         token
             .map(|_| ())
             .map_err(|none| none.into_error(self.tokens.path()))
-    }
-
-    /// Sends a request without assets, once, and describes what its answer proves about the ingest
-    /// path.
-    ///
-    /// # Errors
-    /// Obstacle to any request.
-    pub async fn check_ingest(&self) -> Result<IngestCheck, UpstreamError> {
-        ingest_check::check(self).await
     }
 
     /// Returns the certificate that the gateway showed last, and whether it was accepted.

@@ -18,8 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Delivery;
 use super::error::UpstreamError;
+use super::refusal::{Refusal, RefusalKind};
 use super::request::Item;
-use super::run_record::{CONTROL_AFTER, Refusal, RefusalKind, RefusedAlone, RunRecord};
+use super::run_record::{CONTROL_AFTER, RefusedAlone, RunRecord};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;

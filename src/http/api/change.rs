@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Mode;
-use crate::http::access::Changer;
+use crate::http::extract::{Named, Of};
+use crate::http::guards::Changer;
 use crate::http::problem::{Body, ChangeRefusals, Problem, Refusals};
-use crate::http::{Named, Of};
 use crate::schedule::Refused;
 use crate::store::{LockError, RunMode};
 use crate::sync::{Request, RunError};

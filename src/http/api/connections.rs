@@ -7,8 +7,9 @@ use axum::extract::State;
 
 use super::List;
 use crate::http::access::Rights;
+use crate::http::extract::{Named, Of};
 use crate::http::problem::{Problem, Refusals};
-use crate::http::{Named, Of, Service};
+use crate::http::service::Service;
 use crate::schedule::Desk;
 use crate::view::{Connection, Progress};
 

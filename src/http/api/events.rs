@@ -16,9 +16,10 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::http::access::{Client, Rights};
+use crate::http::extract::{Named, Of};
 use crate::http::problem::{Problem, Refusals};
+use crate::http::service::Service;
 use crate::http::slots::Slot;
-use crate::http::{Named, Of, Service};
 use crate::schedule::{Desk, Live};
 use crate::view::{Connection, Progress, Run};
 

@@ -14,9 +14,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::search::{self, Pattern};
 use super::{limited, position};
-use crate::http::access::NameReader;
+use crate::http::extract::{Named, Of, part};
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::{Named, Of, Service, part};
+use crate::http::service::Service;
 use crate::identity::{Guid, Kind};
 use crate::store;
 use crate::view::time;

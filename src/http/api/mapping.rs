@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::http::Named;
+use crate::http::extract::Named;
 use crate::http::problem::{Problem, Refusals};
 use crate::identity::Kind;
 use crate::mapping::{Origin, Row};

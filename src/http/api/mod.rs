@@ -22,8 +22,8 @@ use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Service;
 use super::problem::Problem;
+use super::service::Service;
 use crate::store::RunMode;
 
 /// Items of a page where nothing else is asked for, and at most.

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use super::inventory::{ObjectGuid, raw};
 use crate::directory::{self, DirectoryError, Entry};
-use crate::http::access::NameReader;
+use crate::http::extract::{Named, Of};
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Refusals};
-use crate::http::{Named, Of};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Explained, Outcome};
 use crate::sync::{self, Connector, Scope, Seen};

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{List, Paging, limited, position};
-use crate::http::access::NameReader;
+use crate::http::extract::{Named, Of};
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::{Named, Of};
 use crate::store::RejectionPlace;
 use crate::view::{Rejection, Removal, RemovalState};
 

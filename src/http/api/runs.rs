@@ -7,9 +7,11 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 
 use super::{List, Paging, limited, position};
-use crate::http::access::{NameReader, Rights};
+use crate::http::access::Rights;
+use crate::http::extract::{Named, Of, part};
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::{Named, Of, Service, part};
+use crate::http::service::Service;
 use crate::view::{Run, RunObject};
 
 /// The runs of a connection, newest first.

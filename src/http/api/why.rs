@@ -6,9 +6,9 @@ use chrono::Utc;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::access::NameReader;
+use crate::http::extract::{Named, Of};
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::{Named, Of};
 use crate::sync::Tracer;
 use crate::view::ObjectTrace;
 

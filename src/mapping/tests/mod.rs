@@ -9,6 +9,7 @@ mod speed;
 mod untracked;
 
 use super::*;
+use crate::identity::Timestamp;
 
 /// An object of the directory made by hand.
 #[derive(Debug, Clone, Default)]

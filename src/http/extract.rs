@@ -1,0 +1,38 @@
+//! Arguments of the handlers, made of the request.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+
+use super::problem::Problem;
+use super::service::Service;
+use crate::schedule::Desk;
+
+/// Returns the part of the path that its route calls `name`.
+pub(super) async fn part(parts: &mut Parts, name: &str) -> Option<String> {
+    let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, &()).await;
+    path.ok().and_then(|mut path| path.remove(name))
+}
+
+/// Connection that the path names.
+pub(super) struct Named(pub(super) Desk);
+
+impl FromRequestParts<Arc<Service>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        let name = part(parts, "name").await.unwrap_or_default();
+        let desk = service.desks.get(&name).cloned();
+        desk.map(Self).ok_or_else(|| {
+            Problem::not_found(
+                format_args!("no connection is named `{name}`"),
+                "GET /api/v1/connections lists them",
+            )
+        })
+    }
+}
+
+/// State of the service, as a handler takes it.
+pub(super) type Of = State<Arc<Service>>;

@@ -1,0 +1,68 @@
+//! State that all requests share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::counts::Counts;
+use super::problem::Problem;
+use super::slots::Slots;
+use crate::schedule::{Beats, Desk};
+use crate::store::{Store, StoreError};
+
+/// State that all requests share.
+pub(super) struct Service {
+    pub(super) desks: BTreeMap<String, Desk>,
+    /// Of this listener alone.
+    pub(super) store: Arc<Store>,
+    pub(super) beats: Beats,
+    pub(super) access: Access,
+    pub(super) counts: Counts,
+    /// For `/ready`, which waits for nobody else who reads.
+    pub(super) health: Arc<Store>,
+    pub(super) streams: Arc<Slots>,
+    pub(super) searches: Semaphore,
+    /// One look-up in a directory at a time.
+    pub(super) look_ups: Semaphore,
+    pub(super) stop: CancellationToken,
+}
+
+impl Service {
+    /// Runs `work` on the store away from the async threads.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        read(&self.store, work).await
+    }
+
+    /// Admits the request to the directory, or refuses it while another one looks up an object.
+    pub(super) fn object_look_up(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.look_ups.try_acquire().map_err(|_| {
+            Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many",
+                "another object is being looked up in the directory",
+                "try again in a moment",
+            )
+        })
+    }
+}
+
+/// Runs `work` on a store away from the async threads.
+pub(super) async fn read<T, F>(store: &Arc<Store>, work: F) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+{
+    let store = Arc::clone(store);
+    match tokio::task::spawn_blocking(move || work(&store)).await {
+        Ok(result) => Ok(result?),
+        Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
+    }
+}
