@@ -142,7 +142,8 @@ impl Store {
     }
 }
 
-/// Returns the last reading of each object, in their order, with the fingerprint of its asset.
+/// Returns the last reading of each object with the fingerprint of its asset, in the order of the
+/// GUIDs: the index by GUID is then walked through once a commit, from one end to the other.
 fn latest_readings(page: &[Reading]) -> Vec<(&Reading, Fingerprint)> {
     let mut seen = HashSet::with_capacity(page.len());
     let mut latest: Vec<(&Reading, Fingerprint)> = page
@@ -154,6 +155,6 @@ fn latest_readings(page: &[Reading]) -> Vec<(&Reading, Fingerprint)> {
             (reading, asset.map_or([0; 16], |asset| fingerprint(&asset.json)))
         })
         .collect();
-    latest.reverse();
+    latest.sort_unstable_by_key(|(reading, _)| reading.guid);
     latest
 }

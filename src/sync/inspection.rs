@@ -8,14 +8,13 @@ use crate::directory::{DirectoryError, Entry, RootDse, Search, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{Asset, Explained, Mapping, Outcome};
 
-use super::containers::is_deleted;
+use super::entry_fields::{guid_of, is_deleted};
+use super::entry_source::Seen;
 use super::filter_part::split_and;
-use super::membership::complete;
 use super::object_name::filter_by_name;
 use super::read::SHOW_DELETED;
+use super::read::complete;
 use super::scope::{OBJECT_GUID, Scope};
-use super::seen::Seen;
-use super::stage::guid_of;
 
 /// Beginning of the term that `AD_MEMBER_OF` adds.
 const MEMBER_OF: &str = "(memberOf:1.2.840.113556.1.4.1941:=";

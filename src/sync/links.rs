@@ -14,9 +14,9 @@ use crate::directory::Entry;
 use crate::identity::{DistinguishedName, Guid, Kind, LinkNote, LinkedName, NamedObject, Relation};
 use crate::mapping::{Link, Mapping, Shown};
 
-use super::containers::is_deleted;
+use super::entry_fields::is_deleted;
 
-/// Attribute that no server gives, and that the reader adds ([`super::membership`]): of a user or
+/// Attribute that no server gives, and that the reader adds ([`super::read`]): of a user or
 /// computer the distinguished name of its primary group, of a group those of the objects that have
 /// it as their primary group.
 pub(super) const PRIMARY: &str = "@primary";

@@ -5,20 +5,14 @@
 //! to wait for the gateway (R6).
 
 mod connector;
-mod containers;
-mod decide;
 mod deliver;
-mod delta;
-mod dirsync;
+mod entry_fields;
+mod entry_source;
 mod error;
 mod filter_part;
-mod full;
 mod gateway_limits;
 mod inspection;
 mod links;
-mod lookup;
-mod membership;
-mod met;
 mod object_name;
 mod other_runs;
 mod output;
@@ -28,30 +22,26 @@ mod read;
 mod removal;
 mod report;
 mod restored;
-mod resume;
 mod run;
 mod scope;
-mod seen;
-mod slices;
 mod stage;
 mod trace;
-mod watch;
 
 pub use connector::{Connector, Request};
+pub use entry_source::Seen;
 pub use error::RunError;
 pub use gateway_limits::BacklogEstimate;
 pub use inspection::{
     FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, NamedObject, PartResult, Place,
     PresentObject, find_by_name, inspect, read_in_scope,
 };
-pub use membership::complete;
 pub use object_name::filter_by_name;
 pub use output::AssetOutput;
-pub use plan::{Facts, Plan, plan};
+pub use plan::{Plan, PlanFacts, plan};
 pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
+pub use read::complete;
 pub use report::Report;
 pub use restored::{RESTORED, RESTORED_ADVICE, warn_of_restore};
 pub use run::run;
 pub use scope::Scope;
-pub use seen::Seen;
 pub use trace::{Conclusion, Step, StepResult, Trace, Tracer, Verdict};

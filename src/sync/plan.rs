@@ -49,7 +49,7 @@ impl fmt::Display for Plan {
 
 /// What the plan depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct PlanFacts<'a> {
     /// What was asked for.
     pub requested: RunMode,
     /// Who asked, as a phrase: `baseline schedule`, `sync --baseline`.
@@ -81,12 +81,12 @@ pub struct Facts<'a> {
 /// The plan for these facts. A delta needs a watermark of this very controller and scope that is neither ahead of the
 /// controller nor older than the tombstone lifetime; by DirSync a cookie of any controller will do. Anything else is a full read.
 #[must_use]
-pub fn plan(facts: &Facts<'_>) -> Plan {
+pub fn plan(facts: &PlanFacts<'_>) -> Plan {
     delta(facts).unwrap_or_else(|reason| Plan::Full { reason })
 }
 
 /// The delta, or why there is none.
-fn delta(facts: &Facts<'_>) -> Result<Plan, String> {
+fn delta(facts: &PlanFacts<'_>) -> Result<Plan, String> {
     if facts.requested == RunMode::Baseline {
         return Err(facts.asked_by.to_owned());
     }
@@ -102,7 +102,7 @@ fn delta(facts: &Facts<'_>) -> Result<Plan, String> {
 
 const OTHER_SCOPE: &str = "base context, scope, filters, kinds or mapping changed since the last read";
 
-fn by_usn(facts: &Facts<'_>) -> Result<Plan, String> {
+fn by_usn(facts: &PlanFacts<'_>) -> Result<Plan, String> {
     if facts.watermarks.is_empty() {
         return Err("no read has been completed yet".to_owned());
     }
@@ -119,7 +119,7 @@ fn by_usn(facts: &Facts<'_>) -> Result<Plan, String> {
     Ok(Plan::Delta { since: mark.usn })
 }
 
-fn by_cookie(facts: &Facts<'_>) -> Result<Plan, String> {
+fn by_cookie(facts: &PlanFacts<'_>) -> Result<Plan, String> {
     let Some(cookie) = facts.cookie else {
         return Err(if facts.watermarks.is_empty() {
             "no read has been completed yet".to_owned()
@@ -148,7 +148,7 @@ fn by_cookie(facts: &Facts<'_>) -> Result<Plan, String> {
 ///
 /// # Errors
 /// When the controller is behind it.
-fn own_mark<'a>(facts: &Facts<'a>) -> Result<Option<&'a Watermark>, String> {
+fn own_mark<'a>(facts: &PlanFacts<'a>) -> Result<Option<&'a Watermark>, String> {
     let mark = facts
         .watermarks
         .iter()
@@ -163,7 +163,7 @@ fn own_mark<'a>(facts: &Facts<'a>) -> Result<Option<&'a Watermark>, String> {
 }
 
 /// Whether everything that was deleted since `read_at` still has its tombstone.
-fn young(what: &str, read_at: i64, facts: &Facts<'_>) -> Result<(), String> {
+fn young(what: &str, read_at: i64, facts: &PlanFacts<'_>) -> Result<(), String> {
     let age = facts.now.saturating_sub(read_at);
     if age < i64::from(facts.tombstone_lifetime) * DAY {
         return Ok(());
@@ -194,8 +194,8 @@ mod tests {
         }
     }
 
-    fn facts(watermarks: &[Watermark]) -> Facts<'_> {
-        Facts {
+    fn facts(watermarks: &[Watermark]) -> PlanFacts<'_> {
+        PlanFacts {
             requested: RunMode::Delta,
             asked_by: "schedule",
             method: DeltaMethod::Usn,
@@ -247,13 +247,13 @@ mod tests {
         assert!(reason(plan(&facts(&[mark(1, 7, 5_001, 1)]))).contains("rolled back"));
         let marks = [mark(1, 7, 4_000, 1)];
         assert!(
-            reason(plan(&Facts {
+            reason(plan(&PlanFacts {
                 method: DeltaMethod::Off,
                 ..facts(&marks)
             }))
             .contains("AD_DELTA")
         );
-        let asked = Facts {
+        let asked = PlanFacts {
             requested: RunMode::Baseline,
             asked_by: "baseline schedule",
             ..facts(&marks)
@@ -265,7 +265,7 @@ mod tests {
     fn r02_a_dirsync_cookie_is_good_for_any_controller_and_one_scope() {
         let marks = [mark(2, 7, 9_000, 1)];
         let by_cookie = |cookie: &Cookie, watermarks: &[Watermark]| {
-            plan(&Facts {
+            plan(&PlanFacts {
                 method: DeltaMethod::DirSync,
                 cookie: Some(cookie),
                 ..facts(watermarks)
@@ -285,7 +285,7 @@ mod tests {
         assert!(reason(by_cookie(&cookie(8, 1), &marks)).contains("mapping changed"));
         assert!(reason(by_cookie(&cookie(7, 60), &marks)).contains("60 days old"));
         assert!(reason(by_cookie(&cookie(7, 1), &[mark(1, 7, 5_001, 1)])).contains("rolled back"));
-        let restored = Facts {
+        let restored = PlanFacts {
             method: DeltaMethod::DirSync,
             cookie: Some(&cookie(7, 1)),
             restored: true,
@@ -298,7 +298,7 @@ mod tests {
         ] {
             let method = DeltaMethod::DirSync;
             assert!(
-                reason(plan(&Facts {
+                reason(plan(&PlanFacts {
                     method,
                     ..facts(watermarks)
                 }))

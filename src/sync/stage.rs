@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Entry;
-use crate::identity::{Guid, Kind};
+use crate::identity::Kind;
 use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
 
+use super::entry_fields::guid_of;
 use super::links::Links;
 use super::read::Piece;
-use super::scope::OBJECT_GUID;
 use super::{Connector, Progress, RunError, Seen, removal};
 
 /// Bounds of what is committed together: a commit waits for the disk, and writes the indexes anew.
@@ -51,13 +51,6 @@ impl Bounds {
     const fn after(staged: u64) -> &'static Self {
         if staged < MANY { &SOON } else { &LARGE }
     }
-}
-
-/// The GUID of an entry, where it has a whole one.
-pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
-    entry
-        .first(OBJECT_GUID)
-        .and_then(|value| Guid::from_bytes(value).ok())
 }
 
 /// Maps and commits what comes over `pieces`. The number of staged assets is told on `staged`, whose drop
@@ -211,15 +204,11 @@ struct Stager<'a> {
 }
 
 impl Stager<'_> {
-    /// The readings of a page by GUID, as the store looks them up: neighbours lie together on the disk. What is committed together
-    /// is not sorted as a whole, since that depends on time, and the order of what is sent should not.
     fn map(&mut self, kind: Kind, entries: &[Entry]) -> Vec<Reading> {
-        let mut readings: Vec<Reading> = entries
+        entries
             .iter()
             .filter_map(|entry| self.map_one(kind, entry))
-            .collect();
-        readings.sort_by_key(|reading| reading.guid);
-        readings
+            .collect()
     }
 
     /// The reading of one entry; `None` without a GUID: such an entry is noted by its name.

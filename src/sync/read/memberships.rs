@@ -1,5 +1,5 @@
-//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and the
-//! second reading of whatever names an object that changed ([`super::links`]).
+//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and what a
+//! run knows of primary groups.
 //!
 //! A membership stands in `member` of the group; `memberOf` of the member is computed from it, so a change of membership
 //! changes the `uSNChanged` of the group alone. A primary group stands in `primaryGroupID` of the member alone (MS-ADTS
@@ -8,22 +8,19 @@
 //! A read that comes upon a changed group asks it for its members, and every object for which this
 //! says something else than what is noted is read again.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
 
 use crate::config::SearchScope;
 use crate::directory::{DirectoryError, Entry, Search, Session};
-use crate::identity::{Guid, Kind, LinkState, LinkedName, NamedObject, Sid, object_number};
+use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
 
-use super::RunError;
-use super::links::{self, ChangedObjects, PRIMARY};
-use super::met::Met;
-use super::read::{Piece, Reader, Searched};
-use super::scope::{OBJECT_GUID, Scope};
-use super::stage::guid_of;
+use crate::sync::entry_fields::guid_of;
+use crate::sync::links::{self, PRIMARY};
+use crate::sync::scope::{OBJECT_GUID, Scope};
 
 /// The primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests, computers, domain controllers, read-only
 /// domain controllers), in order.
@@ -36,10 +33,6 @@ const UNUSUAL: &str =
 
 /// SIDs in one filter.
 const SIDS_PER_FILTER: usize = 50;
-
-/// Members of changed groups that are compared with what is noted at a time: 16 octets each, beyond
-/// what the last group has.
-const LINKS: usize = 500_000;
 
 /// What a mapping wants to know of memberships, and what a run knows of primary groups.
 #[derive(Debug, Default)]
@@ -55,17 +48,17 @@ pub(super) struct Membership {
     rids: OnceCell<BTreeSet<u32>>,
 }
 
-type Primaries = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
+pub(super) type Primaries = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
 
 /// Entries that cannot be handed on yet.
 #[derive(Debug, Default)]
-struct Late {
-    /// Whose primary group is not known yet.
-    guids: Vec<Guid>,
+pub(super) struct Late {
+    /// Objects whose primary group is not known yet.
+    pub(super) guids: Vec<Guid>,
     /// The SIDs of these groups.
-    sids: BTreeSet<Vec<u8>>,
+    pub(super) sids: BTreeSet<Vec<u8>>,
     /// Groups that may be primary groups, with their RIDs.
-    groups: Vec<(Guid, u32)>,
+    pub(super) groups: Vec<(Guid, u32)>,
 }
 
 impl Membership {
@@ -85,12 +78,17 @@ impl Membership {
         self.grouped.contains(&kind) || (self.members && kind == Kind::Group)
     }
 
-    fn primaries(&self) -> MutexGuard<'_, Primaries> {
+    pub(super) fn primaries(&self) -> MutexGuard<'_, Primaries> {
         self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is to be known before entries of the kind come: all primary groups of a usual directory.
-    async fn prepare(&self, session: &Session, scope: &Scope, kind: Kind) -> Result<(), DirectoryError> {
+    pub(super) async fn prepare(
+        &self,
+        session: &Session,
+        scope: &Scope,
+        kind: Kind,
+    ) -> Result<(), DirectoryError> {
         if kind == Kind::Group {
             self.rids.get_or_try_init(|| rids(session, scope)).await?;
             return Ok(());
@@ -121,7 +119,7 @@ impl Membership {
     }
 
     /// Looks the groups with these SIDs up.
-    async fn resolve(
+    pub(super) async fn resolve(
         &self,
         session: &Session,
         scope: &Scope,
@@ -147,7 +145,7 @@ impl Membership {
     }
 
     /// Adds to the entry what is known; `false` when something has to be asked first, which is noted in `late`.
-    fn complete(&self, kind: Kind, entry: &mut Entry, late: &mut Late) -> bool {
+    pub(super) fn complete(&self, kind: Kind, entry: &mut Entry, late: &mut Late) -> bool {
         let Some(guid) = guid_of(entry).filter(|_| entry.unfit().is_none()) else {
             return true;
         };
@@ -201,187 +199,8 @@ pub async fn complete(
     Ok(())
 }
 
-impl Reader<'_> {
-    /// As [`Reader::search_over`], for entries that [`Membership::concerns`]. What cannot be completed within its page is read once more.
-    pub(super) async fn search_with_memberships(
-        &self,
-        session: &Session,
-        kind: Kind,
-        search: Search,
-        met: &Met,
-    ) -> Result<Searched, RunError> {
-        self.membership.prepare(session, &self.scope, kind).await?;
-        let mut searched = Searched::default();
-        let mut searches = VecDeque::from([search]);
-        let mut groups = Vec::new();
-        while let Some(search) = searches.pop_front() {
-            let mut pages = session.search(search);
-            let mut late = Late::default();
-            while let Some(mut entries) = pages.next().await? {
-                met.note(kind, &entries, self.containers.note_parents_of(&entries));
-                entries.retain_mut(|entry| self.membership.complete(kind, entry, &mut late));
-                searched.entries += self.hand_over(kind, entries).await?;
-                if !pages.is_within_page() {
-                    let sids = std::mem::take(&mut late.sids);
-                    self.membership.resolve(session, &self.scope, sids).await?;
-                }
-            }
-            searched.count(&pages);
-            searches.extend(self.scope.with_guids(kind, &late.guids));
-            groups.append(&mut late.groups);
-        }
-        // One after the other: the members of one group are in memory at a time.
-        for (guid, rid) in groups {
-            let members = primary_members(session, &self.scope, rid).await?;
-            for search in self.scope.with_guids(kind, &[guid]) {
-                let mut pages = session.search(search);
-                while let Some(mut entries) = pages.next().await? {
-                    for entry in &mut entries {
-                        add_members(entry, &members);
-                    }
-                    searched.entries += self.hand_over(kind, entries).await?;
-                }
-                searched.count(&pages);
-            }
-        }
-        Ok(searched)
-    }
-
-    async fn hand_over(&self, kind: Kind, entries: Vec<Entry>) -> Result<u64, RunError> {
-        let count = entries.len() as u64;
-        if count > 0 {
-            self.request.progress.add_read(count);
-            self.send(Piece::Page(kind, entries)).await?;
-        }
-        Ok(count)
-    }
-
-    /// Reads again whatever names an object in `changed` by another name than it has, or is in
-    /// other groups than those groups say. After a full read (`whole`) every group is compared: one
-    /// that the account did not see vanish is in no watch.
-    pub(super) async fn reread_linked(
-        &mut self,
-        mut changed: ChangedObjects,
-        whole: bool,
-    ) -> Result<(), RunError> {
-        if self.links.is_empty() || (changed.is_empty() && !whole) {
-            return Ok(());
-        }
-        // One of them may have been renamed.
-        self.membership.primaries().clear();
-        changed.names.sort_unstable();
-        let by_guid = self.session.asks_for_extended_names();
-        let groups = match whole && !self.links.grouped().is_empty() {
-            true => Some(self.all_groups().await?),
-            false => None,
-        };
-        let mut asked = BTreeSet::new();
-        let mut members = Vec::new();
-        for guid in std::mem::take(&mut changed.groups) {
-            let number = match by_guid {
-                true => object_number(&LinkedName {
-                    guid: Some(guid),
-                    dn: b"",
-                }),
-                false => match self
-                    .session
-                    .lookup(&format!("<GUID={guid}>"), &[OBJECT_GUID], false)
-                    .await?
-                {
-                    Some(group) => object_number(&LinkedName {
-                        guid: None,
-                        dn: group.dn.as_bytes(),
-                    }),
-                    None => continue,
-                },
-            };
-            asked.insert(number);
-            let mut take = |member: &[u8]| {
-                let member = match by_guid {
-                    true => LinkedName::of(member),
-                    false => LinkedName {
-                        guid: None,
-                        dn: member,
-                    },
-                };
-                members.push((object_number(&member), number));
-            };
-            let object = format!("<GUID={guid}>");
-            self.session.each_value(&object, "member", &mut take).await?;
-            if members.len() >= LINKS {
-                let (asked, members) = (std::mem::take(&mut asked), std::mem::take(&mut members));
-                self.reread_misnamed(&[], None, asked, members).await?;
-            }
-        }
-        self.reread_misnamed(&changed.names, groups.as_deref(), asked, members)
-            .await
-    }
-
-    /// Reads again whatever names one of `changed` or one of all `groups` otherwise than it is
-    /// called, or has a link to others of the groups in `asked` than `members` says.
-    async fn reread_misnamed(
-        &mut self,
-        changed: &[NamedObject],
-        groups: Option<&[NamedObject]>,
-        asked: BTreeSet<u64>,
-        mut members: Vec<(u64, u64)>,
-    ) -> Result<(), RunError> {
-        self.stored().await?;
-        members.sort_unstable();
-        members.dedup();
-        let (id, kinds, grouped) = (self.connector.id, self.links.kinds(), self.links.grouped());
-        let (changed, groups) = (changed.to_vec(), groups.map(<[_]>::to_vec));
-        let by_guid = self.session.asks_for_extended_names();
-        let misnamed = self
-            .connector
-            .on_store(move |store| {
-                let state = LinkState {
-                    changed: &changed,
-                    groups: groups.as_deref(),
-                    asked: &asked,
-                    members: &members,
-                    grouped: &grouped,
-                    by_guid,
-                };
-                store.misnamed(id, &kinds, &state)
-            })
-            .await?;
-        if !misnamed.is_empty() {
-            tracing::debug!(
-                objects = misnamed.len(),
-                "Objects that others name changed: these others are read again."
-            );
-        }
-        for kind in self.kinds() {
-            let of_kind = misnamed.iter().filter(|(other, _)| *other == kind);
-            let guids: Vec<Guid> = of_kind.map(|(_, guid)| *guid).collect();
-            for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &Met::default()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns every group of the naming context with its name, sorted.
-    async fn all_groups(&self) -> Result<Vec<NamedObject>, RunError> {
-        let search = Search {
-            filter: Kind::Group.filter().to_owned(),
-            attributes: vec![OBJECT_GUID.to_owned()],
-            ..self.scope.naming_context()
-        };
-        let by_guid = self.session.asks_for_extended_names();
-        let mut groups = Vec::new();
-        each_entry(&self.session, search, |entry| {
-            groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
-        })
-        .await?;
-        groups.sort_unstable();
-        Ok(groups)
-    }
-}
-
 /// Gives every entry of a search to `take`.
-async fn each_entry(
+pub(super) async fn each_entry(
     session: &Session,
     search: Search,
     mut take: impl FnMut(&Entry),
@@ -406,7 +225,7 @@ async fn rids(session: &Session, scope: &Scope) -> Result<BTreeSet<u32>, Directo
 }
 
 /// Returns GUIDs and distinguished names of all objects whose primary group this is.
-async fn primary_members(
+pub(super) async fn primary_members(
     session: &Session,
     scope: &Scope,
     rid: u32,
@@ -424,7 +243,7 @@ async fn primary_members(
     Ok(members)
 }
 
-fn add_members(group: &mut Entry, members: &[(Guid, String)]) {
+pub(super) fn add_members(group: &mut Entry, members: &[(Guid, String)]) {
     let written: Vec<String> = members
         .iter()
         .map(|(guid, dn)| links::written(group, *guid, dn))

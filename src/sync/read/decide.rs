@@ -3,7 +3,7 @@
 use crate::directory::{RootDse, Session};
 use crate::identity::{Guid, Kind};
 
-use super::{Connector, Facts, Plan, Request, RunError, Scope, plan};
+use crate::sync::{Connector, Plan, PlanFacts, Request, RunError, Scope, plan};
 
 /// Above so many objects that other controllers changed, a full read is no slower than reading them
 /// a hundred at a time (R2).
@@ -40,7 +40,7 @@ pub(super) async fn decide(
     } else {
         TOMBSTONE_LIFETIME
     };
-    let plan = plan(&Facts {
+    let plan = plan(&PlanFacts {
         requested: request.mode,
         asked_by: &request.asked_by,
         method: connector.settings.directory.delta,

@@ -12,22 +12,24 @@ use crate::directory::{RootDse, Session};
 use crate::identity::GuidSet;
 use crate::store::{Slice, Unfinished};
 
-use super::met::Met;
-use super::read::{Known, Piece, Reader, Searched};
-use super::slices::{self, Slices};
-use super::{Plan, RunError, resume};
+use super::context::{CompletedRead, ReadContext, Searched};
+use super::found::FoundInScope;
+use super::piece::Piece;
+use super::resumption;
+use super::usn_ranges::{self, Slices};
+use crate::sync::{Plan, RunError};
 
 /// How often a full read is done again because a container moved meanwhile.
 const ATTEMPTS: usize = 5;
 
-impl Reader<'_> {
+impl ReadContext<'_> {
     /// Reads every object in scope, then what changed meanwhile: a full read is no snapshot, an object that moves
     /// between two pages can be missed by both (R4). When a container moved meanwhile, so did everything below it, and
     /// all is read again. `reason` is why a delta would not do.
-    pub(super) async fn full(&mut self, reason: String, root: RootDse) -> Result<Known, RunError> {
+    pub(super) async fn full(&mut self, reason: String, root: RootDse) -> Result<CompletedRead, RunError> {
         let mut unfinished = self.resumable(&root).await?;
         let reason = match &unfinished {
-            Some(unfinished) => format!("{reason}; {}", resume::told(unfinished)),
+            Some(unfinished) => format!("{reason}; {}", resumption::told(unfinished)),
             None => reason,
         };
         self.follow(&Plan::Full { reason }).await?;
@@ -48,14 +50,14 @@ impl Reader<'_> {
                 None => self.begin(&before).await?,
             };
             let since = begun.highest;
-            let met = Met::default();
+            let met = FoundInScope::default();
             self.whole(&before, begun, &met).await?;
             // The watch asks the store which of the objects that went meanwhile are known.
             self.stored().await?;
             // Before the USN up to which this read goes: what the one does not know any more, the other does.
             let cookie = self.cookie_of_now().await?;
             let after = self.session.root_dse().await?;
-            let met_after = Met::default();
+            let met_after = FoundInScope::default();
             let changed = self
                 .changed(since, since, after.highest_committed_usn, &met_after)
                 .await?;
@@ -69,7 +71,7 @@ impl Reader<'_> {
                 met.extend(&met_after.into_found());
                 let mut found = met.into_found();
                 found.guids.sort();
-                return Ok(Known {
+                return Ok(CompletedRead {
                     usn: after.highest_committed_usn,
                     cookie,
                     missed: changed.missed,
@@ -98,13 +100,13 @@ impl Reader<'_> {
         let Some(unfinished) = self.connector.on_store(move |store| store.unfinished(id)).await? else {
             return Ok(None);
         };
-        let facts = resume::Facts {
+        let facts = resumption::ResumptionFacts {
             controller: self.controller,
             scope: self.scope.digest(),
             highest_committed_usn: root.highest_committed_usn,
             now: self.now,
         };
-        let unfit = match resume::unfit(&unfinished, &facts) {
+        let unfit = match resumption::unfit(&unfinished, &facts) {
             None => self.moved_since(&unfinished).await?,
             unfit => unfit,
         };
@@ -142,7 +144,7 @@ impl Reader<'_> {
     }
 
     /// Reads what is missing of the full read `begun`: over one connection search by search, over several slice by slice.
-    async fn whole(&mut self, root: &RootDse, begun: Unfinished, met: &Met) -> Result<(), RunError> {
+    async fn whole(&mut self, root: &RootDse, begun: Unfinished, met: &FoundInScope) -> Result<(), RunError> {
         if !self.by_slices() {
             for kind in self.kinds() {
                 if let Some(search) = self.scope.everything(kind) {
@@ -162,7 +164,7 @@ impl Reader<'_> {
         }
         let own = self.slice_by_slice(&self.session, &slices, met);
         let others = async {
-            let helpers = slices::helpers(settings, &self.session, root).await;
+            let helpers = usn_ranges::helpers(settings, &self.session, root).await;
             let read = try_join_all(
                 helpers
                     .iter()
@@ -187,7 +189,7 @@ impl Reader<'_> {
         &self,
         session: &Session,
         slices: &Mutex<Slices>,
-        met: &Met,
+        met: &FoundInScope,
     ) -> Result<Searched, RunError> {
         let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Searched::default();
@@ -195,7 +197,7 @@ impl Reader<'_> {
             let Some(usns) = locked().next() else {
                 return Ok(all);
             };
-            let of_slice = Met::default();
+            let of_slice = FoundInScope::default();
             let mut entries = 0;
             for kind in self.kinds() {
                 if let Some(search) = self.scope.slice(kind, &usns) {

@@ -11,11 +11,11 @@ use crate::directory::{DirectoryError, FaultOf, RootDse, Search};
 use crate::identity::{Guid, Kind};
 use crate::store::Cookie;
 
-use super::met::Met;
-use super::read::{Known, Reader};
-use super::stage::guid_of;
+use super::context::{CompletedRead, ReadContext};
+use super::found::FoundInScope;
 use super::watch::Watched;
-use super::{Plan, RunError};
+use crate::sync::entry_fields::guid_of;
+use crate::sync::{Plan, RunError};
 
 /// Above so many changed objects a full read is no slower: they would be read a hundred at a time.
 const MOST: usize = 50_000;
@@ -37,7 +37,7 @@ struct Learnt {
     cookie: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl ReadContext<'_> {
     /// Reads what changed since `cookie`, what other controllers changed `elsewhere` since this one
     /// was read (R2), and once more what could not be mapped before (R15). Everything is read when
     /// the controller refuses the cookie, or when a container was renamed or moved (R8).
@@ -46,7 +46,7 @@ impl Reader<'_> {
         cookie: Cookie,
         elsewhere: &[(Kind, Guid)],
         root: RootDse,
-    ) -> Result<Known, RunError> {
+    ) -> Result<CompletedRead, RunError> {
         let learnt = match self.learn(EVERYTHING, cookie.octets.clone()).await {
             Ok(learnt) => learnt,
             Err(error) if is_refusal(&error) => {
@@ -63,7 +63,7 @@ impl Reader<'_> {
         self.follow(&Plan::DirSync { cookie }).await?;
         self.recall_containers().await?;
         let changed: Vec<Guid> = learnt.changed.iter().copied().collect();
-        let met = Met::default();
+        let met = FoundInScope::default();
         for kind in self.kinds() {
             for search in self.scope.with_guids(kind, &changed) {
                 self.search(kind, search, &met).await?;
@@ -78,7 +78,7 @@ impl Reader<'_> {
         self.odd_parents().await?;
         self.unmapped().await?;
         self.reread_linked(watched.objects, false).await?;
-        Ok(Known {
+        Ok(CompletedRead {
             usn: root.highest_committed_usn,
             cookie: Some(learnt.cookie),
             missed: watched.missed,
@@ -139,7 +139,7 @@ impl Reader<'_> {
         changed: Vec<Guid>,
         created: &BTreeSet<Guid>,
         begun: u64,
-        met: &Met,
+        met: &FoundInScope,
     ) -> Result<Watched, RunError> {
         let mut watched = Watched::default();
         for search in self.scope.anywhere(&changed) {

@@ -7,12 +7,12 @@ use crate::directory::{DirectoryError, Entry, Search};
 use crate::identity::Guid;
 use crate::store::Unfinished;
 
-use super::RunError;
 use super::containers::{self, Containers};
-use super::links::ChangedObjects;
-use super::met::Met;
-use super::read::Reader;
-use super::stage::guid_of;
+use super::context::ReadContext;
+use super::found::FoundInScope;
+use crate::sync::RunError;
+use crate::sync::entry_fields::{guid_of, is_changed_after, is_newer};
+use crate::sync::links::ChangedObjects;
 
 /// Result of a watch.
 #[derive(Debug, Default)]
@@ -25,11 +25,16 @@ pub(super) struct Watched {
     pub(super) objects: ChangedObjects,
 }
 
-impl Reader<'_> {
+impl ReadContext<'_> {
     /// Looks at everything in the naming context that changed since `since`, deleted objects too
     /// where the account may read them. `met` holds what the searches in scope gave, which began
     /// when the controller had committed `begun`.
-    pub(super) async fn watch(&mut self, since: u64, begun: u64, met: &Met) -> Result<Watched, RunError> {
+    pub(super) async fn watch(
+        &mut self,
+        since: u64,
+        begun: u64,
+        met: &FoundInScope,
+    ) -> Result<Watched, RunError> {
         let mut watched = Watched::default();
         let mut pages = self.session.search(Search {
             filter: format!("(uSNChanged>={})", since.saturating_add(1)),
@@ -39,7 +44,7 @@ impl Reader<'_> {
             let mut guids = Vec::new();
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
-                let created = containers::is_newer(entry, since);
+                let created = is_newer(entry, since);
                 self.observe(entry, guid, created, begun, &mut watched);
                 guids.push(guid);
             }
@@ -61,12 +66,16 @@ impl Reader<'_> {
     ) {
         let by_guid = self.session.asks_for_extended_names();
         self.links.observe(&mut watched.objects, entry, guid, by_guid);
-        let meanwhile = containers::is_changed_after(entry, begun);
+        let meanwhile = is_changed_after(entry, begun);
         self.containers.observe(entry, guid, created, meanwhile);
     }
 
     /// Returns those of `guids` that upstream holds or is about to get, and that are not in `met`.
-    pub(super) async fn known_and_unmet(&self, guids: Vec<Guid>, met: &Met) -> Result<Vec<Guid>, RunError> {
+    pub(super) async fn known_and_unmet(
+        &self,
+        guids: Vec<Guid>,
+        met: &FoundInScope,
+    ) -> Result<Vec<Guid>, RunError> {
         let unmet = met.lacks(guids);
         if unmet.is_empty() {
             return Ok(unmet);
@@ -80,7 +89,7 @@ impl Reader<'_> {
     /// Decides on the containers that the watch saw, and reads again what is below those that may
     /// have been moved away and back while this read went on; `met` gains it. Gives the container
     /// that was renamed or moved, in words.
-    pub(super) async fn settle_containers(&mut self, met: &Met) -> Result<Option<String>, RunError> {
+    pub(super) async fn settle_containers(&mut self, met: &FoundInScope) -> Result<Option<String>, RunError> {
         let observed = self.containers.observed();
         let within = self.within_reach(&observed).await?;
         let settled = self.containers.settle(&within);
@@ -157,14 +166,14 @@ impl Reader<'_> {
         while let Some(entries) = pages.next().await? {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
-                let created = containers::is_newer(entry, since);
+                let created = is_newer(entry, since);
                 // What is below is read again at the end of the read, which sees the same
                 // containers.
                 self.containers.observe(entry, guid, created, false);
             }
         }
         self.count(&pages);
-        self.settle_containers(&Met::default()).await
+        self.settle_containers(&FoundInScope::default()).await
     }
 
     /// The naming context with what a watch asks for: a frame for searches, without filter.

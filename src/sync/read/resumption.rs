@@ -15,7 +15,7 @@ const LIMIT: u64 = 86_400;
 
 /// What it depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct ResumptionFacts {
     /// The controller's invocationId.
     pub(super) controller: Guid,
     /// Digest of the present scope.
@@ -27,7 +27,7 @@ pub(super) struct Facts {
 }
 
 /// Why `unfinished` is not to be gone on with; `None` when it is.
-pub(super) fn unfit(unfinished: &Unfinished, facts: &Facts) -> Option<String> {
+pub(super) fn unfit(unfinished: &Unfinished, facts: &ResumptionFacts) -> Option<String> {
     if unfinished.slices.is_empty() {
         return Some("nothing of it was read to its end".to_owned());
     }
@@ -81,8 +81,8 @@ mod tests {
 
     const NOW: i64 = 1_795_342_000;
 
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> ResumptionFacts {
+        ResumptionFacts {
             controller: Guid::from([1; 16]),
             scope: [7; 32],
             highest_committed_usn: 5_000,
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn r02_a_full_read_goes_on_only_where_everything_agrees() {
         assert_eq!(unfit(&unfinished(), &facts()), None);
-        let unfit = |facts: Facts| unfit(&unfinished(), &facts).unwrap_or_default();
+        let unfit = |facts: ResumptionFacts| unfit(&unfinished(), &facts).unwrap_or_default();
         let highest_committed_usn = 3_998;
         assert!(
-            unfit(Facts {
+            unfit(ResumptionFacts {
                 highest_committed_usn,
                 ..facts()
             })
@@ -119,14 +119,14 @@ mod tests {
         );
         let controller = Guid::from([2; 16]);
         assert!(
-            unfit(Facts {
+            unfit(ResumptionFacts {
                 controller,
                 ..facts()
             })
             .contains("invocationId 01010101")
         );
         let scope = [8; 32];
-        assert!(unfit(Facts { scope, ..facts() }).contains("mapping changed"));
+        assert!(unfit(ResumptionFacts { scope, ..facts() }).contains("mapping changed"));
     }
 
     #[test]

@@ -4,16 +4,16 @@
 use crate::directory::RootDse;
 use crate::identity::{Guid, Kind};
 
-use super::RunError;
 use super::containers::Containers;
-use super::met::Met;
-use super::read::{Known, Reader};
+use super::context::{CompletedRead, ReadContext};
+use super::found::FoundInScope;
 use super::watch::Watched;
+use crate::sync::RunError;
 
 /// Names of entries that could not be identified, taken from the store at a time.
 const NAMES: usize = 500;
 
-impl Reader<'_> {
+impl ReadContext<'_> {
     /// Reads what changed since `since`, what other controllers changed `elsewhere` (R2), and once
     /// more what could not be mapped before (R15). Everything is read when a container was renamed
     /// or moved (R8).
@@ -22,10 +22,10 @@ impl Reader<'_> {
         since: u64,
         elsewhere: &[(Kind, Guid)],
         root: RootDse,
-    ) -> Result<Known, RunError> {
+    ) -> Result<CompletedRead, RunError> {
         self.recall_containers().await?;
         let usn = root.highest_committed_usn;
-        let met = Met::default();
+        let met = FoundInScope::default();
         let mut changed = self.changed(since, usn, usn, &met).await?;
         if let Some(reason) = changed.moved {
             return self.full(reason, root).await;
@@ -34,7 +34,7 @@ impl Reader<'_> {
         self.odd_parents().await?;
         self.unmapped().await?;
         self.reread_linked(changed.objects, false).await?;
-        Ok(Known {
+        Ok(CompletedRead {
             usn,
             cookie: None,
             missed: changed.missed,
@@ -60,7 +60,7 @@ impl Reader<'_> {
     pub(super) async fn read_again(
         &mut self,
         elsewhere: &[(Kind, Guid)],
-        met: &Met,
+        met: &FoundInScope,
     ) -> Result<Vec<Guid>, RunError> {
         if elsewhere.is_empty() {
             return Ok(Vec::new());
@@ -88,7 +88,7 @@ impl Reader<'_> {
         since: u64,
         begun: u64,
         usn: u64,
-        met: &Met,
+        met: &FoundInScope,
     ) -> Result<Watched, RunError> {
         // The controller has committed nothing since: there is nothing to ask for.
         if usn <= since {
@@ -113,7 +113,7 @@ impl Reader<'_> {
                 .on_store(move |store| store.unmapped_before(id, kind, run))
                 .await?;
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &Met::default()).await?;
+                self.search(kind, search, &FoundInScope::default()).await?;
             }
             let mut after = String::new();
             loop {
@@ -125,7 +125,7 @@ impl Reader<'_> {
                 let Some(last) = names.last() else { break };
                 after.clone_from(last);
                 for search in self.scope.with_names(kind, &names) {
-                    self.search(kind, search, &Met::default()).await?;
+                    self.search(kind, search, &FoundInScope::default()).await?;
                 }
             }
         }

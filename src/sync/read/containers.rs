@@ -11,7 +11,7 @@ use crate::directory::Entry;
 use crate::identity::Guid;
 use crate::store::Container;
 
-use super::stage::guid_of;
+use crate::sync::entry_fields::{guid_of, is_deleted, usn_created};
 
 /// Selects what has objects below it, by class. `container` has subclasses, which match too; whatever else turns out to
 /// be the parent of an object is looked up ([`Containers::take_orphans`]).
@@ -255,29 +255,6 @@ fn is_of_class(entry: &Entry, class: &str) -> bool {
     classes.any(|value| value.eq_ignore_ascii_case(class.as_bytes()))
 }
 
-fn usn_created(entry: &Entry) -> Option<u64> {
-    entry.text("uSNCreated")?.parse().ok()
-}
-
-/// Whether the object was made after `since`.
-pub(super) fn is_newer(entry: &Entry, since: u64) -> bool {
-    usn_created(entry).is_some_and(|created| created > since)
-}
-
-/// Returns `true` when the object changed after `usn`; also when that cannot be told, since reading
-/// again does no harm.
-pub(super) fn is_changed_after(entry: &Entry, usn: u64) -> bool {
-    let changed: Option<u64> = entry.text("uSNChanged").and_then(|changed| changed.parse().ok());
-    changed.is_none_or(|changed| changed > usn)
-}
-
-/// Whether the entry is a tombstone or a recycled object (MS-ADTS 3.1.1.5.5).
-pub(super) fn is_deleted(entry: &Entry) -> bool {
-    entry
-        .text("isDeleted")
-        .is_some_and(|value| value.eq_ignore_ascii_case("TRUE"))
-}
-
 /// The name of what holds the object, as the controller wrote it: what follows the first comma that is not escaped.
 /// Cheaper than a parser, for every object of a full read; a controller writes a container's name alike everywhere.
 fn parent(dn: &str) -> Option<&str> {
@@ -302,6 +279,7 @@ fn hash(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::entry_fields::{is_changed_after, is_newer};
 
     fn guid(number: u8) -> Guid {
         Guid::from([number; 16])

@@ -7,13 +7,13 @@ use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
 use crate::store::Found;
 
-use super::stage::guid_of;
+use crate::sync::entry_fields::guid_of;
 
 /// What searches in scope gave; several connections add to it side by side.
 #[derive(Debug, Default)]
-pub(super) struct Met(Mutex<Found>);
+pub(super) struct FoundInScope(Mutex<Found>);
 
-impl Met {
+impl FoundInScope {
     /// Adds a page of objects of `kind`, and those of their parents that are no container by class.
     pub(super) fn note(&self, kind: Kind, entries: &[Entry], parents: BTreeSet<String>) {
         let mut found = self.locked();

@@ -12,11 +12,11 @@ use crate::directory::{DirectoryError, Entry, Search};
 use crate::identity::Guid;
 use crate::store::{Candidate, Verdict, Which};
 
-use super::RunError;
-use super::containers::is_deleted;
-use super::met::Met;
-use super::read::Reader;
-use super::stage::guid_of;
+use super::context::ReadContext;
+use super::found::FoundInScope;
+use crate::sync::RunError;
+use crate::sync::entry_fields::guid_of;
+use crate::sync::entry_fields::is_deleted;
 
 /// Candidates taken from the store at a time.
 const CHUNK: usize = 500;
@@ -26,7 +26,7 @@ const CHUNK: usize = 500;
 /// its rights to many.
 const NOT_THERE: &str = "no such object: deleted, or no longer visible to the account";
 
-impl Reader<'_> {
+impl ReadContext<'_> {
     /// Looks up every candidate: what is in scope goes to the stager as an ordinary change, of
     /// everything else the verdict is noted.
     pub(super) async fn examine(&mut self, which: Which) -> Result<(), RunError> {
@@ -63,7 +63,7 @@ impl Reader<'_> {
         for kind in self.kinds() {
             let of_kind = candidates.iter().filter(|candidate| candidate.kind == kind);
             let guids: Vec<Guid> = of_kind.map(|candidate| candidate.guid).collect();
-            let met = Met::default();
+            let met = FoundInScope::default();
             for search in self.scope.with_guids(kind, &guids) {
                 self.search(kind, search, &met).await?;
             }
@@ -177,7 +177,7 @@ impl Reader<'_> {
             )));
         }
         if let Some(search) = self.scope.only(kind, guid)
-            && self.search(kind, search, &Met::default()).await? > 0
+            && self.search(kind, search, &FoundInScope::default()).await? > 0
         {
             return Ok(Verdict::Present);
         }

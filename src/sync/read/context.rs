@@ -1,0 +1,205 @@
+//! State of a read, and what every kind of read does with it.
+
+use std::ops::AddAssign;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::directory::{Pages, Search, Session};
+use crate::identity::{Guid, GuidSet, Kind};
+use crate::store::{RunId, RunMode, RunPlan};
+use crate::sync::links::Links;
+use crate::sync::{Connector, Phase, Plan, Request, RunError, Scope};
+
+use super::containers::Containers;
+use super::found::FoundInScope;
+use super::memberships::Membership;
+use super::piece::Piece;
+
+/// State of a read over one controller.
+pub(super) struct ReadContext<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) request: &'a Request,
+    pub(super) run: RunId,
+    pub(super) scope: Scope,
+    pub(super) session: Session,
+    /// Whether deleted objects may be asked for. Which of them come is another question.
+    pub(super) shows_deleted: bool,
+    pub(super) containers: Containers,
+    pub(super) membership: Membership,
+    pub(super) links: Links,
+    pub(super) controller: Guid,
+    /// rootDSE dsServiceName.
+    pub(super) server: String,
+    pub(super) now: i64,
+    pub(super) pieces: mpsc::Sender<Piece>,
+    pub(super) planned: &'a Mutex<Option<Plan>>,
+    pub(super) pages: u64,
+    pub(super) referrals: u64,
+}
+
+/// What a read came to.
+pub(super) struct CompletedRead {
+    /// The USN up to which the directory is known now.
+    pub(super) usn: u64,
+    /// Where the next DirSync search goes on.
+    pub(super) cookie: Option<Vec<u8>>,
+    /// Known objects that changed, and were not found in scope.
+    pub(super) missed: Vec<Guid>,
+    /// After a full read, everything that was found in scope.
+    pub(super) met: Option<GuidSet>,
+    /// Kinds of which a full read found nothing.
+    pub(super) empty: Vec<Kind>,
+}
+
+impl ReadContext<'_> {
+    /// Tells what is done from here on.
+    pub(super) async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
+        self.request.progress.enter(Phase::Reading);
+        self.request.progress.set_mode(match plan {
+            Plan::Full { .. } => RunMode::Baseline,
+            Plan::Delta { .. } | Plan::DirSync { .. } => RunMode::Delta,
+        });
+        remember(self.connector, self.run, &self.session, self.controller, plan).await?;
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
+        Ok(())
+    }
+
+    /// Waits until everything that was handed over is stored.
+    pub(super) async fn stored(&self) -> Result<(), RunError> {
+        stored(&self.pieces).await
+    }
+
+    /// Runs one search to its end; `met` gains what came. Gives how many entries that were.
+    pub(super) async fn search(
+        &mut self,
+        kind: Kind,
+        search: Search,
+        met: &FoundInScope,
+    ) -> Result<u64, RunError> {
+        let searched = self.search_over(&self.session, kind, search, met).await?;
+        self.add(searched);
+        Ok(searched.entries)
+    }
+
+    /// As [`Self::search`], over `session`.
+    pub(super) async fn search_over(
+        &self,
+        session: &Session,
+        kind: Kind,
+        search: Search,
+        met: &FoundInScope,
+    ) -> Result<Searched, RunError> {
+        if self.membership.concerns(kind) {
+            return self.search_with_memberships(session, kind, search, met).await;
+        }
+        let mut pages = session.search(search);
+        let mut came = 0;
+        while let Some(entries) = pages.next().await? {
+            came += entries.len() as u64;
+            self.request.progress.add_read(entries.len() as u64);
+            met.note(kind, &entries, self.containers.note_parents_of(&entries));
+            self.send(Piece::Page(kind, entries)).await?;
+        }
+        Ok(Searched {
+            entries: came,
+            pages: pages.pages(),
+            referrals: pages.referrals(),
+        })
+    }
+
+    /// Adds what a search that came to its end took.
+    pub(super) fn count(&mut self, pages: &Pages) {
+        self.count_answers(pages.pages(), pages.referrals());
+    }
+
+    pub(super) fn count_answers(&mut self, answers: u64, referrals: u64) {
+        self.pages += answers;
+        self.referrals += referrals;
+    }
+
+    pub(super) fn add(&mut self, searched: Searched) {
+        self.pages += searched.pages;
+        self.referrals += searched.referrals;
+    }
+
+    pub(super) async fn send(&self, piece: Piece) -> Result<(), RunError> {
+        self.pieces.send(piece).await.map_err(|_| stager_gone())
+    }
+
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.scope.kinds().collect()
+    }
+}
+
+/// Waits until everything that was sent to the stager is stored.
+pub(super) async fn stored(pieces: &mpsc::Sender<Piece>) -> Result<(), RunError> {
+    let (stored, when_stored) = oneshot::channel();
+    pieces
+        .send(Piece::Store(stored))
+        .await
+        .map_err(|_| stager_gone())?;
+    when_stored.await.map_err(|_| stager_gone())
+}
+
+/// Puts the plan into the log and the history.
+async fn remember(
+    connector: &Connector,
+    run: RunId,
+    session: &Session,
+    controller: Guid,
+    plan: &Plan,
+) -> Result<(), RunError> {
+    let (mode, reason, before) = match plan {
+        Plan::Full { reason } => (RunMode::Baseline, reason.clone(), None),
+        Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
+        Plan::DirSync { .. } => (RunMode::Delta, plan.to_string(), None),
+    };
+    tracing::info!(
+        controller = session.host(),
+        mode = mode.name(),
+        reason,
+        "Reading the directory."
+    );
+    let planned = RunPlan {
+        mode,
+        reason,
+        controller: Some(controller),
+        watermark_before: before,
+    };
+    connector
+        .on_store(move |store| store.plan_run(run, &planned))
+        .await
+}
+
+/// Counts of one or several searches.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Searched {
+    pub(super) entries: u64,
+    pub(super) pages: u64,
+    pub(super) referrals: u64,
+}
+
+impl Searched {
+    /// Adds what a search that came to its end took, but for its entries.
+    pub(super) fn count(&mut self, pages: &Pages) {
+        self.pages += pages.pages();
+        self.referrals += pages.referrals();
+    }
+}
+
+impl AddAssign for Searched {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.pages += more.pages;
+        self.referrals += more.referrals;
+    }
+}
+
+/// The stager ended first, so the run has a better error than this one.
+pub(super) fn stager_gone() -> RunError {
+    RunError::Panicked {
+        task: "stage",
+        cause: "it ended before the read did".to_owned(),
+    }
+}

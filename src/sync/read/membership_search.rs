@@ -1,0 +1,68 @@
+//! Searches for entries that lack memberships which their attributes do not say.
+
+use std::collections::VecDeque;
+
+use crate::directory::{Entry, Search, Session};
+use crate::identity::Kind;
+use crate::sync::RunError;
+
+use super::context::{ReadContext, Searched};
+use super::found::FoundInScope;
+use super::memberships::{Late, add_members, primary_members};
+use super::piece::Piece;
+
+impl ReadContext<'_> {
+    /// As [`ReadContext::search_over`], for entries that [`Membership::concerns`]. What cannot be completed within its page is read once more.
+    pub(super) async fn search_with_memberships(
+        &self,
+        session: &Session,
+        kind: Kind,
+        search: Search,
+        met: &FoundInScope,
+    ) -> Result<Searched, RunError> {
+        self.membership.prepare(session, &self.scope, kind).await?;
+        let mut searched = Searched::default();
+        let mut searches = VecDeque::from([search]);
+        let mut groups = Vec::new();
+        while let Some(search) = searches.pop_front() {
+            let mut pages = session.search(search);
+            let mut late = Late::default();
+            while let Some(mut entries) = pages.next().await? {
+                met.note(kind, &entries, self.containers.note_parents_of(&entries));
+                entries.retain_mut(|entry| self.membership.complete(kind, entry, &mut late));
+                searched.entries += self.hand_over(kind, entries).await?;
+                if !pages.is_within_page() {
+                    let sids = std::mem::take(&mut late.sids);
+                    self.membership.resolve(session, &self.scope, sids).await?;
+                }
+            }
+            searched.count(&pages);
+            searches.extend(self.scope.with_guids(kind, &late.guids));
+            groups.append(&mut late.groups);
+        }
+        // One after the other: the members of one group are in memory at a time.
+        for (guid, rid) in groups {
+            let members = primary_members(session, &self.scope, rid).await?;
+            for search in self.scope.with_guids(kind, &[guid]) {
+                let mut pages = session.search(search);
+                while let Some(mut entries) = pages.next().await? {
+                    for entry in &mut entries {
+                        add_members(entry, &members);
+                    }
+                    searched.entries += self.hand_over(kind, entries).await?;
+                }
+                searched.count(&pages);
+            }
+        }
+        Ok(searched)
+    }
+
+    async fn hand_over(&self, kind: Kind, entries: Vec<Entry>) -> Result<u64, RunError> {
+        let count = entries.len() as u64;
+        if count > 0 {
+            self.request.progress.add_read(count);
+            self.send(Piece::Page(kind, entries)).await?;
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,238 @@
+//! The reader of a run: plan, search, and hand page after page to the stager.
+//!
+//! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection before the search (R1); a
+//! read counts as complete only when every search ended with result code 0 (R4); what a read missed is noted with its
+//! watermark, and looked up after that (R22).
+
+mod containers;
+mod context;
+mod decide;
+mod dirsync_delta;
+mod found;
+mod full_read;
+mod linked_objects;
+mod lookup;
+mod membership_search;
+mod memberships;
+mod piece;
+mod resumption;
+mod usn_delta;
+mod usn_ranges;
+mod watch;
+
+use std::sync::Mutex;
+
+use chrono::Utc;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::DeltaMethod;
+use crate::directory::{Controllers, FaultOf, Next, RootDse, Session};
+use crate::store::{Decision, Limits, ReadEnd, RunId, RunMode, Watermark, Which};
+
+use crate::sync::links::Links;
+use crate::sync::{Connector, Phase, Plan, Request, RunError, Scope};
+
+use containers::Containers;
+use context::{CompletedRead, ReadContext, stager_gone, stored};
+use decide::decide;
+use memberships::Membership;
+pub use memberships::complete;
+pub(super) use piece::Piece;
+
+/// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
+pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+
+/// What a read that came to its end was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Summary {
+    pub(super) pages: u64,
+    pub(super) referrals: u64,
+}
+
+/// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
+/// as soon as it is known, for the report of a read that breaks off later. When the controller fails, all of it begins again on
+/// the next one (R5, R39): what was read until then is true, and is kept.
+pub(super) async fn read(
+    connector: &Connector,
+    request: &Request,
+    run: RunId,
+    now: i64,
+    pieces: mpsc::Sender<Piece>,
+    planned: &Mutex<Option<Plan>>,
+) -> Result<Summary, RunError> {
+    let settings = &connector.settings.directory;
+    let mut controllers = Controllers::find(settings, &connector.bind_guard).await?;
+    // A full read is the same on every controller, so it goes to the first.
+    if request.mode == RunMode::Delta && settings.delta != DeltaMethod::Off {
+        let id = connector.id;
+        let reached = connector.on_store(move |store| store.reached(id)).await?;
+        controllers.prefer(&reached.into_iter().map(|one| one.host).collect::<Vec<_>>());
+    }
+    loop {
+        let session = controllers.connect(settings).await?;
+        request.progress.reached(&session);
+        let endpoint = session.endpoint().clone();
+        let attempt = Attempt {
+            connector,
+            request,
+            run,
+            now,
+            pieces: pieces.clone(),
+            planned,
+        };
+        let error = match attempt.over(session).await {
+            Err(RunError::Directory(error)) => *error,
+            ended => return ended,
+        };
+        match error.fault_of() {
+            FaultOf::Controller | FaultOf::ControllerOrSearch => {}
+            FaultOf::Account | FaultOf::Request => return Err(error.into()),
+        }
+        let (cause, advice) = (error.to_string(), error.advice());
+        let host = &endpoint.host;
+        match controllers.leave(&endpoint, error)? {
+            Next::Other => tracing::warn!(
+                controller = host,
+                error = cause,
+                advice,
+                "The controller broke off; the read begins again on another one."
+            ),
+            Next::Same => tracing::warn!(
+                controller = host,
+                error = cause,
+                advice,
+                "The controller broke off; the read begins again there."
+            ),
+        }
+        // Slices that ended are of this controller, and are to be stored before those of another one begin.
+        stored(&pieces).await?;
+    }
+}
+
+/// A read over one controller.
+struct Attempt<'a> {
+    connector: &'a Connector,
+    request: &'a Request,
+    run: RunId,
+    now: i64,
+    pieces: mpsc::Sender<Piece>,
+    planned: &'a Mutex<Option<Plan>>,
+}
+
+impl Attempt<'_> {
+    async fn over(self, mut session: Session) -> Result<Summary, RunError> {
+        let Self {
+            connector, request, ..
+        } = self;
+        let root = session.root_dse().await?;
+        let controller = session.invocation_id(&root).await?;
+        let links = Links::of(&connector.mapping);
+        if !links.is_empty() {
+            session.ask_for_extended_names();
+        }
+        let mut context = ReadContext {
+            connector,
+            request,
+            run: self.run,
+            scope: Scope::new(&connector.settings.profile, &connector.mapping, &root),
+            shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
+            session,
+            controller,
+            server: root.ds_service_name.clone(),
+            containers: Containers::default(),
+            membership: Membership::of(&connector.mapping),
+            links,
+            pieces: self.pieces,
+            planned: self.planned,
+            now: self.now,
+            pages: 0,
+            referrals: 0,
+        };
+        let read = match &request.approve {
+            Some(list) => context.approve(list).await,
+            None => context.read(root).await,
+        };
+        request.progress.add_directory(context.session.counters());
+        read?;
+        let summary = Summary {
+            pages: context.pages,
+            referrals: context.referrals,
+        };
+        context.session.close().await;
+        Ok(summary)
+    }
+}
+
+impl ReadContext<'_> {
+    /// Looks up the held list again and hands over the decision on it.
+    async fn approve(&mut self, list: &str) -> Result<(), RunError> {
+        self.request.progress.enter(Phase::Examining);
+        let (run, controller) = (self.run, self.controller);
+        self.connector
+            .on_store(move |store| store.read_from(run, controller))
+            .await?;
+        self.examine(Which::Held).await?;
+        self.send(Piece::Conclude(Decision::Approved(list.to_owned())))
+            .await
+    }
+
+    /// Reads, hands over what the read came to, and looks up what is missing.
+    async fn read(&mut self, root: RootDse) -> Result<(), RunError> {
+        let decided = decide(
+            self.connector,
+            self.request,
+            &mut self.session,
+            &root,
+            self.controller,
+            &self.scope,
+            self.now,
+        )
+        .await?;
+        let elsewhere = decided.changed_elsewhere;
+        let known = match decided.plan {
+            Plan::Full { reason } => self.full(reason, root).await?,
+            Plan::Delta { since } => {
+                self.follow(&Plan::Delta { since }).await?;
+                self.changes(since, &elsewhere, root).await?
+            }
+            Plan::DirSync { cookie } => self.since_cookie(cookie, &elsewhere, root).await?,
+        };
+        let empty = known.empty.clone();
+        self.complete(known).await?;
+        self.request.progress.enter(Phase::Examining);
+        self.examine(Which::Every).await?;
+        let removal = &self.connector.settings.removal;
+        let limits = Limits {
+            max_count: removal.max_count,
+            max_percent: removal.max_percent,
+            empty,
+        };
+        self.send(Piece::Conclude(Decision::Threshold(limits))).await
+    }
+
+    /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
+    /// longer be forgotten.
+    async fn complete(&mut self, known: CompletedRead) -> Result<(), RunError> {
+        let (containers, containers_gone) = self.containers.changes();
+        let end = ReadEnd {
+            watermark: Watermark {
+                controller: self.controller,
+                scope: self.scope.digest(),
+                usn: known.usn,
+                read_at: self.now,
+            },
+            host: self.session.host().to_owned(),
+            server: self.server.clone(),
+            cookie: known.cookie,
+            kinds: self.kinds(),
+            missed: known.missed,
+            met: known.met,
+            containers,
+            containers_gone,
+            ended: Utc::now().timestamp(),
+        };
+        let (stored, when_stored) = oneshot::channel();
+        self.send(Piece::Complete(Box::new(end), stored)).await?;
+        when_stored.await.map_err(|_| stager_gone())
+    }
+}
