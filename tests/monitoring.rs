@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use ad_connector::schedule::{Cron, Timetable};
+use ad_connector::schedule::{ConnectionTimetable, CronSchedule};
 use chrono::{DateTime, TimeDelta, Utc};
 
 fn read(path: &str) -> String {
@@ -127,14 +127,15 @@ impl Weeks {
     /// The two times that count ticks, and how many there are, at every sample. The connection came
     /// through once before.
     fn samples(&self, beginning: DateTime<Utc>) -> Vec<(i64, u64, Option<u64>)> {
-        let sync = Cron::parse(self.sync, self.zone).unwrap();
-        let baseline = (self.baseline != "off").then(|| Cron::parse(self.baseline, self.zone).unwrap());
-        let timetable = Timetable::new(sync.clone(), baseline.clone());
+        let sync = CronSchedule::parse(self.sync, self.zone).unwrap();
+        let baseline =
+            (self.baseline != "off").then(|| CronSchedule::parse(self.baseline, self.zone).unwrap());
+        let timetable = ConnectionTimetable::new(sync.clone(), baseline.clone());
         let broken_from = self.broken_from.map(|at| at.parse::<DateTime<Utc>>().unwrap());
         let works = |at: DateTime<Utc>| broken_from.is_none_or(|from| at < from);
         let start = beginning - TimeDelta::days(40);
         // The last tick whose run was over at `now`.
-        let last = |cron: &Cron, known: DateTime<Utc>, now: DateTime<Utc>| {
+        let last = |cron: &CronSchedule, known: DateTime<Utc>, now: DateTime<Utc>| {
             let mut last = known;
             while let Some(tick) = cron.next_after(last - TimeDelta::minutes(self.minutes)) {
                 let ended = tick + TimeDelta::minutes(self.minutes);

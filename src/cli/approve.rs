@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::directory::BindGuard;
 use crate::store::{Access, RunMode};
-use crate::sync::{Request, RunError};
+use crate::sync::{RunError, RunRequest};
 use crate::view::RemovalState;
 
 use super::arguments::Approve;
@@ -49,9 +49,9 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
     let code = runtime.block_on(async {
         let stop = CancellationToken::new();
         let signalled = signals::cancel_on_signal_or_hangup(stop.clone())?;
-        let request = Request {
+        let request = RunRequest {
             approve: Some(held),
-            ..Request::new(RunMode::Delta, "approve-removals")
+            ..RunRequest::new(RunMode::Delta, "approve-removals")
         };
         let Some(report) = signals::in_time(&stop, scheduled.run(request, &stop)).await else {
             return Ok(signalled.exit_code().unwrap_or(INTERNAL));

@@ -10,8 +10,8 @@ use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
 use crate::identity::Kind;
 use crate::notify;
 use crate::store::{Access, Store};
-use crate::sync::{Scope, Seen};
-use crate::upstream::{Upstream, Webhook};
+use crate::sync::{EntrySource, ReadScope};
+use crate::upstream::{QualysGateway, Webhook};
 
 use super::failure::{Failure, UNAVAILABLE};
 use super::output::say;
@@ -74,7 +74,7 @@ async fn check(
     if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
         // Without a table there is nothing to read for.
         if let Ok(mapping) = &mapping {
-            let scope = Scope::new(&connection.profile, mapping, &root);
+            let scope = ReadScope::new(&connection.profile, mapping, &root);
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
             if connection.directory.delta == DeltaMethod::DirSync {
                 steps.told("DirSync", timed(dirsync::step(&root, &scope, &session)).await)?;
@@ -96,7 +96,7 @@ async fn check(
 
 /// Token, certificate of the gateway, ingest path.
 async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> Result<(), Failure> {
-    let upstream = match Upstream::new(&connection.upstream) {
+    let upstream = match QualysGateway::new(&connection.upstream) {
         Ok(upstream) => upstream,
         Err(error) => return steps.told("upstream", Err(error.into())),
     };
@@ -230,7 +230,7 @@ async fn directory_steps(
 /// Base context, then one page of every kind, mapped.
 async fn content_steps(
     connection: &config::Connection,
-    scope: &Scope,
+    scope: &ReadScope,
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
     steps: &mut Steps,
@@ -260,7 +260,7 @@ async fn content_steps(
 
 async fn kind_step(
     kind: Kind,
-    scope: &Scope,
+    scope: &ReadScope,
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
 ) -> Result<String, Failure> {
@@ -279,7 +279,9 @@ async fn kind_step(
         unseen += piece.iter().filter(|entry| usn_changed(entry).is_none()).count();
         unmapped += piece
             .iter()
-            .filter(|entry| entry.unfit().is_some() || mapping.apply(kind, &Seen::new(entry, now)).is_err())
+            .filter(|entry| {
+                entry.unfit().is_some() || mapping.apply(kind, &EntrySource::new(entry, now)).is_err()
+            })
             .count();
         if !pages.is_within_page() {
             break;

@@ -1,7 +1,7 @@
 //! The step of `check` that says whether the controller finds changes by the DirSync control.
 
 use crate::directory::{DIRSYNC, DirectoryError, RootDse, Session};
-use crate::sync::Scope;
+use crate::sync::ReadScope;
 
 use super::failure::{Failure, UNAVAILABLE};
 
@@ -10,7 +10,7 @@ const ADVICE: &str = "DirSync with object security needs no right beyond reading
      this computer and the controller (a proxy, another directory server); or set AD_DELTA=usn";
 
 /// Asks for where a search would go on, and for no object.
-pub(super) async fn step(root: &RootDse, scope: &Scope, session: &Session) -> Result<String, Failure> {
+pub(super) async fn step(root: &RootDse, scope: &ReadScope, session: &Session) -> Result<String, Failure> {
     if !root.supported_controls.iter().any(|oid| oid == DIRSYNC) {
         let cause = format_args!("the controller does not know the DirSync control {DIRSYNC}");
         return Err(Failure::new(UNAVAILABLE, cause, ADVICE));

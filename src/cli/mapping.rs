@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::config::{self, DeltaMethod, MappingSettings};
 use crate::directory::{self, BindGuard};
 use crate::identity::Kind;
-use crate::mapping::{Attribute, Mapping as Table, Origin, Row};
+use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
 
 use super::arguments::Mapping;
 use super::failure::{Failure, USAGE};
@@ -80,15 +80,15 @@ fn show(table: &Table) -> Result<u8, Failure> {
 }
 
 /// Source, target, form and what else the row says.
-fn cells(row: &Row) -> [String; 4] {
+fn cells(row: &TableRow) -> [String; 4] {
     let joined =
-        |part: fn(&Attribute) -> String| row.sources().iter().map(part).collect::<Vec<_>>().join(", ");
+        |part: fn(&RowSource) -> String| row.sources().iter().map(part).collect::<Vec<_>>().join(", ");
     let (source, form) = match &row.origin {
-        Origin::Sources(_) => (
+        RowOrigin::Sources(_) => (
             joined(|source| source.name.clone()),
             joined(|source| source.form.name().to_owned()),
         ),
-        Origin::Constant(literal) => (literal.to_string(), "constant".to_owned()),
+        RowOrigin::Constant(literal) => (literal.to_string(), "constant".to_owned()),
     };
     let mut more = Vec::new();
     if row.required {

@@ -4,8 +4,8 @@ use chrono::Utc;
 
 use crate::directory::{self, BindGuard, Entry, Session};
 use crate::identity::Kind;
-use crate::mapping::{Mapping, Raw};
-use crate::sync::{self, Scope, Seen};
+use crate::mapping::{Mapping, RawSource};
+use crate::sync::{self, EntrySource, ReadScope};
 
 use super::arguments::Preview;
 use super::failure::{Failure, REJECTED, UNAVAILABLE};
@@ -20,7 +20,7 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
     setup::runtime()?.block_on(async {
         let mut session = directory::connect(&connection.directory, &BindGuard::default()).await?;
         let root = session.root_dse().await?;
-        let scope = Scope::new(&connection.profile, &mapping, &root);
+        let scope = ReadScope::new(&connection.profile, &mapping, &root);
         let (mut found, more) = find(&mut session, &scope, &options.name).await?;
         for (kind, entry) in &mut found {
             sync::complete(&session, &scope, &mapping, *kind, entry).await?;
@@ -50,7 +50,7 @@ const MOST: usize = 5;
 /// The first [`MOST`] objects with this name, and how many more there are.
 async fn find(
     session: &mut Session,
-    scope: &Scope,
+    scope: &ReadScope,
     name: &str,
 ) -> Result<(Vec<(Kind, Entry)>, usize), Failure> {
     let (mut found, mut more) = (Vec::new(), 0);
@@ -70,7 +70,7 @@ async fn find(
 }
 
 /// A source attribute and what the directory gave for it.
-fn source(raw: &Raw) -> (String, String) {
+fn source(raw: &RawSource) -> (String, String) {
     let values = if raw.values.is_empty() {
         "(absent)".to_owned()
     } else {
@@ -81,7 +81,7 @@ fn source(raw: &Raw) -> (String, String) {
 
 fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
     say(format_args!("{kind}  {}", one_line(&entry.dn)))?;
-    let seen = Seen::new(entry, Utc::now().timestamp());
+    let seen = EntrySource::new(entry, Utc::now().timestamp());
     let rows: Vec<[String; 4]> = mapping
         .explain(kind, &seen)
         .into_iter()

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::config::{self, DeltaMethod, SearchScope};
 use crate::directory::{Entry, Search, Session};
-use crate::mapping::{Attribute, Mapping};
-use crate::schema::{self, Definition, Syntax};
+use crate::mapping::{Mapping, RowSource};
+use crate::schema::{self, AttributeDefinition, AttributeSyntax};
 
 use super::failure::{Failure, USAGE};
 
@@ -28,7 +28,7 @@ struct Use<'a> {
     /// The place in words.
     place: String,
     /// The source of a row; `None` in a filter.
-    source: Option<&'a Attribute>,
+    source: Option<&'a RowSource>,
 }
 
 /// Asks the schema for every attribute that the mapping and the extra filters of `connection` name.
@@ -133,7 +133,7 @@ async fn read_definitions(
     session: &Session,
     context: &str,
     filter: &str,
-) -> Result<Vec<Definition>, Failure> {
+) -> Result<Vec<AttributeDefinition>, Failure> {
     let attributes = [
         "lDAPDisplayName",
         "attributeID",
@@ -159,27 +159,27 @@ async fn read_definitions(
 }
 
 /// An attribute that is absent has the value 0, of `linkID` none.
-fn parse_definition(entry: &Entry) -> Option<Definition> {
+fn parse_definition(entry: &Entry) -> Option<AttributeDefinition> {
     let number = |name: &str| entry.text(name).and_then(|text| text.parse::<i64>().ok());
     let (lower, upper) = (number("rangeLower"), number("rangeUpper"));
-    Some(Definition {
+    Some(AttributeDefinition {
         name: entry.text("lDAPDisplayName")?.to_owned(),
         oid: entry.text("attributeID").unwrap_or_default().to_owned(),
         link_id: number("linkID"),
         system_flags: number("systemFlags").unwrap_or(0),
         search_flags: number("searchFlags").unwrap_or(0),
-        syntax: Syntax::from_oid(entry.text("attributeSyntax").unwrap_or_default()),
+        syntax: AttributeSyntax::from_oid(entry.text("attributeSyntax").unwrap_or_default()),
         length: lower.filter(|lower| Some(*lower) == upper),
     })
 }
 
-fn find_definition<'a>(known: &'a [Definition], name: &str) -> Option<&'a Definition> {
+fn find_definition<'a>(known: &'a [AttributeDefinition], name: &str) -> Option<&'a AttributeDefinition> {
     known
         .iter()
         .find(|definition| definition.name.eq_ignore_ascii_case(name) || definition.oid == name)
 }
 
-fn describe_unknown(named: &Use<'_>, all: &[Definition]) -> String {
+fn describe_unknown(named: &Use<'_>, all: &[AttributeDefinition]) -> String {
     let names = all.iter().map(|definition| definition.name.as_str());
     let hint = match config::nearest(named.name, names) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -196,10 +196,10 @@ struct Findings {
 }
 
 impl Findings {
-    fn judge(&mut self, named: &Use<'_>, definition: &Definition, delta: DeltaMethod) {
+    fn judge(&mut self, named: &Use<'_>, definition: &AttributeDefinition, delta: DeltaMethod) {
         let name = &definition.name;
         let of = format!("`{name}` ({})", named.place);
-        let followed = named.source.is_some_and(Attribute::is_tracked_otherwise);
+        let followed = named.source.is_some_and(RowSource::is_tracked_otherwise);
         match definition.classify().filter(|_| !followed) {
             Some(reason) if delta != DeltaMethod::Off => {
                 let instead = match named.source {
@@ -226,7 +226,7 @@ impl Findings {
         }
     }
 
-    fn judge_source(&mut self, of: &str, source: &Attribute, definition: &Definition) {
+    fn judge_source(&mut self, of: &str, source: &RowSource, definition: &AttributeDefinition) {
         let name = &definition.name;
         if !schema::strip_options(&source.name).eq_ignore_ascii_case(name) {
             self.faults.push(format!(

@@ -1,14 +1,14 @@
 use super::*;
 use crate::mapping::Form;
 
-fn definition(name: &str, change: impl Fn(&mut Definition)) -> Definition {
-    let mut definition = Definition {
+fn definition(name: &str, change: impl Fn(&mut AttributeDefinition)) -> AttributeDefinition {
+    let mut definition = AttributeDefinition {
         name: name.to_owned(),
         oid: "1.2.3".to_owned(),
         link_id: None,
         system_flags: 0x10,
         search_flags: 0,
-        syntax: Syntax::Text,
+        syntax: AttributeSyntax::Text,
         length: None,
     };
     change(&mut definition);
@@ -20,9 +20,9 @@ fn of_source(
     named: &str,
     form: Form,
     delta: DeltaMethod,
-    definition: &Definition,
+    definition: &AttributeDefinition,
 ) -> (Vec<String>, Vec<String>) {
-    let source = Attribute {
+    let source = RowSource {
         name: named.to_owned(),
         form,
     };
@@ -38,7 +38,7 @@ fn of_source(
 }
 
 /// Faults and notes on a term of a filter.
-fn of_filter(delta: DeltaMethod, definition: &Definition) -> (Vec<String>, Vec<String>) {
+fn of_filter(delta: DeltaMethod, definition: &AttributeDefinition) -> (Vec<String>, Vec<String>) {
     let mut findings = Findings::default();
     let named = Use {
         name: &definition.name,
@@ -83,7 +83,7 @@ fn r31_the_schema_finds_what_no_list_has() {
 fn r31_the_status_of_an_account_is_tracked_otherwise() {
     let computed = definition("msDS-User-Account-Control-Computed", |d| {
         d.system_flags = 0x14;
-        d.syntax = Syntax::Integer;
+        d.syntax = AttributeSyntax::Integer;
     });
     let (faults, notes) = of_source(&computed.name, Form::AccountStatus, DeltaMethod::Usn, &computed);
     assert_eq!((faults.len(), notes.len()), (0, 0));
@@ -95,12 +95,12 @@ fn r31_the_status_of_an_account_is_tracked_otherwise() {
 fn forms_oids_and_rights_are_named_with_the_remedy() {
     let usn = DeltaMethod::Usn;
     let guid = definition("schemaIDGUID", |d| {
-        d.syntax = Syntax::Octets;
+        d.syntax = AttributeSyntax::Octets;
         d.length = Some(16);
     });
     let (faults, _) = of_source("schemaIDGUID", Form::Text, usn, &guid);
     assert!(faults[0].ends_with("holds octets, which the form text cannot read; write form = \"guid\""));
-    let photo = definition("thumbnailPhoto", |d| d.syntax = Syntax::Octets);
+    let photo = definition("thumbnailPhoto", |d| d.syntax = AttributeSyntax::Octets);
     let (faults, notes) = of_source("thumbnailphoto", Form::Text, usn, &photo);
     assert!(
         faults.is_empty() && notes[0].contains("leaves out every value"),
@@ -120,7 +120,7 @@ fn forms_oids_and_rights_are_named_with_the_remedy() {
     }
     let changed = definition("whenChanged", |d| {
         d.system_flags = 0x13;
-        d.syntax = Syntax::Time;
+        d.syntax = AttributeSyntax::Time;
     });
     let (faults, notes) = of_source("whenChanged", Form::Iso8601, usn, &changed);
     assert!(

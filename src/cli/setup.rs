@@ -6,11 +6,11 @@ use crate::config::{self, Config, DeltaMethod};
 use crate::directory::BindGuard;
 use crate::identity::Kind;
 use crate::mapping::Mapping;
-use crate::schedule::{Cron, Scheduled, Timetable};
+use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
 use crate::schema;
 use crate::store::{Access, Store, Target};
 use crate::sync::Connector;
-use crate::upstream::Upstream;
+use crate::upstream::QualysGateway;
 
 use super::failure::{Failure, USAGE, listed};
 use super::logging;
@@ -103,7 +103,7 @@ pub(super) fn connectors(
     config: &Config,
     connections: &[&config::Connection],
     store: impl FnOnce() -> Result<Arc<Store>, Failure>,
-) -> Result<Vec<Scheduled>, Failure> {
+) -> Result<Vec<ScheduledConnection>, Failure> {
     let refused: Vec<(&str, Failure)> = connections
         .iter()
         .filter_map(|connection| Some((connection.name.as_str(), mapping(connection).err()?)))
@@ -198,19 +198,19 @@ pub(super) fn connector(
     connection: &config::Connection,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
-) -> Result<Scheduled, Failure> {
+) -> Result<ScheduledConnection, Failure> {
     let schedule = &connection.schedule;
     let cron = |text: &str| {
-        Cron::parse(text, schedule.timezone)
+        CronSchedule::parse(text, schedule.timezone)
             .map_err(|error| Failure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
     };
-    let timetable = Timetable::new(
+    let timetable = ConnectionTimetable::new(
         cron(&schedule.sync_cron)?,
         schedule.baseline_cron.as_deref().map(cron).transpose()?,
     );
     let connector = Connector {
         mapping: mapping(connection)?,
-        upstream: Arc::new(Upstream::new(&connection.upstream)?),
+        upstream: Arc::new(QualysGateway::new(&connection.upstream)?),
         id: store.register(
             &connection.name,
             &connection.description,
@@ -225,7 +225,7 @@ pub(super) fn connector(
         store: Arc::clone(store),
         state: config.state.clone(),
     };
-    Ok(Scheduled {
+    Ok(ScheduledConnection {
         connector: Arc::new(connector),
         timetable,
     })

@@ -2,11 +2,11 @@
 
 use sd_notify::NotifyState;
 
-use crate::schedule::Beats;
+use crate::schedule::Heartbeats;
 
 /// The service is up; from now on every beat of the schedule tells that it is alive. A schedule that stands still for longer than
 /// `WatchdogSec=` is so restarted.
-pub(super) fn ready(mut beats: Beats) {
+pub(super) fn ready(mut beats: Heartbeats) {
     tell(NotifyState::Ready);
     if sd_notify::watchdog_enabled().is_some() {
         tokio::spawn(async move {

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Access, RunMode};
-use crate::sync::{AssetOutput, Progress, Report, Request};
+use crate::sync::{AssetOutput, RunProgress, RunReport, RunRequest};
 
 use super::arguments::Sync;
 use super::failure::{Failure, HELD, INTERNAL};
@@ -57,7 +57,7 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
     code
 }
 
-fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> Request {
+fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> RunRequest {
     let mode = if options.baseline {
         RunMode::Baseline
     } else {
@@ -68,22 +68,22 @@ fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> Request {
     } else {
         "sync"
     };
-    Request {
+    RunRequest {
         resend: options.resend,
         dry_run: options.dry_run,
         output,
-        ..Request::new(mode, asked_by)
+        ..RunRequest::new(mode, asked_by)
     }
 }
 
 /// Says on standard error why a run failed, or holds removals back; what it did is in the log. `connection` is named where
 /// there are several.
-pub(super) fn told(report: &Report, connection: Option<&str>) -> u8 {
+pub(super) fn told(report: &RunReport, connection: Option<&str>) -> u8 {
     if let Some(failure) = &report.failure {
         complain(&Failure::of_run(failure).of_connection(connection));
     }
     if let Some(held) = &report.held {
-        let failure = Failure::new(report.exit_code(), held, Report::HELD_ADVICE);
+        let failure = Failure::new(report.exit_code(), held, RunReport::HELD_ADVICE);
         complain(&failure.of_connection(connection));
     }
     report.exit_code()
@@ -103,7 +103,7 @@ struct Bar {
 }
 
 impl Bar {
-    fn start(progress: &Arc<Progress>) -> Self {
+    fn start(progress: &Arc<RunProgress>) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self {
                 bar: None,

@@ -7,7 +7,7 @@ use chrono::Utc;
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::store::{Access, Store, StoreError};
-use crate::sync::{Trace, Tracer, Verdict};
+use crate::sync::{TraceVerdict, TracedObject, Tracer};
 use crate::view::{ObjectTrace, TraceStep};
 
 use super::arguments::Why;
@@ -61,7 +61,7 @@ async fn trace(
     store: Option<&Arc<Store>>,
     bind_guard: &BindGuard,
     name: &str,
-) -> Result<Trace, Failure> {
+) -> Result<TracedObject, Failure> {
     let mapping = setup::mapping(connection)?;
     let store = match store {
         Some(store) => store.connection(&connection.name)?.map(|row| (store, row.id)),
@@ -78,10 +78,10 @@ async fn trace(
 }
 
 /// Only what could not be answered is a failure: that of the directory.
-fn exit_code(trace: &Trace) -> u8 {
+fn exit_code(trace: &TracedObject) -> u8 {
     let error = trace
         .directory_error()
-        .filter(|_| trace.conclude().verdict == Verdict::Unknown);
+        .filter(|_| trace.conclude().verdict == TraceVerdict::Unknown);
     error.map_or(0, crate::directory::DirectoryError::exit_code)
 }
 

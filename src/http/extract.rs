@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::problem::Problem;
 use super::service::Service;
-use crate::schedule::Desk;
+use crate::schedule::ConnectionHandle;
 
 /// Returns the part of the path that its route calls `name`.
 pub(super) async fn part(parts: &mut Parts, name: &str) -> Option<String> {
@@ -17,7 +17,7 @@ pub(super) async fn part(parts: &mut Parts, name: &str) -> Option<String> {
 }
 
 /// Connection that the path names.
-pub(super) struct Named(pub(super) Desk);
+pub(super) struct Named(pub(super) ConnectionHandle);
 
 impl FromRequestParts<Arc<Service>> for Named {
     type Rejection = Problem;

@@ -19,7 +19,7 @@ use super::extract::Of;
 use super::problem::Problem;
 use super::service::Service;
 use super::standing::Standing;
-use crate::schedule::{Desk, Done, Next};
+use crate::schedule::{ConnectionHandle, NextRuns, ServiceTotals};
 use crate::store::{Outcome, State as Stage};
 use crate::view::KindCounts;
 
@@ -142,7 +142,12 @@ fn count(number: u64) -> f64 {
 }
 
 impl Families {
-    async fn add(&self, service: &Service, desk: &Desk, now: DateTime<Utc>) -> Result<(), Problem> {
+    async fn add(
+        &self,
+        service: &Service,
+        desk: &ConnectionHandle,
+        now: DateTime<Utc>,
+    ) -> Result<(), Problem> {
         let standing = service.standing(desk).await?;
         let of = Connected(desk.connector().name());
         self.add_times(&of, &standing, desk, now);
@@ -159,7 +164,13 @@ impl Families {
         Ok(())
     }
 
-    fn add_times(&self, of: &Connected<'_>, standing: &Standing, desk: &Desk, now: DateTime<Utc>) {
+    fn add_times(
+        &self,
+        of: &Connected<'_>,
+        standing: &Standing,
+        desk: &ConnectionHandle,
+        now: DateTime<Utc>,
+    ) {
         let row = &standing.row;
         for state in Stage::ALL {
             let present = f64::from(u8::from(row.state == *state));
@@ -179,7 +190,7 @@ impl Families {
                 set(family, &plain, float(at));
             }
         }
-        let intervals: [(_, fn(Next) -> _); 2] = [
+        let intervals: [(_, fn(NextRuns) -> _); 2] = [
             (&self.interval, |next| next.sync),
             (&self.baseline_interval, |next| next.baseline),
         ];
@@ -253,7 +264,7 @@ impl Families {
         }
     }
 
-    fn add_done(&self, of: &Connected<'_>, done: &Done, now: DateTime<Utc>) {
+    fn add_done(&self, of: &Connected<'_>, done: &ServiceTotals, now: DateTime<Utc>) {
         for ((mode, outcome), runs) in &done.runs {
             add(
                 &self.runs,

@@ -1,7 +1,7 @@
 //! What the service answers over HTTP: the status page, the API with its OpenAPI document, metrics, `/live` and `/ready`.
 //!
 //! Everything is read over a connection of its own to the state file, so that nobody who looks holds up a run. What a
-//! run is doing is seen through its [`Desk`], which also takes orders.
+//! run is doing is seen through its [`ConnectionHandle`], which also takes orders.
 
 mod access;
 mod api;
@@ -33,7 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Http;
-use crate::schedule::{Beats, Desk};
+use crate::schedule::{ConnectionHandle, Heartbeats};
 use crate::store::{Access as Opened, Store, StoreError};
 
 use access::Access;
@@ -89,8 +89,8 @@ pub async fn serve(
     address: SocketAddr,
     http: &Http,
     state: &std::path::Path,
-    desks: Vec<Desk>,
-    beats: Beats,
+    desks: Vec<ConnectionHandle>,
+    beats: Heartbeats,
     stop: CancellationToken,
 ) -> Result<Option<SocketAddr>, StoreError> {
     let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);

@@ -11,15 +11,15 @@ use super::access::Access;
 use super::counts::Counts;
 use super::problem::Problem;
 use super::slots::Slots;
-use crate::schedule::{Beats, Desk};
+use crate::schedule::{ConnectionHandle, Heartbeats};
 use crate::store::{Store, StoreError};
 
 /// State that all requests share.
 pub(super) struct Service {
-    pub(super) desks: BTreeMap<String, Desk>,
+    pub(super) desks: BTreeMap<String, ConnectionHandle>,
     /// Of this listener alone.
     pub(super) store: Arc<Store>,
-    pub(super) beats: Beats,
+    pub(super) beats: Heartbeats,
     pub(super) access: Access,
     pub(super) counts: Counts,
     /// For `/ready`, which waits for nobody else who reads.

@@ -4,7 +4,7 @@ use chrono::Utc;
 
 use super::problem::Problem;
 use super::service::Service;
-use crate::schedule::Desk;
+use crate::schedule::ConnectionHandle;
 use crate::store;
 use crate::view::{self, Counted};
 
@@ -20,7 +20,7 @@ pub(super) struct Standing {
 
 impl Standing {
     /// As the API shows it, without the run that goes on.
-    pub(super) fn shown(&self, service: &Service, desk: &Desk) -> view::Connection {
+    pub(super) fn shown(&self, service: &Service, desk: &ConnectionHandle) -> view::Connection {
         view::Connection::new(
             &self.row,
             &self.counted,
@@ -34,7 +34,7 @@ impl Standing {
 
 impl Service {
     /// Returns what is known of a connection.
-    pub(super) async fn standing(&self, desk: &Desk) -> Result<Standing, Problem> {
+    pub(super) async fn standing(&self, desk: &ConnectionHandle) -> Result<Standing, Problem> {
         let (name, id) = (desk.connector().name().to_owned(), desk.connector().id);
         let found = self
             .read(move |store| {

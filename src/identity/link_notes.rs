@@ -26,7 +26,7 @@ const UNSHOWN: u64 = 0;
 
 /// Relation between an object and one that its asset names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
+pub enum LinkRelation {
     /// It is a member of the group, by `member` of that group.
     Member = 0,
     /// It has the group as its primary group.
@@ -109,23 +109,23 @@ fn first_octets(octets: &[u8]) -> u64 {
 impl LinkNote {
     /// Notes an object whose first step the asset shows.
     #[must_use]
-    pub fn by_rdn(object: &LinkedName<'_>, relation: Relation) -> Self {
+    pub fn by_rdn(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, rdn_number(object))
     }
 
     /// Notes an object whose whole name the asset shows.
     #[must_use]
-    pub fn by_dn(object: &LinkedName<'_>, relation: Relation) -> Self {
+    pub fn by_dn(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, dn_number(object))
     }
 
     /// Notes an object whose name the asset does not show.
     #[must_use]
-    pub fn unshown(object: &LinkedName<'_>, relation: Relation) -> Self {
+    pub fn unshown(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, UNSHOWN)
     }
 
-    fn new(object: &LinkedName<'_>, relation: Relation, name: u64) -> Self {
+    fn new(object: &LinkedName<'_>, relation: LinkRelation, name: u64) -> Self {
         Self {
             object: object_number(object) | relation as u64,
             name,
@@ -136,7 +136,7 @@ impl LinkNote {
         self.object & !RELATION
     }
 
-    const fn is_of(self, relation: Relation) -> bool {
+    const fn is_of(self, relation: LinkRelation) -> bool {
         self.object & RELATION == relation as u64
     }
 
@@ -197,7 +197,7 @@ impl LinkState<'_> {
 
     fn knows_groups_of(&self, notes: &[LinkNote]) -> bool {
         let Some(groups) = self.groups else { return true };
-        let mut groups_noted = notes.iter().filter(|note| !note.is_of(Relation::Other));
+        let mut groups_noted = notes.iter().filter(|note| !note.is_of(LinkRelation::Other));
         groups_noted
             .all(|note| found(groups, note.number()).is_some_and(|group| group.is_as_noted(note.name)))
     }
@@ -215,7 +215,7 @@ impl LinkState<'_> {
         let linked = linked
             .take_while(|(member, _)| *member == number)
             .map(|(_, group)| *group);
-        let noted = notes.iter().filter(|note| note.is_of(Relation::Member));
+        let noted = notes.iter().filter(|note| note.is_of(LinkRelation::Member));
         // One group may be noted by two names.
         let noted: BTreeSet<u64> = noted
             .map(|note| note.number())

@@ -21,6 +21,6 @@ pub use group_type::GroupType;
 pub use guid::{Guid, GuidError};
 pub use guid_set::GuidSet;
 pub use kind::Kind;
-pub use link_notes::{LinkNote, LinkState, NamedObject, Relation, object_number};
+pub use link_notes::{LinkNote, LinkRelation, LinkState, NamedObject, object_number};
 pub use sid::{Sid, SidError};
 pub use timestamp::{TimeError, Timestamp};

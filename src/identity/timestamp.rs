@@ -49,7 +49,7 @@ impl Timestamp {
     /// # Errors
     /// When `text` is not a generalized time. The zone is part of one: a time without it could be any.
     pub fn from_generalized_time(text: &[u8]) -> Result<Option<Self>, TimeError> {
-        let mut rest = Digits(text);
+        let mut rest = TimeDigits(text);
         let year = rest.number(4).ok_or(TimeError)?;
         let month = rest.number(2).ok_or(TimeError)?;
         let day = rest.number(2).ok_or(TimeError)?;
@@ -131,9 +131,9 @@ fn below(number: i64, limit: i64) -> Result<i64, TimeError> {
 }
 
 /// What is left of a generalized time.
-struct Digits<'a>(&'a [u8]);
+struct TimeDigits<'a>(&'a [u8]);
 
-impl Digits<'_> {
+impl TimeDigits<'_> {
     /// The next `length` digits as a number; takes nothing when there are fewer.
     fn number(&mut self, length: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(length)?;

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use super::draft::Draft;
-use super::errors::Report;
-use super::form::Output;
-use super::row::{Clash, Literal, Origin, Target};
+use super::draft::RowDraft;
+use super::errors::MistakeReport;
+use super::form::JsonType;
+use super::row::{Literal, RowOrigin, TargetClash, TargetPath};
 use crate::identity::Kind;
 
 /// A target and where the file names it.
-type Placed<'a> = (&'a Target, &'a Range<usize>);
+type PlacedTarget<'a> = (&'a TargetPath, &'a Range<usize>);
 
 /// Two rows of a kind must not write to the same place, nor one inside the other.
-pub(super) fn clashes(report: &mut Report<'_>, drafts: &[Draft]) {
-    let targets: Vec<Placed<'_>> = drafts
+pub(super) fn clashes(report: &mut MistakeReport<'_>, drafts: &[RowDraft]) {
+    let targets: Vec<PlacedTarget<'_>> = drafts
         .iter()
         .filter_map(|draft| draft.target.as_ref())
         .map(|(target, place)| (target, place))
@@ -28,23 +28,23 @@ pub(super) fn clashes(report: &mut Report<'_>, drafts: &[Draft]) {
     }
 }
 
-fn clash_reason(clash: Clash, target: &Target, other: &Target, line: usize) -> String {
+fn clash_reason(clash: TargetClash, target: &TargetPath, other: &TargetPath, line: usize) -> String {
     match clash {
-        Clash::Same => format!("target `{target}` is already given in line {line}"),
-        Clash::OtherHoldsThis => {
+        TargetClash::Same => format!("target `{target}` is already given in line {line}"),
+        TargetClash::OtherHoldsThis => {
             format!(
                 "target `{target}` lies inside `{other}` of line {line}, which holds a value and can hold no keys"
             )
         }
-        Clash::ThisHoldsOther => {
+        TargetClash::ThisHoldsOther => {
             format!("target `{target}` holds a value, but line {line} puts `{other}` inside it")
         }
     }
 }
 
 /// Every kind gives the identity of its assets, in every object, from the object itself.
-pub(super) fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], whole: bool) {
-    let is_identity = |draft: &&Draft| {
+pub(super) fn identity(report: &mut MistakeReport<'_>, kind: Kind, drafts: &[RowDraft], whole: bool) {
+    let is_identity = |draft: &&RowDraft| {
         draft
             .target
             .as_ref()
@@ -55,18 +55,27 @@ pub(super) fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], wh
             let reason = format!(
                 "no row of `{kind}` has the target `{}`: without it ETM cannot tell assets apart; add one, \
                  with source = \"objectSid\" and required = true",
-                Target::EXTERNAL_ID
+                TargetPath::EXTERNAL_ID
             );
             report.at(&first.place, reason);
         }
         return;
     };
-    let mut wrong =
-        |reason: &str| report.at(&row.place, format!("target `{}` {reason}", Target::EXTERNAL_ID));
+    let mut wrong = |reason: &str| {
+        report.at(
+            &row.place,
+            format!("target `{}` {reason}", TargetPath::EXTERNAL_ID),
+        )
+    };
     match &row.origin {
-        Some(Origin::Constant(_)) => wrong("cannot be a constant: every asset needs an identity of its own"),
-        Some(Origin::Sources(sources)) => {
-            if sources.iter().any(|source| source.form.output() != Output::Text) {
+        Some(RowOrigin::Constant(_)) => {
+            wrong("cannot be a constant: every asset needs an identity of its own")
+        }
+        Some(RowOrigin::Sources(sources)) => {
+            if sources
+                .iter()
+                .any(|source| source.form.output() != JsonType::Text)
+            {
                 wrong("needs a form that gives a string, such as sid, guid or text");
             }
             if !row.required {
@@ -82,9 +91,9 @@ pub(super) fn identity(report: &mut Report<'_>, kind: Kind, drafts: &[Draft], wh
 
 /// A removed object keeps its identity, and its constants fit into the asset that it had.
 pub(super) fn removal(
-    report: &mut Report<'_>,
-    kinds: &[(Kind, Vec<Draft>)],
-    removed: &[(Target, Range<usize>, Literal)],
+    report: &mut MistakeReport<'_>,
+    kinds: &[(Kind, Vec<RowDraft>)],
+    removed: &[(TargetPath, Range<usize>, Literal)],
 ) {
     for (at, (target, place, _)) in removed.iter().enumerate() {
         if target.is_external_id() {
@@ -105,7 +114,7 @@ pub(super) fn removal(
             .filter_map(|draft| draft.target.as_ref());
         for (other, other_place) in rows {
             // The same target is no clash: the constant takes the place of the last value.
-            if let Some(clash) = target.clash(other).filter(|clash| *clash != Clash::Same) {
+            if let Some(clash) = target.clash(other).filter(|clash| *clash != TargetClash::Same) {
                 let line = report.line(other_place);
                 report.at(place, clash_reason(clash, target, other, line));
             }

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::row::{Literal, Origin, Target};
+use super::row::{Literal, RowOrigin, TargetPath};
 
 /// A row as far as it could be read.
-pub(super) struct Draft {
+pub(super) struct RowDraft {
     /// Where the row begins.
     pub(super) place: Range<usize>,
-    pub(super) target: Option<(Target, Range<usize>)>,
-    pub(super) origin: Option<Origin>,
+    pub(super) target: Option<(TargetPath, Range<usize>)>,
+    pub(super) origin: Option<RowOrigin>,
     pub(super) required: bool,
     pub(super) default: Option<Literal>,
 }

@@ -50,13 +50,13 @@ impl fmt::Display for MappingError {
 }
 
 /// Mistakes collected while a file is read.
-pub(super) struct Report<'a> {
+pub(super) struct MistakeReport<'a> {
     file: &'a str,
     text: &'a str,
     errors: Vec<MappingError>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> MistakeReport<'a> {
     pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
         Self {
             file,

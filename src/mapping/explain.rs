@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::read::Found;
-use super::row::{Attribute, Literal, Origin, Row};
-use super::source::Source;
+use super::read::RowValue;
+use super::row::{Literal, RowOrigin, RowSource, TableRow};
+use super::source::ObjectSource;
 
 /// The most bytes of a raw value that are shown; a photo in the directory has 100,000.
 const SHOWN_BYTES: usize = 256;
 
 /// What one row made of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
+pub struct RowExplanation {
     /// The sources with their raw values, in the order of the row; empty for a constant.
-    pub sources: Vec<Raw>,
+    pub sources: Vec<RawSource>,
     /// The form that was applied: that of the source that gave the value, else of the first; `constant` for a constant.
     pub form: &'static str,
     /// The path in the asset.
@@ -21,14 +21,14 @@ pub struct Explained {
     /// Whether the object is rejected without this value.
     pub required: bool,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: RowOutcome,
     /// Sources that had a value which could not be decoded: name and cause.
     pub faults: Vec<(String, String)>,
 }
 
 /// One source attribute as the directory gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Raw {
+pub struct RawSource {
     /// The name as the mapping writes it.
     pub attribute: String,
     /// The values as text, or in hexadecimal (`0x…`) when they are binary; long ones are cut.
@@ -39,7 +39,7 @@ pub struct Raw {
 
 /// What came of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RowOutcome {
     /// A source gave the value; as JSON.
     Value(String),
     /// The constant of the row; as JSON.
@@ -54,7 +54,7 @@ pub enum Outcome {
     Rejected(String),
 }
 
-impl Outcome {
+impl RowOutcome {
     /// The JSON that stands in the asset, if any does.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
@@ -65,7 +65,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for RowOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(json) | Self::Constant(json) => f.write_str(json),
@@ -77,9 +77,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
+pub(super) fn explain<S: ObjectSource>(row: &TableRow, source: &S) -> RowExplanation {
     let reading = row.read(source);
-    let raw = |attribute: &Attribute| Raw {
+    let raw = |attribute: &RowSource| RawSource {
         attribute: attribute.name.clone(),
         values: if attribute.is_dn() {
             vec![shown(source.dn().as_bytes(), false)]
@@ -92,8 +92,8 @@ pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
         used: reading.from == Some(attribute),
     };
     let form = match &row.origin {
-        Origin::Constant(_) => "constant",
-        Origin::Sources(sources) => reading
+        RowOrigin::Constant(_) => "constant",
+        RowOrigin::Sources(sources) => reading
             .from
             .or(sources.first())
             .map_or("", |attribute| attribute.form.name()),
@@ -104,31 +104,31 @@ pub(super) fn explain<S: Source>(row: &Row, source: &S) -> Explained {
         .map(|(at, cause)| (at.name.clone(), cause.to_string()))
         .collect();
     let outcome = match &reading.found {
-        Found::Value(value) => {
+        RowValue::Value(value) => {
             let mut json = Vec::new();
             value.write(&mut json);
-            Outcome::Value(String::from_utf8_lossy(&json).into_owned())
+            RowOutcome::Value(String::from_utf8_lossy(&json).into_owned())
         }
-        Found::Constant(literal) => Outcome::Constant(Literal::to_string(literal)),
-        Found::Default(literal) => Outcome::Default(Literal::to_string(literal)),
-        Found::Nothing if faults.is_empty() => Outcome::Absent,
-        Found::Nothing => Outcome::Undecodable,
-        Found::Rejected(unmappable) => Outcome::Rejected(unmappable.to_string()),
+        RowValue::Constant(literal) => RowOutcome::Constant(Literal::to_string(literal)),
+        RowValue::Default(literal) => RowOutcome::Default(Literal::to_string(literal)),
+        RowValue::Nothing if faults.is_empty() => RowOutcome::Absent,
+        RowValue::Nothing => RowOutcome::Undecodable,
+        RowValue::Rejected(unmappable) => RowOutcome::Rejected(unmappable.to_string()),
     };
-    let mut sources: Vec<Raw> = row.sources().iter().map(raw).collect();
+    let mut sources: Vec<RawSource> = row.sources().iter().map(raw).collect();
     for attribute in row.sources() {
         for name in attribute.form.reads() {
             if sources.iter().any(|raw| raw.attribute.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            sources.push(Raw {
+            sources.push(RawSource {
                 attribute: (*name).to_owned(),
                 values: source.values(name).map(|value| shown(value, false)).collect(),
                 used: reading.from == Some(attribute),
             });
         }
     }
-    Explained {
+    RowExplanation {
         sources,
         form,
         target: row.target.to_string(),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::source::Source;
+use super::source::ObjectSource;
 use crate::identity::{
     AccountControl, DistinguishedName, DnError, GroupType, Guid, GuidError, Sid, SidError, TimeError,
     Timestamp,
@@ -48,7 +48,7 @@ pub enum Form {
 
 /// What sort of JSON value a form gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum JsonType {
     /// A JSON string.
     Text,
     /// A JSON number without a fraction.
@@ -59,7 +59,7 @@ pub enum Output {
     List,
 }
 
-impl fmt::Display for Output {
+impl fmt::Display for JsonType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "a string",
@@ -116,7 +116,7 @@ impl Form {
 
     /// What sort of JSON value the form gives.
     #[must_use]
-    pub const fn output(self) -> Output {
+    pub const fn output(self) -> JsonType {
         match self {
             Self::Text
             | Self::Sid
@@ -124,10 +124,10 @@ impl Form {
             | Self::Iso8601
             | Self::GroupType
             | Self::AccountStatus
-            | Self::DnName => Output::Text,
-            Self::Integer | Self::EpochMs => Output::Integer,
-            Self::Boolean | Self::AccountEnabled => Output::Boolean,
-            Self::UacFlags | Self::List => Output::List,
+            | Self::DnName => JsonType::Text,
+            Self::Integer | Self::EpochMs => JsonType::Integer,
+            Self::Boolean | Self::AccountEnabled => JsonType::Boolean,
+            Self::UacFlags | Self::List => JsonType::List,
         }
     }
 
@@ -150,7 +150,7 @@ impl Form {
     pub(super) fn decode<'a>(
         self,
         values: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Option<Value<'a>>, Undecodable> {
+    ) -> Result<Option<FormedValue<'a>>, DecodeFault> {
         let values = values.filter(|value| !value.is_empty());
         if self == Self::List {
             // By octets, before they are decoded: of several bad values the same one is named each
@@ -159,35 +159,39 @@ impl Form {
             values.sort_unstable();
             values.dedup();
             let texts = values.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
-            return Ok((!texts.is_empty()).then_some(Value::List(texts)));
+            return Ok((!texts.is_empty()).then_some(FormedValue::List(texts)));
         }
         let Some(value) = values.min() else {
             return Ok(None);
         };
         Ok(match self {
             // A list was made above, and a status takes more than these values.
-            Self::Text | Self::List | Self::AccountStatus => Some(Value::Text(Cow::Borrowed(text(value)?))),
-            Self::Integer => Some(Value::Integer(integer(value)?)),
-            Self::Boolean => Some(Value::Boolean(boolean(value)?)),
-            Self::Sid => Some(Value::Sid(Sid::from_bytes(value)?)),
-            Self::Guid => Some(Value::Guid(Guid::from_bytes(value)?)),
-            Self::Iso8601 => moment(value)?.map(Value::Moment),
-            Self::EpochMs => moment(value)?.map(|moment| Value::Integer(moment.epoch_ms())),
+            Self::Text | Self::List | Self::AccountStatus => {
+                Some(FormedValue::Text(Cow::Borrowed(text(value)?)))
+            }
+            Self::Integer => Some(FormedValue::Integer(integer(value)?)),
+            Self::Boolean => Some(FormedValue::Boolean(boolean(value)?)),
+            Self::Sid => Some(FormedValue::Sid(Sid::from_bytes(value)?)),
+            Self::Guid => Some(FormedValue::Guid(Guid::from_bytes(value)?)),
+            Self::Iso8601 => moment(value)?.map(FormedValue::Moment),
+            Self::EpochMs => moment(value)?.map(|moment| FormedValue::Integer(moment.epoch_ms())),
             Self::GroupType => {
                 let kind = GroupType::new(bits(value)?.cast_signed());
-                Some(Value::Text(Cow::Borrowed(
-                    kind.text().ok_or(Undecodable::GroupType(kind))?,
+                Some(FormedValue::Text(Cow::Borrowed(
+                    kind.text().ok_or(DecodeFault::GroupType(kind))?,
                 )))
             }
-            Self::AccountEnabled => Some(Value::Boolean(AccountControl::new(bits(value)?).is_enabled())),
+            Self::AccountEnabled => Some(FormedValue::Boolean(
+                AccountControl::new(bits(value)?).is_enabled(),
+            )),
             Self::UacFlags => {
                 let names: Vec<_> = AccountControl::new(bits(value)?).names().collect();
-                (!names.is_empty()).then_some(Value::List(names))
+                (!names.is_empty()).then_some(FormedValue::List(names))
             }
             Self::DnName => DistinguishedName::parse(text(value)?)?
                 .rdn_value()
                 .filter(|name| !name.is_empty())
-                .map(|name| Value::Text(Cow::Owned(name.to_owned()))),
+                .map(|name| FormedValue::Text(Cow::Owned(name.to_owned()))),
         })
     }
 }
@@ -202,7 +206,9 @@ const ACCOUNT_STATUS: [&str; 3] = [
 
 /// The value of [`Form::AccountStatus`]. Of several reasons why an account cannot be used the first counts, in the order of the
 /// words: who disabled it meant it.
-pub(super) fn account_status<S: Source>(source: &S) -> Result<Option<Value<'static>>, Undecodable> {
+pub(super) fn account_status<S: ObjectSource>(
+    source: &S,
+) -> Result<Option<FormedValue<'static>>, DecodeFault> {
     let [control, computed, expires] =
         ACCOUNT_STATUS.map(|name| source.values(name).filter(|value| !value.is_empty()).min());
     let Some(control) = control.map(bits).transpose()? else {
@@ -223,12 +229,12 @@ pub(super) fn account_status<S: Source>(source: &S) -> Result<Option<Value<'stat
     } else {
         "enabled"
     };
-    Ok(Some(Value::Text(Cow::Borrowed(status))))
+    Ok(Some(FormedValue::Text(Cow::Borrowed(status))))
 }
 
 /// A value in its form, not yet JSON.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum FormedValue<'a> {
     Text(Cow<'a, str>),
     Integer(i64),
     Boolean(bool),
@@ -240,7 +246,7 @@ pub(super) enum Value<'a> {
 
 /// Why a value cannot be given its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Undecodable {
+pub enum DecodeFault {
     /// Bytes that are no text.
     #[error("its {0} bytes are not UTF-8 text")]
     Utf8(usize),
@@ -270,8 +276,8 @@ pub enum Undecodable {
     DistinguishedName(#[from] DnError),
 }
 
-fn text(value: &[u8]) -> Result<&str, Undecodable> {
-    std::str::from_utf8(value).map_err(|_| Undecodable::Utf8(value.len()))
+fn text(value: &[u8]) -> Result<&str, DecodeFault> {
+    std::str::from_utf8(value).map_err(|_| DecodeFault::Utf8(value.len()))
 }
 
 fn number(value: &[u8]) -> Option<i64> {
@@ -283,31 +289,31 @@ fn number(value: &[u8]) -> Option<i64> {
         .ok()
 }
 
-fn integer(value: &[u8]) -> Result<i64, Undecodable> {
-    number(value).ok_or(Undecodable::Integer)
+fn integer(value: &[u8]) -> Result<i64, DecodeFault> {
+    number(value).ok_or(DecodeFault::Integer)
 }
 
 /// AD writes 32 bits as a signed number; other servers were seen to write them unsigned.
-fn bits(value: &[u8]) -> Result<u32, Undecodable> {
-    let number = number(value).ok_or(Undecodable::Bits)?;
+fn bits(value: &[u8]) -> Result<u32, DecodeFault> {
+    let number = number(value).ok_or(DecodeFault::Bits)?;
     i32::try_from(number)
         .map(i32::cast_unsigned)
         .or_else(|_| u32::try_from(number))
-        .map_err(|_| Undecodable::Bits)
+        .map_err(|_| DecodeFault::Bits)
 }
 
-fn boolean(value: &[u8]) -> Result<bool, Undecodable> {
+fn boolean(value: &[u8]) -> Result<bool, DecodeFault> {
     if value.eq_ignore_ascii_case(b"TRUE") {
         Ok(true)
     } else if value.eq_ignore_ascii_case(b"FALSE") {
         Ok(false)
     } else {
-        Err(Undecodable::Boolean)
+        Err(DecodeFault::Boolean)
     }
 }
 
 /// Digits alone are a FILETIME: a generalized time always ends with its zone.
-fn moment(value: &[u8]) -> Result<Option<Timestamp>, Undecodable> {
+fn moment(value: &[u8]) -> Result<Option<Timestamp>, DecodeFault> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
         // A number of more than 64 bits lies outside the years that R13 lets through, like any other too great one.

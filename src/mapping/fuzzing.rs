@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{Explained, Form, Mapping, Source};
+use super::{Form, Mapping, ObjectSource, RowExplanation};
 use crate::identity::{Kind, Timestamp};
 
 /// The text of a mapping file up to the first NUL; behind it values of attributes: which, how long, octets.
@@ -59,7 +59,7 @@ fn every_form() -> Mapping {
 
 fn apply(mapping: &Mapping, values: &[(u8, &[u8])]) {
     for kind in Kind::ALL.into_iter().filter(|kind| mapping.has(*kind)) {
-        let object = Object::new(mapping, kind, values);
+        let object = FuzzedObject::new(mapping, kind, values);
         let made = mapping.apply(kind, &object);
         assert_eq!(made, mapping.apply(kind, &object), "R16");
         let explained = mapping.explain(kind, &object);
@@ -117,7 +117,7 @@ fn holds_nothing(json: &Value) -> bool {
 }
 
 /// What a row is said to give is what the asset holds there.
-fn stands_in(asset: &Value, row: &Explained) -> bool {
+fn stands_in(asset: &Value, row: &RowExplanation) -> bool {
     let path = row
         .target
         .split('.')
@@ -138,12 +138,12 @@ fn values(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
 }
 
 /// An object that has the attributes that a mapping asks for, and some of the values for them.
-struct Object<'a> {
+struct FuzzedObject<'a> {
     dn: &'a str,
     attributes: Vec<(String, Vec<&'a [u8]>)>,
 }
 
-impl<'a> Object<'a> {
+impl<'a> FuzzedObject<'a> {
     /// A SID and a GUID are there where no value takes their place, for without them nothing else comes to be.
     fn new(mapping: &Mapping, kind: Kind, values: &[(u8, &'a [u8])]) -> Self {
         let names = mapping.attributes(kind);
@@ -173,7 +173,7 @@ impl<'a> Object<'a> {
     }
 }
 
-impl Source for Object<'_> {
+impl ObjectSource for FuzzedObject<'_> {
     fn dn(&self) -> &str {
         self.dn
     }

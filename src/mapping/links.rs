@@ -9,7 +9,7 @@ use crate::identity::Kind;
 
 /// Part of the name of a linked object that an asset shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Shown {
+pub enum ShownName {
     /// None; the object only counts.
     Nothing,
     /// The value of the first step: `Jane Doe` of `CN=Jane Doe,OU=Staff,…`.
@@ -20,11 +20,11 @@ pub enum Shown {
 
 /// Attribute whose values name objects, as a mapping uses it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
+pub struct LinkAttribute {
     /// Name of the attribute in lower case.
     pub attribute: String,
     /// Part of the name that the asset shows.
-    pub shown: Shown,
+    pub shown: ShownName,
     /// The source is [`GROUPS`], [`MEMBERS`] or [`MEMBER_COUNT`], to which primary groups belong.
     pub with_primary: bool,
 }
@@ -62,32 +62,32 @@ const DN_VALUED: &[&str] = &[
 impl Mapping {
     /// Returns the links that the rows of a kind show, sorted, each once; none for most mappings.
     #[must_use]
-    pub fn links(&self, kind: Kind) -> Vec<Link> {
-        let sources = self.rows(kind).iter().flat_map(super::Row::sources);
-        let links: BTreeSet<Link> = sources
+    pub fn links(&self, kind: Kind) -> Vec<LinkAttribute> {
+        let sources = self.rows(kind).iter().flat_map(super::TableRow::sources);
+        let links: BTreeSet<LinkAttribute> = sources
             .filter_map(|source| link(&source.name, source.form))
             .collect();
         links.into_iter().collect()
     }
 }
 
-fn link(source: &str, form: Form) -> Option<Link> {
+fn link(source: &str, form: Form) -> Option<LinkAttribute> {
     let is = |name: &str| source.eq_ignore_ascii_case(name);
     let made = |attribute: &str, shown| {
-        Some(Link {
+        Some(LinkAttribute {
             attribute: attribute.to_owned(),
             shown,
             with_primary: true,
         })
     };
     if is(GROUPS) {
-        return made("memberof", Shown::Rdn);
+        return made("memberof", ShownName::Rdn);
     }
     if is(MEMBERS) {
-        return made("member", Shown::Dn);
+        return made("member", ShownName::Dn);
     }
     if is(MEMBER_COUNT) {
-        return made("member", Shown::Nothing);
+        return made("member", ShownName::Nothing);
     }
     // These are the object's own name.
     if is("dn") || is("distinguishedName") {
@@ -95,11 +95,11 @@ fn link(source: &str, form: Form) -> Option<Link> {
     }
     let attribute = source.to_ascii_lowercase();
     let shown = match form {
-        Form::DnName => Shown::Rdn,
-        Form::Text | Form::List if DN_VALUED.contains(&attribute.as_str()) => Shown::Dn,
+        Form::DnName => ShownName::Rdn,
+        Form::Text | Form::List if DN_VALUED.contains(&attribute.as_str()) => ShownName::Dn,
         _ => return None,
     };
-    Some(Link {
+    Some(LinkAttribute {
         attribute,
         shown,
         with_primary: false,
@@ -110,7 +110,7 @@ fn link(source: &str, form: Form) -> Option<Link> {
 mod tests {
     use super::*;
 
-    fn links(rows: &[&str]) -> Vec<(String, Shown, bool)> {
+    fn links(rows: &[&str]) -> Vec<(String, ShownName, bool)> {
         let mut text = "[[user]]\nsource = \"objectSid\"\ntarget = \"asset.assetHeader.externalAssetId\"\nrequired = true\n".to_owned();
         for (number, row) in rows.iter().enumerate() {
             text += &format!("[[user]]\n{row}\ntarget = \"asset.a{number}\"\n");
@@ -133,19 +133,19 @@ mod tests {
     fn r31_what_names_another_object_is_known_by_its_form_or_its_attribute() {
         let of = |attribute: &str, shown, with_primary| vec![(attribute.to_owned(), shown, with_primary)];
         for (row, expected) in [
-            ("source = \"@groups\"", of("memberof", Shown::Rdn, true)),
+            ("source = \"@groups\"", of("memberof", ShownName::Rdn, true)),
             (
                 "source = \"Manager\"\nform = \"dn_name\"",
-                of("manager", Shown::Rdn, false),
+                of("manager", ShownName::Rdn, false),
             ),
-            ("source = \"manager\"", of("manager", Shown::Dn, false)),
+            ("source = \"manager\"", of("manager", ShownName::Dn, false)),
             (
                 "source = \"memberOf\"\nform = \"list\"",
-                of("memberof", Shown::Dn, false),
+                of("memberof", ShownName::Dn, false),
             ),
             (
                 "source = \"x-own\"\nform = \"dn_name\"",
-                of("x-own", Shown::Rdn, false),
+                of("x-own", ShownName::Rdn, false),
             ),
             ("source = \"x-own\"", vec![]),
             ("source = \"distinguishedName\"\nform = \"dn_name\"", vec![]),

@@ -1,7 +1,7 @@
 //! The mapping: an editable table that turns an object of the directory into an asset.
 //!
 //! A [`Mapping`] is read once ([`Mapping::load`], every mistake reported in one pass), compiled to a tree in the shape
-//! of the asset, and applied to any [`Source`]. The same object and the same mapping give the same bytes (R16), so a
+//! of the asset, and applied to any [`ObjectSource`]. The same object and the same mapping give the same bytes (R16), so a
 //! comparison of bytes tells whether there is anything to send (R17).
 
 mod check;
@@ -30,20 +30,20 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 pub use errors::{MappingError, MappingErrors};
-pub use explain::{Explained, Outcome, Raw};
-pub use form::{Form, Output, Undecodable};
-pub use links::{Link, Shown};
+pub use explain::{RawSource, RowExplanation, RowOutcome};
+pub use form::{DecodeFault, Form, JsonType};
+pub use links::{LinkAttribute, ShownName};
 pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
-pub use read::{Cause, Unmappable};
-pub use row::{Attribute, Literal, Origin, Row, Target};
-pub use source::Source;
+pub use read::{Unmappable, UnmappableCause};
+pub use row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
+pub use source::ObjectSource;
 
 use crate::identity::Kind;
 
 /// What ETM receives for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
-    /// The value at [`Target::EXTERNAL_ID`].
+    /// The value at [`TargetPath::EXTERNAL_ID`].
     pub external_id: String,
     /// One element of `assetData`, `{"asset":{…}}`: compact, on one line, keys in the order of the table.
     pub json: String,
@@ -52,15 +52,15 @@ pub struct Asset {
 /// A mapping table, checked and ready to apply.
 #[derive(Debug, Clone, Default)]
 pub struct Mapping {
-    tables: BTreeMap<Kind, Compiled>,
-    removed: Vec<(Target, Literal)>,
+    tables: BTreeMap<Kind, CompiledTable>,
+    removed: Vec<(TargetPath, Literal)>,
 }
 
 /// The rows of one kind, as written and as a tree.
 #[derive(Debug, Clone)]
-struct Compiled {
-    rows: Vec<Row>,
-    tree: Vec<tree::Node>,
+struct CompiledTable {
+    rows: Vec<TableRow>,
+    tree: Vec<tree::AssetNode>,
 }
 
 /// The default table and the name under which its mistakes would be reported.
@@ -86,7 +86,7 @@ impl Mapping {
     /// When the file cannot be read, or holds mistakes: all of them, each with its line.
     pub fn load(path: &Path) -> Result<Self, MappingErrors> {
         let name = path.display().to_string();
-        let mut report = errors::Report::new(&name, "");
+        let mut report = errors::MistakeReport::new(&name, "");
         match std::fs::read(path) {
             Err(error) => report.whole(format!(
                 "the mapping file cannot be read: {error}; MAPPING_FILE names it, and without MAPPING_FILE the \
@@ -109,10 +109,10 @@ impl Mapping {
     /// When the text holds mistakes: all of them, each with its line.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, MappingErrors> {
         let table = table::read(file_name, text)?;
-        let compile = |(kind, rows): (Kind, Vec<Row>)| {
+        let compile = |(kind, rows): (Kind, Vec<TableRow>)| {
             (
                 kind,
-                Compiled {
+                CompiledTable {
                     tree: tree::compile(&rows),
                     rows,
                 },
@@ -132,23 +132,23 @@ impl Mapping {
 
     /// The rows of a kind, in the order of the file; none when the kind has no table.
     #[must_use]
-    pub fn rows(&self, kind: Kind) -> &[Row] {
+    pub fn rows(&self, kind: Kind) -> &[TableRow] {
         self.tables.get(&kind).map_or(&[], |table| table.rows.as_slice())
     }
 
     /// Whether a row of the kind has this source, in any case.
     #[must_use]
     pub fn reads(&self, kind: Kind, source: &str) -> bool {
-        let mut sources = self.rows(kind).iter().flat_map(Row::sources);
+        let mut sources = self.rows(kind).iter().flat_map(TableRow::sources);
         sources.any(|attribute| attribute.name.eq_ignore_ascii_case(source))
     }
 
     /// The attributes to ask the directory for: sorted without case, each once; for a pseudo-source those that it is made of.
     #[must_use]
     pub fn attributes(&self, kind: Kind) -> Vec<String> {
-        let sources = self.rows(kind).iter().flat_map(Row::sources);
+        let sources = self.rows(kind).iter().flat_map(TableRow::sources);
         let mut names = BTreeMap::new();
-        for name in sources.flat_map(Attribute::asks_for) {
+        for name in sources.flat_map(RowSource::asks_for) {
             names
                 .entry(name.to_ascii_lowercase())
                 .or_insert_with(|| name.to_owned());
@@ -158,7 +158,7 @@ impl Mapping {
 
     /// The constants that `REMOVED_OBJECTS=send` adds to the last asset of a removed object, in the order of the file.
     #[must_use]
-    pub fn removed(&self) -> &[(Target, Literal)] {
+    pub fn removed(&self) -> &[(TargetPath, Literal)] {
         &self.removed
     }
 
@@ -167,7 +167,7 @@ impl Mapping {
     #[must_use]
     pub fn digest(&self, kinds: &[Kind]) -> [u8; 32] {
         // Arrays throughout, so that the text is the same whatever map type serde_json was built with.
-        let rows = |rows: &[Row]| rows.iter().map(meaning).collect::<serde_json::Value>();
+        let rows = |rows: &[TableRow]| rows.iter().map(meaning).collect::<serde_json::Value>();
         let tables = self
             .tables
             .iter()
@@ -185,14 +185,14 @@ impl Mapping {
     ///
     /// # Errors
     /// When a required value is missing or cannot be decoded (R15), or the kind has no rows.
-    pub fn apply<S: Source>(&self, kind: Kind, source: &S) -> Result<Asset, Unmappable> {
+    pub fn apply<S: ObjectSource>(&self, kind: Kind, source: &S) -> Result<Asset, Unmappable> {
         let table = self.tables.get(&kind).ok_or_else(|| Unmappable::no_rows(kind))?;
         tree::write(&table.tree, &table.rows, source)
     }
 
     /// What each row makes of an object, in the order of the file; also of an object that [`Self::apply`] rejects.
     #[must_use]
-    pub fn explain<S: Source>(&self, kind: Kind, source: &S) -> Vec<Explained> {
+    pub fn explain<S: ObjectSource>(&self, kind: Kind, source: &S) -> Vec<RowExplanation> {
         self.rows(kind)
             .iter()
             .map(|row| explain::explain(row, source))
@@ -201,10 +201,10 @@ impl Mapping {
 }
 
 /// A row without anything that makes no difference.
-fn meaning(row: &Row) -> serde_json::Value {
+fn meaning(row: &TableRow) -> serde_json::Value {
     let origin: serde_json::Value = match &row.origin {
-        Origin::Constant(literal) => literal.into(),
-        Origin::Sources(sources) => sources
+        RowOrigin::Constant(literal) => literal.into(),
+        RowOrigin::Sources(sources) => sources
             .iter()
             .map(|source| [source.name.to_ascii_lowercase(), source.form.name().to_owned()].to_vec())
             .collect(),

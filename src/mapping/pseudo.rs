@@ -12,7 +12,7 @@ pub const MEMBER_COUNT: &str = "@member_count";
 
 /// A source that is no attribute.
 #[derive(Debug)]
-pub(super) struct Pseudo {
+pub(super) struct ComputedSource {
     pub(super) name: &'static str,
     /// The kinds whose rows may name it.
     pub(super) kinds: &'static [Kind],
@@ -24,20 +24,20 @@ pub(super) struct Pseudo {
 
 /// All of them. The RID of an object's primary group is in `primaryGroupID`, and its domain in the object's own SID
 /// (MS-ADTS 3.1.1.1.9.2): such a membership stands in neither `member` nor `memberOf`.
-pub(super) const PSEUDO: [Pseudo; 3] = [
-    Pseudo {
+pub(super) const PSEUDO: [ComputedSource; 3] = [
+    ComputedSource {
         name: GROUPS,
         kinds: &[Kind::User, Kind::Computer],
         form: Form::List,
         needs: &["memberOf", "objectSid", "primaryGroupID"],
     },
-    Pseudo {
+    ComputedSource {
         name: MEMBERS,
         kinds: &[Kind::Group],
         form: Form::List,
         needs: &["member", "objectSid"],
     },
-    Pseudo {
+    ComputedSource {
         name: MEMBER_COUNT,
         kinds: &[Kind::Group],
         form: Form::Integer,
@@ -46,7 +46,7 @@ pub(super) const PSEUDO: [Pseudo; 3] = [
 ];
 
 /// The pseudo-source of this name, in any case.
-pub(super) fn named(name: &str) -> Option<&'static Pseudo> {
+pub(super) fn named(name: &str) -> Option<&'static ComputedSource> {
     PSEUDO
         .iter()
         .find(|pseudo| pseudo.name.eq_ignore_ascii_case(name))

@@ -2,31 +2,31 @@
 
 use std::fmt;
 
-use super::form::{self, Form, Undecodable, Value};
-use super::row::{Attribute, Literal, Origin, Row, Target};
-use super::source::Source;
+use super::form::{self, DecodeFault, Form, FormedValue};
+use super::row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
+use super::source::ObjectSource;
 use crate::identity::Kind;
 
 /// Why an object cannot become an asset (R15).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Unmappable {
-    /// The attributes that were asked for the value, in the order of the row. Empty with [`Cause::NoRows`].
+    /// The attributes that were asked for the value, in the order of the row. Empty with [`UnmappableCause::NoRows`].
     pub attributes: Vec<String>,
     /// Where the value should have gone.
     pub target: String,
     /// What is wrong.
-    pub cause: Cause,
+    pub cause: UnmappableCause,
 }
 
 /// What makes an object unmappable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum UnmappableCause {
     /// The mapping has no rows for this kind.
     NoRows(Kind),
     /// A required value is absent.
     Missing,
     /// A required value is there, but is not what the form needs; says which attribute.
-    Undecodable(String, Undecodable),
+    Undecodable(String, DecodeFault),
 }
 
 impl Unmappable {
@@ -34,25 +34,25 @@ impl Unmappable {
         Self {
             attributes: Vec::new(),
             target: String::new(),
-            cause: Cause::NoRows(kind),
+            cause: UnmappableCause::NoRows(kind),
         }
     }
 
     pub(super) fn no_identity() -> Self {
         Self {
             attributes: Vec::new(),
-            target: Target::EXTERNAL_ID.to_owned(),
-            cause: Cause::Missing,
+            target: TargetPath::EXTERNAL_ID.to_owned(),
+            cause: UnmappableCause::Missing,
         }
     }
 
-    fn of(row: &Row, target: &Target, faults: Vec<(&Attribute, Undecodable)>) -> Self {
+    fn of(row: &TableRow, target: &TargetPath, faults: Vec<(&RowSource, DecodeFault)>) -> Self {
         let fault = faults.into_iter().next();
         Self {
             attributes: row.sources().iter().map(|source| source.name.clone()).collect(),
             target: target.to_string(),
-            cause: fault.map_or(Cause::Missing, |(source, cause)| {
-                Cause::Undecodable(source.name.clone(), cause)
+            cause: fault.map_or(UnmappableCause::Missing, |(source, cause)| {
+                UnmappableCause::Undecodable(source.name.clone(), cause)
             }),
         }
     }
@@ -61,17 +61,17 @@ impl Unmappable {
 impl fmt::Display for Unmappable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Cause::NoRows(kind) => write!(
+            UnmappableCause::NoRows(kind) => write!(
                 f,
                 "the mapping has no rows for the kind {kind}; add `[[{kind}]]` tables to it"
             ),
-            Cause::Missing => write!(
+            UnmappableCause::Missing => write!(
                 f,
                 "{} is missing, but {} requires it; set it in the directory, or let the account read it",
                 self.attributes.join(" or "),
                 self.target
             ),
-            Cause::Undecodable(attribute, cause) => {
+            UnmappableCause::Undecodable(attribute, cause) => {
                 write!(
                     f,
                     "{attribute} cannot be decoded, but {} requires it: {cause}",
@@ -83,9 +83,9 @@ impl fmt::Display for Unmappable {
 }
 
 /// What a row gives for an object.
-pub(super) enum Found<'a> {
+pub(super) enum RowValue<'a> {
     /// The value of a source.
-    Value(Value<'a>),
+    Value(FormedValue<'a>),
     /// The row's constant.
     Constant(&'a Literal),
     /// The row's default.
@@ -97,33 +97,33 @@ pub(super) enum Found<'a> {
 }
 
 /// A row's answer with what led to it.
-pub(super) struct Reading<'a> {
-    pub(super) found: Found<'a>,
+pub(super) struct RowReading<'a> {
+    pub(super) found: RowValue<'a>,
     /// The source that gave the value.
-    pub(super) from: Option<&'a Attribute>,
+    pub(super) from: Option<&'a RowSource>,
     /// Sources that had something which could not be decoded. Only kept where the value is not required.
-    pub(super) faults: Vec<(&'a Attribute, Undecodable)>,
+    pub(super) faults: Vec<(&'a RowSource, DecodeFault)>,
 }
 
-impl Row {
+impl TableRow {
     /// Asks the sources one after the other; the first that gives a value is taken.
-    pub(super) fn read<'a, S: Source>(&'a self, source: &'a S) -> Reading<'a> {
+    pub(super) fn read<'a, S: ObjectSource>(&'a self, source: &'a S) -> RowReading<'a> {
         let sources = match &self.origin {
-            Origin::Constant(literal) => {
-                return Reading {
-                    found: Found::Constant(literal),
+            RowOrigin::Constant(literal) => {
+                return RowReading {
+                    found: RowValue::Constant(literal),
                     from: None,
                     faults: Vec::new(),
                 };
             }
-            Origin::Sources(sources) => sources,
+            RowOrigin::Sources(sources) => sources,
         };
         let mut faults = Vec::new();
         for attribute in sources {
             match attribute.read(source) {
                 Ok(Some(value)) => {
-                    return Reading {
-                        found: Found::Value(value),
+                    return RowReading {
+                        found: RowValue::Value(value),
                         from: Some(attribute),
                         faults,
                     };
@@ -134,13 +134,13 @@ impl Row {
         }
         // A value that is there but cannot be read is no reason for the default to stand in where one is required.
         let found = match &self.default {
-            Some(default) if !self.required || faults.is_empty() => Found::Default(default),
+            Some(default) if !self.required || faults.is_empty() => RowValue::Default(default),
             _ if self.required => {
-                Found::Rejected(Unmappable::of(self, &self.target, std::mem::take(&mut faults)))
+                RowValue::Rejected(Unmappable::of(self, &self.target, std::mem::take(&mut faults)))
             }
-            _ => Found::Nothing,
+            _ => RowValue::Nothing,
         };
-        Reading {
+        RowReading {
             found,
             from: None,
             faults,
@@ -148,8 +148,8 @@ impl Row {
     }
 }
 
-impl Attribute {
-    fn read<'a, S: Source>(&self, source: &'a S) -> Result<Option<Value<'a>>, Undecodable> {
+impl RowSource {
+    fn read<'a, S: ObjectSource>(&self, source: &'a S) -> Result<Option<FormedValue<'a>>, DecodeFault> {
         if self.form == Form::AccountStatus {
             form::account_status(source)
         } else if self.is_dn() {

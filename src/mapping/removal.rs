@@ -5,16 +5,16 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::row::{Literal, Target};
+use super::row::{Literal, TargetPath};
 use super::tree::write_literal;
-use super::{Mapping, Row};
+use super::{Mapping, TableRow};
 use crate::identity::Kind;
 
 /// JSON whose keys keep their order: the removed asset looks like the last one.
 #[derive(Debug)]
-enum Json {
-    Object(Vec<(String, Json)>),
-    Array(Vec<Json>),
+enum OrderedJson {
+    Object(Vec<(String, OrderedJson)>),
+    Array(Vec<OrderedJson>),
     /// Anything else, as it is written.
     Plain(Vec<u8>),
 }
@@ -28,7 +28,7 @@ impl Mapping {
     /// nothing to tell upstream, or when `asset` is no JSON object.
     #[must_use]
     pub fn removed_asset(&self, kind: Kind, asset: &str) -> Option<String> {
-        let constants: Vec<&(Target, Literal)> = self
+        let constants: Vec<&(TargetPath, Literal)> = self
             .removed
             .iter()
             .filter(|(target, _)| self.applies(kind, target))
@@ -36,7 +36,7 @@ impl Mapping {
         if constants.is_empty() {
             return None;
         }
-        let mut json: Json = serde_json::from_str(asset).ok()?;
+        let mut json: OrderedJson = serde_json::from_str(asset).ok()?;
         for (target, literal) in constants {
             json.put(target.keys(), literal);
         }
@@ -47,9 +47,9 @@ impl Mapping {
 
     /// Whether the constant is about objects of `kind`: the innermost object around it that has rows at all has some of
     /// this kind.
-    fn applies(&self, kind: Kind, target: &Target) -> bool {
+    fn applies(&self, kind: Kind, target: &TargetPath) -> bool {
         let keys = target.keys();
-        let inside = |rows: &[Row], depth: usize| {
+        let inside = |rows: &[TableRow], depth: usize| {
             rows.iter()
                 .any(|row| row.target.keys().get(..depth) == keys.get(..depth))
         };
@@ -65,7 +65,7 @@ impl Mapping {
     }
 }
 
-impl Json {
+impl OrderedJson {
     fn put(&mut self, keys: &[String], literal: &Literal) {
         let Some((key, below)) = keys.split_first() else {
             let mut text = Vec::new();
@@ -121,59 +121,59 @@ fn plain(value: impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(&value).unwrap_or_default()
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for OrderedJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reading)
+        deserializer.deserialize_any(JsonReader)
     }
 }
 
-struct Reading;
+struct JsonReader;
 
-impl<'de> Visitor<'de> for Reading {
-    type Value = Json;
+impl<'de> Visitor<'de> for JsonReader {
+    type Value = OrderedJson;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
-        Ok(Json::Plain(plain(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(plain(value)))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
-        Ok(Json::Plain(plain(value)))
+    fn visit_i64<E>(self, value: i64) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(plain(value)))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Json, E> {
-        Ok(Json::Plain(plain(value)))
+    fn visit_u64<E>(self, value: u64) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(plain(value)))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
-        Ok(Json::Plain(plain(value)))
+    fn visit_f64<E>(self, value: f64) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(plain(value)))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
-        Ok(Json::Plain(plain(value)))
+    fn visit_str<E>(self, value: &str) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(plain(value)))
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Plain(b"null".to_vec()))
+    fn visit_unit<E>(self) -> Result<OrderedJson, E> {
+        Ok(OrderedJson::Plain(b"null".to_vec()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OrderedJson, A::Error> {
         let mut all = Vec::new();
         while let Some(item) = items.next_element()? {
             all.push(item);
         }
-        Ok(Json::Array(all))
+        Ok(OrderedJson::Array(all))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<OrderedJson, A::Error> {
         let mut all = Vec::new();
         while let Some(member) = members.next_entry()? {
             all.push(member);
         }
-        Ok(Json::Object(all))
+        Ok(OrderedJson::Object(all))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::form::{Form, Output};
+use super::form::{Form, JsonType};
 use super::pseudo;
 
 /// The pseudo-source for the distinguished name of the object, which is no attribute.
@@ -10,11 +10,11 @@ const DN: &str = "dn";
 
 /// One row: where a value comes from and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct TableRow {
     /// Where the value goes.
-    pub target: Target,
+    pub target: TargetPath,
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: RowOrigin,
     /// Whether an object without this value is rejected (R15).
     pub required: bool,
     /// What stands in when the sources give no value.
@@ -23,34 +23,34 @@ pub struct Row {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum RowOrigin {
     /// The first of these that gives a value. Never empty.
-    Sources(Vec<Attribute>),
+    Sources(Vec<RowSource>),
     /// The same value for every object.
     Constant(Literal),
 }
 
-impl Row {
+impl TableRow {
     /// The sources, in the order in which they are asked; none for a constant.
     #[must_use]
-    pub fn sources(&self) -> &[Attribute] {
+    pub fn sources(&self) -> &[RowSource] {
         match &self.origin {
-            Origin::Sources(sources) => sources,
-            Origin::Constant(_) => &[],
+            RowOrigin::Sources(sources) => sources,
+            RowOrigin::Constant(_) => &[],
         }
     }
 }
 
 /// A source attribute and the form in which it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
+pub struct RowSource {
     /// The name as written in the file; compared without case.
     pub name: String,
     /// How its values become JSON.
     pub form: Form,
 }
 
-impl Attribute {
+impl RowSource {
     /// Whether this is `dn`, the distinguished name of the object, rather than an attribute to ask the directory for.
     #[must_use]
     pub fn is_dn(&self) -> bool {
@@ -82,11 +82,11 @@ pub enum Literal {
 impl Literal {
     /// What sort of JSON value it is.
     #[must_use]
-    pub const fn output(&self) -> Output {
+    pub const fn output(&self) -> JsonType {
         match self {
-            Self::Text(_) => Output::Text,
-            Self::Integer(_) => Output::Integer,
-            Self::Boolean(_) => Output::Boolean,
+            Self::Text(_) => JsonType::Text,
+            Self::Integer(_) => JsonType::Integer,
+            Self::Boolean(_) => JsonType::Boolean,
         }
     }
 }
@@ -110,11 +110,11 @@ impl fmt::Display for Literal {
 
 /// A path of keys in the asset, beginning with `asset`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target(Vec<String>);
+pub struct TargetPath(Vec<String>);
 
 /// How two targets stand in each other's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clash {
+pub(super) enum TargetClash {
     /// Both are the same.
     Same,
     /// The other one would have to be a value and an object at once.
@@ -123,7 +123,7 @@ pub(super) enum Clash {
     ThisHoldsOther,
 }
 
-impl Target {
+impl TargetPath {
     /// Where ETM expects the identity of an asset.
     pub const EXTERNAL_ID: &str = "asset.assetHeader.externalAssetId";
 
@@ -164,18 +164,18 @@ impl Target {
         self.0.iter().map(String::as_str).eq(Self::EXTERNAL_ID.split('.'))
     }
 
-    pub(super) fn clash(&self, other: &Self) -> Option<Clash> {
+    pub(super) fn clash(&self, other: &Self) -> Option<TargetClash> {
         let shared = self.0.iter().zip(&other.0).take_while(|(a, b)| a == b).count();
         match (shared == self.0.len(), shared == other.0.len()) {
-            (true, true) => Some(Clash::Same),
-            (false, true) => Some(Clash::OtherHoldsThis),
-            (true, false) => Some(Clash::ThisHoldsOther),
+            (true, true) => Some(TargetClash::Same),
+            (false, true) => Some(TargetClash::OtherHoldsThis),
+            (true, false) => Some(TargetClash::ThisHoldsOther),
             (false, false) => None,
         }
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for TargetPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("."))
     }

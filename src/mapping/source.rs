@@ -3,7 +3,7 @@
 use crate::identity::Timestamp;
 
 /// An object of the directory, as the mapping sees it.
-pub trait Source {
+pub trait ObjectSource {
     /// The distinguished name, which the pseudo-source `dn` gives.
     fn dn(&self) -> &str;
 

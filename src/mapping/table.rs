@@ -6,11 +6,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check;
-use super::draft::Draft;
-use super::errors::{MappingErrors, Report, suggestion};
+use super::draft::RowDraft;
+use super::errors::{MappingErrors, MistakeReport, suggestion};
 use super::form::Form;
 use super::pseudo::{self, PSEUDO};
-use super::row::{Attribute, Literal, Origin, Row, Target};
+use super::row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
 use crate::identity::Kind;
 
 /// The name of the table with the constants for removed objects.
@@ -20,17 +20,17 @@ const KEYS: [&str; 6] = ["source", "constant", "form", "target", "required", "de
 
 /// A mapping file that was found in order.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct ParsedMapping {
     /// Never an empty list of rows.
-    pub(super) kinds: Vec<(Kind, Vec<Row>)>,
-    pub(super) removed: Vec<(Target, Literal)>,
+    pub(super) kinds: Vec<(Kind, Vec<TableRow>)>,
+    pub(super) removed: Vec<(TargetPath, Literal)>,
 }
 
-type Value<'i> = Spanned<DeValue<'i>>;
+type TomlValue<'i> = Spanned<DeValue<'i>>;
 
 /// Reads `text`, the contents of the file named `file`.
-pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {
-    let mut report = Report::new(file, text);
+pub(super) fn read(file: &str, text: &str) -> Result<ParsedMapping, MappingErrors> {
+    let mut report = MistakeReport::new(file, text);
     let (document, mistakes) = DeTable::parse_recoverable(text);
     for mistake in &mistakes {
         report.at(
@@ -69,7 +69,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {
             "has no rows: write `[[user]]` or `[[group]]` tables, or take config/mapping.toml as a start",
         );
     }
-    report.finish(Table {
+    report.finish(ParsedMapping {
         kinds: kinds
             .into_iter()
             .map(|(kind, drafts)| (kind, drafts.into_iter().filter_map(row).collect()))
@@ -82,15 +82,15 @@ pub(super) fn read(file: &str, text: &str) -> Result<Table, MappingErrors> {
 }
 
 /// A draft without a mistake is a row.
-fn row(draft: Draft) -> Option<Row> {
-    let Draft {
+fn row(draft: RowDraft) -> Option<TableRow> {
+    let RowDraft {
         target,
         origin,
         required,
         default,
         ..
     } = draft;
-    Some(Row {
+    Some(TableRow {
         target: target?.0,
         origin: origin?,
         required,
@@ -98,7 +98,7 @@ fn row(draft: Draft) -> Option<Row> {
     })
 }
 
-fn drafts(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Vec<Draft> {
+fn drafts(report: &mut MistakeReport<'_>, kind: Kind, value: &TomlValue<'_>) -> Vec<RowDraft> {
     let rows = value
         .get_ref()
         .as_array()
@@ -119,7 +119,7 @@ fn drafts(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Vec<Draft> 
         .collect()
 }
 
-fn draft(report: &mut Report<'_>, kind: Kind, place: Range<usize>, table: &DeTable<'_>) -> Draft {
+fn draft(report: &mut MistakeReport<'_>, kind: Kind, place: Range<usize>, table: &DeTable<'_>) -> RowDraft {
     for key in table.keys() {
         let name = key.get_ref().as_ref();
         if !KEYS.contains(&name) {
@@ -157,7 +157,7 @@ fn draft(report: &mut Report<'_>, kind: Kind, place: Range<usize>, table: &DeTab
                     );
                 }
             }
-            literal(report, "constant", constant).map(Origin::Constant)
+            literal(report, "constant", constant).map(RowOrigin::Constant)
         }
         (Some(_), Some(constant)) => {
             report.at(&constant.span(), "`source` and `constant` exclude each other: keep one; for a value of last resort use `default`");
@@ -182,12 +182,12 @@ fn draft(report: &mut Report<'_>, kind: Kind, place: Range<usize>, table: &DeTab
         .filter(|_| table.get("constant").is_none())
         .and_then(|value| {
             let default = literal(report, "default", value)?;
-            if let Some(Origin::Sources(sources)) = &origin {
+            if let Some(RowOrigin::Sources(sources)) = &origin {
                 fitting(report, value.span(), &default, sources);
             }
             Some(default)
         });
-    Draft {
+    RowDraft {
         place,
         target,
         origin,
@@ -196,7 +196,7 @@ fn draft(report: &mut Report<'_>, kind: Kind, place: Range<usize>, table: &DeTab
     }
 }
 
-fn target(report: &mut Report<'_>, value: &Value<'_>) -> Option<(Target, Range<usize>)> {
+fn target(report: &mut MistakeReport<'_>, value: &TomlValue<'_>) -> Option<(TargetPath, Range<usize>)> {
     let Some(text) = value.get_ref().as_str() else {
         report.at(
             &value.span(),
@@ -204,7 +204,7 @@ fn target(report: &mut Report<'_>, value: &Value<'_>) -> Option<(Target, Range<u
         );
         return None;
     };
-    match Target::parse(text) {
+    match TargetPath::parse(text) {
         Ok(target) => Some((target, value.span())),
         Err(reason) => {
             report.at(&value.span(), format!("target `{text}` {reason}"));
@@ -213,7 +213,7 @@ fn target(report: &mut Report<'_>, value: &Value<'_>) -> Option<(Target, Range<u
     }
 }
 
-fn known_form(report: &mut Report<'_>, value: &Value<'_>) -> Option<Form> {
+fn known_form(report: &mut MistakeReport<'_>, value: &TomlValue<'_>) -> Option<Form> {
     let name = value.get_ref().as_str();
     let form = name.and_then(Form::from_name);
     if form.is_none() {
@@ -227,16 +227,21 @@ fn known_form(report: &mut Report<'_>, value: &Value<'_>) -> Option<Form> {
     form
 }
 
-fn attributes(names: Vec<String>, form: Option<Form>) -> Origin {
-    let attribute = |name: String| Attribute {
+fn attributes(names: Vec<String>, form: Option<Form>) -> RowOrigin {
+    let attribute = |name: String| RowSource {
         form: form.unwrap_or_else(|| Form::natural(&name)),
         name,
     };
-    Origin::Sources(names.into_iter().map(attribute).collect())
+    RowOrigin::Sources(names.into_iter().map(attribute).collect())
 }
 
 /// A form that reads certain attributes cannot be given another one.
-fn readable(report: &mut Report<'_>, place: Range<usize>, names: &[String], form: Option<Form>) -> bool {
+fn readable(
+    report: &mut MistakeReport<'_>,
+    place: Range<usize>,
+    names: &[String],
+    form: Option<Form>,
+) -> bool {
     let Some(form) = form.filter(|form| !form.reads().is_empty()) else {
         return true;
     };
@@ -277,9 +282,9 @@ fn unknown_pseudo(kind: Kind, name: &str) -> Option<String> {
 }
 
 /// The attribute names of `source`, a name or a list of names.
-fn sources(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Option<Vec<String>> {
+fn sources(report: &mut MistakeReport<'_>, kind: Kind, value: &TomlValue<'_>) -> Option<Vec<String>> {
     let one = std::slice::from_ref(value);
-    let listed: Vec<&Value<'_>> = match value.get_ref().as_array() {
+    let listed: Vec<&TomlValue<'_>> = match value.get_ref().as_array() {
         Some(list) => list.iter().collect(),
         None => one.iter().collect(),
     };
@@ -327,7 +332,7 @@ fn sources(report: &mut Report<'_>, kind: Kind, value: &Value<'_>) -> Option<Vec
     sound.then_some(names)
 }
 
-fn literal(report: &mut Report<'_>, key: &str, value: &Value<'_>) -> Option<Literal> {
+fn literal(report: &mut MistakeReport<'_>, key: &str, value: &TomlValue<'_>) -> Option<Literal> {
     let literal = match value.get_ref() {
         DeValue::String(text) => Some(Literal::Text(text.clone().into_owned())),
         DeValue::Boolean(boolean) => Some(Literal::Boolean(*boolean)),
@@ -347,8 +352,8 @@ fn literal(report: &mut Report<'_>, key: &str, value: &Value<'_>) -> Option<Lite
 }
 
 /// A default has to be of the sort that the row gives otherwise.
-fn fitting(report: &mut Report<'_>, place: Range<usize>, default: &Literal, sources: &[Attribute]) {
-    for Attribute { form, .. } in sources {
+fn fitting(report: &mut MistakeReport<'_>, place: Range<usize>, default: &Literal, sources: &[RowSource]) {
+    for RowSource { form, .. } in sources {
         if form.output() != default.output() {
             let (name, wanted) = (form.name(), form.output());
             report.at(
@@ -365,10 +370,10 @@ fn fitting(report: &mut Report<'_>, place: Range<usize>, default: &Literal, sour
 
 /// The constants below `[removed]`, whether written as one dotted key, quoted or not, or as tables.
 fn constants(
-    report: &mut Report<'_>,
-    value: &Value<'_>,
+    report: &mut MistakeReport<'_>,
+    value: &TomlValue<'_>,
     prefix: &str,
-    found: &mut Vec<(Target, Range<usize>, Literal)>,
+    found: &mut Vec<(TargetPath, Range<usize>, Literal)>,
 ) {
     let Some(table) = value.get_ref().as_table() else {
         report.at(&value.span(), "`removed` is a table: write `[removed]` and below it lines such as asset.assetDetail.status = \"REMOVED\"");
@@ -380,7 +385,7 @@ fn constants(
             constants(report, value, &format!("{path}."), found);
             continue;
         }
-        match Target::parse(&path) {
+        match TargetPath::parse(&path) {
             Err(reason) => report.at(&key.span(), format!("target `{path}` {reason}")),
             Ok(target) => {
                 found.extend(literal(report, &path, value).map(|literal| (target, key.span(), literal)))

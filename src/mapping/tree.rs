@@ -2,36 +2,36 @@
 
 use std::io::Write as _;
 
-use super::form::Value;
-use super::read::{Found, Unmappable};
-use super::row::{Literal, Row};
-use super::{Asset, Source};
+use super::form::FormedValue;
+use super::read::{RowValue, Unmappable};
+use super::row::{Literal, TableRow};
+use super::{Asset, ObjectSource};
 
 /// One key of the asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct AssetNode {
     /// The key as JSON with its colon: `"name":`.
     label: Vec<u8>,
-    content: Content,
+    content: NodeContent,
 }
 
 /// What stands behind a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Content {
+enum NodeContent {
     /// The value of the row at this place of the table.
     Row { row: usize, is_external_id: bool },
     /// An object; left out when all its keys are.
-    Object(Vec<Node>),
+    Object(Vec<AssetNode>),
 }
 
 /// Room for a usual user: seven rows are 300 to 450 bytes.
 const USUAL_BYTES: usize = 512;
 
 /// The tree of a table. An object stands where the first of its rows does.
-pub(super) fn compile(rows: &[Row]) -> Vec<Node> {
+pub(super) fn compile(rows: &[TableRow]) -> Vec<AssetNode> {
     let mut root = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let content = Content::Row {
+        let content = NodeContent::Row {
             row: at,
             is_external_id: row.target.is_external_id(),
         };
@@ -40,7 +40,7 @@ pub(super) fn compile(rows: &[Row]) -> Vec<Node> {
     root
 }
 
-fn place(nodes: &mut Vec<Node>, keys: &[String], content: Content) {
+fn place(nodes: &mut Vec<AssetNode>, keys: &[String], content: NodeContent) {
     let Some((key, below)) = keys.split_first() else {
         return;
     };
@@ -48,21 +48,21 @@ fn place(nodes: &mut Vec<Node>, keys: &[String], content: Content) {
     string(&mut label, key);
     label.push(b':');
     if below.is_empty() {
-        nodes.push(Node { label, content });
+        nodes.push(AssetNode { label, content });
         return;
     }
     let at = nodes
         .iter()
         .position(|node| node.label == label)
         .unwrap_or_else(|| {
-            nodes.push(Node {
+            nodes.push(AssetNode {
                 label,
-                content: Content::Object(Vec::new()),
+                content: NodeContent::Object(Vec::new()),
             });
             nodes.len() - 1
         });
-    if let Some(Node {
-        content: Content::Object(children),
+    if let Some(AssetNode {
+        content: NodeContent::Object(children),
         ..
     }) = nodes.get_mut(at)
     {
@@ -71,8 +71,12 @@ fn place(nodes: &mut Vec<Node>, keys: &[String], content: Content) {
 }
 
 /// The asset that a tree makes of an object.
-pub(super) fn write<S: Source>(tree: &[Node], rows: &[Row], source: &S) -> Result<Asset, Unmappable> {
-    let mut writer = Writer {
+pub(super) fn write<S: ObjectSource>(
+    tree: &[AssetNode],
+    rows: &[TableRow],
+    source: &S,
+) -> Result<Asset, Unmappable> {
+    let mut writer = AssetWriter {
         rows,
         source,
         out: Vec::with_capacity(USUAL_BYTES),
@@ -88,16 +92,16 @@ pub(super) fn write<S: Source>(tree: &[Node], rows: &[Row], source: &S) -> Resul
     Ok(Asset { external_id, json })
 }
 
-struct Writer<'a, S> {
-    rows: &'a [Row],
+struct AssetWriter<'a, S> {
+    rows: &'a [TableRow],
     source: &'a S,
     out: Vec<u8>,
     external_id: Option<String>,
 }
 
-impl<S: Source> Writer<'_, S> {
+impl<S: ObjectSource> AssetWriter<'_, S> {
     /// Writes an object; says whether there is anything in it.
-    fn object(&mut self, nodes: &[Node]) -> Result<bool, Unmappable> {
+    fn object(&mut self, nodes: &[AssetNode]) -> Result<bool, Unmappable> {
         let mut filled = false;
         self.out.push(b'{');
         for node in nodes {
@@ -107,8 +111,8 @@ impl<S: Source> Writer<'_, S> {
             }
             self.out.extend_from_slice(&node.label);
             let written = match &node.content {
-                Content::Object(children) => self.object(children)?,
-                Content::Row { row, is_external_id } => self.row(*row, *is_external_id)?,
+                NodeContent::Object(children) => self.object(children)?,
+                NodeContent::Row { row, is_external_id } => self.row(*row, *is_external_id)?,
             };
             if written {
                 filled = true;
@@ -126,26 +130,26 @@ impl<S: Source> Writer<'_, S> {
             return Ok(false);
         };
         match row.read(self.source).found {
-            Found::Value(value) => {
+            RowValue::Value(value) => {
                 let start = self.out.len();
                 value.write(&mut self.out);
                 if is_external_id {
                     self.external_id = Some(match value {
                         // As it was written, without its quotes: there is nothing in it to escape.
-                        Value::Sid(_) => unquoted(self.out.get(start..).unwrap_or_default()),
+                        FormedValue::Sid(_) => unquoted(self.out.get(start..).unwrap_or_default()),
                         other => other.to_text(),
                     });
                 }
             }
-            Found::Constant(literal) | Found::Default(literal) => write_literal(&mut self.out, literal),
-            Found::Nothing => return Ok(false),
-            Found::Rejected(unmappable) => return Err(unmappable),
+            RowValue::Constant(literal) | RowValue::Default(literal) => write_literal(&mut self.out, literal),
+            RowValue::Nothing => return Ok(false),
+            RowValue::Rejected(unmappable) => return Err(unmappable),
         }
         Ok(true)
     }
 }
 
-impl Value<'_> {
+impl FormedValue<'_> {
     /// Writes the value as JSON.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {

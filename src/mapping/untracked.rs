@@ -1,16 +1,19 @@
 //! Sources that a delta cannot follow (R31), and forms that the syntax of an attribute does not
 //! fit.
 
-use super::{Attribute, Form, Mapping, Row, pseudo};
+use super::{Form, Mapping, RowSource, TableRow, pseudo};
 use crate::identity::Kind;
-use crate::schema::{self, Definition, Syntax, Untracked};
+use crate::schema::{self, AttributeDefinition, AttributeSyntax, Untracked};
 
 /// Number of octets of a GUID.
 const GUID_OCTETS: i64 = 16;
 
 impl Mapping {
     /// Returns the sources of a kind's rows that a delta cannot follow, by the published schema.
-    pub fn find_untracked_sources(&self, kind: Kind) -> impl Iterator<Item = (&Row, &Attribute, Untracked)> {
+    pub fn find_untracked_sources(
+        &self,
+        kind: Kind,
+    ) -> impl Iterator<Item = (&TableRow, &RowSource, Untracked)> {
         self.rows(kind)
             .iter()
             .flat_map(|row| row.sources().iter().map(move |source| (row, source)))
@@ -19,7 +22,7 @@ impl Mapping {
     }
 }
 
-impl Attribute {
+impl RowSource {
     /// Returns true where a delta follows the row although the attribute itself does not show its
     /// changes: of an account's status, a change other than by the clock changes
     /// `userAccountControl`, `lockoutTime`, `pwdLastSet` or `accountExpires` of the object itself;
@@ -46,7 +49,7 @@ impl Attribute {
     /// Returns the name of a form that fits the definition better than the one of this source, or
     /// an empty text where no form does; `None` where the form fits.
     #[must_use]
-    pub fn suggest_form(&self, definition: &Definition) -> Option<&'static str> {
+    pub fn suggest_form(&self, definition: &AttributeDefinition) -> Option<&'static str> {
         if self.form.fits(definition.syntax) {
             return None;
         }
@@ -55,13 +58,13 @@ impl Attribute {
             return Some(natural.name());
         }
         Some(match definition.syntax {
-            Syntax::Sid => Form::Sid.name(),
-            Syntax::Octets if definition.length == Some(GUID_OCTETS) => Form::Guid.name(),
-            Syntax::Octets | Syntax::SecurityDescriptor => "",
-            Syntax::Boolean => Form::Boolean.name(),
-            Syntax::Integer => Form::Integer.name(),
-            Syntax::LargeInteger | Syntax::Time => Form::Iso8601.name(),
-            Syntax::Name | Syntax::Text => Form::Text.name(),
+            AttributeSyntax::Sid => Form::Sid.name(),
+            AttributeSyntax::Octets if definition.length == Some(GUID_OCTETS) => Form::Guid.name(),
+            AttributeSyntax::Octets | AttributeSyntax::SecurityDescriptor => "",
+            AttributeSyntax::Boolean => Form::Boolean.name(),
+            AttributeSyntax::Integer => Form::Integer.name(),
+            AttributeSyntax::LargeInteger | AttributeSyntax::Time => Form::Iso8601.name(),
+            AttributeSyntax::Name | AttributeSyntax::Text => Form::Text.name(),
         })
     }
 }
@@ -69,22 +72,29 @@ impl Attribute {
 impl Form {
     /// Returns true where values of the syntax can be decoded in this form. Text may hold anything
     /// that is written as text.
-    const fn fits(self, syntax: Syntax) -> bool {
+    const fn fits(self, syntax: AttributeSyntax) -> bool {
         match self {
             Self::AccountStatus => true,
-            Self::Text | Self::List => {
-                !matches!(syntax, Syntax::Octets | Syntax::SecurityDescriptor | Syntax::Sid)
-            }
+            Self::Text | Self::List => !matches!(
+                syntax,
+                AttributeSyntax::Octets | AttributeSyntax::SecurityDescriptor | AttributeSyntax::Sid
+            ),
             Self::Integer | Self::GroupType | Self::AccountEnabled | Self::UacFlags => {
-                matches!(syntax, Syntax::Integer | Syntax::LargeInteger | Syntax::Text)
+                matches!(
+                    syntax,
+                    AttributeSyntax::Integer | AttributeSyntax::LargeInteger | AttributeSyntax::Text
+                )
             }
-            Self::Boolean => matches!(syntax, Syntax::Boolean | Syntax::Text),
-            Self::Sid => matches!(syntax, Syntax::Sid | Syntax::Octets),
-            Self::Guid => matches!(syntax, Syntax::Octets),
+            Self::Boolean => matches!(syntax, AttributeSyntax::Boolean | AttributeSyntax::Text),
+            Self::Sid => matches!(syntax, AttributeSyntax::Sid | AttributeSyntax::Octets),
+            Self::Guid => matches!(syntax, AttributeSyntax::Octets),
             Self::Iso8601 | Self::EpochMs => {
-                matches!(syntax, Syntax::Time | Syntax::LargeInteger | Syntax::Text)
+                matches!(
+                    syntax,
+                    AttributeSyntax::Time | AttributeSyntax::LargeInteger | AttributeSyntax::Text
+                )
             }
-            Self::DnName => matches!(syntax, Syntax::Name | Syntax::Text),
+            Self::DnName => matches!(syntax, AttributeSyntax::Name | AttributeSyntax::Text),
         }
     }
 }

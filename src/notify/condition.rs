@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::schedule::{Desk, Timetable};
+use crate::schedule::{ConnectionHandle, ConnectionTimetable};
 use crate::store::{Outcome, Run, State};
 use crate::sync::RunError;
 
@@ -19,14 +19,17 @@ const CERTIFICATE_DAYS: i64 = 14;
 const REFUSED: u8 = 77;
 
 /// Condition, and whether it holds; `None` where that is not known since the service started.
-pub(super) struct Condition {
+pub(super) struct NotifyCondition {
     pub(super) name: &'static str,
     pub(super) holds: Option<bool>,
     pub(super) text: String,
 }
 
 /// Returns every condition of the connection at `now`.
-pub(super) async fn of(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Condition>, RunError> {
+pub(super) async fn of(
+    desk: &ConnectionHandle,
+    now: DateTime<Utc>,
+) -> Result<Vec<NotifyCondition>, RunError> {
     let connector = desk.connector();
     let (id, name) = (connector.id, connector.name().to_owned());
     let (runs, held, row) = connector
@@ -46,7 +49,7 @@ pub(super) async fn of(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Condition>
     Ok(vec![
         failed_runs(&runs),
         refused(done.last_exit_code),
-        Condition {
+        NotifyCondition {
             name: "removals_held",
             holds: Some(held.is_some()),
             text: match held {
@@ -63,7 +66,7 @@ pub(super) async fn of(desk: &Desk, now: DateTime<Utc>) -> Result<Vec<Condition>
     ])
 }
 
-fn failed_runs(runs: &[Run]) -> Condition {
+fn failed_runs(runs: &[Run]) -> NotifyCondition {
     let ended: Vec<&Run> = runs
         .iter()
         .filter(|run| run.outcome.is_some_and(|outcome| outcome != Outcome::Stopped))
@@ -73,7 +76,7 @@ fn failed_runs(runs: &[Run]) -> Condition {
         .iter()
         .take_while(|run| matches!(run.outcome, Some(Outcome::Failed | Outcome::Interrupted)))
         .count();
-    Condition {
+    NotifyCondition {
         name: "runs_failed",
         // One that failed after the third is no end.
         holds: match failed {
@@ -88,14 +91,14 @@ fn failed_runs(runs: &[Run]) -> Condition {
     }
 }
 
-fn refused(exit_code: Option<u8>) -> Condition {
+fn refused(exit_code: Option<u8>) -> NotifyCondition {
     let holds = match exit_code {
         Some(REFUSED) => Some(true),
         // The credentials were taken by both sides.
         Some(0 | 2 | 3) => Some(false),
         _ => None,
     };
-    Condition {
+    NotifyCondition {
         name: "credentials_refused",
         holds,
         text: match holds {
@@ -107,12 +110,12 @@ fn refused(exit_code: Option<u8>) -> Condition {
 
 /// The last complete baseline was a day ago two ticks of `BASELINE_CRON` old, as in the alert
 /// `AdConnectorBaselineOld` (docker/prometheus/rules.yaml): a baseline itself takes time.
-fn baseline(timetable: &Timetable, last: Option<i64>, now: DateTime<Utc>) -> Condition {
+fn baseline(timetable: &ConnectionTimetable, last: Option<i64>, now: DateTime<Utc>) -> NotifyCondition {
     let ticks = last
         .and_then(|last| DateTime::from_timestamp(last, 0))
         .and_then(|last| timetable.baseline_ticks(last, now - TimeDelta::days(1)));
     let holds = ticks.is_some_and(|ticks| ticks >= 2);
-    Condition {
+    NotifyCondition {
         name: "baseline_old",
         holds: Some(holds),
         text: if holds {
@@ -123,13 +126,13 @@ fn baseline(timetable: &Timetable, last: Option<i64>, now: DateTime<Utc>) -> Con
     }
 }
 
-fn certificate(name: &'static str, shown: Option<(String, i64)>, now: DateTime<Utc>) -> Condition {
+fn certificate(name: &'static str, shown: Option<(String, i64)>, now: DateTime<Utc>) -> NotifyCondition {
     let days = shown
         .as_ref()
         .map(|(_, ends)| (ends - now.timestamp()).div_euclid(86_400));
     let holds = days.map(|days| days < CERTIFICATE_DAYS);
     let host = shown.map(|(host, _)| host).unwrap_or_default();
-    Condition {
+    NotifyCondition {
         name,
         holds,
         text: match holds {
@@ -145,7 +148,7 @@ fn certificate(name: &'static str, shown: Option<(String, i64)>, now: DateTime<U
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::Cron;
+    use crate::schedule::CronSchedule;
 
     const DAY: i64 = 86_400;
 
@@ -165,9 +168,9 @@ mod tests {
     }
 
     /// Timetable with this `BASELINE_CRON`.
-    fn timetable(baseline: Option<&str>) -> Timetable {
-        let cron = |text| Cron::parse(text, chrono_tz::UTC).unwrap();
-        Timetable::new(cron("*/15 * * * *"), baseline.map(cron))
+    fn timetable(baseline: Option<&str>) -> ConnectionTimetable {
+        let cron = |text| CronSchedule::parse(text, chrono_tz::UTC).unwrap();
+        ConnectionTimetable::new(cron("*/15 * * * *"), baseline.map(cron))
     }
 
     #[test]

@@ -14,12 +14,12 @@ use chrono::Utc;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::Desk;
+use crate::schedule::ConnectionHandle;
 use crate::upstream::Webhook;
 use crate::view::time;
 
-use condition::Condition;
-use told::Told;
+use condition::NotifyCondition;
+use told::NotifiedConditions;
 
 /// Time between two looks at the connections.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -39,8 +39,8 @@ pub fn test_message() -> String {
 }
 
 /// Looks at every connection until `stop`, and tells what begins and what ends.
-pub async fn watch(desks: Vec<Desk>, webhook: Webhook, state: &Path, stop: CancellationToken) {
-    let mut told = Told::read(state);
+pub async fn watch(desks: Vec<ConnectionHandle>, webhook: Webhook, state: &Path, stop: CancellationToken) {
+    let mut told = NotifiedConditions::read(state);
     let mut quiet_until = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -63,7 +63,7 @@ pub async fn watch(desks: Vec<Desk>, webhook: Webhook, state: &Path, stop: Cance
 }
 
 /// Tells the changes of one connection; gives whether the webhook took them.
-async fn tell(desk: &Desk, webhook: &Webhook, told: &mut Told) -> bool {
+async fn tell(desk: &ConnectionHandle, webhook: &Webhook, told: &mut NotifiedConditions) -> bool {
     let connection = desk.connector().name();
     let conditions = match condition::of(desk, Utc::now()).await {
         Ok(conditions) => conditions,
@@ -72,7 +72,7 @@ async fn tell(desk: &Desk, webhook: &Webhook, told: &mut Told) -> bool {
             return true;
         }
     };
-    for Condition { name, holds, text } in conditions {
+    for NotifyCondition { name, holds, text } in conditions {
         let Some(holds) = holds.filter(|holds| *holds != told.has(connection, name)) else {
             continue;
         };

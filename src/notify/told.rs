@@ -7,12 +7,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Conditions that were told: `CONNECTION/CONDITION`, a line each.
-pub(super) struct Told {
+pub(super) struct NotifiedConditions {
     path: PathBuf,
     keys: BTreeSet<String>,
 }
 
-impl Told {
+impl NotifiedConditions {
     /// Reads the file that belongs to the state file; without one, nothing was told.
     pub(super) fn read(state: &Path) -> Self {
         let mut path = state.as_os_str().to_owned();
@@ -63,12 +63,12 @@ mod tests {
     fn what_was_told_outlives_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
-        let mut told = Told::read(&state);
+        let mut told = NotifiedConditions::read(&state);
         assert!(!told.has("corp", "runs_failed"));
         told.set("corp", "runs_failed", true).unwrap();
         told.set("corp", "removals_held", true).unwrap();
         told.set("corp", "removals_held", false).unwrap();
-        let again = Told::read(&state);
+        let again = NotifiedConditions::read(&state);
         assert!(again.has("corp", "runs_failed") && !again.has("corp", "removals_held"));
         assert!(!again.has("other", "runs_failed"));
     }

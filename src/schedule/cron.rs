@@ -8,7 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 
 /// A cron expression bound to its time zone.
 #[derive(Debug, Clone)]
-pub struct Cron {
+pub struct CronSchedule {
     text: String,
     pattern: Pattern,
     zone: Tz,
@@ -24,7 +24,7 @@ pub struct CronError {
     reason: String,
 }
 
-impl Cron {
+impl CronSchedule {
     /// Parses 5 fields (minute hour day month weekday), 6 (seconds first) or 7 (year last).
     ///
     /// # Errors
@@ -172,11 +172,11 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn berlin(text: &str) -> Cron {
-        Cron::parse(text, chrono_tz::Europe::Berlin).unwrap()
+    fn berlin(text: &str) -> CronSchedule {
+        CronSchedule::parse(text, chrono_tz::Europe::Berlin).unwrap()
     }
 
-    fn next_ones(cron: &Cron, from: &str, count: usize) -> Vec<String> {
+    fn next_ones(cron: &CronSchedule, from: &str, count: usize) -> Vec<String> {
         let mut instant = at(from);
         (0..count)
             .map(|_| {
@@ -191,19 +191,19 @@ mod tests {
         let utc = chrono_tz::UTC;
         let from = "2026-11-22T10:04:38Z";
         assert_eq!(
-            next_ones(&Cron::parse("*/15 * * * *", utc).unwrap(), from, 2),
+            next_ones(&CronSchedule::parse("*/15 * * * *", utc).unwrap(), from, 2),
             ["2026-11-22T10:15:00Z", "2026-11-22T10:30:00Z"]
         );
         assert_eq!(
-            next_ones(&Cron::parse("*/10 * * * * *", utc).unwrap(), from, 2),
+            next_ones(&CronSchedule::parse("*/10 * * * * *", utc).unwrap(), from, 2),
             ["2026-11-22T10:04:40Z", "2026-11-22T10:04:50Z"]
         );
         assert_eq!(
-            next_ones(&Cron::parse("0 0 2 1 1 * 2028", utc).unwrap(), from, 1),
+            next_ones(&CronSchedule::parse("0 0 2 1 1 * 2028", utc).unwrap(), from, 1),
             ["2028-01-01T02:00:00Z"]
         );
         assert_eq!(
-            next_ones(&Cron::parse("0 2 * * SUN", utc).unwrap(), from, 1),
+            next_ones(&CronSchedule::parse("0 2 * * SUN", utc).unwrap(), from, 1),
             ["2026-11-29T02:00:00Z"]
         );
     }
@@ -217,7 +217,7 @@ mod tests {
             "* * * * * * * *",
             "every minute please now ok",
         ] {
-            let error = Cron::parse(text, chrono_tz::UTC).unwrap_err().to_string();
+            let error = CronSchedule::parse(text, chrono_tz::UTC).unwrap_err().to_string();
             assert!(error.contains("is not a cron expression"), "{text}: {error}");
         }
     }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn an_expression_that_never_comes_has_no_next() {
         assert_eq!(
-            Cron::parse("0 0 30 2 *", chrono_tz::UTC)
+            CronSchedule::parse("0 0 30 2 *", chrono_tz::UTC)
                 .ok()
                 .and_then(|cron| cron.next_after(at("2026-01-01T00:00:00Z"))),
             None
@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn r25_a_change_of_half_an_hour_and_one_at_midnight() {
-        let next = |zone, text, from, count| next_ones(&Cron::parse(text, zone).unwrap(), from, count);
+        let next =
+            |zone, text, from, count| next_ones(&CronSchedule::parse(text, zone).unwrap(), from, count);
         // 2026-10-04 02:00 becomes 02:30, 2026-04-05 02:00 becomes 01:30.
         let lord_howe = chrono_tz::Australia::Lord_Howe;
         assert_eq!(
@@ -352,10 +353,10 @@ mod tests {
         ) {
             let noon = |year| zone.with_ymd_and_hms(year, 1, 1, 12, 0, 0).unwrap();
             let (start, end) = (noon(year).to_utc(), noon(year + 1).to_utc());
-            let daily = Cron::parse(&format!("{minute} {hour} * * *"), zone).unwrap();
+            let daily = CronSchedule::parse(&format!("{minute} {hour} * * *"), zone).unwrap();
             let days = (noon(year + 1).date_naive() - noon(year).date_naive()).num_days().cast_unsigned();
             proptest::prop_assert_eq!(daily.ticks_between(start, end, 1_000), days);
-            let listed = Cron::parse(&format!("{minute} {hour},{} * * *", hour + 1), zone).unwrap();
+            let listed = CronSchedule::parse(&format!("{minute} {hour},{} * * *", hour + 1), zone).unwrap();
             // Both may fall into one gap, and are one run then.
             let ticks = listed.ticks_between(start, end, 1_000);
             proptest::prop_assert!((2 * days - 1..=2 * days).contains(&ticks), "{}", ticks);
@@ -399,7 +400,7 @@ mod tests {
 
     #[test]
     fn counts_the_ticks_of_an_interval() {
-        let cron = Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap();
+        let cron = CronSchedule::parse("*/15 * * * *", chrono_tz::UTC).unwrap();
         assert_eq!(
             cron.ticks_between(at("2026-11-22T10:00:00Z"), at("2026-11-22T11:00:00Z"), 100),
             4

@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Scheduled, Timetable};
+use super::{ConnectionTimetable, ScheduledConnection};
 use crate::store::{KindCounts, Phases, RunMode};
-use crate::sync::{Begun, Connector, Directory, Progress, Report, Request, RunError};
+use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
 /// A connection that the service keeps, seen from outside.
 #[derive(Clone)]
-pub struct Desk {
-    connection: Scheduled,
-    orders: mpsc::Sender<Order>,
-    live: watch::Receiver<Live>,
-    done: Arc<Mutex<Done>>,
+pub struct ConnectionHandle {
+    connection: ScheduledConnection,
+    orders: mpsc::Sender<RunCommand>,
+    live: watch::Receiver<CurrentRun>,
+    done: Arc<Mutex<ServiceTotals>>,
 }
 
 /// What the service does with a connection at the moment.
 #[derive(Debug, Clone, Default)]
-pub struct Live {
+pub struct CurrentRun {
     /// The run that goes on, or is about to begin.
-    pub progress: Option<Arc<Progress>>,
+    pub progress: Option<Arc<RunProgress>>,
     /// Runs that ended since the start of the service.
     pub ended: u64,
 }
 
 /// What the runs of this service came to, since its start.
 #[derive(Debug, Clone, Default)]
-pub struct Done {
+pub struct ServiceTotals {
     /// Runs by mode and outcome.
     pub runs: BTreeMap<(&'static str, &'static str), u64>,
     /// Objects.
@@ -40,42 +40,42 @@ pub struct Done {
     /// Requests to the gateway that were repeated.
     pub retries: u64,
     /// What was asked of the directory, and the certificate seen last.
-    pub directory: Directory,
+    pub directory: DirectoryProgress,
     /// Exit code that a `sync` would have ended with that did what the last run did.
     pub last_exit_code: Option<u8>,
 }
 
 /// A run that somebody asks for. Who asked is told why it could not begin, if it could not.
-pub(super) struct Order {
-    pub(super) request: Request,
+pub(super) struct RunCommand {
+    pub(super) request: RunRequest,
     /// `None` for a run of the schedule.
     pub(super) refused: Option<oneshot::Sender<RunError>>,
 }
 
-impl Order {
+impl RunCommand {
     /// A run of the schedule.
     pub(super) fn due(mode: RunMode, asked_by: &str) -> Self {
         Self {
-            request: Request::new(mode, asked_by),
+            request: RunRequest::new(mode, asked_by),
             refused: None,
         }
     }
 }
 
-/// The service's side of a [`Desk`].
-pub struct Counter {
-    pub(super) connection: Scheduled,
-    pub(super) orders: mpsc::Receiver<Order>,
-    live: watch::Sender<Live>,
-    done: Arc<Mutex<Done>>,
+/// The service's side of a [`ConnectionHandle`].
+pub struct ConnectionWorker {
+    pub(super) connection: ScheduledConnection,
+    pub(super) orders: mpsc::Receiver<RunCommand>,
+    live: watch::Sender<CurrentRun>,
+    done: Arc<Mutex<ServiceTotals>>,
 }
 
 /// Why a run that was asked for did not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum CommandRefusal {
     /// The service executes another run of the connection, which is the one told.
     #[error("another run holds the connection: run {} of this service, asked for by: {}", .0.run, .0.asked_by)]
-    Busy(Begun),
+    Busy(BegunRun),
     /// Another run of the connection is about to begin.
     #[error("another run of the connection is about to begin")]
     AboutToRun,
@@ -89,18 +89,18 @@ pub enum Refused {
 
 /// Both sides of a connection that the service is to keep.
 #[must_use]
-pub fn open(connection: Scheduled) -> (Desk, Counter) {
+pub fn open(connection: ScheduledConnection) -> (ConnectionHandle, ConnectionWorker) {
     // One at a time: whoever finds the place taken is told that a run is about to begin.
     let (orders, taken) = mpsc::channel(1);
-    let (live, seen) = watch::channel(Live::default());
-    let done = Arc::new(Mutex::new(Done::default()));
-    let desk = Desk {
+    let (live, seen) = watch::channel(CurrentRun::default());
+    let done = Arc::new(Mutex::new(ServiceTotals::default()));
+    let desk = ConnectionHandle {
         connection: connection.clone(),
         orders,
         live: seen,
         done: Arc::clone(&done),
     };
-    let counter = Counter {
+    let counter = ConnectionWorker {
         connection,
         orders: taken,
         live,
@@ -109,7 +109,7 @@ pub fn open(connection: Scheduled) -> (Desk, Counter) {
     (desk, counter)
 }
 
-impl Desk {
+impl ConnectionHandle {
     /// The connection.
     #[must_use]
     pub fn connector(&self) -> &Arc<Connector> {
@@ -118,19 +118,19 @@ impl Desk {
 
     /// When it runs.
     #[must_use]
-    pub fn timetable(&self) -> &Timetable {
+    pub fn timetable(&self) -> &ConnectionTimetable {
         &self.connection.timetable
     }
 
     /// What the service does with it, and each change of that.
     #[must_use]
-    pub fn live(&self) -> watch::Receiver<Live> {
+    pub fn live(&self) -> watch::Receiver<CurrentRun> {
         self.live.clone()
     }
 
     /// What its runs came to.
     #[must_use]
-    pub fn done(&self) -> Done {
+    pub fn done(&self) -> ServiceTotals {
         locked(&self.done).clone()
     }
 
@@ -138,11 +138,11 @@ impl Desk {
     ///
     /// # Errors
     /// Why it did not begin.
-    pub async fn ask(&self, request: Request) -> Result<Begun, Refused> {
+    pub async fn ask(&self, request: RunRequest) -> Result<BegunRun, CommandRefusal> {
         if let Some(running) = &self.live.borrow().progress {
             return Err(match running.begun().borrow().clone() {
-                Some(begun) => Refused::Busy(begun),
-                None => Refused::AboutToRun,
+                Some(begun) => CommandRefusal::Busy(begun),
+                None => CommandRefusal::AboutToRun,
             });
         }
         let connector = &self.connection.connector;
@@ -150,35 +150,35 @@ impl Desk {
         let mut begun = request.progress.begun();
         let (refused, refusal) = oneshot::channel();
         self.orders
-            .try_send(Order {
+            .try_send(RunCommand {
                 request,
                 refused: Some(refused),
             })
             .map_err(|full| match full {
-                mpsc::error::TrySendError::Full(_) => Refused::AboutToRun,
-                mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+                mpsc::error::TrySendError::Full(_) => CommandRefusal::AboutToRun,
+                mpsc::error::TrySendError::Closed(_) => CommandRefusal::Stopping,
             })?;
         tokio::select! {
             biased;
             // Told before the run lets go of its progress; a run that began tells nothing.
-            Ok(error) = refusal => Err(Refused::Run(error)),
+            Ok(error) = refusal => Err(CommandRefusal::Run(error)),
             begun = begun.wait_for(Option::is_some) => match begun.as_deref() {
                 Ok(Some(begun)) => Ok(begun.clone()),
-                _ => Err(Refused::Stopping),
+                _ => Err(CommandRefusal::Stopping),
             },
         }
     }
 }
 
-impl Counter {
+impl ConnectionWorker {
     /// The run `progress` is about to begin.
-    pub(super) fn begins(&self, progress: &Arc<Progress>) {
+    pub(super) fn begins(&self, progress: &Arc<RunProgress>) {
         self.live
             .send_modify(|live| live.progress = Some(Arc::clone(progress)));
     }
 
     /// It ended, or did not begin.
-    pub(super) fn ended(&self, progress: &Progress, report: Option<&Report>) {
+    pub(super) fn ended(&self, progress: &RunProgress, report: Option<&RunReport>) {
         if let Some(report) = report {
             locked(&self.done).add(report, progress);
         }
@@ -189,8 +189,8 @@ impl Counter {
     }
 }
 
-impl Done {
-    fn add(&mut self, report: &Report, progress: &Progress) {
+impl ServiceTotals {
+    fn add(&mut self, report: &RunReport, progress: &RunProgress) {
         let outcome = report.end().outcome.name();
         *self.runs.entry((report.mode.name(), outcome)).or_default() += 1;
         self.counts += &report.counts;
@@ -213,6 +213,6 @@ impl Done {
 }
 
 /// Each change is whole, so a panic while it is held leaves nothing behind.
-fn locked(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+fn locked(done: &Mutex<ServiceTotals>) -> MutexGuard<'_, ServiceTotals> {
     done.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,25 +8,25 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Next, Timetable};
+use super::{ConnectionTimetable, NextRuns};
 use crate::store::{Connection, RunLock, State};
-use crate::sync::{self, Connector, Report, Request, RunError};
+use crate::sync::{self, Connector, RunError, RunReport, RunRequest};
 
 /// A connection and when it runs.
 #[derive(Clone)]
-pub struct Scheduled {
+pub struct ScheduledConnection {
     /// What runs.
     pub connector: Arc<Connector>,
     /// When.
-    pub timetable: Timetable,
+    pub timetable: ConnectionTimetable,
 }
 
-impl Scheduled {
+impl ScheduledConnection {
     /// Stores when the connection is due next: it is Scheduled from now on, unless a run holds it.
     ///
     /// # Errors
     /// When the state file fails.
-    pub async fn schedule(&self, next: Next) -> Result<(), RunError> {
+    pub async fn schedule(&self, next: NextRuns) -> Result<(), RunError> {
         self.set_next(next).await?;
         let (id, name) = (self.connector.id, self.connector.name().to_owned());
         self.connector
@@ -41,7 +41,7 @@ impl Scheduled {
     ///
     /// # Errors
     /// When the state file fails.
-    pub async fn set_next(&self, next: Next) -> Result<(), RunError> {
+    pub async fn set_next(&self, next: NextRuns) -> Result<(), RunError> {
         let id = self.connector.id;
         self.connector
             .on_store(move |store| store.set_next(id, seconds(next.sync), seconds(next.baseline)))
@@ -52,8 +52,8 @@ impl Scheduled {
     ///
     /// # Errors
     /// When the run could not begin: another one holds the connection, or the state file fails. A run that began and
-    /// failed is a [`Report`] with a failure.
-    pub async fn run(&self, request: Request, stop: &CancellationToken) -> Result<Report, RunError> {
+    /// failed is a [`RunReport`] with a failure.
+    pub async fn run(&self, request: RunRequest, stop: &CancellationToken) -> Result<RunReport, RunError> {
         let _lock = self.lock(&request)?;
         // Processing while we hold the lock: that run was killed.
         let id = self.connector.id;
@@ -72,13 +72,13 @@ impl Scheduled {
 
     /// Returns when the connection is due next. A baseline that was missed while no service ran, or
     /// broke off, stays due for the start of the service (R25, R33).
-    async fn next(&self) -> Result<Next, RunError> {
+    async fn next(&self) -> Result<NextRuns, RunError> {
         let now = Utc::now();
         let row = self.row().await?;
         let baseline = row.and_then(|row| time(row.baseline_due(now.timestamp())));
-        let stored = Next {
+        let stored = NextRuns {
             baseline,
-            ..Next::default()
+            ..NextRuns::default()
         };
         Ok(self.timetable.resumed(stored, now))
     }
@@ -96,7 +96,7 @@ impl Scheduled {
     }
 
     /// The lock of the connection; a dry run stores nothing and needs none.
-    fn lock(&self, request: &Request) -> Result<Option<RunLock>, RunError> {
+    fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
         if request.dry_run {
             return Ok(None);
         }

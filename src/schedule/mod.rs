@@ -6,8 +6,8 @@ mod lifecycle;
 mod service;
 mod timetable;
 
-pub use cron::{Cron, CronError};
-pub use desk::{Counter, Desk, Done, Live, Refused, open};
-pub use lifecycle::Scheduled;
-pub use service::{Beats, STOP_WITHIN, ServiceError, heartbeat, serve};
-pub use timetable::{Next, Timetable};
+pub use cron::{CronError, CronSchedule};
+pub use desk::{CommandRefusal, ConnectionHandle, ConnectionWorker, CurrentRun, ServiceTotals, open};
+pub use lifecycle::ScheduledConnection;
+pub use service::{Heartbeats, STOP_WITHIN, ServiceError, heartbeat, serve};
+pub use timetable::{ConnectionTimetable, NextRuns};

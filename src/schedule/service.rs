@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::Order;
-use super::{Counter, Next, Scheduled};
+use super::desk::RunCommand;
+use super::{ConnectionWorker, NextRuns, ScheduledConnection};
 use crate::store::{RunMode, State};
 use crate::sync::{RunError, warn_of_restore};
 
-/// The heartbeat, every second, UTC. What is due is decided by [`super::Timetable`]: the scheduler's own zones are an hour
+/// The heartbeat, every second, UTC. What is due is decided by [`super::ConnectionTimetable`]: the scheduler's own zones are an hour
 /// off after a daylight-saving change, and its jobs may overlap.
 const HEARTBEAT: &str = "* * * * * *";
 
@@ -37,13 +37,13 @@ pub enum ServiceError {
 }
 
 /// The times of the heartbeat; also what `/live` looks at.
-pub type Beats = watch::Receiver<DateTime<Utc>>;
+pub type Heartbeats = watch::Receiver<DateTime<Utc>>;
 
 /// Starts the heartbeat.
 ///
 /// # Errors
 /// When the scheduler cannot start.
-pub async fn heartbeat() -> Result<(JobScheduler, Beats), ServiceError> {
+pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
     let (beat, beats) = watch::channel(Utc::now());
     let beat = Arc::new(beat);
     tokio::spawn(fill_silence(Arc::clone(&beat)));
@@ -77,8 +77,8 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
 /// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
 /// tried again at the next tick.
 pub async fn serve(
-    connections: Vec<Counter>,
-    beats: Beats,
+    connections: Vec<ConnectionWorker>,
+    beats: Heartbeats,
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
     let mut tasks = JoinSet::new();
@@ -99,10 +99,14 @@ pub async fn serve(
 }
 
 /// Keeps the schedule of one connection.
-async fn keep(mut counter: Counter, mut beats: Beats, stop: CancellationToken) -> Result<(), RunError> {
+async fn keep(
+    mut counter: ConnectionWorker,
+    mut beats: Heartbeats,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let connection = counter.connection.clone();
     let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
-    let mut wanted = wanted.map(|(mode, asked_by)| Order::due(mode, &asked_by));
+    let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
     tracing::info!(
         connection = connection.connector.name(),
@@ -132,7 +136,7 @@ async fn keep(mut counter: Counter, mut beats: Beats, stop: CancellationToken) -
 
 /// Returns the next runs as they are at `now`, and stores them where the clock was set back so far
 /// that the schedule comes sooner now (R29): everybody is shown what is stored.
-async fn follow_clock(connection: &Scheduled, next: Next, now: DateTime<Utc>) -> Next {
+async fn follow_clock(connection: &ScheduledConnection, next: NextRuns, now: DateTime<Utc>) -> NextRuns {
     let corrected = connection.timetable.corrected(next, now);
     if corrected == next {
         return next;
@@ -152,7 +156,11 @@ async fn follow_clock(connection: &Scheduled, next: Next, now: DateTime<Utc>) ->
 
 /// Returns the run that is due at `now`. A full read that another process completed meanwhile was
 /// the baseline (R33).
-async fn due(connection: &Scheduled, next: &mut Next, now: DateTime<Utc>) -> Option<Order> {
+async fn due(
+    connection: &ScheduledConnection,
+    next: &mut NextRuns,
+    now: DateTime<Utc>,
+) -> Option<RunCommand> {
     if next.due(now)? == RunMode::Baseline {
         // Where the state file fails, so does the run, which reports it.
         let complete = connection.complete().await.ok().flatten();
@@ -163,11 +171,11 @@ async fn due(connection: &Scheduled, next: &mut Next, now: DateTime<Utc>) -> Opt
         Some(_) if mode == RunMode::Baseline => due_since(*next),
         _ => format!("{} schedule", mode.name()),
     };
-    Some(Order::due(mode, &asked_by))
+    Some(RunCommand::due(mode, &asked_by))
 }
 
 /// The reason of a baseline whose tick was missed, or that broke off.
-fn due_since(next: Next) -> String {
+fn due_since(next: NextRuns) -> String {
     let since = next.baseline.unwrap_or_default();
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     format!("baseline schedule, due since {since}")
@@ -175,9 +183,9 @@ fn due_since(next: Next) -> String {
 
 /// When a connection is due after a start, and what it runs at once.
 async fn at_start(
-    connection: &Scheduled,
+    connection: &ScheduledConnection,
     now: DateTime<Utc>,
-) -> Result<(Next, Option<(RunMode, String)>), RunError> {
+) -> Result<(NextRuns, Option<(RunMode, String)>), RunError> {
     let name = connection.connector.name().to_owned();
     let id = connection.connector.id;
     let (row, last) = connection
@@ -188,7 +196,7 @@ async fn at_start(
         Some(connection.connector.name()),
         row.as_ref().and_then(|row| row.restored_at),
     );
-    let stored = row.as_ref().map_or_else(Next::default, |row| Next {
+    let stored = row.as_ref().map_or_else(NextRuns::default, |row| NextRuns {
         sync: row.next_sync.and_then(|at| DateTime::from_timestamp(at, 0)),
         baseline: row
             .baseline_due(now.timestamp())
@@ -217,7 +225,12 @@ async fn at_start(
 
 /// One run, of the schedule or asked for, and when the connection is due after it. A state file that fails meanwhile is told, and does not
 /// end the service: the next tick tries again, as after any other failure.
-async fn run_due(counter: &Counter, next: Next, order: Order, stop: &CancellationToken) -> Next {
+async fn run_due(
+    counter: &ConnectionWorker,
+    next: NextRuns,
+    order: RunCommand,
+    stop: &CancellationToken,
+) -> NextRuns {
     let connection = &counter.connection;
     let name = connection.connector.name();
     let started = Utc::now();
@@ -268,7 +281,7 @@ async fn run_due(counter: &Counter, next: Next, order: Order, stop: &Cancellatio
 }
 
 /// Stores what [`run_due`] found.
-async fn note(connection: &Scheduled, skipped: u64, next: Next) -> Result<(), RunError> {
+async fn note(connection: &ScheduledConnection, skipped: u64, next: NextRuns) -> Result<(), RunError> {
     let id = connection.connector.id;
     if skipped > 0 {
         connection

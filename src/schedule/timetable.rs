@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Cron;
+use super::CronSchedule;
 use crate::store::RunMode;
 
 /// Ticks counted in one gap at most: a day of every-second ticks. Counting is for the report, not for the schedule.
@@ -14,14 +14,14 @@ const MOST_MISSED: u64 = 100;
 
 /// The two schedules of a connection.
 #[derive(Debug, Clone)]
-pub struct Timetable {
-    sync: Cron,
-    baseline: Option<Cron>,
+pub struct ConnectionTimetable {
+    sync: CronSchedule,
+    baseline: Option<CronSchedule>,
 }
 
 /// The next times at which a connection is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Next {
+pub struct NextRuns {
     /// Of `SYNC_CRON`.
     pub sync: Option<DateTime<Utc>>,
     /// Of `BASELINE_CRON`; stays in the past until a full read is complete (R33).
@@ -30,7 +30,7 @@ pub struct Next {
     pub retry: Option<DateTime<Utc>>,
 }
 
-impl Next {
+impl NextRuns {
     /// The earlier one.
     #[must_use]
     pub fn first(&self) -> Option<DateTime<Utc>> {
@@ -54,17 +54,17 @@ impl Next {
     }
 }
 
-impl Timetable {
+impl ConnectionTimetable {
     /// A timetable of `SYNC_CRON` and, where it is on, `BASELINE_CRON`.
     #[must_use]
-    pub fn new(sync: Cron, baseline: Option<Cron>) -> Self {
+    pub fn new(sync: CronSchedule, baseline: Option<CronSchedule>) -> Self {
         Self { sync, baseline }
     }
 
     /// The next runs after `now`.
     #[must_use]
-    pub fn after(&self, now: DateTime<Utc>) -> Next {
-        Next {
+    pub fn after(&self, now: DateTime<Utc>) -> NextRuns {
+        NextRuns {
             sync: self.sync.next_after(now),
             baseline: self
                 .baseline
@@ -78,10 +78,10 @@ impl Timetable {
     /// baseline of every tick up to that time (R33). A time after `now` does not count: the clock
     /// was set back since.
     #[must_use]
-    pub fn completed(&self, next: Next, complete: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Next {
+    pub fn completed(&self, next: NextRuns, complete: Option<DateTime<Utc>>, now: DateTime<Utc>) -> NextRuns {
         let covered = |tick: DateTime<Utc>| complete.is_some_and(|at| (tick..=now).contains(&at));
         match next.baseline {
-            Some(tick) if covered(tick) => Next {
+            Some(tick) if covered(tick) => NextRuns {
                 sync: next.sync,
                 ..self.after(now)
             },
@@ -96,15 +96,15 @@ impl Timetable {
     #[must_use]
     pub fn following(
         &self,
-        next: Next,
+        next: NextRuns,
         mode: RunMode,
         complete: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
-    ) -> Next {
+    ) -> NextRuns {
         let fresh = self.after(now);
         let next = self.completed(next, complete, now);
         let broke_off = mode == RunMode::Baseline && next.baseline.is_some_and(|tick| tick <= now);
-        Next {
+        NextRuns {
             sync: fresh.sync,
             baseline: next.baseline,
             retry: if broke_off { fresh.first() } else { next.retry },
@@ -115,10 +115,10 @@ impl Timetable {
     /// down is due at once, once, however many were missed; one that lies ahead is computed anew, since schedule,
     /// zone or clock may have changed meanwhile.
     #[must_use]
-    pub fn resumed(&self, stored: Next, now: DateTime<Utc>) -> Next {
+    pub fn resumed(&self, stored: NextRuns, now: DateTime<Utc>) -> NextRuns {
         let fresh = self.after(now);
         let missed = |stored: Option<DateTime<Utc>>| stored.filter(|next| *next <= now);
-        Next {
+        NextRuns {
             sync: missed(stored.sync).or(fresh.sync),
             baseline: self
                 .baseline
@@ -130,13 +130,13 @@ impl Timetable {
 
     /// `next`, unless the clock was set back and the schedule comes sooner now: then that.
     #[must_use]
-    pub fn corrected(&self, next: Next, now: DateTime<Utc>) -> Next {
+    pub fn corrected(&self, next: NextRuns, now: DateTime<Utc>) -> NextRuns {
         let fresh = self.after(now);
         let sooner = |next: Option<DateTime<Utc>>, fresh: Option<DateTime<Utc>>| match (next, fresh) {
             (Some(next), Some(fresh)) => Some(next.min(fresh)),
             (next, _) => next,
         };
-        Next {
+        NextRuns {
             sync: sooner(next.sync, fresh.sync),
             baseline: sooner(next.baseline, fresh.baseline),
             retry: sooner(next.retry, fresh.first()),
@@ -177,9 +177,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn timetable() -> Timetable {
-        let cron = |text| Cron::parse(text, chrono_tz::UTC).unwrap();
-        Timetable::new(cron("*/15 * * * *"), Some(cron("0 2 * * SUN")))
+    fn timetable() -> ConnectionTimetable {
+        let cron = |text| CronSchedule::parse(text, chrono_tz::UTC).unwrap();
+        ConnectionTimetable::new(cron("*/15 * * * *"), Some(cron("0 2 * * SUN")))
     }
 
     #[test]
@@ -198,9 +198,9 @@ mod tests {
 
     #[test]
     fn r25_after_a_pause_one_run_is_made_up() {
-        let stored = Next {
+        let stored = NextRuns {
             sync: Some(at("2026-11-20T10:15:00Z")),
-            ..Next::default()
+            ..NextRuns::default()
         };
         let now = at("2026-11-22T10:04:38Z");
         let next = timetable().resumed(stored, now);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn r25_a_missed_baseline_is_made_up_as_a_baseline() {
-        let stored = Next {
+        let stored = NextRuns {
             sync: Some(at("2026-11-22T10:15:00Z")),
             baseline: Some(at("2026-11-22T02:00:00Z")),
             retry: None,
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_schedule_changed_while_down_is_followed() {
-        let stored = Next {
+        let stored = NextRuns {
             sync: Some(at("2026-11-22T23:00:00Z")),
             baseline: Some(at("2027-01-01T00:00:00Z")),
             retry: None,
@@ -229,7 +229,8 @@ mod tests {
         let next = timetable().resumed(stored, at("2026-11-22T10:04:38Z"));
         assert_eq!(next.sync, Some(at("2026-11-22T10:15:00Z")));
         assert_eq!(next.baseline, Some(at("2026-11-29T02:00:00Z")));
-        let off = Timetable::new(Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
+        let off =
+            ConnectionTimetable::new(CronSchedule::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
         assert_eq!(
             off.resumed(stored, at("2026-11-22T10:04:38Z")).baseline,
             None,
@@ -250,8 +251,8 @@ mod tests {
     }
 
     /// A baseline that is due since Sunday, 2:00.
-    fn due() -> Next {
-        Next {
+    fn due() -> NextRuns {
+        NextRuns {
             sync: Some(at("2026-11-29T02:00:00Z")),
             baseline: Some(at("2026-11-29T02:00:00Z")),
             retry: None,
@@ -290,7 +291,7 @@ mod tests {
             Some(RunMode::Baseline),
             "its tick fell into the delta"
         );
-        let waiting = Next {
+        let waiting = NextRuns {
             retry: Some(at("2026-11-29T02:15:00Z")),
             ..due()
         };
@@ -313,7 +314,8 @@ mod tests {
 
     #[test]
     fn r33_nothing_is_due_with_the_baseline_off() {
-        let off = Timetable::new(Cron::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
+        let off =
+            ConnectionTimetable::new(CronSchedule::parse("*/15 * * * *", chrono_tz::UTC).unwrap(), None);
         let now = at("2026-11-29T02:05:00Z");
         let next = off.following(off.resumed(due(), now), RunMode::Baseline, None, now);
         assert_eq!((next.baseline, next.retry), (None, None));

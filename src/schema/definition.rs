@@ -5,7 +5,7 @@ use super::{Untracked, table};
 
 /// Definition of one attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
+pub struct AttributeDefinition {
     /// `lDAPDisplayName`.
     pub name: String,
     /// `attributeID`.
@@ -17,14 +17,14 @@ pub struct Definition {
     /// `searchFlags` (MS-ADTS 2.2.9).
     pub search_flags: i64,
     /// `attributeSyntax`.
-    pub syntax: Syntax,
+    pub syntax: AttributeSyntax,
     /// `rangeLower` and `rangeUpper` both say this number of octets or characters.
     pub length: Option<i64>,
 }
 
 /// Kind of value, by `attributeSyntax` (MS-ADTS 3.1.1.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Syntax {
+pub enum AttributeSyntax {
     /// Object(DS-DN), 2.5.5.1: a distinguished name.
     Name,
     /// Any of the strings, and what is written as one: 2.5.5.2 to 2.5.5.7, 2.5.5.12 to 2.5.5.14.
@@ -45,7 +45,7 @@ pub enum Syntax {
     Sid,
 }
 
-impl Syntax {
+impl AttributeSyntax {
     /// Returns the kind that `attributeSyntax` names; text for one that is not known.
     #[must_use]
     pub fn from_oid(oid: &str) -> Self {
@@ -86,7 +86,7 @@ const CONSTRUCTED: i64 = 0x4;
 /// fCONFIDENTIAL of `searchFlags` (MS-ADTS 2.2.9).
 const CONFIDENTIAL: i64 = 0x80;
 
-impl Definition {
+impl AttributeDefinition {
     /// Returns why a delta cannot follow the attribute (R31); `None` where it can.
     #[must_use]
     pub fn classify(&self) -> Option<Untracked> {

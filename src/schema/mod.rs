@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt;
 
-pub use definition::{Definition, Syntax};
+pub use definition::{AttributeDefinition, AttributeSyntax};
 
 /// Reason why the change of an attribute does not raise the uSNChanged of the object that shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ const OID_PREFIX: &str = "oid.";
 #[must_use]
 pub fn classify(attribute: &str) -> Option<Untracked> {
     let name = strip_options(attribute);
-    let is_in = |rows: &[table::Row]| {
+    let is_in = |rows: &[table::SchemaAttribute]| {
         rows.iter()
             .any(|(known, oid)| known.eq_ignore_ascii_case(name) || *oid == name)
     };

@@ -7,11 +7,11 @@
 //! and a mapping may name an attribute by either (RFC 4512 section 2.5).
 
 /// Name and OID of an attribute.
-pub(super) type Row = (&'static str, &'static str);
+pub(super) type SchemaAttribute = (&'static str, &'static str);
 
 /// Back-links: `linkID` is odd (MS-ADTS 3.1.1.1.6). The value is computed from the forward links of
 /// other objects.
-pub(super) const BACK_LINKS: &[Row] = &[
+pub(super) const BACK_LINKS: &[SchemaAttribute] = &[
     ("bridgeheadServerListBL", "1.2.840.113556.1.4.820"),
     ("directReports", "1.2.840.113556.1.2.436"),
     ("frsComputerReferenceBL", "1.2.840.113556.1.4.870"),
@@ -76,7 +76,7 @@ pub(super) const BACK_LINKS: &[Row] = &[
 /// Constructed attributes: `systemFlags` has FLAG_ATTR_IS_CONSTRUCTED, 0x4 (MS-ADTS 2.2.10 and
 /// 3.1.1.4.5). `aNR` has the flag too, and is left out: in a filter it stands for stored
 /// attributes, and no object shows it.
-pub(super) const CONSTRUCTED: &[Row] = &[
+pub(super) const CONSTRUCTED: &[SchemaAttribute] = &[
     ("allowedAttributes", "1.2.840.113556.1.4.913"),
     ("allowedAttributesEffective", "1.2.840.113556.1.4.914"),
     ("allowedChildClasses", "1.2.840.113556.1.4.911"),
@@ -138,7 +138,7 @@ pub(super) const CONSTRUCTED: &[Row] = &[
 
 /// Attributes that are not replicated: `systemFlags` has FLAG_ATTR_NOT_REPLICATED, 0x1 (MS-ADTS
 /// 2.2.10). Those of [`TRACKED`] have the flag too.
-pub(super) const NOT_REPLICATED: &[Row] = &[
+pub(super) const NOT_REPLICATED: &[SchemaAttribute] = &[
     ("badPasswordTime", "1.2.840.113556.1.4.49"),
     ("badPwdCount", "1.2.840.113556.1.4.12"),
     ("dSCorePropagationData", "1.2.840.113556.1.4.1357"),

@@ -76,17 +76,17 @@ fn every_alternative_is_of_an_attribute_of_the_lists_and_can_be_followed() {
 
 #[test]
 fn r31_a_definition_decides_for_attributes_that_no_list_has() {
-    let plain = Definition {
+    let plain = AttributeDefinition {
         name: "corpLevel".to_owned(),
         oid: "1.2.3".to_owned(),
         link_id: None,
         system_flags: 0x12,
         search_flags: 1,
-        syntax: Syntax::Text,
+        syntax: AttributeSyntax::Text,
         length: None,
     };
     assert_eq!(plain.classify(), None);
-    let with = |change: fn(&mut Definition)| {
+    let with = |change: fn(&mut AttributeDefinition)| {
         let mut definition = plain.clone();
         change(&mut definition);
         definition.classify()
@@ -98,14 +98,14 @@ fn r31_a_definition_decides_for_attributes_that_no_list_has() {
     assert_eq!(with(|d| d.system_flags = 0x13), Some(Untracked::NotReplicated));
     assert_eq!(with(|d| d.search_flags = 0x80), None);
     for tracked in ["DISTINGUISHEDNAME", "whenChanged", "objectguid"] {
-        let definition = Definition {
+        let definition = AttributeDefinition {
             name: tracked.to_owned(),
             system_flags: 0x13,
             ..plain.clone()
         };
         assert_eq!(definition.classify(), None, "{tracked}");
     }
-    let ambiguous = Definition {
+    let ambiguous = AttributeDefinition {
         name: "anr".to_owned(),
         system_flags: 0x0800_0014,
         ..plain

@@ -7,9 +7,9 @@ use crate::config;
 use crate::directory::BindGuard;
 use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunMode, Store, StoreError};
-use crate::upstream::Upstream;
+use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, Progress, RunError};
+use super::{AssetOutput, RunError, RunProgress};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -20,7 +20,7 @@ pub struct Connector {
     /// The table in force.
     pub mapping: Mapping,
     /// The gateway.
-    pub upstream: Arc<Upstream>,
+    pub upstream: Arc<QualysGateway>,
     /// Decides whether a bind may be tried (R40); shares its record with the other connections of
     /// the process.
     pub bind_guard: BindGuard,
@@ -31,7 +31,7 @@ pub struct Connector {
 }
 
 /// What one run is asked to do.
-pub struct Request {
+pub struct RunRequest {
     /// Delta where a watermark allows it, or a full read.
     pub mode: RunMode,
     /// Who asked, as a phrase for the log: `schedule`, `sync --baseline`.
@@ -47,10 +47,10 @@ pub struct Request {
     /// Where the assets are also written, one `assetData` element a line (`--output`).
     pub output: Option<Arc<AssetOutput>>,
     /// What a watcher sees while the run goes on.
-    pub progress: Arc<Progress>,
+    pub progress: Arc<RunProgress>,
 }
 
-impl Request {
+impl RunRequest {
     /// A run of `mode` for `asked_by`, without options.
     #[must_use]
     pub fn new(mode: RunMode, asked_by: &str) -> Self {

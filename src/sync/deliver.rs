@@ -29,10 +29,12 @@ use crate::failpoint::{self, Point};
 use crate::identity::Guid;
 use crate::store::GatewayLimits;
 use crate::store::{self, Answered, BatchLimits, Origin, RunId};
-use crate::upstream::{Backlog, Batch, Delivery, Item, Occasion, RunRecord, UpstreamError};
+use crate::upstream::{
+    Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog, UpstreamError,
+};
 
 use super::other_runs::{self, OtherRunsWait};
-use super::{Connector, Request, RunError, gateway_limits};
+use super::{Connector, RunError, RunRequest, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. More are sent together with the others.
 const REJECTIONS: usize = 10_000;
@@ -44,7 +46,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// How the delivery went, and why it ended before the stage was empty.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct DeliverySummary {
     /// Requests that repeated another.
     pub(super) retries: u64,
     pub(super) failure: Option<RunError>,
@@ -53,11 +55,11 @@ pub(super) struct Summary {
 /// Delivers until the stage is empty and `staged` says, by being dropped, that nothing more will be staged.
 pub(super) async fn deliver(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     run: RunId,
     mut staged: watch::Receiver<u64>,
     stop: &CancellationToken,
-) -> Summary {
+) -> DeliverySummary {
     let mut deliverer = Deliverer {
         connector,
         request,
@@ -68,7 +70,7 @@ pub(super) async fn deliver(
         after: 0,
         taken: 0,
         pending: 0,
-        backlog: Backlog::Growing,
+        backlog: StagedBacklog::Growing,
         limits: GatewayLimits::default(),
         waiting: VecDeque::new(),
         postponed: VecDeque::new(),
@@ -84,16 +86,16 @@ pub(super) async fn deliver(
 }
 
 /// Assets that are posted together.
-struct Posting {
+struct BatchPosting {
     items: Vec<store::Item>,
-    occasion: Occasion,
+    occasion: BatchOccasion,
     /// Requests that were made for them.
     requests: u64,
 }
 
 struct Deliverer<'a> {
     connector: &'a Connector,
-    request: &'a Request,
+    request: &'a RunRequest,
     run: RunId,
     stop: &'a CancellationToken,
     record: Arc<RunRecord>,
@@ -106,14 +108,14 @@ struct Deliverer<'a> {
     /// Assets that waited when it began.
     pending: u64,
     /// Assets that wait now.
-    backlog: Backlog,
+    backlog: StagedBacklog,
     /// Limits of the gateway, as stored.
     limits: GatewayLimits,
     /// Taken from the stage, to be posted next.
-    waiting: VecDeque<Posting>,
+    waiting: VecDeque<BatchPosting>,
     /// To be posted again when nothing else is left.
-    postponed: VecDeque<Posting>,
-    in_flight: JoinSet<(Posting, Delivery)>,
+    postponed: VecDeque<BatchPosting>,
+    in_flight: JoinSet<(BatchPosting, BatchDelivery)>,
     /// A postponed batch is in flight, by itself: with it goes an older version of some asset,
     /// which must not arrive after a newer one (R18).
     comparing: bool,
@@ -138,8 +140,8 @@ impl Deliverer<'_> {
             let rows = *staged.borrow_and_update();
             let settings = &self.connector.settings.upstream;
             self.backlog = match complete {
-                true => Backlog::Known((self.pending + rows).saturating_sub(self.taken)),
-                false => Backlog::Growing,
+                true => StagedBacklog::Known((self.pending + rows).saturating_sub(self.taken)),
+                false => StagedBacklog::Growing,
             };
             // While the read goes on only a full batch is worth a request.
             let batch = self.connector.upstream.sizing().assets() as u64;
@@ -285,9 +287,12 @@ impl Deliverer<'_> {
         let (before, first): (Vec<_>, Vec<_>) = items
             .into_iter()
             .partition(|item| self.rejected_before.contains(&item.guid));
-        for (items, occasion) in [(first, Occasion::First), (before, Occasion::RejectedBefore)] {
+        for (items, occasion) in [
+            (first, BatchOccasion::First),
+            (before, BatchOccasion::RejectedBefore),
+        ] {
             if !items.is_empty() {
-                self.waiting.push_back(Posting {
+                self.waiting.push_back(BatchPosting {
                     items,
                     occasion,
                     requests: 0,
@@ -296,13 +301,13 @@ impl Deliverer<'_> {
         }
     }
 
-    fn post(&mut self, posting: Posting) {
+    fn post(&mut self, posting: BatchPosting) {
         let batch = Batch::new(
             &self.connector.settings.upstream.connector_uuid,
             posting
                 .items
                 .iter()
-                .map(|item| Item {
+                .map(|item| BatchItem {
                     seq: item.seq,
                     external_id: item.external_id.clone(),
                     asset: Arc::clone(&item.asset),
@@ -311,7 +316,7 @@ impl Deliverer<'_> {
         );
         let (upstream, stop) = (Arc::clone(&self.connector.upstream), self.stop.clone());
         let record = Arc::clone(&self.record);
-        self.comparing = posting.occasion == Occasion::Postponed;
+        self.comparing = posting.occasion == BatchOccasion::Postponed;
         failpoint::pass(Point::Posting);
         let delivering = async move {
             let delivery = upstream.deliver(batch, posting.occasion, &record, &stop).await;
@@ -322,7 +327,7 @@ impl Deliverer<'_> {
     }
 
     /// Records what became of a batch. An error when the delivery is to end with it.
-    fn on_answer(&mut self, done: Result<(Posting, Delivery), JoinError>) -> Result<(), RunError> {
+    fn on_answer(&mut self, done: Result<(BatchPosting, BatchDelivery), JoinError>) -> Result<(), RunError> {
         let (posting, delivery) = done.map_err(|error| RunError::Panicked {
             task: "delivery",
             cause: error.to_string(),
@@ -335,8 +340,8 @@ impl Deliverer<'_> {
         self.log_rejected(&posting.items, &delivery);
         let requests = posting.requests + delivery.requests;
         if delivery.postponed {
-            self.postponed.push_back(Posting {
-                occasion: Occasion::Postponed,
+            self.postponed.push_back(BatchPosting {
+                occasion: BatchOccasion::Postponed,
                 requests,
                 ..posting
             });
@@ -364,7 +369,7 @@ impl Deliverer<'_> {
     }
 
     /// Logs which assets the gateway rejected, and why.
-    fn log_rejected(&self, items: &[store::Item], delivery: &Delivery) {
+    fn log_rejected(&self, items: &[store::Item], delivery: &BatchDelivery) {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
         for (seq, reason) in &delivery.rejected {
@@ -383,7 +388,7 @@ impl Deliverer<'_> {
 
     /// Waits for what is still in flight and takes it in: an answer that came must not be forgotten because another
     /// request failed.
-    async fn finish(mut self, outcome: Result<(), RunError>) -> Summary {
+    async fn finish(mut self, outcome: Result<(), RunError>) -> DeliverySummary {
         let mut failure = outcome.err();
         while let Some(done) = self.in_flight.join_next().await {
             if let Err(error) = self.on_answer(done) {
@@ -412,7 +417,7 @@ impl Deliverer<'_> {
             let recorded = other_runs::record_unsent(self.connector, self.request, self.run).await;
             failure = recorded.err();
         }
-        Summary {
+        DeliverySummary {
             retries: self.retries,
             failure,
         }
@@ -460,7 +465,11 @@ impl Deliverer<'_> {
 }
 
 /// Writes the staged assets to the output and posts nothing (`--dry-run`).
-pub(super) async fn write_only(connector: &Connector, request: &Request, run: RunId) -> Result<(), RunError> {
+pub(super) async fn write_only(
+    connector: &Connector,
+    request: &RunRequest,
+    run: RunId,
+) -> Result<(), RunError> {
     let sizing = connector.upstream.sizing();
     let (assets, bytes) = (sizing.assets(), connector.settings.upstream.batch_bytes);
     let mut after = 0;
@@ -481,7 +490,7 @@ pub(super) async fn write_only(connector: &Connector, request: &Request, run: Ru
 
 /// One asset a line.
 fn write_lines<'i>(
-    request: &Request,
+    request: &RunRequest,
     items: impl IntoIterator<Item = &'i store::Item>,
 ) -> Result<(), RunError> {
     match &request.output {

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 
 use crate::directory::Entry;
 use crate::identity::Timestamp;
-use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Source};
+use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, ObjectSource};
 
 use super::links::{MEMBER_OF, PRIMARY, groups_of, linked};
 
 /// An entry, and when it was read.
 #[derive(Debug)]
-pub struct Seen<'a> {
+pub struct EntrySource<'a> {
     entry: &'a Entry,
     at: Timestamp,
     /// The values of [`GROUPS`].
@@ -22,7 +22,7 @@ pub struct Seen<'a> {
     member_count: OnceCell<Vec<Vec<u8>>>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> EntrySource<'a> {
     /// `entry` as read `at` that many seconds after the Unix epoch.
     #[must_use]
     pub fn new(entry: &'a Entry, at: i64) -> Self {
@@ -65,7 +65,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-impl Source for Seen<'_> {
+impl ObjectSource for EntrySource<'_> {
     fn dn(&self) -> &str {
         &self.entry.dn
     }

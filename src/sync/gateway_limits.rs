@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Connector;
 use crate::store::GatewayLimits;
-use crate::upstream::{LearntLimits, Upstream};
+use crate::upstream::{LearntLimits, QualysGateway};
 
 /// Time after which a limit is tried again: whoever set it may have raised it. Seconds.
 const KEPT: i64 = 30 * 86_400;
@@ -22,7 +22,7 @@ pub(super) fn recall(connector: &Connector, known: &GatewayLimits, now: i64) {
 }
 
 /// Returns what is known now; `known` is what was known before.
-pub(super) fn learnt(upstream: &Upstream, known: &GatewayLimits, now: i64) -> GatewayLimits {
+pub(super) fn learnt(upstream: &QualysGateway, known: &GatewayLimits, now: i64) -> GatewayLimits {
     let LearntLimits {
         taken,
         refused,

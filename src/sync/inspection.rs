@@ -6,15 +6,15 @@
 
 use crate::directory::{DirectoryError, Entry, RootDse, Search, Session};
 use crate::identity::{Guid, Kind, Sid};
-use crate::mapping::{Asset, Explained, Mapping, Outcome};
+use crate::mapping::{Asset, Mapping, RowExplanation, RowOutcome};
 
 use super::entry_fields::{guid_of, is_deleted};
-use super::entry_source::Seen;
+use super::entry_source::EntrySource;
 use super::filter_part::split_and;
 use super::object_name::filter_by_name;
 use super::read::SHOW_DELETED;
 use super::read::complete;
-use super::scope::{OBJECT_GUID, Scope};
+use super::scope::{OBJECT_GUID, ReadScope};
 
 /// Beginning of the term that `AD_MEMBER_OF` adds.
 const MEMBER_OF: &str = "(memberOf:1.2.840.113556.1.4.1941:=";
@@ -26,7 +26,7 @@ pub struct Inspection {
     pub controller: String,
     /// Its invocationId, where the account may read it.
     pub invocation_id: Option<Guid>,
-    /// Digest of the scope ([`Scope::digest`]).
+    /// Digest of the scope ([`ReadScope::digest`]).
     pub scope: [u8; 32],
     /// The base context.
     pub base: String,
@@ -55,7 +55,7 @@ pub struct PresentObject {
     /// `uSNChanged`, where the account may read it.
     pub usn: Option<u64>,
     /// Where it is.
-    pub place: Place,
+    pub place: ObjectPlace,
     /// Kind that it matches.
     pub kind: KindMatch,
     /// Parts of the extra filter of the kind, in order; empty where it has none.
@@ -66,7 +66,7 @@ pub struct PresentObject {
 
 /// Place of an object, as the search decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ObjectPlace {
     /// In scope.
     InScope,
     /// Below the base context, but not within `AD_SEARCH_SCOPE`.
@@ -128,7 +128,7 @@ pub struct MappedObject {
 
 /// Object of the naming context that a name means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedObject {
+pub struct ObjectOfName {
     /// objectGUID; `None` where the account may not read it.
     pub guid: Option<Guid>,
     /// Its distinguished name.
@@ -146,10 +146,10 @@ pub struct NamedObject {
 /// When the search cannot be completed.
 pub async fn find_by_name(
     session: &Session,
-    scope: &Scope,
+    scope: &ReadScope,
     name: &str,
     most: usize,
-) -> Result<(Vec<NamedObject>, usize), DirectoryError> {
+) -> Result<(Vec<ObjectOfName>, usize), DirectoryError> {
     let mut pages = session.search(Search {
         filter: filter_by_name(name),
         attributes: [OBJECT_GUID, "objectSid", "objectClass"]
@@ -161,7 +161,7 @@ pub async fn find_by_name(
     while let Some(entries) = pages.next().await? {
         let room = most - found.len();
         found.extend(entries.iter().take(room).map(|entry| {
-            NamedObject {
+            ObjectOfName {
                 guid: guid_of(entry),
                 dn: entry.dn.clone(),
                 class: class_of(entry),
@@ -182,7 +182,7 @@ pub async fn find_by_name(
 /// When a search cannot be completed.
 pub async fn read_in_scope(
     session: &Session,
-    scope: &Scope,
+    scope: &ReadScope,
     mapping: &Mapping,
     guid: Guid,
 ) -> Result<Option<(Kind, Entry)>, DirectoryError> {
@@ -208,7 +208,7 @@ pub async fn read_in_scope(
 pub async fn inspect(
     session: &mut Session,
     root: &RootDse,
-    scope: &Scope,
+    scope: &ReadScope,
     mapping: &Mapping,
     guid: Guid,
     now: i64,
@@ -235,7 +235,7 @@ pub async fn inspect(
 
 async fn inspect_present(
     session: &Session,
-    scope: &Scope,
+    scope: &ReadScope,
     mapping: &Mapping,
     guid: Guid,
     entry: &Entry,
@@ -254,7 +254,7 @@ async fn inspect_present(
         }
     }
     let mapped = match place {
-        Place::NoBase => None,
+        ObjectPlace::NoBase => None,
         _ => read_in_scope(session, scope, mapping, guid).await?,
     };
     Ok(PresentObject {
@@ -268,22 +268,22 @@ async fn inspect_present(
     })
 }
 
-async fn place(session: &Session, scope: &Scope, guid: Guid) -> Result<Place, DirectoryError> {
+async fn place(session: &Session, scope: &ReadScope, guid: Guid) -> Result<ObjectPlace, DirectoryError> {
     for (searches, place) in [
-        (scope.placed_in_scope(&[guid]), Place::InScope),
-        (scope.placed_within_base(&[guid]), Place::OutsideSearchScope),
+        (scope.placed_in_scope(&[guid]), ObjectPlace::InScope),
+        (scope.placed_within_base(&[guid]), ObjectPlace::OutsideSearchScope),
     ] {
         match gives_any(session, searches).await {
             Ok(true) => return Ok(place),
             Ok(false) => {}
-            Err(error) if error.is_base_missing() => return Ok(Place::NoBase),
+            Err(error) if error.is_base_missing() => return Ok(ObjectPlace::NoBase),
             Err(error) => return Err(error),
         }
     }
-    Ok(Place::OutsideBase)
+    Ok(ObjectPlace::OutsideBase)
 }
 
-async fn kind(session: &Session, scope: &Scope, guid: Guid) -> Result<KindMatch, DirectoryError> {
+async fn kind(session: &Session, scope: &ReadScope, guid: Guid) -> Result<KindMatch, DirectoryError> {
     let read: Vec<Kind> = scope.kinds().collect();
     for kind in &read {
         if matches(session, guid, kind.filter()).await? {
@@ -311,7 +311,7 @@ async fn part_result(session: &Session, guid: Guid, part: &str) -> Result<PartRe
 
 /// Asks whether the object matches `filter`, wherever it is.
 async fn matches(session: &Session, guid: Guid, filter: &str) -> Result<bool, DirectoryError> {
-    match gives_any(session, vec![Scope::object_alone(guid, filter)]).await {
+    match gives_any(session, vec![ReadScope::object_alone(guid, filter)]).await {
         // It was deleted, or hidden, since it was found.
         Err(error) if error.is_base_missing() => Ok(false),
         given => given,
@@ -346,7 +346,7 @@ fn class_of(entry: &Entry) -> String {
 }
 
 fn map(mapping: &Mapping, kind: Kind, entry: &Entry, now: i64) -> MappedObject {
-    let seen = Seen::new(entry, now);
+    let seen = EntrySource::new(entry, now);
     let rows = mapping.explain(kind, &seen);
     let asset = match entry.unfit() {
         Some(reason) => Err(reason.to_owned()),
@@ -356,17 +356,20 @@ fn map(mapping: &Mapping, kind: Kind, entry: &Entry, now: i64) -> MappedObject {
         kind,
         asset,
         values: rows.iter().filter(|row| row.outcome.json().is_some()).count(),
-        absent: rows.iter().filter(|row| row.outcome == Outcome::Absent).count(),
+        absent: rows
+            .iter()
+            .filter(|row| row.outcome == RowOutcome::Absent)
+            .count(),
         rejected: rows.iter().flat_map(rejected_values).collect(),
     }
 }
 
-fn rejected_values(row: &Explained) -> Vec<String> {
-    if let Outcome::Rejected(reason) = &row.outcome {
+fn rejected_values(row: &RowExplanation) -> Vec<String> {
+    if let RowOutcome::Rejected(reason) = &row.outcome {
         return vec![reason.clone()];
     }
     let instead = match &row.outcome {
-        Outcome::Undecodable => "the key is left out",
+        RowOutcome::Undecodable => "the key is left out",
         _ => "another value is taken",
     };
     let faults = row.faults.iter();

@@ -11,8 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::Entry;
-use crate::identity::{DistinguishedName, Guid, Kind, LinkNote, LinkedName, NamedObject, Relation};
-use crate::mapping::{Link, Mapping, Shown};
+use crate::identity::{DistinguishedName, Guid, Kind, LinkNote, LinkRelation, LinkedName, NamedObject};
+use crate::mapping::{LinkAttribute, Mapping, ShownName};
 
 use super::entry_fields::is_deleted;
 
@@ -26,7 +26,7 @@ pub(super) const MEMBER_OF: &str = "memberof";
 
 /// Links that the assets of a mapping show, by kind.
 #[derive(Debug, Default)]
-pub(super) struct Links(BTreeMap<Kind, Vec<Link>>);
+pub(super) struct MappingLinks(BTreeMap<Kind, Vec<LinkAttribute>>);
 
 /// Objects that changed since the last read, as far as an asset may name them.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub(super) struct ChangedObjects {
     pub(super) groups: Vec<Guid>,
 }
 
-impl Links {
+impl MappingLinks {
     pub(super) fn of(mapping: &Mapping) -> Self {
         let links = Kind::ALL.into_iter().map(|kind| (kind, mapping.links(kind)));
         Self(links.filter(|(_, links)| !links.is_empty()).collect())
@@ -61,7 +61,7 @@ impl Links {
     /// Returns `true` when an asset shows whole names: these change with every container above the
     /// named object, anywhere in the naming context, and no change of the named object tells so.
     pub(super) fn shows_places(&self) -> bool {
-        self.0.values().flatten().any(|link| link.shown == Shown::Dn)
+        self.0.values().flatten().any(|link| link.shown == ShownName::Dn)
     }
 
     /// Returns what the asset of an entry names, as the store notes it; `None` for a kind that
@@ -71,9 +71,9 @@ impl Links {
         for link in self.0.get(&kind)? {
             let mut note = |object: &LinkedName<'_>, relation| {
                 notes.insert(match link.shown {
-                    Shown::Nothing => LinkNote::unshown(object, relation),
-                    Shown::Rdn => LinkNote::by_rdn(object, relation),
-                    Shown::Dn => LinkNote::by_dn(object, relation),
+                    ShownName::Nothing => LinkNote::unshown(object, relation),
+                    ShownName::Rdn => LinkNote::by_rdn(object, relation),
+                    ShownName::Dn => LinkNote::by_dn(object, relation),
                 });
             };
             if is_membership(link) {
@@ -85,7 +85,7 @@ impl Links {
             }
             let primary = link.with_primary.then(|| entry.values(PRIMARY));
             for value in entry.values(&link.attribute).chain(primary.into_iter().flatten()) {
-                note(&linked(entry, value), Relation::Other);
+                note(&linked(entry, value), LinkRelation::Other);
             }
         }
         Some(notes.into_iter().collect())
@@ -117,7 +117,7 @@ impl ChangedObjects {
     }
 }
 
-fn is_membership(link: &Link) -> bool {
+fn is_membership(link: &LinkAttribute) -> bool {
     link.attribute == MEMBER_OF
 }
 
@@ -167,11 +167,11 @@ pub(super) struct GroupOf<'a> {
 }
 
 impl GroupOf<'_> {
-    const fn relation(&self) -> Relation {
+    const fn relation(&self) -> LinkRelation {
         if self.is_primary {
-            Relation::Primary
+            LinkRelation::Primary
         } else {
-            Relation::Member
+            LinkRelation::Member
         }
     }
 }

@@ -27,21 +27,21 @@ mod scope;
 mod stage;
 mod trace;
 
-pub use connector::{Connector, Request};
-pub use entry_source::Seen;
+pub use connector::{Connector, RunRequest};
+pub use entry_source::EntrySource;
 pub use error::RunError;
 pub use gateway_limits::BacklogEstimate;
 pub use inspection::{
-    FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, NamedObject, PartResult, Place,
+    FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, ObjectOfName, ObjectPlace, PartResult,
     PresentObject, find_by_name, inspect, read_in_scope,
 };
 pub use object_name::filter_by_name;
 pub use output::AssetOutput;
 pub use plan::{Plan, PlanFacts, plan};
-pub use progress::{Begun, Directory, Phase, Progress, Snapshot};
+pub use progress::{BegunRun, DirectoryProgress, ProgressSnapshot, RunPhase, RunProgress};
 pub use read::complete;
-pub use report::Report;
+pub use report::RunReport;
 pub use restored::{RESTORED, RESTORED_ADVICE, warn_of_restore};
 pub use run::run;
-pub use scope::Scope;
-pub use trace::{Conclusion, Step, StepResult, Trace, Tracer, Verdict};
+pub use scope::ReadScope;
+pub use trace::{StepResult, TraceConclusion, TraceVerdict, TracedObject, TracedStep, Tracer};

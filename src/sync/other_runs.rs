@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{RunId, RunLock, Unsent};
 
-use super::{Connector, Request, RunError};
+use super::{Connector, RunError, RunRequest};
 
 /// Time that a run waits in all: a request is answered within seconds. A gateway that does not
 /// answer the other run would not answer this one either.
@@ -83,7 +83,7 @@ async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), Run
 /// Records what the run leaves to the next one because of other connections.
 pub(super) async fn record_unsent(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     run: RunId,
 ) -> Result<(), RunError> {
     let unsent = connector.on_store(move |store| store.record_unsent(run)).await?;

@@ -11,19 +11,19 @@ use crate::store::{Phases, RunId, RunMode};
 
 /// The run in progress. Each counter only grows.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct RunProgress {
     read: AtomicU64,
     staged: AtomicU64,
     accepted: AtomicU64,
     rejected: AtomicU64,
-    begun: watch::Sender<Option<Begun>>,
-    course: Mutex<Course>,
-    directory: Mutex<Directory>,
+    begun: watch::Sender<Option<BegunRun>>,
+    course: Mutex<PhaseTimes>,
+    directory: Mutex<DirectoryProgress>,
 }
 
 /// A run that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Begun {
+pub struct BegunRun {
     /// Its number.
     pub run: RunId,
     /// What was asked for.
@@ -36,7 +36,7 @@ pub struct Begun {
 
 /// What a run is at. They follow each other in this order; delivery goes on beside the reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum RunPhase {
     /// Connecting, binding, deciding what to read.
     Connecting,
     /// Reading the directory.
@@ -47,7 +47,7 @@ pub enum Phase {
     Delivering,
 }
 
-impl Phase {
+impl RunPhase {
     /// The word used in JSON, as in [`Phases::named`].
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -62,7 +62,7 @@ impl Phase {
 
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct ProgressSnapshot {
     /// Objects read from the directory.
     pub read: u64,
     /// Assets staged for delivery by this run.
@@ -75,7 +75,7 @@ pub struct Snapshot {
 
 /// What was asked of the directory, and who answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Directory {
+pub struct DirectoryProgress {
     /// Over all connections that were opened.
     pub counters: Counters,
     /// The host that was reached, and when the certificate that it showed ends, Unix seconds.
@@ -84,13 +84,13 @@ pub struct Directory {
 
 /// The phases so far.
 #[derive(Debug, Default)]
-struct Course {
+struct PhaseTimes {
     mode: Option<RunMode>,
-    present: Option<(Phase, Instant)>,
+    present: Option<(RunPhase, Instant)>,
     past: Phases,
 }
 
-impl Progress {
+impl RunProgress {
     pub(super) fn add_read(&self, objects: u64) {
         self.read.fetch_add(objects, Ordering::Relaxed);
     }
@@ -108,13 +108,13 @@ impl Progress {
     }
 
     /// The run has its row in the history, and connects.
-    pub(super) fn begin(&self, begun: Begun) {
-        self.enter(Phase::Connecting);
+    pub(super) fn begin(&self, begun: BegunRun) {
+        self.enter(RunPhase::Connecting);
         self.begun.send_replace(Some(begun));
     }
 
     /// A later phase begins; an earlier one does not come back.
-    pub(super) fn enter(&self, phase: Phase) {
+    pub(super) fn enter(&self, phase: RunPhase) {
         let now = Instant::now();
         let mut course = self.course();
         if course.present.is_some_and(|(present, _)| present >= phase) {
@@ -146,8 +146,8 @@ impl Progress {
 
     /// The counters now.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub fn snapshot(&self) -> ProgressSnapshot {
+        ProgressSnapshot {
             read: self.read.load(Ordering::Relaxed),
             staged: self.staged.load(Ordering::Relaxed),
             accepted: self.accepted.load(Ordering::Relaxed),
@@ -157,7 +157,7 @@ impl Progress {
 
     /// Changes once, when the run is begun.
     #[must_use]
-    pub fn begun(&self) -> watch::Receiver<Option<Begun>> {
+    pub fn begun(&self) -> watch::Receiver<Option<BegunRun>> {
         self.begun.subscribe()
     }
 
@@ -169,7 +169,7 @@ impl Progress {
 
     /// What it is at; `None` before its beginning.
     #[must_use]
-    pub fn phase(&self) -> Option<Phase> {
+    pub fn phase(&self) -> Option<RunPhase> {
         self.course().present.map(|(phase, _)| phase)
     }
 
@@ -181,30 +181,30 @@ impl Progress {
 
     /// What was asked of the directory, by what ended so far.
     #[must_use]
-    pub fn directory(&self) -> Directory {
+    pub fn directory(&self) -> DirectoryProgress {
         self.lock_directory().clone()
     }
 
     /// Nobody panics while holding it, and each change is whole.
-    fn course(&self) -> MutexGuard<'_, Course> {
+    fn course(&self) -> MutexGuard<'_, PhaseTimes> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_directory(&self) -> MutexGuard<'_, Directory> {
+    fn lock_directory(&self) -> MutexGuard<'_, DirectoryProgress> {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Course {
+impl PhaseTimes {
     /// The phases until `now`, the present one included.
     fn until(&self, now: Instant) -> Phases {
         let mut phases = self.past;
         if let Some((present, since)) = self.present {
             let spent: &mut Duration = match present {
-                Phase::Connecting => &mut phases.connecting,
-                Phase::Reading => &mut phases.reading,
-                Phase::Examining => &mut phases.examining,
-                Phase::Delivering => &mut phases.delivering,
+                RunPhase::Connecting => &mut phases.connecting,
+                RunPhase::Reading => &mut phases.reading,
+                RunPhase::Examining => &mut phases.examining,
+                RunPhase::Delivering => &mut phases.delivering,
             };
             *spent += now.saturating_duration_since(since);
         }
@@ -220,27 +220,27 @@ mod tests {
     fn phases_follow_each_other_and_are_the_whole_run() {
         let started = Instant::now();
         let at = |seconds| started + Duration::from_secs(seconds);
-        let mut course = Course {
-            present: Some((Phase::Connecting, at(0))),
-            ..Course::default()
+        let mut course = PhaseTimes {
+            present: Some((RunPhase::Connecting, at(0))),
+            ..PhaseTimes::default()
         };
         course.past = course.until(at(2));
-        course.present = Some((Phase::Delivering, at(2)));
+        course.present = Some((RunPhase::Delivering, at(2)));
         let phases = course.until(at(7));
         assert_eq!(phases.connecting, Duration::from_secs(2));
         assert_eq!(phases.delivering, Duration::from_secs(5));
         assert_eq!(phases.total(), Duration::from_secs(7));
 
-        let progress = Progress::default();
+        let progress = RunProgress::default();
         assert_eq!(progress.phase(), None);
-        progress.enter(Phase::Examining);
-        progress.enter(Phase::Reading);
-        assert_eq!(progress.phase(), Some(Phase::Examining), "no way back");
+        progress.enter(RunPhase::Examining);
+        progress.enter(RunPhase::Reading);
+        assert_eq!(progress.phase(), Some(RunPhase::Examining), "no way back");
         for (phase, (name, _)) in [
-            Phase::Connecting,
-            Phase::Reading,
-            Phase::Examining,
-            Phase::Delivering,
+            RunPhase::Connecting,
+            RunPhase::Reading,
+            RunPhase::Examining,
+            RunPhase::Delivering,
         ]
         .iter()
         .zip(Phases::default().named())

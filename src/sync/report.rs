@@ -6,7 +6,7 @@ use super::RunError;
 
 /// What one run did.
 #[derive(Debug)]
-pub struct Report {
+pub struct RunReport {
     /// Its number in the history.
     pub run: RunId,
     /// What it turned out to be.
@@ -37,7 +37,7 @@ pub struct Report {
     pub failure: Option<RunError>,
 }
 
-impl Report {
+impl RunReport {
     /// What to do about removals that are held back.
     pub const HELD_ADVICE: &str = super::removal::ADVICE;
 
@@ -67,7 +67,7 @@ impl Report {
     }
 }
 
-impl Report {
+impl RunReport {
     /// What the connection is now; a dry run leaves it as it was.
     fn state(&self) -> Option<State> {
         match self.exit_code() {

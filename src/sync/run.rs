@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
 
-use super::report::Report;
+use super::report::RunReport;
 use super::{
-    Begun, Connector, Phase, Plan, Request, RunError, deliver, read, removal, stage, warn_of_restore,
+    BegunRun, Connector, Plan, RunError, RunPhase, RunRequest, deliver, read, removal, stage, warn_of_restore,
 };
 
 /// What the operator does about rejected objects.
@@ -24,14 +24,14 @@ const PAGES_AHEAD: usize = 1;
 /// the outcome calls for. The caller holds the connection's lock, and the connection is Scheduled.
 ///
 /// # Errors
-/// When the run could not be begun or closed in the state file. A run that began and failed is a [`Report`] with a
+/// When the run could not be begun or closed in the state file. A run that began and failed is a [`RunReport`] with a
 /// failure.
 #[tracing::instrument(level = "error", name = "run", skip_all, fields(connection = connector.name(), run))]
 pub async fn run(
     connector: Arc<Connector>,
-    request: Request,
+    request: RunRequest,
     stop: &CancellationToken,
-) -> Result<Report, RunError> {
+) -> Result<RunReport, RunError> {
     if let Some(output) = request.output.clone() {
         // A pipe is opened only when somebody reads from it.
         let begun = tokio::task::spawn_blocking(move || output.begin());
@@ -52,7 +52,7 @@ pub async fn run(
         })
         .await?;
     tracing::Span::current().record("run", run.number());
-    request.progress.begin(Begun {
+    request.progress.begin(BegunRun {
         run,
         wanted: mode,
         asked_by: request.asked_by.clone(),
@@ -77,14 +77,14 @@ pub async fn run(
             () = stop.cancelled() => Err(RunError::Stopped),
             read = read::read(&connector, &request, run, started, pieces, &planned) => read,
         };
-        request.progress.enter(Phase::Delivering);
+        request.progress.enter(RunPhase::Delivering);
         read
     };
     let staging = stage_on_thread(&connector, &request, run, started, to_stage, staged);
     let delivering = deliver_unless_dry(&connector, &request, run, to_deliver, stop);
     let (read, staged, delivered) = tokio::join!(reading, staging, delivering);
 
-    let ends = Ends {
+    let ends = RunParts {
         plan: planned.into_inner().unwrap_or_else(PoisonError::into_inner),
         read,
         staged,
@@ -96,10 +96,10 @@ pub async fn run(
 /// The stager on a thread that may block; it ends when the reader drops its end.
 async fn stage_on_thread(
     connector: &Arc<Connector>,
-    request: &Arc<Request>,
+    request: &Arc<RunRequest>,
     run: RunId,
     now: i64,
-    pieces: mpsc::Receiver<read::Piece>,
+    pieces: mpsc::Receiver<read::ReadPiece>,
     staged: watch::Sender<u64>,
 ) -> Result<Conclusion, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
@@ -129,43 +129,43 @@ async fn stage_on_thread(
 /// that are only reported posts nothing either.
 async fn deliver_unless_dry(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     run: RunId,
     mut staged: watch::Receiver<u64>,
     stop: &CancellationToken,
-) -> deliver::Summary {
+) -> deliver::DeliverySummary {
     let only_approves = request.approve.is_some() && !connector.settings.removal.send;
     if !request.dry_run && !only_approves {
         return deliver::deliver(connector, request, run, staged, stop).await;
     }
     while staged.changed().await.is_ok() {}
     if !request.dry_run {
-        return deliver::Summary::default();
+        return deliver::DeliverySummary::default();
     }
     let failure = deliver::write_only(connector, request, run).await.err();
-    deliver::Summary {
+    deliver::DeliverySummary {
         failure,
-        ..deliver::Summary::default()
+        ..deliver::DeliverySummary::default()
     }
 }
 
 /// What the three parts of a run came to.
-struct Ends {
+struct RunParts {
     plan: Option<Plan>,
-    read: Result<read::Summary, RunError>,
+    read: Result<read::ReadSummary, RunError>,
     staged: Result<Conclusion, RunError>,
-    delivered: deliver::Summary,
+    delivered: deliver::DeliverySummary,
 }
 
 /// Brings the three ends together: outcome, state, and the line that tells the run. What the run did is told from the
 /// history, which counted it step by step: also of a part that failed half-way.
 async fn conclude(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     run: RunId,
     clock: Instant,
-    ends: Ends,
-) -> Result<Report, RunError> {
+    ends: RunParts,
+) -> Result<RunReport, RunError> {
     let (conclusion, stage_failure) = match ends.staged {
         Ok(conclusion) => (conclusion, None),
         Err(error) => (Conclusion::default(), Some(error)),
@@ -187,7 +187,7 @@ async fn conclude(
         Some(list) if conclusion.refused => Some(RunError::ListChanged { list: list.clone() }),
         _ => None,
     };
-    let report = Report {
+    let report = RunReport {
         run,
         mode,
         reason,
@@ -215,7 +215,7 @@ async fn conclude(
     Ok(report)
 }
 
-impl Report {
+impl RunReport {
     /// The outcome for the history and the state: Processed means that upstream accepted every asset of the run.
     pub(crate) fn end(&self) -> RunEnd {
         let remedy = match &self.failure {

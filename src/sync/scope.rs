@@ -21,7 +21,7 @@ const NAMES_PER_FILTER: usize = 25;
 
 /// A profile bound to the directory that it is read from.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub struct ReadScope {
     base: String,
     naming_context: String,
     depth: SearchScope,
@@ -37,7 +37,7 @@ struct KindScope {
     attributes: Vec<String>,
 }
 
-impl Scope {
+impl ReadScope {
     /// The scope of `profile` with the attributes that `mapping` needs. Where the profile names no base context, it
     /// is the domain root that rootDSE names (`defaultNamingContext`).
     #[must_use]

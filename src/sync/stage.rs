@@ -14,12 +14,12 @@ use crate::identity::Kind;
 use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
 
 use super::entry_fields::guid_of;
-use super::links::Links;
-use super::read::Piece;
-use super::{Connector, Progress, RunError, Seen, removal};
+use super::links::MappingLinks;
+use super::read::ReadPiece;
+use super::{Connector, EntrySource, RunError, RunProgress, removal};
 
 /// Bounds of what is committed together: a commit waits for the disk, and writes the indexes anew.
-struct Bounds {
+struct CommitBounds {
     /// Pages, or pieces of large ones.
     pieces: usize,
     /// Octets of assets.
@@ -30,14 +30,14 @@ struct Bounds {
 }
 
 /// Bounds at the beginning of a read, so that the delivery begins soon.
-const SOON: Bounds = Bounds {
+const SOON: CommitBounds = CommitBounds {
     pieces: 4,
     octets: 2 << 20,
     patience: Duration::from_millis(100),
 };
 
 /// Bounds of a large read.
-const LARGE: Bounds = Bounds {
+const LARGE: CommitBounds = CommitBounds {
     pieces: 20,
     octets: 10 << 20,
     patience: Duration::from_secs(1),
@@ -46,7 +46,7 @@ const LARGE: Bounds = Bounds {
 /// Staged objects from which on a read is large: the delivery has enough to do.
 const MANY: u64 = 20_000;
 
-impl Bounds {
+impl CommitBounds {
     /// Returns the bounds after so many objects were staged.
     const fn after(staged: u64) -> &'static Self {
         if staged < MANY { &SOON } else { &LARGE }
@@ -60,8 +60,8 @@ pub(super) fn stage(
     run: RunId,
     now: i64,
     resend: bool,
-    progress: &Progress,
-    mut pieces: mpsc::Receiver<Piece>,
+    progress: &RunProgress,
+    mut pieces: mpsc::Receiver<ReadPiece>,
     staged: &watch::Sender<u64>,
 ) -> Result<Conclusion, RunError> {
     let mut stager = Stager {
@@ -72,13 +72,13 @@ pub(super) fn stage(
         progress,
         staged,
         unidentified: Vec::new(),
-        links: Links::of(&connector.mapping),
+        links: MappingLinks::of(&connector.mapping),
         conclusion: Conclusion::default(),
     };
-    let mut held = Held::default();
+    let mut held = HeldReadings::default();
     let runtime = Handle::current();
     loop {
-        let bounds = Bounds::after(*staged.borrow());
+        let bounds = CommitBounds::after(*staged.borrow());
         let next = match held.due(bounds) {
             None => pieces.blocking_recv(),
             Some(due) => match runtime.block_on(timeout_at(due, pieces.recv())) {
@@ -91,7 +91,7 @@ pub(super) fn stage(
         };
         let Some(piece) = next else { break };
         match piece {
-            Piece::Page(kind, entries) => {
+            ReadPiece::Page(kind, entries) => {
                 let page = stager.map(kind, &entries);
                 // The connection that gave them waits for their memory; what follows may take a while.
                 drop(entries);
@@ -101,18 +101,18 @@ pub(super) fn stage(
                 }
             }
             // Its pages are committed, or held.
-            Piece::Slice(slice) => held.last.slices.push(*slice),
-            Piece::Store(stored) => {
+            ReadPiece::Slice(slice) => held.last.slices.push(*slice),
+            ReadPiece::Store(stored) => {
                 stager.commit(&held.take(), None)?;
                 // As below.
                 let _ = stored.send(());
             }
-            Piece::Complete(end, stored) => {
+            ReadPiece::Complete(end, stored) => {
                 stager.commit(&held.take(), Some(&end))?;
                 // Nobody listens any more when the run was stopped meanwhile.
                 let _ = stored.send(());
             }
-            Piece::Conclude(decision) => {
+            ReadPiece::Conclude(decision) => {
                 stager.commit(&held.take(), None)?;
                 stager.conclude(&decision)?;
             }
@@ -125,33 +125,33 @@ pub(super) fn stage(
 
 /// What was read and is not committed yet.
 #[derive(Default)]
-struct Held {
+struct HeldReadings {
     /// Everything but the last page, since when, and how much it is.
-    ripe: Portion,
+    ripe: CommitPortion,
     since: Option<Instant>,
     pieces: usize,
     octets: usize,
     /// The last page: the read may end with it.
-    last: Portion,
+    last: CommitPortion,
     came: Option<Instant>,
 }
 
 /// What is committed together.
 #[derive(Default)]
-struct Portion {
+struct CommitPortion {
     readings: Vec<Reading>,
     /// Slices of a full read that ended with these, or before.
     slices: Vec<Slice>,
 }
 
-impl Portion {
+impl CommitPortion {
     fn append(&mut self, more: Self) {
         self.readings.extend(more.readings);
         self.slices.extend(more.slices);
     }
 }
 
-impl Held {
+impl HeldReadings {
     fn add(&mut self, readings: Vec<Reading>) {
         if let Some(came) = self.came.replace(Instant::now()) {
             self.since.get_or_insert(came);
@@ -168,21 +168,21 @@ impl Held {
     }
 
     /// When what is ripe is to be committed; `None` where nothing is.
-    fn due(&self, bounds: &Bounds) -> Option<Instant> {
+    fn due(&self, bounds: &CommitBounds) -> Option<Instant> {
         self.since.map(|since| since + bounds.patience)
     }
 
-    const fn is_full(&self, bounds: &Bounds) -> bool {
+    const fn is_full(&self, bounds: &CommitBounds) -> bool {
         self.pieces >= bounds.pieces || self.octets >= bounds.octets
     }
 
     /// All but the last page.
-    fn take_ripe(&mut self) -> Portion {
+    fn take_ripe(&mut self) -> CommitPortion {
         (self.since, self.pieces, self.octets) = (None, 0, 0);
         std::mem::take(&mut self.ripe)
     }
 
-    fn take(&mut self) -> Portion {
+    fn take(&mut self) -> CommitPortion {
         let mut all = self.take_ripe();
         self.came = None;
         all.append(std::mem::take(&mut self.last));
@@ -195,11 +195,11 @@ struct Stager<'a> {
     run: RunId,
     now: i64,
     resend: bool,
-    progress: &'a Progress,
+    progress: &'a RunProgress,
     staged: &'a watch::Sender<u64>,
     /// Entries of the pages that are not committed yet.
     unidentified: Vec<Unidentified>,
-    links: Links,
+    links: MappingLinks,
     conclusion: Conclusion,
 }
 
@@ -231,7 +231,7 @@ impl Stager<'_> {
             None => self
                 .connector
                 .mapping
-                .apply(kind, &Seen::new(entry, self.now))
+                .apply(kind, &EntrySource::new(entry, self.now))
                 .map_err(|unmappable| unmappable.to_string()),
         };
         let asset = match asset {
@@ -264,7 +264,7 @@ impl Stager<'_> {
         );
     }
 
-    fn commit(&mut self, held: &Portion, end: Option<&ReadEnd>) -> Result<(), RunError> {
+    fn commit(&mut self, held: &CommitPortion, end: Option<&ReadEnd>) -> Result<(), RunError> {
         let store = &self.connector.store;
         let (page, slices) = (&held.readings, &held.slices);
         if page.is_empty() && slices.is_empty() && self.unidentified.is_empty() && end.is_none() {

@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use super::evidence::{self, Evidence};
 use super::rejection;
-use super::request::Item;
+use super::request::BatchItem;
 use super::text;
 use super::wait;
 
 /// An answer with as much of its body as is looked at.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct GatewayAnswer {
     /// Status code, 100 to 999.
     pub status: u16,
     /// Its headers.
@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// What to do with the batch now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum BatchDecision {
     /// Every asset was accepted.
     Accepted,
     /// Every asset was accepted but these: index in the batch → reason. Never empty.
@@ -89,43 +89,48 @@ pub enum Decision {
 /// Decides what an answer to these items means. `now` is for a `Retry-After` that is a date;
 /// `accept_unknown` is `QUALYS_ACCEPT_UNKNOWN`.
 #[must_use]
-pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: bool) -> Decision {
+pub fn decide(
+    answer: &GatewayAnswer,
+    items: &[BatchItem],
+    now: SystemTime,
+    accept_unknown: bool,
+) -> BatchDecision {
     let reason = || said(answer);
     match answer.status {
         200..=299 => match published(answer, items) {
-            Decision::NotUnderstood { .. } if accept_unknown && may_be_a_success(answer) => {
-                Decision::Accepted
+            BatchDecision::NotUnderstood { .. } if accept_unknown && may_be_a_success(answer) => {
+                BatchDecision::Accepted
             }
             decision => decision,
         },
-        300..=399 => Decision::Final {
+        300..=399 => BatchDecision::Final {
             reason: redirected(answer),
             denied: false,
         },
-        400 | 422 => Decision::Refused { reason: reason() },
-        401 => Decision::NewToken { reason: reason() },
-        409 | 429 => Decision::Wait {
+        400 | 422 => BatchDecision::Refused { reason: reason() },
+        401 => BatchDecision::NewToken { reason: reason() },
+        409 | 429 => BatchDecision::Wait {
             pause: wait::rate_limit(&answer.headers, now),
             reason: reason(),
         },
-        413 => Decision::Split { reason: reason() },
-        407 => Decision::ProxyRefused { reason: reason() },
-        408 | 425 | 500..=599 => Decision::Retry {
+        413 => BatchDecision::Split { reason: reason() },
+        407 => BatchDecision::ProxyRefused { reason: reason() },
+        408 | 425 | 500..=599 => BatchDecision::Retry {
             pause: wait::retry_after(&answer.headers, now),
             reason: reason(),
         },
-        403 => Decision::Final {
+        403 => BatchDecision::Final {
             reason: format!(
                 "{} (the account may not import assets: check its rights in the Qualys UI)",
                 reason()
             ),
             denied: true,
         },
-        404 | 405 | 415 => Decision::Final {
+        404 | 405 | 415 => BatchDecision::Final {
             reason: format!("{} (check QUALYS_INGEST_PATH and QUALYS_GATEWAY_URL)", reason()),
             denied: false,
         },
-        _ => Decision::Final {
+        _ => BatchDecision::Final {
             reason: reason(),
             denied: false,
         },
@@ -133,25 +138,25 @@ pub fn decide(answer: &Answer, items: &[Item], now: SystemTime, accept_unknown: 
 }
 
 /// Decides what a 2xx means: its body has the last word.
-fn published(answer: &Answer, items: &[Item]) -> Decision {
+fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
     if answer.cut {
-        return Decision::Retry {
+        return BatchDecision::Retry {
             pause: None,
             reason: format!("status {}, but its body is too long or broke off", answer.status),
         };
     }
     if matches!(answer.status, 202 | 204) && answer.body.trim_ascii().is_empty() {
-        return Decision::Accepted;
+        return BatchDecision::Accepted;
     }
     let body = text::json(&answer.body);
     let mut evidence = body.as_ref().map(Evidence::read).unwrap_or_default();
     evidence.failure |= is_problem(answer);
-    let refused = |why: &str| Decision::Refused {
+    let refused = |why: &str| BatchDecision::Refused {
         reason: format!("{why}: {}", said(answer)),
     };
     let is_partial = answer.status == 207 || evidence.partial;
     if evidence.account {
-        return Decision::NewToken { reason: said(answer) };
+        return BatchDecision::NewToken { reason: said(answer) };
     }
     // A list of errors under another name counts only where the answer states that the rest was
     // accepted.
@@ -172,21 +177,21 @@ fn published(answer: &Answer, items: &[Item]) -> Decision {
         }
         // Without a failure of the whole, those that are not named were accepted.
         return if rejected.len() == items.len() || !fails {
-            Decision::AcceptedExcept(rejected)
+            BatchDecision::AcceptedExcept(rejected)
         } else {
-            Decision::Refused { reason: said(answer) }
+            BatchDecision::Refused { reason: said(answer) }
         };
     }
     if is_partial && !fails {
         return refused("only a part was accepted, but the answer does not state which");
     }
     if fails {
-        return Decision::Refused { reason: said(answer) };
+        return BatchDecision::Refused { reason: said(answer) };
     }
     if evidence.success {
-        return Decision::Accepted;
+        return BatchDecision::Accepted;
     }
-    Decision::NotUnderstood {
+    BatchDecision::NotUnderstood {
         reason: format!(
             "status {}, but its body is not what the gateway sends, and is not understood: {}",
             answer.status,
@@ -196,7 +201,7 @@ fn published(answer: &Answer, items: &[Item]) -> Decision {
 }
 
 /// Returns `true` for a body of RFC 9457, which describes a failure whatever the status is.
-fn is_problem(answer: &Answer) -> bool {
+fn is_problem(answer: &GatewayAnswer) -> bool {
     let media_type = answer
         .headers
         .get(CONTENT_TYPE)
@@ -206,7 +211,7 @@ fn is_problem(answer: &Answer) -> bool {
 
 /// Returns `true` unless the body, which is not understood, is a page of a proxy, broken JSON, or a
 /// text that speaks of a failure.
-fn may_be_a_success(answer: &Answer) -> bool {
+fn may_be_a_success(answer: &GatewayAnswer) -> bool {
     let body = answer.body.trim_ascii();
     let is_broken = body.starts_with(b"{") || body.starts_with(b"[");
     match text::json(body) {
@@ -216,7 +221,7 @@ fn may_be_a_success(answer: &Answer) -> bool {
 }
 
 /// Status and message of an answer, one line, bounded.
-pub(super) fn said(answer: &Answer) -> String {
+pub(super) fn said(answer: &GatewayAnswer) -> String {
     match text::message(&answer.body) {
         Some(message) => format!("status {}: {message}", answer.status),
         None => format!("status {}", answer.status),
@@ -224,7 +229,7 @@ pub(super) fn said(answer: &Answer) -> String {
 }
 
 /// Redirects are not followed: they would carry the token to wherever they lead.
-pub(super) fn redirected(answer: &Answer) -> String {
+pub(super) fn redirected(answer: &GatewayAnswer) -> String {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let to = match location.map(Url::parse) {
         Some(Ok(url)) => url

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::answer::{Answer, Decision, decide};
-use super::credentials::Secrets;
-use super::request::Item;
+use super::answer::{BatchDecision, GatewayAnswer, decide};
+use super::credentials::SecretTexts;
+use super::request::BatchItem;
 use super::token::{self, NoToken};
 use crate::config::UpstreamAuth;
 
@@ -96,16 +96,16 @@ const BODIES: [(&[u16], &str, &[&str]); 11] = [
 /// Bodies that make no difference to other statuses.
 const ANY: [&str; 4] = ["", SUCCESS, r#"{"message":"no"}"#, "<html>no</html>"];
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer {
+fn answer(status: u16, body: &str) -> GatewayAnswer {
+    GatewayAnswer {
         status,
         body: body.as_bytes().to_vec(),
-        ..Answer::default()
+        ..GatewayAnswer::default()
     }
 }
 
-fn decided(answer: &Answer, accept_unknown: bool) -> Decision {
-    let item = |number: u64| Item {
+fn decided(answer: &GatewayAnswer, accept_unknown: bool) -> BatchDecision {
+    let item = |number: u64| BatchItem {
         seq: number,
         external_id: format!("S-{number}"),
         asset: "{}".into(),
@@ -119,40 +119,40 @@ fn decided(answer: &Answer, accept_unknown: bool) -> Decision {
 }
 
 /// Reaction of the connector to a decision.
-fn reaction(decision: &Decision) -> &'static str {
+fn reaction(decision: &BatchDecision) -> &'static str {
     match decision {
-        Decision::Accepted => "accepted",
-        Decision::AcceptedExcept(_) => {
+        BatchDecision::Accepted => "accepted",
+        BatchDecision::AcceptedExcept(_) => {
             "the assets named are rejected, each with its reason, and tried again by the next run (code 2); the others are accepted"
         }
-        Decision::Wait { .. } => {
+        BatchDecision::Wait { .. } => {
             "all requests wait `X-RateLimit-ToWait-Sec`, else `Retry-After`, else 60 s (1 s to 1 h); then the same request again"
         }
-        Decision::NewToken { .. } => {
+        BatchDecision::NewToken { .. } => {
             "one new token, then the same request again; refused again: the run ends (77), nothing is rejected"
         }
-        Decision::Split { .. } => {
+        BatchDecision::Split { .. } => {
             "halved at once, down to a single asset, which is rejected when it alone is too large; later batches are smaller"
         }
-        Decision::Retry { .. } => {
+        BatchDecision::Retry { .. } => {
             "the same request again after `Retry-After`, else a growing pause; where it fails each time, as a refused batch"
         }
-        Decision::NotUnderstood { .. } => {
+        BatchDecision::NotUnderstood { .. } => {
             "not accepted: the same request again; where it comes each time, as a refused batch; for every batch: the run ends (69) with \
              the first words of the answer"
         }
-        Decision::Refused { .. } => {
+        BatchDecision::Refused { .. } => {
             "a refused batch: halved until the assets that are the cause are found and rejected; for every batch: the run ends (69), \
              nothing is rejected"
         }
-        Decision::ProxyRefused { .. } => {
+        BatchDecision::ProxyRefused { .. } => {
             "the proxy requires a log-in: the run ends at once (77), nothing is rejected"
         }
-        Decision::Final { denied: true, .. } => {
+        BatchDecision::Final { denied: true, .. } => {
             "as a refused batch, while others are accepted; while nothing is: two single assets are tried, then the run ends (77), \
              nothing is rejected"
         }
-        Decision::Final { denied: false, .. } => {
+        BatchDecision::Final { denied: false, .. } => {
             "as a refused batch, while others are accepted; while nothing is: two single assets are tried, then the run ends (69), \
              nothing is rejected"
         }
@@ -161,7 +161,7 @@ fn reaction(decision: &Decision) -> &'static str {
 
 /// The same for a request for a token.
 fn token_reaction(status: u16, body: &str) -> &'static str {
-    let secrets = Secrets::new(&UpstreamAuth::Client {
+    let secrets = SecretTexts::new(&UpstreamAuth::Client {
         id: "id-of-the-client".into(),
         secret: "secret-of-it".into(),
     });
@@ -226,7 +226,7 @@ fn table() -> String {
                 let answer = answer(*status, example);
                 let decision = decided(&answer, false);
                 let may_be_taken = match (&decision, decided(&answer, true)) {
-                    (Decision::NotUnderstood { .. }, Decision::Accepted) => {
+                    (BatchDecision::NotUnderstood { .. }, BatchDecision::Accepted) => {
                         "; `QUALYS_ACCEPT_UNKNOWN=true`: accepted"
                     }
                     _ => "",
@@ -246,7 +246,7 @@ fn table() -> String {
             table.push_str(&format!("| {statuses} | {body} | {reaction} |\n"));
         }
     }
-    let cut = Answer {
+    let cut = GatewayAnswer {
         cut: true,
         ..answer(200, SUCCESS)
     };

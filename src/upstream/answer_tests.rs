@@ -3,12 +3,12 @@ use serde_json::json;
 
 use super::*;
 
-fn items() -> Vec<Item> {
+fn items() -> Vec<BatchItem> {
     (1..=3)
         .map(|seq| {
             let external_id = format!("S-1-5-21-{seq}");
             let asset = json!({"asset": {"assetHeader": {"externalAssetId": external_id}}}).to_string();
-            Item {
+            BatchItem {
                 seq,
                 external_id,
                 asset: asset.into(),
@@ -17,31 +17,31 @@ fn items() -> Vec<Item> {
         .collect()
 }
 
-fn answer(status: u16, body: impl ToString) -> Answer {
-    Answer {
+fn answer(status: u16, body: impl ToString) -> GatewayAnswer {
+    GatewayAnswer {
         status,
         body: body.to_string().into_bytes(),
-        ..Answer::default()
+        ..GatewayAnswer::default()
     }
 }
 
-fn decided(answer: &Answer) -> Decision {
+fn decided(answer: &GatewayAnswer) -> BatchDecision {
     decide(answer, &items(), SystemTime::UNIX_EPOCH, false)
 }
 
 /// The name of a decision, for tables.
-fn class(decision: &Decision) -> &'static str {
+fn class(decision: &BatchDecision) -> &'static str {
     match decision {
-        Decision::Accepted => "accepted",
-        Decision::AcceptedExcept(_) => "except",
-        Decision::Wait { .. } => "wait",
-        Decision::NewToken { .. } => "token",
-        Decision::Split { .. } => "split",
-        Decision::Retry { .. } => "retry",
-        Decision::NotUnderstood { .. } => "unknown",
-        Decision::ProxyRefused { .. } => "proxy",
-        Decision::Refused { .. } => "refused",
-        Decision::Final { .. } => "final",
+        BatchDecision::Accepted => "accepted",
+        BatchDecision::AcceptedExcept(_) => "except",
+        BatchDecision::Wait { .. } => "wait",
+        BatchDecision::NewToken { .. } => "token",
+        BatchDecision::Split { .. } => "split",
+        BatchDecision::Retry { .. } => "retry",
+        BatchDecision::NotUnderstood { .. } => "unknown",
+        BatchDecision::ProxyRefused { .. } => "proxy",
+        BatchDecision::Refused { .. } => "refused",
+        BatchDecision::Final { .. } => "final",
     }
 }
 
@@ -229,7 +229,7 @@ fn r19_a_2xx_is_what_its_body_says() {
 
 #[test]
 fn r18_accept_unknown_takes_what_says_nothing_known_and_nothing_else() {
-    let lenient = |answer: &Answer| class(&decide(answer, &items(), SystemTime::UNIX_EPOCH, true));
+    let lenient = |answer: &GatewayAnswer| class(&decide(answer, &items(), SystemTime::UNIX_EPOCH, true));
     let accepted = [
         "",
         "OK",
@@ -255,7 +255,7 @@ fn r18_accept_unknown_takes_what_says_nothing_known_and_nothing_else() {
     for (body, expected) in others {
         assert_eq!(lenient(&answer(200, body)), expected, "{body}");
     }
-    let cut = Answer {
+    let cut = GatewayAnswer {
         cut: true,
         ..answer(200, "OK")
     };
@@ -279,7 +279,7 @@ fn r18_what_is_not_understood_is_reported_with_its_first_words() {
         (r#"{"message":"thanks"}"#, "thanks"),
         ("<html><title>Blocked</title>", "a page, not JSON: Blocked"),
     ] {
-        let Decision::NotUnderstood { reason } = decided(&answer(200, body)) else {
+        let BatchDecision::NotUnderstood { reason } = decided(&answer(200, body)) else {
             panic!("{body} is understood")
         };
         assert!(reason.ends_with(words), "{reason}");
@@ -288,17 +288,17 @@ fn r18_what_is_not_understood_is_reported_with_its_first_words() {
 
 #[test]
 fn r18_a_body_that_broke_off_is_no_acceptance() {
-    let cut = Answer {
+    let cut = GatewayAnswer {
         cut: true,
         ..answer(200, json!({"responseCode": "SUCCESSFULLY_PUBLISHED"}))
     };
     assert_eq!(class(&decided(&cut)), "retry");
-    let cut_and_empty = Answer {
+    let cut_and_empty = GatewayAnswer {
         cut: true,
         ..answer(200, "")
     };
     assert_eq!(class(&decided(&cut_and_empty)), "retry");
-    let cut_error = Answer {
+    let cut_error = GatewayAnswer {
         cut: true,
         ..answer(429, "")
     };
@@ -309,7 +309,10 @@ fn r18_a_body_that_broke_off_is_no_acceptance() {
 fn r19_rejected_assets_are_named_by_their_place() {
     let body = json!({"assetsError": {"S-1-5-21-3": "bad mail", "S-1-5-21-1": ["bad name"]}});
     let expected = BTreeMap::from([(0, "bad name".to_owned()), (2, "bad mail".to_owned())]);
-    assert_eq!(decided(&answer(207, body)), Decision::AcceptedExcept(expected));
+    assert_eq!(
+        decided(&answer(207, body)),
+        BatchDecision::AcceptedExcept(expected)
+    );
 }
 
 #[test]
@@ -320,14 +323,14 @@ fn r19_waits_are_taken_from_the_headers() {
         decided(&answer)
     };
     let reason = |status: u16| format!("status {status}");
-    let wait = |status, s| Decision::Wait {
+    let wait = |status, s| BatchDecision::Wait {
         pause: Duration::from_secs(s),
         reason: reason(status),
     };
     assert_eq!(with(409, "x-ratelimit-towait-sec", "300"), wait(409, 300));
     assert_eq!(with(429, "retry-after", "5"), wait(429, 5));
     assert_eq!(with(429, "retry-after", "whenever"), wait(429, 60));
-    let retry = |status, pause| Decision::Retry {
+    let retry = |status, pause| BatchDecision::Retry {
         pause,
         reason: reason(status),
     };
@@ -351,7 +354,7 @@ fn r19_a_redirect_names_the_host_and_nothing_else_of_it() {
         LOCATION,
         "https://sso.example.com/login?ticket=geheim".parse().unwrap(),
     );
-    let Decision::Final { reason, .. } = decided(&answer) else {
+    let BatchDecision::Final { reason, .. } = decided(&answer) else {
         panic!("not final")
     };
     assert!(reason.contains("sso.example.com"), "{reason}");
@@ -384,7 +387,8 @@ fn r19_refusals_say_why_and_hint_where_the_cause_is_known() {
         ),
     ];
     for (status, body, expected) in cases {
-        let (Decision::Refused { reason } | Decision::Final { reason, .. }) = decided(&answer(status, body))
+        let (BatchDecision::Refused { reason } | BatchDecision::Final { reason, .. }) =
+            decided(&answer(status, body))
         else {
             panic!("{status} is no refusal")
         };
@@ -420,11 +424,11 @@ proptest! {
         header in "[ -~]{0,20}",
     ) {
         for body in [body, json.to_string().into_bytes()] {
-            let mut answer = Answer { status, body, cut, ..Answer::default() };
+            let mut answer = GatewayAnswer { status, body, cut, ..GatewayAnswer::default() };
             answer.headers.insert("x-ratelimit-towait-sec", header.parse().unwrap());
             answer.headers.insert("retry-after", header.parse().unwrap());
             answer.headers.insert("location", header.parse().unwrap());
-            if let Decision::Wait { pause, .. } | Decision::Retry { pause: Some(pause), .. } = decided(&answer) {
+            if let BatchDecision::Wait { pause, .. } | BatchDecision::Retry { pause: Some(pause), .. } = decided(&answer) {
                 prop_assert!((1..=3600).contains(&pause.as_secs()));
             }
         }
@@ -435,17 +439,17 @@ proptest! {
         status in 200_u16..300, errors in any_json().prop_filter("filled", evidence::is_filled), code in any_json(),
     ) {
         let body = json!({"responseCode": code, "assetsError": errors});
-        prop_assert_ne!(decided(&answer(status, body)), Decision::Accepted);
+        prop_assert_ne!(decided(&answer(status, body)), BatchDecision::Accepted);
     }
 
     #[test]
     fn r18_nothing_but_a_2xx_is_accepted(status in (0_u16..1000).prop_filter("not 2xx", |s| !(200..300).contains(s)), body in any_json()) {
-        prop_assert!(!matches!(decided(&answer(status, body)), Decision::Accepted | Decision::AcceptedExcept(_)));
+        prop_assert!(!matches!(decided(&answer(status, body)), BatchDecision::Accepted | BatchDecision::AcceptedExcept(_)));
     }
 
     #[test]
     fn r19_the_rejected_are_assets_of_the_batch(status in 200_u16..300, errors in any_json()) {
-        if let Decision::AcceptedExcept(rejected) = decided(&answer(status, json!({"assetsError": errors}))) {
+        if let BatchDecision::AcceptedExcept(rejected) = decided(&answer(status, json!({"assetsError": errors}))) {
             prop_assert!(!rejected.is_empty());
             prop_assert!(rejected.keys().all(|index| *index < 3));
         }

@@ -43,10 +43,10 @@ pub(super) struct Call {
 
 /// Calls to one gateway.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<State>);
+pub(super) struct CallHistory(Mutex<CallState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct CallState {
     limit: Option<u64>,
     window: Option<Duration>,
     /// Calls that may still be made; `None` while that is not known.
@@ -63,8 +63,8 @@ struct State {
     takes: Option<Duration>,
 }
 
-impl Calls {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl CallHistory {
+    fn state(&self) -> MutexGuard<'_, CallState> {
         // Every change below leaves the state whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,7 +197,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_call_is_made_beyond_what_remains() {
-        let calls = Calls::default();
+        let calls = CallHistory::default();
         let first = calls.take().unwrap();
         tokio::time::advance(Duration::from_secs(10)).await;
         let announced = headers(&[
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_that_the_gateway_counts_no_more_free_none() {
-        let calls = Calls::default();
+        let calls = CallHistory::default();
         // The first leaves the window of the gateway just before the second.
         for (pause, remaining, left) in [(3600, 1, 1), (0, 1, 1), (0, 0, 0)] {
             let call = calls.take().unwrap();
@@ -249,7 +249,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_is_stated_is_kept_instead() {
-        let calls = Calls::default();
+        let calls = CallHistory::default();
         let call = calls.take().unwrap();
         let stated = headers(&[("X-RateLimit-Remaining", 0), ("X-RateLimit-ToWait-Sec", 90)]);
         calls.answered(call, Some(&stated), Duration::ZERO, as_it_is);
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_headers_nothing_waits() {
-        let calls = Calls::default();
+        let calls = CallHistory::default();
         for _ in 0..1000 {
             let call = calls.take().unwrap();
             calls.answered(call, Some(&HeaderMap::new()), Duration::from_secs(2), as_it_is);

@@ -2,7 +2,7 @@
 
 /// Cause of a failure that may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum FailureCause {
     /// No TLS connection; the next step depends on the fault.
     Tls {
         /// The next step.
@@ -26,7 +26,7 @@ pub enum Cause {
     Other,
 }
 
-impl Cause {
+impl FailureCause {
     /// Returns the next step, one sentence.
     pub(super) fn advice(&self) -> String {
         let advice = match self {

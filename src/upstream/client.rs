@@ -8,11 +8,11 @@ use reqwest::header::{HeaderValue, USER_AGENT};
 use reqwest::{Client, NoProxy, Proxy, RequestBuilder, Url, redirect, retry};
 use secrecy::ExposeSecret;
 
-use super::answer::Answer;
-use super::cause::Cause;
+use super::answer::GatewayAnswer;
+use super::cause::FailureCause;
 use super::error::UpstreamError;
 use super::text;
-use super::tls::{self, Handshakes};
+use super::tls::{self, HandshakeRecord};
 use crate::config;
 use crate::directory::PeerCertificate;
 
@@ -30,7 +30,7 @@ const ERROR_BODY: usize = 64 << 10;
 pub(super) struct GatewayClient {
     http: Client,
     host: String,
-    handshakes: Handshakes,
+    handshakes: HandshakeRecord,
 }
 
 /// Reason for which a request got no answer.
@@ -38,7 +38,7 @@ pub(super) struct GatewayClient {
 pub(super) struct NoAnswer {
     /// There was a connection, so the request may have arrived.
     pub(super) connected: bool,
-    pub(super) cause: Cause,
+    pub(super) cause: FailureCause,
     /// The cause as text.
     pub(super) reason: String,
 }
@@ -47,7 +47,7 @@ impl NoAnswer {
     /// The error for a request to this path that is not made again.
     pub(super) fn into_error(self, path: &str) -> UpstreamError {
         match self.cause {
-            Cause::ProxyLogin => UpstreamError::ProxyRefused { reason: self.reason },
+            FailureCause::ProxyLogin => UpstreamError::ProxyRefused { reason: self.reason },
             cause => UpstreamError::Unavailable {
                 cause,
                 reason: format!("{path}: {}", self.reason),
@@ -101,7 +101,11 @@ impl GatewayClient {
     }
 
     /// Sends a request and reads its answer, at most `longest` bytes of a 2xx.
-    pub(super) async fn exchange(&self, request: RequestBuilder, longest: usize) -> Result<Answer, NoAnswer> {
+    pub(super) async fn exchange(
+        &self,
+        request: RequestBuilder,
+        longest: usize,
+    ) -> Result<GatewayAnswer, NoAnswer> {
         let sent = request
             .header(USER_AGENT, HeaderValue::from_static(AGENT))
             .send()
@@ -132,7 +136,7 @@ impl GatewayClient {
                 Err(error) => return Err(self.no_answer(&error)),
             }
         }
-        Ok(Answer {
+        Ok(GatewayAnswer {
             status,
             headers,
             body,
@@ -154,7 +158,7 @@ impl GatewayClient {
         if let Some(fault) = self.handshakes.fault(error, &self.host) {
             return NoAnswer {
                 connected,
-                cause: Cause::Tls {
+                cause: FailureCause::Tls {
                     advice: tls::advice(&fault.problem).to_owned(),
                 },
                 reason: format!("{when}: {}", text::line(&fault.to_string(), 600)),
@@ -173,7 +177,7 @@ impl GatewayClient {
 }
 
 /// The libraries below have these faults only as text.
-fn cause(error: &reqwest::Error, connected: bool) -> Cause {
+fn cause(error: &reqwest::Error, connected: bool) -> FailureCause {
     let mut chain = String::new();
     let mut inner: Option<&dyn Error> = error.source();
     while let Some(error) = inner {
@@ -182,15 +186,15 @@ fn cause(error: &reqwest::Error, connected: bool) -> Cause {
         inner = error.source();
     }
     if chain.contains("proxy authorization required") {
-        Cause::ProxyLogin
+        FailureCause::ProxyLogin
     } else if chain.contains("tunnel error") {
-        Cause::Proxy
+        FailureCause::Proxy
     } else if chain.contains("dns error") || chain.contains("failed to lookup") {
-        Cause::Name
+        FailureCause::Name
     } else if connected && error.is_timeout() {
-        Cause::TimedOut
+        FailureCause::TimedOut
     } else {
-        Cause::Other
+        FailureCause::Other
     }
 }
 

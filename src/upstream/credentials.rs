@@ -6,7 +6,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::answer::Answer;
+use super::answer::GatewayAnswer;
 use super::client::GatewayClient;
 use super::error::UpstreamError;
 use super::text;
@@ -18,7 +18,7 @@ const HIDDEN: &[u8] = b"[hidden]";
 const SHORTEST: usize = 4;
 
 /// The credentials in the form in which they are sent.
-pub(super) enum Credentials {
+pub(super) enum TokenCredentials {
     /// Two headers, marked as sensitive.
     Headers {
         path: &'static str,
@@ -29,7 +29,7 @@ pub(super) enum Credentials {
     Form(SecretString),
 }
 
-impl Credentials {
+impl TokenCredentials {
     pub(super) fn new(auth: &UpstreamAuth) -> Result<Self, UpstreamError> {
         let path = Self::path_of(auth);
         let (id, secret) = match auth {
@@ -110,9 +110,9 @@ fn encoded_as(text: &str, escape: impl Fn(u8) -> String) -> String {
 }
 
 /// The texts that must not be shown, to be taken out of what the gateway says: error pages like to echo a request.
-pub(super) struct Secrets(Vec<SecretString>);
+pub(super) struct SecretTexts(Vec<SecretString>);
 
-impl Secrets {
+impl SecretTexts {
     pub(super) fn new(auth: &UpstreamAuth) -> Self {
         let secrets = match auth {
             UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
@@ -130,7 +130,7 @@ impl Secrets {
     }
 
     /// Hides the credentials, this token and whatever looks like a token in an answer, before anything is read from it.
-    pub(super) fn hide_in(&self, answer: &mut Answer, token: Option<&str>) {
+    pub(super) fn hide_in(&self, answer: &mut GatewayAnswer, token: Option<&str>) {
         self.hide(&mut answer.body, token);
         // Of the headers only this one is ever shown, and of it the host, in which case says nothing.
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_form_is_escaped() {
-        let Ok(Credentials::Form(form)) = Credentials::new(&password("p&w=1 +ü%")) else {
+        let Ok(TokenCredentials::Form(form)) = TokenCredentials::new(&password("p&w=1 +ü%")) else {
             panic!("no form")
         };
         assert_eq!(
@@ -245,7 +245,7 @@ mod tests {
             id: "id-1".to_owned().into(),
             secret: "geheim".to_owned().into(),
         };
-        let Ok(Credentials::Headers { path, id, secret }) = Credentials::new(&auth) else {
+        let Ok(TokenCredentials::Headers { path, id, secret }) = TokenCredentials::new(&auth) else {
             panic!("no headers")
         };
         assert_eq!(path, "/auth/oidc");
@@ -258,7 +258,7 @@ mod tests {
             id: "id-1".to_owned().into(),
             secret: "geh\neim".to_owned().into(),
         };
-        let Err(error) = Credentials::new(&auth) else {
+        let Err(error) = TokenCredentials::new(&auth) else {
             panic!("taken")
         };
         assert!(error.to_string().contains("QUALYS_CLIENT_SECRET"));
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn r27_every_form_of_a_secret_is_hidden_in_an_answer() {
-        let secrets = Secrets::new(&password(r#"p"w&1"#));
+        let secrets = SecretTexts::new(&password(r#"p"w&1"#));
         let mut body = br#"{"a":"p\"w&1","b":"p%22w%261","c":"user-7","d":"tok-9","e":"p\"w&1"}"#.to_vec();
         secrets.hide(&mut body, Some("tok-9"));
         let expected = r#"{"a":"[hidden]","b":"[hidden]","c":"[hidden]","d":"[hidden]","e":"[hidden]"}"#;
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn r27_a_secret_is_hidden_however_json_or_a_form_writes_it() {
-        let secrets = Secrets::new(&password("p+w/\"1"));
+        let secrets = SecretTexts::new(&password("p+w/\"1"));
         for spelling in [
             r#"p\u002bw\/\u00221"#,
             r#"\u0070+w/\"1"#,
@@ -300,14 +300,14 @@ mod tests {
             secret: "abc-1-geheim".to_owned().into(),
         };
         let mut body = b"abc-1-geheim of abc-1".to_vec();
-        Secrets::new(&auth).hide(&mut body, None);
+        SecretTexts::new(&auth).hide(&mut body, None);
         assert_eq!(body, b"[hidden] of [hidden]");
     }
 
     #[test]
     fn r27_whatever_looks_like_a_token_is_hidden() {
         let mut body = br#"{"old":"eyJh.eyJz.c2ln","cut":"Bearer eyJhbGci"#.to_vec();
-        Secrets::new(&password("pass-1")).hide(&mut body, Some("tok-9"));
+        SecretTexts::new(&password("pass-1")).hide(&mut body, Some("tok-9"));
         assert_eq!(body, br#"{"old":"[hidden]","cut":"Bearer [hidden]"#);
     }
 
@@ -315,7 +315,7 @@ mod tests {
     fn r27_hiding_ends_even_for_odd_secrets() {
         for odd in ["", "a", "[hidden]", "hidden"] {
             let mut body = b"say [hidden] or a".to_vec();
-            Secrets::new(&password(odd)).hide(&mut body, None);
+            SecretTexts::new(&password(odd)).hide(&mut body, None);
             assert!(body.starts_with(b"say"), "{odd}");
         }
     }

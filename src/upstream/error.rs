@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::cause::Cause;
+use super::cause::FailureCause;
 use super::refusal::RefusalKind;
 
 /// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
@@ -27,7 +27,7 @@ pub enum UpstreamError {
         /// Status and message of the answer.
         reason: String,
     },
-    /// The gateway refuses any request to the ingest path (see [`super::Upstream::check_ingest`]).
+    /// The gateway refuses any request to the ingest path (see [`super::QualysGateway::check_ingest`]).
     #[error("the Qualys gateway refused a request without assets to {path}: {reason}")]
     IngestRefused {
         /// Path of the ingest call.
@@ -53,7 +53,7 @@ pub enum UpstreamError {
         /// Requests made for the batch.
         requests: u64,
         /// Cause of the last failure.
-        cause: Cause,
+        cause: FailureCause,
         /// The last failure; for a wait, also how long it was asked to wait.
         reason: String,
     },
@@ -87,11 +87,11 @@ pub enum UpstreamError {
         /// The last answer.
         reason: String,
     },
-    /// A single attempt failed (see [`super::Upstream::check`]).
+    /// A single attempt failed (see [`super::QualysGateway::check`]).
     #[error("the Qualys gateway cannot be used: {reason}")]
     Unavailable {
         /// Its cause.
-        cause: Cause,
+        cause: FailureCause,
         /// The failure.
         reason: String,
     },
@@ -180,12 +180,12 @@ impl UpstreamError {
                 "Mend what the answers to the rejected assets say (`ad-connector status`), most likely in the mapping; \
                  the next run goes on with what is staged."
             }
-            Self::ProxyRefused { .. } => return Cause::ProxyLogin.advice(),
+            Self::ProxyRefused { .. } => return FailureCause::ProxyLogin.advice(),
             Self::AcceptsNothing { kind, .. } => {
                 let cause = match kind {
-                    RefusalKind::TimedOut => Cause::TimedOut,
-                    RefusalKind::NotUnderstood => Cause::NotUnderstood,
-                    _ => Cause::Other,
+                    RefusalKind::TimedOut => FailureCause::TimedOut,
+                    RefusalKind::NotUnderstood => FailureCause::NotUnderstood,
+                    _ => FailureCause::Other,
                 };
                 return cause.advice();
             }
@@ -224,7 +224,7 @@ mod tests {
             assert_eq!(error.exit_code(), 77, "{error}");
         }
         let unavailable = UpstreamError::Unavailable {
-            cause: Cause::Name,
+            cause: FailureCause::Name,
             reason: reason(),
         };
         let stopped = UpstreamError::Stopped { reason: "waiting" };
@@ -236,14 +236,14 @@ mod tests {
     #[test]
     fn advice_fits_the_cause() {
         let cases = [
-            (Cause::Name, "resolve"),
-            (Cause::Proxy, "HTTPS_PROXY"),
-            (Cause::ProxyLogin, "password"),
-            (Cause::RateLimit, "API limit"),
-            (Cause::TimedOut, "QUALYS_TIMEOUT"),
-            (Cause::TimedOut, "QUALYS_BATCH_ASSETS"),
-            (Cause::NotUnderstood, "QUALYS_ACCEPT_UNKNOWN"),
-            (Cause::Other, "firewall"),
+            (FailureCause::Name, "resolve"),
+            (FailureCause::Proxy, "HTTPS_PROXY"),
+            (FailureCause::ProxyLogin, "password"),
+            (FailureCause::RateLimit, "API limit"),
+            (FailureCause::TimedOut, "QUALYS_TIMEOUT"),
+            (FailureCause::TimedOut, "QUALYS_BATCH_ASSETS"),
+            (FailureCause::NotUnderstood, "QUALYS_ACCEPT_UNKNOWN"),
+            (FailureCause::Other, "firewall"),
         ];
         for (cause, expected) in cases {
             let error = UpstreamError::Unavailable {
@@ -265,7 +265,7 @@ mod tests {
         let error = UpstreamError::GaveUp {
             after: Duration::from_millis(900_400),
             requests: 7,
-            cause: Cause::Other,
+            cause: FailureCause::Other,
             reason: "status 503".to_owned(),
         };
         assert_eq!(

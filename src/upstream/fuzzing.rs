@@ -8,16 +8,16 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::answer::{Answer, Decision, decide};
-use super::credentials::{Secrets, is_token};
+use super::answer::{BatchDecision, GatewayAnswer, decide};
+use super::credentials::{SecretTexts, is_token};
 use super::error::UpstreamError;
-use super::refusal::{Refusal, RefusalKind};
-use super::request::Item;
+use super::refusal::{RefusalKind, RequestRefusal};
+use super::request::BatchItem;
 use super::run_record::RunRecord;
-use super::search::{Occasion, Outcome, Search};
+use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::sender::leaves_unclear;
 use super::token::{self, NoToken};
-use super::{Delivery, text};
+use super::{BatchDelivery, text};
 use crate::config::UpstreamAuth;
 
 /// With characters that JSON and forms write in more than one way.
@@ -29,11 +29,11 @@ const TOKEN: &str = "the.current.token";
 /// Answers, separated by NULs: the status (with `cut` behind it, if the body broke off), lines of headers, an empty line, the
 /// body. The first is the token endpoint's, too.
 pub fn run(bytes: &[u8]) {
-    let secrets = Secrets::new(&UpstreamAuth::Client {
+    let secrets = SecretTexts::new(&UpstreamAuth::Client {
         id: "id-of-the-client".into(),
         secret: SECRET.into(),
     });
-    let mut answers: Vec<Answer> = bytes.split(|byte| *byte == 0).filter_map(answer).collect();
+    let mut answers: Vec<GatewayAnswer> = bytes.split(|byte| *byte == 0).filter_map(answer).collect();
     if let Some(first) = answers.first() {
         token_in(first.clone(), &secrets);
     }
@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) {
     delivered(answers, items);
 }
 
-fn answer(bytes: &[u8]) -> Option<Answer> {
+fn answer(bytes: &[u8]) -> Option<GatewayAnswer> {
     let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
     let first = str::from_utf8(lines.next()?).ok()?;
     let (status, cut) = first
@@ -72,7 +72,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
             headers.append(name, value);
         }
     }
-    Some(Answer {
+    Some(GatewayAnswer {
         status,
         headers,
         body: rest.to_vec(),
@@ -81,7 +81,7 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
 }
 
 /// Three assets with ids of two kinds, one of which is written in capitals.
-fn items() -> Vec<Item> {
+fn items() -> Vec<BatchItem> {
     let ids = [
         ("S-1-5-21-1", "aa-1"),
         ("S-1-5-21-2", "BB-2"),
@@ -89,7 +89,7 @@ fn items() -> Vec<Item> {
     ];
     ids.into_iter()
         .zip(1..)
-        .map(|((external, vendor), seq)| Item {
+        .map(|((external, vendor), seq)| BatchItem {
             seq,
             external_id: external.to_owned(),
             asset: format!(r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external}","vendorAssetId":"{vendor}"}}}}}}"#).into(),
@@ -97,39 +97,39 @@ fn items() -> Vec<Item> {
         .collect()
 }
 
-fn decided(answer: &Answer, items: &[Item]) {
+fn decided(answer: &GatewayAnswer, items: &[BatchItem]) {
     let decision = decide(answer, items, now(), false);
     assert_eq!(decision, decide(answer, items, now(), false));
     let lenient = decide(answer, items, now(), true);
-    let is_unknown = matches!(decision, Decision::NotUnderstood { .. });
-    assert!(lenient == decision || (is_unknown && lenient == Decision::Accepted));
+    let is_unknown = matches!(decision, BatchDecision::NotUnderstood { .. });
+    assert!(lenient == decision || (is_unknown && lenient == BatchDecision::Accepted));
     assert!(!format!("{decision:?}").contains(TOKEN), "R27: {decision:?}");
     let success = (200..300).contains(&answer.status) && !answer.cut;
     match &decision {
-        Decision::Accepted => assert!(success, "R18"),
-        Decision::AcceptedExcept(rejected) => {
+        BatchDecision::Accepted => assert!(success, "R18"),
+        BatchDecision::AcceptedExcept(rejected) => {
             assert!(success && !rejected.is_empty(), "R18");
             assert!(rejected.keys().all(|index| *index < items.len()));
             rejected.values().for_each(|reason| clean(reason));
         }
-        Decision::Wait { pause, reason } => {
+        BatchDecision::Wait { pause, reason } => {
             bounded(Some(*pause));
             clean(reason);
         }
-        Decision::Retry { pause, reason } => {
+        BatchDecision::Retry { pause, reason } => {
             bounded(*pause);
             clean(reason);
         }
-        Decision::NewToken { reason }
-        | Decision::Split { reason }
-        | Decision::NotUnderstood { reason }
-        | Decision::ProxyRefused { reason }
-        | Decision::Refused { reason }
-        | Decision::Final { reason, .. } => clean(reason),
+        BatchDecision::NewToken { reason }
+        | BatchDecision::Split { reason }
+        | BatchDecision::NotUnderstood { reason }
+        | BatchDecision::ProxyRefused { reason }
+        | BatchDecision::Refused { reason }
+        | BatchDecision::Final { reason, .. } => clean(reason),
     }
 }
 
-fn token_in(mut answer: Answer, secrets: &Secrets) {
+fn token_in(mut answer: GatewayAnswer, secrets: &SecretTexts) {
     match token::judge(&mut answer, secrets, now()) {
         Ok(token) => {
             let token = token.expose_secret();
@@ -156,13 +156,13 @@ fn token_in(mut answer: Answer, secrets: &Secrets) {
 }
 
 /// One batch, answer after answer, without the waits between them.
-fn delivered(answers: Vec<Answer>, items: Vec<Item>) {
+fn delivered(answers: Vec<GatewayAnswer>, items: Vec<BatchItem>) {
     let all: BTreeSet<u64> = items.iter().map(|item| item.seq).collect();
     let record = RunRecord::default();
     let mut answers = answers.into_iter();
-    let mut delivery = Delivery::default();
-    for occasion in [Occasion::First, Occasion::Postponed] {
-        let mut search = Search::new(items.clone(), occasion, &record);
+    let mut delivery = BatchDelivery::default();
+    for occasion in [BatchOccasion::First, BatchOccasion::Postponed] {
+        let mut search = BatchSearch::new(items.clone(), occasion, &record);
         delivery.failure = search_through(&mut search, &mut answers, &record, &mut delivery).err();
         if !std::mem::take(&mut delivery.postponed) {
             break;
@@ -184,10 +184,10 @@ fn delivered(answers: Vec<Answer>, items: Vec<Item>) {
 
 /// Ends with an error when no answer is left.
 fn search_through(
-    search: &mut Search,
-    answers: &mut impl Iterator<Item = Answer>,
+    search: &mut BatchSearch,
+    answers: &mut impl Iterator<Item = GatewayAnswer>,
     record: &RunRecord,
-    delivery: &mut Delivery,
+    delivery: &mut BatchDelivery,
 ) -> Result<(), UpstreamError> {
     while let Some(request) = search.next(record, delivery)? {
         let (mut unclear, mut failures) = (false, 0);
@@ -197,35 +197,36 @@ fn search_through(
             })?;
             let decision = decide(&answer, &request.items, now(), false);
             unclear |= leaves_unclear(&decision, answer.status);
-            let refusal = |kind, reason: String| Refusal { kind, reason };
+            let refusal = |kind, reason: String| RequestRefusal { kind, reason };
             let assets = request.items.len();
             match decision {
-                Decision::Accepted => break Outcome::Accepted,
-                Decision::AcceptedExcept(reasons) => break Outcome::Except(reasons),
-                Decision::Split { reason } => {
+                BatchDecision::Accepted => break RequestOutcome::Accepted,
+                BatchDecision::AcceptedExcept(reasons) => break RequestOutcome::Except(reasons),
+                BatchDecision::Split { reason } => {
                     record.refused(&refusal(RefusalKind::Content, reason.clone()), assets)?;
-                    break Outcome::TooLarge(reason, None);
+                    break RequestOutcome::TooLarge(reason, None);
                 }
-                Decision::Refused { reason } => {
+                BatchDecision::Refused { reason } => {
                     let refusal = refusal(RefusalKind::Content, reason);
                     record.refused(&refusal, assets)?;
-                    break Outcome::Refused(refusal);
+                    break RequestOutcome::Refused(refusal);
                 }
-                Decision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
-                Decision::Final { reason, denied } => {
+                BatchDecision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
+                BatchDecision::Final { reason, denied } => {
                     let refusal = refusal(RefusalKind::Way { denied }, reason);
                     record.refused(&refusal, assets)?;
-                    break Outcome::Refused(refusal);
+                    break RequestOutcome::Refused(refusal);
                 }
-                Decision::Retry { pause: None, reason } | Decision::NotUnderstood { reason } => {
+                BatchDecision::Retry { pause: None, reason } | BatchDecision::NotUnderstood { reason } => {
                     let refusal = refusal(RefusalKind::Failing, reason);
                     record.refused(&refusal, assets)?;
                     failures += 1;
                     if failures >= request.attempts {
-                        break Outcome::Refused(refusal);
+                        break RequestOutcome::Refused(refusal);
                     }
                 }
-                Decision::Wait { .. } | Decision::NewToken { .. } | Decision::Retry { .. } => {}
+                BatchDecision::Wait { .. } | BatchDecision::NewToken { .. } | BatchDecision::Retry { .. } => {
+                }
             }
         };
         search.ended(outcome, unclear, record, delivery)?;

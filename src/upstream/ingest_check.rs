@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::Upstream;
-use super::answer::{self, Decision};
-use super::cause::Cause;
+use super::QualysGateway;
+use super::answer::{self, BatchDecision};
+use super::cause::FailureCause;
 use super::error::UpstreamError;
 use super::request::Batch;
 use super::text;
@@ -23,7 +23,7 @@ pub struct IngestCheck {
     pub unproven: &'static str,
 }
 
-impl Upstream {
+impl QualysGateway {
     /// Sends a request without assets, once, and describes what its answer proves about the ingest
     /// path.
     ///
@@ -35,7 +35,7 @@ impl Upstream {
 }
 
 /// Sends the request, with one new token where the first is refused.
-async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
+async fn check(upstream: &QualysGateway) -> Result<IngestCheck, UpstreamError> {
     let path = &upstream.ingest_path;
     let body = upstream
         .envelope
@@ -51,7 +51,7 @@ async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
         let decision = answer::decide(&answer, &[], SystemTime::now(), false);
         let is_page = text::is_page(&answer.body);
         match decision {
-            Decision::NewToken { .. } if !renewed => {
+            BatchDecision::NewToken { .. } if !renewed => {
                 renewed = true;
                 upstream.tokens.refused(&token).await;
             }
@@ -61,40 +61,40 @@ async fn check(upstream: &Upstream) -> Result<IngestCheck, UpstreamError> {
 }
 
 fn judge(
-    decision: Decision,
+    decision: BatchDecision,
     answer: String,
     is_page: bool,
     path: &str,
 ) -> Result<IngestCheck, UpstreamError> {
     let path = path.to_owned();
     let (proven, unproven) = match decision {
-        Decision::Accepted => (
+        BatchDecision::Accepted => (
             Some("the path takes requests of this account"),
             "that an asset of this connector and source is accepted: only a run shows that",
         ),
-        Decision::NewToken { reason } => {
+        BatchDecision::NewToken { reason } => {
             return Err(UpstreamError::CredentialsRefused {
                 path,
                 reason: format!("{reason}, with a new token too"),
             });
         }
-        Decision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
-        Decision::Final { reason, denied } => {
+        BatchDecision::ProxyRefused { reason } => return Err(UpstreamError::ProxyRefused { reason }),
+        BatchDecision::Final { reason, denied } => {
             return Err(UpstreamError::IngestRefused { path, denied, reason });
         }
-        Decision::NotUnderstood { reason } if is_page => {
+        BatchDecision::NotUnderstood { reason } if is_page => {
             return Err(UpstreamError::Unavailable {
-                cause: Cause::NotUnderstood,
+                cause: FailureCause::NotUnderstood,
                 reason: format!("{path}: {reason}"),
             });
         }
-        Decision::Wait { .. } | Decision::Retry { .. } => {
+        BatchDecision::Wait { .. } | BatchDecision::Retry { .. } => {
             (None, "the path: the gateway gave no answer to the request itself")
         }
-        Decision::AcceptedExcept(_)
-        | Decision::Split { .. }
-        | Decision::Refused { .. }
-        | Decision::NotUnderstood { .. } => (
+        BatchDecision::AcceptedExcept(_)
+        | BatchDecision::Split { .. }
+        | BatchDecision::Refused { .. }
+        | BatchDecision::NotUnderstood { .. } => (
             Some("the path exists and takes the token"),
             "that the account may import, that connector and source are known, and that an asset is accepted: the gateway \
              takes no request without assets, and only a run shows it",

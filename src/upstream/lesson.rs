@@ -5,12 +5,12 @@
 //! the cause only if everything is accepted then.
 
 use super::refusal::RefusalKind;
-use super::search::Outcome;
-use super::sizing::{Sizing, TooLarge};
+use super::search::RequestOutcome;
+use super::sizing::{BatchSizing, TooLarge};
 
 /// Requests of one batch, as far as they were about the size.
 #[derive(Debug, Default)]
-pub(super) struct Lesson {
+pub(super) struct SizeLesson {
     /// Smallest request that was too large since the last acceptance.
     too_large: Option<TooLarge>,
     /// Smallest request that was refused in a way that may be about its size.
@@ -19,31 +19,38 @@ pub(super) struct Lesson {
     largest: usize,
 }
 
-impl Lesson {
+impl SizeLesson {
     /// Learns from the end of a request of so many assets. Returns the end that counts.
-    pub(super) fn learn(&mut self, sizing: &Sizing, assets: usize, sent: Outcome) -> Outcome {
+    pub(super) fn learn(
+        &mut self,
+        sizing: &BatchSizing,
+        assets: usize,
+        sent: RequestOutcome,
+    ) -> RequestOutcome {
         match sent {
-            Outcome::Refused(refusal)
+            RequestOutcome::Refused(refusal)
                 if refusal.kind == RefusalKind::Content && sizing.is_untried(assets) =>
             {
                 let bytes = None;
                 self.doubtful = Some(TooLarge { assets, bytes });
                 self.largest = 0;
-                return Outcome::TooLarge(refusal.reason, bytes);
+                return RequestOutcome::TooLarge(refusal.reason, bytes);
             }
-            Outcome::Refused(_) => self.doubtful = None,
-            Outcome::TooLarge(_, bytes) if assets > 1 => self.too_large = Some(TooLarge { assets, bytes }),
-            Outcome::Accepted | Outcome::Except(_) => {
+            RequestOutcome::Refused(_) => self.doubtful = None,
+            RequestOutcome::TooLarge(_, bytes) if assets > 1 => {
+                self.too_large = Some(TooLarge { assets, bytes })
+            }
+            RequestOutcome::Accepted | RequestOutcome::Except(_) => {
                 sizing.accepted(assets, self.too_large.take());
                 self.largest = self.largest.max(assets);
             }
-            Outcome::TooLarge(..) | Outcome::Failed(_) => {}
+            RequestOutcome::TooLarge(..) | RequestOutcome::Failed(_) => {}
         }
         sent
     }
 
     /// Learns from the end of the batch.
-    pub(super) fn conclude(self, sizing: &Sizing, is_accepted: bool) {
+    pub(super) fn conclude(self, sizing: &BatchSizing, is_accepted: bool) {
         if self.doubtful.is_some() && is_accepted {
             sizing.accepted(self.largest, self.doubtful);
         }

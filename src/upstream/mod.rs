@@ -1,7 +1,7 @@
 //! Qualys: tokens, requests, what their answers mean, and when to ask again.
 //!
-//! [`Upstream::sizing`] says how large a batch may be, [`Upstream::deliver`] sends one and says of each asset whether it was accepted,
-//! rejected, or neither ([`Delivery`]). The invariant of this module is R18: nothing counts as
+//! [`QualysGateway::sizing`] says how large a batch may be, [`QualysGateway::deliver`] sends one and says of each asset whether it was accepted,
+//! rejected, or neither ([`BatchDelivery`]). The invariant of this module is R18: nothing counts as
 //! accepted that the gateway did not accept.
 
 mod answer;
@@ -46,78 +46,78 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::directory::PeerCertificate;
 
-pub use answer::{Answer, Decision, decide};
+pub use answer::{BatchDecision, GatewayAnswer, decide};
 pub use calls::CallRate;
-pub use cause::Cause;
-pub use delivery::Delivery;
+pub use cause::FailureCause;
+pub use delivery::BatchDelivery;
 pub use error::UpstreamError;
 pub use ingest_check::IngestCheck;
-pub use pace::Pace;
+pub use pace::ClockPace;
 pub use refusal::RefusalKind;
-pub use request::{Batch, Item};
+pub use request::{Batch, BatchItem};
 pub use run_record::RunRecord;
-pub use search::Occasion;
-pub use sizing::{Backlog, LearntLimits, Sizing};
+pub use search::BatchOccasion;
+pub use sizing::{BatchSizing, LearntLimits, StagedBacklog};
 
 pub use tally::CLASSES;
 pub use webhook::{Webhook, WebhookError};
 
-use calls::Calls;
+use calls::CallHistory;
 use client::GatewayClient;
-use pace::Gate;
-use request::Envelope;
-use tally::Tally;
-use token::{Token, Tokens};
+use pace::PauseGate;
+use request::RequestEnvelope;
+use tally::AnswerCounts;
+use token::{BearerToken, TokenSource};
 
 /// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one
 /// limit of requests in flight.
-pub struct Upstream {
+pub struct QualysGateway {
     client: GatewayClient,
-    tokens: Tokens,
+    tokens: TokenSource,
     url: String,
     ingest_path: String,
     connector_uuid: String,
-    envelope: Envelope,
-    sizing: Sizing,
+    envelope: RequestEnvelope,
+    sizing: BatchSizing,
     give_up_after: Duration,
     accept_unknown: bool,
     in_flight: Semaphore,
-    gate: Gate,
-    calls: Calls,
-    pace: Pace,
-    tally: Tally,
+    gate: PauseGate,
+    calls: CallHistory,
+    pace: ClockPace,
+    tally: AnswerCounts,
 }
 
-impl Upstream {
+impl QualysGateway {
     /// Ready to deliver; nothing is sent yet.
     ///
     /// # Errors
     /// [`UpstreamError::Setting`]: a certificate, the proxy or a credential cannot be used as it is.
     pub fn new(settings: &config::Upstream) -> Result<Self, UpstreamError> {
-        Self::with_pace(settings, Pace::default())
+        Self::with_pace(settings, ClockPace::default())
     }
 
-    /// As [`Upstream::new`], at another pace: for tests.
+    /// As [`QualysGateway::new`], at another pace: for tests.
     ///
     /// # Errors
-    /// As [`Upstream::new`].
-    pub fn with_pace(settings: &config::Upstream, pace: Pace) -> Result<Self, UpstreamError> {
+    /// As [`QualysGateway::new`].
+    pub fn with_pace(settings: &config::Upstream, pace: ClockPace) -> Result<Self, UpstreamError> {
         let client = GatewayClient::new(settings)?;
         Ok(Self {
-            tokens: Tokens::new(settings, client.clone(), pace.token_life())?,
+            tokens: TokenSource::new(settings, client.clone(), pace.token_life())?,
             client,
             url: format!("{}{}", settings.gateway, settings.ingest_path),
             ingest_path: settings.ingest_path.clone(),
             connector_uuid: settings.connector_uuid.clone(),
-            envelope: Envelope::new(&settings.connector_uuid, &settings.source),
-            sizing: Sizing::new(settings),
+            envelope: RequestEnvelope::new(&settings.connector_uuid, &settings.source),
+            sizing: BatchSizing::new(settings),
             give_up_after: settings.give_up_after,
             accept_unknown: settings.accept_unknown,
             in_flight: Semaphore::new(settings.concurrency.max(1)),
-            gate: Gate::default(),
-            calls: Calls::default(),
+            gate: PauseGate::default(),
+            calls: CallHistory::default(),
             pace,
-            tally: Tally::default(),
+            tally: AnswerCounts::default(),
         })
     }
 
@@ -139,7 +139,7 @@ impl Upstream {
     }
 
     /// How much fits into one request.
-    pub const fn sizing(&self) -> &Sizing {
+    pub const fn sizing(&self) -> &BatchSizing {
         &self.sizing
     }
 
@@ -150,10 +150,10 @@ impl Upstream {
     pub async fn deliver(
         &self,
         batch: Batch,
-        occasion: Occasion,
+        occasion: BatchOccasion,
         record: &RunRecord,
         stop: &CancellationToken,
-    ) -> Delivery {
+    ) -> BatchDelivery {
         sender::deliver(self, batch, occasion, record, stop).await
     }
 
@@ -167,7 +167,7 @@ impl Upstream {
 
     /// Makes requests larger, when one of so many assets was accepted and what waits does not fit
     /// into the calls that the gateway still allows.
-    pub fn adjust(&self, accepted: usize, backlog: Backlog) {
+    pub fn adjust(&self, accepted: usize, backlog: StagedBacklog) {
         self.sizing.grow(accepted, backlog, self.calls.left());
     }
 
@@ -189,7 +189,7 @@ impl Upstream {
         self.tally.counts()
     }
 
-    fn request(&self, body: &Bytes, token: &Token) -> RequestBuilder {
+    fn request(&self, body: &Bytes, token: &BearerToken) -> RequestBuilder {
         self.client
             .post(&self.url)
             .header(AUTHORIZATION, token.header.clone())
@@ -199,7 +199,7 @@ impl Upstream {
     }
 }
 
-impl fmt::Debug for Upstream {
+impl fmt::Debug for QualysGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
             .field("url", &self.url)

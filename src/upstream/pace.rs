@@ -17,17 +17,17 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3 * 3600 + 1800);
 /// How fast the clock of all waits goes. The product's goes as fast as any clock; tests hurry it, so that a rule of
 /// seconds is seen in milliseconds on real sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct ClockPace {
     hurry: u32,
 }
 
-impl Default for Pace {
+impl Default for ClockPace {
     fn default() -> Self {
         Self { hurry: 1 }
     }
 }
 
-impl Pace {
+impl ClockPace {
     /// Every wait is shortened by this factor, 1 or more.
     #[must_use]
     pub const fn hurried(factor: u32) -> Self {
@@ -63,11 +63,11 @@ pub(super) fn backoff(failures: u32, random: f64) -> Duration {
 
 /// Closed while the gateway has asked for a pause: one sender was told, all of them wait.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(super) struct PauseGate {
     opens: Mutex<Option<Instant>>,
 }
 
-impl Gate {
+impl PauseGate {
     /// Closes it for at least this long; never shortens a pause.
     pub(super) fn close(&self, pause: Duration) {
         let until = Instant::now() + pause;
@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn a_hurried_pace_shortens_every_wait() {
-        assert_eq!(Pace::default().drain(), Duration::from_secs(20));
-        assert_eq!(Pace::default().token_life(), Duration::from_secs(12_600));
-        assert_eq!(Pace::hurried(1000).drain(), Duration::from_millis(20));
-        assert_eq!(Pace::hurried(0), Pace::default());
+        assert_eq!(ClockPace::default().drain(), Duration::from_secs(20));
+        assert_eq!(ClockPace::default().token_life(), Duration::from_secs(12_600));
+        assert_eq!(ClockPace::hurried(1000).drain(), Duration::from_millis(20));
+        assert_eq!(ClockPace::hurried(0), ClockPace::default());
     }
 
     #[tokio::test(start_paused = true)]
     async fn r19_the_gate_holds_everyone_until_the_longest_pause_is_over() {
-        let gate = Gate::default();
+        let gate = PauseGate::default();
         assert_eq!(gate.closed_for(), None);
         gate.close(Duration::from_secs(10));
         gate.close(Duration::from_secs(3));

@@ -2,7 +2,7 @@
 
 /// Reason for which the gateway did not take a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct RequestRefusal {
     /// Kind of the answer.
     pub(super) kind: RefusalKind,
     /// Status and message of the answer, or how the connection ended.

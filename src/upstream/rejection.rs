@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::request::Item;
+use super::request::BatchItem;
 use super::text;
 
 /// Where an entry may carry an asset's id.
@@ -18,9 +18,9 @@ const ID_KEYS: [&str; 2] = ["externalAssetId", "vendorAssetId"];
 const DEEPEST: usize = 6;
 
 /// Index in `items` → reason; never empty. The error says what could not be matched.
-pub(super) fn matched(errors: &Value, items: &[Item]) -> Result<BTreeMap<usize, String>, String> {
-    let known = Ids::of(items);
-    let mut rejected = Rejected::default();
+pub(super) fn matched(errors: &Value, items: &[BatchItem]) -> Result<BTreeMap<usize, String>, String> {
+    let known = BatchIds::of(items);
+    let mut rejected = RejectedAsset::default();
     match errors {
         // One error alone, not wrapped in a list.
         Value::Object(entry) if ID_KEYS.iter().any(|key| text::entry(entry, key).is_some()) => {
@@ -58,9 +58,9 @@ pub(super) fn matched(errors: &Value, items: &[Item]) -> Result<BTreeMap<usize, 
 }
 
 #[derive(Default)]
-struct Rejected(BTreeMap<usize, String>);
+struct RejectedAsset(BTreeMap<usize, String>);
 
-impl Rejected {
+impl RejectedAsset {
     /// An entry that names nothing is an error.
     fn add(&mut self, indices: &[usize], entry: &Value) -> Result<(), String> {
         if indices.is_empty() {
@@ -83,10 +83,10 @@ impl Rejected {
 }
 
 /// The ids of a batch, without regard to the case of letters.
-struct Ids(HashMap<String, Vec<usize>>);
+struct BatchIds(HashMap<String, Vec<usize>>);
 
-impl Ids {
-    fn of(items: &[Item]) -> Self {
+impl BatchIds {
+    fn of(items: &[BatchItem]) -> Self {
         let mut ids: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
             ids.entry(item.external_id.to_ascii_lowercase())
@@ -163,12 +163,12 @@ mod tests {
 
     use super::*;
 
-    fn items() -> Vec<Item> {
+    fn items() -> Vec<BatchItem> {
         ["S-1-5-21-1", "S-1-5-21-2"]
             .iter()
             .zip(["aa-bb", "cc-dd"])
             .zip(1..)
-            .map(|((external, vendor), seq)| Item {
+            .map(|((external, vendor), seq)| BatchItem {
                 seq,
                 external_id: (*external).to_owned(),
                 asset:

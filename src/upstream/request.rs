@@ -8,7 +8,7 @@ use uuid::{Builder, Uuid};
 
 /// One staged asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct BatchItem {
     /// Its number in the stage; answers refer to it.
     pub seq: u64,
     /// `externalAssetId`.
@@ -23,14 +23,14 @@ pub struct Batch {
     /// `connectorMetaData.requestId`, the same over every retry.
     pub request_id: Uuid,
     /// In the order of delivery.
-    pub items: Vec<Item>,
+    pub items: Vec<BatchItem>,
 }
 
 impl Batch {
     /// A batch whose id follows from what is in it, so that the same batch formed again after a crash is the same
     /// request to Qualys, and a different one never is.
     #[must_use]
-    pub fn new(connector_uuid: &str, items: Vec<Item>) -> Self {
+    pub fn new(connector_uuid: &str, items: Vec<BatchItem>) -> Self {
         let mut hash = Sha256::new();
         let mut add = |bytes: &[u8]| {
             // Lengths keep two different lists from having the same bytes.
@@ -58,7 +58,7 @@ impl Batch {
 
 /// The fixed parts around the assets of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Envelope {
+pub(super) struct RequestEnvelope {
     /// From after the request id to before the count.
     middle: String,
 }
@@ -69,7 +69,7 @@ const TAIL: &str = "]}";
 /// A UUID as text (RFC 9562 section 4).
 const REQUEST_ID: usize = 36;
 
-impl Envelope {
+impl RequestEnvelope {
     pub(super) fn new(connector_uuid: &str, source: &str) -> Self {
         let (connector, source) = (serde_json::json!(connector_uuid), serde_json::json!(source));
         Self {
@@ -110,13 +110,13 @@ impl Envelope {
 mod tests {
     use super::*;
 
-    fn item(seq: u64, filling: usize) -> Item {
+    fn item(seq: u64, filling: usize) -> BatchItem {
         let external_id = format!("S-1-5-21-{seq}");
         let asset = format!(
             r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external_id}","x":"{}"}}}}}}"#,
             "ä".repeat(filling)
         );
-        Item {
+        BatchItem {
             seq,
             external_id,
             asset: asset.into(),
@@ -128,7 +128,7 @@ mod tests {
         let items = vec![item(1, 0), item(2, 1)];
         let assets = format!("{},{}", items[0].asset, items[1].asset);
         let batch = Batch::new("0b0c", items);
-        let body = Envelope::new("0b0c", "a \"quoted\" source").body(&batch);
+        let body = RequestEnvelope::new("0b0c", "a \"quoted\" source").body(&batch);
         let expected = format!(
             r#"{{"connectorMetaData":{{"requestId":"{}","connectorUuid":"0b0c","source":"a \"quoted\" source","assetCount":2}},"assetData":[{assets}]}}"#,
             batch.request_id
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn r18_the_same_batch_formed_again_has_the_same_id_and_no_other_has() {
-        let id = |connector: &str, items: Vec<Item>| Batch::new(connector, items).request_id;
+        let id = |connector: &str, items: Vec<BatchItem>| Batch::new(connector, items).request_id;
         let first = id("0b0c", vec![item(1, 0), item(2, 0)]);
         assert_eq!(first, id("0b0c", vec![item(1, 0), item(2, 0)]));
         let others = [
@@ -147,7 +147,7 @@ mod tests {
             id("0b0c", vec![item(2, 0), item(1, 0)]),
             id("0b0c", vec![item(1, 0)]),
             id("0b0c", vec![item(1, 0), item(2, 1)]),
-            id("0b0c", vec![Item { seq: 3, ..item(1, 0) }, item(2, 0)]),
+            id("0b0c", vec![BatchItem { seq: 3, ..item(1, 0) }, item(2, 0)]),
         ];
         assert!(!others.contains(&first));
         assert_eq!(

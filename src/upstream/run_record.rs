@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::UpstreamError;
-use super::refusal::{Refusal, RefusalKind};
-use super::request::Item;
+use super::refusal::{RefusalKind, RequestRefusal};
+use super::request::BatchItem;
 
 /// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token
 /// (401) a run sends such a gateway 10 requests.
@@ -37,8 +37,8 @@ const REPEATED_CREDIT: u32 = 32;
 /// An asset that was refused alone, with what is known about whether it is the cause.
 #[derive(Debug, Clone)]
 pub(super) struct RefusedAlone {
-    pub(super) item: Item,
-    pub(super) refusal: Refusal,
+    pub(super) item: BatchItem,
+    pub(super) refusal: RequestRefusal,
     /// Acceptances of the run before any request that held the asset.
     pub(super) before: u64,
     /// Acceptances of the run when it was refused alone for the first time.
@@ -52,7 +52,7 @@ pub(super) struct RefusedAlone {
 /// Record of the answers to one run. One run has one, and all its requests share it.
 #[derive(Debug)]
 pub struct RunRecord {
-    state: Mutex<State>,
+    state: Mutex<RunRecordState>,
     has_one_sender: bool,
 }
 
@@ -64,11 +64,11 @@ impl Default for RunRecord {
 }
 
 #[derive(Debug)]
-struct State {
+struct RunRecordState {
     /// Requests of which the gateway took something, or said of each asset what it makes of it.
     accepted: u64,
     /// The asset that was accepted last.
-    accepted_last: Option<Item>,
+    accepted_last: Option<BatchItem>,
     /// Requests that were refused or failed since.
     in_a_row: u32,
     /// The last of them was refused for its way.
@@ -85,11 +85,11 @@ struct State {
     lost: Duration,
     credit: u32,
     repeated_credit: u32,
-    /// [`Item::seq`] → what is known of an asset of a postponed batch.
+    /// [`BatchItem::seq`] → what is known of an asset of a postponed batch.
     postponed: BTreeMap<u64, RefusedAlone>,
 }
 
-impl Default for State {
+impl Default for RunRecordState {
     fn default() -> Self {
         Self {
             accepted: 0,
@@ -123,14 +123,14 @@ impl RunRecord {
         self.has_one_sender
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RunRecordState> {
         // Every change below leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request of so many assets that was answered for each of them; `last` of them was
     /// accepted. What the request earns pays for the search in as large a batch.
-    pub(super) fn accepted(&self, assets: usize, last: Option<&Item>) {
+    pub(super) fn accepted(&self, assets: usize, last: Option<&BatchItem>) {
         self.accepted_again();
         let mut state = self.state();
         state.accepted_last = last.cloned().or(state.accepted_last.take());
@@ -160,7 +160,7 @@ impl RunRecord {
     /// [`UpstreamError::AcceptsNothing`] after [`MOST_IN_A_ROW`] of them; while nothing was
     /// accepted, as soon as the way was refused for [`MOST_ALONE`] single assets: one of them may
     /// be the cause itself.
-    pub(super) fn refused(&self, refusal: &Refusal, assets: usize) -> Result<(), UpstreamError> {
+    pub(super) fn refused(&self, refusal: &RequestRefusal, assets: usize) -> Result<(), UpstreamError> {
         let mut state = self.state();
         state.in_a_row += 1;
         state.way_is_refused = matches!(refusal.kind, RefusalKind::Way { .. });
@@ -196,7 +196,7 @@ impl RunRecord {
     }
 
     /// The error for a gateway that accepted nothing, with the last of its answers.
-    pub(super) fn accepts_nothing(requests: u32, refusal: &Refusal) -> UpstreamError {
+    pub(super) fn accepts_nothing(requests: u32, refusal: &RequestRefusal) -> UpstreamError {
         UpstreamError::AcceptsNothing {
             requests,
             kind: refusal.kind,
@@ -210,7 +210,7 @@ impl RunRecord {
     }
 
     /// The asset that the run accepted last.
-    pub(super) fn accepted_last(&self) -> Option<Item> {
+    pub(super) fn accepted_last(&self) -> Option<BatchItem> {
         self.state().accepted_last.clone()
     }
 
@@ -264,7 +264,7 @@ impl RunRecord {
     }
 
     /// Gives back what is known of these assets.
-    pub(super) fn take_postponed(&self, items: &[Item]) -> Vec<RefusedAlone> {
+    pub(super) fn take_postponed(&self, items: &[BatchItem]) -> Vec<RefusedAlone> {
         let mut state = self.state();
         items
             .iter()

@@ -1,7 +1,7 @@
 //! Search for the assets that make the gateway refuse a batch (R32).
 //!
-//! Pure: the sender asks for the next request ([`Search::next`]) and reports how it ended
-//! ([`Search::ended`]). A refused batch is halved. When the first half is accepted, the cause is in
+//! Pure: the sender asks for the next request ([`BatchSearch::next`]) and reports how it ended
+//! ([`BatchSearch::ended`]). A refused batch is halved. When the first half is accepted, the cause is in
 //! the second, which is halved without being sent. When the first half is refused, the second is
 //! set aside, and sent as a whole once the cause is found. So one bad asset among `n` costs about
 //! log2(n) requests, and the others arrive in two or three.
@@ -16,10 +16,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::Delivery;
+use super::BatchDelivery;
 use super::error::UpstreamError;
-use super::refusal::{Refusal, RefusalKind};
-use super::request::Item;
+use super::refusal::{RefusalKind, RequestRefusal};
+use super::request::BatchItem;
 use super::run_record::{CONTROL_AFTER, RefusedAlone, RunRecord};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
@@ -33,7 +33,7 @@ const MOST_REPEATED: u32 = 6;
 
 /// Role of a batch in the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
+pub enum BatchOccasion {
     /// Assets that the run has not sent yet.
     First,
     /// Assets that the gateway rejected in an earlier run.
@@ -44,26 +44,26 @@ pub enum Occasion {
 
 /// End of one request.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     Accepted,
     Except(BTreeMap<usize, String>),
     /// With the octets of the request, where it was refused for these.
     TooLarge(String, Option<usize>),
-    Refused(Refusal),
+    Refused(RequestRefusal),
     Failed(UpstreamError),
 }
 
 /// Request that is to be sent now.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) items: Vec<Item>,
+pub(super) struct SearchRequest {
+    pub(super) items: Vec<BatchItem>,
     /// Times that it is sent while it fails. Any other refusal counts at once.
     pub(super) attempts: u32,
 }
 
 /// Part that the request in flight has in the search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum SearchPart {
     /// Assets of which nothing is known.
     Untested,
     /// A part of the assets of which at least one is bad.
@@ -78,29 +78,29 @@ enum Part {
 /// Request in flight.
 #[derive(Debug)]
 struct InFlight {
-    items: Vec<Item>,
-    part: Part,
+    items: Vec<BatchItem>,
+    part: SearchPart,
     attempts: u32,
 }
 
 impl InFlight {
     const NONE: Self = Self {
         items: Vec::new(),
-        part: Part::Untested,
+        part: SearchPart::Untested,
         attempts: 0,
     };
 }
 
 /// Search through one batch.
 #[derive(Debug)]
-pub(super) struct Search {
-    occasion: Occasion,
+pub(super) struct BatchSearch {
+    occasion: BatchOccasion,
     /// Requests to be sent as they are, unless the gateway accepts nothing.
-    untested: VecDeque<Vec<Item>>,
+    untested: VecDeque<Vec<BatchItem>>,
     /// Assets of which at least one is bad.
-    suspect: Vec<Item>,
+    suspect: Vec<BatchItem>,
     /// Assets set aside by the search through `suspect`.
-    rest: Vec<Item>,
+    rest: Vec<BatchItem>,
     /// Refused alone, and not proven to be the cause yet.
     alone: Vec<RefusedAlone>,
     /// `seq` of those in `alone` that are to be sent once more in any case.
@@ -114,15 +114,15 @@ pub(super) struct Search {
     /// distance of the bad ones.
     found: usize,
     tested: usize,
-    last: Option<Refusal>,
+    last: Option<RequestRefusal>,
     /// The asset of this batch that was accepted last.
-    accepted_last: Option<Item>,
+    accepted_last: Option<BatchItem>,
     /// Refused requests of this search since the last accepted one.
     in_a_row: u32,
 }
 
-impl Search {
-    pub(super) fn new(items: Vec<Item>, occasion: Occasion, record: &RunRecord) -> Self {
+impl BatchSearch {
+    pub(super) fn new(items: Vec<BatchItem>, occasion: BatchOccasion, record: &RunRecord) -> Self {
         let mut search = Self {
             occasion,
             untested: VecDeque::new(),
@@ -139,7 +139,7 @@ impl Search {
             accepted_last: None,
             in_a_row: 0,
         };
-        if occasion == Occasion::Postponed {
+        if occasion == BatchOccasion::Postponed {
             search.alone = record.take_postponed(&items);
             search.ask = search.alone.iter().map(|alone| alone.item.seq).collect();
             let unclear = search.alone.iter().filter(|alone| alone.unclear);
@@ -158,8 +158,8 @@ impl Search {
     pub(super) fn next(
         &mut self,
         record: &RunRecord,
-        delivery: &mut Delivery,
-    ) -> Result<Option<Request>, UpstreamError> {
+        delivery: &mut BatchDelivery,
+    ) -> Result<Option<SearchRequest>, UpstreamError> {
         self.reject_proven(record, delivery);
         if self.last.is_some() && !self.may_search(record) {
             self.end_search(record, delivery)?;
@@ -167,7 +167,7 @@ impl Search {
         if record.in_a_row() >= CONTROL_AFTER
             && let Some(control) = self.control(record)
         {
-            return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
+            return Ok(Some(self.put_in_flight(vec![control], SearchPart::Control, 1)));
         }
         let probing = record.is_probing(self.in_a_row);
         if !self.suspect.is_empty() {
@@ -176,17 +176,17 @@ impl Search {
             } else {
                 self.suspect.len().div_ceil(2)
             };
-            return Ok(Some(self.take(Part::Suspect, half, probing, 1)));
+            return Ok(Some(self.take(SearchPart::Suspect, half, probing, 1)));
         }
         if let Some(piece) = self.piece() {
             let whole = if probing { 1 } else { piece.len() };
             self.suspect = piece;
             let attempts = match self.occasion {
                 _ if record.in_a_row() > 0 || self.last.is_some() => ATTEMPTS_OF_A_PART,
-                Occasion::RejectedBefore => ATTEMPTS_OF_A_PART,
-                Occasion::First | Occasion::Postponed => ATTEMPTS,
+                BatchOccasion::RejectedBefore => ATTEMPTS_OF_A_PART,
+                BatchOccasion::First | BatchOccasion::Postponed => ATTEMPTS,
             };
-            let request = self.take(Part::Untested, whole, probing, attempts);
+            let request = self.take(SearchPart::Untested, whole, probing, attempts);
             let others = std::mem::take(&mut self.suspect);
             if !others.is_empty() {
                 self.untested.push_front(others);
@@ -197,13 +197,13 @@ impl Search {
             // Without anything that the gateway accepted there is nothing to compare with: the
             // limits of the run end it.
             let attempts = if record.acceptances() == 0 { u32::MAX } else { 1 };
-            return Ok(Some(self.put_in_flight(vec![item], Part::Alone, attempts)));
+            return Ok(Some(self.put_in_flight(vec![item], SearchPart::Alone, attempts)));
         }
         if self.alone.is_empty() {
             return Ok(None);
         }
         let undecided = delivery.accepted.is_empty() && delivery.rejected.is_empty();
-        if self.occasion != Occasion::Postponed && undecided {
+        if self.occasion != BatchOccasion::Postponed && undecided {
             // Other batches will show whether the gateway accepts anything.
             record.postpone(std::mem::take(&mut self.alone));
             delivery.postponed = true;
@@ -212,17 +212,17 @@ impl Search {
         self.compare(record, delivery)
     }
 
-    /// Reports how the request of [`Search::next`] ended. `unclear`: something of it may have been
+    /// Reports how the request of [`BatchSearch::next`] ended. `unclear`: something of it may have been
     /// delivered without an answer that said so.
     ///
     /// # Errors
     /// The failure that ends the delivery.
     pub(super) fn ended(
         &mut self,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         unclear: bool,
         record: &RunRecord,
-        delivery: &mut Delivery,
+        delivery: &mut BatchDelivery,
     ) -> Result<(), UpstreamError> {
         let InFlight {
             mut items,
@@ -232,44 +232,44 @@ impl Search {
         if unclear {
             self.unclear.extend(items.iter().map(|item| item.seq));
         }
-        let searches = matches!(part, Part::Untested | Part::Suspect);
-        if searches && matches!(outcome, Outcome::TooLarge(..) | Outcome::Refused(_)) {
-            record.spend(self.occasion == Occasion::RejectedBefore);
+        let searches = matches!(part, SearchPart::Untested | SearchPart::Suspect);
+        if searches && matches!(outcome, RequestOutcome::TooLarge(..) | RequestOutcome::Refused(_)) {
+            record.spend(self.occasion == BatchOccasion::RejectedBefore);
         }
         match outcome {
-            Outcome::Accepted => self.taken(items, part, BTreeMap::new(), record, delivery),
-            Outcome::Except(reasons) => self.taken(items, part, reasons, record, delivery),
-            Outcome::Failed(error) => return Err(error),
-            Outcome::TooLarge(..) if items.len() > 1 => {
+            RequestOutcome::Accepted => self.taken(items, part, BTreeMap::new(), record, delivery),
+            RequestOutcome::Except(reasons) => self.taken(items, part, reasons, record, delivery),
+            RequestOutcome::Failed(error) => return Err(error),
+            RequestOutcome::TooLarge(..) if items.len() > 1 => {
                 self.set_aside(part);
                 let second = items.split_off(items.len() / 2);
                 self.untested.push_front(second);
                 self.untested.push_front(items);
             }
-            Outcome::TooLarge(reason, _) => {
+            RequestOutcome::TooLarge(reason, _) => {
                 let reason = format!("{reason} (this asset alone is too large for the gateway)");
                 let kind = RefusalKind::Content;
-                return self.refused(items, part, attempts, Refusal { kind, reason }, record);
+                return self.refused(items, part, attempts, RequestRefusal { kind, reason }, record);
             }
-            Outcome::Refused(refusal) => {
+            RequestOutcome::Refused(refusal) => {
                 return self.refused(items, part, attempts, refusal, record);
             }
         }
         Ok(())
     }
 
-    fn put_in_flight(&mut self, items: Vec<Item>, part: Part, attempts: u32) -> Request {
+    fn put_in_flight(&mut self, items: Vec<BatchItem>, part: SearchPart, attempts: u32) -> SearchRequest {
         self.in_flight = InFlight {
             items: items.clone(),
             part,
             attempts,
         };
-        Request { items, attempts }
+        SearchRequest { items, attempts }
     }
 
     /// Takes the next `count` of the suspects, at random when the gateway is probed: a fixed choice
     /// would meet the same bad assets in every run.
-    fn take(&mut self, part: Part, count: usize, random: bool, attempts: u32) -> Request {
+    fn take(&mut self, part: SearchPart, count: usize, random: bool, attempts: u32) -> SearchRequest {
         if random {
             let chosen = fastrand::usize(..self.suspect.len().max(1));
             self.suspect.swap(0, chosen);
@@ -282,7 +282,7 @@ impl Search {
 
     /// Takes the assets to be sent as a whole. When several bad ones were found, so many that one
     /// more is expected among them.
-    fn piece(&mut self) -> Option<Vec<Item>> {
+    fn piece(&mut self) -> Option<Vec<BatchItem>> {
         if self.rest.is_empty() {
             return self.untested.pop_front();
         }
@@ -299,14 +299,14 @@ impl Search {
     /// Records that the gateway took the assets, but those with reasons.
     fn taken(
         &mut self,
-        items: Vec<Item>,
-        part: Part,
+        items: Vec<BatchItem>,
+        part: SearchPart,
         mut reasons: BTreeMap<usize, String>,
         record: &RunRecord,
-        delivery: &mut Delivery,
+        delivery: &mut BatchDelivery,
     ) {
         self.in_a_row = 0;
-        if part == Part::Control {
+        if part == SearchPart::Control {
             record.accepted_again();
             return;
         }
@@ -331,15 +331,15 @@ impl Search {
 
     fn refused(
         &mut self,
-        items: Vec<Item>,
-        part: Part,
+        items: Vec<BatchItem>,
+        part: SearchPart,
         attempts: u32,
-        refusal: Refusal,
+        refusal: RequestRefusal,
         record: &RunRecord,
     ) -> Result<(), UpstreamError> {
         self.last = Some(refusal.clone());
         self.in_a_row = self.in_a_row.saturating_add(attempts);
-        if part == Part::Control {
+        if part == SearchPart::Control {
             // A failure may pass; an answer does not.
             return match refusal.kind {
                 kind if kind.may_pass() => Ok(()),
@@ -375,19 +375,21 @@ impl Search {
     }
 
     /// A part of the suspects was refused, so nothing is known of the others.
-    fn set_aside(&mut self, part: Part) {
-        if part == Part::Suspect {
+    fn set_aside(&mut self, part: SearchPart) {
+        if part == SearchPart::Suspect {
             self.rest.append(&mut self.suspect);
         }
     }
 
     /// Rejects the assets that were refused alone and are proven to be the cause.
-    fn reject_proven(&mut self, record: &RunRecord, delivery: &mut Delivery) {
+    fn reject_proven(&mut self, record: &RunRecord, delivery: &mut BatchDelivery) {
         let is_proven = |alone: &RefusedAlone| match alone.refusal.kind {
             _ if self.ask.contains(&alone.item.seq) => false,
             _ if alone.confirmed => true,
             RefusalKind::Way { .. } => alone.first > alone.before,
-            RefusalKind::Content => self.occasion == Occasion::RejectedBefore || alone.first > alone.before,
+            RefusalKind::Content => {
+                self.occasion == BatchOccasion::RejectedBefore || alone.first > alone.before
+            }
             RefusalKind::Failing | RefusalKind::TimedOut | RefusalKind::NotUnderstood => {
                 self.failed_before(record)
             }
@@ -405,12 +407,12 @@ impl Search {
     fn failed_before(&self, record: &RunRecord) -> bool {
         let only =
             self.tested == 1 && self.suspect.is_empty() && self.rest.is_empty() && self.untested.is_empty();
-        self.occasion == Occasion::RejectedBefore && (record.acceptances() > 0 || only)
+        self.occasion == BatchOccasion::RejectedBefore && (record.acceptances() > 0 || only)
     }
 
     /// Returns an asset that was refused alone and is to be sent alone again: another was accepted
     /// since.
-    fn to_ask_again(&self, record: &RunRecord) -> Option<Item> {
+    fn to_ask_again(&self, record: &RunRecord) -> Option<BatchItem> {
         let accepted = record.acceptances();
         let asked = |alone: &&RefusedAlone| accepted > alone.first || self.ask.contains(&alone.item.seq);
         self.alone.iter().find(asked).map(|alone| alone.item.clone())
@@ -418,9 +420,9 @@ impl Search {
 
     /// Returns an asset that was accepted before, and of which no newer version can be in flight
     /// (R18): one of this batch, or the last of the run while nothing else is in flight.
-    fn control(&self, record: &RunRecord) -> Option<Item> {
+    fn control(&self, record: &RunRecord) -> Option<BatchItem> {
         let of_run = || {
-            let exclusive = self.occasion == Occasion::Postponed || record.has_one_sender();
+            let exclusive = self.occasion == BatchOccasion::Postponed || record.has_one_sender();
             record.accepted_last().filter(|_| exclusive)
         };
         let control = self.accepted_last.clone().or_else(of_run)?;
@@ -429,7 +431,7 @@ impl Search {
     }
 
     fn may_search(&self, record: &RunRecord) -> bool {
-        if self.occasion == Occasion::RejectedBefore {
+        if self.occasion == BatchOccasion::RejectedBefore {
             record.may_search(true) && self.in_a_row < MOST_REPEATED
         } else {
             record.may_search(false)
@@ -438,13 +440,13 @@ impl Search {
 
     /// Ends a search that the run may not continue: what was rejected before is rejected again, all
     /// else stays undecided.
-    fn end_search(&mut self, record: &RunRecord, delivery: &mut Delivery) -> Result<(), UpstreamError> {
+    fn end_search(&mut self, record: &RunRecord, delivery: &mut BatchDelivery) -> Result<(), UpstreamError> {
         let untested: usize = self.untested.iter().map(Vec::len).sum();
         let left = self.suspect.len() + self.rest.len() + untested;
         let Some(refusal) = self.last.clone().filter(|_| left > 0) else {
             return Ok(());
         };
-        if self.occasion != Occasion::RejectedBefore {
+        if self.occasion != BatchOccasion::RejectedBefore {
             return Err(UpstreamError::TooManyRefused {
                 assets: left + self.alone.len(),
                 reason: refusal.reason,
@@ -470,10 +472,10 @@ impl Search {
     fn compare(
         &mut self,
         record: &RunRecord,
-        delivery: &mut Delivery,
-    ) -> Result<Option<Request>, UpstreamError> {
+        delivery: &mut BatchDelivery,
+    ) -> Result<Option<SearchRequest>, UpstreamError> {
         if let Some(control) = self.control(record) {
-            return Ok(Some(self.put_in_flight(vec![control], Part::Control, 1)));
+            return Ok(Some(self.put_in_flight(vec![control], SearchPart::Control, 1)));
         }
         let only = self.alone.len() == 1 && !record.has_postponed();
         let for_content = |alone: &RefusedAlone| alone.refusal.kind == RefusalKind::Content;

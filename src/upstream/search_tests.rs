@@ -31,20 +31,20 @@ struct Run {
     left: usize,
 }
 
-fn item(seq: u64) -> Item {
-    Item {
+fn item(seq: u64) -> BatchItem {
+    BatchItem {
         seq,
         external_id: format!("S-1-5-21-{seq}"),
         asset: "{}".into(),
     }
 }
 
-fn items(seqs: impl IntoIterator<Item = u64>) -> Vec<Item> {
+fn items(seqs: impl IntoIterator<Item = u64>) -> Vec<BatchItem> {
     seqs.into_iter().map(item).collect()
 }
 
 /// Delivers the batches as the deliverer of a run does.
-fn run(batches: Vec<(Vec<Item>, Occasion)>, gateway: Gateway<'_>) -> Run {
+fn run(batches: Vec<(Vec<BatchItem>, BatchOccasion)>, gateway: Gateway<'_>) -> Run {
     // Where the gateway is probed, the choice is random: the same one each time.
     fastrand::seed(32);
     let record = RunRecord::default();
@@ -52,14 +52,14 @@ fn run(batches: Vec<(Vec<Item>, Occasion)>, gateway: Gateway<'_>) -> Run {
     let mut postponed = VecDeque::new();
     let mut waiting = VecDeque::from(batches);
     while let Some((batch, occasion)) = waiting.pop_front().or_else(|| postponed.pop_front()) {
-        let mut delivery = Delivery::default();
-        let mut search = Search::new(batch.clone(), occasion, &record);
+        let mut delivery = BatchDelivery::default();
+        let mut search = BatchSearch::new(batch.clone(), occasion, &record);
         let failure = search_through(&mut search, occasion, &record, &mut delivery, &mut run, gateway);
         run.accepted.extend(&delivery.accepted);
         run.rejected.extend(delivery.rejected.iter().map(|(seq, _)| *seq));
         run.unclear.extend(&delivery.unclear);
         if delivery.postponed {
-            postponed.push_back((batch, Occasion::Postponed));
+            postponed.push_back((batch, BatchOccasion::Postponed));
         }
         match failure {
             Err(error) if error.is_of_one_batch() => run.left += 1,
@@ -75,10 +75,10 @@ fn run(batches: Vec<(Vec<Item>, Occasion)>, gateway: Gateway<'_>) -> Run {
 }
 
 fn search_through(
-    search: &mut Search,
-    occasion: Occasion,
+    search: &mut BatchSearch,
+    occasion: BatchOccasion,
     record: &RunRecord,
-    delivery: &mut Delivery,
+    delivery: &mut BatchDelivery,
     run: &mut Run,
     gateway: Gateway<'_>,
 ) -> Result<(), UpstreamError> {
@@ -91,26 +91,26 @@ fn search_through(
             run.requests += 1;
             assert!(run.requests < 100_000, "it does not end");
             let kind = match reply {
-                Reply::Accepts => break Outcome::Accepted,
+                Reply::Accepts => break RequestOutcome::Accepted,
                 Reply::TooLarge => RefusalKind::Content,
                 Reply::Refuses(kind) => kind,
             };
             let reason = format!("{reply:?}");
-            let refusal = Refusal { kind, reason };
-            if occasion != Occasion::RejectedBefore || kind == (RefusalKind::Way { denied: false }) {
+            let refusal = RequestRefusal { kind, reason };
+            if occasion != BatchOccasion::RejectedBefore || kind == (RefusalKind::Way { denied: false }) {
                 let assets = match occasion {
-                    Occasion::RejectedBefore => 0,
-                    Occasion::First | Occasion::Postponed => seqs.len(),
+                    BatchOccasion::RejectedBefore => 0,
+                    BatchOccasion::First | BatchOccasion::Postponed => seqs.len(),
                 };
                 record.refused(&refusal, assets)?;
             }
             failures += 1;
             if reply == Reply::TooLarge {
-                break Outcome::TooLarge(refusal.reason, None);
+                break RequestOutcome::TooLarge(refusal.reason, None);
             }
             unclear |= kind == RefusalKind::Failing;
             if kind != RefusalKind::Failing || failures >= request.attempts {
-                break Outcome::Refused(refusal);
+                break RequestOutcome::Refused(refusal);
             }
         };
         search.ended(outcome, unclear, record, delivery)?;
@@ -119,10 +119,10 @@ fn search_through(
 }
 
 /// Batches of `size` of the assets 1 to `count`.
-fn batches(count: u64, size: usize) -> Vec<(Vec<Item>, Occasion)> {
+fn batches(count: u64, size: usize) -> Vec<(Vec<BatchItem>, BatchOccasion)> {
     items(1..=count)
         .chunks(size)
-        .map(|chunk| (chunk.to_vec(), Occasion::First))
+        .map(|chunk| (chunk.to_vec(), BatchOccasion::First))
         .collect()
 }
 
@@ -257,8 +257,8 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
         let known = [3, 4, 5, 6, 7, 8];
         let others = items((1..=50).filter(|seq| !known.contains(seq)));
         let parts = vec![
-            (others, Occasion::First),
-            (items(known), Occasion::RejectedBefore),
+            (others, BatchOccasion::First),
+            (items(known), BatchOccasion::RejectedBefore),
         ];
         let mut gateway = bad(&known, reply);
         let mut first = Vec::new();
@@ -271,21 +271,23 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
         assert!(both.requests <= 20, "{}", both.requests);
         // Nothing else in the run: what was proven before needs no proof again.
         let one = run(
-            vec![(items([3]), Occasion::RejectedBefore)],
+            vec![(items([3]), BatchOccasion::RejectedBefore)],
             &mut bad(&[3], reply),
         );
         assert_eq!((one.failure, one.rejected.len()), (None, 1), "{reply:?}");
         assert!(one.requests <= 2, "{}", one.requests);
     }
     // Mended at the gateway.
-    let mended = run(vec![(items(1..=50), Occasion::RejectedBefore)], &mut |_, _| {
-        Reply::Accepts
-    });
+    let mended = run(
+        vec![(items(1..=50), BatchOccasion::RejectedBefore)],
+        &mut |_, _| Reply::Accepts,
+    );
     assert_eq!((mended.accepted.len(), mended.requests), (50, 1));
     // Many: the search is bounded, and the rest is rejected with the answer once more.
-    let many = run(vec![(items(1..=500), Occasion::RejectedBefore)], &mut |_, _| {
-        CONTENT
-    });
+    let many = run(
+        vec![(items(1..=500), BatchOccasion::RejectedBefore)],
+        &mut |_, _| CONTENT,
+    );
     assert_eq!((many.failure, many.rejected.len()), (None, 500));
     assert!(many.requests <= 40, "{}", many.requests);
 }

@@ -10,19 +10,19 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{self, Answer, Decision};
-use super::cause::Cause;
+use super::answer::{self, BatchDecision, GatewayAnswer};
+use super::cause::FailureCause;
 use super::client::NoAnswer;
 use super::error::UpstreamError;
-use super::lesson::Lesson;
-use super::refusal::{Refusal, RefusalKind};
+use super::lesson::SizeLesson;
+use super::refusal::{RefusalKind, RequestRefusal};
 use super::request::Batch;
 use super::run_record::RunRecord;
-use super::search::{Occasion, Outcome, Search};
-use super::token::Token;
+use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
+use super::token::BearerToken;
 use super::wait;
-use super::waiting::{Progress, back_off, close_gate, no_token, pass_gate};
-use super::{Delivery, Upstream};
+use super::waiting::{RequestAttempts, back_off, close_gate, no_token, pass_gate};
+use super::{BatchDelivery, QualysGateway};
 
 /// Of the answer to a batch, this much is read at least …
 const ANSWER: usize = 1 << 20;
@@ -31,15 +31,15 @@ const ANSWER_PER_ASSET: usize = 4 << 10;
 
 /// Delivers a batch, in parts where it is too large or something in it is refused (R32).
 pub(super) async fn deliver(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     batch: Batch,
-    occasion: Occasion,
+    occasion: BatchOccasion,
     record: &RunRecord,
     stop: &CancellationToken,
-) -> Delivery {
-    let mut delivery = Delivery::default();
-    let mut search = Search::new(batch.items, occasion, record);
-    let mut lesson = Lesson::default();
+) -> BatchDelivery {
+    let mut delivery = BatchDelivery::default();
+    let mut search = BatchSearch::new(batch.items, occasion, record);
+    let mut lesson = SizeLesson::default();
     let failure = loop {
         let request = match search.next(record, &mut delivery) {
             Ok(Some(request)) => request,
@@ -51,9 +51,9 @@ pub(super) async fn deliver(
         };
         // Each part is another request, so it has another id.
         let part = Batch::new(&upstream.connector_uuid, request.items);
-        let limits = Limits {
+        let limits = RequestLimits {
             attempts: request.attempts,
-            expected: occasion == Occasion::RejectedBefore,
+            expected: occasion == BatchOccasion::RejectedBefore,
         };
         let mut unclear = false;
         let sent = send(upstream, &part, limits, record, stop, &mut delivery, &mut unclear).await;
@@ -68,7 +68,7 @@ pub(super) async fn deliver(
     delivery
 }
 
-impl Delivery {
+impl BatchDelivery {
     /// Records that the gateway rejected an asset, which an attempt may have delivered all the same
     /// when `unclear`.
     pub(super) fn reject(&mut self, seq: u64, reason: String, unclear: bool) {
@@ -81,7 +81,7 @@ impl Delivery {
 
 /// Limits of one request.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+struct RequestLimits {
     /// Times that it is sent while it fails.
     attempts: u32,
     /// A refusal of what it holds says nothing about the gateway.
@@ -91,16 +91,16 @@ struct Limits {
 /// Sends one request until there is a decision that ends it. Sets `unclear` when something of the
 /// batch may have arrived without an answer that said so.
 async fn send(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     batch: &Batch,
-    limits: Limits,
+    limits: RequestLimits,
     record: &RunRecord,
     stop: &CancellationToken,
-    delivery: &mut Delivery,
+    delivery: &mut BatchDelivery,
     unclear: &mut bool,
-) -> Outcome {
+) -> RequestOutcome {
     let body = upstream.envelope.body(batch);
-    let mut progress = Progress {
+    let mut progress = RequestAttempts {
         record,
         request_id: batch.request_id,
         requests: 0,
@@ -109,7 +109,7 @@ async fn send(
     };
     loop {
         if let Err(error) = pass_gate(upstream, stop, &progress).await {
-            return Outcome::Failed(error);
+            return RequestOutcome::Failed(error);
         }
         let token = tokio::select! {
             biased;
@@ -123,7 +123,7 @@ async fn send(
                     delivery.retries += 1;
                     continue;
                 }
-                Err(error) => return Outcome::Failed(error),
+                Err(error) => return RequestOutcome::Failed(error),
             },
         };
         let permit = tokio::select! {
@@ -160,7 +160,7 @@ async fn send(
             .count(answered.as_ref().ok().map(|answer| answer.status));
         // A gateway that cannot be reached has refused nothing.
         let reached = answered.as_ref().map_or_else(|none| none.connected, |_| true);
-        let mut cause = Cause::Other;
+        let mut cause = FailureCause::Other;
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
@@ -170,11 +170,13 @@ async fn send(
                 keep_pause(upstream, &decision, wait::retry_after(&answer.headers, now));
                 decision
             }
-            Err(none) if none.cause == Cause::ProxyLogin => Decision::ProxyRefused { reason: none.reason },
+            Err(none) if none.cause == FailureCause::ProxyLogin => {
+                BatchDecision::ProxyRefused { reason: none.reason }
+            }
             Err(none) => {
                 *unclear |= none.connected;
                 cause = none.cause;
-                Decision::Retry {
+                BatchDecision::Retry {
                     pause: None,
                     reason: none.reason,
                 }
@@ -182,50 +184,52 @@ async fn send(
         };
         log(&decision, batch, progress.requests);
         let next = match decision {
-            Decision::Accepted => return Outcome::Accepted,
-            Decision::AcceptedExcept(reasons) => return Outcome::Except(reasons),
-            Decision::Split { reason } => {
+            BatchDecision::Accepted => return RequestOutcome::Accepted,
+            BatchDecision::AcceptedExcept(reasons) => return RequestOutcome::Except(reasons),
+            BatchDecision::Split { reason } => {
                 upstream.sizing.lower(body.len());
                 return match refused(record, limits, batch, RefusalKind::Content, reason) {
-                    Outcome::Refused(refusal) => Outcome::TooLarge(refusal.reason, Some(body.len())),
+                    RequestOutcome::Refused(refusal) => {
+                        RequestOutcome::TooLarge(refusal.reason, Some(body.len()))
+                    }
                     failed => failed,
                 };
             }
-            Decision::Refused { reason } => {
+            BatchDecision::Refused { reason } => {
                 return refused(record, limits, batch, RefusalKind::Content, reason);
             }
-            Decision::ProxyRefused { reason } => {
-                return Outcome::Failed(UpstreamError::ProxyRefused { reason });
+            BatchDecision::ProxyRefused { reason } => {
+                return RequestOutcome::Failed(UpstreamError::ProxyRefused { reason });
             }
-            Decision::Final { reason, denied } => {
+            BatchDecision::Final { reason, denied } => {
                 return refused(record, limits, batch, RefusalKind::Way { denied }, reason);
             }
-            Decision::NewToken { reason } if progress.renewed => {
+            BatchDecision::NewToken { reason } if progress.renewed => {
                 let path = upstream.ingest_path.clone();
                 Err(UpstreamError::CredentialsRefused {
                     path,
                     reason: format!("{reason}, with a new token too"),
                 })
             }
-            Decision::NewToken { .. } => {
+            BatchDecision::NewToken { .. } => {
                 progress.renewed = true;
                 upstream.tokens.refused(&token).await;
                 Ok(())
             }
-            Decision::Wait { pause, reason } => close_gate(upstream, pause, reason, &progress),
-            Decision::Retry { pause, reason } if reached => {
+            BatchDecision::Wait { pause, reason } => close_gate(upstream, pause, reason, &progress),
+            BatchDecision::Retry { pause, reason } if reached => {
                 let kind = match cause {
-                    Cause::TimedOut => RefusalKind::TimedOut,
+                    FailureCause::TimedOut => RefusalKind::TimedOut,
                     _ => RefusalKind::Failing,
                 };
-                let failure = Failure { kind, pause, reason };
+                let failure = PassingFailure { kind, pause, reason };
                 match failed(upstream, batch, limits, failure, stop, &mut progress).await {
                     ControlFlow::Break(outcome) => return outcome,
                     ControlFlow::Continue(()) => Ok(()),
                 }
             }
-            Decision::NotUnderstood { reason } => {
-                let failure = Failure {
+            BatchDecision::NotUnderstood { reason } => {
+                let failure = PassingFailure {
                     kind: RefusalKind::NotUnderstood,
                     pause: None,
                     reason,
@@ -235,18 +239,18 @@ async fn send(
                     ControlFlow::Continue(()) => Ok(()),
                 }
             }
-            Decision::Retry { pause, reason } => {
+            BatchDecision::Retry { pause, reason } => {
                 back_off(upstream, pause, cause, reason, stop, &progress).await
             }
         };
         if let Err(error) = next {
-            return Outcome::Failed(error);
+            return RequestOutcome::Failed(error);
         }
     }
 }
 
 /// A failure that may pass.
-struct Failure {
+struct PassingFailure {
     kind: RefusalKind,
     /// Pause that the gateway asked for.
     pause: Option<Duration>,
@@ -256,48 +260,61 @@ struct Failure {
 /// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch
 /// that was not answered in time is halved at once: it takes the gateway too long.
 async fn failed(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     batch: &Batch,
-    limits: Limits,
-    failure: Failure,
+    limits: RequestLimits,
+    failure: PassingFailure,
     stop: &CancellationToken,
-    progress: &mut Progress<'_>,
-) -> ControlFlow<Outcome> {
-    let Failure { kind, pause, reason } = failure;
+    progress: &mut RequestAttempts<'_>,
+) -> ControlFlow<RequestOutcome> {
+    let PassingFailure { kind, pause, reason } = failure;
     progress.failures += 1;
-    let refusal = Refusal { kind, reason };
+    let refusal = RequestRefusal { kind, reason };
     // A gateway that says when to come again is not tried at random: `QUALYS_GIVE_UP_AFTER` is the
     // limit.
     if pause.is_none()
         && let Err(error) = count(progress.record, limits, batch, &refusal)
     {
-        return ControlFlow::Break(Outcome::Failed(error));
+        return ControlFlow::Break(RequestOutcome::Failed(error));
     }
     let cause = match kind {
-        RefusalKind::TimedOut => Cause::TimedOut,
-        RefusalKind::NotUnderstood => Cause::NotUnderstood,
-        _ => Cause::Other,
+        RefusalKind::TimedOut => FailureCause::TimedOut,
+        RefusalKind::NotUnderstood => FailureCause::NotUnderstood,
+        _ => FailureCause::Other,
     };
     let is_too_slow = kind == RefusalKind::TimedOut && batch.items.len() > 1;
     match back_off(upstream, pause, cause, refusal.reason.clone(), stop, progress).await {
-        Err(error) => ControlFlow::Break(Outcome::Failed(error)),
-        Ok(()) if is_too_slow => ControlFlow::Break(Outcome::TooLarge(refusal.reason, None)),
-        Ok(()) if progress.failures >= limits.attempts => ControlFlow::Break(Outcome::Refused(refusal)),
+        Err(error) => ControlFlow::Break(RequestOutcome::Failed(error)),
+        Ok(()) if is_too_slow => ControlFlow::Break(RequestOutcome::TooLarge(refusal.reason, None)),
+        Ok(()) if progress.failures >= limits.attempts => {
+            ControlFlow::Break(RequestOutcome::Refused(refusal))
+        }
         Ok(()) => ControlFlow::Continue(()),
     }
 }
 
-fn refused(record: &RunRecord, limits: Limits, batch: &Batch, kind: RefusalKind, reason: String) -> Outcome {
-    let refusal = Refusal { kind, reason };
+fn refused(
+    record: &RunRecord,
+    limits: RequestLimits,
+    batch: &Batch,
+    kind: RefusalKind,
+    reason: String,
+) -> RequestOutcome {
+    let refusal = RequestRefusal { kind, reason };
     match count(record, limits, batch, &refusal) {
-        Ok(()) => Outcome::Refused(refusal),
-        Err(error) => Outcome::Failed(error),
+        Ok(()) => RequestOutcome::Refused(refusal),
+        Err(error) => RequestOutcome::Failed(error),
     }
 }
 
 /// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless
 /// it is about the way there; and each of them may be the cause of that, too.
-fn count(record: &RunRecord, limits: Limits, batch: &Batch, refusal: &Refusal) -> Result<(), UpstreamError> {
+fn count(
+    record: &RunRecord,
+    limits: RequestLimits,
+    batch: &Batch,
+    refusal: &RequestRefusal,
+) -> Result<(), UpstreamError> {
     match refusal.kind {
         RefusalKind::Way { .. } if limits.expected => record.refused(refusal, 0),
         _ if limits.expected => Ok(()),
@@ -306,8 +323,8 @@ fn count(record: &RunRecord, limits: Limits, batch: &Batch, refusal: &Refusal) -
 }
 
 /// Keeps a `Retry-After` of any answer whose decision has no pause itself.
-fn keep_pause(upstream: &Upstream, decision: &Decision, asked: Option<Duration>) {
-    let has_pause = matches!(decision, Decision::Wait { .. } | Decision::Retry { .. });
+fn keep_pause(upstream: &QualysGateway, decision: &BatchDecision, asked: Option<Duration>) {
+    let has_pause = matches!(decision, BatchDecision::Wait { .. } | BatchDecision::Retry { .. });
     if let Some(pause) = asked.filter(|_| !has_pause) {
         upstream.gate.close(upstream.pace.real(pause));
     }
@@ -315,17 +332,26 @@ fn keep_pause(upstream: &Upstream, decision: &Decision, asked: Option<Duration>)
 
 /// Whether something of the batch may have been taken without the answer saying so. A 2xx that is no success tells of a
 /// part that was taken, or may; an error that passes comes from anywhere between here and the asset's place.
-pub(super) fn leaves_unclear(decision: &Decision, status: u16) -> bool {
-    let taken = matches!(decision, Decision::Refused { .. }) && status < 300;
-    taken || matches!(decision, Decision::Retry { .. } | Decision::NotUnderstood { .. })
+pub(super) fn leaves_unclear(decision: &BatchDecision, status: u16) -> bool {
+    let taken = matches!(decision, BatchDecision::Refused { .. }) && status < 300;
+    taken
+        || matches!(
+            decision,
+            BatchDecision::Retry { .. } | BatchDecision::NotUnderstood { .. }
+        )
 }
 
-fn stopped(reason: &'static str) -> Outcome {
-    Outcome::Failed(UpstreamError::Stopped { reason })
+fn stopped(reason: &'static str) -> RequestOutcome {
+    RequestOutcome::Failed(UpstreamError::Stopped { reason })
 }
 
 /// One request and its answer.
-async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -> Result<Answer, NoAnswer> {
+async fn post(
+    upstream: &QualysGateway,
+    body: &Bytes,
+    token: &BearerToken,
+    assets: usize,
+) -> Result<GatewayAnswer, NoAnswer> {
     let longest = ANSWER + assets * ANSWER_PER_ASSET;
     upstream
         .client
@@ -334,43 +360,43 @@ async fn post(upstream: &Upstream, body: &Bytes, token: &Token, assets: usize) -
 }
 
 /// Resolves when a request in flight has had its time after the stop (R26).
-async fn drained(upstream: &Upstream, stop: &CancellationToken) {
+async fn drained(upstream: &QualysGateway, stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(upstream.pace.drain()).await;
 }
 
 /// Logs a decision. Reasons come from the gateway, cleaned; assets and ids of people are logged by
 /// the run.
-fn log(decision: &Decision, batch: &Batch, attempt: u64) {
+fn log(decision: &BatchDecision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {
-        Decision::Accepted => {
+        BatchDecision::Accepted => {
             tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch.")
         }
-        Decision::AcceptedExcept(rejected) => tracing::warn!(
+        BatchDecision::AcceptedExcept(rejected) => tracing::warn!(
             %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
         ),
-        Decision::Wait { pause, reason } => tracing::warn!(
+        BatchDecision::Wait { pause, reason } => tracing::warn!(
             %request_id, assets, attempt, seconds = pause.as_secs(), reason,
             "The gateway asks for a pause, so all requests wait."
         ),
-        Decision::NewToken { reason } => {
+        BatchDecision::NewToken { reason } => {
             tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the token.");
         }
-        Decision::Split { reason } => {
+        BatchDecision::Split { reason } => {
             tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
         }
-        Decision::Retry { reason, .. } | Decision::NotUnderstood { reason } => {
+        BatchDecision::Retry { reason, .. } | BatchDecision::NotUnderstood { reason } => {
             tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
         }
-        Decision::Refused { reason } => {
+        BatchDecision::Refused { reason } => {
             tracing::warn!(
                 %request_id, assets, attempt, reason,
                 "The gateway refused the batch; the assets that are the cause are searched."
             );
         }
         // The run logs it, when it is for everything.
-        Decision::Final { reason, .. } | Decision::ProxyRefused { reason } => {
+        BatchDecision::Final { reason, .. } | BatchDecision::ProxyRefused { reason } => {
             tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the request.");
         }
     }

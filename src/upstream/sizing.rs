@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::request::Envelope;
+use super::request::RequestEnvelope;
 use crate::config::{self, BatchAssets};
 
 /// Assets of the first request to a gateway of which nothing is known.
@@ -37,7 +37,7 @@ pub struct LearntLimits {
 
 /// Assets that wait to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backlog {
+pub enum StagedBacklog {
     /// So many; the directory is read.
     Known(u64),
     /// The directory is still being read.
@@ -54,31 +54,31 @@ pub(super) struct TooLarge {
 
 /// Size of one request.
 #[derive(Debug)]
-pub struct Sizing {
-    envelope: Envelope,
+pub struct BatchSizing {
+    envelope: RequestEnvelope,
     most: usize,
     grows: bool,
-    state: Mutex<State>,
+    state: Mutex<SizingState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SizingState {
     assets: usize,
     bytes: usize,
     learnt: LearntLimits,
 }
 
-impl Sizing {
+impl BatchSizing {
     pub(super) fn new(settings: &config::Upstream) -> Self {
         let (most, first, grows) = match settings.batch_assets {
             BatchAssets::Auto => (MOST, FIRST, true),
             BatchAssets::AtMost(most) => (most, most, false),
         };
         Self {
-            envelope: Envelope::new(&settings.connector_uuid, &settings.source),
+            envelope: RequestEnvelope::new(&settings.connector_uuid, &settings.source),
             most,
             grows,
-            state: Mutex::new(State {
+            state: Mutex::new(SizingState {
                 assets: first,
                 bytes: settings.batch_bytes,
                 learnt: LearntLimits::default(),
@@ -86,7 +86,7 @@ impl Sizing {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SizingState> {
         // Every change below leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,11 +162,11 @@ impl Sizing {
 
     /// Doubles the requests, up to what the gateway takes, when a full one was accepted and what
     /// waits does not fit into the calls that are left.
-    pub(super) fn grow(&self, accepted: usize, backlog: Backlog, calls_left: Option<u64>) {
+    pub(super) fn grow(&self, accepted: usize, backlog: StagedBacklog, calls_left: Option<u64>) {
         let mut state = self.state();
         let batches = match backlog {
-            Backlog::Known(assets) => assets.div_ceil(state.assets as u64),
-            Backlog::Growing => u64::MAX,
+            StagedBacklog::Known(assets) => assets.div_ceil(state.assets as u64),
+            StagedBacklog::Growing => u64::MAX,
         };
         let enough = calls_left.map_or(FEW_BATCHES, |left| left / SHARE);
         if self.grows && accepted >= state.assets && batches > enough {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::super::calls::Calls;
+use super::super::calls::CallHistory;
 use super::*;
 use crate::config::{BatchAssets, Upstream, UpstreamAuth};
 
@@ -35,8 +35,8 @@ fn settings(batch_assets: BatchAssets, batch_bytes: usize) -> Upstream {
     }
 }
 
-fn sizing(batch_assets: BatchAssets) -> Sizing {
-    Sizing::new(&settings(batch_assets, 4 << 20))
+fn sizing(batch_assets: BatchAssets) -> BatchSizing {
+    BatchSizing::new(&settings(batch_assets, 4 << 20))
 }
 
 /// Gateway with limits of its own.
@@ -89,8 +89,8 @@ impl Model {
 /// Sends so many assets of so many octets, as a run does; the first `reading` while the directory
 /// is still read.
 async fn send(
-    sizing: &Sizing,
-    calls: &Calls,
+    sizing: &BatchSizing,
+    calls: &CallHistory,
     model: &mut Model,
     count: usize,
     octets: usize,
@@ -122,8 +122,8 @@ async fn send(
         left -= assets;
         sizing.accepted(assets, too_large.take());
         let backlog = match count - left < reading {
-            true => Backlog::Growing,
-            false => Backlog::Known(left as u64),
+            true => StagedBacklog::Growing,
+            false => StagedBacklog::Known(left as u64),
         };
         sizing.grow(assets, backlog, calls.left());
     }
@@ -134,7 +134,7 @@ async fn a_million_assets_take_at_most_150_calls_and_provoke_no_429() {
     for announces in [true, false] {
         for octets in [250, 420, 600] {
             for reading in [0, 100_000, 1_000_000] {
-                let (sizing, calls) = (sizing(BatchAssets::Auto), Calls::default());
+                let (sizing, calls) = (sizing(BatchAssets::Auto), CallHistory::default());
                 let mut model = Model::new(usize::MAX, announces);
                 send(&sizing, &calls, &mut model, 1_000_000, octets, reading).await;
                 let case = format!("{announces} {octets} {reading}");
@@ -147,7 +147,7 @@ async fn a_million_assets_take_at_most_150_calls_and_provoke_no_429() {
 
 #[tokio::test(start_paused = true)]
 async fn no_call_goes_beyond_the_announced_rate_however_many_are_needed() {
-    let (sizing, calls) = (sizing(BatchAssets::AtMost(500)), Calls::default());
+    let (sizing, calls) = (sizing(BatchAssets::AtMost(500)), CallHistory::default());
     let mut model = Model::new(usize::MAX, true);
     send(&sizing, &calls, &mut model, 400_000, 420, 0).await;
     assert_eq!((model.calls, model.limited), (800, 0));
@@ -155,7 +155,7 @@ async fn no_call_goes_beyond_the_announced_rate_however_many_are_needed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_1000_assets_is_learnt_once_and_kept_over_a_restart() {
-    let (first, calls) = (sizing(BatchAssets::Auto), Calls::default());
+    let (first, calls) = (sizing(BatchAssets::Auto), CallHistory::default());
     let mut model = Model::new(1000, true);
     model.allowed = 3000;
     send(&first, &calls, &mut model, 500_000, 420, 400_000).await;
@@ -164,7 +164,7 @@ async fn a_limit_of_1000_assets_is_learnt_once_and_kept_over_a_restart() {
     let learnt = first.learnt();
     assert_eq!((learnt.taken, learnt.refused), (Some(1000), Some(2000)));
     // Another process.
-    let (second, calls) = (sizing(BatchAssets::Auto), Calls::default());
+    let (second, calls) = (sizing(BatchAssets::Auto), CallHistory::default());
     second.recall(learnt);
     assert_eq!(second.assets(), 1000);
     let mut model = Model::new(1000, true);
@@ -178,26 +178,26 @@ async fn a_limit_of_1000_assets_is_learnt_once_and_kept_over_a_restart() {
 #[test]
 fn a_small_backlog_needs_no_larger_requests() {
     let sizing = sizing(BatchAssets::Auto);
-    sizing.grow(500, Backlog::Known(5_000), None);
+    sizing.grow(500, StagedBacklog::Known(5_000), None);
     assert_eq!(sizing.assets(), 500, "ten batches");
-    sizing.grow(500, Backlog::Known(5_001), None);
+    sizing.grow(500, StagedBacklog::Known(5_001), None);
     assert_eq!(sizing.assets(), 1000);
-    sizing.grow(999, Backlog::Known(1_000_000), None);
+    sizing.grow(999, StagedBacklog::Known(1_000_000), None);
     assert_eq!(sizing.assets(), 1000, "it was not a full one");
-    sizing.grow(1000, Backlog::Known(25_000), Some(100));
+    sizing.grow(1000, StagedBacklog::Known(25_000), Some(100));
     assert_eq!(
         sizing.assets(),
         1000,
         "a quarter of the calls that are left is enough"
     );
-    sizing.grow(1000, Backlog::Known(25_001), Some(100));
+    sizing.grow(1000, StagedBacklog::Known(25_001), Some(100));
     assert_eq!(sizing.assets(), 2000);
 }
 
 #[test]
 fn a_number_stays_a_maximum_and_what_is_learnt_lies_below_it() {
     let number = sizing(BatchAssets::AtMost(700));
-    number.grow(700, Backlog::Growing, None);
+    number.grow(700, StagedBacklog::Growing, None);
     assert_eq!(number.assets(), 700);
     let learnt = LearntLimits {
         taken: Some(300),
@@ -210,7 +210,7 @@ fn a_number_stays_a_maximum_and_what_is_learnt_lies_below_it() {
     let auto = sizing(BatchAssets::Auto);
     auto.recall(learnt);
     assert_eq!(auto.assets(), 300);
-    auto.grow(300, Backlog::Growing, None);
+    auto.grow(300, StagedBacklog::Growing, None);
     assert_eq!(auto.assets(), 300, "more were refused");
 }
 

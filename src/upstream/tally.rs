@@ -7,9 +7,9 @@ pub const CLASSES: [&str; 9] = ["2xx", "3xx", "4xx", "5xx", "401", "409", "413",
 
 /// Answers to ingest requests, by class.
 #[derive(Debug, Default)]
-pub(super) struct Tally([AtomicU64; CLASSES.len()]);
+pub(super) struct AnswerCounts([AtomicU64; CLASSES.len()]);
 
-impl Tally {
+impl AnswerCounts {
     /// Counts an answer; `None` is no answer.
     pub(super) fn count(&self, status: Option<u16>) {
         let class = class(status);
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn every_answer_has_a_class_that_is_counted() {
-        let tally = Tally::default();
+        let tally = AnswerCounts::default();
         for status in 100..=999 {
             tally.count(Some(status));
         }

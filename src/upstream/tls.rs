@@ -27,9 +27,9 @@ struct Handshake {
 
 /// Record of the last handshake with the gateway.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Handshakes(Arc<Mutex<Handshake>>);
+pub(super) struct HandshakeRecord(Arc<Mutex<Handshake>>);
 
-impl Handshakes {
+impl HandshakeRecord {
     /// Returns the certificate that the gateway showed last, and whether it was accepted.
     pub(super) fn certificate(&self) -> Option<(PeerCertificate, bool)> {
         let last = self.last();
@@ -117,14 +117,14 @@ pub(super) fn setting(variable: &'static str, reason: &str) -> UpstreamError {
 }
 
 /// The system's roots and those of `QUALYS_CA_CERTIFICATE`, TLS 1.2 and 1.3.
-pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Handshakes), UpstreamError> {
+pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, HandshakeRecord), UpstreamError> {
     let mut roots = RootCertStore::empty();
     for certificate in &settings.certificates {
         roots
             .add(CertificateDer::from(certificate.as_slice()))
             .map_err(|error| setting("QUALYS_CA_CERTIFICATE", &error.to_string()))?;
     }
-    let handshakes = Handshakes::default();
+    let handshakes = HandshakeRecord::default();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -162,7 +162,7 @@ pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Hands
 #[derive(Debug)]
 struct Recorder {
     library: Arc<WebPkiServerVerifier>,
-    handshakes: Handshakes,
+    handshakes: HandshakeRecord,
 }
 
 impl ServerCertVerifier for Recorder {

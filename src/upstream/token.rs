@@ -11,10 +11,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::answer::{self, Answer};
-use super::cause::Cause;
+use super::answer::{self, GatewayAnswer};
+use super::cause::FailureCause;
 use super::client::{GatewayClient, NoAnswer};
-use super::credentials::{Credentials, Secrets, is_token};
+use super::credentials::{SecretTexts, TokenCredentials, is_token};
 use super::error::UpstreamError;
 use super::evidence;
 use super::text;
@@ -26,7 +26,7 @@ const LONGEST: usize = 16 << 10;
 
 /// One token.
 #[derive(Clone)]
-pub(super) struct Token {
+pub(super) struct BearerToken {
     text: SecretString,
     /// `Bearer …`, marked as sensitive.
     pub(super) header: HeaderValue,
@@ -36,8 +36,8 @@ pub(super) struct Token {
     number: u64,
 }
 
-impl Token {
-    /// For [`Secrets::hide`].
+impl BearerToken {
+    /// For [`SecretTexts::hide`].
     pub(super) fn text(&self) -> &str {
         self.text.expose_secret()
     }
@@ -71,11 +71,11 @@ impl NoToken {
             Self::Final(reason) | Self::Unusable(reason) => UpstreamError::NoToken { path, reason },
             Self::ProxyRefused(reason) => UpstreamError::ProxyRefused { reason },
             Self::Wait(pause, reason) => UpstreamError::Unavailable {
-                cause: Cause::RateLimit,
+                cause: FailureCause::RateLimit,
                 reason: format!("{path}: {reason}; it asked to wait {} s", pause.as_secs()),
             },
             Self::Retry(_, reason) => UpstreamError::Unavailable {
-                cause: Cause::Other,
+                cause: FailureCause::Other,
                 reason: format!("{path}: {reason}"),
             },
             Self::NoAnswer(none) => none.into_error(&path),
@@ -84,29 +84,29 @@ impl NoToken {
 }
 
 /// Gets and keeps the token.
-pub(super) struct Tokens {
+pub(super) struct TokenSource {
     /// The secrets in it may be replaced at any time ([`config::Secret`]).
     auth: config::UpstreamAuth,
     gateway: String,
     client: GatewayClient,
     /// How old a token gets before it is renewed.
     life: Duration,
-    current: Mutex<Current>,
+    current: Mutex<CurrentToken>,
 }
 
 #[derive(Default)]
-struct Current {
-    token: Option<Token>,
+struct CurrentToken {
+    token: Option<BearerToken>,
     given: u64,
 }
 
-impl Tokens {
+impl TokenSource {
     pub(super) fn new(
         settings: &config::Upstream,
         client: GatewayClient,
         life: Duration,
     ) -> Result<Self, UpstreamError> {
-        Credentials::new(&settings.auth)?;
+        TokenCredentials::new(&settings.auth)?;
         Ok(Self {
             auth: settings.auth.clone(),
             gateway: settings.gateway.clone(),
@@ -118,24 +118,25 @@ impl Tokens {
 
     /// Path of the token endpoint.
     pub(super) fn path(&self) -> &'static str {
-        Credentials::path_of(&self.auth)
+        TokenCredentials::path_of(&self.auth)
     }
 
     /// Hides the credentials and this token in an answer (R27).
-    pub(super) fn hide_in(&self, answer: &mut Answer, token: Option<&Token>) {
-        Secrets::new(&self.auth).hide_in(answer, token.map(Token::text));
+    pub(super) fn hide_in(&self, answer: &mut GatewayAnswer, token: Option<&BearerToken>) {
+        SecretTexts::new(&self.auth).hide_in(answer, token.map(BearerToken::text));
     }
 
     /// The current token, or a new one. While one caller asks for it, the others wait for what it gets.
-    pub(super) async fn current(&self) -> Result<Token, NoToken> {
+    pub(super) async fn current(&self) -> Result<BearerToken, NoToken> {
         let mut current = self.current.lock().await;
         let asked_at = Instant::now();
         if let Some(token) = current.token.as_ref().filter(|token| asked_at < token.renew_at) {
             return Ok(token.clone());
         }
         current.token = None;
-        let credentials = Credentials::new(&self.auth).map_err(|error| NoToken::Final(error.to_string()))?;
-        let secrets = Secrets::new(&self.auth);
+        let credentials =
+            TokenCredentials::new(&self.auth).map_err(|error| NoToken::Final(error.to_string()))?;
+        let secrets = SecretTexts::new(&self.auth);
         let request = credentials.request(&self.client, &self.gateway);
         let exchanged = self.client.exchange(request, 2 * LONGEST).await;
         let mut answer = exchanged.map_err(NoToken::NoAnswer)?;
@@ -144,7 +145,7 @@ impl Tokens {
             .map_err(|_| NoToken::Unusable("the token cannot be sent as a header".to_owned()))?;
         header.set_sensitive(true);
         current.given += 1;
-        let token = Token {
+        let token = BearerToken {
             text,
             header,
             renew_at: asked_at + self.life,
@@ -156,7 +157,7 @@ impl Tokens {
     }
 
     /// Throws this token away, if it is still the current one.
-    pub(super) async fn refused(&self, refused: &Token) {
+    pub(super) async fn refused(&self, refused: &BearerToken) {
         let mut current = self.current.lock().await;
         if current
             .token
@@ -170,8 +171,8 @@ impl Tokens {
 
 /// The token in an answer of the token endpoint, or what to do instead, without the secrets that the answer may repeat (R27).
 pub(super) fn judge(
-    answer: &mut Answer,
-    secrets: &Secrets,
+    answer: &mut GatewayAnswer,
+    secrets: &SecretTexts,
     now: SystemTime,
 ) -> Result<SecretString, NoToken> {
     let read_as_it_is = read(answer, now);
@@ -186,7 +187,7 @@ pub(super) fn judge(
 }
 
 /// As [`judge`], with whatever the answer says.
-fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
+fn read(answer: &GatewayAnswer, now: SystemTime) -> Result<SecretString, NoToken> {
     let reason = || answer::said(answer);
     match answer.status {
         200..=299 => token_in(answer),
@@ -201,7 +202,7 @@ fn read(answer: &Answer, now: SystemTime) -> Result<SecretString, NoToken> {
 
 /// A JWT as plain text, as documented; also as a JSON text or as `token` or `access_token` of a JSON object. The errors
 /// quote nothing of the body: half of a token is a secret too.
-fn token_in(answer: &Answer) -> Result<SecretString, NoToken> {
+fn token_in(answer: &GatewayAnswer) -> Result<SecretString, NoToken> {
     let unusable = |what: &str| Err(NoToken::Unusable(format!("status {}, but {what}", answer.status)));
     if answer.cut {
         return unusable("the answer is too long for a token");
@@ -256,12 +257,12 @@ mod tests {
             id: "id-1".into(),
             secret: "geheim".into(),
         };
-        let mut answer = Answer {
+        let mut answer = GatewayAnswer {
             status: 200,
             body: br#"{"code":"INVALID_CREDENTIALS","message":"geheim"}"#.to_vec(),
-            ..Answer::default()
+            ..GatewayAnswer::default()
         };
-        let Err(refused) = judge(&mut answer, &Secrets::new(&auth), SystemTime::UNIX_EPOCH) else {
+        let Err(refused) = judge(&mut answer, &SecretTexts::new(&auth), SystemTime::UNIX_EPOCH) else {
             panic!("a token")
         };
         assert_eq!(
@@ -271,10 +272,10 @@ mod tests {
     }
 
     fn read_body(status: u16, body: &[u8]) -> Result<String, NoToken> {
-        let answer = Answer {
+        let answer = GatewayAnswer {
             status,
             body: body.to_vec(),
-            ..Answer::default()
+            ..GatewayAnswer::default()
         };
         read(&answer, SystemTime::UNIX_EPOCH).map(|token| token.expose_secret().to_owned())
     }

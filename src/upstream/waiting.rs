@@ -6,15 +6,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Upstream;
-use super::cause::Cause;
+use super::QualysGateway;
+use super::cause::FailureCause;
 use super::error::UpstreamError;
 use super::pace::backoff;
 use super::run_record::RunRecord;
 use super::token::NoToken;
 
 /// Attempts of one request so far.
-pub(super) struct Progress<'a> {
+pub(super) struct RequestAttempts<'a> {
     pub(super) record: &'a RunRecord,
     pub(super) request_id: Uuid,
     pub(super) requests: u64,
@@ -26,12 +26,12 @@ pub(super) struct Progress<'a> {
 
 /// Waits while the gateway asks for a pause. Another sender may prolong it meanwhile.
 pub(super) async fn pass_gate(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     stop: &CancellationToken,
-    progress: &Progress<'_>,
+    progress: &RequestAttempts<'_>,
 ) -> Result<(), UpstreamError> {
     while let Some(left) = upstream.paused_for() {
-        progress.must_not_outlast(upstream, left, Cause::RateLimit, || {
+        progress.must_not_outlast(upstream, left, FailureCause::RateLimit, || {
             format!(
                 "the gateway asked to wait another {:.0} s before any request",
                 left.as_secs_f64()
@@ -59,27 +59,27 @@ async fn pause(long: Duration, stop: &CancellationToken) -> Result<(), UpstreamE
 
 /// Makes all requests pause, also when this batch gives up: the gateway asked for it.
 pub(super) fn close_gate(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     pause: Duration,
     reason: String,
-    progress: &Progress<'_>,
+    progress: &RequestAttempts<'_>,
 ) -> Result<(), UpstreamError> {
     let real = upstream.pace.real(pause);
     upstream.gate.close(real);
     progress.record.pause(real);
-    progress.must_not_outlast(upstream, real, Cause::RateLimit, || {
+    progress.must_not_outlast(upstream, real, FailureCause::RateLimit, || {
         format!("{reason}; it asked to wait {} s", pause.as_secs())
     })
 }
 
 /// Waits before the same request goes again: as long as asked for, else a growing back-off.
 pub(super) async fn back_off(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     asked: Option<Duration>,
-    cause: Cause,
+    cause: FailureCause,
     reason: String,
     stop: &CancellationToken,
-    progress: &Progress<'_>,
+    progress: &RequestAttempts<'_>,
 ) -> Result<(), UpstreamError> {
     let failures = progress.record.count_failure();
     let wait = asked.unwrap_or_else(|| backoff(failures, fastrand::f64()));
@@ -93,17 +93,17 @@ pub(super) async fn back_off(
 
 /// Waits for the next attempt to get a token, unless none would help.
 pub(super) async fn no_token(
-    upstream: &Upstream,
+    upstream: &QualysGateway,
     none: NoToken,
     stop: &CancellationToken,
-    progress: &Progress<'_>,
+    progress: &RequestAttempts<'_>,
 ) -> Result<(), UpstreamError> {
     let path = upstream.tokens.path();
     let (reason, pause, cause) = match &none {
-        NoToken::Wait(pause, reason) => (reason, Some(*pause), Cause::RateLimit),
-        NoToken::Retry(pause, reason) => (reason, *pause, Cause::Other),
-        NoToken::Unusable(reason) => (reason, None, Cause::NoToken),
-        NoToken::NoAnswer(answer) if answer.cause != Cause::ProxyLogin => {
+        NoToken::Wait(pause, reason) => (reason, Some(*pause), FailureCause::RateLimit),
+        NoToken::Retry(pause, reason) => (reason, *pause, FailureCause::Other),
+        NoToken::Unusable(reason) => (reason, None, FailureCause::NoToken),
+        NoToken::NoAnswer(answer) if answer.cause != FailureCause::ProxyLogin => {
             (&answer.reason, None, answer.cause.clone())
         }
         _ => return Err(none.into_error(path)),
@@ -116,13 +116,13 @@ pub(super) async fn no_token(
     }
 }
 
-impl Progress<'_> {
+impl RequestAttempts<'_> {
     /// Gives up at once when the next wait would end after the limit.
     fn must_not_outlast(
         &self,
-        upstream: &Upstream,
+        upstream: &QualysGateway,
         wait: Duration,
-        cause: Cause,
+        cause: FailureCause,
         reason: impl FnOnce() -> String,
     ) -> Result<(), UpstreamError> {
         let failing = self.record.failing_for();

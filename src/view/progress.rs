@@ -38,7 +38,7 @@ pub struct Progress {
 impl Progress {
     /// How far it is now; `None` before its beginning.
     #[must_use]
-    pub fn of(progress: &sync::Progress) -> Option<Self> {
+    pub fn of(progress: &sync::RunProgress) -> Option<Self> {
         let begun = progress.begun().borrow().clone()?;
         let now = progress.snapshot();
         Some(Self {
@@ -46,7 +46,7 @@ impl Progress {
             wanted: begun.wanted.name(),
             mode: progress.mode().unwrap_or(begun.wanted).name(),
             asked_by: begun.asked_by,
-            phase: progress.phase().unwrap_or(sync::Phase::Connecting).name(),
+            phase: progress.phase().unwrap_or(sync::RunPhase::Connecting).name(),
             started: time(Some(begun.at)),
             elapsed_seconds: seconds(progress.phases().total()),
             read: now.read,

@@ -86,7 +86,7 @@ pub struct TraceCandidate {
 impl ObjectTrace {
     /// The trace of an object by the connection with this name.
     #[must_use]
-    pub fn new(connection: &str, trace: &sync::Trace) -> Self {
+    pub fn new(connection: &str, trace: &sync::TracedObject) -> Self {
         let conclusion = trace.conclude();
         let named = trace.named.iter().filter(|_| trace.named.len() > 1);
         Self {
@@ -107,7 +107,7 @@ impl ObjectTrace {
     }
 }
 
-fn kind_of(trace: &sync::Trace) -> Option<&'static str> {
+fn kind_of(trace: &sync::TracedObject) -> Option<&'static str> {
     let present = trace.present().map(|object| object.kind);
     let claimed = || trace.record.claim.as_ref().map(|claim| claim.kind);
     let removed = || trace.record.removed.first().map(|removed| removed.kind);
@@ -119,7 +119,7 @@ fn kind_of(trace: &sync::Trace) -> Option<&'static str> {
     kind.map(crate::identity::Kind::name)
 }
 
-fn step(step: sync::Step) -> TraceStep {
+fn step(step: sync::TracedStep) -> TraceStep {
     TraceStep {
         step: step.name,
         result: step.result.name(),
@@ -130,7 +130,7 @@ fn step(step: sync::Step) -> TraceStep {
     }
 }
 
-fn candidate(named: &sync::NamedObject) -> TraceCandidate {
+fn candidate(named: &sync::ObjectOfName) -> TraceCandidate {
     TraceCandidate {
         class: named.class.clone(),
         dn: named.dn.clone(),

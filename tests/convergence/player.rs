@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ad_connector::identity::Guid;
-use ad_connector::schedule::Scheduled;
+use ad_connector::schedule::ScheduledConnection;
 use ad_connector::store::Watermark;
-use ad_connector::sync::Report;
+use ad_connector::sync::RunReport;
 use lab::receiver::{self, Receiver};
 use lab::simulator::{self, Account, Action, Controller, On, Simulator};
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ struct Player {
     /// How often the program was started: each start has a state file of its own.
     starts: u32,
     /// Its connections, while it runs.
-    programs: Option<Vec<Scheduled>>,
+    programs: Option<Vec<ScheduledConnection>>,
     /// `REMOVAL_LAG` is over.
     lag_is_over: bool,
     /// Refusals of the gateway until further notice.
@@ -274,9 +274,9 @@ impl Player {
     }
 
     /// Runs these connections side by side, to their ends; `None` when the process died.
-    async fn ended(&mut self, profiles: &[usize], run: &Run) -> Result<Option<Vec<Report>>, String> {
+    async fn ended(&mut self, profiles: &[usize], run: &Run) -> Result<Option<Vec<RunReport>>, String> {
         let programs = self.programs()?;
-        let running: Vec<Scheduled> = profiles.iter().map(|at| programs[*at].clone()).collect();
+        let running: Vec<ScheduledConnection> = profiles.iter().map(|at| programs[*at].clone()).collect();
         drop(programs);
         let ended = program::ended(&running, run).await;
         self.simulators
@@ -285,7 +285,7 @@ impl Player {
         self.receiver.clear_scripts();
         match ended {
             Some(ended) => {
-                let reports: Result<Vec<Report>, _> = ended.into_iter().collect();
+                let reports: Result<Vec<RunReport>, _> = ended.into_iter().collect();
                 let reports = reports.map_err(|error| format!("the run did not begin: {error}"))?;
                 Ok(Some(reports))
             }
@@ -370,12 +370,12 @@ impl Player {
     }
 
     /// The first connection, or only one, of the program.
-    fn program(&mut self) -> Result<Scheduled, String> {
+    fn program(&mut self) -> Result<ScheduledConnection, String> {
         Ok(self.programs()?.remove(0))
     }
 
     /// The connections of the program as it is after its start.
-    fn programs(&mut self) -> Result<Vec<Scheduled>, String> {
+    fn programs(&mut self) -> Result<Vec<ScheduledConnection>, String> {
         if let Some(programs) = &self.programs {
             return Ok(programs.clone());
         }
@@ -402,7 +402,7 @@ impl Player {
     }
 
     /// The process is gone: what it had committed at this moment is all that the next one finds.
-    async fn die(&mut self, programs: Vec<Scheduled>) {
+    async fn die(&mut self, programs: Vec<ScheduledConnection>) {
         let before = self.state();
         self.starts += 1;
         // A thread of the dead run may still commit to the old file, as no thread of a dead process can.
@@ -429,7 +429,7 @@ fn numbers(replica: usize) -> u8 {
     u8::try_from(replica + 1).unwrap()
 }
 
-fn watermarks(program: &Scheduled) -> Result<Vec<Watermark>, String> {
+fn watermarks(program: &ScheduledConnection) -> Result<Vec<Watermark>, String> {
     let connector = &program.connector;
     connector.store.watermarks(connector.id).map_err(text)
 }

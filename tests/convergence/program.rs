@@ -10,10 +10,10 @@ use std::task::Poll;
 use ad_connector::config;
 use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
-use ad_connector::schedule::{Cron, Scheduled, Timetable};
+use ad_connector::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
 use ad_connector::store::{Access, RunMode, Store, Target};
-use ad_connector::sync::{Connector, Report, Request, RunError};
-use ad_connector::upstream::{Pace, Upstream};
+use ad_connector::sync::{Connector, RunError, RunReport, RunRequest};
+use ad_connector::upstream::{ClockPace, QualysGateway};
 use lab::receiver;
 use lab::simulator::{self, PASSWORD};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,7 @@ pub struct Scope {
 ///
 /// # Errors
 /// What stands in its way.
-pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Vec<Scheduled>, String> {
+pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Vec<ScheduledConnection>, String> {
     let store = Arc::new(Store::open(&place.state, Access::ReadWrite).map_err(text)?);
     store.check().map_err(text)?;
     let scopes = place.scopes.iter();
@@ -73,7 +73,7 @@ fn connection(
     scope: &Scope,
     table: Table,
     store: &Arc<Store>,
-) -> Result<Scheduled, String> {
+) -> Result<ScheduledConnection, String> {
     let config = config::parse(&environment(setting, place, scope)).map_err(text)?;
     let connection = &config.connections[0];
     let store = Arc::clone(store);
@@ -85,16 +85,18 @@ fn connection(
     let connector = Connector {
         id: store.register(&connection.name, "", &target, now).map_err(text)?,
         mapping: Mapping::parse("mapping.toml", &table.text(place.identity)).map_err(text)?,
-        upstream: Arc::new(Upstream::with_pace(&connection.upstream, Pace::hurried(HURRY)).map_err(text)?),
+        upstream: Arc::new(
+            QualysGateway::with_pace(&connection.upstream, ClockPace::hurried(HURRY)).map_err(text)?,
+        ),
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
         store,
         state: config.state.clone(),
     };
-    let cron = Cron::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
-    Ok(Scheduled {
+    let cron = CronSchedule::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
+    Ok(ScheduledConnection {
         connector: Arc::new(connector),
-        timetable: Timetable::new(cron.map_err(text)?, None),
+        timetable: ConnectionTimetable::new(cron.map_err(text)?, None),
     })
 }
 
@@ -162,7 +164,7 @@ fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<Stri
 
 /// A run of each of these connections, side by side, to its end; `None` when the program dies in
 /// it.
-pub async fn ended(programs: &[Scheduled], run: &Run) -> Option<Vec<Result<Report, RunError>>> {
+pub async fn ended(programs: &[ScheduledConnection], run: &Run) -> Option<Vec<Result<RunReport, RunError>>> {
     let stop = CancellationToken::new();
     let runs = programs
         .iter()
@@ -181,7 +183,7 @@ pub async fn ended(programs: &[Scheduled], run: &Run) -> Option<Vec<Result<Repor
     .await
 }
 
-fn request(program: &Scheduled, mode: Mode) -> Request {
+fn request(program: &ScheduledConnection, mode: Mode) -> RunRequest {
     let (run_mode, resend) = match mode {
         Mode::Delta => (RunMode::Delta, false),
         Mode::Baseline => (RunMode::Baseline, false),
@@ -190,13 +192,13 @@ fn request(program: &Scheduled, mode: Mode) -> Request {
         Mode::Approve => (RunMode::Delta, false),
     };
     let connector = &program.connector;
-    Request {
+    RunRequest {
         resend,
         approve: match mode {
             Mode::Approve => connector.store.held_list(connector.id).unwrap(),
             _ => None,
         },
-        ..Request::new(run_mode, "the history")
+        ..RunRequest::new(run_mode, "the history")
     }
 }
 

@@ -86,7 +86,7 @@ async fn r18_accept_unknown_takes_what_says_nothing_known() {
         accept_unknown: true,
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     for body in without_evidence() {
         receiver.reset();
         receiver.refuse_nothing();
@@ -157,7 +157,7 @@ async fn r19_a_single_asset_that_is_too_large_is_rejected_and_the_others_go() {
         ..Options::default()
     })
     .await;
-    let mut items: Vec<Item> = (1..=3).map(item).collect();
+    let mut items: Vec<BatchItem> = (1..=3).map(item).collect();
     items[1].asset = items[1].asset.replace("confidential", &"x".repeat(1000)).into();
     let delivery = deliver(&upstream(&receiver), Batch::new(CONNECTOR, items)).await;
     assert_eq!(delivery.accepted, [1, 3]);
@@ -173,7 +173,7 @@ async fn r19_a_single_asset_that_is_too_large_is_rejected_and_the_others_go() {
 #[tokio::test]
 async fn r19_a_413_that_comes_before_the_body_was_read_is_seen() {
     let receiver = Receiver::start(Options::default()).await;
-    let mut items: Vec<Item> = (1..=2).map(item).collect();
+    let mut items: Vec<BatchItem> = (1..=2).map(item).collect();
     for item in &mut items {
         item.asset = item.asset.replace("confidential", &"x".repeat(8 << 20)).into();
     }
@@ -197,7 +197,7 @@ async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_o
         Answer::Accept,
         Answer::with_header(429, "Retry-After", "600"),
     ]);
-    let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(4)).await;
+    let delivery = deliver(&QualysGateway::with_pace(&settings, FAST).unwrap(), batch(4)).await;
     assert_eq!((delivery.accepted, delivery.rejected), (vec![1, 2], vec![]));
     assert!(matches!(delivery.failure, Some(UpstreamError::GaveUp { .. })));
 }
@@ -211,7 +211,7 @@ async fn too_many_assets_are_learnt_however_the_gateway_refuses_them() {
     };
     for status in [413, 400, 422] {
         receiver.reset();
-        let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+        let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
         receiver.set_rule(Some(Rule::new(move |assets| {
             (assets.len() > 1000).then(|| Answer::status(status))
         })));
@@ -227,7 +227,7 @@ async fn too_many_assets_are_learnt_however_the_gateway_refuses_them() {
     }
     // A bad asset in a large batch is no limit.
     receiver.reset();
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.refuse([external_id(1700)], Answer::status(400));
     let delivery = deliver(&upstream, batch(2000)).await;
     assert_eq!((delivery.failure, delivery.accepted.len()), (None, 1999));
@@ -244,7 +244,7 @@ async fn a_size_that_the_gateway_is_too_slow_for_is_learnt() {
         timeout: Duration::from_secs(2),
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.set_rule(Some(Rule::new(|assets| {
         (assets.len() > 300).then_some(Answer::Hang(Duration::from_secs(60)))
     })));
@@ -265,7 +265,7 @@ async fn no_call_is_made_beyond_the_announced_rate_by_any_sender() {
         ..settings(&receiver)
     };
     // As fast as the clock goes: the window of the receiver is real.
-    let upstream = Upstream::with_pace(&settings, Pace::default()).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, ClockPace::default()).unwrap();
     assert_delivered(&receiver, &deliver(&upstream, batch(1)).await, 1);
     let start = tokio::time::Instant::now();
     let one = |seq| deliver(&upstream, Batch::new(CONNECTOR, vec![item(seq)]));

@@ -14,14 +14,16 @@ mod wire;
 use std::time::Duration;
 
 use ad_connector::config;
-use ad_connector::upstream::{Batch, Delivery, Item, Occasion, Pace, RunRecord, Upstream};
+use ad_connector::upstream::{
+    Batch, BatchDelivery, BatchItem, BatchOccasion, ClockPace, QualysGateway, RunRecord,
+};
 use lab::receiver::{Options, Receiver};
 use tokio_util::sync::CancellationToken;
 
 const CONNECTOR: &str = "5f1c1c9e-6c1d-4f4b-9a0e-0d8a4b7c2f11";
 
 /// A thousand times as fast: the gateway's second is a millisecond.
-const FAST: Pace = Pace::hurried(1000);
+const FAST: ClockPace = ClockPace::hurried(1000);
 
 /// Settings that fit a receiver with default options.
 fn settings(receiver: &Receiver) -> config::Upstream {
@@ -47,20 +49,20 @@ fn settings(receiver: &Receiver) -> config::Upstream {
     }
 }
 
-fn upstream(receiver: &Receiver) -> Upstream {
-    Upstream::with_pace(&settings(receiver), FAST).unwrap()
+fn upstream(receiver: &Receiver) -> QualysGateway {
+    QualysGateway::with_pace(&settings(receiver), FAST).unwrap()
 }
 
 fn external_id(seq: u64) -> String {
     format!("S-1-5-21-1-2-3-{seq}")
 }
 
-fn item(seq: u64) -> Item {
+fn item(seq: u64) -> BatchItem {
     let external_id = external_id(seq);
     let asset = format!(
         r#"{{"asset":{{"assetHeader":{{"externalAssetId":"{external_id}","vendorAssetId":"vendor-{seq}"}},"assetDetail":{{"userAssetClass":{{"name":"confidential name {seq}"}}}}}}}}"#
     );
-    Item {
+    BatchItem {
         seq,
         external_id,
         asset: asset.into(),
@@ -73,20 +75,22 @@ fn batch(count: u64) -> Batch {
 }
 
 /// Delivers one batch as the only one of a run.
-async fn deliver(upstream: &Upstream, batch: Batch) -> Delivery {
+async fn deliver(upstream: &QualysGateway, batch: Batch) -> BatchDelivery {
     deliver_until(upstream, batch, &CancellationToken::new()).await
 }
 
-async fn deliver_until(upstream: &Upstream, batch: Batch, stop: &CancellationToken) -> Delivery {
+async fn deliver_until(upstream: &QualysGateway, batch: Batch, stop: &CancellationToken) -> BatchDelivery {
     let record = RunRecord::default();
     let first = upstream
-        .deliver(batch.clone(), Occasion::First, &record, stop)
+        .deliver(batch.clone(), BatchOccasion::First, &record, stop)
         .await;
     if !first.postponed {
         return first;
     }
-    let again = upstream.deliver(batch, Occasion::Postponed, &record, stop).await;
-    Delivery {
+    let again = upstream
+        .deliver(batch, BatchOccasion::Postponed, &record, stop)
+        .await;
+    BatchDelivery {
         requests: first.requests + again.requests,
         retries: first.retries + again.retries,
         ..again
@@ -94,7 +98,7 @@ async fn deliver_until(upstream: &Upstream, batch: Batch, stop: &CancellationTok
 }
 
 /// Everything was accepted and kept, and no request was malformed.
-fn assert_delivered(receiver: &Receiver, delivery: &Delivery, count: u64) {
+fn assert_delivered(receiver: &Receiver, delivery: &BatchDelivery, count: u64) {
     assert_eq!(delivery.failure, None);
     assert_eq!(delivery.rejected, []);
     assert_eq!(delivery.accepted, (1..=count).collect::<Vec<_>>());

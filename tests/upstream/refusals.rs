@@ -14,13 +14,13 @@ fn with_message(status: u16, message: &str) -> Answer {
 }
 
 /// The items 1 to `count` in batches of 50, one after the other, as a run does it.
-async fn run(upstream: &Upstream, count: u64) -> Delivery {
+async fn run(upstream: &QualysGateway, count: u64) -> BatchDelivery {
     let (record, stop) = (RunRecord::default(), CancellationToken::new());
-    let mut whole = Delivery::default();
-    let items: Vec<Item> = (1..=count).map(item).collect();
+    let mut whole = BatchDelivery::default();
+    let items: Vec<BatchItem> = (1..=count).map(item).collect();
     let mut batches: std::collections::VecDeque<_> = items
         .chunks(50)
-        .map(|items| (Batch::new(CONNECTOR, items.to_vec()), Occasion::First))
+        .map(|items| (Batch::new(CONNECTOR, items.to_vec()), BatchOccasion::First))
         .collect();
     while let Some((batch, occasion)) = batches.pop_front() {
         let delivery = upstream.deliver(batch.clone(), occasion, &record, &stop).await;
@@ -29,7 +29,7 @@ async fn run(upstream: &Upstream, count: u64) -> Delivery {
         whole.unclear.extend(delivery.unclear);
         whole.requests += delivery.requests;
         if delivery.postponed {
-            batches.push_back((batch, Occasion::Postponed));
+            batches.push_back((batch, BatchOccasion::Postponed));
         }
         if delivery.failure.is_some() {
             whole.failure = delivery.failure;
@@ -107,7 +107,7 @@ async fn r32_a_time_out_that_comes_each_time_is_searched_too() {
         timeout: Duration::from_millis(300),
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.refuse([external_id(3)], Answer::Hang(Duration::from_secs(60)));
     let delivery = run(&upstream, 8).await;
     assert_eq!((delivery.failure, delivery.accepted.len()), (None, 7));
@@ -281,7 +281,7 @@ async fn a_proxy_that_requires_a_log_in_is_final_at_once() {
     assert_eq!((error.exit_code(), delivery.requests), (77, 1));
     assert!(error.advice().contains("HTTPS_PROXY"), "{}", error.advice());
     receiver.script_tokens([Answer::status(407)]);
-    let other = Upstream::with_pace(&settings(&receiver), FAST).unwrap();
+    let other = QualysGateway::with_pace(&settings(&receiver), FAST).unwrap();
     let delivery = deliver(&other, batch(1)).await;
     assert_eq!(delivery.failure.unwrap().exit_code(), 77);
     assert_eq!(delivery.requests, 0);
@@ -294,7 +294,7 @@ async fn r32_a_batch_that_is_not_answered_in_time_is_halved_at_once() {
         timeout: Duration::from_millis(400),
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     // The gateway needs too long for more than 20 assets.
     receiver.set_rule(Some(Rule::new(|assets| {
         (assets.len() > 20).then_some(Answer::Hang(Duration::from_secs(60)))
@@ -357,7 +357,7 @@ async fn r20_failures_between_acceptances_add_up_and_pauses_to_limit_calls_do_no
             .flatten()
     };
     // Each failure costs the run a fifth of the limit.
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.script(alternate(Answer::with_header(503, "Retry-After", "100"), 100));
     let delivery = run(&upstream, 2000).await;
     let error = delivery.failure.unwrap();
@@ -369,7 +369,7 @@ async fn r20_failures_between_acceptances_add_up_and_pauses_to_limit_calls_do_no
     );
     receiver.clear_scripts();
     receiver.reset();
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.script(alternate(Answer::with_header(429, "Retry-After", "100"), 10));
     let delivery = run(&upstream, 500).await;
     assert_eq!((delivery.failure, delivery.accepted.len()), (None, 500));

@@ -33,7 +33,7 @@ async fn deliveries(receiver: &Receiver, settings: &config::Upstream, shown: &mu
         UpstreamAuth::Password { username, password } => [username, password],
     };
     let [who, proof] = credentials.map(ExposeSecret::expose_secret);
-    let upstream = Upstream::with_pace(settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(settings, FAST).unwrap();
     shown.push_str(&format!("{upstream:?} {settings:?}"));
     upstream.check().await.unwrap();
     // Error pages like to echo what they were sent.

@@ -10,7 +10,7 @@ use super::*;
 const LONG: Duration = Duration::from_secs(60);
 
 /// Delivers one asset, and stops once `count` ingest requests have arrived.
-async fn stopped_after(receiver: &Receiver, upstream: &Upstream, count: u64) -> Delivery {
+async fn stopped_after(receiver: &Receiver, upstream: &QualysGateway, count: u64) -> BatchDelivery {
     let stop = CancellationToken::new();
     let stopping = async {
         receiver.arrived(count).await;
@@ -19,7 +19,7 @@ async fn stopped_after(receiver: &Receiver, upstream: &Upstream, count: u64) -> 
     tokio::join!(deliver_until(upstream, batch(1), &stop), stopping).0
 }
 
-fn assert_open(delivery: &Delivery) {
+fn assert_open(delivery: &BatchDelivery) {
     assert!(
         matches!(delivery.failure, Some(UpstreamError::Stopped { .. })),
         "{delivery:?}"
@@ -48,7 +48,7 @@ async fn r26_a_stop_ends_a_wait_at_once() {
     for status in [429, 503] {
         receiver.reset();
         // At the true pace: a minute.
-        let upstream = Upstream::new(&settings).unwrap();
+        let upstream = QualysGateway::new(&settings).unwrap();
         receiver.script([Answer::with_header(status, "Retry-After", "60")]);
         let start = Instant::now();
         assert_open(&stopped_after(&receiver, &upstream, 1).await);
@@ -59,7 +59,7 @@ async fn r26_a_stop_ends_a_wait_at_once() {
 #[tokio::test]
 async fn r26_the_request_in_flight_is_given_its_time() {
     let receiver = Receiver::start(Options::default()).await;
-    let upstream = Upstream::new(&settings(&receiver)).unwrap();
+    let upstream = QualysGateway::new(&settings(&receiver)).unwrap();
     receiver.script([Answer::Slow(Duration::from_millis(200))]);
     let delivery = stopped_after(&receiver, &upstream, 1).await;
     assert_delivered(&receiver, &delivery, 1);
@@ -81,7 +81,7 @@ async fn r26_a_request_that_takes_longer_is_dropped_and_not_accepted() {
 #[tokio::test]
 async fn r26_no_new_request_follows_the_one_in_flight() {
     let receiver = Receiver::start(Options::default()).await;
-    let upstream = Upstream::new(&settings(&receiver)).unwrap();
+    let upstream = QualysGateway::new(&settings(&receiver)).unwrap();
     let stop = CancellationToken::new();
     receiver.script([Answer::status(413)]);
     let stopping = async {
@@ -96,7 +96,7 @@ async fn r26_no_new_request_follows_the_one_in_flight() {
 #[tokio::test]
 async fn r26_a_stop_ends_the_wait_for_a_token() {
     let receiver = Receiver::start(Options::default()).await;
-    let upstream = Upstream::new(&settings(&receiver)).unwrap();
+    let upstream = QualysGateway::new(&settings(&receiver)).unwrap();
     receiver.script_tokens([Answer::Hang(LONG)]);
     let stop = CancellationToken::new();
     let start = Instant::now();

@@ -38,7 +38,7 @@ async fn each_mode_gets_a_token_and_delivers() {
             auth,
             ..settings(&receiver)
         };
-        let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+        let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
         assert_eq!(upstream.check().await, Ok(()));
         assert_delivered(&receiver, &deliver(&upstream, batch(1)).await, 1);
         assert_eq!(receiver.summary().tokens_issued, 1);
@@ -115,7 +115,7 @@ async fn many_senders_ask_for_one_token() {
         concurrency: 8,
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     let one = |seq| deliver(&upstream, Batch::new(CONNECTOR, vec![item(seq)]));
     tokio::join!(one(1), one(2), one(3), one(4));
     assert_eq!(
@@ -134,7 +134,7 @@ async fn many_senders_ask_for_one_token() {
 async fn a_token_is_renewed_when_its_time_is_over() {
     let receiver = Receiver::start(Options::default()).await;
     // 3.5 h in 126 ms.
-    let upstream = Upstream::with_pace(&settings(&receiver), Pace::hurried(100_000)).unwrap();
+    let upstream = QualysGateway::with_pace(&settings(&receiver), ClockPace::hurried(100_000)).unwrap();
     receiver.script([Answer::Slow(Duration::from_millis(130))]);
     deliver(&upstream, batch(1)).await;
     let delivery = deliver(&upstream, batch(2)).await;
@@ -172,7 +172,7 @@ async fn r20_a_token_endpoint_that_stays_broken_is_given_up() {
         ..settings(&receiver)
     };
     receiver.script_tokens((0..10_000).map(|_| Answer::status(500)));
-    let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(1)).await;
+    let delivery = deliver(&QualysGateway::with_pace(&settings, FAST).unwrap(), batch(1)).await;
     let error = delivery.failure.unwrap();
     assert!(
         error.to_string().contains("no token from /auth/oidc: status 500"),
@@ -202,7 +202,7 @@ async fn what_is_no_token_endpoint_is_said_at_once() {
 #[tokio::test]
 async fn the_check_never_waits() {
     let receiver = Receiver::start(Options::default()).await;
-    let upstream = Upstream::new(&settings(&receiver)).unwrap();
+    let upstream = QualysGateway::new(&settings(&receiver)).unwrap();
     receiver.script_tokens([
         Answer::with_header(429, "Retry-After", "3000"),
         Answer::status(500),

@@ -9,12 +9,12 @@ use super::*;
 /// Longer than any single wait of these tests, far shorter than what a hung test may take.
 const SHORT: Duration = Duration::from_millis(250);
 
-fn impatient(receiver: &Receiver, give_up_after: Duration) -> Upstream {
+fn impatient(receiver: &Receiver, give_up_after: Duration) -> QualysGateway {
     let settings = config::Upstream {
         give_up_after,
         ..settings(receiver)
     };
-    Upstream::with_pace(&settings, FAST).unwrap()
+    QualysGateway::with_pace(&settings, FAST).unwrap()
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn r19_silence_is_retried_after_the_timeout() {
         timeout: Duration::from_secs(1),
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     let long = Duration::from_secs(60);
     receiver.script([Answer::Hang(long), Answer::Slow(long)]);
     let delivery = deliver(&upstream, batch(1)).await;
@@ -115,7 +115,7 @@ async fn r19_one_pause_holds_all_senders() {
         concurrency: 4,
         ..settings(&receiver)
     };
-    let upstream = Upstream::with_pace(&settings, FAST).unwrap();
+    let upstream = QualysGateway::with_pace(&settings, FAST).unwrap();
     receiver.script([Answer::with_header(429, "Retry-After", "300")]);
     let start = Instant::now();
     let others = async {

@@ -31,7 +31,7 @@ async fn tls_receiver() -> (Receiver, config::Upstream) {
 #[tokio::test]
 async fn over_tls_it_speaks_http_2() {
     let (receiver, settings) = tls_receiver().await;
-    let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(2)).await;
+    let delivery = deliver(&QualysGateway::with_pace(&settings, FAST).unwrap(), batch(2)).await;
     assert_delivered(&receiver, &delivery, 2);
     assert_eq!(receiver.requests()[0].version, Version::HTTP_2);
 }
@@ -43,7 +43,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused_with_the_way_out() {
         certificates: Vec::new(),
         ..settings
     };
-    let error = Upstream::with_pace(&settings, FAST)
+    let error = QualysGateway::with_pace(&settings, FAST)
         .unwrap()
         .check()
         .await
@@ -70,7 +70,7 @@ async fn a_certificate_for_another_host_is_refused() {
         certificates: vec![der.to_vec()],
         ..settings(&receiver)
     };
-    let error = Upstream::with_pace(&settings, FAST)
+    let error = QualysGateway::with_pace(&settings, FAST)
         .unwrap()
         .check()
         .await
@@ -118,7 +118,7 @@ fn r27_settings_that_cannot_be_used_are_named_without_their_value() {
         (rubbish(None, vec![b"geheim".to_vec()]), "QUALYS_CA_CERTIFICATE"),
     ];
     for (settings, variable) in cases {
-        let error = Upstream::new(&settings).unwrap_err();
+        let error = QualysGateway::new(&settings).unwrap_err();
         assert!(error.to_string().starts_with(variable), "{error}");
         assert!(!error.to_string().contains("geheim"), "{error}");
     }
@@ -182,7 +182,7 @@ async fn the_proxy_is_used_unless_the_host_is_excepted() {
             no_proxy: no_proxy.map(str::to_owned),
             ..settings.clone()
         };
-        let delivery = deliver(&Upstream::with_pace(&settings, FAST).unwrap(), batch(1)).await;
+        let delivery = deliver(&QualysGateway::with_pace(&settings, FAST).unwrap(), batch(1)).await;
         assert_delivered(&receiver, &delivery, 1);
         assert_eq!(tunnels.load(Ordering::SeqCst), expected, "{no_proxy:?}");
     }
@@ -196,7 +196,7 @@ async fn r27_a_proxy_that_refuses_is_named_without_its_password() {
         https_proxy: Some(url.replace("geheim", "falsch").into()),
         ..settings
     };
-    let error = Upstream::with_pace(&settings, FAST)
+    let error = QualysGateway::with_pace(&settings, FAST)
         .unwrap()
         .check()
         .await

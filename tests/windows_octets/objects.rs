@@ -3,7 +3,7 @@
 use ad_connector::directory::Entry;
 use ad_connector::identity::Kind;
 use ad_connector::mapping::Mapping;
-use ad_connector::sync::Seen;
+use ad_connector::sync::EntrySource;
 use serde_json::{Map, Value};
 
 use super::compare::decode;
@@ -34,7 +34,7 @@ fn kind(entry: &Entry) -> Option<Kind> {
 /// and its names.
 fn assert_mapped(kind: Kind, entry: &Entry, decoded: &Map<String, Value>) {
     let asset = Mapping::builtin()
-        .apply(kind, &Seen::new(entry, 1_774_960_000))
+        .apply(kind, &EntrySource::new(entry, 1_774_960_000))
         .unwrap();
     let json: Value = serde_json::from_str(&asset.json).unwrap();
     let (header, detail) = (&json["asset"]["assetHeader"], &json["asset"]["assetDetail"]);

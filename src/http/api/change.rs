@@ -10,9 +10,9 @@ use super::Mode;
 use crate::http::extract::{Named, Of};
 use crate::http::guards::Changer;
 use crate::http::problem::{Body, ChangeRefusals, Problem, Refusals};
-use crate::schedule::Refused;
+use crate::schedule::CommandRefusal;
 use crate::store::{LockError, RunMode};
-use crate::sync::{Request, RunError};
+use crate::sync::{RunError, RunRequest};
 
 /// What `sync` takes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,7 +61,9 @@ pub(super) async fn sync(
     Named(desk): Named,
     Body(Sync { mode }): Body<Sync>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let begun = desk.ask(Request::new(mode.into(), &changer.asked_by())).await?;
+    let begun = desk
+        .ask(RunRequest::new(mode.into(), &changer.asked_by()))
+        .await?;
     let run = begun.run.number();
     Ok((StatusCode::ACCEPTED, Json(Begun { run, mode })))
 }
@@ -83,36 +85,36 @@ pub(super) async fn approve_removals(
     let id = desk.connector().id;
     let held = service.read(move |store| store.held_list(id)).await?;
     let Some(list) = held.filter(|held| held.eq_ignore_ascii_case(&list)) else {
-        return Err(Refused::Run(RunError::ListChanged { list }).into());
+        return Err(CommandRefusal::Run(RunError::ListChanged { list }).into());
     };
-    let request = Request {
+    let request = RunRequest {
         approve: Some(list.clone()),
-        ..Request::new(RunMode::Delta, &changer.asked_by())
+        ..RunRequest::new(RunMode::Delta, &changer.asked_by())
     };
     let begun = desk.ask(request).await?;
     let run = begun.run.number();
     Ok((StatusCode::ACCEPTED, Json(Approved { run, list })))
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<CommandRefusal> for Problem {
+    fn from(refused: CommandRefusal) -> Self {
         let busy = |remedy: &str| Self::new(StatusCode::CONFLICT, "run_in_progress", &refused, remedy);
         match &refused {
-            Refused::Busy(_) | Refused::AboutToRun => busy("wait until that run has ended"),
-            Refused::Run(error @ RunError::Lock(LockError::Held { .. })) => busy(&error.advice()),
-            Refused::Run(RunError::ListChanged { .. }) => Self::new(
+            CommandRefusal::Busy(_) | CommandRefusal::AboutToRun => busy("wait until that run has ended"),
+            CommandRefusal::Run(error @ RunError::Lock(LockError::Held { .. })) => busy(&error.advice()),
+            CommandRefusal::Run(RunError::ListChanged { .. }) => Self::new(
                 StatusCode::CONFLICT,
                 "list_changed",
                 &refused,
                 "look at `removed?state=held` for the list as it is now, and approve that",
             ),
-            Refused::Run(error) => Self::new(
+            CommandRefusal::Run(error) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 error,
                 error.advice(),
             ),
-            Refused::Stopping => Self::new(
+            CommandRefusal::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 &refused,

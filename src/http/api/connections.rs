@@ -10,11 +10,15 @@ use crate::http::access::Rights;
 use crate::http::extract::{Named, Of};
 use crate::http::problem::{Problem, Refusals};
 use crate::http::service::Service;
-use crate::schedule::Desk;
+use crate::schedule::ConnectionHandle;
 use crate::view::{Connection, Progress};
 
 /// A connection with the run that goes on, as these rights show it.
-async fn shown(service: &Arc<Service>, desk: &Desk, rights: Rights) -> Result<Connection, Problem> {
+async fn shown(
+    service: &Arc<Service>,
+    desk: &ConnectionHandle,
+    rights: Rights,
+) -> Result<Connection, Problem> {
     let mut connection = service.standing(desk).await?.shown(service, desk);
     let running = desk.live().borrow().progress.clone();
     connection.progress = running.and_then(|running| Progress::of(&running));

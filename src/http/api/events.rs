@@ -20,7 +20,7 @@ use crate::http::extract::{Named, Of};
 use crate::http::problem::{Problem, Refusals};
 use crate::http::service::Service;
 use crate::http::slots::Slot;
-use crate::schedule::{Desk, Live};
+use crate::schedule::{ConnectionHandle, CurrentRun};
 use crate::view::{Connection, Progress, Run};
 
 /// How often the progress of a run is looked at.
@@ -82,8 +82,8 @@ pub(super) async fn stream(
 /// What one client has been told.
 struct Watcher {
     service: Arc<Service>,
-    desk: Desk,
-    live: watch::Receiver<Live>,
+    desk: ConnectionHandle,
+    live: watch::Receiver<CurrentRun>,
     every: Interval,
     looks: u32,
     waiting: VecDeque<Event>,

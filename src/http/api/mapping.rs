@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::http::extract::Named;
 use crate::http::problem::{Problem, Refusals};
 use crate::identity::Kind;
-use crate::mapping::{Origin, Row};
+use crate::mapping::{RowOrigin, TableRow};
 
 /// The table.
 #[derive(Debug, Serialize, ToSchema)]
@@ -98,7 +98,7 @@ pub(super) async fn table(Named(desk): Named) -> Result<Json<MappingTable>, Prob
     }))
 }
 
-fn shown(row: &Row) -> MappingRow {
+fn shown(row: &TableRow) -> MappingRow {
     MappingRow {
         sources: row
             .sources()
@@ -109,8 +109,8 @@ fn shown(row: &Row) -> MappingRow {
             })
             .collect(),
         constant: match &row.origin {
-            Origin::Constant(literal) => Some(literal.into()),
-            Origin::Sources(_) => None,
+            RowOrigin::Constant(literal) => Some(literal.into()),
+            RowOrigin::Sources(_) => None,
         },
         target: row.target.to_string(),
         required: row.required,

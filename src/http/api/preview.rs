@@ -14,8 +14,8 @@ use crate::http::extract::{Named, Of};
 use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Refusals};
 use crate::identity::{Guid, Kind};
-use crate::mapping::{Explained, Outcome};
-use crate::sync::{self, Connector, Scope, Seen};
+use crate::mapping::{RowExplanation, RowOutcome};
+use crate::sync::{self, Connector, EntrySource, ReadScope};
 
 /// An object of the directory.
 #[derive(Debug, Serialize, ToSchema)]
@@ -110,7 +110,7 @@ pub(super) async fn one(
     })?;
     let id = connector.id;
     let accepted = service.read(move |store| store.object(id, guid)).await?;
-    let seen = Seen::new(&entry, Utc::now().timestamp());
+    let seen = EntrySource::new(&entry, Utc::now().timestamp());
     let applied = connector.mapping.apply(kind, &seen);
     let rows = connector.mapping.explain(kind, &seen).into_iter().map(shown);
     let rows = rows.collect::<Result<_, _>>()?;
@@ -136,20 +136,20 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
     let bind_guard = connector.bind_guard.for_connection();
     let mut session = directory::connect(&settings.directory, &bind_guard).await?;
     let root = session.root_dse().await?;
-    let scope = Scope::new(&settings.profile, &connector.mapping, &root);
+    let scope = ReadScope::new(&settings.profile, &connector.mapping, &root);
     let found = sync::read_in_scope(&session, &scope, &connector.mapping, guid).await?;
     session.close().await;
     Ok(found)
 }
 
-fn shown(row: Explained) -> Result<PreviewRow, Problem> {
+fn shown(row: RowExplanation) -> Result<PreviewRow, Problem> {
     let (outcome, reason) = match &row.outcome {
-        Outcome::Value(_) => ("value", None),
-        Outcome::Constant(_) => ("constant", None),
-        Outcome::Default(_) => ("default", None),
-        Outcome::Absent => ("absent", None),
-        Outcome::Undecodable => ("undecodable", None),
-        Outcome::Rejected(reason) => ("rejected", Some(reason.clone())),
+        RowOutcome::Value(_) => ("value", None),
+        RowOutcome::Constant(_) => ("constant", None),
+        RowOutcome::Default(_) => ("default", None),
+        RowOutcome::Absent => ("absent", None),
+        RowOutcome::Undecodable => ("undecodable", None),
+        RowOutcome::Rejected(reason) => ("rejected", Some(reason.clone())),
     };
     let value = row.outcome.json().map(str::to_owned).map(raw).transpose()?;
     Ok(PreviewRow {

@@ -3,21 +3,21 @@
 use super::Rdn;
 
 /// A place in the text, in bytes, and what is wrong there.
-pub(super) struct Fault {
+pub(super) struct DnFault {
     pub(super) at: usize,
     pub(super) reason: &'static str,
 }
 
 /// One `type=value`.
-struct Pair {
+struct DnPair {
     kind: String,
     value: String,
 }
 
 /// The steps of `text`, in the order written.
-pub(super) fn rdns(text: &str) -> Result<Vec<Rdn>, Fault> {
+pub(super) fn rdns(text: &str) -> Result<Vec<Rdn>, DnFault> {
     let mut rdns = Vec::new();
-    let mut rest = Cursor { text, at: 0 };
+    let mut rest = DnCursor { text, at: 0 };
     rest.spaces();
     if rest.peek().is_none() {
         return Ok(rdns);
@@ -37,7 +37,7 @@ pub(super) fn rdns(text: &str) -> Result<Vec<Rdn>, Fault> {
     }
 }
 
-fn step(start: usize, pairs: Vec<Pair>) -> Rdn {
+fn step(start: usize, pairs: Vec<DnPair>) -> Rdn {
     // The pairs of a multi-valued step are a set (X.501), so their order does not count.
     let mut folded: Vec<String> = pairs
         .iter()
@@ -84,12 +84,12 @@ pub(super) fn escape(value: &str) -> String {
 }
 
 /// What is left to read.
-struct Cursor<'a> {
+struct DnCursor<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl Cursor<'_> {
+impl DnCursor<'_> {
     fn peek(&self) -> Option<char> {
         self.text.get(self.at..)?.chars().next()
     }
@@ -112,11 +112,11 @@ impl Cursor<'_> {
         while self.take(' ') {}
     }
 
-    fn fault<T>(&self, reason: &'static str) -> Result<T, Fault> {
-        Err(Fault { at: self.at, reason })
+    fn fault<T>(&self, reason: &'static str) -> Result<T, DnFault> {
+        Err(DnFault { at: self.at, reason })
     }
 
-    fn pair(&mut self) -> Result<Pair, Fault> {
+    fn pair(&mut self) -> Result<DnPair, DnFault> {
         let start = self.at;
         while self
             .peek()
@@ -133,14 +133,14 @@ impl Cursor<'_> {
             return self.fault("`=` is missing after the attribute type");
         }
         self.spaces();
-        Ok(Pair {
+        Ok(DnPair {
             kind,
             value: self.value()?,
         })
     }
 
     /// The value up to the next separator, which is left in place; spaces before the separator are none of it.
-    fn value(&mut self) -> Result<String, Fault> {
+    fn value(&mut self) -> Result<String, DnFault> {
         let start = self.at;
         let mut bytes = Vec::new();
         // Length up to the last character that is not a bare space.
@@ -166,7 +166,7 @@ impl Cursor<'_> {
             }
         }
         bytes.truncate(kept);
-        String::from_utf8(bytes).map_err(|_| Fault {
+        String::from_utf8(bytes).map_err(|_| DnFault {
             at: start,
             reason: "the escaped bytes of the value are not UTF-8",
         })
@@ -175,7 +175,7 @@ impl Cursor<'_> {
     /// Reads what follows a backslash: two hexadecimal digits (one octet), or else any one
     /// character, which then stands for itself. RFC 4514 section 2.4 wants a backslash before a few
     /// characters; Samba writes one before `?`, and Windows before every `#`.
-    fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+    fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), DnFault> {
         let Some(first) = self.next() else {
             return self.fault("nothing follows the `\\`");
         };

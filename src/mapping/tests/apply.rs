@@ -150,7 +150,7 @@ fn r15_a_missing_required_value_rejects_and_names_the_attribute() {
         .apply(Kind::User, &user().without("objectGUID"))
         .unwrap_err();
     assert_eq!(unmappable.attributes, ["objectGUID"]);
-    assert_eq!(unmappable.cause, Cause::Missing);
+    assert_eq!(unmappable.cause, UnmappableCause::Missing);
     let text = unmappable.to_string();
     assert!(
         text.starts_with("objectGUID is missing, but asset.assetHeader.vendorAssetId requires it"),
@@ -165,7 +165,7 @@ fn r15_an_empty_required_value_is_missing() {
         .unwrap_err();
     assert_eq!(
         (unmappable.attributes, unmappable.cause),
-        (vec!["objectSid".to_owned()], Cause::Missing)
+        (vec!["objectSid".to_owned()], UnmappableCause::Missing)
     );
 }
 
@@ -198,7 +198,7 @@ fn r15_a_required_fallback_names_all_its_sources() {
 #[test]
 fn a_kind_without_rows_cannot_be_applied() {
     let unmappable = mapping("").apply(Kind::Computer, &bare()).unwrap_err();
-    assert_eq!(unmappable.cause, Cause::NoRows(Kind::Computer));
+    assert_eq!(unmappable.cause, UnmappableCause::NoRows(Kind::Computer));
     assert!(unmappable.to_string().contains("[[computer]]"), "{unmappable}");
 }
 

@@ -32,8 +32,9 @@ fn every_example_of_the_page_parses() {
     let examples = examples();
     assert!(examples.len() >= 5, "{} examples found", examples.len());
     for (line, example) in examples {
-        let needs_identity =
-            |kind: Kind| example.contains(&format!("[[{kind}]]")) && !example.contains(Target::EXTERNAL_ID);
+        let needs_identity = |kind: Kind| {
+            example.contains(&format!("[[{kind}]]")) && !example.contains(TargetPath::EXTERNAL_ID)
+        };
         // Most examples are single rows; the row of the identity goes without saying there.
         let mut text = String::new();
         for kind in Kind::ALL.into_iter().filter(|kind| needs_identity(*kind)) {

@@ -16,12 +16,12 @@ fn shows_source_form_target_and_result_of_every_row() {
         "{sid:?}"
     );
     assert_eq!((sid.form, sid.required), ("sid", true));
-    assert_eq!(sid.target, Target::EXTERNAL_ID);
+    assert_eq!(sid.target, TargetPath::EXTERNAL_ID);
     assert_eq!(sid.outcome.json(), Some(format!("\"{SID_TEXT}\"").as_str()));
     assert_eq!(name.sources[0].values, ["Jane Doe"]);
-    assert_eq!(mail.outcome, Outcome::Absent);
+    assert_eq!(mail.outcome, RowOutcome::Absent);
     assert!(mail.sources[0].values.is_empty() && !mail.sources[0].used);
-    assert_eq!(display.outcome, Outcome::Undecodable);
+    assert_eq!(display.outcome, RowOutcome::Undecodable);
     assert_eq!(display.sources[0].values, ["0xfffe"]);
     assert_eq!(display.faults[0].0, "displayName");
     assert!(display.faults[0].1.contains("UTF-8"), "{display:?}");

@@ -130,9 +130,9 @@ fn r13_never_does_not_reject_but_garbage_does_when_required() {
             .unwrap_err()
             .cause
     };
-    assert_eq!(cause("0"), Cause::Missing);
-    assert!(matches!(cause("soon"), Cause::Undecodable(..)));
-    assert!(matches!(cause("-"), Cause::Undecodable(..)));
+    assert_eq!(cause("0"), UnmappableCause::Missing);
+    assert!(matches!(cause("soon"), UnmappableCause::Undecodable(..)));
+    assert!(matches!(cause("-"), UnmappableCause::Undecodable(..)));
 }
 
 #[test]

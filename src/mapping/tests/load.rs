@@ -4,7 +4,7 @@ use super::*;
 fn the_default_table_is_the_seeds_two_tables() {
     let mapping = Mapping::parse("config/mapping.toml", Mapping::builtin_text()).unwrap();
     let rows = |kind| -> Vec<String> {
-        let row = |row: &Row| {
+        let row = |row: &TableRow| {
             let source = &row.sources()[0];
             let required = if row.required { " required" } else { "" };
             format!("{} {} {}{required}", source.name, row.target, source.form.name())

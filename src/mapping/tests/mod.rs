@@ -39,7 +39,7 @@ impl Object {
     }
 }
 
-impl Source for Object {
+impl ObjectSource for Object {
     fn dn(&self) -> &str {
         &self.dn
     }

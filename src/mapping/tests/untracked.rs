@@ -1,7 +1,7 @@
 //! Sources that a delta cannot follow (R31), and forms that do not fit a syntax.
 
 use super::*;
-use crate::schema::{Definition, Syntax, Untracked};
+use crate::schema::{AttributeDefinition, AttributeSyntax, Untracked};
 
 /// The sources of a kind that a delta cannot follow, in order.
 fn untracked(mapping: &Mapping, kind: Kind) -> Vec<(String, Untracked)> {
@@ -60,8 +60,8 @@ fn r31_what_is_tracked_otherwise_is_no_fault() {
 }
 
 /// The form that is better than `form` for an attribute of this syntax.
-fn better(form: Form, name: &str, syntax: Syntax, length: Option<i64>) -> Option<&'static str> {
-    let definition = Definition {
+fn better(form: Form, name: &str, syntax: AttributeSyntax, length: Option<i64>) -> Option<&'static str> {
+    let definition = AttributeDefinition {
         name: name.to_owned(),
         oid: String::new(),
         link_id: None,
@@ -71,52 +71,67 @@ fn better(form: Form, name: &str, syntax: Syntax, length: Option<i64>) -> Option
         length,
     };
     let name = name.to_owned();
-    Attribute { name, form }.suggest_form(&definition)
+    RowSource { name, form }.suggest_form(&definition)
 }
 
 #[test]
 fn a_form_that_does_not_fit_the_syntax_gets_the_right_one() {
     assert_eq!(
-        better(Form::Text, "securityIdentifier", Syntax::Sid, None),
+        better(Form::Text, "securityIdentifier", AttributeSyntax::Sid, None),
         Some("sid")
     );
-    assert_eq!(better(Form::List, "sIDHistory", Syntax::Sid, None), Some("sid"));
     assert_eq!(
-        better(Form::Text, "schemaIDGUID", Syntax::Octets, Some(16)),
+        better(Form::List, "sIDHistory", AttributeSyntax::Sid, None),
+        Some("sid")
+    );
+    assert_eq!(
+        better(Form::Text, "schemaIDGUID", AttributeSyntax::Octets, Some(16)),
         Some("guid")
     );
     assert_eq!(
-        better(Form::Text, "mS-DS-ConsistencyGuid", Syntax::Octets, None),
+        better(Form::Text, "mS-DS-ConsistencyGuid", AttributeSyntax::Octets, None),
         Some("guid")
     );
     assert_eq!(
-        better(Form::Text, "thumbnailPhoto", Syntax::Octets, None),
+        better(Form::Text, "thumbnailPhoto", AttributeSyntax::Octets, None),
         Some("")
     );
     assert_eq!(
         better(
             Form::Text,
             "nTSecurityDescriptor",
-            Syntax::SecurityDescriptor,
+            AttributeSyntax::SecurityDescriptor,
             None
         ),
         Some("")
     );
-    assert_eq!(better(Form::Sid, "mail", Syntax::Text, None), Some("text"));
-    assert_eq!(better(Form::DnName, "mail", Syntax::Text, None), None);
-    assert_eq!(better(Form::Boolean, "x", Syntax::Integer, None), Some("integer"));
-    assert_eq!(better(Form::Integer, "x", Syntax::Boolean, None), Some("boolean"));
     assert_eq!(
-        better(Form::DnName, "pwdLastSet", Syntax::LargeInteger, None),
+        better(Form::Sid, "mail", AttributeSyntax::Text, None),
+        Some("text")
+    );
+    assert_eq!(better(Form::DnName, "mail", AttributeSyntax::Text, None), None);
+    assert_eq!(
+        better(Form::Boolean, "x", AttributeSyntax::Integer, None),
+        Some("integer")
+    );
+    assert_eq!(
+        better(Form::Integer, "x", AttributeSyntax::Boolean, None),
+        Some("boolean")
+    );
+    assert_eq!(
+        better(Form::DnName, "pwdLastSet", AttributeSyntax::LargeInteger, None),
         Some("iso8601")
     );
-    assert_eq!(better(Form::Iso8601, "manager", Syntax::Name, None), Some("text"));
+    assert_eq!(
+        better(Form::Iso8601, "manager", AttributeSyntax::Name, None),
+        Some("text")
+    );
     for syntax in [
-        Syntax::Integer,
-        Syntax::LargeInteger,
-        Syntax::Time,
-        Syntax::Name,
-        Syntax::Boolean,
+        AttributeSyntax::Integer,
+        AttributeSyntax::LargeInteger,
+        AttributeSyntax::Time,
+        AttributeSyntax::Name,
+        AttributeSyntax::Boolean,
     ] {
         assert_eq!(better(Form::Text, "x", syntax, None), None, "{syntax:?}");
     }
@@ -125,14 +140,14 @@ fn a_form_that_does_not_fit_the_syntax_gets_the_right_one() {
 #[test]
 fn the_forms_of_the_default_table_fit_the_published_syntaxes() {
     for (name, syntax) in [
-        ("objectSid", Syntax::Sid),
-        ("objectGUID", Syntax::Octets),
-        ("name", Syntax::Text),
-        ("whenCreated", Syntax::Time),
-        ("pwdLastSet", Syntax::LargeInteger),
-        ("groupType", Syntax::Integer),
-        ("lastLogonTimestamp", Syntax::LargeInteger),
-        ("distinguishedName", Syntax::Name),
+        ("objectSid", AttributeSyntax::Sid),
+        ("objectGUID", AttributeSyntax::Octets),
+        ("name", AttributeSyntax::Text),
+        ("whenCreated", AttributeSyntax::Time),
+        ("pwdLastSet", AttributeSyntax::LargeInteger),
+        ("groupType", AttributeSyntax::Integer),
+        ("lastLogonTimestamp", AttributeSyntax::LargeInteger),
+        ("distinguishedName", AttributeSyntax::Name),
     ] {
         assert_eq!(better(Form::natural(name), name, syntax, None), None, "{name}");
     }

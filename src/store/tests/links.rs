@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::identity::{LinkNote, LinkState, LinkedName, NamedObject, Relation, object_number};
+use crate::identity::{LinkNote, LinkRelation, LinkState, LinkedName, NamedObject, object_number};
 
 /// Name of object `number`, with its GUID.
 fn called(number: u8, dn: &str) -> LinkedName<'_> {
@@ -18,7 +18,7 @@ fn number(of: u8) -> u64 {
 }
 
 fn member_of(group: u8, dn: &str) -> LinkNote {
-    LinkNote::by_rdn(&called(group, dn), Relation::Member)
+    LinkNote::by_rdn(&called(group, dn), LinkRelation::Member)
 }
 
 /// User `number`, whose asset is made of these.
@@ -96,7 +96,7 @@ fn r31_an_object_is_misnamed_when_its_groups_say_other_members() {
     // By two names, of which one is the whole.
     let both = [
         ten,
-        LinkNote::by_dn(&called(10, "CN=Ten,DC=x"), Relation::Member),
+        LinkNote::by_dn(&called(10, "CN=Ten,DC=x"), LinkRelation::Member),
         twenty,
     ];
     room.stage(
@@ -129,8 +129,9 @@ fn r31_an_object_is_misnamed_when_its_groups_say_other_members() {
 fn r38_an_object_is_misnamed_when_what_it_names_has_other_octets() {
     let room = Room::new();
     let run = room.run();
-    let of =
-        |dn: &str, note: fn(&LinkedName<'_>, Relation) -> LinkNote| note(&called(50, dn), Relation::Other);
+    let of = |dn: &str, note: fn(&LinkedName<'_>, LinkRelation) -> LinkNote| {
+        note(&called(50, dn), LinkRelation::Other)
+    };
     room.stage(
         run,
         &[
@@ -141,7 +142,7 @@ fn r38_an_object_is_misnamed_when_what_it_names_has_other_octets() {
                 4,
                 &[LinkNote::by_rdn(
                     &called(50, "CN=Strasse,OU=A,DC=x"),
-                    Relation::Primary,
+                    LinkRelation::Primary,
                 )],
             ),
             linked(5, &[member_of(51, "CN=Strasse,OU=A,DC=x")]),
@@ -167,12 +168,15 @@ fn r31_after_a_full_read_a_group_that_is_not_there_is_noticed() {
             linked(1, &[member_of(10, "CN=Ten,DC=x")]),
             linked(
                 2,
-                &[LinkNote::by_rdn(&called(10, "CN=Ten,DC=x"), Relation::Primary)],
+                &[LinkNote::by_rdn(
+                    &called(10, "CN=Ten,DC=x"),
+                    LinkRelation::Primary,
+                )],
             ),
             // No group: nothing is known of it.
             linked(
                 3,
-                &[LinkNote::by_rdn(&called(30, "CN=Boss,DC=x"), Relation::Other)],
+                &[LinkNote::by_rdn(&called(30, "CN=Boss,DC=x"), LinkRelation::Other)],
             ),
         ],
     );
@@ -203,7 +207,7 @@ fn r38_where_no_guids_come_names_stand_for_objects() {
     room.stage(
         run,
         &[
-            linked(1, &[LinkNote::by_rdn(&group, Relation::Member)]),
+            linked(1, &[LinkNote::by_rdn(&group, LinkRelation::Member)]),
             linked(2, &[]),
         ],
     );

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::*;
-use crate::identity::{LinkNote, LinkState, LinkedName, NamedObject, Relation};
+use crate::identity::{LinkNote, LinkRelation, LinkState, LinkedName, NamedObject};
 
 const OBJECTS: u64 = 1_000_000;
 const PAGE: u64 = 1000;
@@ -118,7 +118,7 @@ fn a_million_objects_that_name_ten_others() {
                         guid: Some(person((number + group * 7) % 50_000, 0).guid),
                         dn: b"CN=Group,OU=Groups,DC=example,DC=com",
                     };
-                    LinkNote::by_rdn(&object, Relation::Member)
+                    LinkNote::by_rdn(&object, LinkRelation::Member)
                 });
                 let mut notes: Vec<LinkNote> = notes.collect();
                 notes.sort_unstable();

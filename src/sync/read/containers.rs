@@ -35,7 +35,7 @@ const MOST_ORPHANS: usize = 10_000;
 
 /// A container that changed.
 #[derive(Debug)]
-struct Observed {
+struct ChangedContainer {
     dn: String,
     created: bool,
     meanwhile: bool,
@@ -43,7 +43,7 @@ struct Observed {
 
 /// Conclusion about the containers that changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled {
+pub(super) struct ContainerChanges {
     /// The reason for a full read: one was renamed, or moved into the base context, within it or
     /// out of it.
     pub(super) moved: Option<String>,
@@ -61,7 +61,7 @@ pub(super) struct Containers {
     changed: BTreeSet<Guid>,
     gone: BTreeSet<Guid>,
     /// Containers that changed, until it is known where they are.
-    observed: BTreeMap<Guid, Observed>,
+    observed: BTreeMap<Guid, ChangedContainer>,
     /// Parents of objects that are none of the above.
     orphans: Mutex<BTreeSet<String>>,
     /// The lowest uSNCreated of those that a full read found below the root.
@@ -171,7 +171,7 @@ impl Containers {
             let dn = entry.dn.clone();
             self.observed.insert(
                 guid,
-                Observed {
+                ChangedContainer {
                     dn,
                     created,
                     meanwhile,
@@ -188,11 +188,11 @@ impl Containers {
 
     /// Decides on the containers that changed; `within` are those that the server finds within the
     /// base context.
-    pub(super) fn settle(&mut self, within: &BTreeSet<Guid>) -> Settled {
-        let mut settled = Settled::default();
+    pub(super) fn settle(&mut self, within: &BTreeSet<Guid>) -> ContainerChanges {
+        let mut settled = ContainerChanges::default();
         let mut unsteady = Vec::new();
         for (guid, observed) in std::mem::take(&mut self.observed) {
-            let Observed {
+            let ChangedContainer {
                 dn,
                 created,
                 meanwhile,
@@ -311,7 +311,14 @@ mod tests {
 
     /// Returns the decision on object `number` seen at `dn`, changed since USN 100; the server
     /// finds it within the base or not.
-    fn settled(number: u8, dn: &str, class: &str, created: u64, within: bool, meanwhile: bool) -> Settled {
+    fn settled(
+        number: u8,
+        dn: &str,
+        class: &str,
+        created: u64,
+        within: bool,
+        meanwhile: bool,
+    ) -> ContainerChanges {
         let entry = entry(number, dn, class, created);
         let mut containers = containers();
         containers.observe(&entry, guid(number), is_newer(&entry, 100), meanwhile);
@@ -355,7 +362,7 @@ mod tests {
     fn r08_other_changes_of_containers_do_not_cost_a_full_read() {
         let unit = "organizationalUnit";
         let same = "OU=A,OU=In,DC=corp,DC=example";
-        let nothing = Settled::default();
+        let nothing = ContainerChanges::default();
         assert_eq!(settled(1, same, unit, 7, true, false), nothing, "an attribute");
         assert_eq!(
             settled(2, "OU=Farther,DC=corp,DC=example", unit, 7, false, true),
@@ -407,7 +414,10 @@ mod tests {
         }]);
         let root = entry(5, "DC=corp,DC=example", "domainDNS", 7);
         containers.observe(&root, guid(5), false, true);
-        assert_eq!(containers.settle(&BTreeSet::from([guid(5)])), Settled::default());
+        assert_eq!(
+            containers.settle(&BTreeSet::from([guid(5)])),
+            ContainerChanges::default()
+        );
     }
 
     #[test]

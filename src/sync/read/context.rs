@@ -8,31 +8,31 @@ use tokio::sync::{mpsc, oneshot};
 use crate::directory::{Pages, Search, Session};
 use crate::identity::{Guid, GuidSet, Kind};
 use crate::store::{RunId, RunMode, RunPlan};
-use crate::sync::links::Links;
-use crate::sync::{Connector, Phase, Plan, Request, RunError, Scope};
+use crate::sync::links::MappingLinks;
+use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
 
 use super::containers::Containers;
 use super::found::FoundInScope;
 use super::memberships::Membership;
-use super::piece::Piece;
+use super::piece::ReadPiece;
 
 /// State of a read over one controller.
 pub(super) struct ReadContext<'a> {
     pub(super) connector: &'a Connector,
-    pub(super) request: &'a Request,
+    pub(super) request: &'a RunRequest,
     pub(super) run: RunId,
-    pub(super) scope: Scope,
+    pub(super) scope: ReadScope,
     pub(super) session: Session,
     /// Whether deleted objects may be asked for. Which of them come is another question.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
     pub(super) membership: Membership,
-    pub(super) links: Links,
+    pub(super) links: MappingLinks,
     pub(super) controller: Guid,
     /// rootDSE dsServiceName.
     pub(super) server: String,
     pub(super) now: i64,
-    pub(super) pieces: mpsc::Sender<Piece>,
+    pub(super) pieces: mpsc::Sender<ReadPiece>,
     pub(super) planned: &'a Mutex<Option<Plan>>,
     pub(super) pages: u64,
     pub(super) referrals: u64,
@@ -55,7 +55,7 @@ pub(super) struct CompletedRead {
 impl ReadContext<'_> {
     /// Tells what is done from here on.
     pub(super) async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
-        self.request.progress.enter(Phase::Reading);
+        self.request.progress.enter(RunPhase::Reading);
         self.request.progress.set_mode(match plan {
             Plan::Full { .. } => RunMode::Baseline,
             Plan::Delta { .. } | Plan::DirSync { .. } => RunMode::Delta,
@@ -89,7 +89,7 @@ impl ReadContext<'_> {
         kind: Kind,
         search: Search,
         met: &FoundInScope,
-    ) -> Result<Searched, RunError> {
+    ) -> Result<SearchCounts, RunError> {
         if self.membership.concerns(kind) {
             return self.search_with_memberships(session, kind, search, met).await;
         }
@@ -99,9 +99,9 @@ impl ReadContext<'_> {
             came += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
             met.note(kind, &entries, self.containers.note_parents_of(&entries));
-            self.send(Piece::Page(kind, entries)).await?;
+            self.send(ReadPiece::Page(kind, entries)).await?;
         }
-        Ok(Searched {
+        Ok(SearchCounts {
             entries: came,
             pages: pages.pages(),
             referrals: pages.referrals(),
@@ -118,12 +118,12 @@ impl ReadContext<'_> {
         self.referrals += referrals;
     }
 
-    pub(super) fn add(&mut self, searched: Searched) {
+    pub(super) fn add(&mut self, searched: SearchCounts) {
         self.pages += searched.pages;
         self.referrals += searched.referrals;
     }
 
-    pub(super) async fn send(&self, piece: Piece) -> Result<(), RunError> {
+    pub(super) async fn send(&self, piece: ReadPiece) -> Result<(), RunError> {
         self.pieces.send(piece).await.map_err(|_| stager_gone())
     }
 
@@ -133,10 +133,10 @@ impl ReadContext<'_> {
 }
 
 /// Waits until everything that was sent to the stager is stored.
-pub(super) async fn stored(pieces: &mpsc::Sender<Piece>) -> Result<(), RunError> {
+pub(super) async fn stored(pieces: &mpsc::Sender<ReadPiece>) -> Result<(), RunError> {
     let (stored, when_stored) = oneshot::channel();
     pieces
-        .send(Piece::Store(stored))
+        .send(ReadPiece::Store(stored))
         .await
         .map_err(|_| stager_gone())?;
     when_stored.await.map_err(|_| stager_gone())
@@ -174,13 +174,13 @@ async fn remember(
 
 /// Counts of one or several searches.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Searched {
+pub(super) struct SearchCounts {
     pub(super) entries: u64,
     pub(super) pages: u64,
     pub(super) referrals: u64,
 }
 
-impl Searched {
+impl SearchCounts {
     /// Adds what a search that came to its end took, but for its entries.
     pub(super) fn count(&mut self, pages: &Pages) {
         self.pages += pages.pages();
@@ -188,7 +188,7 @@ impl Searched {
     }
 }
 
-impl AddAssign for Searched {
+impl AddAssign for SearchCounts {
     fn add_assign(&mut self, more: Self) {
         self.entries += more.entries;
         self.pages += more.pages;

@@ -3,7 +3,7 @@
 use crate::directory::{RootDse, Session};
 use crate::identity::{Guid, Kind};
 
-use crate::sync::{Connector, Plan, PlanFacts, Request, RunError, Scope, plan};
+use crate::sync::{Connector, Plan, PlanFacts, ReadScope, RunError, RunRequest, plan};
 
 /// Above so many objects that other controllers changed, a full read is no slower than reading them
 /// a hundred at a time (R2).
@@ -11,7 +11,7 @@ const MOST_CHANGED_ELSEWHERE: usize = 50_000;
 
 /// The plan, and what a delta has to read besides.
 #[derive(Debug)]
-pub(super) struct Decided {
+pub(super) struct ReadPlan {
     pub(super) plan: Plan,
     /// Objects that other controllers changed since this one was read (R2); none for a full read.
     pub(super) changed_elsewhere: Vec<(Kind, Guid)>,
@@ -20,13 +20,13 @@ pub(super) struct Decided {
 /// The plan for this controller and scope.
 pub(super) async fn decide(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     session: &mut Session,
     root: &RootDse,
     controller: Guid,
-    scope: &Scope,
+    scope: &ReadScope,
     now: i64,
-) -> Result<Decided, RunError> {
+) -> Result<ReadPlan, RunError> {
     let id = connector.id;
     let watermarks = connector.on_store(move |store| store.watermarks(id)).await?;
     let reached = connector.on_store(move |store| store.reached(id)).await?;
@@ -56,7 +56,7 @@ pub(super) async fn decide(
         restored: reached.iter().all(|one| one.controller != controller)
             && reached.iter().any(|one| one.server == root.ds_service_name),
     });
-    let decided = |plan, changed_elsewhere| Decided {
+    let decided = |plan, changed_elsewhere| ReadPlan {
         plan,
         changed_elsewhere,
     };

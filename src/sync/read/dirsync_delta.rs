@@ -13,7 +13,7 @@ use crate::store::Cookie;
 
 use super::context::{CompletedRead, ReadContext};
 use super::found::FoundInScope;
-use super::watch::Watched;
+use super::watch::WatchedChanges;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::{Plan, RunError};
 
@@ -28,7 +28,7 @@ const NOTHING: &str = "(!(objectClass=*))";
 
 /// What a DirSync search told.
 #[derive(Default)]
-struct Learnt {
+struct DirSyncChanges {
     /// Objects that changed; none when there are more than [`MOST`].
     changed: BTreeSet<Guid>,
     /// Those that were made since.
@@ -108,10 +108,10 @@ impl ReadContext<'_> {
     }
 
     /// One DirSync search to its end.
-    async fn learn(&mut self, filter: &str, cookie: Vec<u8>) -> Result<Learnt, DirectoryError> {
+    async fn learn(&mut self, filter: &str, cookie: Vec<u8>) -> Result<DirSyncChanges, DirectoryError> {
         let base = self.scope.naming_context().base;
         let mut changes = self.session.changes(&base, filter, cookie, self.shows_deleted);
-        let mut learnt = Learnt::default();
+        let mut learnt = DirSyncChanges::default();
         while let Some(entries) = changes.next().await? {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
@@ -140,8 +140,8 @@ impl ReadContext<'_> {
         created: &BTreeSet<Guid>,
         begun: u64,
         met: &FoundInScope,
-    ) -> Result<Watched, RunError> {
-        let mut watched = Watched::default();
+    ) -> Result<WatchedChanges, RunError> {
+        let mut watched = WatchedChanges::default();
         for search in self.scope.anywhere(&changed) {
             let filter = search.filter;
             let mut pages = self.session.search(Search {

@@ -12,11 +12,11 @@ use crate::directory::{RootDse, Session};
 use crate::identity::GuidSet;
 use crate::store::{Slice, Unfinished};
 
-use super::context::{CompletedRead, ReadContext, Searched};
+use super::context::{CompletedRead, ReadContext, SearchCounts};
 use super::found::FoundInScope;
-use super::piece::Piece;
+use super::piece::ReadPiece;
 use super::resumption;
-use super::usn_ranges::{self, Slices};
+use super::usn_ranges::{self, UsnRanges};
 use crate::sync::{Plan, RunError};
 
 /// How often a full read is done again because a container moved meanwhile.
@@ -155,7 +155,7 @@ impl ReadContext<'_> {
         }
         let settings = &self.connector.settings.directory;
         let finished = begun.slices.iter().map(|slice| slice.usns.clone());
-        let slices = Slices::missing(begun.highest, finished, settings.page_size);
+        let slices = UsnRanges::missing(begun.highest, finished, settings.page_size);
         let oldest = self.containers.oldest();
         let slices = Mutex::new(slices.shared_by(settings.parallel_reads, settings.page_size, oldest));
         for slice in begun.slices {
@@ -188,11 +188,11 @@ impl ReadContext<'_> {
     async fn slice_by_slice(
         &self,
         session: &Session,
-        slices: &Mutex<Slices>,
+        slices: &Mutex<UsnRanges>,
         met: &FoundInScope,
-    ) -> Result<Searched, RunError> {
+    ) -> Result<SearchCounts, RunError> {
         let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Searched::default();
+        let mut all = SearchCounts::default();
         loop {
             let Some(usns) = locked().next() else {
                 return Ok(all);
@@ -211,7 +211,8 @@ impl ReadContext<'_> {
             met.extend(&found);
             // One that gave nothing costs nothing to read again; and it may be a right that the account gets before that.
             if entries > 0 {
-                self.send(Piece::Slice(Box::new(Slice { usns, found }))).await?;
+                self.send(ReadPiece::Slice(Box::new(Slice { usns, found })))
+                    .await?;
             }
         }
     }

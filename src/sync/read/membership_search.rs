@@ -6,10 +6,10 @@ use crate::directory::{Entry, Search, Session};
 use crate::identity::Kind;
 use crate::sync::RunError;
 
-use super::context::{ReadContext, Searched};
+use super::context::{ReadContext, SearchCounts};
 use super::found::FoundInScope;
-use super::memberships::{Late, add_members, primary_members};
-use super::piece::Piece;
+use super::memberships::{IncompleteEntries, add_members, primary_members};
+use super::piece::ReadPiece;
 
 impl ReadContext<'_> {
     /// As [`ReadContext::search_over`], for entries that [`Membership::concerns`]. What cannot be completed within its page is read once more.
@@ -19,14 +19,14 @@ impl ReadContext<'_> {
         kind: Kind,
         search: Search,
         met: &FoundInScope,
-    ) -> Result<Searched, RunError> {
+    ) -> Result<SearchCounts, RunError> {
         self.membership.prepare(session, &self.scope, kind).await?;
-        let mut searched = Searched::default();
+        let mut searched = SearchCounts::default();
         let mut searches = VecDeque::from([search]);
         let mut groups = Vec::new();
         while let Some(search) = searches.pop_front() {
             let mut pages = session.search(search);
-            let mut late = Late::default();
+            let mut late = IncompleteEntries::default();
             while let Some(mut entries) = pages.next().await? {
                 met.note(kind, &entries, self.containers.note_parents_of(&entries));
                 entries.retain_mut(|entry| self.membership.complete(kind, entry, &mut late));
@@ -61,7 +61,7 @@ impl ReadContext<'_> {
         let count = entries.len() as u64;
         if count > 0 {
             self.request.progress.add_read(count);
-            self.send(Piece::Page(kind, entries)).await?;
+            self.send(ReadPiece::Page(kind, entries)).await?;
         }
         Ok(count)
     }

@@ -20,7 +20,7 @@ use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
 
 use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, PRIMARY};
-use crate::sync::scope::{OBJECT_GUID, Scope};
+use crate::sync::scope::{OBJECT_GUID, ReadScope};
 
 /// The primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests, computers, domain controllers, read-only
 /// domain controllers), in order.
@@ -42,17 +42,17 @@ pub(super) struct Membership {
     /// Whether the members of groups are wanted.
     members: bool,
     /// GUIDs and names of groups by SID, `None` of one that the account does not see.
-    primaries: Mutex<Primaries>,
+    primaries: Mutex<PrimaryGroups>,
     usual_known: OnceCell<()>,
     /// The RIDs of all groups that may be primary groups.
     rids: OnceCell<BTreeSet<u32>>,
 }
 
-pub(super) type Primaries = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
+pub(super) type PrimaryGroups = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
 
 /// Entries that cannot be handed on yet.
 #[derive(Debug, Default)]
-pub(super) struct Late {
+pub(super) struct IncompleteEntries {
     /// Objects whose primary group is not known yet.
     pub(super) guids: Vec<Guid>,
     /// The SIDs of these groups.
@@ -78,7 +78,7 @@ impl Membership {
         self.grouped.contains(&kind) || (self.members && kind == Kind::Group)
     }
 
-    pub(super) fn primaries(&self) -> MutexGuard<'_, Primaries> {
+    pub(super) fn primaries(&self) -> MutexGuard<'_, PrimaryGroups> {
         self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl Membership {
     pub(super) async fn prepare(
         &self,
         session: &Session,
-        scope: &Scope,
+        scope: &ReadScope,
         kind: Kind,
     ) -> Result<(), DirectoryError> {
         if kind == Kind::Group {
@@ -122,7 +122,7 @@ impl Membership {
     pub(super) async fn resolve(
         &self,
         session: &Session,
-        scope: &Scope,
+        scope: &ReadScope,
         sids: BTreeSet<Vec<u8>>,
     ) -> Result<(), DirectoryError> {
         let sids: Vec<Vec<u8>> = sids.into_iter().collect();
@@ -145,7 +145,7 @@ impl Membership {
     }
 
     /// Adds to the entry what is known; `false` when something has to be asked first, which is noted in `late`.
-    pub(super) fn complete(&self, kind: Kind, entry: &mut Entry, late: &mut Late) -> bool {
+    pub(super) fn complete(&self, kind: Kind, entry: &mut Entry, late: &mut IncompleteEntries) -> bool {
         let Some(guid) = guid_of(entry).filter(|_| entry.unfit().is_none()) else {
             return true;
         };
@@ -175,7 +175,7 @@ impl Membership {
 /// As any search.
 pub async fn complete(
     session: &Session,
-    scope: &Scope,
+    scope: &ReadScope,
     mapping: &Mapping,
     kind: Kind,
     entry: &mut Entry,
@@ -190,7 +190,7 @@ pub async fn complete(
         let sids = primary_group_of(entry).into_iter().collect();
         membership.resolve(session, scope, sids).await?;
     }
-    let mut late = Late::default();
+    let mut late = IncompleteEntries::default();
     membership.complete(kind, entry, &mut late);
     for (_, rid) in late.groups {
         let members = primary_members(session, scope, rid).await?;
@@ -213,7 +213,7 @@ pub(super) async fn each_entry(
 }
 
 /// The RIDs of all groups that may be primary groups: the usual ones, and what else anybody has.
-async fn rids(session: &Session, scope: &Scope) -> Result<BTreeSet<u32>, DirectoryError> {
+async fn rids(session: &Session, scope: &ReadScope) -> Result<BTreeSet<u32>, DirectoryError> {
     let unusual = Search {
         filter: UNUSUAL.to_owned(),
         attributes: vec!["primaryGroupID".to_owned()],
@@ -227,7 +227,7 @@ async fn rids(session: &Session, scope: &Scope) -> Result<BTreeSet<u32>, Directo
 /// Returns GUIDs and distinguished names of all objects whose primary group this is.
 pub(super) async fn primary_members(
     session: &Session,
-    scope: &Scope,
+    scope: &ReadScope,
     rid: u32,
 ) -> Result<Vec<(Guid, String)>, DirectoryError> {
     let search = Search {

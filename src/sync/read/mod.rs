@@ -29,22 +29,22 @@ use crate::config::DeltaMethod;
 use crate::directory::{Controllers, FaultOf, Next, RootDse, Session};
 use crate::store::{Decision, Limits, ReadEnd, RunId, RunMode, Watermark, Which};
 
-use crate::sync::links::Links;
-use crate::sync::{Connector, Phase, Plan, Request, RunError, Scope};
+use crate::sync::links::MappingLinks;
+use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
 
 use containers::Containers;
 use context::{CompletedRead, ReadContext, stager_gone, stored};
 use decide::decide;
 use memberships::Membership;
 pub use memberships::complete;
-pub(super) use piece::Piece;
+pub(super) use piece::ReadPiece;
 
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
 /// What a read that came to its end was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Summary {
+pub(super) struct ReadSummary {
     pub(super) pages: u64,
     pub(super) referrals: u64,
 }
@@ -54,12 +54,12 @@ pub(super) struct Summary {
 /// the next one (R5, R39): what was read until then is true, and is kept.
 pub(super) async fn read(
     connector: &Connector,
-    request: &Request,
+    request: &RunRequest,
     run: RunId,
     now: i64,
-    pieces: mpsc::Sender<Piece>,
+    pieces: mpsc::Sender<ReadPiece>,
     planned: &Mutex<Option<Plan>>,
-) -> Result<Summary, RunError> {
+) -> Result<ReadSummary, RunError> {
     let settings = &connector.settings.directory;
     let mut controllers = Controllers::find(settings, &connector.bind_guard).await?;
     // A full read is the same on every controller, so it goes to the first.
@@ -72,7 +72,7 @@ pub(super) async fn read(
         let session = controllers.connect(settings).await?;
         request.progress.reached(&session);
         let endpoint = session.endpoint().clone();
-        let attempt = Attempt {
+        let attempt = ReadAttempt {
             connector,
             request,
             run,
@@ -110,23 +110,23 @@ pub(super) async fn read(
 }
 
 /// A read over one controller.
-struct Attempt<'a> {
+struct ReadAttempt<'a> {
     connector: &'a Connector,
-    request: &'a Request,
+    request: &'a RunRequest,
     run: RunId,
     now: i64,
-    pieces: mpsc::Sender<Piece>,
+    pieces: mpsc::Sender<ReadPiece>,
     planned: &'a Mutex<Option<Plan>>,
 }
 
-impl Attempt<'_> {
-    async fn over(self, mut session: Session) -> Result<Summary, RunError> {
+impl ReadAttempt<'_> {
+    async fn over(self, mut session: Session) -> Result<ReadSummary, RunError> {
         let Self {
             connector, request, ..
         } = self;
         let root = session.root_dse().await?;
         let controller = session.invocation_id(&root).await?;
-        let links = Links::of(&connector.mapping);
+        let links = MappingLinks::of(&connector.mapping);
         if !links.is_empty() {
             session.ask_for_extended_names();
         }
@@ -134,7 +134,7 @@ impl Attempt<'_> {
             connector,
             request,
             run: self.run,
-            scope: Scope::new(&connector.settings.profile, &connector.mapping, &root),
+            scope: ReadScope::new(&connector.settings.profile, &connector.mapping, &root),
             shows_deleted: root.supported_controls.iter().any(|oid| oid == SHOW_DELETED),
             session,
             controller,
@@ -154,7 +154,7 @@ impl Attempt<'_> {
         };
         request.progress.add_directory(context.session.counters());
         read?;
-        let summary = Summary {
+        let summary = ReadSummary {
             pages: context.pages,
             referrals: context.referrals,
         };
@@ -166,13 +166,13 @@ impl Attempt<'_> {
 impl ReadContext<'_> {
     /// Looks up the held list again and hands over the decision on it.
     async fn approve(&mut self, list: &str) -> Result<(), RunError> {
-        self.request.progress.enter(Phase::Examining);
+        self.request.progress.enter(RunPhase::Examining);
         let (run, controller) = (self.run, self.controller);
         self.connector
             .on_store(move |store| store.read_from(run, controller))
             .await?;
         self.examine(Which::Held).await?;
-        self.send(Piece::Conclude(Decision::Approved(list.to_owned())))
+        self.send(ReadPiece::Conclude(Decision::Approved(list.to_owned())))
             .await
     }
 
@@ -199,7 +199,7 @@ impl ReadContext<'_> {
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
-        self.request.progress.enter(Phase::Examining);
+        self.request.progress.enter(RunPhase::Examining);
         self.examine(Which::Every).await?;
         let removal = &self.connector.settings.removal;
         let limits = Limits {
@@ -207,7 +207,7 @@ impl ReadContext<'_> {
             max_percent: removal.max_percent,
             empty,
         };
-        self.send(Piece::Conclude(Decision::Threshold(limits))).await
+        self.send(ReadPiece::Conclude(Decision::Threshold(limits))).await
     }
 
     /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
@@ -232,7 +232,7 @@ impl ReadContext<'_> {
             ended: Utc::now().timestamp(),
         };
         let (stored, when_stored) = oneshot::channel();
-        self.send(Piece::Complete(Box::new(end), stored)).await?;
+        self.send(ReadPiece::Complete(Box::new(end), stored)).await?;
         when_stored.await.map_err(|_| stager_gone())
     }
 }

@@ -7,7 +7,7 @@ use crate::identity::Kind;
 use crate::store::{Decision, ReadEnd, Slice};
 
 /// Message from the reader to the stager.
-pub(in crate::sync) enum Piece {
+pub(in crate::sync) enum ReadPiece {
     /// Entries of one search: a page, or a piece of a large one.
     Page(Kind, Vec<Entry>),
     /// Everything of this slice was sent before.

@@ -7,7 +7,7 @@ use crate::identity::{Guid, Kind};
 use super::containers::Containers;
 use super::context::{CompletedRead, ReadContext};
 use super::found::FoundInScope;
-use super::watch::Watched;
+use super::watch::WatchedChanges;
 use crate::sync::RunError;
 
 /// Names of entries that could not be identified, taken from the store at a time.
@@ -89,10 +89,10 @@ impl ReadContext<'_> {
         begun: u64,
         usn: u64,
         met: &FoundInScope,
-    ) -> Result<Watched, RunError> {
+    ) -> Result<WatchedChanges, RunError> {
         // The controller has committed nothing since: there is nothing to ask for.
         if usn <= since {
-            return Ok(Watched::default());
+            return Ok(WatchedChanges::default());
         }
         for kind in self.kinds() {
             if let Some(search) = self.scope.changed_since(kind, since) {

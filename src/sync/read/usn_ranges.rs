@@ -69,7 +69,7 @@ async fn helper(
 
 /// Hands out the slices of `0..=highest`, narrower where objects lie close, wider where there are few.
 #[derive(Debug)]
-pub(super) struct Slices {
+pub(super) struct UsnRanges {
     /// What is not handed out yet, in order.
     missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
@@ -80,7 +80,7 @@ pub(super) struct Slices {
     oldest: u64,
 }
 
-impl Slices {
+impl UsnRanges {
     /// The slices up to `highest`, the highestCommittedUSN read before (R1), without what was read already: `finished`, in
     /// any order. They are read in pages of `page` entries.
     pub(super) fn missing(
@@ -160,7 +160,7 @@ mod tests {
 
     /// All slices of a directory in which every `gap`-th USN holds an object.
     fn all(highest: u64, gap: u64) -> Vec<RangeInclusive<u64>> {
-        let mut slices = Slices::missing(highest, [], 1_000);
+        let mut slices = UsnRanges::missing(highest, [], 1_000);
         let mut all = Vec::new();
         while let Some(slice) = slices.next() {
             slices.learn(&slice, (slice.end() - slice.start()) / gap);
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_small_directory_is_cut_into_a_slice_for_each_connection() {
         let cut = |highest, connections, page, oldest| {
-            let mut slices = Slices::missing(highest, [], page).shared_by(connections, page, oldest);
+            let mut slices = UsnRanges::missing(highest, [], page).shared_by(connections, page, oldest);
             std::iter::from_fn(|| slices.next()).collect::<Vec<_>>()
         };
         assert_eq!(cut(14_001, 2, 1_000, 0), [0..=7_000, 7_001..=14_001]);
@@ -214,7 +214,7 @@ mod tests {
             // A read that broke off, of which any slices are finished; and others that went on with it.
             let mut finished = Vec::new();
             for _ in 0..rng.usize(0..4) {
-                let mut slices = Slices::missing(highest, finished.clone(), page);
+                let mut slices = UsnRanges::missing(highest, finished.clone(), page);
                 for _ in 0..rng.usize(0..12) {
                     let Some(slice) = slices.next() else { break };
                     slices.learn(&slice, rng.u64(0..20_000));
@@ -224,7 +224,7 @@ mod tests {
                 }
                 rng.shuffle(&mut finished);
             }
-            let mut slices = Slices::missing(highest, finished.clone(), page);
+            let mut slices = UsnRanges::missing(highest, finished.clone(), page);
             while let Some(slice) = slices.next() {
                 slices.learn(&slice, 1);
                 finished.push(slice);
@@ -246,7 +246,7 @@ mod tests {
             vec![3..=6, 4..=5, 90..=200],
             vec![100..=200],
         ] {
-            let mut slices = Slices::missing(99, finished.clone(), 2);
+            let mut slices = UsnRanges::missing(99, finished.clone(), 2);
             let mut covered: Vec<u64> = finished
                 .into_iter()
                 .flat_map(|slice| *slice.start()..=(*slice.end()).min(99))

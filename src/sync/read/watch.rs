@@ -16,7 +16,7 @@ use crate::sync::links::ChangedObjects;
 
 /// Result of a watch.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+pub(super) struct WatchedChanges {
     /// Known objects that changed, and that the searches in scope did not give.
     pub(super) missed: Vec<Guid>,
     /// A container that was renamed or moved, in words.
@@ -34,8 +34,8 @@ impl ReadContext<'_> {
         since: u64,
         begun: u64,
         met: &FoundInScope,
-    ) -> Result<Watched, RunError> {
-        let mut watched = Watched::default();
+    ) -> Result<WatchedChanges, RunError> {
+        let mut watched = WatchedChanges::default();
         let mut pages = self.session.search(Search {
             filter: format!("(uSNChanged>={})", since.saturating_add(1)),
             ..self.watching()
@@ -62,7 +62,7 @@ impl ReadContext<'_> {
         guid: Guid,
         created: bool,
         begun: u64,
-        watched: &mut Watched,
+        watched: &mut WatchedChanges,
     ) {
         let by_guid = self.session.asks_for_extended_names();
         self.links.observe(&mut watched.objects, entry, guid, by_guid);

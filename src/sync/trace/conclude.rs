@@ -1,16 +1,16 @@
 //! Conclusion on one object: the sentence that a trace ends in.
 
 use super::phrases::NEXT_RUN;
-use super::verdict::{Conclusion, Verdict};
-use super::{LocatedObject, Trace, moment};
+use super::verdict::{TraceConclusion, TraceVerdict};
+use super::{LocatedObject, TracedObject, moment};
 use crate::directory::DirectoryError;
 use crate::store::{AssetClaim, MissedObject, Removal, Waiting};
 use crate::sync::inspection::PresentObject;
 
-impl Trace {
+impl TracedObject {
     /// Concludes whether the object is in ETM, and why or why not.
     #[must_use]
-    pub fn conclude(&self) -> Conclusion {
+    pub fn conclude(&self) -> TraceConclusion {
         if self.named.len() > 1 {
             return self.ambiguous();
         }
@@ -30,9 +30,9 @@ impl Trace {
         }
     }
 
-    fn ambiguous(&self) -> Conclusion {
-        Conclusion {
-            verdict: Verdict::Ambiguous,
+    fn ambiguous(&self) -> TraceConclusion {
+        TraceConclusion {
+            verdict: TraceVerdict::Ambiguous,
             in_etm: None,
             sentence: format!(
                 "{} objects have the name `{}`: each is listed.",
@@ -43,13 +43,13 @@ impl Trace {
         }
     }
 
-    fn unidentified(&self, dn: &str) -> Conclusion {
+    fn unidentified(&self, dn: &str) -> TraceConclusion {
         let since = match &self.unidentified {
             Some((_, since)) => format!("runs reject it since {}", moment(*since)),
             None => "a run rejects it".to_owned(),
         };
-        Conclusion {
-            verdict: Verdict::Unidentified,
+        TraceConclusion {
+            verdict: TraceVerdict::Unidentified,
             in_etm: Some(false),
             sentence: format!(
                 "{dn} is not in ETM: the account may not read its objectGUID, by which objects are known, so {since}."
@@ -59,7 +59,7 @@ impl Trace {
     }
 
     /// A read missed the object, and the directory does not give it in scope now.
-    fn missed(&self, missed: &MissedObject) -> Conclusion {
+    fn missed(&self, missed: &MissedObject) -> TraceConclusion {
         let evidence = missed
             .reason
             .clone()
@@ -67,8 +67,8 @@ impl Trace {
         let still = self.subject("is still in ETM", "was never accepted by ETM");
         let in_etm = Some(self.accepted().is_some());
         if let Some(held_at) = missed.held_at {
-            return Conclusion {
-                verdict: Verdict::Held,
+            return TraceConclusion {
+                verdict: TraceVerdict::Held,
                 in_etm,
                 sentence: format!(
                     "{still}: it is gone ({evidence}), but more objects are gone than the threshold allows, so its removal is held \
@@ -81,8 +81,8 @@ impl Trace {
                 ),
             };
         }
-        Conclusion {
-            verdict: Verdict::Undecided,
+        TraceConclusion {
+            verdict: TraceVerdict::Undecided,
             in_etm,
             sentence: format!(
                 "{still}: a read missed it at {}, and it is not decided whether it is gone ({evidence}).",
@@ -95,7 +95,7 @@ impl Trace {
         }
     }
 
-    fn removed(&self, removed: &Removal) -> Conclusion {
+    fn removed(&self, removed: &Removal) -> TraceConclusion {
         let asset = removed.external_id.as_deref().unwrap_or("an unknown id");
         let begin = format!(
             "{} was removed at {} in run {} on this evidence: {}",
@@ -129,8 +129,8 @@ impl Trace {
                 "nothing; or REMOVED_OBJECTS=send, which tells ETM of later removals",
             ),
         };
-        Conclusion {
-            verdict: Verdict::Removed,
+        TraceConclusion {
+            verdict: TraceVerdict::Removed,
             in_etm,
             sentence: format!("{begin}; {told}."),
             remedy: Some(remedy.to_owned()),
@@ -138,7 +138,7 @@ impl Trace {
     }
 
     /// The store knows the object as a live one.
-    fn known(&self, claim: &AssetClaim) -> Conclusion {
+    fn known(&self, claim: &AssetClaim) -> TraceConclusion {
         if let Some(conclusion) = self.mapping_refuses() {
             return conclusion;
         }
@@ -164,7 +164,7 @@ impl Trace {
     }
 
     /// Nothing of the object waits.
-    fn settled(&self, claim: &AssetClaim) -> Conclusion {
+    fn settled(&self, claim: &AssetClaim) -> TraceConclusion {
         let Some(accepted) = self.accepted() else {
             if claim.is_unanswered {
                 return self.unanswered(claim);
@@ -176,8 +176,8 @@ impl Trace {
         };
         let now = self.present().and_then(|object| object.mapped.as_ref());
         match (now.map(|mapped| &mapped.asset), self.directory_error()) {
-            (Some(Ok(asset)), _) if asset.json == accepted.asset => Conclusion {
-                verdict: Verdict::InEtm,
+            (Some(Ok(asset)), _) if asset.json == accepted.asset => TraceConclusion {
+                verdict: TraceVerdict::InEtm,
                 in_etm: Some(true),
                 sentence: format!(
                     "{} is in ETM: the gateway accepted its asset {} at {} in run {}, and the directory gives the same now.",
@@ -188,8 +188,8 @@ impl Trace {
                 ),
                 remedy: None,
             },
-            (Some(_), _) => Conclusion {
-                verdict: Verdict::Outdated,
+            (Some(_), _) => TraceConclusion {
+                verdict: TraceVerdict::Outdated,
                 in_etm: Some(true),
                 sentence: format!(
                     "{}: the directory gives another one now, which {} reads and sends{}.",
@@ -199,8 +199,8 @@ impl Trace {
                 ),
                 remedy: Some(self.run_remedy()),
             },
-            (None, error) => Conclusion {
-                verdict: Verdict::Unverified,
+            (None, error) => TraceConclusion {
+                verdict: TraceVerdict::Unverified,
                 in_etm: Some(true),
                 sentence: format!(
                     "{} is in ETM as far as the state knows: the gateway accepted its asset {} at {} in run {}, and the directory \
@@ -216,9 +216,9 @@ impl Trace {
         }
     }
 
-    fn unanswered(&self, claim: &AssetClaim) -> Conclusion {
-        Conclusion {
-            verdict: Verdict::Unanswered,
+    fn unanswered(&self, claim: &AssetClaim) -> TraceConclusion {
+        TraceConclusion {
+            verdict: TraceVerdict::Unanswered,
             in_etm: None,
             sentence: format!(
                 "{} may be in ETM: its asset {} was sent and no answer arrived, so {} sends it again{}.",
@@ -232,7 +232,7 @@ impl Trace {
     }
 
     /// A version waits on the stage.
-    fn waiting(&self, claim: &AssetClaim, waiting: &Waiting) -> Conclusion {
+    fn waiting(&self, claim: &AssetClaim, waiting: &Waiting) -> TraceConclusion {
         let begin = self.subject("", "is not in ETM yet");
         let in_etm = Some(self.accepted().is_some());
         let version = match self.accepted() {
@@ -240,8 +240,8 @@ impl Trace {
             None => "its asset",
         };
         if let Some(run) = claim.in_flight {
-            return Conclusion {
-                verdict: Verdict::Sending,
+            return TraceConclusion {
+                verdict: TraceVerdict::Sending,
                 in_etm,
                 sentence: format!("{begin}: {version} is on the way to the gateway in run {run} now."),
                 remedy: Some("ask again in a minute".to_owned()),
@@ -252,8 +252,8 @@ impl Trace {
                 .rejected_run
                 .map(|run| format!(" in run {run}"))
                 .unwrap_or_default();
-            return Conclusion {
-                verdict: Verdict::Rejected,
+            return TraceConclusion {
+                verdict: TraceVerdict::Rejected,
                 in_etm,
                 sentence: format!(
                     "{}: the gateway rejected {version}{run}, first at {}: {reason}.",
@@ -266,8 +266,8 @@ impl Trace {
         if claim.is_unanswered && self.accepted().is_none() {
             return self.unanswered(claim);
         }
-        Conclusion {
-            verdict: Verdict::Waiting,
+        TraceConclusion {
+            verdict: TraceVerdict::Waiting,
             in_etm,
             sentence: format!(
                 "{begin}: {version} waits since {}, and {} sends it{}.",
@@ -280,9 +280,9 @@ impl Trace {
     }
 
     /// The object is not, or no longer, what is in scope; ETM may hold an asset of it.
-    fn leaving(&self, why: &str) -> Conclusion {
-        Conclusion {
-            verdict: Verdict::Leaving,
+    fn leaving(&self, why: &str) -> TraceConclusion {
+        TraceConclusion {
+            verdict: TraceVerdict::Leaving,
             in_etm: Some(self.accepted().is_some()),
             sentence: format!(
                 "{}: {why}, and {} decides on its removal{}.",
@@ -294,9 +294,9 @@ impl Trace {
         }
     }
 
-    fn conflict(&self, external_id: &str, dn: &str, connection: &str) -> Conclusion {
-        Conclusion {
-            verdict: Verdict::Conflict,
+    fn conflict(&self, external_id: &str, dn: &str, connection: &str) -> TraceConclusion {
+        TraceConclusion {
+            verdict: TraceVerdict::Conflict,
             in_etm: Some(false),
             sentence: format!(
                 "{} is not in ETM: its externalAssetId {external_id} is already that of {dn} (connection {connection}), and it waits \
@@ -310,7 +310,7 @@ impl Trace {
     }
 
     /// The mapping makes no asset of the object: as it is now, else as it was read last.
-    fn mapping_refuses(&self) -> Option<Conclusion> {
+    fn mapping_refuses(&self) -> Option<TraceConclusion> {
         let now = self.present().and_then(|object| object.mapped.as_ref());
         let reason = match (now.map(|mapped| &mapped.asset), &self.record.unmapped) {
             (Some(Ok(_)), _) => return None,
@@ -320,8 +320,8 @@ impl Trace {
             }
             (None, _) => return None,
         };
-        Some(Conclusion {
-            verdict: Verdict::Unmapped,
+        Some(TraceConclusion {
+            verdict: TraceVerdict::Unmapped,
             in_etm: Some(self.accepted().is_some()),
             sentence: format!(
                 "{}: the mapping can make no asset of it as it is: {reason}.",
@@ -335,13 +335,13 @@ impl Trace {
     }
 
     /// The store does not know the object as a live one.
-    fn not_known(&self) -> Conclusion {
+    fn not_known(&self) -> TraceConclusion {
         if let Some(conclusion) = self.mapping_refuses() {
             return conclusion;
         }
         if let Some(error) = self.directory_error() {
-            return Conclusion {
-                verdict: Verdict::Unknown,
+            return TraceConclusion {
+                verdict: TraceVerdict::Unknown,
                 in_etm: None,
                 sentence: format!(
                     "Whether `{}` is in ETM cannot be answered: the directory cannot be read ({error}), and no run has read an object \
@@ -355,8 +355,8 @@ impl Trace {
             return self.nowhere();
         };
         if object.mapped.is_none() {
-            return Conclusion {
-                verdict: Verdict::OutOfScope,
+            return TraceConclusion {
+                verdict: TraceVerdict::OutOfScope,
                 in_etm: Some(false),
                 sentence: format!(
                     "{} is not in ETM: it is not in scope, since {}.",
@@ -372,7 +372,7 @@ impl Trace {
         self.in_scope_and_not_read(object)
     }
 
-    fn in_scope_and_not_read(&self, object: &PresentObject) -> Conclusion {
+    fn in_scope_and_not_read(&self, object: &PresentObject) -> TraceConclusion {
         if self.last_run.is_none() {
             return self.not_read(&format!(
                 "it is in scope, but no run has read the directory yet, and {} does",
@@ -382,8 +382,8 @@ impl Trace {
         if let (Some(usn), Some(watermark)) = (object.usn, self.watermark)
             && usn <= watermark
         {
-            return Conclusion {
-                verdict: Verdict::PassedOver,
+            return TraceConclusion {
+                verdict: TraceVerdict::PassedOver,
                 in_etm: Some(false),
                 sentence: format!(
                     "{} is not in ETM: it is in scope, but changed last at USN {usn} of a controller that the runs have read up to USN \
@@ -403,9 +403,9 @@ impl Trace {
         self.not_read(&format!("{came}, and {} reads and sends it", self.next_run()))
     }
 
-    fn not_read(&self, why: &str) -> Conclusion {
-        Conclusion {
-            verdict: Verdict::NotRead,
+    fn not_read(&self, why: &str) -> TraceConclusion {
+        TraceConclusion {
+            verdict: TraceVerdict::NotRead,
             in_etm: Some(false),
             sentence: format!(
                 "{} is not in ETM yet: {why}{}.",
@@ -417,10 +417,10 @@ impl Trace {
     }
 
     /// Neither the store nor the directory has it.
-    fn nowhere(&self) -> Conclusion {
+    fn nowhere(&self) -> TraceConclusion {
         if let Some(LocatedObject::Deleted(dn)) = self.inspection().map(|found| &found.object) {
-            return Conclusion {
-                verdict: Verdict::Deleted,
+            return TraceConclusion {
+                verdict: TraceVerdict::Deleted,
                 in_etm: Some(false),
                 sentence: format!(
                     "`{}` is not in ETM: it is deleted in the directory ({dn}), and no run had sent it.",
@@ -433,8 +433,8 @@ impl Trace {
             Some((run, fate, reason)) => format!("; the last run that names it is {run} ({fate}: {reason})"),
             None => String::new(),
         };
-        Conclusion {
-            verdict: Verdict::NotFound,
+        TraceConclusion {
+            verdict: TraceVerdict::NotFound,
             in_etm: Some(false),
             sentence: format!(
                 "`{}` is not in ETM: the directory shows the account no object of that name, and no run has read one{forgotten}.",

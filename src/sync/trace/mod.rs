@@ -21,11 +21,11 @@ use crate::mapping::Mapping;
 use crate::store::{Connection, ConnectionId, KnownObject, ObjectRecord, Run, Store, StoreError};
 
 use super::RunError;
-use super::inspection::{Inspection, LocatedObject, NamedObject, PresentObject, find_by_name, inspect};
-use super::scope::Scope;
+use super::inspection::{Inspection, LocatedObject, ObjectOfName, PresentObject, find_by_name, inspect};
+use super::scope::ReadScope;
 
-pub use steps::{Step, StepResult};
-pub use verdict::{Conclusion, Verdict};
+pub use steps::{StepResult, TracedStep};
+pub use verdict::{TraceConclusion, TraceVerdict};
 
 /// Objects of one name that are listed, at most.
 const MOST_NAMED: usize = 20;
@@ -47,13 +47,13 @@ pub struct Tracer<'a> {
 
 /// Everything that is known of one object.
 #[derive(Debug, Clone)]
-pub struct Trace {
+pub struct TracedObject {
     /// Name that was asked for.
     pub name: String,
     /// Its objectGUID, once it is known which object is meant.
     pub guid: Option<Guid>,
     /// Objects that the name means, where it does not mean one with a GUID alone.
-    pub named: Vec<NamedObject>,
+    pub named: Vec<ObjectOfName>,
     /// Further ones.
     pub more: usize,
     /// The object on a controller, or the reason why none could be asked. `None` where it is not
@@ -77,10 +77,10 @@ pub struct Trace {
 }
 
 /// Session over which objects are asked for.
-struct Asked<'a> {
+struct TraceSession<'a> {
     session: Session,
     root: RootDse,
-    scope: Scope,
+    scope: ReadScope,
     tracer: &'a Tracer<'a>,
 }
 
@@ -89,8 +89,8 @@ impl Tracer<'_> {
     ///
     /// # Errors
     /// When the store cannot be read. A directory that cannot be read is in the trace.
-    pub async fn trace(&self, name: &str) -> Result<Trace, RunError> {
-        let mut trace = Trace {
+    pub async fn trace(&self, name: &str) -> Result<TracedObject, RunError> {
+        let mut trace = TracedObject {
             name: name.to_owned(),
             guid: None,
             named: Vec::new(),
@@ -137,11 +137,11 @@ impl Tracer<'_> {
         self.add_known(trace).await
     }
 
-    async fn connect(&self) -> Result<Asked<'_>, DirectoryError> {
+    async fn connect(&self) -> Result<TraceSession<'_>, DirectoryError> {
         let mut session = directory::connect(&self.settings.directory, self.bind_guard).await?;
         let root = session.root_dse().await?;
-        let scope = Scope::new(&self.settings.profile, self.mapping, &root);
-        Ok(Asked {
+        let scope = ReadScope::new(&self.settings.profile, self.mapping, &root);
+        Ok(TraceSession {
             session,
             root,
             scope,
@@ -150,7 +150,7 @@ impl Tracer<'_> {
     }
 
     /// Returns the objects that the name means to the store.
-    async fn known_objects(&self, name: &str) -> Result<Vec<NamedObject>, RunError> {
+    async fn known_objects(&self, name: &str) -> Result<Vec<ObjectOfName>, RunError> {
         let wanted = name.to_owned();
         let known = self
             .on_store(move |store, id| store.objects_named(id, &wanted, MOST_NAMED))
@@ -160,7 +160,7 @@ impl Tracer<'_> {
     }
 
     /// Adds what the store knows.
-    async fn add_known(&self, mut trace: Trace) -> Result<Trace, RunError> {
+    async fn add_known(&self, mut trace: TracedObject) -> Result<TracedObject, RunError> {
         let (guid, name) = (trace.guid, self.settings.name.clone());
         let external_id = trace.mapped_id();
         let unidentified = match trace.named.as_slice() {
@@ -227,14 +227,14 @@ impl Tracer<'_> {
     }
 }
 
-impl Asked<'_> {
+impl TraceSession<'_> {
     async fn inspect(&mut self, guid: Guid) -> Result<Inspection, DirectoryError> {
         let Tracer { mapping, now, .. } = *self.tracer;
         inspect(&mut self.session, &self.root, &self.scope, mapping, guid, now).await
     }
 }
 
-impl Trace {
+impl TracedObject {
     /// Returns the inspection, where a controller could be asked for the object.
     #[must_use]
     pub fn inspection(&self) -> Option<&Inspection> {
@@ -284,8 +284,8 @@ impl Trace {
     }
 }
 
-fn named_object(known: KnownObject) -> NamedObject {
-    NamedObject {
+fn named_object(known: KnownObject) -> ObjectOfName {
+    ObjectOfName {
         guid: known.guid,
         dn: known.dn,
         class: known.kind.name().to_owned(),

@@ -1,12 +1,12 @@
 //! Phrases that several conclusions share.
 
-use super::{Trace, moment};
+use super::{TracedObject, moment};
 use crate::store::{AcceptedVersion, Outcome, State};
 
 /// Advice where the next run settles it.
 pub(super) const NEXT_RUN: &str = "nothing, or `ad-connector sync` for a run now";
 
-impl Trace {
+impl TracedObject {
     /// Returns the version that upstream holds.
     pub(super) fn accepted(&self) -> Option<&AcceptedVersion> {
         self.record.claim.as_ref()?.accepted.as_ref()

@@ -1,21 +1,21 @@
 //! Conditions of the scope that an object does not meet, in words.
 
-use super::Trace;
+use super::TracedObject;
 use crate::identity::Kind;
-use crate::sync::inspection::{FilterPart, KindMatch, PartResult, Place, PresentObject};
+use crate::sync::inspection::{FilterPart, KindMatch, ObjectPlace, PartResult, PresentObject};
 
-impl Trace {
+impl TracedObject {
     /// Names every condition of the scope that the object does not meet.
     pub(super) fn scope_reason(&self, object: &PresentObject) -> String {
         let base = self.inspection().map_or("", |found| found.base.as_str());
         let mut causes = Vec::new();
         match object.place {
-            Place::InScope => {}
-            Place::NoBase => causes.push(format!(
+            ObjectPlace::InScope => {}
+            ObjectPlace::NoBase => causes.push(format!(
                 "the base context {base} does not exist, or the account may not see it"
             )),
-            Place::OutsideBase => causes.push(format!("it is not below the base context {base}")),
-            Place::OutsideSearchScope => causes.push(format!(
+            ObjectPlace::OutsideBase => causes.push(format!("it is not below the base context {base}")),
+            ObjectPlace::OutsideSearchScope => causes.push(format!(
                 "it is below the base context {base}, but deeper than AD_SEARCH_SCOPE reaches"
             )),
         }
@@ -59,19 +59,21 @@ impl PresentObject {
     /// Advises on the first condition of the scope that the object does not meet.
     pub(super) fn scope_remedy(&self) -> Option<String> {
         let remedy = match (self.place, self.kind) {
-            (Place::NoBase, _) => "correct AD_BASE_CONTEXT, or let the account see it".to_owned(),
-            (Place::OutsideBase, _) => "nothing; or another AD_BASE_CONTEXT, if it is to be read".to_owned(),
-            (Place::OutsideSearchScope, _) => {
+            (ObjectPlace::NoBase, _) => "correct AD_BASE_CONTEXT, or let the account see it".to_owned(),
+            (ObjectPlace::OutsideBase, _) => {
+                "nothing; or another AD_BASE_CONTEXT, if it is to be read".to_owned()
+            }
+            (ObjectPlace::OutsideSearchScope, _) => {
                 "nothing; or AD_SEARCH_SCOPE=subtree, if it is to be read".to_owned()
             }
-            (Place::InScope, KindMatch::NotRead(kind)) => {
+            (ObjectPlace::InScope, KindMatch::NotRead(kind)) => {
                 format!(
                     "nothing; or add {} to AD_ASSETS, if it is to be read",
                     kind.plural()
                 )
             }
-            (Place::InScope, KindMatch::None) => return None,
-            (Place::InScope, KindMatch::Read(kind)) => filter_remedy(kind, &self.filter)?,
+            (ObjectPlace::InScope, KindMatch::None) => return None,
+            (ObjectPlace::InScope, KindMatch::Read(kind)) => filter_remedy(kind, &self.filter)?,
         };
         Some(remedy)
     }

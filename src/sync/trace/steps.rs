@@ -1,8 +1,8 @@
 //! Steps of the way of an object, in their order, each with its result.
 
-use super::{LocatedObject, Trace, moment};
+use super::{LocatedObject, TracedObject, moment};
 use crate::store::{AssetClaim, RunId};
-use crate::sync::inspection::{KindMatch, PartResult, Place, PresentObject};
+use crate::sync::inspection::{KindMatch, ObjectPlace, PartResult, PresentObject};
 
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl StepResult {
 
 /// Step of the way of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct TracedStep {
     /// Its name.
     pub name: &'static str,
     /// Its result.
@@ -47,7 +47,7 @@ pub struct Step {
     pub at: Option<i64>,
 }
 
-impl Step {
+impl TracedStep {
     fn new(name: &'static str, result: StepResult, text: impl Into<String>) -> Self {
         Self {
             name,
@@ -80,10 +80,10 @@ impl Step {
     }
 }
 
-impl Trace {
+impl TracedObject {
     /// Returns the steps of the way; none where it is not known which object is meant.
     #[must_use]
-    pub fn steps(&self) -> Vec<Step> {
+    pub fn steps(&self) -> Vec<TracedStep> {
         if self.named.len() > 1 {
             return Vec::new();
         }
@@ -104,7 +104,7 @@ impl Trace {
                     Some(_) => "the state knows no asset of it",
                     None => "no run has been made, so nothing was sent",
                 };
-                steps.push(Step::new("stage", StepResult::NotReached, text));
+                steps.push(TracedStep::new("stage", StepResult::NotReached, text));
             }
             None => {}
         }
@@ -115,12 +115,12 @@ impl Trace {
         steps
     }
 
-    fn in_directory(&self) -> Step {
+    fn in_directory(&self) -> TracedStep {
         let name = "directory";
         let inspection = match &self.directory {
             Some(Ok(inspection)) => inspection,
             Some(Err(error)) => {
-                return Step::new(name, StepResult::Unknown, format!("cannot be read: {error}"));
+                return TracedStep::new(name, StepResult::Unknown, format!("cannot be read: {error}"));
             }
             None => {
                 let (result, text) = match self.named.first() {
@@ -133,18 +133,18 @@ impl Trace {
                         "shows the account no object of this name".to_owned(),
                     ),
                 };
-                return Step::new(name, result, text);
+                return TracedStep::new(name, result, text);
             }
         };
         let controller = &inspection.controller;
         match &inspection.object {
             LocatedObject::Present(object) => {
-                Step::new(name, StepResult::Passed, format!("{} on {controller}", object.dn))
+                TracedStep::new(name, StepResult::Passed, format!("{} on {controller}", object.dn))
             }
             LocatedObject::Deleted(dn) => {
-                Step::new(name, StepResult::Failed, format!("deleted on {controller}: {dn}"))
+                TracedStep::new(name, StepResult::Failed, format!("deleted on {controller}: {dn}"))
             }
-            LocatedObject::Missing => Step::new(
+            LocatedObject::Missing => TracedStep::new(
                 name,
                 StepResult::Failed,
                 format!("{controller} returns no such object to the account"),
@@ -153,22 +153,25 @@ impl Trace {
     }
 
     /// Conditions of the scope, and the mapping.
-    fn in_scope(&self, object: &PresentObject) -> Vec<Step> {
+    fn in_scope(&self, object: &PresentObject) -> Vec<TracedStep> {
         let base = self.inspection().map_or("", |found| found.base.as_str());
-        let below = matches!(object.place, Place::InScope | Place::OutsideSearchScope);
+        let below = matches!(
+            object.place,
+            ObjectPlace::InScope | ObjectPlace::OutsideSearchScope
+        );
         let base_text = match object.place {
-            Place::NoBase => format!("{base} does not exist, or the account may not see it"),
+            ObjectPlace::NoBase => format!("{base} does not exist, or the account may not see it"),
             _ if below => format!("below {base}"),
             _ => format!("not below {base}"),
         };
-        let mut steps = vec![Step::passed_if("base context", below, base_text)];
+        let mut steps = vec![TracedStep::passed_if("base context", below, base_text)];
         if below {
-            let reached = object.place == Place::InScope;
+            let reached = object.place == ObjectPlace::InScope;
             let text = match reached {
                 true => "AD_SEARCH_SCOPE reaches it",
                 false => "deeper than AD_SEARCH_SCOPE reaches",
             };
-            steps.push(Step::passed_if("search scope", reached, text));
+            steps.push(TracedStep::passed_if("search scope", reached, text));
         }
         let is_read = matches!(object.kind, KindMatch::Read(_));
         let kind_text = match object.kind {
@@ -182,7 +185,7 @@ impl Trace {
             }
             KindMatch::None => format!("{}: no user, group or computer", object.class),
         };
-        steps.push(Step::passed_if("object class", is_read, kind_text));
+        steps.push(TracedStep::passed_if("object class", is_read, kind_text));
         if is_read {
             steps.push(extra_filter(object));
         }
@@ -190,24 +193,24 @@ impl Trace {
         steps
     }
 
-    fn on_stage(&self) -> Step {
+    fn on_stage(&self) -> TracedStep {
         match &self.record.waiting {
-            Some(waiting) => Step::new(
+            Some(waiting) => TracedStep::new(
                 "stage",
                 StepResult::Passed,
                 format!("a version waits since {}", moment(waiting.staged_at)),
             )
             .at(waiting.staged_at, None),
-            None if self.record.is_read_again => Step::new(
+            None if self.record.is_read_again => TracedStep::new(
                 "stage",
                 StepResult::Passed,
                 "nothing waits; the next run reads the object again, since its id became free",
             ),
-            None => Step::new("stage", StepResult::Passed, "nothing waits"),
+            None => TracedStep::new("stage", StepResult::Passed, "nothing waits"),
         }
     }
 
-    fn at_gateway(&self, claim: &AssetClaim) -> Step {
+    fn at_gateway(&self, claim: &AssetClaim) -> TracedStep {
         let mut details = Vec::new();
         if let Some(run) = claim.in_flight {
             details.push(format!("a version is on the way in run {run}"));
@@ -227,25 +230,26 @@ impl Trace {
                 "rejected the version that waits, first at {}: {reason}",
                 moment(at)
             );
-            return Step::new("gateway", StepResult::Failed, text)
+            return TracedStep::new("gateway", StepResult::Failed, text)
                 .with(details)
                 .at(at, waiting.rejected_run);
         }
         match (&claim.accepted, accepted) {
-            (Some(version), Some(text)) => Step::new("gateway", StepResult::Passed, text)
+            (Some(version), Some(text)) => TracedStep::new("gateway", StepResult::Passed, text)
                 .with(details)
                 .at(version.at, Some(version.run)),
-            _ => Step::new("gateway", StepResult::NotReached, "has accepted no asset of it").with(details),
+            _ => TracedStep::new("gateway", StepResult::NotReached, "has accepted no asset of it")
+                .with(details),
         }
     }
 
-    fn unmapped_before(&self) -> Option<Step> {
+    fn unmapped_before(&self) -> Option<TracedStep> {
         let (reason, since) = self.record.unmapped.as_ref()?;
         let text = format!("runs reject the object since {}: {reason}", moment(*since));
-        Some(Step::new("rejected", StepResult::Failed, text).at(*since, None))
+        Some(TracedStep::new("rejected", StepResult::Failed, text).at(*since, None))
     }
 
-    fn missed_by_a_read(&self) -> Option<Step> {
+    fn missed_by_a_read(&self) -> Option<TracedStep> {
         let missed = self.record.missed.as_ref()?;
         let reason = missed.reason.as_deref().unwrap_or("not looked up yet");
         let standing = match (missed.held_at, missed.is_gone) {
@@ -262,13 +266,13 @@ impl Trace {
             .iter()
             .map(|(host, since)| format!("{host} never returned it, and misses it since {}", moment(*since)));
         Some(
-            Step::new("missed", StepResult::Failed, text)
+            TracedStep::new("missed", StepResult::Failed, text)
                 .with(details.collect())
                 .at(missed.since, None),
         )
     }
 
-    fn removals(&self) -> Vec<Step> {
+    fn removals(&self) -> Vec<TracedStep> {
         let former = self.record.former.iter().map(|former| {
             let held = match former.held_at {
                 Some(at) => format!(", held back by the threshold since {}", moment(at)),
@@ -278,7 +282,7 @@ impl Trace {
                 "its former asset {} is gone{held}: {}",
                 former.external_id, former.reason
             );
-            Step::new("removal", StepResult::Unknown, text)
+            TracedStep::new("removal", StepResult::Unknown, text)
         });
         let removed = self.record.removed.iter().map(|removed| {
             let told = match (removed.sent_at, self.sends_removals) {
@@ -296,12 +300,12 @@ impl Trace {
                 moment(removed.at),
                 removed.reason
             );
-            Step::new("removal", StepResult::Failed, text).at(removed.at, None)
+            TracedStep::new("removal", StepResult::Failed, text).at(removed.at, None)
         });
         former.chain(removed).collect()
     }
 
-    fn in_history(&self) -> Option<Step> {
+    fn in_history(&self) -> Option<TracedStep> {
         let runs: Vec<String> = self
             .record
             .runs
@@ -312,14 +316,14 @@ impl Trace {
             return None;
         }
         let text = "runs that name it, newest first";
-        Some(Step::new("history", StepResult::Unknown, text).with(runs))
+        Some(TracedStep::new("history", StepResult::Unknown, text).with(runs))
     }
 }
 
-fn extra_filter(object: &PresentObject) -> Step {
+fn extra_filter(object: &PresentObject) -> TracedStep {
     let name = "extra filter";
     if object.filter.is_empty() {
-        return Step::new(name, StepResult::Passed, "none is set");
+        return TracedStep::new(name, StepResult::Passed, "none is set");
     }
     let unmet = object
         .filter
@@ -338,21 +342,21 @@ fn extra_filter(object: &PresentObject) -> Step {
         (0, _) => "matches".to_owned(),
         (unmet, all) => format!("{unmet} of {all} parts do not match"),
     };
-    Step::passed_if(name, unmet == 0, text).with(parts.collect())
+    TracedStep::passed_if(name, unmet == 0, text).with(parts.collect())
 }
 
-fn mapping(object: &PresentObject) -> Step {
+fn mapping(object: &PresentObject) -> TracedStep {
     let Some(mapped) = &object.mapped else {
-        return Step::new("mapping", StepResult::NotReached, "it is not in scope");
+        return TracedStep::new("mapping", StepResult::NotReached, "it is not in scope");
     };
     let counted = format!("{} values, {} absent", mapped.values, mapped.absent);
     let step = match &mapped.asset {
-        Ok(asset) => Step::new(
+        Ok(asset) => TracedStep::new(
             "mapping",
             StepResult::Passed,
             format!("asset {}: {counted}", asset.external_id),
         ),
-        Err(reason) => Step::new(
+        Err(reason) => TracedStep::new(
             "mapping",
             StepResult::Failed,
             format!("no asset can be made of it: {reason}"),
@@ -361,10 +365,10 @@ fn mapping(object: &PresentObject) -> Step {
     step.with(mapped.rejected.clone())
 }
 
-fn identity(claim: &AssetClaim) -> Step {
+fn identity(claim: &AssetClaim) -> TracedStep {
     let id = &claim.external_id;
     match (&claim.owner, claim.waits_since) {
-        (Some((dn, connection)), Some(since)) => Step::new(
+        (Some((dn, connection)), Some(since)) => TracedStep::new(
             "identity",
             StepResult::Failed,
             format!(
@@ -373,6 +377,6 @@ fn identity(claim: &AssetClaim) -> Step {
             ),
         )
         .at(since, None),
-        _ => Step::new("identity", StepResult::Passed, format!("owns the asset {id}")),
+        _ => TracedStep::new("identity", StepResult::Passed, format!("owns the asset {id}")),
     }
 }

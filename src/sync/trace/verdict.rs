@@ -2,7 +2,7 @@
 
 /// Reason why an object is in ETM or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TraceVerdict {
     /// ETM holds what the directory gives.
     InEtm,
     /// ETM holds an asset, and the directory could not be asked.
@@ -47,7 +47,7 @@ pub enum Verdict {
     Unknown,
 }
 
-impl Verdict {
+impl TraceVerdict {
     /// The word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -79,9 +79,9 @@ impl Verdict {
 
 /// End of a trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conclusion {
+pub struct TraceConclusion {
     /// The reason.
-    pub verdict: Verdict,
+    pub verdict: TraceVerdict,
     /// `true` when ETM holds an asset of the object, in whatever version; `None` when that is not
     /// known.
     pub in_etm: Option<bool>,

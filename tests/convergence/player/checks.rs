@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ad_connector::store::RunMode;
-use ad_connector::sync::{Report, RunError};
+use ad_connector::sync::{RunError, RunReport};
 
 use super::super::history::{Mode, Run};
 use super::super::program::{UUID, text};
@@ -81,7 +81,7 @@ impl Player {
     pub(super) fn look_at(
         &mut self,
         run: &Run,
-        report: Option<&Report>,
+        report: Option<&RunReport>,
         unseen_before: &[bool],
     ) -> Result<(), String> {
         let resumed = report.is_some_and(is_resumed);
@@ -123,7 +123,7 @@ impl Player {
     }
 
     /// When a run ends as Processed, upstream holds what the controller returned that was read.
-    pub(super) fn check_promise(&mut self, run: &Run, report: &Report, on: usize) -> Result<(), String> {
+    pub(super) fn check_promise(&mut self, run: &Run, report: &RunReport, on: usize) -> Result<(), String> {
         let processed = report.failure.is_none() && report.total().rejected == 0;
         // What changed during the run may have been read before or after the change.
         // An approval looks up what is held, and reads nothing else.
@@ -156,7 +156,7 @@ impl Player {
 }
 
 /// The word for how a run ended.
-pub(super) fn outcome(report: &Report) -> &'static str {
+pub(super) fn outcome(report: &RunReport) -> &'static str {
     match &report.failure {
         Some(RunError::Stopped) => "stopped",
         Some(RunError::Directory(_)) => "failed at the directory",
@@ -171,12 +171,12 @@ pub(super) fn outcome(report: &Report) -> &'static str {
 }
 
 /// Returns `true` when the run went on with a full read that had broken off.
-pub(super) fn is_resumed(report: &Report) -> bool {
+pub(super) fn is_resumed(report: &RunReport) -> bool {
     report.reason.contains("resumes")
 }
 
 /// A line on a run that is over.
-pub(super) fn line(report: &Report) -> String {
+pub(super) fn line(report: &RunReport) -> String {
     let total = report.total();
     let failure = report.failure.as_ref();
     format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ad_connector::identity::Guid;
 use ad_connector::store::{Fate, Removal, RunMode};
-use ad_connector::sync::{Report, RunError};
+use ad_connector::sync::{RunError, RunReport};
 
 use super::super::arrivals;
 use super::super::audit::{Ran, told_removed};
@@ -129,11 +129,11 @@ impl Player {
         &mut self,
         run: &Run,
         profile: usize,
-        report: Option<&Report>,
+        report: Option<&RunReport>,
         unseen: bool,
     ) -> Result<(), String> {
-        let whole = |report: &&Report| report.mode == RunMode::Baseline && !is_resumed(report);
-        let is_read = |report: &&Report| report.watermark.is_some() && run.mode != Mode::Approve;
+        let whole = |report: &&RunReport| report.mode == RunMode::Baseline && !is_resumed(report);
+        let is_read = |report: &&RunReport| report.watermark.is_some() && run.mode != Mode::Approve;
         let read = report.filter(is_read);
         if unseen && read.filter(whole).is_none() {
             lock(&self.world).unseen[profile] = true;
@@ -153,7 +153,7 @@ impl Player {
     }
 
     /// A run that nothing befalls does not fail, whatever single assets the gateway refuses (R32).
-    fn check_failure(&self, run: &Run, report: &Report) -> Result<(), String> {
+    fn check_failure(&self, run: &Run, report: &RunReport) -> Result<(), String> {
         let is_calm = run.directory.is_empty() && run.gateway.is_empty() && run.stop.is_none();
         match &report.failure {
             Some(RunError::Panicked { task, cause }) => Err(format!("the {task} task panicked: {cause}")),
@@ -168,7 +168,7 @@ impl Player {
         }
     }
 
-    fn check_profile_promise(&mut self, run: &Run, profile: usize, report: &Report) -> Result<(), String> {
+    fn check_profile_promise(&mut self, run: &Run, profile: usize, report: &RunReport) -> Result<(), String> {
         let is_refused = self.refused.as_ref().is_some_and(|refused| !refused.is_listed());
         let is_whole = match &report.failure {
             None => true,
