@@ -29,11 +29,11 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let secret_files = config.secret_files.clone();
         signals::on_hangup(move || renew_secrets(&secret_files))?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
-        let (desks, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
+        let (handles, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
             let webhook = Webhook::new(url, &first.upstream)?;
-            let (desks, state, stop) = (desks.clone(), config.state.clone(), stop.clone());
-            tokio::spawn(async move { notify::watch(desks, webhook, &state, stop).await });
+            let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
+            tokio::spawn(async move { notify::watch(handles, webhook, &state, stop).await });
         }
         let http = match config.http.listen {
             Some(address) => {
@@ -41,7 +41,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
                     address,
                     &config.http,
                     &config.state,
-                    desks,
+                    handles,
                     beats.clone(),
                     stop.clone(),
                 );

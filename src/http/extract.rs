@@ -24,8 +24,8 @@ impl FromRequestParts<Arc<Service>> for Named {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         let name = part(parts, "name").await.unwrap_or_default();
-        let desk = service.desks.get(&name).cloned();
-        desk.map(Self).ok_or_else(|| {
+        let handle = service.handles.get(&name).cloned();
+        handle.map(Self).ok_or_else(|| {
             Problem::not_found(
                 format_args!("no connection is named `{name}`"),
                 "GET /api/v1/connections lists them",

@@ -34,8 +34,8 @@ type Counters = Family<Labels, Counter<f64, AtomicU64>>;
 pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Problem> {
     let now = Utc::now();
     let families = Families::new();
-    for desk in service.desks.values() {
-        families.add(&service, desk, now).await?;
+    for handle in service.handles.values() {
+        families.add(&service, handle, now).await?;
     }
     let mut text = String::new();
     encode(&mut text, &families.registry).map_err(Problem::internal)?;
@@ -145,16 +145,16 @@ impl Families {
     async fn add(
         &self,
         service: &Service,
-        desk: &ConnectionHandle,
+        handle: &ConnectionHandle,
         now: DateTime<Utc>,
     ) -> Result<(), Problem> {
-        let standing = service.standing(desk).await?;
-        let of = Connected(desk.connector().name());
-        self.add_times(&of, &standing, desk, now);
+        let standing = service.standing(handle).await?;
+        let of = Connected(handle.connector().name());
+        self.add_times(&of, &standing, handle, now);
         self.add_counts(&of, &standing, now);
         self.add_last_run(&of, &standing);
-        self.add_done(&of, &desk.done(), now);
-        for (class, answers) in desk.connector().upstream.answers() {
+        self.add_done(&of, &handle.done(), now);
+        for (class, answers) in handle.connector().upstream.answers() {
             add(
                 &self.gateway_answers,
                 &of.with([("class", class)]),
@@ -168,7 +168,7 @@ impl Families {
         &self,
         of: &Connected<'_>,
         standing: &Standing,
-        desk: &ConnectionHandle,
+        handle: &ConnectionHandle,
         now: DateTime<Utc>,
     ) {
         let row = &standing.row;
@@ -195,7 +195,7 @@ impl Families {
             (&self.baseline_interval, |next| next.baseline),
         ];
         for (family, of) in intervals {
-            let after = |at| of(desk.timetable().after(at));
+            let after = |at| of(handle.timetable().after(at));
             let next: Option<DateTime<Utc>> = after(now);
             if let Some((next, then)) = next.and_then(|next| Some((next, after(next)?))) {
                 set(family, &plain, float((then - next).num_seconds()));
@@ -207,9 +207,9 @@ impl Families {
             .copied()
             .unwrap_or(row.state_since);
         let since = |at: Option<i64>| DateTime::from_timestamp(at.unwrap_or(registered), 0).unwrap_or(now);
-        let ticks = desk.timetable().ticks(since(standing.last_finished), now);
+        let ticks = handle.timetable().ticks(since(standing.last_finished), now);
         set(&self.ticks, &plain, count(ticks));
-        if let Some(ticks) = desk.timetable().baseline_ticks(since(row.last_baseline), now) {
+        if let Some(ticks) = handle.timetable().baseline_ticks(since(row.last_baseline), now) {
             set(&self.baseline_ticks, &plain, count(ticks));
         }
         set(&self.skipped_ticks, &plain, count(row.skipped_ticks));

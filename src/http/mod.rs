@@ -89,16 +89,16 @@ pub async fn serve(
     address: SocketAddr,
     http: &Http,
     state: &std::path::Path,
-    desks: Vec<ConnectionHandle>,
+    handles: Vec<ConnectionHandle>,
     beats: Heartbeats,
     stop: CancellationToken,
 ) -> Result<Option<SocketAddr>, StoreError> {
     let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
     let (store, health) = (opened()?, opened()?);
     let service = Arc::new(Service {
-        desks: desks
+        handles: handles
             .into_iter()
-            .map(|desk| (desk.connector().name().to_owned(), desk))
+            .map(|handle| (handle.connector().name().to_owned(), handle))
             .collect(),
         store,
         health,

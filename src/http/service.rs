@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 
 /// State that all requests share.
 pub(super) struct Service {
-    pub(super) desks: BTreeMap<String, ConnectionHandle>,
+    pub(super) handles: BTreeMap<String, ConnectionHandle>,
     /// Of this listener alone.
     pub(super) store: Arc<Store>,
     pub(super) beats: Heartbeats,

@@ -20,12 +20,12 @@ pub(super) struct Standing {
 
 impl Standing {
     /// As the API shows it, without the run that goes on.
-    pub(super) fn shown(&self, service: &Service, desk: &ConnectionHandle) -> view::Connection {
+    pub(super) fn shown(&self, service: &Service, handle: &ConnectionHandle) -> view::Connection {
         view::Connection::new(
             &self.row,
             &self.counted,
             self.last_run.as_ref(),
-            &desk.connector().settings,
+            &handle.connector().settings,
             service.access.allows_changes(),
             Utc::now().timestamp(),
         )
@@ -34,8 +34,8 @@ impl Standing {
 
 impl Service {
     /// Returns what is known of a connection.
-    pub(super) async fn standing(&self, desk: &ConnectionHandle) -> Result<Standing, Problem> {
-        let (name, id) = (desk.connector().name().to_owned(), desk.connector().id);
+    pub(super) async fn standing(&self, handle: &ConnectionHandle) -> Result<Standing, Problem> {
+        let (name, id) = (handle.connector().name().to_owned(), handle.connector().id);
         let found = self
             .read(move |store| {
                 let row = store.connection(&name)?;
@@ -50,7 +50,7 @@ impl Service {
                 "internal error: the connection is not registered",
             ));
         };
-        let ended = desk.live().borrow().ended;
+        let ended = handle.live().borrow().ended;
         let count = self.read(move |store| Counted::of(store, id));
         let counted = self.counts.of(&row, ended, count).await?;
         Ok(Standing {

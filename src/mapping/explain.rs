@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::read::RowValue;
+use super::evaluate::RowValue;
 use super::row::{Literal, RowOrigin, RowSource, TableRow};
 use super::source::ObjectSource;
 

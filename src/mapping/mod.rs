@@ -4,24 +4,24 @@
 //! of the asset, and applied to any [`ObjectSource`]. The same object and the same mapping give the same bytes (R16), so a
 //! comparison of bytes tells whether there is anything to send (R17).
 
+mod asset_writer;
 mod check;
+mod computed_source;
 mod draft;
 mod errors;
+mod evaluate;
 mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod links;
 mod natural_form;
-mod pseudo;
-mod read;
+mod parse;
 mod removal;
 mod row;
 mod source;
-mod table;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod untracked;
 
 use std::collections::BTreeMap;
@@ -29,12 +29,12 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+pub use computed_source::{GROUPS, MEMBER_COUNT, MEMBERS};
 pub use errors::{MappingError, MappingErrors};
+pub use evaluate::{Unmappable, UnmappableCause};
 pub use explain::{RawSource, RowExplanation, RowOutcome};
 pub use form::{DecodeFault, Form, JsonType};
 pub use links::{LinkAttribute, ShownName};
-pub use pseudo::{GROUPS, MEMBER_COUNT, MEMBERS};
-pub use read::{Unmappable, UnmappableCause};
 pub use row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
 pub use source::ObjectSource;
 
@@ -60,7 +60,7 @@ pub struct Mapping {
 #[derive(Debug, Clone)]
 struct CompiledTable {
     rows: Vec<TableRow>,
-    tree: Vec<tree::AssetNode>,
+    tree: Vec<asset_writer::AssetNode>,
 }
 
 /// The default table and the name under which its mistakes would be reported.
@@ -108,12 +108,12 @@ impl Mapping {
     /// # Errors
     /// When the text holds mistakes: all of them, each with its line.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, MappingErrors> {
-        let table = table::read(file_name, text)?;
+        let table = parse::read(file_name, text)?;
         let compile = |(kind, rows): (Kind, Vec<TableRow>)| {
             (
                 kind,
                 CompiledTable {
-                    tree: tree::compile(&rows),
+                    tree: asset_writer::compile(&rows),
                     rows,
                 },
             )
@@ -187,7 +187,7 @@ impl Mapping {
     /// When a required value is missing or cannot be decoded (R15), or the kind has no rows.
     pub fn apply<S: ObjectSource>(&self, kind: Kind, source: &S) -> Result<Asset, Unmappable> {
         let table = self.tables.get(&kind).ok_or_else(|| Unmappable::no_rows(kind))?;
-        tree::write(&table.tree, &table.rows, source)
+        asset_writer::write(&table.tree, &table.rows, source)
     }
 
     /// What each row makes of an object, in the order of the file; also of an object that [`Self::apply`] rejects.

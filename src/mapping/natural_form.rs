@@ -1,7 +1,7 @@
 //! Form that an attribute has where its row names none.
 
+use super::computed_source;
 use super::form::Form;
-use super::pseudo;
 
 /// Attributes with a natural form other than text, in lower case (MS-ADA1 to MS-ADA3 give their syntaxes).
 const NATURAL: &[(&str, Form)] = &[
@@ -35,7 +35,7 @@ impl Form {
         let known = NATURAL
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-        let pseudo = || pseudo::named(attribute).map_or(Self::Text, |pseudo| pseudo.form);
+        let pseudo = || computed_source::named(attribute).map_or(Self::Text, |pseudo| pseudo.form);
         known.map_or_else(pseudo, |(_, form)| *form)
     }
 }

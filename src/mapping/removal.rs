@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::asset_writer::write_literal;
 use super::row::{Literal, TargetPath};
-use super::tree::write_literal;
 use super::{Mapping, TableRow};
 use crate::identity::Kind;
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::computed_source;
 use super::form::{Form, JsonType};
-use super::pseudo;
 
 /// The pseudo-source for the distinguished name of the object, which is no attribute.
 const DN: &str = "dn";
@@ -59,7 +59,7 @@ impl RowSource {
 
     /// The attributes that the directory has to be asked for.
     pub(super) fn asks_for(&self) -> impl Iterator<Item = &str> {
-        let pseudo = pseudo::named(&self.name);
+        let pseudo = computed_source::named(&self.name);
         let itself = (!self.is_dn() && pseudo.is_none()).then_some(self.name.as_str());
         let needed = pseudo.map_or(&[][..], |pseudo| pseudo.needs);
         itself

@@ -1,7 +1,7 @@
 //! Sources that a delta cannot follow (R31), and forms that the syntax of an attribute does not
 //! fit.
 
-use super::{Form, Mapping, RowSource, TableRow, pseudo};
+use super::{Form, Mapping, RowSource, TableRow, computed_source};
 use crate::identity::Kind;
 use crate::schema::{self, AttributeDefinition, AttributeSyntax, Untracked};
 
@@ -43,7 +43,7 @@ impl RowSource {
     /// made of several.
     #[must_use]
     pub fn is_of_the_directory(&self) -> bool {
-        !self.is_dn() && pseudo::named(&self.name).is_none()
+        !self.is_dn() && computed_source::named(&self.name).is_none()
     }
 
     /// Returns the name of a form that fits the definition better than the one of this source, or

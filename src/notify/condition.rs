@@ -27,10 +27,10 @@ pub(super) struct NotifyCondition {
 
 /// Returns every condition of the connection at `now`.
 pub(super) async fn of(
-    desk: &ConnectionHandle,
+    handle: &ConnectionHandle,
     now: DateTime<Utc>,
 ) -> Result<Vec<NotifyCondition>, RunError> {
-    let connector = desk.connector();
+    let connector = handle.connector();
     let (id, name) = (connector.id, connector.name().to_owned());
     let (runs, held, row) = connector
         .on_store(move |store| {
@@ -41,7 +41,7 @@ pub(super) async fn of(
             ))
         })
         .await?;
-    let done = desk.done();
+    let done = handle.done();
     let last_baseline =
         row.and_then(|row| row.last_baseline.or(row.entered.get(&State::Registered).copied()));
     let gateway = connector.upstream.certificate();
@@ -60,7 +60,7 @@ pub(super) async fn of(
                 None => "no removals are held back any more".to_owned(),
             },
         },
-        baseline(desk.timetable(), last_baseline, now),
+        baseline(handle.timetable(), last_baseline, now),
         certificate("controller_certificate", done.directory.certificate, now),
         certificate("gateway_certificate", gateway, now),
     ])

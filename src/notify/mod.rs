@@ -5,7 +5,7 @@
 //! from outside: a webhook that hangs delays none.
 
 mod condition;
-mod told;
+mod notified;
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::upstream::Webhook;
 use crate::view::time;
 
 use condition::NotifyCondition;
-use told::NotifiedConditions;
+use notified::NotifiedConditions;
 
 /// Time between two looks at the connections.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ pub fn test_message() -> String {
 }
 
 /// Looks at every connection until `stop`, and tells what begins and what ends.
-pub async fn watch(desks: Vec<ConnectionHandle>, webhook: Webhook, state: &Path, stop: CancellationToken) {
+pub async fn watch(handles: Vec<ConnectionHandle>, webhook: Webhook, state: &Path, stop: CancellationToken) {
     let mut told = NotifiedConditions::read(state);
     let mut quiet_until = tokio::time::Instant::now();
     loop {
@@ -50,10 +50,10 @@ pub async fn watch(desks: Vec<ConnectionHandle>, webhook: Webhook, state: &Path,
         if tokio::time::Instant::now() < quiet_until {
             continue;
         }
-        for desk in &desks {
+        for handle in &handles {
             let taken = tokio::select! {
                 () = stop.cancelled() => return,
-                taken = tell(desk, &webhook, &mut told) => taken,
+                taken = tell(handle, &webhook, &mut told) => taken,
             };
             if !taken {
                 quiet_until = tokio::time::Instant::now() + PAUSE;
@@ -63,9 +63,9 @@ pub async fn watch(desks: Vec<ConnectionHandle>, webhook: Webhook, state: &Path,
 }
 
 /// Tells the changes of one connection; gives whether the webhook took them.
-async fn tell(desk: &ConnectionHandle, webhook: &Webhook, told: &mut NotifiedConditions) -> bool {
-    let connection = desk.connector().name();
-    let conditions = match condition::of(desk, Utc::now()).await {
+async fn tell(handle: &ConnectionHandle, webhook: &Webhook, told: &mut NotifiedConditions) -> bool {
+    let connection = handle.connector().name();
+    let conditions = match condition::of(handle, Utc::now()).await {
         Ok(conditions) => conditions,
         Err(error) => {
             tracing::debug!(connection, %error, "The conditions of the connection are not known now.");

@@ -1,13 +1,15 @@
 //! When runs happen: cron expressions in a zone, what is due, the four states, and the service that starts runs.
 
+mod connection_handle;
 mod cron;
-mod desk;
-mod lifecycle;
+mod scheduled_connection;
 mod service;
 mod timetable;
 
+pub use connection_handle::{
+    CommandRefusal, ConnectionHandle, ConnectionWorker, CurrentRun, ServiceTotals, open,
+};
 pub use cron::{CronError, CronSchedule};
-pub use desk::{CommandRefusal, ConnectionHandle, ConnectionWorker, CurrentRun, ServiceTotals, open};
-pub use lifecycle::ScheduledConnection;
+pub use scheduled_connection::ScheduledConnection;
 pub use service::{Heartbeats, STOP_WITHIN, ServiceError, heartbeat, serve};
 pub use timetable::{ConnectionTimetable, NextRuns};

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::RunCommand;
+use super::connection_handle::RunCommand;
 use super::{ConnectionWorker, NextRuns, ScheduledConnection};
 use crate::store::{RunMode, State};
 use crate::sync::{RunError, warn_of_restore};

@@ -5,7 +5,7 @@
 //! to wait for the gateway (R6).
 
 mod connector;
-mod deliver;
+mod delivery;
 mod entry_fields;
 mod entry_source;
 mod error;
@@ -19,12 +19,12 @@ mod output;
 mod plan;
 mod progress;
 mod read;
-mod removal;
+mod removal_log;
 mod report;
 mod restored;
 mod run;
 mod scope;
-mod stage;
+mod stager;
 mod trace;
 
 pub use connector::{Connector, RunRequest};

@@ -39,7 +39,7 @@ pub struct RunReport {
 
 impl RunReport {
     /// What to do about removals that are held back.
-    pub const HELD_ADVICE: &str = super::removal::ADVICE;
+    pub const HELD_ADVICE: &str = super::removal_log::ADVICE;
 
     /// The sums over all kinds.
     #[must_use]

@@ -11,7 +11,8 @@ use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
 
 use super::report::RunReport;
 use super::{
-    BegunRun, Connector, Plan, RunError, RunPhase, RunRequest, deliver, read, removal, stage, warn_of_restore,
+    BegunRun, Connector, Plan, RunError, RunPhase, RunRequest, delivery, read, removal_log, stager,
+    warn_of_restore,
 };
 
 /// What the operator does about rejected objects.
@@ -106,7 +107,7 @@ async fn stage_on_thread(
     let span = tracing::Span::current();
     let stager = tokio::task::spawn_blocking(move || {
         let _run = span.enter();
-        stage::stage(
+        stager::stage(
             &connector,
             run,
             now,
@@ -133,19 +134,19 @@ async fn deliver_unless_dry(
     run: RunId,
     mut staged: watch::Receiver<u64>,
     stop: &CancellationToken,
-) -> deliver::DeliverySummary {
+) -> delivery::DeliverySummary {
     let only_approves = request.approve.is_some() && !connector.settings.removal.send;
     if !request.dry_run && !only_approves {
-        return deliver::deliver(connector, request, run, staged, stop).await;
+        return delivery::deliver(connector, request, run, staged, stop).await;
     }
     while staged.changed().await.is_ok() {}
     if !request.dry_run {
-        return deliver::DeliverySummary::default();
+        return delivery::DeliverySummary::default();
     }
-    let failure = deliver::write_only(connector, request, run).await.err();
-    deliver::DeliverySummary {
+    let failure = delivery::write_only(connector, request, run).await.err();
+    delivery::DeliverySummary {
         failure,
-        ..deliver::DeliverySummary::default()
+        ..delivery::DeliverySummary::default()
     }
 }
 
@@ -154,7 +155,7 @@ struct RunParts {
     plan: Option<Plan>,
     read: Result<read::ReadSummary, RunError>,
     staged: Result<Conclusion, RunError>,
-    delivered: deliver::DeliverySummary,
+    delivered: delivery::DeliverySummary,
 }
 
 /// Brings the three ends together: outcome, state, and the line that tells the run. What the run did is told from the
@@ -198,7 +199,7 @@ async fn conclude(
         pages: summary.map_or(0, |summary| summary.pages),
         referrals: summary.map_or(0, |summary| summary.referrals),
         watermark: so_far.watermark_after,
-        held: removal::held(&conclusion.excess, &connector.settings.removal),
+        held: removal_log::held(&conclusion.excess, &connector.settings.removal),
         seconds: clock.elapsed().as_secs_f64(),
         phases: request.progress.phases(),
         // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
@@ -220,7 +221,7 @@ impl RunReport {
     pub(crate) fn end(&self) -> RunEnd {
         let remedy = match &self.failure {
             Some(failure) => Some(failure.advice()),
-            None if self.held.is_some() => Some(removal::ADVICE.to_owned()),
+            None if self.held.is_some() => Some(removal_log::ADVICE.to_owned()),
             None if self.refused() > 0 => Some(REFUSED_ADVICE.to_owned()),
             None => None,
         };

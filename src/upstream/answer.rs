@@ -11,11 +11,11 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use serde_json::Value;
 
+use super::asset_errors;
 use super::evidence::{self, Evidence};
-use super::rejection;
 use super::request::BatchItem;
+use super::retry_after;
 use super::text;
-use super::wait;
 
 /// An answer with as much of its body as is looked at.
 #[derive(Debug, Clone, Default)]
@@ -110,13 +110,13 @@ pub fn decide(
         400 | 422 => BatchDecision::Refused { reason: reason() },
         401 => BatchDecision::NewToken { reason: reason() },
         409 | 429 => BatchDecision::Wait {
-            pause: wait::rate_limit(&answer.headers, now),
+            pause: retry_after::rate_limit(&answer.headers, now),
             reason: reason(),
         },
         413 => BatchDecision::Split { reason: reason() },
         407 => BatchDecision::ProxyRefused { reason: reason() },
         408 | 425 | 500..=599 => BatchDecision::Retry {
-            pause: wait::retry_after(&answer.headers, now),
+            pause: retry_after::retry_after(&answer.headers, now),
             reason: reason(),
         },
         403 => BatchDecision::Final {
@@ -161,7 +161,7 @@ fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
     // A list of errors under another name counts only where the answer states that the rest was
     // accepted.
     if evidence.success || is_partial || !evidence.errors.is_empty() {
-        let is_of_assets = |errors: &&Value| rejection::matched(errors, items).is_ok();
+        let is_of_assets = |errors: &&Value| asset_errors::matched(errors, items).is_ok();
         let (named, others) = evidence.failures.into_iter().partition::<Vec<_>, _>(is_of_assets);
         evidence.errors.extend(named);
         evidence.failures = others;
@@ -170,7 +170,7 @@ fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
     if !evidence.errors.is_empty() {
         let mut rejected = BTreeMap::new();
         for errors in &evidence.errors {
-            match rejection::matched(errors, items) {
+            match asset_errors::matched(errors, items) {
                 Ok(reasons) => rejected.extend(reasons),
                 Err(why) => return refused(&format!("some assets were rejected, but {why}")),
             }

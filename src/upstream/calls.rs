@@ -11,7 +11,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use super::wait;
+use super::retry_after;
 
 /// Qualys: calls that a window allows, that remain in it, and its length.
 const LIMIT: &str = "x-ratelimit-limit";
@@ -136,7 +136,7 @@ impl CallHistory {
         let Some(headers) = headers else { return };
         let takes = state.takes.unwrap_or(took);
         state.takes = Some((takes * 3 + took) / 4);
-        let number = |name| wait::number(headers, name);
+        let number = |name| retry_after::number(headers, name);
         state.limit = number(LIMIT).or(state.limit);
         state.window = number(WINDOW).map(Duration::from_secs).or(state.window);
         if let Some(remaining) = number(REMAINING) {
@@ -147,7 +147,7 @@ impl CallHistory {
                 Some(left) if !is_alone => left.min(remaining),
                 _ => remaining.saturating_sub(state.in_flight),
             });
-            let to_wait = number(wait::TO_WAIT).filter(|seconds| *seconds > 0);
+            let to_wait = number(retry_after::TO_WAIT).filter(|seconds| *seconds > 0);
             state.free_at = to_wait.map(|seconds| Instant::now() + hurry(Duration::from_secs(seconds)));
             // The gateway counts no more than these: the older ones have left its window, and free
             // none later.

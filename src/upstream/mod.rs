@@ -5,8 +5,11 @@
 //! accepted that the gateway did not accept.
 
 mod answer;
+mod answer_counts;
 #[cfg(test)]
 mod answer_table;
+mod asset_errors;
+mod backoff;
 mod calls;
 mod cause;
 mod client;
@@ -18,20 +21,17 @@ mod evidence;
 pub mod fuzzing;
 mod ingest_check;
 mod lesson;
-mod pace;
 mod refusal;
-mod rejection;
 mod request;
+mod retry;
+mod retry_after;
 mod run_record;
 mod search;
 mod sender;
 mod sizing;
-mod tally;
 mod text;
 mod tls;
 mod token;
-mod wait;
-mod waiting;
 mod webhook;
 
 use std::fmt;
@@ -47,26 +47,26 @@ use crate::config;
 use crate::directory::PeerCertificate;
 
 pub use answer::{BatchDecision, GatewayAnswer, decide};
+pub use backoff::ClockPace;
 pub use calls::CallRate;
 pub use cause::FailureCause;
 pub use delivery::BatchDelivery;
 pub use error::UpstreamError;
 pub use ingest_check::IngestCheck;
-pub use pace::ClockPace;
 pub use refusal::RefusalKind;
 pub use request::{Batch, BatchItem};
 pub use run_record::RunRecord;
 pub use search::BatchOccasion;
 pub use sizing::{BatchSizing, LearntLimits, StagedBacklog};
 
-pub use tally::CLASSES;
+pub use answer_counts::CLASSES;
 pub use webhook::{Webhook, WebhookError};
 
+use answer_counts::AnswerCounts;
+use backoff::PauseGate;
 use calls::CallHistory;
 use client::GatewayClient;
-use pace::PauseGate;
 use request::RequestEnvelope;
-use tally::AnswerCounts;
 use token::{BearerToken, TokenSource};
 
 /// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one

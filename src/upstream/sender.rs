@@ -17,11 +17,11 @@ use super::error::UpstreamError;
 use super::lesson::SizeLesson;
 use super::refusal::{RefusalKind, RequestRefusal};
 use super::request::Batch;
+use super::retry::{RequestAttempts, back_off, close_gate, no_token, pass_gate};
+use super::retry_after;
 use super::run_record::RunRecord;
 use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::token::BearerToken;
-use super::wait;
-use super::waiting::{RequestAttempts, back_off, close_gate, no_token, pass_gate};
 use super::{BatchDelivery, QualysGateway};
 
 /// Of the answer to a batch, this much is read at least …
@@ -167,7 +167,11 @@ async fn send(
                 let now = SystemTime::now();
                 let decision = answer::decide(&answer, &batch.items, now, upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
-                keep_pause(upstream, &decision, wait::retry_after(&answer.headers, now));
+                keep_pause(
+                    upstream,
+                    &decision,
+                    retry_after::retry_after(&answer.headers, now),
+                );
                 decision
             }
             Err(none) if none.cause == FailureCause::ProxyLogin => {

@@ -17,8 +17,8 @@ use super::client::{GatewayClient, NoAnswer};
 use super::credentials::{SecretTexts, TokenCredentials, is_token};
 use super::error::UpstreamError;
 use super::evidence;
+use super::retry_after;
 use super::text;
-use super::wait;
 use crate::config;
 
 /// Longest token that is taken. Servers bound a header to 8 KiB or so.
@@ -193,9 +193,15 @@ fn read(answer: &GatewayAnswer, now: SystemTime) -> Result<SecretString, NoToken
         200..=299 => token_in(answer),
         300..=399 => Err(NoToken::Final(answer::redirected(answer))),
         400 | 401 | 403 => Err(NoToken::Refused(reason())),
-        409 | 429 => Err(NoToken::Wait(wait::rate_limit(&answer.headers, now), reason())),
+        409 | 429 => Err(NoToken::Wait(
+            retry_after::rate_limit(&answer.headers, now),
+            reason(),
+        )),
         407 => Err(NoToken::ProxyRefused(reason())),
-        408 | 425 | 500..=599 => Err(NoToken::Retry(wait::retry_after(&answer.headers, now), reason())),
+        408 | 425 | 500..=599 => Err(NoToken::Retry(
+            retry_after::retry_after(&answer.headers, now),
+            reason(),
+        )),
         _ => Err(NoToken::Final(reason())),
     }
 }

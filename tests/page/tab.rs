@@ -29,7 +29,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// At a desk, in the light, in UTC.
+    /// At a handle, in the light, in UTC.
     pub const DESK: Self = Self {
         width: 1280,
         height: 900,

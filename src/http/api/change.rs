@@ -58,10 +58,10 @@ pub(super) struct Approved {
 )]
 pub(super) async fn sync(
     changer: Changer,
-    Named(desk): Named,
+    Named(handle): Named,
     Body(Sync { mode }): Body<Sync>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let begun = desk
+    let begun = handle
         .ask(RunRequest::new(mode.into(), &changer.asked_by()))
         .await?;
     let run = begun.run.number();
@@ -79,10 +79,10 @@ pub(super) async fn sync(
 pub(super) async fn approve_removals(
     changer: Changer,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Body(Approval { list }): Body<Approval>,
 ) -> Result<(StatusCode, Json<Approved>), Problem> {
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     let held = service.read(move |store| store.held_list(id)).await?;
     let Some(list) = held.filter(|held| held.eq_ignore_ascii_case(&list)) else {
         return Err(CommandRefusal::Run(RunError::ListChanged { list }).into());
@@ -91,7 +91,7 @@ pub(super) async fn approve_removals(
         approve: Some(list.clone()),
         ..RunRequest::new(RunMode::Delta, &changer.asked_by())
     };
-    let begun = desk.ask(request).await?;
+    let begun = handle.ask(request).await?;
     let run = begun.run.number();
     Ok((StatusCode::ACCEPTED, Json(Approved { run, list })))
 }

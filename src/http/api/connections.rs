@@ -16,11 +16,11 @@ use crate::view::{Connection, Progress};
 /// A connection with the run that goes on, as these rights show it.
 async fn shown(
     service: &Arc<Service>,
-    desk: &ConnectionHandle,
+    handle: &ConnectionHandle,
     rights: Rights,
 ) -> Result<Connection, Problem> {
-    let mut connection = service.standing(desk).await?.shown(service, desk);
-    let running = desk.live().borrow().progress.clone();
+    let mut connection = service.standing(handle).await?.shown(service, handle);
+    let running = handle.live().borrow().progress.clone();
     connection.progress = running.and_then(|running| Progress::of(&running));
     Ok(rights.shown(connection))
 }
@@ -32,8 +32,8 @@ async fn shown(
 )]
 pub(super) async fn list(rights: Rights, State(service): Of) -> Result<Json<List<Connection>>, Problem> {
     let mut items = Vec::new();
-    for desk in service.desks.values() {
-        items.push(shown(&service, desk, rights).await?);
+    for handle in service.handles.values() {
+        items.push(shown(&service, handle, rights).await?);
     }
     Ok(Json(List { items, next: None }))
 }
@@ -47,7 +47,7 @@ pub(super) async fn list(rights: Rights, State(service): Of) -> Result<Json<List
 pub(super) async fn one(
     rights: Rights,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
 ) -> Result<Json<Connection>, Problem> {
-    Ok(Json(shown(&service, &desk, rights).await?))
+    Ok(Json(shown(&service, &handle, rights).await?))
 }

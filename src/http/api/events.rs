@@ -50,19 +50,19 @@ pub(super) async fn stream(
     rights: Rights,
     client: Client,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
 ) -> Result<impl IntoResponse, Problem> {
     let slot = service.streams.take(client.peer()).await;
     slot.activity().set_answering(true);
     // Whatever keeps the file from being read is better told as a status than in a stream.
-    service.standing(&desk).await?;
+    service.standing(&handle).await?;
     let mut every = interval(LOOK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watcher = Watcher {
-        live: desk.live(),
-        ended: desk.live().borrow().ended,
+        live: handle.live(),
+        ended: handle.live().borrow().ended,
         service,
-        desk,
+        handle,
         every,
         looks: 0,
         waiting: VecDeque::new(),
@@ -82,7 +82,7 @@ pub(super) async fn stream(
 /// What one client has been told.
 struct Watcher {
     service: Arc<Service>,
-    desk: ConnectionHandle,
+    handle: ConnectionHandle,
     live: watch::Receiver<CurrentRun>,
     every: Interval,
     looks: u32,
@@ -134,8 +134,8 @@ impl Watcher {
 
     async fn read(&mut self) -> Result<(), Problem> {
         let ended = self.live.borrow().ended;
-        let standing = self.service.standing(&self.desk).await?;
-        let connection = standing.shown(&self.service, &self.desk);
+        let standing = self.service.standing(&self.handle).await?;
+        let connection = standing.shown(&self.service, &self.handle);
         // A run that ends tells so even when it changed nothing that is seen.
         if self.connection.as_ref() != Some(&connection) || ended != self.ended {
             let running = self.live.borrow().progress.clone();
@@ -150,7 +150,7 @@ impl Watcher {
             && self.last_run_told() != Some(run.id.number())
             && self.connection.is_some()
         {
-            let shown = self.rights.shown(Run::new(self.desk.connector().name(), &run));
+            let shown = self.rights.shown(Run::new(self.handle.connector().name(), &run));
             self.push("run", &shown);
         }
         self.ended = ended;

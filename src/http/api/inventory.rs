@@ -148,7 +148,7 @@ struct PendingAsset {
 pub(super) async fn list(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Inventory>, Problem> {
     let limit = limited(wanted.limit)?;
@@ -159,7 +159,7 @@ pub(super) async fn list(
         Some(_) => service.searches.acquire().await.ok(),
         None => None,
     };
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     // The search ends with this call: when the client goes, when time is up.
     let stop = CancellationToken::new();
     let _goes = stop.clone().drop_guard();
@@ -203,10 +203,10 @@ fn pattern(text: &str) -> Result<Pattern, Problem> {
 pub(super) async fn one(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     ObjectGuid(guid): ObjectGuid,
 ) -> Result<Json<InventoryAsset>, Problem> {
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     let found = service
         .read(move |store| Ok((store.object(id, guid)?, store.waiting(id, guid)?)))
         .await?;

@@ -73,8 +73,8 @@ struct RemovedRow {
     params(("name" = String, Path, description = "CONNECTION_NAME")),
     responses((status = 200, description = "The table.", body = MappingTable), Refusals)
 )]
-pub(super) async fn table(Named(desk): Named) -> Result<Json<MappingTable>, Problem> {
-    let connector = desk.connector();
+pub(super) async fn table(Named(handle): Named) -> Result<Json<MappingTable>, Problem> {
+    let connector = handle.connector();
     let (settings, mapping) = (&connector.settings, &connector.mapping);
     let file = settings.mapping_file.as_ref();
     let kinds = Kind::ALL.into_iter().filter(|kind| mapping.has(*kind));

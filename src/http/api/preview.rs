@@ -97,11 +97,11 @@ struct Fault {
 pub(super) async fn one(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     ObjectGuid(guid): ObjectGuid,
 ) -> Result<Json<Preview>, Problem> {
     let _permit = service.object_look_up()?;
-    let connector = desk.connector();
+    let connector = handle.connector();
     let (kind, entry) = find(connector, guid).await?.ok_or_else(|| {
         Problem::not_found(
             format_args!("no object in scope has the GUID {guid}"),

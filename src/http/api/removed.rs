@@ -50,14 +50,14 @@ pub(super) struct RemovalList {
 pub(super) async fn list(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<RemovalList>, Problem> {
     let limit = limited(wanted.limit)?;
     let state = wanted.state.unwrap_or_default();
     let after = wanted.after.as_deref();
-    let id = desk.connector().id;
-    let name = desk.connector().name();
+    let id = handle.connector().id;
+    let name = handle.connector().name();
     let (list, found) = if state == RemovalState::Removed {
         let before: Option<i64> = position(after)?;
         service
@@ -93,12 +93,12 @@ pub(super) async fn list(
 pub(super) async fn rejected(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<Rejection>>, Problem> {
     let limit = limited(paging.limit)?;
     let after: Option<RejectionPlace> = position(paging.after.as_deref())?;
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     let found = service
         .read(move |store| store.rejections_after(id, after.as_ref(), limit + 1))
         .await?;

@@ -23,16 +23,16 @@ use crate::view::{Run, RunObject};
 pub(super) async fn list(
     rights: Rights,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<Run>>, Problem> {
     let limit = limited(paging.limit)?;
     let before: Option<i64> = position(paging.after.as_deref())?;
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     let runs = service
         .read(move |store| store.runs_before(id, before, limit + 1))
         .await?;
-    let name = desk.connector().name();
+    let name = handle.connector().name();
     Ok(Json(List::page(
         runs,
         limit,
@@ -54,13 +54,13 @@ pub(super) async fn list(
 pub(super) async fn objects(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     RunNumber(number): RunNumber,
     Query(paging): Query<Paging>,
 ) -> Result<Json<List<RunObject>>, Problem> {
     let limit = limited(paging.limit)?;
     let after: Option<i64> = position(paging.after.as_deref())?;
-    let id = desk.connector().id;
+    let id = handle.connector().id;
     let found = service
         .read(move |store| {
             let latest = store.runs_before(id, number.checked_add(1), 1)?.pop();
@@ -76,7 +76,7 @@ pub(super) async fn objects(
             "GET …/runs lists those that are kept",
         ));
     };
-    let name = desk.connector().name();
+    let name = handle.connector().name();
     Ok(Json(List::page(
         objects,
         limit,

@@ -37,7 +37,7 @@ pub(super) struct WantedObject {
 pub(super) async fn one(
     _: NameReader,
     State(service): Of,
-    Named(desk): Named,
+    Named(handle): Named,
     Query(wanted): Query<WantedObject>,
 ) -> Result<Json<ObjectTrace>, Problem> {
     let length = wanted.object.chars().count();
@@ -47,7 +47,7 @@ pub(super) async fn one(
         )));
     }
     let _permit = service.object_look_up()?;
-    let connector = desk.connector();
+    let connector = handle.connector();
     let tracer = Tracer {
         settings: &connector.settings,
         mapping: &connector.mapping,

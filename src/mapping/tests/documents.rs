@@ -62,7 +62,7 @@ fn the_page_names_every_form_and_every_kind() {
     for kind in Kind::ALL {
         assert!(PAGE.contains(&format!("`[[{kind}]]`")), "{kind}");
     }
-    for pseudo in &pseudo::PSEUDO {
+    for pseudo in &computed_source::PSEUDO {
         assert!(
             PAGE.contains(&format!("| `{}` |", pseudo.name)),
             "{}",

@@ -6,7 +6,6 @@
 
 mod containers;
 mod context;
-mod decide;
 mod dirsync_delta;
 mod found;
 mod full_read;
@@ -15,6 +14,7 @@ mod lookup;
 mod membership_search;
 mod memberships;
 mod piece;
+mod read_plan;
 mod resumption;
 mod usn_delta;
 mod usn_ranges;
@@ -34,10 +34,10 @@ use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
 
 use containers::Containers;
 use context::{CompletedRead, ReadContext, stager_gone, stored};
-use decide::decide;
 use memberships::Membership;
 pub use memberships::complete;
 pub(super) use piece::ReadPiece;
+use read_plan::decide;
 
 /// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";

@@ -2,8 +2,8 @@
 
 use std::io::Write as _;
 
+use super::evaluate::{RowValue, Unmappable};
 use super::form::FormedValue;
-use super::read::{RowValue, Unmappable};
 use super::row::{Literal, TableRow};
 use super::{Asset, ObjectSource};
 

@@ -6,10 +6,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check;
+use super::computed_source::{self, PSEUDO};
 use super::draft::RowDraft;
 use super::errors::{MappingErrors, MistakeReport, suggestion};
 use super::form::Form;
-use super::pseudo::{self, PSEUDO};
 use super::row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
 use crate::identity::Kind;
 
@@ -265,7 +265,7 @@ fn readable(
 
 /// What is wrong with a source that begins with `@`, in rows of `kind`.
 fn unknown_pseudo(kind: Kind, name: &str) -> Option<String> {
-    match pseudo::named(name) {
+    match computed_source::named(name) {
         Some(pseudo) if pseudo.kinds.contains(&kind) => None,
         Some(pseudo) => {
             let kinds: Vec<String> = pseudo.kinds.iter().map(|kind| format!("`[[{kind}]]`")).collect();
@@ -309,7 +309,7 @@ fn sources(report: &mut MistakeReport<'_>, kind: Kind, value: &TomlValue<'_>) ->
             }
             // RFC 4512 section 2.5: a name or a dotted number. Options after `;` are the reader's business (R11).
             Some(name)
-                if pseudo::named(name).is_none()
+                if computed_source::named(name).is_none()
                     && !name
                         .bytes()
                         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.') =>

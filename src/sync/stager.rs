@@ -16,7 +16,7 @@ use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged,
 use super::entry_fields::guid_of;
 use super::links::MappingLinks;
 use super::read::ReadPiece;
-use super::{Connector, EntrySource, RunError, RunProgress, removal};
+use super::{Connector, EntrySource, RunError, RunProgress, removal_log};
 
 /// Bounds of what is committed together: a commit waits for the disk, and writes the indexes anew.
 struct CommitBounds {
@@ -301,7 +301,7 @@ impl Stager<'_> {
             self.log_conflicts()?;
         }
         self.tell_staged(conclusion.staged);
-        removal::tell(self.connector, self.run, &conclusion)?;
+        removal_log::tell(self.connector, self.run, &conclusion)?;
         self.conclusion = conclusion;
         Ok(())
     }

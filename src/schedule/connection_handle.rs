@@ -94,7 +94,7 @@ pub fn open(connection: ScheduledConnection) -> (ConnectionHandle, ConnectionWor
     let (orders, taken) = mpsc::channel(1);
     let (live, seen) = watch::channel(CurrentRun::default());
     let done = Arc::new(Mutex::new(ServiceTotals::default()));
-    let desk = ConnectionHandle {
+    let handle = ConnectionHandle {
         connection: connection.clone(),
         orders,
         live: seen,
@@ -106,7 +106,7 @@ pub fn open(connection: ScheduledConnection) -> (ConnectionHandle, ConnectionWor
         live,
         done,
     };
-    (desk, counter)
+    (handle, counter)
 }
 
 impl ConnectionHandle {

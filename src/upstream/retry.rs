@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::QualysGateway;
+use super::backoff::backoff;
 use super::cause::FailureCause;
 use super::error::UpstreamError;
-use super::pace::backoff;
 use super::run_record::RunRecord;
 use super::token::NoToken;
 
