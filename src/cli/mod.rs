@@ -7,6 +7,7 @@ mod deleted_objects;
 mod dirsync;
 mod failure;
 mod healthcheck;
+mod instances;
 mod log_line;
 mod logging;
 mod manual;
@@ -20,6 +21,7 @@ mod schema;
 mod setup;
 mod shown;
 mod signals;
+mod state;
 mod status;
 mod supervisor;
 mod support_bundle;
@@ -84,6 +86,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Runs(options) => runs::run(connection, &options),
         Command::Removed(options) => removed::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),
+        Command::Instances(options) => instances::run(&options),
+        Command::State(command) => state::run(&command),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {
             output::say(crate::config::reference::help().trim_end())?;

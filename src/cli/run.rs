@@ -33,7 +33,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
             let webhook = Webhook::new(url, &first.upstream)?;
             let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
-            tokio::spawn(async move { notify::watch(handles, webhook, &state, stop).await });
+            tokio::spawn(async move { notify::watch(handles, webhook, state.file(), stop).await });
         }
         let http = match config.http.listen {
             Some(address) => {
@@ -51,7 +51,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            state = %config.state.display(),
+            state = %config.state,
             http = http.map(|address| address.to_string()),
             connections = counters.len(),
             "The service started."

@@ -32,8 +32,8 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Http;
-use crate::schedule::{ConnectionHandle, Heartbeats};
+use crate::config::{Http, StateLocation};
+use crate::schedule::{Heartbeats, ConnectionHandle};
 use crate::store::{Access as Opened, Store, StoreError};
 
 use access::Access;
@@ -88,7 +88,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub async fn serve(
     address: SocketAddr,
     http: &Http,
-    state: &std::path::Path,
+    state: &StateLocation,
     handles: Vec<ConnectionHandle>,
     beats: Heartbeats,
     stop: CancellationToken,

@@ -54,7 +54,7 @@ impl ScheduledConnection {
     /// When the run could not begin: another one holds the connection, or the state file fails. A run that began and
     /// failed is a [`RunReport`] with a failure.
     pub async fn run(&self, request: RunRequest, stop: &CancellationToken) -> Result<RunReport, RunError> {
-        let _lock = self.lock(&request)?;
+        let _lock = self.lock(&request).await?;
         // Processing while we hold the lock: that run was killed.
         let id = self.connector.id;
         self.connector
@@ -96,17 +96,11 @@ impl ScheduledConnection {
     }
 
     /// The lock of the connection; a dry run stores nothing and needs none.
-    fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
+    async fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
         if request.dry_run {
             return Ok(None);
         }
-        let now = Utc::now().timestamp();
-        Ok(Some(RunLock::acquire(
-            &self.connector.state,
-            self.connector.name(),
-            &request.asked_by,
-            now,
-        )?))
+        Ok(Some(self.connector.lock(&request.asked_by).await?))
     }
 }
 

@@ -8,6 +8,7 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
 use super::State;
+use super::postgres::{DatabaseError, PostgresFault};
 
 /// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +114,37 @@ pub enum StoreError {
         /// What was asked for, such as `run 7`.
         what: String,
     },
+    /// The database server failed, or the way to it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database has tables of these names that are another program's.
+    #[error("the database {database} has tables of another program")]
+    ForeignDatabase {
+        /// URL of the database.
+        database: String,
+    },
+    /// A state is copied only to where there is none.
+    #[error("{} holds a state already", path.display())]
+    NotEmpty {
+        /// The state file, or the URL of the database.
+        path: PathBuf,
+    },
+    /// A copy is not what was copied.
+    #[error("the copy of the table {table} differs from the original")]
+    Unequal {
+        /// The table.
+        table: &'static str,
+    },
+    /// Another instance runs the connection with another gateway or connector; nothing was changed
+    /// (R34).
+    #[error("instance {holder} holds the connection, with another gateway or connector UUID")]
+    HeldElsewhere {
+        /// `INSTANCE_NAME` of the other.
+        holder: String,
+    },
+    /// Another instance holds the connection, or may hold it; nothing was stored (R34).
+    #[error("another instance may hold the connection now")]
+    LeaseLost,
     /// Input or output failed below SQLite, or SQLite refused something for a reason that has no case of its own.
     #[error("the state file {} failed: {cause}", path.display())]
     Failed {
@@ -124,10 +156,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Every failure of the store ends the program with 69 (EX_UNAVAILABLE of sysexits.h).
+    /// 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user (77), and a
+    /// connection that another instance holds (4).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        69
+        match self {
+            Self::Database(error) => error.exit_code(),
+            Self::LeaseLost | Self::HeldElsewhere { .. } => 4,
+            _ => 69,
+        }
     }
 
     /// What the operator does next: one or two sentences.
@@ -157,6 +194,19 @@ impl StoreError {
                  price of sending every asset once more; check the disk before",
                 path.display()
             ),
+            Self::Database(error) => error.advice().into(),
+            Self::ForeignDatabase { .. } => "create a database of its own, and name it in STATE_URL".into(),
+            Self::NotEmpty { .. } => "name a file or a database that is new".into(),
+            Self::Unequal { .. } => {
+                "stop every instance, so that nobody writes meanwhile, empty the target, and copy again".into()
+            }
+            Self::HeldElsewhere { .. } => {
+                "give all instances the same settings of the connection; to change them, stop the others first".into()
+            }
+            Self::LeaseLost => {
+                "nothing; the instance that holds it goes on with what this one read (`ad-connector instances` names it)"
+                    .into()
+            }
             Self::Foreign { .. } => "point STATE_URL to a file of its own".into(),
             Self::Newer { .. } => {
                 "install the version of ad-connector that wrote the file or a later one, or point \
@@ -223,6 +273,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 #[derive(Debug)]
 pub(super) enum Fault {
     Sql(rusqlite::Error),
+    Postgres(PostgresFault),
     Refused(StoreError),
     /// A connection or run that does not exist.
     Unknown(String),
@@ -252,6 +303,7 @@ impl Fault {
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Sql(error) => explained(path, &error),
+            Self::Postgres(fault) => fault.of(&path.display().to_string()).into(),
             Self::Refused(error) => error,
             Self::Unknown(what) => StoreError::Unknown {
                 path: path.to_owned(),

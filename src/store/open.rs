@@ -148,6 +148,11 @@ fn copy_of(source: &Connection) -> Result<Connection, Fault> {
     Ok(copy)
 }
 
+/// Creates an empty database of the present schema that ends with the connection.
+pub(super) fn fresh() -> Result<Connection, Fault> {
+    fresh_copy(MIGRATIONS)
+}
+
 /// Creates an empty database that ends with the connection.
 fn fresh_copy(migrations: &[&str]) -> Result<Connection, Fault> {
     let mut sql = Connection::open("")?;

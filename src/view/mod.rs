@@ -4,6 +4,7 @@
 //! `null`, its key is always there. Times are UTC in whole seconds.
 
 mod connection;
+mod instance;
 mod progress;
 mod removal;
 mod run;
@@ -13,6 +14,7 @@ mod without_names;
 use chrono::DateTime;
 
 pub use connection::{Connection, Counted, KindStanding, States};
+pub use instance::Instance;
 pub use progress::Progress;
 pub use removal::{Rejection, Removal, RemovalState};
 pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
