@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use lab::postgres::Server;
+use lab::postgres::{Bouncer, Server};
 use lab::proxy::Proxy;
 use lab::simulator::People;
 use serde_json::Value;
@@ -50,6 +50,7 @@ impl Random {
 /// Database, two ways to it, and what shares it.
 struct Pair {
     lab: Simulated,
+    _bouncer: Bouncer,
     server: Server,
     database: String,
     ways: [Proxy; 2],
@@ -65,7 +66,10 @@ impl Pair {
         let server = Server::start(true);
         let database = server.create_database();
         let address = SocketAddr::from((server.address, server.port));
-        let ways = [Proxy::start(address).await, Proxy::start(address).await];
+        // The second goes through a pooler.
+        let bouncer = server.pooled();
+        let pooled = SocketAddr::from((server.address, bouncer.port));
+        let ways = [Proxy::start(address).await, Proxy::start(pooled).await];
         for (name, value) in [
             ("SYNC_CRON", "* * * * * *"),
             ("BASELINE_CRON", "off"),
@@ -80,6 +84,7 @@ impl Pair {
         }
         Self {
             lab,
+            _bouncer: bouncer,
             server,
             database,
             ways,
@@ -271,4 +276,156 @@ async fn r34_two_instances_lose_nothing_and_send_nothing_twice_but_what_was_in_f
     for which in 0..2 {
         pair.end(which, "-TERM").await;
     }
+}
+
+/// Sends a request to an instance; gives status and body, or `None` where nobody listens.
+async fn ask(request: reqwest::RequestBuilder) -> Option<(u16, String)> {
+    let response = request.bearer_auth(support::http::TOKEN).send().await.ok()?;
+    Some((response.status().as_u16(), response.text().await.ok()?))
+}
+
+/// Waits until a path of the instance at `port` answers with `status`.
+async fn answers(client: &reqwest::Client, port: u16, path: &str, status: u16) {
+    let begun = Instant::now();
+    loop {
+        let answer = ask(client.get(format!("http://127.0.0.1:{port}{path}"))).await;
+        if answer.as_ref().is_some_and(|(answered, _)| *answered == status) {
+            return;
+        }
+        assert!(
+            begun.elapsed() < ARRIVES_WITHIN,
+            "{path}: {answer:?} in place of {status}"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+    client.timeout(Duration::from_secs(30)).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r34_every_instance_shows_the_holder_and_passes_on_what_it_is_asked_for() {
+    let mut pair = Pair::new().await;
+    let client = client();
+    pair.lab.set("SYNC_CRON", "59 59 23 31 12 *");
+    pair.lab.set("HTTP_TOKEN", support::http::TOKEN);
+    let ports = [free_port(), free_port()];
+    for (which, port) in ports.iter().enumerate() {
+        pair.lab.set("HTTP_LISTEN", &format!("127.0.0.1:{port}"));
+        pair.start(which);
+        answers(&client, *port, "/ready", 200).await;
+    }
+    pair.arrived("the first read").await;
+    let holder = pair.holder().unwrap();
+    let other = 1 - holder;
+    let refused = pair.lab.sync(4).await;
+    refused.said(&[&format!("instance {}", NAMES[holder]), "service"]);
+    assert_eq!(pair.lab.status().await["heldBy"], NAMES[holder]);
+    let shown = pair.lab.connector.succeed(&["instances", "--json"]).await.stdout;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    for (which, name) in NAMES.iter().enumerate() {
+        assert_eq!(shown[which]["name"], *name, "{shown}");
+        let held = usize::from(which == holder);
+        assert_eq!(
+            shown[which]["connections"].as_array().unwrap().len(),
+            held,
+            "{shown}"
+        );
+    }
+    let base = format!("http://127.0.0.1:{}", ports[other]);
+    let (status, listed) = ask(client.get(format!("{base}/api/v1/instances"))).await.unwrap();
+    assert_eq!(status, 200, "{listed}");
+    let (_, metrics) = ask(client.get(format!("{base}/metrics"))).await.unwrap();
+    assert!(
+        metrics.contains("ad_connector_lease_held{connection=\"active-directory\"} 0"),
+        "{metrics}"
+    );
+    // What is asked for at the other reaches the holder.
+    let user = pair.lab.users()[0];
+    pair.lab
+        .directory()
+        .set_text(user, "displayName", "asked for at the other");
+    let path = format!("{base}/api/v1/connections/active-directory/sync");
+    let request = client.post(path).header("Content-Type", "application/json");
+    let answer = ask(request.body(r#"{"mode": "delta"}"#)).await.unwrap();
+    assert_eq!(answer.0, 202, "{answer:?}");
+    pair.arrived("what was asked for").await;
+    for which in 0..2 {
+        pair.end(which, "-TERM").await;
+    }
+    // Moved to a file and back, the state is the same: nothing is sent again.
+    let sent = pair.lab.receiver.summary().requests;
+    let file = format!("sqlite:{}", pair.lab.connector.state().display());
+    let copied = pair
+        .lab
+        .connector
+        .succeed(&["state", "copy", "--to", &file])
+        .await;
+    copied.said(&["object:", "equal", "copied to"]);
+    pair.lab.set("STATE_URL", &file);
+    pair.lab.sync(0).await;
+    let database = pair.server.create_database();
+    let url = pair.server.url(&database);
+    pair.lab.connector.succeed(&["state", "copy", "--to", &url]).await;
+    pair.lab.set("STATE_URL", &url);
+    pair.lab.sync(0).await;
+    pair.lab.assert_converged();
+    assert_eq!(
+        pair.lab.receiver.summary().requests,
+        sent,
+        "nothing was sent again"
+    );
+    // A dry run works on a copy.
+    pair.lab
+        .directory()
+        .set_text(user, "displayName", "only looked at");
+    let dry = pair
+        .lab
+        .connector
+        .succeed(&["sync", "--dry-run", "--output", "-"])
+        .await;
+    assert!(dry.stdout.contains("only looked at"), "{}", dry.stdout);
+    assert_eq!(pair.lab.receiver.summary().requests, sent);
+    pair.lab.sync(0).await;
+    pair.lab.assert_converged();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r29_a_database_that_is_down_at_the_start_or_goes_away_is_waited_for() {
+    let mut pair = Pair::new().await;
+    let client = client();
+    let port = free_port();
+    pair.lab.set("HTTP_LISTEN", &format!("127.0.0.1:{port}"));
+    pair.ways[0].cut();
+    pair.point_to(0);
+    pair.lab
+        .sync(69)
+        .await
+        .said(&["cannot be reached", "what to do", "STATE_URL"]);
+    pair.start(0);
+    answers(&client, port, "/ready", 503).await;
+    answers(&client, port, "/live", 200).await;
+    pair.ways[0].restore();
+    answers(&client, port, "/ready", 200).await;
+    pair.arrived("the first read").await;
+    pair.ways[0].cut();
+    answers(&client, port, "/ready", 503).await;
+    answers(&client, port, "/live", 200).await;
+    let user = pair.lab.users()[0];
+    pair.lab
+        .directory()
+        .set_text(user, "displayName", "changed meanwhile");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    pair.ways[0].restore();
+    pair.arrived("a change from meanwhile").await;
+    answers(&client, port, "/ready", 200).await;
+    pair.end(0, "-TERM").await;
 }

@@ -17,6 +17,7 @@ mod service;
 mod slots;
 mod standing;
 mod timed_stream;
+mod waiting;
 mod wrong_tokens;
 
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ use service::Service;
 use slots::Slots;
 
 pub use api::document;
+pub use waiting::serve_waiting;
 
 /// Body of a request at most, octets; the calls take some ten.
 const BODY: usize = 16 << 10;

@@ -17,6 +17,9 @@ pub struct Copied {
     pub rows: Vec<(&'static str, u64)>,
 }
 
+/// Name, number of rows and digest of a table.
+type TableDigest = (&'static str, (u64, [u8; 32]));
+
 /// Tables whose numbers the database gives.
 const NUMBERED: [&str; 7] = [
     "target",
@@ -77,8 +80,8 @@ impl Store {
         Ok(copy)
     }
 
-    /// Returns the number of rows and the digest of each table.
-    fn digests(&self) -> Result<Vec<(&'static str, (u64, [u8; 32]))>, StoreError> {
+    /// Returns the name, the number of rows and the digest of each table.
+    fn digests(&self) -> Result<Vec<TableDigest>, StoreError> {
         self.snapshot(|sql| {
             let tables = TABLES.iter();
             tables

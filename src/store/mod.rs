@@ -252,17 +252,6 @@ impl Store {
     }
 }
 
-#[cfg(test)]
-impl Store {
-    /// The database of the file.
-    fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => locked(sqlite),
-            Engine::Postgres(_) => unreachable!("the state is a file"),
-        }
-    }
-}
-
 /// A panic of another thread leaves no half-written state: its transaction was rolled back when it
 /// unwound.
 fn locked(sqlite: &Mutex<rusqlite::Connection>) -> MutexGuard<'_, rusqlite::Connection> {

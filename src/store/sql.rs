@@ -63,9 +63,8 @@ pub(super) trait Sql {
     /// Refuses to go on while another instance holds a connection.
     fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), Fault>;
 
-    /// Returns the statement that marks the connections as not configured which no other instance
-    /// has.
-    fn abandoned(&self) -> &'static str;
+    /// Marks the connections as not configured that no other instance has.
+    fn mark_abandoned(&self) -> Result<(), Fault>;
 
     /// Returns whether several instances may share the state.
     fn is_shared(&self) -> bool;

@@ -70,8 +70,9 @@ impl Sql for Connection {
         Ok(())
     }
 
-    fn abandoned(&self) -> &'static str {
-        "UPDATE connection SET configured = 0"
+    fn mark_abandoned(&self) -> Result<(), Fault> {
+        Sql::execute(self, "UPDATE connection SET configured = 0", &[])?;
+        Ok(())
     }
 
     fn is_shared(&self) -> bool {

@@ -64,7 +64,7 @@ impl Store {
     /// When the file cannot be written.
     pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
         self.write(Commit::Register, |sql| {
-            sql.execute(sql.abandoned(), &[])?;
+            sql.mark_abandoned()?;
             for name in names {
                 sql.execute(
                     "UPDATE connection SET configured = 1 WHERE name = $1",

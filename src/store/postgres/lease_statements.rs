@@ -47,12 +47,13 @@ const HOLDER: &str = "
             THEN ceil(extract(epoch FROM expires_at - clock_timestamp()))::bigint ELSE 0 END AS seconds
     FROM lease WHERE connection = $1";
 
-/// Marks the connections as not configured that no live instance has.
+/// Marks the connections as not configured that no other instance has.
 pub(super) const ABANDONED: &str = "
     UPDATE connection SET configured = 0
-    WHERE NOT EXISTS (SELECT 1 FROM lease AS l WHERE l.connection = connection.id AND l.expires_at > clock_timestamp())
+    WHERE NOT EXISTS (SELECT 1 FROM lease AS l WHERE l.connection = connection.id AND l.holder <> $1
+            AND l.expires_at > clock_timestamp())
         AND NOT EXISTS (SELECT 1 FROM candidate AS c JOIN instance AS i ON i.holder = c.holder
-            WHERE c.connection = connection.id AND i.seen_at > clock_timestamp() - interval '15 seconds')";
+            WHERE c.connection = connection.id AND i.holder <> $1 AND i.seen_at > clock_timestamp() - interval '15 seconds')";
 
 /// Holder of a lease, as its row says.
 #[derive(Debug, Clone)]

@@ -111,6 +111,11 @@ impl Leases {
         Ok(self.inner().id.get_or_insert(id).clone())
     }
 
+    /// Returns the identity of this process as a holder, once it has been one.
+    pub(super) fn known_id(&self) -> Option<String> {
+        self.inner().id.clone()
+    }
+
     /// Returns the number of the lease under which something may be sent now; `None` where it may
     /// be another's.
     pub(crate) fn sending_right(&self, connection: ConnectionId) -> Option<i64> {

@@ -167,8 +167,10 @@ impl Sql for Statements<'_> {
         }
     }
 
-    fn abandoned(&self) -> &'static str {
-        lease_statements::ABANDONED
+    fn mark_abandoned(&self) -> Result<(), Fault> {
+        let own = self.leases.and_then(Leases::known_id).unwrap_or_default();
+        self.execute(lease_statements::ABANDONED, &[Value::Text(&own)])?;
+        Ok(())
     }
 
     fn is_shared(&self) -> bool {

@@ -8,8 +8,9 @@ use super::*;
 use crate::config;
 use crate::store::sql::values;
 
-/// Server of this process; it ends with it.
-static SERVER: LazyLock<lab::postgres::Server> = LazyLock::new(|| lab::postgres::Server::start(false));
+/// Server of this process; it ends with it. Its commits wait for the disk where that is measured.
+static SERVER: LazyLock<lab::postgres::Server> =
+    LazyLock::new(|| lab::postgres::Server::start(std::env::var_os("SPEED_OBJECTS").is_some()));
 
 /// Returns whether the tests run on PostgreSQL (`TEST_STATE=postgres`).
 pub(super) fn on_postgres() -> bool {
@@ -36,6 +37,16 @@ pub(super) fn new_database(instance: &str) -> config::Database {
         password: None,
         certificates: Vec::new(),
         instance: instance.to_owned(),
+    }
+}
+
+impl Store {
+    /// The database of the file.
+    pub(super) fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => locked(sqlite),
+            Engine::Postgres(_) => panic!("the state is a file"),
+        }
     }
 }
 

@@ -236,6 +236,59 @@ impl Server {
     }
 }
 
+/// PgBouncer in transaction mode before a server; it ends with this value.
+#[derive(Debug)]
+pub struct Bouncer {
+    /// Its port, at the address of the server.
+    pub port: u16,
+    process: Child,
+}
+
+impl Server {
+    /// Starts a PgBouncer that gives each transaction any of a few sessions.
+    ///
+    /// # Panics
+    /// When it is not installed, or does not start.
+    #[must_use]
+    pub fn pooled(&self) -> Bouncer {
+        let port = TcpListener::bind((self.address, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let settings = self.folder.path().join("pgbouncer.ini");
+        let text = format!(
+            "[databases]\n* = host={address} port={} user={ROLE}\n[pgbouncer]\nlisten_addr = {address}\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = 4\nserver_login_retry = 1\nlogfile = {}\n",
+            self.port,
+            self.folder.path().join("pgbouncer.log").display(),
+            address = self.address,
+        );
+        std::fs::write(&settings, text).unwrap();
+        std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let process = unprivileged("/usr/sbin/pgbouncer")
+            .args(["-q", settings.to_str().unwrap()])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("PgBouncer is installed (Debian: pgbouncer)");
+        for _ in 0..100 {
+            if std::net::TcpStream::connect((self.address, port)).is_ok() {
+                return Bouncer { port, process };
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("PgBouncer does not listen");
+    }
+}
+
+impl Drop for Bouncer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.holder.stdin.take());
