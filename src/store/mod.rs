@@ -22,6 +22,7 @@
 //! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
 //! may block. Times are Unix seconds and come in as arguments.
 
+mod advice;
 mod batch;
 mod connection;
 mod container;

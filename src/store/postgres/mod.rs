@@ -6,6 +6,7 @@
 //! store are kept by transactions that see each other's result.
 
 mod fault;
+mod holding;
 mod keeper;
 mod lease_statements;
 mod leases;

@@ -35,6 +35,14 @@ pg_ctl stop -m immediate -D "$1/data" >/dev/null 2>&1 || true
 rm -rf data log .s.*
 "#;
 
+/// The same for the pooler.
+const HOLD_BOUNCER: &str = r#"
+/usr/sbin/pgbouncer -q "$1" &
+pid=$!
+cat >/dev/null || true
+kill $pid
+"#;
+
 /// Server that runs.
 #[derive(Debug)]
 pub struct Server {
@@ -267,24 +275,29 @@ impl Server {
         );
         std::fs::write(&settings, text).unwrap();
         std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let process = unprivileged("/usr/sbin/pgbouncer")
-            .args(["-q", settings.to_str().unwrap()])
+        let mut process = unprivileged("/bin/sh")
+            .args(["-c", HOLD_BOUNCER, "sh"])
+            .arg(&settings)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("PgBouncer is installed (Debian: pgbouncer)");
+            .unwrap();
         for _ in 0..100 {
             if std::net::TcpStream::connect((self.address, port)).is_ok() {
                 return Bouncer { port, process };
             }
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        panic!("PgBouncer does not listen");
+        let _ = process.kill();
+        let _ = process.wait();
+        panic!("PgBouncer does not listen (Debian: pgbouncer)");
     }
 }
 
 impl Drop for Bouncer {
     fn drop(&mut self) {
-        let _ = self.process.kill();
+        drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
 }
