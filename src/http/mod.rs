@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Http, StateLocation};
-use crate::schedule::{Heartbeats, ConnectionHandle};
+use crate::schedule::{ConnectionHandle, Heartbeats};
 use crate::store::{Access as Opened, Store, StoreError};
 
 use access::Access;

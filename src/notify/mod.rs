@@ -39,7 +39,12 @@ pub fn test_message() -> String {
 }
 
 /// Looks at every connection until `stop`, and tells what begins and what ends.
-pub async fn watch(handles: Vec<ConnectionHandle>, webhook: Webhook, state: Option<&Path>, stop: CancellationToken) {
+pub async fn watch(
+    handles: Vec<ConnectionHandle>,
+    webhook: Webhook,
+    state: Option<&Path>,
+    stop: CancellationToken,
+) {
     let mut told = NotifiedConditions::read(state);
     let mut quiet_until = tokio::time::Instant::now();
     loop {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{ScheduledConnection, ConnectionTimetable};
-use crate::store::{KindCounts, Phases, RunMode, RequestedRun};
-use crate::sync::{BegunRun, Connector, DirectoryProgress, RunProgress, RunReport, RunRequest, RunError};
+use super::{ConnectionTimetable, ScheduledConnection};
+use crate::store::{KindCounts, Phases, RequestedRun, RunMode};
+use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
 /// A connection that the service keeps, seen from outside.
 #[derive(Clone)]

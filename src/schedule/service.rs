@@ -116,7 +116,11 @@ pub async fn serve(
 }
 
 /// Keeps the schedule of one connection, whenever this process holds it.
-async fn keep(mut counter: ConnectionWorker, beats: Heartbeats, stop: CancellationToken) -> Result<(), RunError> {
+async fn keep(
+    mut counter: ConnectionWorker,
+    beats: Heartbeats,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
     let connector = Arc::clone(&counter.connection.connector);
     let is_shared = connector.store.lease_changes().is_some();
     while let Some(tenure) = tenure::begin(&connector, &stop).await {

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::http::Of;
+use crate::http::extract::Of;
 use crate::http::problem::{Problem, Refusals};
 use crate::view::Instance;
 
