@@ -2,7 +2,7 @@
 //! the gateway holds is in the end what the directory has, with nothing lost, nothing wrongly
 //! removed and nothing sent again but what was in flight.
 //!
-//! `INSTANCE_FAULTS` is how many faults there are (default 6), `INSTANCE_SEED` where they begin.
+//! `INSTANCE_FAULTS` is how many faults there are (default 5), `INSTANCE_SEED` where they begin.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -207,7 +207,7 @@ fn repeated(lab: &Simulated, from: usize) -> BTreeMap<String, usize> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_two_instances_lose_nothing_and_send_nothing_twice_but_what_was_in_flight() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let faults = number("INSTANCE_FAULTS").unwrap_or(6);
+    let faults = number("INSTANCE_FAULTS").unwrap_or(5);
     let mut random = Random(number("INSTANCE_SEED").unwrap_or(5));
     let mut pair = Pair::new().await;
     pair.start(0);

@@ -40,10 +40,13 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(330);
 
 /// Begins a transaction that writes, and returns its number; 0 on a standby. The number of the lock
 /// is `ad-conne` in ASCII. A session that falls silent in the middle loses its transaction, so that
-/// the others do not wait for it for long.
+/// the others do not wait for it for long. A statement of a page goes from its rows by indexes into
+/// what grows with the directory: the server does not know how few rows a temporary table has, and
+/// would read all of that.
 const BEGIN: &str = "BEGIN;
     SET LOCAL statement_timeout = '300s'; SET LOCAL lock_timeout = '15s';
     SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL jit = off;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL random_page_cost = 1.1;
     SELECT pg_advisory_xact_lock(7017227083353583973);
     SELECT CASE WHEN pg_is_in_recovery() THEN 0 ELSE txid_current() END";
 
