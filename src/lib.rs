@@ -18,5 +18,7 @@ pub mod schedule;
 pub mod schema;
 pub mod store;
 pub mod sync;
+mod text;
+pub mod tls;
 pub mod upstream;
 pub mod view;

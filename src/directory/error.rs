@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::bind_guard::PutOff;
-use super::certificate::PeerCertificate;
 use super::fault::FaultOf;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::kerberos_fault::KerberosFault;
 use super::result::{self, Outcome};
 use super::root_dse::ControllerDefect;
-use super::tls_fault::TlsFault;
 use super::transport::seconds;
 use crate::config::Transport;
+use crate::tls::PeerCertificate;
+use crate::tls::TlsFault;
 
 /// A step with a time limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ pub enum DirectoryError {
         fault: KerberosFault,
     },
     /// A search was answered with an error.
-    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, result::printable(base))]
+    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, crate::text::printable(base))]
     Search {
         /// As in `AD_HOST`.
         host: String,
@@ -166,7 +166,7 @@ pub enum DirectoryError {
     #[error(transparent)]
     PutOff(#[from] Box<PutOff>),
     /// A search filter cannot be read.
-    #[error("the search filter \"{}\" cannot be read", result::printable(filter))]
+    #[error("the search filter \"{}\" cannot be read", crate::text::printable(filter))]
     Filter {
         /// The filter.
         filter: String,

@@ -8,7 +8,6 @@ mod ask;
 mod ber;
 mod bind;
 mod bind_guard;
-mod certificate;
 mod controllers;
 mod cost;
 mod dirsync;
@@ -38,12 +37,10 @@ mod search;
 mod session;
 mod srv;
 mod tls;
-mod tls_fault;
-mod tls_problem;
+mod tls_advice;
 mod transport;
 
 pub use bind_guard::{BindGuard, PutOff};
-pub use certificate::{PeerCertificate, date};
 pub use controllers::{Controllers, Next};
 pub use cost::Cost;
 pub use dirsync::{Changes, DIRSYNC};
@@ -57,8 +54,6 @@ pub use result::Outcome;
 pub use root_dse::{ControllerDefect, RootDse};
 pub use search::{Pages, Search};
 pub use session::{Counters, Endpoint, Session, connect};
-pub use tls_fault::TlsFault;
-pub use tls_problem::TlsProblem;
 
 /// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`. What they
 /// log today holds no password (a test looks, at trace), but the LDAP library prints whole values of its own where it

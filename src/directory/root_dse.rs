@@ -1,7 +1,7 @@
 //! What a controller says about itself (MS-ADTS 3.1.1.3.2).
 
 use super::entry::Entry;
-use super::result::printable;
+use crate::text::printable;
 
 /// What is read.
 pub const ATTRIBUTES: &[&str] = &[

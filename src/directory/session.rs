@@ -14,7 +14,6 @@ use tokio::sync::Mutex;
 
 use super::bind;
 use super::bind_guard::BindGuard;
-use super::certificate::PeerCertificate;
 use super::controllers::Controllers;
 use super::cost::STATS;
 use super::dirsync::Changes;
@@ -22,12 +21,14 @@ use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
 use super::ranges;
-use super::result::{Outcome, printable};
+use super::result::Outcome;
 use super::root_dse::{self, ControllerDefect, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
 use crate::config;
 use crate::identity::Guid;
+use crate::text::printable;
+use crate::tls::PeerCertificate;
 
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";

@@ -17,9 +17,9 @@ use hickory_resolver::proto::rr::{Name, RData};
 use tokio::time::timeout;
 
 use super::error::DirectoryError;
-use super::result::printable;
 use super::transport::seconds;
 use crate::config;
+use crate::text::printable;
 
 /// Longest wait for all DNS servers together, each asked twice.
 const LIMIT: Duration = Duration::from_secs(20);
