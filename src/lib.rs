@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 pub mod directory;
+mod exit_code;
 pub mod failpoint;
 #[cfg(test)]
 mod fuzzing;

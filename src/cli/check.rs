@@ -7,13 +7,14 @@ use chrono::Utc;
 
 use crate::config::{self, Auth, Config, DeltaMethod};
 use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
+use crate::exit_code::UNAVAILABLE;
 use crate::identity::Kind;
 use crate::notify;
 use crate::store::{Access, Store};
 use crate::sync::{EntrySource, ReadScope};
 use crate::upstream::{QualysGateway, Webhook};
 
-use super::failure::{Failure, UNAVAILABLE};
+use super::failure::Failure;
 use super::output::say;
 use super::{deleted_objects, dirsync, schema, setup, shown};
 

@@ -33,6 +33,8 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 use failure::Failure;
 
+use crate::exit_code;
+
 /// Runs the command that the command line names and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -98,7 +100,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        ExitCode::from(failure::USAGE)
+        ExitCode::from(exit_code::USAGE)
     } else {
         ExitCode::SUCCESS
     }
@@ -111,7 +113,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_internal_error() {
         let failure = caught(|| panic!("a defect")).unwrap_err();
-        assert_eq!(failure.exit_code(), failure::INTERNAL);
+        assert_eq!(failure.exit_code(), exit_code::INTERNAL);
         assert_eq!(caught(|| Ok(2)).unwrap(), 2);
     }
 }

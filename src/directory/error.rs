@@ -13,6 +13,7 @@ use super::result::{self, Outcome};
 use super::root_dse::ControllerDefect;
 use super::transport::seconds;
 use crate::config::Transport;
+use crate::exit_code;
 use crate::tls::PeerCertificate;
 use crate::tls::TlsFault;
 
@@ -218,7 +219,10 @@ impl DirectoryError {
     /// The exit code of the command that ends with this error: 77 when the credentials were refused, else 69.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.refuses_credentials() { 77 } else { 69 }
+        match self.refuses_credentials() {
+            true => exit_code::REFUSED,
+            false => exit_code::UNAVAILABLE,
+        }
     }
 
     /// Reports whether the account was judged and refused.
