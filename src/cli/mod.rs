@@ -3,6 +3,7 @@
 mod approve;
 mod arguments;
 mod check;
+mod controller;
 mod deleted_objects;
 mod dirsync;
 mod failure;
