@@ -5,7 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::variables as v;
 use super::{
-    Auth, Config, Connection, DeltaMethod, Directory, SearchScope, StateLocation, Transport, UpstreamAuth,
+    Auth, Config, Connection, DeltaMethod, Directory, SearchScope, SitePolicy, StateLocation, Transport,
+    UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -14,10 +15,11 @@ pub type Described = (&'static str, String);
 
 /// Variables that may differ between instances which run the same connection: files, and how a
 /// controller or the gateway is reached from the host.
-const OF_THE_HOST: [&str; 9] = [
+const OF_THE_HOST: [&str; 10] = [
     v::MAPPING_FILE.name,
     v::AD_CERTIFICATE.name,
     v::AD_DNS_SERVER.name,
+    v::AD_SITE.name,
     v::AD_PASSWORD.name,
     v::QUALYS_CA_CERTIFICATE.name,
     v::QUALYS_CLIENT_SECRET.name,
@@ -222,6 +224,18 @@ fn describe_directory(directory: &Directory) -> Vec<Described> {
         (
             v::AD_DNS_SERVER.name,
             or_none(domain.and_then(|domain| domain.dns_server)),
+        ),
+        (
+            v::AD_SITE.name,
+            or_none(domain.map(|domain| match &domain.site {
+                SitePolicy::Auto => "auto",
+                SitePolicy::Off => "off",
+                SitePolicy::Named(site) => site,
+            })),
+        ),
+        (
+            v::AD_ALLOW_RODC.name,
+            or_none(domain.map(|domain| domain.allow_read_only)),
         ),
         (
             v::AD_TRANSPORT.name,

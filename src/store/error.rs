@@ -9,6 +9,7 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
 use super::State;
 use super::postgres::{DatabaseError, PostgresFault};
+use crate::exit_code;
 
 /// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
 #[derive(Debug, thiserror::Error)]
@@ -162,8 +163,8 @@ impl StoreError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Database(error) => error.exit_code(),
-            Self::LeaseLost | Self::HeldElsewhere { .. } => 4,
-            _ => 69,
+            Self::LeaseLost | Self::HeldElsewhere { .. } => exit_code::BUSY,
+            _ => exit_code::UNAVAILABLE,
         }
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use crate::exit_code;
+
 /// Fault of a request, as it came.
 #[derive(Debug)]
 pub(in crate::store) enum PostgresFault {
@@ -156,8 +158,10 @@ impl DatabaseError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.problem {
-            DatabaseProblem::Refused | DatabaseProblem::Forbidden | DatabaseProblem::Certificate => 77,
-            _ => 69,
+            DatabaseProblem::Refused | DatabaseProblem::Forbidden | DatabaseProblem::Certificate => {
+                exit_code::REFUSED
+            }
+            _ => exit_code::UNAVAILABLE,
         }
     }
 

@@ -6,10 +6,7 @@ use super::session::Session;
 use crate::failpoint::{self, Commit, Point, Progress};
 use crate::store::StoreError;
 use crate::store::error::Fault;
-use crate::store::open::SCHEMA_VERSION;
-
-/// Version of the schema that [`SCHEMA`] makes.
-const FIRST_VERSION: i32 = 13;
+use crate::store::open::{FIRST_VERSION, SCHEMA_VERSION};
 
 /// The schema of version [`FIRST_VERSION`].
 const SCHEMA: &str = include_str!("../schema/postgres.sql");

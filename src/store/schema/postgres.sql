@@ -45,6 +45,8 @@ CREATE TABLE run (
     requests BIGINT NOT NULL DEFAULT 0, retries BIGINT NOT NULL DEFAULT 0,
     pages BIGINT NOT NULL DEFAULT 0, referrals BIGINT NOT NULL DEFAULT 0,
     controller BYTEA,
+    host TEXT COLLATE "C", controller_choice TEXT COLLATE "C", controller_site TEXT COLLATE "C",
+    client_site TEXT COLLATE "C", in_site BIGINT,
     watermark_before BIGINT, watermark_after BIGINT,
     connecting_ms BIGINT, reading_ms BIGINT, examining_ms BIGINT, delivering_ms BIGINT
 );
