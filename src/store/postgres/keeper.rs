@@ -89,8 +89,9 @@ impl Keeper {
         for (connection, epoch) in held {
             let before = clock();
             if !statements::renew(&session, connection, &id, epoch)? {
-                tracing::warn!("The lease of a connection was lost to another instance.");
-                leases.lose(connection, Some(epoch));
+                if leases.lose(connection, Some(epoch)) {
+                    tracing::warn!("The lease of a connection was lost to another instance.");
+                }
                 continue;
             }
             if let Some(held) = leases.inner().held.get_mut(&connection)

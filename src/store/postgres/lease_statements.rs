@@ -28,9 +28,10 @@ const TAKE: &str = "
         WHERE connection = $1 AND expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
     RETURNING epoch, takeovers";
 
+/// Renews a lease. One that was resigned meanwhile stays so.
 const RENEW: &str = "
     UPDATE lease SET expires_at = clock_timestamp() + interval '15 seconds'
-    WHERE connection = $1 AND holder = $2 AND epoch = $3";
+    WHERE connection = $1 AND holder = $2 AND epoch = $3 AND expires_at > '-infinity'";
 
 /// Ends a lease and keeps its epoch.
 const RESIGN: &str = "

@@ -166,15 +166,16 @@ impl Leases {
         }
     }
 
-    /// Notes that the lease with this epoch is another's.
-    pub(super) fn lose(&self, connection: ConnectionId, epoch: Option<i64>) {
+    /// Notes that the lease with this epoch is another's; `false` where it was given back before.
+    pub(super) fn lose(&self, connection: ConnectionId, epoch: Option<i64>) -> bool {
         let mut inner = self.inner();
-        if inner.held.get(&connection).map(|held| held.epoch) == epoch
-            && inner.held.remove(&connection).is_some()
-        {
-            drop(inner);
+        let is_lost = inner.held.get(&connection).map(|held| held.epoch) == epoch
+            && inner.held.remove(&connection).is_some();
+        drop(inner);
+        if is_lost {
             self.changed();
         }
+        is_lost
     }
 
     /// Keeps a lease between runs, as an instance does.
