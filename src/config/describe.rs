@@ -2,7 +2,7 @@
 //! with its value, of a secret whether it is set (R27).
 
 use super::variables as v;
-use super::{Auth, Config, Connection, DeltaMethod, Directory, SearchScope, Transport, UpstreamAuth};
+use super::{Auth, Config, Connection, DeltaMethod, Directory, Review, SearchScope, Transport, UpstreamAuth};
 use crate::identity::{DistinguishedName, Kind};
 
 /// Variable and value.
@@ -15,7 +15,7 @@ impl Config {
     /// Describes what there is one of in a process.
     #[must_use]
     pub fn describe(&self) -> Vec<Described> {
-        vec![
+        let mut described = vec![
             (
                 v::CONNECTIONS_FILE.name,
                 or_none(self.connections_file.as_ref().map(|path| path.display())),
@@ -35,6 +35,32 @@ impl Config {
                 format!("{:?}", self.log.format).to_lowercase(),
             ),
             (v::LOG_LEVEL.name, self.log.level.clone()),
+        ];
+        described.extend(self.review.iter().flat_map(Review::describe));
+        described
+    }
+}
+
+impl Review {
+    /// Describes the settings of the review.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Described> {
+        let groups = self.role_groups.iter();
+        let groups = groups.map(|granted| format!("{}={}", granted.role, granted.group.as_str()));
+        vec![
+            (v::QUALYS_API_URL.name, self.url.clone()),
+            (v::QUALYS_API_USERNAME.name, self.username.clone()),
+            (v::QUALYS_API_PASSWORD.name, SET.to_owned()),
+            (
+                v::REVIEW_CRON.name,
+                self.cron.clone().unwrap_or_else(|| "off".to_owned()),
+            ),
+            (v::REVIEW_MATCH.name, self.attributes.join(",")),
+            (v::REVIEW_ALLOW.name, self.allow.join(",")),
+            (v::REVIEW_ROLE_GROUPS.name, groups.collect::<Vec<_>>().join(";")),
+            (v::REVIEW_DORMANT_DAYS.name, self.dormant_days.to_string()),
+            (v::REVIEW_NEVER_USED_DAYS.name, self.never_used_days.to_string()),
+            (v::REVIEW_MAX_MANAGERS.name, self.max_managers.to_string()),
         ]
     }
 }

@@ -136,6 +136,7 @@ fn the_secrets_are_those_of_the_contract() {
             "QUALYS_CLIENT_SECRET",
             "QUALYS_USERNAME",
             "QUALYS_PASSWORD",
+            "QUALYS_API_PASSWORD",
             "HTTP_TOKEN",
             "HTTP_READ_TOKEN",
             "NOTIFY_URL",

@@ -26,8 +26,8 @@ pub(in crate::config) const LISTS: [&Variable; 5] = [
     &v::LOG_LEVEL,
 ];
 
-/// The group of what there is one of in a process, whatever the number of connections.
-pub(in crate::config) const PROCESS: &str = "State, HTTP and log";
+/// The groups of what there is one of in a process, whatever the number of connections.
+pub(in crate::config) const PROCESS: [&str; 2] = ["Review of Qualys accounts", "State, HTTP and log"];
 
 /// Read in lower case as well, as by other programs.
 const LOWER_CASE_TOO: [&Variable; 2] = [&v::HTTPS_PROXY, &v::NO_PROXY];
@@ -93,7 +93,7 @@ pub(super) fn misplaced(variable: &Variable, place: Place) -> Option<(&'static s
 fn is_of_the_process(variable: &Variable) -> bool {
     v::GROUPS
         .iter()
-        .any(|group| group.title == PROCESS && group.variables.contains(variable))
+        .any(|group| PROCESS.contains(&group.title) && group.variables.contains(variable))
 }
 
 /// Every way to say a variable: itself, as a file, in the lower case of the proxy variables. Who says one of them says them all.

@@ -1,0 +1,152 @@
+//! `review`: Qualys accounts against the directories, once now.
+
+use std::path::Path;
+
+use chrono::Utc;
+
+use crate::config::Config;
+use crate::directory::BindGuard;
+use crate::mapping::Mapping;
+use crate::review::{self, FindingCode, Review, ReviewError, Reviewer, Source};
+
+use super::arguments::Review as Options;
+use super::failure::{Failure, USAGE};
+use super::output::{one_line, say};
+use super::{setup, status};
+
+/// Findings of one kind that a terminal shows.
+const MOST_SHOWN: usize = 100;
+
+/// Makes a review and shows it; the exit code says whether there are findings.
+pub(super) fn run(connection: Option<&str>, options: &Options) -> Result<u8, Failure> {
+    let config = setup::configuration_for_a_reader()?;
+    let review = setup::runtime()?.block_on(make(&config, connection))?;
+    if options.json {
+        say(serde_json::to_string(&review).map_err(Failure::internal)?)?;
+    }
+    if let Some(path) = &options.csv {
+        write(path, &review::csv(&review))?;
+    }
+    if let Some(path) = &options.html {
+        write(path, &review::html(&review, None))?;
+    }
+    if !options.json
+        && options.csv.as_deref() != Some(Path::new("-"))
+        && options.html.as_deref() != Some(Path::new("-"))
+    {
+        show(&review)?;
+    }
+    Ok(review.exit_code())
+}
+
+/// Makes a review of all configured directories, or of the one that is named.
+async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failure> {
+    let Some(settings) = &config.review else {
+        return Err(Failure::new(
+            USAGE,
+            "no Qualys API server is configured",
+            "set QUALYS_API_URL, QUALYS_API_USERNAME and QUALYS_API_PASSWORD (docs/review.md)",
+        ));
+    };
+    let connections = setup::chosen(config, connection)?;
+    let mappings = connections
+        .iter()
+        .map(|connection| setup::mapping(connection))
+        .collect::<Result<Vec<Mapping>, Failure>>()?;
+    let bind_guard = BindGuard::default();
+    let guards: Vec<BindGuard> = connections.iter().map(|_| bind_guard.for_connection()).collect();
+    let sources: Vec<Source<'_>> = connections
+        .iter()
+        .zip(&mappings)
+        .zip(&guards)
+        .map(|((settings, mapping), bind_guard)| Source {
+            settings,
+            mapping,
+            bind_guard,
+        })
+        .collect();
+    let Some(first) = config.connections.first() else {
+        return Err(Failure::new(
+            USAGE,
+            "no connection is configured, so there is no directory to compare with",
+            "configure one (docs/configure.md)",
+        ));
+    };
+    let reviewer = Reviewer {
+        settings,
+        upstream: &first.upstream,
+        sources: &sources,
+    };
+    Ok(reviewer.review(Utc::now()).await?)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        use std::io::Write as _;
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(());
+    }
+    private_file(path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
+        .map_err(|error| {
+            Failure::new(
+                USAGE,
+                format_args!("cannot write {}: {error}", path.display()),
+                "give a path that can be written",
+            )
+        })
+}
+
+/// Opens a file that its owner alone may read, since it names people.
+fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Shows the findings by kind, and last one line.
+fn show(review: &Review) -> Result<(), Failure> {
+    for (code, count) in review.counts().into_iter().filter(|(_, count)| *count > 0) {
+        say(format_args!("{} ({count})", code.name()))?;
+        let of_code = review.findings.iter().filter(|finding| finding.code == code);
+        let rows: Vec<[String; 2]> = of_code
+            .take(MOST_SHOWN)
+            .map(|finding| [finding.subject().to_owned(), finding.reason.clone()])
+            .collect();
+        say(status::columns(&rows).trim_end())?;
+        if count > MOST_SHOWN {
+            say(format_args!("  and {} more (--json has all)", count - MOST_SHOWN))?;
+        }
+        say(format_args!("  what to do: {}", one_line(code.advice())))?;
+    }
+    let kinds = review.counts().iter().filter(|(_, count)| *count > 0).count();
+    let accounts = format!(
+        "{} accounts, {} asset groups reviewed",
+        review.users.len(),
+        review.asset_groups.len()
+    );
+    let missing = review
+        .findings
+        .iter()
+        .filter(|finding| finding.code == FindingCode::Incomplete)
+        .count();
+    say(match (review.complete, review.findings.len()) {
+        (true, 0) => format!("{accounts}: nothing found"),
+        (true, findings) => format!("{accounts}: {findings} findings of {kinds} kinds"),
+        (false, findings) => format!(
+            "{accounts}: incomplete, {missing} things could not be seen, {} other findings",
+            findings - missing
+        ),
+    })
+}
+
+impl From<ReviewError> for Failure {
+    fn from(error: ReviewError) -> Self {
+        Self::new(error.exit_code(), &error, error.advice())
+    }
+}

@@ -1,0 +1,500 @@
+//! Conclusions: the findings that follow from the lists, the partners and the groups.
+//!
+//! Invariant (R36): "gone" needs every list complete and every directory answered. Findings that rest
+//! on what was seen, such as a disabled person, stand on their own.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::account::{ConsoleAccount, LastLogin, written};
+use super::asset_group::AssetGroup;
+use super::directories::Person;
+use super::finding::{Evidence, Finding, FindingCode};
+use super::partner::{FoundPartner, Partner};
+use super::role;
+use crate::config::{Review as Settings, RoleGroup};
+use crate::identity::{AccountControl, Guid};
+
+/// Source of a value in the list of accounts.
+const USERS: &str = "Qualys users";
+
+/// Source of a value in the list of asset groups.
+const GROUPS: &str = "Qualys asset groups";
+
+/// Source of a value in the configuration.
+const SETTINGS: &str = "configuration";
+
+/// Members of a group that grants a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupMembers {
+    /// This connection has the group.
+    Known {
+        /// The connection.
+        connection: String,
+        /// Persons in it, and in groups within it.
+        members: BTreeSet<Guid>,
+    },
+    /// No directory has the group, and all of them answered.
+    Missing,
+    /// A directory did not answer.
+    Unknown,
+}
+
+/// Everything that findings follow from.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Settings.
+    pub settings: &'a Settings,
+    /// The present moment.
+    pub now: DateTime<Utc>,
+    /// Accounts.
+    pub accounts: &'a [ConsoleAccount],
+    /// Asset groups.
+    pub groups: &'a [AssetGroup],
+    /// Partner of each account.
+    pub partners: &'a [Partner],
+    /// Members of the group of each [`Settings::role_groups`].
+    pub members: &'a [GroupMembers],
+    /// Persons that the directories gave.
+    pub persons: &'a HashMap<Guid, Person>,
+    /// All lists are complete.
+    pub lists_complete: bool,
+    /// All directories answered.
+    pub directories_complete: bool,
+    /// What is missing as a whole: its name, and the reason.
+    pub gaps: &'a [(String, String)],
+}
+
+/// Returns the findings, the gravest first.
+#[must_use]
+pub fn conclude(facts: Facts<'_>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (account, partner) in facts.reviewed() {
+        if facts.is_reported(account) {
+            findings.extend(facts.of_account(account, partner));
+        }
+    }
+    findings.extend(facts.shared());
+    findings.extend(facts.too_many_managers());
+    findings.extend(facts.unmanaged_groups());
+    for (granted, members) in facts.settings.role_groups.iter().zip(facts.members) {
+        findings.extend(facts.of_role_group(granted, members));
+    }
+    findings.extend(facts.gaps.iter().map(|(name, reason)| Finding {
+        code: FindingCode::Incomplete,
+        login: None,
+        name: Some(name.clone()),
+        reason: reason.clone(),
+        evidence: Vec::new(),
+    }));
+    findings.sort_by(|one, other| {
+        (one.code, one.subject(), &one.reason).cmp(&(other.code, other.subject(), &other.reason))
+    });
+    findings.dedup();
+    findings
+}
+
+impl<'a> Facts<'a> {
+    /// Accounts with their partners.
+    fn reviewed(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
+        self.accounts.iter().zip(self.partners)
+    }
+
+    fn is_reported(&self, account: &ConsoleAccount) -> bool {
+        let login = account.login.as_deref();
+        !login.is_some_and(|login| self.settings.allows(login))
+    }
+
+    /// Usable accounts that may be reported.
+    fn usable(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
+        let facts = *self;
+        self.reviewed()
+            .filter(move |(account, _)| account.status.is_usable() && facts.is_reported(account))
+    }
+
+    fn of_account(&self, account: &ConsoleAccount, partner: &Partner) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !account.status.is_usable() {
+            return findings;
+        }
+        let status = Evidence::new(USERS, "USER_STATUS", account.status.name());
+        match partner {
+            Partner::NotFound if self.lists_complete && self.directories_complete => {
+                let mut evidence = vec![status];
+                evidence.extend(identity(account));
+                findings.push(about(
+                    account,
+                    FindingCode::Gone,
+                    format!(
+                        "the account is {}, and no directory has its person",
+                        account.status.name()
+                    ),
+                    evidence,
+                ));
+            }
+            Partner::Found(found) => findings.extend(self.of_partner(account, found, status)),
+            Partner::Ambiguous { by, candidates } => findings.push(about(
+                account,
+                FindingCode::Incomplete,
+                format!("several persons match by {by}, so it is not known whose account it is"),
+                candidates
+                    .iter()
+                    .map(|dn| Evidence::new("directory", "distinguishedName", dn))
+                    .collect(),
+            )),
+            Partner::Unknown { reason } if self.lists_complete && self.directories_complete => {
+                findings.push(about(
+                    account,
+                    FindingCode::Incomplete,
+                    reason.clone(),
+                    identity(account),
+                ));
+            }
+            Partner::NotFound | Partner::Unknown { .. } => {}
+        }
+        findings.extend(self.of_log_in(account));
+        findings
+    }
+
+    fn of_partner(&self, account: &ConsoleAccount, found: &FoundPartner, status: Evidence) -> Vec<Finding> {
+        let source = &found.connection;
+        let person = Evidence::new(source, "distinguishedName", &found.dn);
+        let mut findings = Vec::new();
+        if found.is_disabled(self.now) {
+            let mut evidence = vec![
+                status,
+                person.clone(),
+                Evidence::new(source, "matched by", &found.by),
+            ];
+            let mut reasons = Vec::new();
+            if found.enabled == Some(false) {
+                evidence.push(Evidence::new(source, "userAccountControl", "ACCOUNTDISABLE"));
+                reasons.push("is disabled".to_owned());
+            }
+            if let Some(at) = found.expires_at.filter(|at| *at <= self.now) {
+                evidence.push(Evidence::new(source, "accountExpires", written(at)));
+                reasons.push(format!("expired at {}", written(at)));
+            }
+            findings.push(about(
+                account,
+                FindingCode::Disabled,
+                format!("its person {}", reasons.join(" and ")),
+                evidence,
+            ));
+        } else if found.enabled.is_none() || !found.shows_expiry {
+            let hidden = match found.enabled {
+                None => "userAccountControl",
+                Some(_) => "accountExpires",
+            };
+            findings.push(about(
+                account,
+                FindingCode::Incomplete,
+                format!("{hidden} of its person is not shown, so it is not known whether that is disabled"),
+                vec![person.clone()],
+            ));
+        }
+        if found.in_scope == Some(false) && self.directories_complete {
+            findings.push(about(
+                account,
+                FindingCode::OutOfScope,
+                "its person is outside every profile, so it is not in ETM".to_owned(),
+                vec![person],
+            ));
+        }
+        findings
+    }
+
+    fn of_log_in(&self, account: &ConsoleAccount) -> Option<Finding> {
+        let days = |days: u32| TimeDelta::days(i64::from(days));
+        let evidence = |last: String| {
+            let mut evidence = vec![Evidence::new(USERS, "LAST_LOGIN_DATE", last)];
+            let created = account.created_at.map(written);
+            evidence.extend(created.map(|at| Evidence::new(USERS, "CREATION_DATE", at)));
+            evidence
+        };
+        match account.last_login {
+            LastLogin::Never => {
+                let limit = self.settings.never_used_days;
+                let created = account.created_at.filter(|at| *at <= self.now - days(limit))?;
+                let age = (self.now - created).num_days();
+                Some(about(
+                    account,
+                    FindingCode::NeverUsed,
+                    format!("nobody has logged in with it in the {age} days since it was created"),
+                    evidence("N/A".to_owned()),
+                ))
+            }
+            LastLogin::At(at) if at <= self.now - days(self.settings.dormant_days) => {
+                let age = (self.now - at).num_days();
+                Some(about(
+                    account,
+                    FindingCode::Dormant,
+                    format!("nobody has logged in with it for {age} days"),
+                    evidence(written(at)),
+                ))
+            }
+            LastLogin::At(_) | LastLogin::NotVisible => None,
+        }
+    }
+
+    /// Accounts that share an e-mail address or a person.
+    fn shared(&self) -> Vec<Finding> {
+        let mut by: BTreeMap<(&'static str, String), Vec<&ConsoleAccount>> = BTreeMap::new();
+        for (account, partner) in self.usable() {
+            if let Some(email) = &account.email {
+                by.entry(("e-mail address", email.to_lowercase()))
+                    .or_default()
+                    .push(account);
+            }
+            if let Some(found) = partner.found() {
+                by.entry(("person", found.dn.clone())).or_default().push(account);
+            }
+        }
+        let mut evidence: BTreeMap<&str, (&ConsoleAccount, Vec<Evidence>, BTreeSet<&str>)> = BTreeMap::new();
+        for ((what, value), accounts) in by.iter().filter(|(_, accounts)| accounts.len() > 1) {
+            for account in accounts {
+                let others = accounts.iter().map(|other| other.label());
+                let others: Vec<&str> = others.filter(|other| *other != account.label()).collect();
+                let entry = evidence.entry(account.label());
+                let (_, rests_on, with) = entry.or_insert((account, Vec::new(), BTreeSet::new()));
+                rests_on.push(Evidence::new(USERS, format!("{what} {value}"), others.join(", ")));
+                with.extend(others);
+            }
+        }
+        let shared = evidence.into_values().filter(|(_, _, with)| !with.is_empty());
+        shared
+            .map(|(account, evidence, with)| {
+                let with: Vec<&str> = with.into_iter().collect();
+                let reason = format!("it has the same e-mail address or person as {}", with.join(", "));
+                about(account, FindingCode::Shared, reason, evidence)
+            })
+            .collect()
+    }
+
+    fn too_many_managers(&self) -> Option<Finding> {
+        let managers: Vec<&str> = self
+            .usable()
+            .filter(|(account, _)| account.status == super::AccountStatus::Active)
+            .filter(|(account, _)| has_role(account, "Manager"))
+            .map(|(account, _)| account.label())
+            .collect();
+        let limit = self.settings.max_managers as usize;
+        (managers.len() > limit).then(|| Finding {
+            code: FindingCode::TooManyManagers,
+            login: None,
+            name: Some("Manager".to_owned()),
+            reason: format!("{} active Managers, more than {limit}", managers.len()),
+            evidence: vec![
+                Evidence::new(USERS, "USER_ROLE Manager", managers.join(", ")),
+                Evidence::new(SETTINGS, "REVIEW_MAX_MANAGERS", limit.to_string()),
+            ],
+        })
+    }
+
+    fn unmanaged_groups(&self) -> Vec<Finding> {
+        let by_id: HashMap<&str, (&ConsoleAccount, &Partner)> = self
+            .reviewed()
+            .filter_map(|(account, partner)| Some((account.id.as_deref()?, (account, partner))))
+            .collect();
+        let is_certain = self.lists_complete && self.directories_complete;
+        let mut findings = Vec::new();
+        for group in self.groups {
+            let Some(id) = group.owner_user_id.as_deref() else {
+                continue;
+            };
+            let why = match by_id.get(id) {
+                Some((account, _)) if !self.is_reported(account) => None,
+                Some((account, Partner::NotFound)) if is_certain => Some(format!(
+                    "its owner {} has no person in any directory",
+                    account.label()
+                )),
+                Some((account, Partner::Found(found))) if found.is_disabled(self.now) => Some(format!(
+                    "the person of its owner {} is disabled or expired",
+                    account.label()
+                )),
+                Some(_) => None,
+                None if self.lists_complete => Some("its owner has no account any more".to_owned()),
+                None => None,
+            };
+            let Some(why) = why else { continue };
+            let impact = group.business_impact.as_deref().unwrap_or("not given");
+            let owner = group.owner_user_name.as_deref().unwrap_or(id);
+            findings.push(Finding {
+                code: FindingCode::UnmanagedAssetGroup,
+                login: None,
+                name: Some(group.label().to_owned()),
+                reason: format!("{why}; business impact {impact}"),
+                evidence: vec![
+                    Evidence::new(GROUPS, "OWNER_USER_ID", format!("{id} ({owner})")),
+                    Evidence::new(GROUPS, "BUSINESS_IMPACT", impact),
+                ],
+            });
+        }
+        findings
+    }
+
+    /// Accounts of the role outside the groups that grant it, and members without an account.
+    fn of_role_group(&self, granted: &RoleGroup, members: &GroupMembers) -> Vec<Finding> {
+        let dn = granted.group.as_str();
+        let (connection, members) = match members {
+            GroupMembers::Known { connection, members } => (connection, members),
+            GroupMembers::Missing => {
+                return vec![Finding {
+                    code: FindingCode::Incomplete,
+                    login: None,
+                    name: Some(dn.to_owned()),
+                    reason: format!(
+                        "no directory has the group that grants the role {}, so nothing is said about who has the role",
+                        granted.role
+                    ),
+                    evidence: vec![Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", dn)],
+                }];
+            }
+            // The directory that did not answer is a gap of its own.
+            GroupMembers::Unknown => return Vec::new(),
+        };
+        let mut findings = self.role_without_group(granted);
+        // Who has an account of the role is certain only when every account is known.
+        if self.lists_complete && self.directories_complete && self.all_partners_known(&granted.role) {
+            findings.extend(self.group_without_account(granted, connection, members));
+        }
+        findings
+    }
+
+    /// A role may have several groups: its account is to be in one of them.
+    fn role_without_group(&self, granted: &RoleGroup) -> Vec<Finding> {
+        let same_role = self.settings.role_groups.iter().zip(self.members);
+        let same_role: Vec<(&RoleGroup, &GroupMembers)> = same_role
+            .filter(|(other, _)| is_same_role(&other.role, &granted.role))
+            .collect();
+        let mut allowed: BTreeSet<Guid> = BTreeSet::new();
+        let mut connections = BTreeSet::new();
+        for (_, members) in &same_role {
+            let GroupMembers::Known { connection, members } = members else {
+                return Vec::new();
+            };
+            allowed.extend(members);
+            connections.insert(connection.as_str());
+        }
+        let groups: Vec<&str> = same_role.iter().map(|(group, _)| group.group.as_str()).collect();
+        let mut findings = Vec::new();
+        for (account, partner) in self
+            .usable()
+            .filter(|(account, _)| has_role(account, &granted.role))
+        {
+            let Some(found) = partner.found() else { continue };
+            if found.guid.parse().is_ok_and(|guid| allowed.contains(&guid)) {
+                continue;
+            }
+            if !connections.contains(found.connection.as_str()) {
+                findings.push(about(
+                    account,
+                    FindingCode::Incomplete,
+                    format!(
+                        "its person is in the directory of {}, and the group for the role {} in another one, which does not \
+                         tell its members of other domains",
+                        found.connection, granted.role
+                    ),
+                    vec![Evidence::new(&found.connection, "distinguishedName", &found.dn)],
+                ));
+                continue;
+            }
+            findings.push(about(
+                account,
+                FindingCode::RoleWithoutGroup,
+                format!(
+                    "it has the role {}, and its person is not in the group that grants it",
+                    granted.role
+                ),
+                vec![
+                    Evidence::new(USERS, "USER_ROLE", account.role.as_deref().unwrap_or_default()),
+                    Evidence::new(&found.connection, "distinguishedName", &found.dn),
+                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", groups.join("; ")),
+                ],
+            ));
+        }
+        findings
+    }
+
+    /// Returns `true` when every usable account of the role has its partner, so that whoever is none
+    /// of them has no such account.
+    fn all_partners_known(&self, role: &str) -> bool {
+        self.reviewed()
+            .filter(|(account, _)| account.status.is_usable() && has_role(account, role))
+            .all(|(_, partner)| matches!(partner, Partner::Found(_) | Partner::NotFound))
+    }
+
+    fn group_without_account(
+        &self,
+        granted: &RoleGroup,
+        connection: &str,
+        members: &BTreeSet<Guid>,
+    ) -> Vec<Finding> {
+        let with_account: BTreeSet<&str> = self
+            .reviewed()
+            .filter(|(account, _)| account.status == super::AccountStatus::Active)
+            .filter(|(account, _)| has_role(account, &granted.role))
+            .filter_map(|(_, partner)| Some(partner.found()?.guid.as_str()))
+            .collect();
+        let persons = members.iter().filter_map(|guid| self.persons.get(guid));
+        persons
+            .filter(|person| !with_account.contains(person.guid.to_string().as_str()))
+            // Who is disabled needs no account.
+            .filter(|person| {
+                person
+                    .control
+                    .is_some_and(|bits| AccountControl::new(bits).is_enabled())
+            })
+            .map(|person| Finding {
+                code: FindingCode::GroupWithoutAccount,
+                login: None,
+                name: Some(person.account.clone().unwrap_or_else(|| person.dn.clone())),
+                reason: format!(
+                    "the person is in the group for the role {}, and has no active account with it",
+                    granted.role
+                ),
+                evidence: vec![
+                    Evidence::new(connection, "distinguishedName", &person.dn),
+                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", granted.group.as_str()),
+                ],
+            })
+            .collect()
+    }
+}
+
+fn about(account: &ConsoleAccount, code: FindingCode, reason: String, evidence: Vec<Evidence>) -> Finding {
+    Finding {
+        code,
+        login: Some(account.label().to_owned()),
+        name: None,
+        reason,
+        evidence,
+    }
+}
+
+fn identity(account: &ConsoleAccount) -> Vec<Evidence> {
+    let fields = [("EXTERNAL_ID", &account.external_id), ("EMAIL", &account.email)];
+    let filled = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    filled
+        .map(|(name, value)| Evidence::new(USERS, name, value))
+        .collect()
+}
+
+fn has_role(account: &ConsoleAccount, role: &str) -> bool {
+    account.role.as_deref().is_some_and(|own| is_same_role(own, role))
+}
+
+/// Roles that Qualys defines have several spellings; others compare without case.
+fn is_same_role(one: &str, other: &str) -> bool {
+    match (role::find(one), role::find(other)) {
+        (Some(one), Some(other)) => one.name == other.name,
+        _ => one.trim().eq_ignore_ascii_case(other.trim()),
+    }
+}
+
+#[cfg(test)]
+#[path = "conclude_tests.rs"]
+mod tests;

@@ -1,0 +1,60 @@
+//! Any answers of the Qualys API: each ends as a list or a fault, within bounds.
+//!
+//! Compiled for the fuzzer and the tests alone.
+
+use super::account::ConsoleAccount;
+use super::answer;
+use super::asset_group::AssetGroup;
+use super::xml::{self, Element, XmlFault};
+
+/// Reads an answer as each of the lists.
+pub fn run(bytes: &[u8]) {
+    for record in ["USER", "ASSET_GROUP", "User", ""] {
+        let mut records = Vec::new();
+        let read = xml::read(bytes, record, &mut |element| records.push(element));
+        for element in &records {
+            assert_eq!(element.name, record);
+            bounded(element, 0);
+            let account = ConsoleAccount::of_user_list(element);
+            let text = serde_json::to_string(&account).expect("an account can be written");
+            assert_eq!(
+                account,
+                serde_json::from_str(&text).expect("an account can be read again")
+            );
+            let _ = (
+                ConsoleAccount::of_rbac_search(element),
+                AssetGroup::of_list(element),
+            );
+        }
+        match read {
+            Ok(root) => {
+                bounded(&root, 0);
+                if let Some(refusal) = answer::refusal(&root) {
+                    let _ = (refusal.reaction(200), refusal.reaction(409), refusal.to_string());
+                }
+            }
+            Err(fault) => {
+                assert!(fault.to_string().len() < 4096, "{fault}");
+                let declares = bytes.windows(9).any(|window| window == b"<!DOCTYPE");
+                assert!(fault != XmlFault::Declarations || declares);
+            }
+        }
+    }
+}
+
+/// What was read holds no more than the document, and no character that came of an entity of its own.
+fn bounded(element: &Element, depth: usize) {
+    assert!(depth <= 32);
+    element
+        .children
+        .iter()
+        .for_each(|child| bounded(child, depth + 1));
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn r12_what_the_fuzzer_kept_is_read_within_bounds() {
+        crate::fuzzing::replay("console", super::run);
+    }
+}

@@ -1,0 +1,41 @@
+//! Review of the accounts of the Qualys console against the directories.
+//!
+//! Nothing is written, to Qualys or to a directory. The invariant of this module is R36: a list that
+//! was cut, restricted or failed leads to "unknown", never to "gone".
+
+mod access;
+mod account;
+mod answer;
+mod asset_group;
+mod call;
+mod conclude;
+mod csv;
+mod directories;
+mod document;
+mod error;
+mod finding;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+mod html;
+mod keys;
+mod lists;
+mod partner;
+pub mod role;
+mod run;
+mod xml;
+
+pub use access::{Access, AccessList, AccessReason, Target, UnitNumbers, access, target_name};
+pub use account::{AccountStatus, ConsoleAccount, LastLogin};
+pub use asset_group::AssetGroup;
+pub use csv::csv;
+pub use directories::Source;
+pub use document::{Review, ReviewedAccess, ReviewedAccount, ReviewedRole};
+pub use error::ReviewError;
+pub use finding::{Evidence, Finding, FindingCode};
+pub use html::html;
+pub use lists::{ConsoleReader, Listed};
+pub use partner::{FoundPartner, Partner};
+pub use run::Reviewer;
+
+#[cfg(test)]
+mod tests;
