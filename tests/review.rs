@@ -215,3 +215,132 @@ async fn the_command_ends_as_the_contract_says() {
         .ended_with(64)
         .said(&["QUALYS_API_URL", "is required beside QUALYS_API_USERNAME"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: cargo test --release --test review -- --ignored --nocapture"]
+async fn five_thousand_accounts_take_less_than_a_minute_and_a_hundred_mebibytes() {
+    let world = World::large(5_000).await;
+    let (outcome, took, peak) = world
+        .simulated
+        .connector
+        .measured(&["review", "--csv", "out.csv"])
+        .await;
+    outcome.ended_with(5).said(&["5000 accounts"]);
+    println!("5,000 accounts: {:.1} s, {} MiB", took.as_secs_f64(), peak / 1024);
+    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+    assert!(peak < 100 * 1024, "{peak} KiB");
+    assert_eq!(world.console.most_in_flight(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_which_rights_are_missing() {
+    let world = World::new().await;
+    let connector = &world.simulated.connector;
+    connector
+        .succeed(&["check"])
+        .await
+        .said(&["ok      review", "300 accounts and 150 asset groups"]);
+    world.console.change(|options| options.shows_last_login = false);
+    let said = connector.run(&["check"]).await.ended_with(77);
+    said.said(&["FAILED  review", "the last login of 300 of 300", "role Manager"]);
+    world
+        .console
+        .always(Api::Groups, Fault::Status(403, vec![], String::new()));
+    connector
+        .run(&["check"])
+        .await
+        .ended_with(77)
+        .said(&["asset/group"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r36_a_directory_that_was_not_chosen_counts_as_one_that_did_not_answer() {
+    let world = World::new().await;
+    let connector = &world.simulated.connector;
+    let environment = connector.clone_environment();
+    let of = |name: &str| environment[name].clone();
+    let connection =
+        |name: &str, base: &str| format!("[[connection]]\nname = \"{name}\"\nad_base_context = \"{base}\"\n");
+    let file = [
+        connection("one", "DC=corp,DC=example"),
+        connection("two", "DC=corp,DC=example"),
+    ]
+    .concat();
+    std::fs::write(connector.folder().join("connections.toml"), file).unwrap();
+    let connector = support::Connector::delivering_to(&world.simulated.receiver);
+    let mut connector = connector;
+    for (name, value) in &environment {
+        if name != "STATE_URL" && name != "QUALYS_CONNECTOR_UUID" {
+            connector = connector.with(name, value);
+        }
+    }
+    let folder = world.simulated.connector.folder().join("connections.toml");
+    let connector = connector
+        .with("CONNECTIONS_FILE", folder.to_str().unwrap())
+        .with("QUALYS_CONNECTOR_UUID", &of("QUALYS_CONNECTOR_UUID"));
+    let one = connector
+        .run(&["--connection", "one", "review", "--json"])
+        .await
+        .ended_with(2);
+    let review: serde_json::Value = serde_json::from_str(&one.stdout).unwrap();
+    assert!(
+        told(&review)
+            .iter()
+            .all(|(code, _)| !NEEDS_ALL.contains(&code.as_str()))
+    );
+    assert!(
+        missing(&review)[0].contains("was not asked"),
+        "{:?}",
+        missing(&review)
+    );
+    let both = connector.run(&["review", "--json"]).await.ended_with(5);
+    let review: serde_json::Value = serde_json::from_str(&both.stdout).unwrap();
+    assert_eq!(told(&review), world.expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_keeps_reviews_and_says_what_is_new() {
+    let mut world = World::new().await;
+    for (name, value) in [
+        ("HTTP_LISTEN", "127.0.0.1:0"),
+        ("HTTP_TOKEN", support::http::TOKEN),
+        ("REVIEW_CRON", "* * * * * *"),
+    ] {
+        world.simulated.set(name, value);
+    }
+    let mut served = support::http::Served::start(&world.simulated.connector).await;
+    served.service.said("The accounts of Qualys were reviewed").await;
+    let standing = || async {
+        let answer = served.read("/api/v1/review").await;
+        answer.with(200).json()
+    };
+    let first = standing().await;
+    assert_eq!(first["counts"]["gone"], 20, "{first}");
+    assert_eq!(first["complete"], true);
+    let gone = served
+        .read("/api/v1/review/users?code=gone&limit=200")
+        .await
+        .json();
+    assert_eq!(gone["total"], 20, "{gone}");
+    // One of them comes back, and another account is gone.
+    let mut users = world.users.clone();
+    users[0].status = "Inactive".to_owned();
+    users[1].status = "Active".to_owned();
+    world.console.change(|options| options.users = users);
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let now = standing().await;
+        let about = |list: &str| {
+            let found = now[list].as_array().unwrap().iter();
+            found
+                .map(|finding| finding["login"].as_str().unwrap_or_default().to_owned())
+                .collect::<Vec<_>>()
+        };
+        if about("new") == ["gone_inactive_0"] && about("resolved") == ["gone_0"] {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{now}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    served.service.stopped_with(0).await;
+}

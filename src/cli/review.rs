@@ -1,18 +1,30 @@
 //! `review`: Qualys accounts against the directories, once now.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::mapping::Mapping;
-use crate::review::{self, FindingCode, Review, ReviewError, Reviewer, Source};
+use crate::review::{
+    self, ConsoleReader, FindingCode, Review, ReviewError, ReviewSchedule, Reviewer, Source,
+};
+use crate::schedule::{Cron, Desk};
+use crate::upstream::ApiServer;
 
 use super::arguments::Review as Options;
-use super::failure::{Failure, USAGE};
+use super::failure::{Failure, USAGE, listed};
 use super::output::{one_line, say};
 use super::{setup, status};
+
+/// Time that `check` waits for the limit of calls.
+const CHECK_WITHIN: Duration = Duration::from_secs(30);
+
+/// The API account lacks a right.
+const REFUSED: u8 = 77;
 
 /// Findings of one kind that a terminal shows.
 const MOST_SHOWN: usize = 100;
@@ -76,8 +88,67 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failu
         settings,
         upstream: &first.upstream,
         sources: &sources,
+        unasked: &unasked(config, &connections),
     };
     Ok(reviewer.review(Utc::now()).await?)
+}
+
+/// Names of the connections that are configured and not chosen.
+pub(super) fn unasked(config: &Config, chosen: &[&config::Connection]) -> Vec<String> {
+    let is_chosen = |one: &config::Connection| chosen.iter().any(|chosen| chosen.name == one.name);
+    let others = config.connections.iter().filter(|one| !is_chosen(one));
+    others.map(|one| one.name.clone()).collect()
+}
+
+/// The reviews of the service; `None` where none are to be made.
+pub(super) fn schedule(
+    config: &Config,
+    chosen: &[&config::Connection],
+    desks: &[Desk],
+) -> Result<Option<ReviewSchedule>, Failure> {
+    let (Some(settings), Some(first)) = (&config.review, config.connections.first()) else {
+        return Ok(None);
+    };
+    let Some(cron) = &settings.cron else {
+        return Ok(None);
+    };
+    Ok(Some(ReviewSchedule {
+        settings: settings.clone(),
+        cron: Cron::parse(cron, first.schedule.timezone)
+            .map_err(|error| Failure::new(USAGE, error, "correct REVIEW_CRON"))?,
+        connectors: desks.iter().map(|desk| Arc::clone(desk.connector())).collect(),
+        unasked: unasked(config, chosen),
+    }))
+}
+
+/// Step of `check`: asks for both lists, and says what the account is not shown.
+pub(super) async fn step(settings: &config::Review, upstream: &config::Upstream) -> Result<String, Failure> {
+    let server = ApiServer::new(&settings.url, &settings.username, &settings.password, upstream)
+        .map_err(ReviewError::from)?;
+    let mut reader = ConsoleReader::new(server, CHECK_WITHIN);
+    let accounts = reader.accounts().await?;
+    let groups = reader.asset_groups().await?;
+    let told = format!(
+        "{} showed {} accounts and {} asset groups to {}",
+        settings.url,
+        accounts.records.len(),
+        groups.records.len(),
+        settings.username
+    );
+    let gaps: Vec<&str> = accounts
+        .gaps
+        .iter()
+        .chain(&groups.gaps)
+        .map(String::as_str)
+        .collect();
+    if gaps.is_empty() {
+        return Ok(told);
+    }
+    Err(Failure::new(
+        REFUSED,
+        listed(&format!("{told}, and not everything of them"), &gaps.join("\n")),
+        "give the API account the role Manager and access to the API (docs/review.md lists the rights)",
+    ))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -257,6 +257,9 @@ mod tests {
             ("QUALYS_CONNECTOR_UUID", "8c2d7e1a-3b4f-4c5d-9e6f-000000000001"),
             ("HTTPS_PROXY", "http://me:proxy-7@proxy:3128"),
             ("HTTP_TOKEN", "token-of-sixteen-characters"),
+            ("QUALYS_API_URL", "https://qualysapi.example"),
+            ("QUALYS_API_USERNAME", "acme_api"),
+            ("QUALYS_API_PASSWORD", "hunter-3"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -277,7 +280,9 @@ mod tests {
         for part in ["dc1", "(mail=*)", "https://gateway.example", "[set]"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        for secret in ["hunter-2", "client-7", "secret-7", "proxy-7", "token-of"] {
+        for secret in [
+            "hunter-2", "hunter-3", "client-7", "secret-7", "proxy-7", "token-of",
+        ] {
             assert!(!text.contains(secret), "{text}");
         }
     }

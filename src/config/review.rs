@@ -63,17 +63,19 @@ pub(super) fn review(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>
     let never_used_days = reader.value(&v::REVIEW_NEVER_USED_DAYS, quantity::number(1..=LONGEST_DAYS));
     let max_managers = reader.value(&v::REVIEW_MAX_MANAGERS, quantity::number(1..=10_000));
     let account = [
-        (username.is_absent(), &v::QUALYS_API_USERNAME),
-        (password.is_absent(), &v::QUALYS_API_PASSWORD),
+        (username.is_given(), username.is_absent(), &v::QUALYS_API_USERNAME),
+        (password.is_given(), password.is_absent(), &v::QUALYS_API_PASSWORD),
     ];
-    if server.is_absent() {
-        if let Some((_, given)) = account.iter().find(|(absent, _)| !absent) {
-            let why = format!("is required beside {}", given.name);
-            reader.require(&v::QUALYS_API_URL, &why);
-            return None;
-        }
-    } else {
-        for (_, missing) in account.iter().filter(|(absent, _)| *absent) {
+    // What is bad is said to be bad, and nothing is called missing because of it.
+    if server.is_absent()
+        && let Some((.., given)) = account.iter().find(|(is_given, ..)| *is_given)
+    {
+        let why = format!("is required beside {}", given.name);
+        reader.require(&v::QUALYS_API_URL, &why);
+        return None;
+    }
+    if server.is_given() {
+        for (.., missing) in account.iter().filter(|(_, is_absent, _)| *is_absent) {
             reader.require(missing, "is required beside QUALYS_API_URL");
         }
     }
@@ -233,3 +235,7 @@ impl Review {
             .any(|allowed| allowed.eq_ignore_ascii_case(login))
     }
 }
+
+#[cfg(test)]
+#[path = "review_tests.rs"]
+mod tests;

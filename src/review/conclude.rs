@@ -28,10 +28,10 @@ const SETTINGS: &str = "configuration";
 /// Members of a group that grants a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupMembers {
-    /// This connection has the group.
+    /// These connections have the group.
     Known {
-        /// The connection.
-        connection: String,
+        /// The connections.
+        connections: BTreeSet<String>,
         /// Persons in it, and in groups within it.
         members: BTreeSet<Guid>,
     },
@@ -39,6 +39,24 @@ pub enum GroupMembers {
     Missing,
     /// A directory did not answer.
     Unknown,
+}
+
+impl GroupMembers {
+    /// Adds what a connection that has the group says.
+    pub fn add(&mut self, connection: &str, more: BTreeSet<Guid>) {
+        match self {
+            Self::Known { connections, members } => {
+                connections.insert(connection.to_owned());
+                members.extend(more);
+            }
+            Self::Missing | Self::Unknown => {
+                *self = Self::Known {
+                    connections: BTreeSet::from([connection.to_owned()]),
+                    members: more,
+                };
+            }
+        }
+    }
 }
 
 /// Everything that findings follow from.
@@ -337,8 +355,8 @@ impl<'a> Facts<'a> {
     /// Accounts of the role outside the groups that grant it, and members without an account.
     fn of_role_group(&self, granted: &RoleGroup, members: &GroupMembers) -> Vec<Finding> {
         let dn = granted.group.as_str();
-        let (connection, members) = match members {
-            GroupMembers::Known { connection, members } => (connection, members),
+        let members = match members {
+            GroupMembers::Known { members, .. } => members,
             GroupMembers::Missing => {
                 return vec![Finding {
                     code: FindingCode::Incomplete,
@@ -357,7 +375,7 @@ impl<'a> Facts<'a> {
         let mut findings = self.role_without_group(granted);
         // Who has an account of the role is certain only when every account is known.
         if self.lists_complete && self.directories_complete && self.all_partners_known(&granted.role) {
-            findings.extend(self.group_without_account(granted, connection, members));
+            findings.extend(self.group_without_account(granted, members));
         }
         findings
     }
@@ -371,11 +389,15 @@ impl<'a> Facts<'a> {
         let mut allowed: BTreeSet<Guid> = BTreeSet::new();
         let mut connections = BTreeSet::new();
         for (_, members) in &same_role {
-            let GroupMembers::Known { connection, members } = members else {
+            let GroupMembers::Known {
+                connections: having,
+                members,
+            } = members
+            else {
                 return Vec::new();
             };
             allowed.extend(members);
-            connections.insert(connection.as_str());
+            connections.extend(having.iter().map(String::as_str));
         }
         let groups: Vec<&str> = same_role.iter().map(|(group, _)| group.group.as_str()).collect();
         let mut findings = Vec::new();
@@ -425,12 +447,7 @@ impl<'a> Facts<'a> {
             .all(|(_, partner)| matches!(partner, Partner::Found(_) | Partner::NotFound))
     }
 
-    fn group_without_account(
-        &self,
-        granted: &RoleGroup,
-        connection: &str,
-        members: &BTreeSet<Guid>,
-    ) -> Vec<Finding> {
+    fn group_without_account(&self, granted: &RoleGroup, members: &BTreeSet<Guid>) -> Vec<Finding> {
         let with_account: BTreeSet<&str> = self
             .reviewed()
             .filter(|(account, _)| account.status == super::AccountStatus::Active)
@@ -455,7 +472,7 @@ impl<'a> Facts<'a> {
                     granted.role
                 ),
                 evidence: vec![
-                    Evidence::new(connection, "distinguishedName", &person.dn),
+                    Evidence::new(&person.connection, "distinguishedName", &person.dn),
                     Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", granted.group.as_str()),
                 ],
             })

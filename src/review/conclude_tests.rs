@@ -228,7 +228,7 @@ fn granting(role: &str, members: GroupMembers) -> World {
 
 fn known(connection: &str, members: &[u8]) -> GroupMembers {
     GroupMembers::Known {
-        connection: connection.to_owned(),
+        connections: BTreeSet::from([connection.to_owned()]),
         members: members.iter().map(|number| guid(*number)).collect(),
     }
 }

@@ -22,6 +22,7 @@ mod lists;
 mod partner;
 pub mod role;
 mod run;
+mod schedule;
 mod xml;
 
 pub use access::{Access, AccessList, AccessReason, Target, UnitNumbers, access, target_name};
@@ -36,6 +37,7 @@ pub use html::html;
 pub use lists::{ConsoleReader, Listed};
 pub use partner::{FoundPartner, Partner};
 pub use run::Reviewer;
+pub use schedule::ReviewSchedule;
 
 #[cfg(test)]
 mod tests;

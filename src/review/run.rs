@@ -29,6 +29,8 @@ pub struct Reviewer<'a> {
     pub upstream: &'a config::Upstream,
     /// Connections whose directories are asked.
     pub sources: &'a [Source<'a>],
+    /// Connections that are configured and not asked: each counts as one that did not answer.
+    pub unasked: &'a [String],
 }
 
 /// What the directories said.
@@ -81,6 +83,10 @@ impl Reviewer<'_> {
     /// Asks every directory; one that fails is silent from then on.
     async fn ask(&self, keys: &[Vec<Key>]) -> Asked {
         let mut asked = Asked::default();
+        for connection in self.unasked {
+            let reason = "only another connection was chosen, so it was not asked".to_owned();
+            asked.silent.insert(connection.clone(), reason);
+        }
         let attributes = searched(&self.settings.attributes);
         let mut open = Vec::new();
         for source in self.sources {
@@ -119,7 +125,10 @@ impl Reviewer<'_> {
             }
         }
         for directory in &mut directories {
-            asked.persons.extend(std::mem::take(&mut directory.persons));
+            // Several connections may read one domain.
+            for (guid, person) in std::mem::take(&mut directory.persons) {
+                asked.persons.entry(guid).or_insert(person);
+            }
         }
         // Only persons that an account has are asked for.
         let partners: BTreeSet<Guid> = asked.matches.values().flatten().copied().collect();
@@ -245,14 +254,8 @@ impl Asked {
         let matches = directory.confirm(keys, missing).await?;
         self.add(matches);
         for (granted, known) in settings.role_groups.iter().zip(&mut self.members) {
-            if matches!(known, GroupMembers::Known { .. }) {
-                continue;
-            }
             if let Some(members) = directory.members(&granted.group).await? {
-                *known = GroupMembers::Known {
-                    connection: directory.name().to_owned(),
-                    members,
-                };
+                known.add(directory.name(), members);
             }
         }
         Ok(())

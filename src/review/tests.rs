@@ -221,3 +221,118 @@ fn a_status_decides_where_no_code_does() {
         assert_eq!(answer::of_status(status, ""), expected, "{status}");
     }
 }
+
+/// First two cells of the rows below a heading of docs/review.md.
+fn rows(heading: &str) -> Vec<(String, String)> {
+    let text = include_str!("../../docs/review.md");
+    let (_, rest) = text.split_once(&format!("##{heading}\n")).unwrap();
+    let section = rest.split("\n#").next().unwrap();
+    let table = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    table
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells[1].replace('`', ""), cells[2].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_row_of_roles_and_permissions_is_in_the_document_and_in_the_code() {
+    let roles = super::role::ROLES.map(|role| (role.name.to_owned(), role.permissions.to_owned()));
+    assert_eq!(rows("# Roles"), roles);
+    let permissions =
+        super::role::EXTENDED_PERMISSIONS.map(|(element, name)| (name.to_owned(), element.to_owned()));
+    assert_eq!(rows("# Extended permissions"), permissions);
+    for (element, name) in super::role::EXTENDED_PERMISSIONS {
+        assert_eq!(super::role::extended_permission(element), name);
+    }
+}
+
+#[test]
+fn every_kind_of_finding_is_in_the_document_with_what_to_do() {
+    let codes: Vec<String> = rows(" What is found").into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, super::FindingCode::ALL.map(|code| code.name().to_owned()));
+    let text = include_str!("../../docs/review.md");
+    for code in super::FindingCode::ALL {
+        assert!(text.contains(code.advice()), "{}", code.advice());
+        assert_eq!(super::FindingCode::from_name(code.name()), Some(code));
+        assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+    }
+}
+
+#[test]
+fn every_attribute_of_users_and_asset_groups_is_in_the_document_and_in_the_json() {
+    let (account, group) = (ConsoleAccount::default(), AssetGroup::default());
+    let reviewed = super::ReviewedAccount {
+        account,
+        is_active: true,
+        allowed: false,
+        partner: super::Partner::NotFound,
+        findings: Vec::new(),
+    };
+    let text = include_str!("../../docs/review.md");
+    for (heading, json, names) in [
+        (
+            "# Users",
+            serde_json::to_value(reviewed).unwrap(),
+            [
+                "id",
+                "name",
+                "email",
+                "is_active",
+                "created_at",
+                "last_login_at",
+                "user_login",
+                "title",
+                "business_unit",
+                "user_status",
+            ]
+            .as_slice(),
+        ),
+        (
+            "# Asset groups",
+            serde_json::to_value(group).unwrap(),
+            [
+                "id",
+                "name",
+                "owner_user_id",
+                "updated_at",
+                "business_impact",
+                "owner_user_name",
+                "host_id_list",
+            ]
+            .as_slice(),
+        ),
+    ] {
+        let documented: Vec<String> = rows(heading).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(documented, names, "{heading}");
+        for key in json.as_object().unwrap().keys() {
+            assert!(
+                text.contains(&format!("`{key}`")),
+                "{key} is not in docs/review.md"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_rule_of_access_is_in_the_document() {
+    use super::AccessReason::{
+        AllOfBusinessUnit, AllWithoutBusinessUnit, Assigned, BusinessUnit, Owner, RoleSeesAll,
+    };
+    let text = include_str!("../../docs/review.md");
+    for reason in [
+        RoleSeesAll,
+        Owner,
+        Assigned,
+        BusinessUnit,
+        AllOfBusinessUnit,
+        AllWithoutBusinessUnit,
+    ] {
+        let name = serde_json::to_value(reason).unwrap();
+        assert!(
+            text.contains(&format!("| `{}` |", name.as_str().unwrap())),
+            "{name}"
+        );
+    }
+}

@@ -143,8 +143,11 @@ impl<R: Read> BufRead for Metered<R> {
         }
         match self.source.fill_buf() {
             Ok(available) => {
-                if self.total == 0 {
-                    self.head = available.iter().take(HEAD).copied().collect();
+                if self.total < HEAD as u64 {
+                    // What was shown before and not taken comes again.
+                    self.head.truncate(usize::try_from(self.total).unwrap_or(HEAD));
+                    let room = HEAD - self.head.len();
+                    self.head.extend(available.iter().take(room));
                 }
                 Ok(available)
             }
@@ -227,8 +230,10 @@ struct Tree<'a> {
     open: Vec<Element>,
     root: Option<Element>,
     nodes: usize,
-    /// `nodes` when the record began that is open.
-    before_record: Option<(usize, usize)>,
+    /// Octets of all texts that are kept.
+    octets: usize,
+    /// Depth at which the open record began, with `nodes` and `octets` of that moment.
+    before_record: Option<(usize, usize, usize)>,
     records: usize,
 }
 
@@ -240,6 +245,7 @@ impl<'a> Tree<'a> {
             open: Vec::new(),
             root: None,
             nodes: 0,
+            octets: 0,
             before_record: None,
             records: 0,
         }
@@ -287,7 +293,7 @@ impl<'a> Tree<'a> {
         }
         let name = name_of(tag.local_name().as_ref())?;
         if name == self.record && self.before_record.is_none() {
-            self.before_record = Some((self.open.len(), self.nodes));
+            self.before_record = Some((self.open.len(), self.nodes, self.octets));
             self.records += 1;
             if self.records > MAX_RECORDS {
                 return Err(XmlFault::TooMuch("more than 200,000 records"));
@@ -316,22 +322,24 @@ impl<'a> Tree<'a> {
     }
 
     fn add(&mut self, text: &str) -> Result<(), XmlFault> {
-        match self.open.last_mut() {
-            Some(element) if element.text.len() + text.len() > MAX_PIECE as usize => {
-                Err(XmlFault::TooMuch("a text of more than 16 MiB"))
-            }
-            // Space between elements is none of their text.
-            Some(element) if element.text.is_empty() => {
-                element.text.push_str(text.trim_start());
-                Ok(())
-            }
-            Some(element) => {
-                element.text.push_str(text);
-                Ok(())
-            }
-            None if text.trim().is_empty() || text == "\u{feff}" => Ok(()),
-            None => Err(XmlFault::Malformed("it has text outside its elements".to_owned())),
+        let Some(element) = self.open.last_mut() else {
+            let is_space = text.trim_start_matches('\u{feff}').trim().is_empty();
+            return match is_space {
+                true => Ok(()),
+                false => Err(XmlFault::Malformed("it has text outside its elements".to_owned())),
+            };
+        };
+        // Space between elements is none of their text.
+        let text = match element.text.as_str() {
+            "" => text.trim_start(),
+            _ => text,
+        };
+        self.octets += text.len();
+        if self.octets > MAX_PIECE as usize {
+            return Err(XmlFault::TooMuch("texts of more than 16 MiB beside each other"));
         }
+        element.text.push_str(text);
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), XmlFault> {
@@ -343,9 +351,9 @@ impl<'a> Tree<'a> {
         element.text.truncate(element.text.trim_end().len());
         let depth_now = self.open.len();
         match (self.before_record, self.open.last_mut()) {
-            (Some((depth, nodes)), _) if depth == depth_now => {
+            (Some((depth, nodes, octets)), _) if depth == depth_now => {
                 self.before_record = None;
-                self.nodes = nodes;
+                (self.nodes, self.octets) = (nodes, octets);
                 if depth == 0 {
                     self.root = Some(Element {
                         name: element.name.clone(),

@@ -83,6 +83,16 @@ fn depth_names_numbers_and_lengths_are_bounded() {
     assert_eq!(fault(&many), XmlFault::TooMuch("more than 200,000 records"));
 }
 
+#[test]
+fn all_texts_of_a_record_are_bounded_together() {
+    let text = format!("<T>{}</T>", "t".repeat(1 << 20));
+    let large = format!("<a><USER>{}</USER></a>", text.repeat(17));
+    let together = "texts of more than 16 MiB beside each other";
+    assert_eq!(fault(&large), XmlFault::TooMuch(together));
+    let several = format!("<a>{}</a>", format!("<USER>{text}</USER>").repeat(20));
+    assert_eq!(records(&several).0.len(), 20);
+}
+
 /// Source that gives the same octets for ever, after a beginning.
 struct Endless(&'static [u8], bool);
 

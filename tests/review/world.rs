@@ -37,13 +37,17 @@ fn filetime(days_ago: i64) -> String {
 impl World {
     /// Everything in place, and `expected` what one review tells.
     pub async fn new() -> World {
-        let mut simulated = Simulated::of(People {
+        World::of(People {
             seed: 7,
             users: 2000,
             groups: 10,
             computers: 5,
         })
-        .await;
+        .await
+    }
+
+    async fn of(people: People) -> World {
+        let mut simulated = Simulated::of(people).await;
         let directory = simulated.directory().clone();
         let persons = simulated
             .users()
@@ -73,6 +77,22 @@ impl World {
             users: Vec::new(),
         };
         world.fill(admins, inner);
+        world.show();
+        world
+    }
+
+    /// As many accounts, the first 300 of them as [`World::new`] has them.
+    pub async fn large(accounts: usize) -> World {
+        let mut world = World::of(People {
+            seed: 7,
+            users: 2 * accounts as u32,
+            groups: 10,
+            computers: 5,
+        })
+        .await;
+        for number in world.users.len()..accounts {
+            world.add_person(&format!("more_{number}"), "Scanner");
+        }
         world.show();
         world
     }

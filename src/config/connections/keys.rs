@@ -18,11 +18,13 @@ pub(in crate::config) const SHORT: [(&str, &Variable); 3] = [
 pub(super) const PER_CONNECTION: [&Variable; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
 /// What may be written as a list.
-pub(in crate::config) const LISTS: [&Variable; 5] = [
+pub(in crate::config) const LISTS: [&Variable; 7] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
     &v::AD_ASSETS,
     &v::NO_PROXY,
+    &v::REVIEW_MATCH,
+    &v::REVIEW_ALLOW,
     &v::LOG_LEVEL,
 ];
 
