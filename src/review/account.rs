@@ -3,7 +3,7 @@
 //! What an answer does not hold is absent here, never empty: an element that is missing was not
 //! shown to the API account, and nothing is concluded from it.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::role;
@@ -222,16 +222,22 @@ fn joined(first: Option<String>, last: Option<String>) -> Option<String> {
     Some(parts.join(" ")).filter(|name| !name.is_empty())
 }
 
-/// Reads a moment of RFC 3339; one without a zone is UTC.
+/// Reads a moment of RFC 3339, in whole seconds; one without a zone is UTC.
 pub(super) fn moment(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let with_zone = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
-    with_zone.or_else(|| {
+    let moment = with_zone.or_else(|| {
         ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
             .iter()
-            .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
+            .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
             .map(|at| at.and_utc())
-    })
+    });
+    whole_seconds(moment?).filter(|at| (1970..=9999).contains(&at.year()))
+}
+
+/// Returns the moment without parts of a second.
+pub(super) fn whole_seconds(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(at.timestamp(), 0)
 }
 
 /// Writes a moment as the product does: UTC, whole seconds.

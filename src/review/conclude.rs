@@ -12,52 +12,18 @@ use super::asset_group::AssetGroup;
 use super::directories::Person;
 use super::finding::{Evidence, Finding, FindingCode};
 use super::partner::{FoundPartner, Partner};
-use super::role;
-use crate::config::{Review as Settings, RoleGroup};
-use crate::identity::{AccountControl, Guid};
+use super::role_group::{GroupMembers, has_role};
+use crate::config::Review as Settings;
+use crate::identity::Guid;
 
 /// Source of a value in the list of accounts.
-const USERS: &str = "Qualys users";
+pub(super) const USERS: &str = "Qualys users";
 
 /// Source of a value in the list of asset groups.
 const GROUPS: &str = "Qualys asset groups";
 
 /// Source of a value in the configuration.
-const SETTINGS: &str = "configuration";
-
-/// Members of a group that grants a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupMembers {
-    /// These connections have the group.
-    Known {
-        /// The connections.
-        connections: BTreeSet<String>,
-        /// Persons in it, and in groups within it.
-        members: BTreeSet<Guid>,
-    },
-    /// No directory has the group, and all of them answered.
-    Missing,
-    /// A directory did not answer.
-    Unknown,
-}
-
-impl GroupMembers {
-    /// Adds what a connection that has the group says.
-    pub fn add(&mut self, connection: &str, more: BTreeSet<Guid>) {
-        match self {
-            Self::Known { connections, members } => {
-                connections.insert(connection.to_owned());
-                members.extend(more);
-            }
-            Self::Missing | Self::Unknown => {
-                *self = Self::Known {
-                    connections: BTreeSet::from([connection.to_owned()]),
-                    members: more,
-                };
-            }
-        }
-    }
-}
+pub(super) const SETTINGS: &str = "configuration";
 
 /// Everything that findings follow from.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +81,7 @@ pub fn conclude(facts: Facts<'_>) -> Vec<Finding> {
 
 impl<'a> Facts<'a> {
     /// Accounts with their partners.
-    fn reviewed(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
+    pub(super) fn reviewed(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
         self.accounts.iter().zip(self.partners)
     }
 
@@ -125,7 +91,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Usable accounts that may be reported.
-    fn usable(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
+    pub(super) fn usable(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
         let facts = *self;
         self.reviewed()
             .filter(move |(account, _)| account.status.is_usable() && facts.is_reported(account))
@@ -351,136 +317,14 @@ impl<'a> Facts<'a> {
         }
         findings
     }
-
-    /// Accounts of the role outside the groups that grant it, and members without an account.
-    fn of_role_group(&self, granted: &RoleGroup, members: &GroupMembers) -> Vec<Finding> {
-        let dn = granted.group.as_str();
-        let members = match members {
-            GroupMembers::Known { members, .. } => members,
-            GroupMembers::Missing => {
-                return vec![Finding {
-                    code: FindingCode::Incomplete,
-                    login: None,
-                    name: Some(dn.to_owned()),
-                    reason: format!(
-                        "no directory has the group that grants the role {}, so nothing is said about who has the role",
-                        granted.role
-                    ),
-                    evidence: vec![Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", dn)],
-                }];
-            }
-            // The directory that did not answer is a gap of its own.
-            GroupMembers::Unknown => return Vec::new(),
-        };
-        let mut findings = self.role_without_group(granted);
-        // Who has an account of the role is certain only when every account is known.
-        if self.lists_complete && self.directories_complete && self.all_partners_known(&granted.role) {
-            findings.extend(self.group_without_account(granted, members));
-        }
-        findings
-    }
-
-    /// A role may have several groups: its account is to be in one of them.
-    fn role_without_group(&self, granted: &RoleGroup) -> Vec<Finding> {
-        let same_role = self.settings.role_groups.iter().zip(self.members);
-        let same_role: Vec<(&RoleGroup, &GroupMembers)> = same_role
-            .filter(|(other, _)| is_same_role(&other.role, &granted.role))
-            .collect();
-        let mut allowed: BTreeSet<Guid> = BTreeSet::new();
-        let mut connections = BTreeSet::new();
-        for (_, members) in &same_role {
-            let GroupMembers::Known {
-                connections: having,
-                members,
-            } = members
-            else {
-                return Vec::new();
-            };
-            allowed.extend(members);
-            connections.extend(having.iter().map(String::as_str));
-        }
-        let groups: Vec<&str> = same_role.iter().map(|(group, _)| group.group.as_str()).collect();
-        let mut findings = Vec::new();
-        for (account, partner) in self
-            .usable()
-            .filter(|(account, _)| has_role(account, &granted.role))
-        {
-            let Some(found) = partner.found() else { continue };
-            if found.guid.parse().is_ok_and(|guid| allowed.contains(&guid)) {
-                continue;
-            }
-            if !connections.contains(found.connection.as_str()) {
-                findings.push(about(
-                    account,
-                    FindingCode::Incomplete,
-                    format!(
-                        "its person is in the directory of {}, and the group for the role {} in another one, which does not \
-                         tell its members of other domains",
-                        found.connection, granted.role
-                    ),
-                    vec![Evidence::new(&found.connection, "distinguishedName", &found.dn)],
-                ));
-                continue;
-            }
-            findings.push(about(
-                account,
-                FindingCode::RoleWithoutGroup,
-                format!(
-                    "it has the role {}, and its person is not in the group that grants it",
-                    granted.role
-                ),
-                vec![
-                    Evidence::new(USERS, "USER_ROLE", account.role.as_deref().unwrap_or_default()),
-                    Evidence::new(&found.connection, "distinguishedName", &found.dn),
-                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", groups.join("; ")),
-                ],
-            ));
-        }
-        findings
-    }
-
-    /// Returns `true` when every usable account of the role has its partner, so that whoever is none
-    /// of them has no such account.
-    fn all_partners_known(&self, role: &str) -> bool {
-        self.reviewed()
-            .filter(|(account, _)| account.status.is_usable() && has_role(account, role))
-            .all(|(_, partner)| matches!(partner, Partner::Found(_) | Partner::NotFound))
-    }
-
-    fn group_without_account(&self, granted: &RoleGroup, members: &BTreeSet<Guid>) -> Vec<Finding> {
-        let with_account: BTreeSet<&str> = self
-            .reviewed()
-            .filter(|(account, _)| account.status == super::AccountStatus::Active)
-            .filter(|(account, _)| has_role(account, &granted.role))
-            .filter_map(|(_, partner)| Some(partner.found()?.guid.as_str()))
-            .collect();
-        let persons = members.iter().filter_map(|guid| self.persons.get(guid));
-        persons
-            .filter(|person| !with_account.contains(person.guid.to_string().as_str()))
-            // Who is disabled needs no account.
-            .filter(|person| {
-                person
-                    .control
-                    .is_some_and(|bits| AccountControl::new(bits).is_enabled())
-            })
-            .map(|person| Finding {
-                code: FindingCode::GroupWithoutAccount,
-                login: None,
-                name: Some(person.account.clone().unwrap_or_else(|| person.dn.clone())),
-                reason: format!(
-                    "the person is in the group for the role {}, and has no active account with it",
-                    granted.role
-                ),
-                evidence: vec![
-                    Evidence::new(&person.connection, "distinguishedName", &person.dn),
-                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", granted.group.as_str()),
-                ],
-            })
-            .collect()
-    }
 }
 
-fn about(account: &ConsoleAccount, code: FindingCode, reason: String, evidence: Vec<Evidence>) -> Finding {
+pub(super) fn about(
+    account: &ConsoleAccount,
+    code: FindingCode,
+    reason: String,
+    evidence: Vec<Evidence>,
+) -> Finding {
     Finding {
         code,
         login: Some(account.label().to_owned()),
@@ -498,18 +342,6 @@ fn identity(account: &ConsoleAccount) -> Vec<Evidence> {
     filled
         .map(|(name, value)| Evidence::new(USERS, name, value))
         .collect()
-}
-
-fn has_role(account: &ConsoleAccount, role: &str) -> bool {
-    account.role.as_deref().is_some_and(|own| is_same_role(own, role))
-}
-
-/// Roles that Qualys defines have several spellings; others compare without case.
-fn is_same_role(one: &str, other: &str) -> bool {
-    match (role::find(one), role::find(other)) {
-        (Some(one), Some(other)) => one.name == other.name,
-        _ => one.trim().eq_ignore_ascii_case(other.trim()),
-    }
 }
 
 #[cfg(test)]

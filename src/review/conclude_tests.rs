@@ -2,6 +2,7 @@
 
 use super::super::partner::partners;
 use super::*;
+use crate::config::RoleGroup;
 use crate::identity::DistinguishedName;
 
 const DAY: i64 = 86_400;

@@ -57,6 +57,9 @@ pub struct Source<'a> {
 /// Persons that match a key of an account, by the place of the account and of the key.
 pub type Matches = BTreeMap<(usize, usize), BTreeSet<Guid>>;
 
+/// Places of keys: of the account, and of the key among its keys.
+type Places = Vec<(usize, usize)>;
+
 /// Directory that is asked.
 pub struct OpenDirectory<'a> {
     source: Source<'a>,
@@ -116,7 +119,7 @@ impl<'a> OpenDirectory<'a> {
     pub async fn find(&mut self, keys: &[Vec<Key>], wanted: &[usize]) -> Result<Matches, DirectoryError> {
         let mut matches = Matches::new();
         for batch in wanted.chunks(ACCOUNTS_PER_FILTER) {
-            let mut by_value: HashMap<(&str, &[u8]), Vec<(usize, usize)>> = HashMap::new();
+            let mut by_value: HashMap<(&str, &[u8]), Places> = HashMap::new();
             for account in batch {
                 for (place, key) in keys[*account].iter().enumerate() {
                     let same = by_value.entry((&key.attribute, &key.value)).or_default();

@@ -16,11 +16,9 @@ pub fn run(bytes: &[u8]) {
             assert_eq!(element.name, record);
             bounded(element, 0);
             let account = ConsoleAccount::of_user_list(element);
-            let text = serde_json::to_string(&account).expect("an account can be written");
-            assert_eq!(
-                account,
-                serde_json::from_str(&text).expect("an account can be read again")
-            );
+            let text = serde_json::to_string(&account).unwrap_or_default();
+            let again: Option<ConsoleAccount> = serde_json::from_str(&text).ok();
+            assert_eq!(Some(&account), again.as_ref(), "an account reads back the same");
             let _ = (
                 ConsoleAccount::of_rbac_search(element),
                 AssetGroup::of_list(element),

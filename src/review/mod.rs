@@ -12,6 +12,7 @@ mod conclude;
 mod csv;
 mod directories;
 mod document;
+mod element;
 mod error;
 mod finding;
 #[cfg(any(test, fuzzing))]
@@ -21,6 +22,7 @@ mod keys;
 mod lists;
 mod partner;
 pub mod role;
+mod role_group;
 mod run;
 mod schedule;
 mod xml;

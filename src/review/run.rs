@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::access;
-use super::account::ConsoleAccount;
-use super::conclude::{Facts, GroupMembers, conclude};
+use super::account::{ConsoleAccount, whole_seconds};
+use super::conclude::{Facts, conclude};
 use super::directories::{Matches, OpenDirectory, Person, Source};
 use super::document::{self, Review, ReviewedAccount};
 use super::error::ReviewError;
@@ -15,6 +15,7 @@ use super::finding::{Finding, FindingCode};
 use super::keys::{Key, keys, searched};
 use super::lists::{ConsoleReader, Listed};
 use super::partner::{Partner, partners};
+use super::role_group::GroupMembers;
 use crate::config;
 use crate::directory::DirectoryError;
 use crate::identity::Guid;
@@ -51,6 +52,7 @@ impl Reviewer<'_> {
     /// When there is no list of accounts. A list of asset groups or a directory that is missing is
     /// part of the review.
     pub async fn review(&self, now: DateTime<Utc>) -> Result<Review, ReviewError> {
+        let now = whole_seconds(now).unwrap_or(now);
         let server = ApiServer::new(
             &self.settings.url,
             &self.settings.username,

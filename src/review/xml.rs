@@ -10,6 +10,8 @@ use quick_xml::Reader;
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+pub use super::element::Element;
+
 /// Longest document, octets.
 const MAX_DOCUMENT: u64 = 256 << 20;
 /// Longest text, tag or comment, octets: the host ids of an asset group are megabytes.
@@ -24,47 +26,6 @@ const MAX_NODES: usize = 50_000;
 const MAX_RECORDS: usize = 200_000;
 /// Octets of the beginning that are kept for a message.
 const HEAD: usize = 512;
-
-/// Element with what it holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Element {
-    /// Its name, without a prefix.
-    pub name: String,
-    /// Its own text, without space around it.
-    pub text: String,
-    /// Its attributes.
-    pub attributes: Vec<(String, String)>,
-    /// The elements in it, in order, without records.
-    pub children: Vec<Element>,
-}
-
-impl Element {
-    /// Returns the first child of this name.
-    #[must_use]
-    pub fn child(&self, name: &str) -> Option<&Self> {
-        self.children.iter().find(|child| child.name == name)
-    }
-
-    /// Returns the text of the first child of this name; `None` where there is no such child.
-    #[must_use]
-    pub fn text_of(&self, name: &str) -> Option<&str> {
-        self.child(name).map(|child| child.text.as_str())
-    }
-
-    /// Returns the text of the first child of this name, where it holds any.
-    #[must_use]
-    pub fn filled(&self, name: &str) -> Option<String> {
-        let text = self.text_of(name).filter(|text| !text.is_empty());
-        text.map(str::to_owned)
-    }
-
-    /// Returns the value of an attribute.
-    #[must_use]
-    pub fn attribute(&self, name: &str) -> Option<&str> {
-        let found = self.attributes.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.as_str())
-    }
-}
 
 /// Reason for which a document is not read, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -110,7 +110,7 @@ pub(super) async fn standing(_: NameReader, State(service): Of) -> Result<Json<R
             .collect()
     };
     let new = changed(&review, &before);
-    let previous_at = before.as_ref().map(|before| written(before));
+    let previous_at = before.as_ref().map(written);
     let resolved = match before {
         Some(before) => changed(&before, &Some(review.clone())),
         None => Vec::new(),
