@@ -63,7 +63,7 @@ pub(super) enum Command {
     ApproveRemovals(Approve),
     /// Review the accounts of the Qualys console against the directories, once now: who is gone,
     /// disabled, dormant, or has a role without the group that grants it.
-    Review(Review),
+    Review(ReviewOptions),
     /// For Docker: ends 0 while the service is alive.
     Healthcheck,
     /// Show every variable of the environment with its meaning and default.
@@ -165,7 +165,7 @@ pub(super) struct Removed {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Review {
+pub(super) struct ReviewOptions {
     /// One JSON object with accounts, asset groups, roles, access and findings.
     #[arg(long)]
     pub(super) json: bool,

@@ -12,10 +12,10 @@ use crate::mapping::Mapping;
 use crate::review::{
     self, ConsoleReader, FindingCode, Review, ReviewError, ReviewSchedule, Reviewer, Source,
 };
-use crate::schedule::{Cron, Desk};
+use crate::schedule::{ConnectionHandle, CronSchedule};
 use crate::upstream::ApiServer;
 
-use super::arguments::Review as Options;
+use super::arguments::ReviewOptions as Options;
 use super::failure::{Failure, USAGE, listed};
 use super::output::{one_line, say};
 use super::{setup, status};
@@ -104,7 +104,7 @@ pub(super) fn unasked(config: &Config, chosen: &[&config::Connection]) -> Vec<St
 pub(super) fn schedule(
     config: &Config,
     chosen: &[&config::Connection],
-    desks: &[Desk],
+    handles: &[ConnectionHandle],
 ) -> Result<Option<ReviewSchedule>, Failure> {
     let (Some(settings), Some(first)) = (&config.review, config.connections.first()) else {
         return Ok(None);
@@ -114,15 +114,21 @@ pub(super) fn schedule(
     };
     Ok(Some(ReviewSchedule {
         settings: settings.clone(),
-        cron: Cron::parse(cron, first.schedule.timezone)
+        cron: CronSchedule::parse(cron, first.schedule.timezone)
             .map_err(|error| Failure::new(USAGE, error, "correct REVIEW_CRON"))?,
-        connectors: desks.iter().map(|desk| Arc::clone(desk.connector())).collect(),
+        connectors: handles
+            .iter()
+            .map(|handle| Arc::clone(handle.connector()))
+            .collect(),
         unasked: unasked(config, chosen),
     }))
 }
 
 /// Step of `check`: asks for both lists, and says what the account is not shown.
-pub(super) async fn step(settings: &config::Review, upstream: &config::Upstream) -> Result<String, Failure> {
+pub(super) async fn step(
+    settings: &config::ReviewSettings,
+    upstream: &config::Upstream,
+) -> Result<String, Failure> {
     let server = ApiServer::new(&settings.url, &settings.username, &settings.password, upstream)
         .map_err(ReviewError::from)?;
     let mut reader = ConsoleReader::new(server, CHECK_WITHIN);

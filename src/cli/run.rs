@@ -35,7 +35,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
             tokio::spawn(async move { notify::watch(handles, webhook, &state, stop).await });
         }
-        if let Some(reviews) = review::schedule(&config, &chosen, &desks)? {
+        if let Some(reviews) = review::schedule(&config, &chosen, &handles)? {
             tokio::spawn(reviews.serve(beats.clone(), stop.clone()));
         }
         let http = match config.http.listen {

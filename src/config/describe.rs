@@ -2,7 +2,9 @@
 //! with its value, of a secret whether it is set (R27).
 
 use super::variables as v;
-use super::{Auth, Config, Connection, DeltaMethod, Directory, Review, SearchScope, Transport, UpstreamAuth};
+use super::{
+    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, Transport, UpstreamAuth,
+};
 use crate::identity::{DistinguishedName, Kind};
 
 /// Variable and value.
@@ -36,12 +38,12 @@ impl Config {
             ),
             (v::LOG_LEVEL.name, self.log.level.clone()),
         ];
-        described.extend(self.review.iter().flat_map(Review::describe));
+        described.extend(self.review.iter().flat_map(ReviewSettings::describe));
         described
     }
 }
 
-impl Review {
+impl ReviewSettings {
     /// Describes the settings of the review.
     #[must_use]
     pub fn describe(&self) -> Vec<Described> {

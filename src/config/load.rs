@@ -11,8 +11,8 @@ use super::reader::Reader;
 use super::refused::{Problem, Refused};
 use super::values::plain;
 use super::{
-    Config, Connection, DeltaMethod, Http, Log, Review, Secret, SecretFile, directory, review, service,
-    upstream, variables as v,
+    Config, Connection, DeltaMethod, Http, Log, ReviewSettings, Secret, SecretFile, directory, review,
+    service, upstream, variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
@@ -154,7 +154,7 @@ struct Process {
     state: PathBuf,
     http: Http,
     notify: Option<Secret>,
-    review: Option<Review>,
+    review: Option<ReviewSettings>,
     log: Log,
 }
 

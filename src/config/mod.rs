@@ -35,7 +35,7 @@ pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at};
 pub(crate) use refused::nearest;
 pub use refused::{Problem, Refused};
-pub use review::{Review, RoleGroup};
+pub use review::{ReviewSettings, RoleGroup};
 pub use secret::{Secret, SecretFile};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};
 
@@ -53,7 +53,7 @@ pub struct Config {
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
     pub notify: Option<Secret>,
     /// `QUALYS_API_*`, `REVIEW_*`, where accounts are reviewed.
-    pub review: Option<Review>,
+    pub review: Option<ReviewSettings>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: Log,
     /// Files from which secrets were read, of all connections and the service.

@@ -18,7 +18,7 @@ const MOST_LISTED: usize = 500;
 
 /// Settings of the review of Qualys accounts.
 #[derive(Debug, Clone)]
-pub struct Review {
+pub struct ReviewSettings {
     /// `QUALYS_API_URL` without a trailing slash: `https://…`, plain http only to loopback.
     pub url: String,
     /// `QUALYS_API_USERNAME`.
@@ -51,7 +51,10 @@ pub struct RoleGroup {
 }
 
 /// Reads the settings; `Some(None)` without `QUALYS_API_URL`, `None` when anything is bad.
-pub(super) fn review(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Option<Review>> {
+pub(super) fn review(
+    reader: &mut Reader<'_, impl Variables>,
+    now: DateTime<Utc>,
+) -> Option<Option<ReviewSettings>> {
     let server = reader.optional(&v::QUALYS_API_URL, server);
     let username = reader.optional(&v::QUALYS_API_USERNAME, username);
     let password = reader.secret(&v::QUALYS_API_PASSWORD);
@@ -66,7 +69,7 @@ pub(super) fn review(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>
         (username.is_given(), username.is_absent(), &v::QUALYS_API_USERNAME),
         (password.is_given(), password.is_absent(), &v::QUALYS_API_PASSWORD),
     ];
-    // What is bad is said to be bad, and nothing is called missing because of it.
+    // A bad value is one problem; nothing is called missing because of it.
     if server.is_absent()
         && let Some((.., given)) = account.iter().find(|(is_given, ..)| *is_given)
     {
@@ -90,7 +93,7 @@ pub(super) fn review(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>
     let (Field::Given(username), Field::Given(password)) = (username, password) else {
         return None;
     };
-    Some(Some(Review {
+    Some(Some(ReviewSettings {
         url,
         username,
         password,
@@ -226,7 +229,7 @@ fn split_unescaped(text: &str) -> Vec<String> {
     items
 }
 
-impl Review {
+impl ReviewSettings {
     /// Returns `true` for a login that is listed and never reported.
     #[must_use]
     pub fn allows(&self, login: &str) -> bool {

@@ -26,7 +26,7 @@ const ACCOUNT: [(&str, &str); 3] = [
     ("QUALYS_API_PASSWORD", "secret"),
 ];
 
-fn settings(changes: &[(&str, &str)]) -> Review {
+fn settings(changes: &[(&str, &str)]) -> ReviewSettings {
     let all: Vec<_> = ACCOUNT.iter().chain(changes).copied().collect();
     parse(&given(&all)).unwrap().review.unwrap()
 }

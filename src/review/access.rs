@@ -1,5 +1,5 @@
-//! Access: the asset groups that an account reaches, each with the reason, by the rules of roles and
-//! business units that Qualys has.
+//! Access: the asset groups that an account reaches, each with the reason, by the rules of roles
+//! and business units that Qualys has.
 //!
 //! A role that reaches everything is one row, not one for each group. The user list names business
 //! units, the list of asset groups numbers them; which number is which unit follows from the owners
@@ -56,18 +56,18 @@ impl AccessReason {
 
 /// Access of one account to one asset group, by their places in the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct GroupAccess {
     /// Place of the account.
     pub account: usize,
-    /// What it reaches.
-    pub target: Target,
+    /// Groups that it reaches.
+    pub target: AccessTarget,
     /// Why.
     pub reason: AccessReason,
 }
 
 /// Asset groups that are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub enum AccessTarget {
     /// Every one.
     Every,
     /// The one in this place of the list.
@@ -80,12 +80,12 @@ pub enum Target {
 
 /// Returns the name of a target as it is shown.
 #[must_use]
-pub fn target_name(target: Target, account: &ConsoleAccount, groups: &[AssetGroup]) -> String {
+pub fn target_name(target: AccessTarget, account: &ConsoleAccount, groups: &[AssetGroup]) -> String {
     match target {
-        Target::Every => "*".to_owned(),
-        Target::Group(place) => groups.get(place).map_or("", |group| group.label()).to_owned(),
-        Target::OfUnit => format!("{} - All", account.business_unit.as_deref().unwrap_or_default()),
-        Target::OfAccountOwner => "Unassigned - All (My Asset Groups)".to_owned(),
+        AccessTarget::Every => "*".to_owned(),
+        AccessTarget::Group(place) => groups.get(place).map_or("", |group| group.label()).to_owned(),
+        AccessTarget::OfUnit => format!("{} - All", account.business_unit.as_deref().unwrap_or_default()),
+        AccessTarget::OfAccountOwner => "Unassigned - All (My Asset Groups)".to_owned(),
     }
 }
 
@@ -141,7 +141,7 @@ impl UnitNumbers {
 #[derive(Debug, Clone, Default)]
 pub struct AccessList {
     /// Every access once, by account.
-    pub rows: Vec<Access>,
+    pub rows: Vec<GroupAccess>,
     /// Names of business units of which the groups are not known.
     pub unknown_units: BTreeSet<String>,
     /// There are more rows than are listed.
@@ -202,7 +202,7 @@ pub fn access(accounts: &[ConsoleAccount], groups: &[AssetGroup]) -> AccessList 
     let owner = account_owner(accounts);
     for (place, account) in accounts.iter().enumerate() {
         let reasons = match role::reach(account.role.as_deref()) {
-            Reach::Everything => BTreeMap::from([(Target::Every, AccessReason::RoleSeesAll)]),
+            Reach::Everything => BTreeMap::from([(AccessTarget::Every, AccessReason::RoleSeesAll)]),
             Reach::Nothing => BTreeMap::new(),
             Reach::Scoped => scoped(account, &places, &numbers, owner, &mut list.unknown_units),
         };
@@ -211,7 +211,7 @@ pub fn access(accounts: &[ConsoleAccount], groups: &[AssetGroup]) -> AccessList 
                 list.is_cut = true;
                 return list;
             }
-            list.rows.push(Access {
+            list.rows.push(GroupAccess {
                 account: place,
                 target,
                 reason,
@@ -228,18 +228,19 @@ fn account_owner(accounts: &[ConsoleAccount]) -> Option<&str> {
     contacts.next().is_none().then_some(first.id.as_deref()).flatten()
 }
 
-/// Access of an account whose role does not reach everything; each target with its first reason.
+/// Access of an account whose role does not reach everything; each target with its first
+/// reason.
 fn scoped(
     account: &ConsoleAccount,
     places: &Groups<'_>,
     numbers: &UnitNumbers,
     owner: Option<&str>,
     unknown_units: &mut BTreeSet<String>,
-) -> BTreeMap<Target, AccessReason> {
+) -> BTreeMap<AccessTarget, AccessReason> {
     let mut reasons = BTreeMap::new();
     let mut reach = |groups: Option<&Vec<usize>>, reason| {
         for place in groups.into_iter().flatten() {
-            reasons.entry(Target::Group(*place)).or_insert(reason);
+            reasons.entry(AccessTarget::Group(*place)).or_insert(reason);
         }
     };
     let id = account.id.as_deref();
@@ -262,13 +263,13 @@ fn scoped(
                 }
             }
             if has_all {
-                reasons.insert(Target::OfUnit, AccessReason::AllOfBusinessUnit);
+                reasons.insert(AccessTarget::OfUnit, AccessReason::AllOfBusinessUnit);
             }
         }
         (None, true) => {
             let of_owner = owner.and_then(|owner| places.by_owner.get(owner));
             reach(of_owner, AccessReason::AllWithoutBusinessUnit);
-            reasons.insert(Target::OfAccountOwner, AccessReason::AllWithoutBusinessUnit);
+            reasons.insert(AccessTarget::OfAccountOwner, AccessReason::AllWithoutBusinessUnit);
         }
         (None, false) => {}
     }

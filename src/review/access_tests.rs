@@ -38,8 +38,8 @@ fn group(name: &str, owner: &str, unit: Option<&str>) -> AssetGroup {
 /// Names that the account with this id reaches, each with the reason.
 fn reached(accounts: &[ConsoleAccount], groups: &[AssetGroup], id: &str) -> Vec<(String, AccessReason)> {
     let list = access(accounts, groups);
-    let mine = |row: &&Access| accounts[row.account].id.as_deref() == Some(id);
-    let named = |row: &Access| {
+    let mine = |row: &&GroupAccess| accounts[row.account].id.as_deref() == Some(id);
+    let named = |row: &GroupAccess| {
         let name = target_name(row.target, &accounts[row.account], groups);
         (name, row.reason)
     };

@@ -1,4 +1,5 @@
-//! One call of the Qualys API: the request, its answer read as a stream, waits and further attempts.
+//! One call of the Qualys API: the request, its answer read as a stream, waits and further
+//! attempts.
 //!
 //! One request is in flight at a time: [`Caller`] is used by a single owner.
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use super::answer::{self, ApiRefusal, Reaction};
 use super::error::ReviewError;
 use super::xml::{self, Element, XmlFault};
-use crate::upstream::{ApiAnswer, ApiFault, ApiServer, Cause};
+use crate::upstream::{ApiAnswer, ApiFault, ApiServer, FailureCause};
 
 /// Attempts at a call that fails, the first included.
 const ATTEMPTS: u32 = 3;
@@ -31,9 +32,9 @@ const PIECES: usize = 4;
 /// Longest text of a server in a message, characters.
 const WORDS: usize = 200;
 
-/// Call of the API.
+/// ApiCall of the API.
 #[derive(Debug, Clone, Copy)]
-pub struct Call {
+pub struct ApiCall {
     /// Its path.
     pub path: &'static str,
     /// Name of the elements that are its records.
@@ -44,7 +45,7 @@ pub struct Call {
 
 /// Records of one answer, with what else it held.
 #[derive(Debug)]
-pub struct Answered<T> {
+pub struct ListAnswer<T> {
     /// The records, in order.
     pub records: Vec<T>,
     /// The rest of the document, or the reason why its end is missing.
@@ -62,7 +63,7 @@ pub struct Caller {
 
 /// Outcome of one attempt.
 enum Attempt<T> {
-    List(Answered<T>),
+    List(ListAnswer<T>),
     Failed {
         reaction: Reaction,
         reason: String,
@@ -93,13 +94,13 @@ impl Caller {
     /// Makes the call, and makes of each record what `make` says.
     ///
     /// # Errors
-    /// When there is no list. One that breaks off is no error: [`Answered::rest`] says so.
+    /// When there is no list. One that breaks off is no error: [`ListAnswer::rest`] says so.
     pub async fn call<T: Send + 'static>(
         &mut self,
-        call: Call,
+        call: ApiCall,
         body: &str,
         make: fn(&Element) -> T,
-    ) -> Result<Answered<T>, ReviewError> {
+    ) -> Result<ListAnswer<T>, ReviewError> {
         let started = Instant::now();
         let mut attempts = 0;
         let mut back_off = self.back_off;
@@ -156,14 +157,14 @@ impl Caller {
                     Reaction::Retry => (
                         ReviewError::Unavailable {
                             call: call.path,
-                            cause: Cause::Other,
+                            cause: FailureCause::Other,
                             reason,
                         },
                         pause,
                     ),
                 },
                 Attempt::NoAnswer(fault) => {
-                    let is_final = matches!(fault.cause, Cause::Tls { .. } | Cause::ProxyLogin);
+                    let is_final = matches!(fault.cause, FailureCause::Tls { .. } | FailureCause::ProxyLogin);
                     let error = ReviewError::Unavailable {
                         call: call.path,
                         cause: fault.cause,
@@ -194,7 +195,7 @@ impl Caller {
     /// Sends the request once.
     async fn attempt<T: Send + 'static>(
         &mut self,
-        call: Call,
+        call: ApiCall,
         body: &str,
         make: fn(&Element) -> T,
     ) -> Result<Attempt<T>, ReviewError> {
@@ -224,12 +225,12 @@ impl Caller {
         Ok(match answered.rest {
             Err(fault) if answered.records.is_empty() => match fault {
                 XmlFault::Broken(reason) => Attempt::NoAnswer(ApiFault {
-                    cause: Cause::Other,
+                    cause: FailureCause::Other,
                     reason,
                 }),
                 fault => Attempt::NotUnderstood(fault),
             },
-            rest => Attempt::List(Answered {
+            rest => Attempt::List(ListAnswer {
                 records: answered.records,
                 rest,
             }),
@@ -278,14 +279,14 @@ async fn parsed<T: Send + 'static>(
     answer: &mut ApiAnswer<'_>,
     record: &'static str,
     make: fn(&Element) -> T,
-) -> Result<Answered<T>, ReviewError> {
+) -> Result<ListAnswer<T>, ReviewError> {
     let (sender, pieces) = mpsc::channel(PIECES);
     let reader = tokio::task::spawn_blocking(move || {
         let mut records = Vec::new();
         let rest = xml::read(Pieces::new(pieces), record, &mut |element| {
             records.push(make(&element));
         });
-        Answered { records, rest }
+        ListAnswer { records, rest }
     });
     loop {
         let (piece, is_last) = match answer.chunk().await {

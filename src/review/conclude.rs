@@ -1,58 +1,23 @@
 //! Conclusions: the findings that follow from the lists, the partners and the groups.
 //!
-//! Invariant (R36): "gone" needs every list complete and every directory answered. Findings that rest
-//! on what was seen, such as a disabled person, stand on their own.
+//! Invariant (R36): "gone" needs every list complete and every directory answered. Findings that
+//! rest on what was seen, such as a disabled person, stand on their own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 use super::account::{ConsoleAccount, LastLogin, written};
-use super::asset_group::AssetGroup;
-use super::directories::Person;
-use super::finding::{Evidence, Finding, FindingCode};
+use super::facts::{ReviewFacts, SETTINGS, USERS, about, has_role};
+use super::finding::{Finding, FindingCode, FindingEvidence};
 use super::partner::{FoundPartner, Partner};
-use super::role_group::{GroupMembers, has_role};
-use crate::config::Review as Settings;
-use crate::identity::Guid;
-
-/// Source of a value in the list of accounts.
-pub(super) const USERS: &str = "Qualys users";
 
 /// Source of a value in the list of asset groups.
 const GROUPS: &str = "Qualys asset groups";
 
-/// Source of a value in the configuration.
-pub(super) const SETTINGS: &str = "configuration";
-
-/// Everything that findings follow from.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
-    /// Settings.
-    pub settings: &'a Settings,
-    /// The present moment.
-    pub now: DateTime<Utc>,
-    /// Accounts.
-    pub accounts: &'a [ConsoleAccount],
-    /// Asset groups.
-    pub groups: &'a [AssetGroup],
-    /// Partner of each account.
-    pub partners: &'a [Partner],
-    /// Members of the group of each [`Settings::role_groups`].
-    pub members: &'a [GroupMembers],
-    /// Persons that the directories gave.
-    pub persons: &'a HashMap<Guid, Person>,
-    /// All lists are complete.
-    pub lists_complete: bool,
-    /// All directories answered.
-    pub directories_complete: bool,
-    /// What is missing as a whole: its name, and the reason.
-    pub gaps: &'a [(String, String)],
-}
-
 /// Returns the findings, the gravest first.
 #[must_use]
-pub fn conclude(facts: Facts<'_>) -> Vec<Finding> {
+pub fn conclude(facts: ReviewFacts<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for (account, partner) in facts.reviewed() {
         if facts.is_reported(account) {
@@ -79,30 +44,13 @@ pub fn conclude(facts: Facts<'_>) -> Vec<Finding> {
     findings
 }
 
-impl<'a> Facts<'a> {
-    /// Accounts with their partners.
-    pub(super) fn reviewed(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
-        self.accounts.iter().zip(self.partners)
-    }
-
-    fn is_reported(&self, account: &ConsoleAccount) -> bool {
-        let login = account.login.as_deref();
-        !login.is_some_and(|login| self.settings.allows(login))
-    }
-
-    /// Usable accounts that may be reported.
-    pub(super) fn usable(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
-        let facts = *self;
-        self.reviewed()
-            .filter(move |(account, _)| account.status.is_usable() && facts.is_reported(account))
-    }
-
+impl ReviewFacts<'_> {
     fn of_account(&self, account: &ConsoleAccount, partner: &Partner) -> Vec<Finding> {
         let mut findings = Vec::new();
         if !account.status.is_usable() {
             return findings;
         }
-        let status = Evidence::new(USERS, "USER_STATUS", account.status.name());
+        let status = FindingEvidence::new(USERS, "USER_STATUS", account.status.name());
         match partner {
             Partner::NotFound if self.lists_complete && self.directories_complete => {
                 let mut evidence = vec![status];
@@ -124,7 +72,7 @@ impl<'a> Facts<'a> {
                 format!("several persons match by {by}, so it is not known whose account it is"),
                 candidates
                     .iter()
-                    .map(|dn| Evidence::new("directory", "distinguishedName", dn))
+                    .map(|dn| FindingEvidence::new("directory", "distinguishedName", dn))
                     .collect(),
             )),
             Partner::Unknown { reason } if self.lists_complete && self.directories_complete => {
@@ -141,23 +89,32 @@ impl<'a> Facts<'a> {
         findings
     }
 
-    fn of_partner(&self, account: &ConsoleAccount, found: &FoundPartner, status: Evidence) -> Vec<Finding> {
+    fn of_partner(
+        &self,
+        account: &ConsoleAccount,
+        found: &FoundPartner,
+        status: FindingEvidence,
+    ) -> Vec<Finding> {
         let source = &found.connection;
-        let person = Evidence::new(source, "distinguishedName", &found.dn);
+        let person = FindingEvidence::new(source, "distinguishedName", &found.dn);
         let mut findings = Vec::new();
         if found.is_disabled(self.now) {
             let mut evidence = vec![
                 status,
                 person.clone(),
-                Evidence::new(source, "matched by", &found.by),
+                FindingEvidence::new(source, "matched by", &found.by),
             ];
             let mut reasons = Vec::new();
             if found.enabled == Some(false) {
-                evidence.push(Evidence::new(source, "userAccountControl", "ACCOUNTDISABLE"));
+                evidence.push(FindingEvidence::new(
+                    source,
+                    "userAccountControl",
+                    "ACCOUNTDISABLE",
+                ));
                 reasons.push("is disabled".to_owned());
             }
             if let Some(at) = found.expires_at.filter(|at| *at <= self.now) {
-                evidence.push(Evidence::new(source, "accountExpires", written(at)));
+                evidence.push(FindingEvidence::new(source, "accountExpires", written(at)));
                 reasons.push(format!("expired at {}", written(at)));
             }
             findings.push(about(
@@ -192,9 +149,9 @@ impl<'a> Facts<'a> {
     fn of_log_in(&self, account: &ConsoleAccount) -> Option<Finding> {
         let days = |days: u32| TimeDelta::days(i64::from(days));
         let evidence = |last: String| {
-            let mut evidence = vec![Evidence::new(USERS, "LAST_LOGIN_DATE", last)];
+            let mut evidence = vec![FindingEvidence::new(USERS, "LAST_LOGIN_DATE", last)];
             let created = account.created_at.map(written);
-            evidence.extend(created.map(|at| Evidence::new(USERS, "CREATION_DATE", at)));
+            evidence.extend(created.map(|at| FindingEvidence::new(USERS, "CREATION_DATE", at)));
             evidence
         };
         match account.last_login {
@@ -235,14 +192,19 @@ impl<'a> Facts<'a> {
                 by.entry(("person", found.dn.clone())).or_default().push(account);
             }
         }
-        let mut evidence: BTreeMap<&str, (&ConsoleAccount, Vec<Evidence>, BTreeSet<&str>)> = BTreeMap::new();
+        let mut evidence: BTreeMap<&str, (&ConsoleAccount, Vec<FindingEvidence>, BTreeSet<&str>)> =
+            BTreeMap::new();
         for ((what, value), accounts) in by.iter().filter(|(_, accounts)| accounts.len() > 1) {
             for account in accounts {
                 let others = accounts.iter().map(|other| other.label());
                 let others: Vec<&str> = others.filter(|other| *other != account.label()).collect();
                 let entry = evidence.entry(account.label());
                 let (_, rests_on, with) = entry.or_insert((account, Vec::new(), BTreeSet::new()));
-                rests_on.push(Evidence::new(USERS, format!("{what} {value}"), others.join(", ")));
+                rests_on.push(FindingEvidence::new(
+                    USERS,
+                    format!("{what} {value}"),
+                    others.join(", "),
+                ));
                 with.extend(others);
             }
         }
@@ -270,8 +232,8 @@ impl<'a> Facts<'a> {
             name: Some("Manager".to_owned()),
             reason: format!("{} active Managers, more than {limit}", managers.len()),
             evidence: vec![
-                Evidence::new(USERS, "USER_ROLE Manager", managers.join(", ")),
-                Evidence::new(SETTINGS, "REVIEW_MAX_MANAGERS", limit.to_string()),
+                FindingEvidence::new(USERS, "USER_ROLE Manager", managers.join(", ")),
+                FindingEvidence::new(SETTINGS, "REVIEW_MAX_MANAGERS", limit.to_string()),
             ],
         })
     }
@@ -310,8 +272,8 @@ impl<'a> Facts<'a> {
                 name: Some(group.label().to_owned()),
                 reason: format!("{why}; business impact {impact}"),
                 evidence: vec![
-                    Evidence::new(GROUPS, "OWNER_USER_ID", format!("{id} ({owner})")),
-                    Evidence::new(GROUPS, "BUSINESS_IMPACT", impact),
+                    FindingEvidence::new(GROUPS, "OWNER_USER_ID", format!("{id} ({owner})")),
+                    FindingEvidence::new(GROUPS, "BUSINESS_IMPACT", impact),
                 ],
             });
         }
@@ -319,28 +281,13 @@ impl<'a> Facts<'a> {
     }
 }
 
-pub(super) fn about(
-    account: &ConsoleAccount,
-    code: FindingCode,
-    reason: String,
-    evidence: Vec<Evidence>,
-) -> Finding {
-    Finding {
-        code,
-        login: Some(account.label().to_owned()),
-        name: None,
-        reason,
-        evidence,
-    }
-}
-
-fn identity(account: &ConsoleAccount) -> Vec<Evidence> {
+fn identity(account: &ConsoleAccount) -> Vec<FindingEvidence> {
     let fields = [("EXTERNAL_ID", &account.external_id), ("EMAIL", &account.email)];
     let filled = fields
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_ref()?)));
     filled
-        .map(|(name, value)| Evidence::new(USERS, name, value))
+        .map(|(name, value)| FindingEvidence::new(USERS, name, value))
         .collect()
 }
 

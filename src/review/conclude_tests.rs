@@ -2,8 +2,15 @@
 
 use super::super::partner::partners;
 use super::*;
+use chrono::{DateTime, Utc};
+
+use super::super::asset_group::AssetGroup;
+use super::super::directories::Person;
+use super::super::facts::GroupMembers;
+use crate::config::ReviewSettings as Settings;
 use crate::config::RoleGroup;
 use crate::identity::DistinguishedName;
+use crate::identity::Guid;
 
 const DAY: i64 = 86_400;
 
@@ -97,7 +104,7 @@ impl World {
 
     fn findings(&self) -> Vec<Finding> {
         let (accounts, partners): (Vec<_>, Vec<_>) = self.accounts.iter().cloned().unzip();
-        conclude(Facts {
+        conclude(ReviewFacts {
             settings: &self.settings,
             now: now(),
             accounts: &accounts,

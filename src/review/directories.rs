@@ -1,5 +1,5 @@
-//! Directories, asked live: the persons behind accounts, members of the groups that grant roles, and
-//! which persons are in scope.
+//! Directories, asked live: the persons behind accounts, members of the groups that grant roles,
+//! and which persons are in scope.
 //!
 //! One search at a time goes to a controller, each for many accounts. The directory decides what is
 //! equal (R38): an account that no value matches by its own form is asked for once more, in batches
@@ -12,7 +12,7 @@ use crate::config::{self, SearchScope};
 use crate::directory::{self, BindGuard, DirectoryError, Entry, RootDse, Search, Session};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
-use crate::sync::Scope;
+use crate::sync::ReadScope;
 
 /// Accounts in one filter: with eight keys each, some 25 KiB.
 const ACCOUNTS_PER_FILTER: usize = 50;
@@ -64,7 +64,7 @@ type Places = Vec<(usize, usize)>;
 pub struct OpenDirectory<'a> {
     source: Source<'a>,
     session: Session,
-    scope: Scope,
+    scope: ReadScope,
     /// Persons that it gave.
     pub persons: HashMap<Guid, Person>,
     attributes: Vec<String>,
@@ -94,7 +94,7 @@ impl<'a> OpenDirectory<'a> {
         Ok(Self {
             source,
             session,
-            scope: Scope::new(&source.settings.profile, source.mapping, &root),
+            scope: ReadScope::new(&source.settings.profile, source.mapping, &root),
             persons: HashMap::new(),
             attributes: wanted,
         })
@@ -112,7 +112,7 @@ impl<'a> OpenDirectory<'a> {
     }
 
     /// Returns the persons that match the keys of the accounts `wanted`, as far as their own forms
-    /// tell.
+    /// show.
     ///
     /// # Errors
     /// When a search cannot be completed.

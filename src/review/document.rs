@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::access::{self, AccessReason, Target};
+use super::access::{self, AccessReason, AccessTarget};
 use super::account::{AccountStatus, ConsoleAccount};
 use super::asset_group::AssetGroup;
 use super::finding::{Finding, FindingCode};
@@ -59,7 +59,7 @@ pub struct ReviewedRole {
     pub reach: String,
     /// Accounts that have it.
     pub accounts: usize,
-    /// Those of them that are active.
+    /// Active ones among them.
     pub active: usize,
 }
 
@@ -133,7 +133,7 @@ pub(super) fn shown_access(
             login: account.label().to_owned(),
             asset_group: access::target_name(row.target, account, groups),
             asset_group_id: match row.target {
-                Target::Group(place) => groups.get(place).and_then(|group| group.id.clone()),
+                AccessTarget::Group(place) => groups.get(place).and_then(|group| group.id.clone()),
                 _ => None,
             },
             reason: row.reason,

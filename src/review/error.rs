@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::upstream::{Cause, UpstreamError};
+use crate::upstream::{FailureCause, UpstreamError};
 
 /// Reason for which the Qualys API gave no list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +28,8 @@ pub enum ReviewError {
     Unavailable {
         /// Path of the call.
         call: &'static str,
-        /// Cause of it.
-        cause: Cause,
+        /// FailureCause of it.
+        cause: FailureCause,
         /// Last failure.
         reason: String,
     },
@@ -48,7 +48,7 @@ pub enum ReviewError {
     NotUnderstood {
         /// Path of the call.
         call: &'static str,
-        /// What it is.
+        /// Description of the answer.
         reason: String,
     },
     /// A setting cannot be used as it is.
@@ -66,7 +66,7 @@ impl ReviewError {
         match self {
             Self::Credentials { .. } | Self::Denied { .. } => 77,
             Self::Unavailable {
-                cause: Cause::ProxyLogin,
+                cause: FailureCause::ProxyLogin,
                 ..
             } => 77,
             Self::Setting(error) => error.exit_code(),
@@ -75,7 +75,7 @@ impl ReviewError {
         }
     }
 
-    /// What to do about it, one sentence.
+    /// Returns the next step, one sentence.
     #[must_use]
     pub fn advice(&self) -> String {
         let advice = match self {
@@ -87,18 +87,20 @@ impl ReviewError {
                 "Give the API account the role Manager and access to the API (docs/review.md lists the rights)."
             }
             Self::Unavailable { cause, .. } => match cause {
-                Cause::Tls { .. } => {
+                FailureCause::Tls { .. } => {
                     "Check QUALYS_API_URL and the certificate that answers there; where a proxy inspects TLS, put its CA \
                      certificate into the file of QUALYS_CA_CERTIFICATE."
                 }
-                Cause::Name => {
+                FailureCause::Name => {
                     "Check the host in QUALYS_API_URL and that this machine can resolve it, or set HTTPS_PROXY."
                 }
-                Cause::Proxy => {
+                FailureCause::Proxy => {
                     "Check HTTPS_PROXY and that the proxy lets this machine reach the Qualys API server."
                 }
-                Cause::ProxyLogin => "Give HTTPS_PROXY a user name and a password that the proxy accepts.",
-                Cause::TimedOut => {
+                FailureCause::ProxyLogin => {
+                    "Give HTTPS_PROXY a user name and a password that the proxy accepts."
+                }
+                FailureCause::TimedOut => {
                     "Raise QUALYS_TIMEOUT, and check that this machine reaches QUALYS_API_URL (firewall, HTTPS_PROXY)."
                 }
                 _ => "Check that this machine reaches QUALYS_API_URL (firewall, HTTPS_PROXY).",

@@ -93,8 +93,8 @@ impl FindingCode {
 
 /// Value that a finding rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Where it comes from: a list of Qualys, or a connection.
+pub struct FindingEvidence {
+    /// Origin: a list of Qualys, or a connection.
     pub source: String,
     /// Field or attribute.
     pub field: String,
@@ -102,8 +102,8 @@ pub struct Evidence {
     pub value: String,
 }
 
-impl Evidence {
-    /// Evidence of these texts.
+impl FindingEvidence {
+    /// FindingEvidence of these texts.
     #[must_use]
     pub fn new(source: impl Into<String>, field: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
@@ -128,7 +128,7 @@ pub struct Finding {
     /// One sentence.
     pub reason: String,
     /// Values that it rests on.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<FindingEvidence>,
 }
 
 impl Finding {

@@ -40,7 +40,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// What was read holds no more than the document, and no character that came of an entity of its own.
+/// Checks that an element is nested no deeper than the bound.
 fn bounded(element: &Element, depth: usize) {
     assert!(depth <= 32);
     element

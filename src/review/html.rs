@@ -1,5 +1,5 @@
-//! Review as one HTML file, for an auditor: printable on A4, without script, and without a request to
-//! elsewhere. Every text of Qualys and of a directory is escaped.
+//! Review as one HTML file, for an auditor: printable on A4, without script, and without a request
+//! to elsewhere. Every text of Qualys and of a directory is escaped.
 
 use std::fmt::Write as _;
 
@@ -97,7 +97,7 @@ fn summary(page: &mut String, review: &Review) {
 }
 
 fn findings<'a>(page: &mut String, title: &str, findings: impl Iterator<Item = &'a Finding>) {
-    heading(page, title, &["Finding", "About", "Reason", "Evidence"]);
+    heading(page, title, &["Finding", "About", "Reason", "FindingEvidence"]);
     for finding in findings {
         let evidence: Vec<String> = finding
             .evidence
@@ -224,8 +224,8 @@ fn roles(page: &mut String, review: &Review) {
     end(page);
 }
 
-/// Returns `text` as it stands between tags and in attributes. Control characters, which HTML does not
-/// know, and marks that change the direction of the text are shown as their code.
+/// Returns `text` as it stands between tags and in attributes. Control characters, which HTML does
+/// not know, and marks that change the direction of the text are shown as their code.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -267,7 +267,7 @@ mod tests {
             login: Some(hostile.to_owned()),
             name: None,
             reason: hostile.to_owned(),
-            evidence: vec![crate::review::Evidence::new(hostile, hostile, hostile)],
+            evidence: vec![crate::review::FindingEvidence::new(hostile, hostile, hostile)],
         };
         let review = Review {
             at: chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap(),

@@ -103,8 +103,8 @@ fn is_guid(attribute: &str) -> bool {
     GUIDS.iter().any(|name| name.eq_ignore_ascii_case(attribute))
 }
 
-/// Returns a value in the form in which values are compared: octets as they are, text in lower case.
-/// The directory knows more texts to be equal; it is asked where none is by this form.
+/// Returns a value in the form in which values are compared: octets as they are, text in lower
+/// case. The directory knows more texts to be equal; it is asked where none is by this form.
 #[must_use]
 pub fn comparable(attribute: &str, value: &[u8]) -> Vec<u8> {
     match str::from_utf8(value) {

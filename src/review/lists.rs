@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::account::{ConsoleAccount, LastLogin};
 use super::asset_group::AssetGroup;
-use super::call::{Call, Caller};
+use super::call::{ApiCall, Caller};
 use super::error::ReviewError;
 use super::role;
 use super::xml::Element;
@@ -19,21 +19,21 @@ use crate::upstream::ApiServer;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The user list.
-pub const USER_LIST: Call = Call {
+pub const USER_LIST: ApiCall = ApiCall {
     path: "/msp/user_list.php",
     record: "USER",
     content_type: FORM,
 };
 
 /// The list of asset groups, in pages.
-pub const ASSET_GROUP_LIST: Call = Call {
+pub const ASSET_GROUP_LIST: ApiCall = ApiCall {
     path: "/api/2.0/fo/asset/group/",
     record: "ASSET_GROUP",
     content_type: FORM,
 };
 
 /// The search for users of the administration module, in pages.
-pub const RBAC_SEARCH: Call = Call {
+pub const RBAC_SEARCH: ApiCall = ApiCall {
     path: "/qps/rest/2.0/search/am/user/",
     record: "User",
     content_type: "text/xml",
@@ -52,9 +52,9 @@ const MOST_RECORDS: usize = 200_000;
 /// List with what is known to be missing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed<T> {
-    /// What was read.
+    /// Records that were read.
     pub records: Vec<T>,
-    /// What is missing and why, a sentence each; none where the list is complete.
+    /// Gaps with their cause, a sentence each; none where the list is complete.
     pub gaps: Vec<String>,
 }
 
@@ -237,7 +237,7 @@ impl ConsoleReader {
         self.0.server().shown(text, 200)
     }
 
-    fn unexpected(&self, call: Call, root: &Element) -> ReviewError {
+    fn unexpected(&self, call: ApiCall, root: &Element) -> ReviewError {
         ReviewError::NotUnderstood {
             call: call.path,
             reason: format!("its root is <{}>", self.shown(&root.name)),

@@ -30,7 +30,7 @@ pub enum Partner {
     NotFound,
     /// It is not known whether there is one.
     Unknown {
-        /// Cause.
+        /// FailureCause.
         reason: String,
     },
 }
@@ -97,8 +97,8 @@ impl Partner {
     }
 }
 
-/// Decides for each account, from the matches in all directories. The first key with exactly one hit
-/// counts. `absent` says why nothing is "not there", where that is so.
+/// Decides for each account, from the matches in all directories. The first key with exactly one
+/// hit counts. `absent` says why nothing is "not there", where that is so.
 #[must_use]
 pub fn partners(
     keys: &[Vec<Key>],

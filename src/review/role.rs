@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum Reach {
     /// Every asset group.
     Everything,
-    /// Those that are its own, assigned, or of its business unit.
+    /// Groups that are its own, assigned, or of its business unit.
     Scoped,
     /// None.
     Nothing,

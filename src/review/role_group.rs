@@ -2,49 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::account::{AccountStatus, ConsoleAccount};
-use super::conclude::{Facts, SETTINGS, USERS, about};
-use super::finding::{Evidence, Finding, FindingCode};
+use super::account::AccountStatus;
+use super::facts::{GroupMembers, ReviewFacts, SETTINGS, USERS, about, has_role, is_same_role};
+use super::finding::{Finding, FindingCode, FindingEvidence};
 use super::partner::Partner;
-use super::role;
 use crate::config::RoleGroup;
 use crate::identity::{AccountControl, Guid};
 
-/// Members of a group that grants a role.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupMembers {
-    /// These connections have the group.
-    Known {
-        /// The connections.
-        connections: BTreeSet<String>,
-        /// Persons in it, and in groups within it.
-        members: BTreeSet<Guid>,
-    },
-    /// No directory has the group, and all of them answered.
-    Missing,
-    /// A directory did not answer.
-    Unknown,
-}
-
-impl GroupMembers {
-    /// Adds what a connection that has the group says.
-    pub fn add(&mut self, connection: &str, more: BTreeSet<Guid>) {
-        match self {
-            Self::Known { connections, members } => {
-                connections.insert(connection.to_owned());
-                members.extend(more);
-            }
-            Self::Missing | Self::Unknown => {
-                *self = Self::Known {
-                    connections: BTreeSet::from([connection.to_owned()]),
-                    members: more,
-                };
-            }
-        }
-    }
-}
-
-impl Facts<'_> {
+impl ReviewFacts<'_> {
     /// Accounts of the role outside the groups that grant it, and members without an account.
     pub(super) fn of_role_group(&self, granted: &RoleGroup, members: &GroupMembers) -> Vec<Finding> {
         let dn = granted.group.as_str();
@@ -59,7 +24,7 @@ impl Facts<'_> {
                         "no directory has the group that grants the role {}, so nothing is said about who has the role",
                         granted.role
                     ),
-                    evidence: vec![Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", dn)],
+                    evidence: vec![FindingEvidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", dn)],
                 }];
             }
             // The directory that did not answer is a gap of its own.
@@ -111,7 +76,7 @@ impl Facts<'_> {
                          tell its members of other domains",
                         found.connection, granted.role
                     ),
-                    vec![Evidence::new(&found.connection, "distinguishedName", &found.dn)],
+                    vec![FindingEvidence::new(&found.connection, "distinguishedName", &found.dn)],
                 ));
                 continue;
             }
@@ -123,17 +88,17 @@ impl Facts<'_> {
                     granted.role
                 ),
                 vec![
-                    Evidence::new(USERS, "USER_ROLE", account.role.as_deref().unwrap_or_default()),
-                    Evidence::new(&found.connection, "distinguishedName", &found.dn),
-                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", groups.join("; ")),
+                    FindingEvidence::new(USERS, "USER_ROLE", account.role.as_deref().unwrap_or_default()),
+                    FindingEvidence::new(&found.connection, "distinguishedName", &found.dn),
+                    FindingEvidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", groups.join("; ")),
                 ],
             ));
         }
         findings
     }
 
-    /// Returns `true` when every usable account of the role has its partner, so that whoever is none
-    /// of them has no such account.
+    /// Returns `true` when every usable account of the role has its partner, so that whoever is
+    /// none of them has no such account.
     fn all_partners_known(&self, role: &str) -> bool {
         self.reviewed()
             .filter(|(account, _)| account.status.is_usable() && has_role(account, role))
@@ -165,22 +130,10 @@ impl Facts<'_> {
                     granted.role
                 ),
                 evidence: vec![
-                    Evidence::new(&person.connection, "distinguishedName", &person.dn),
-                    Evidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", granted.group.as_str()),
+                    FindingEvidence::new(&person.connection, "distinguishedName", &person.dn),
+                    FindingEvidence::new(SETTINGS, "REVIEW_ROLE_GROUPS", granted.group.as_str()),
                 ],
             })
             .collect()
-    }
-}
-
-pub(super) fn has_role(account: &ConsoleAccount, role: &str) -> bool {
-    account.role.as_deref().is_some_and(|own| is_same_role(own, role))
-}
-
-/// Roles that Qualys defines have several spellings; others compare without case.
-fn is_same_role(one: &str, other: &str) -> bool {
-    match (role::find(one), role::find(other)) {
-        (Some(one), Some(other)) => one.name == other.name,
-        _ => one.trim().eq_ignore_ascii_case(other.trim()),
     }
 }

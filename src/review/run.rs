@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 
 use super::access;
 use super::account::{ConsoleAccount, whole_seconds};
-use super::conclude::{Facts, conclude};
+use super::conclude::conclude;
 use super::directories::{Matches, OpenDirectory, Person, Source};
 use super::document::{self, Review, ReviewedAccount};
 use super::error::ReviewError;
+use super::facts::{GroupMembers, ReviewFacts};
 use super::finding::{Finding, FindingCode};
 use super::keys::{Key, keys, searched};
 use super::lists::{ConsoleReader, Listed};
 use super::partner::{Partner, partners};
-use super::role_group::GroupMembers;
 use crate::config;
 use crate::directory::DirectoryError;
 use crate::identity::Guid;
@@ -25,7 +25,7 @@ use crate::upstream::ApiServer;
 #[derive(Debug, Clone, Copy)]
 pub struct Reviewer<'a> {
     /// Its settings.
-    pub settings: &'a config::Review,
+    pub settings: &'a config::ReviewSettings,
     /// Proxy, roots and time limits towards Qualys.
     pub upstream: &'a config::Upstream,
     /// Connections whose directories are asked.
@@ -34,7 +34,7 @@ pub struct Reviewer<'a> {
     pub unasked: &'a [String],
 }
 
-/// What the directories said.
+/// Answers of the directories.
 #[derive(Default)]
 struct Asked {
     matches: Matches,
@@ -173,7 +173,7 @@ impl Reviewer<'_> {
         }
         let access = access::access(&accounts.records, &groups.records);
         let gaps = gaps(&accounts, &groups, &asked, access.is_cut);
-        let findings = conclude(Facts {
+        let findings = conclude(ReviewFacts {
             settings: self.settings,
             now,
             accounts: &accounts.records,
@@ -251,7 +251,7 @@ impl Asked {
         directory: &mut OpenDirectory<'_>,
         keys: &[Vec<Key>],
         missing: &[usize],
-        settings: &config::Review,
+        settings: &config::ReviewSettings,
     ) -> Result<(), DirectoryError> {
         let matches = directory.confirm(keys, missing).await?;
         self.add(matches);
@@ -264,7 +264,7 @@ impl Asked {
     }
 }
 
-/// What is missing as a whole.
+/// Returns what is missing as a whole.
 fn gaps(
     accounts: &Listed<ConsoleAccount>,
     groups: &Listed<super::AssetGroup>,

@@ -9,15 +9,15 @@ use super::directories::Source;
 use super::document::Review;
 use super::run::Reviewer;
 use crate::config;
-use crate::schedule::{Beats, Cron};
+use crate::schedule::{CronSchedule, Heartbeats};
 use crate::sync::{Connector, RunError};
 
 /// Reviews on a schedule.
 pub struct ReviewSchedule {
     /// Settings.
-    pub settings: config::Review,
+    pub settings: config::ReviewSettings,
     /// Schedule.
-    pub cron: Cron,
+    pub cron: CronSchedule,
     /// Connections whose directories are asked; never empty.
     pub connectors: Vec<Arc<Connector>>,
     /// Connections that are configured and not asked.
@@ -26,7 +26,7 @@ pub struct ReviewSchedule {
 
 impl ReviewSchedule {
     /// Makes reviews when they are due, until `stop`. One that failed is made at the next tick.
-    pub async fn serve(self, mut beats: Beats, stop: CancellationToken) {
+    pub async fn serve(self, mut beats: Heartbeats, stop: CancellationToken) {
         let mut tried: Option<DateTime<Utc>> = None;
         loop {
             let now = *beats.borrow_and_update();

@@ -132,7 +132,7 @@ impl<R: Read> BufRead for Metered<R> {
 /// kept; the others are returned. What was taken before a fault is right.
 ///
 /// # Errors
-/// Whatever keeps the document from being read to its end.
+/// Cause for which the document is not read to its end.
 pub fn read(source: impl Read, record: &str, take: &mut dyn FnMut(Element)) -> Result<Element, XmlFault> {
     let mut reader = Reader::from_reader(Metered::new(source));
     let read = Tree::new(record, take).build(&mut reader);

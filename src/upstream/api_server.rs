@@ -10,17 +10,17 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT}
 use reqwest::{Response, Url};
 use secrecy::ExposeSecret;
 
-use super::cause::Cause;
+use super::cause::FailureCause;
 use super::client::{AGENT, GatewayClient, NoAnswer};
 use super::error::UpstreamError;
-use super::{text, wait};
+use super::{retry_after, text};
 use crate::config::{self, Secret};
 use crate::directory::PeerCertificate;
 
 /// Required by every call below `/api/2.0/fo/`, whatever its value.
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Stands where a secret was.
+/// Text in the place of a secret.
 const HIDDEN: &str = "[hidden]";
 
 /// A shorter password is not searched for: it would be found everywhere.
@@ -46,7 +46,7 @@ pub struct ApiAnswer<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiFault {
     /// Its cause.
-    pub cause: Cause,
+    pub cause: FailureCause,
     /// The cause as text.
     pub reason: String,
 }
@@ -169,12 +169,12 @@ impl ApiAnswer<'_> {
     #[must_use]
     pub fn asked_pause(&self) -> Option<Duration> {
         let headers = self.response.headers();
-        wait::asked(headers, SystemTime::now())
+        retry_after::asked(headers, SystemTime::now())
     }
 
     /// Returns `true` when the server announces that no call remains in this window.
     #[must_use]
     pub fn is_last_call(&self) -> bool {
-        wait::number(self.response.headers(), "x-ratelimit-remaining") == Some(0)
+        retry_after::number(self.response.headers(), "x-ratelimit-remaining") == Some(0)
     }
 }

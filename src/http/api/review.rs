@@ -9,9 +9,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{limited, position};
-use crate::http::access::NameReader;
+use crate::http::extract::Of;
+use crate::http::guards::NameReader;
 use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::{Of, Service};
+use crate::http::service::Service;
 use crate::review::{Finding, FindingCode, Review};
 
 /// Findings that are new or resolved, shown with the summary at most.
@@ -20,11 +21,11 @@ const MOST_CHANGED: usize = 1_000;
 /// Characters of a search at most.
 const LONGEST_SEARCH: usize = 256;
 
-/// Which part of a list, and which page of it.
+/// Filter of a list, and the page of it.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct ReviewFilter {
     /// A part of any value; case does not matter. 1 to 256 characters.
     #[param(min_length = 1, max_length = 256)]
     q: Option<String>,
@@ -37,11 +38,11 @@ pub(super) struct Wanted {
     after: Option<String>,
 }
 
-/// Whose access, and which page of it.
+/// Filter of the access, and the page of it.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct WantedAccess {
+pub(super) struct AccessFilter {
     /// Only to this asset group, by its name; accounts that reach every group are included.
     asset_group: Option<String>,
     /// Only of this account.
@@ -57,9 +58,9 @@ pub(super) struct WantedAccess {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReviewStanding {
-    /// When it was made.
+    /// Moment at which it was made.
     at: String,
-    /// Whether everything could be seen; where not, `incomplete` findings say what is missing.
+    /// `true` when everything could be seen; where not, `incomplete` findings say what is missing.
     complete: bool,
     /// Accounts.
     users: usize,
@@ -67,7 +68,7 @@ pub(super) struct ReviewStanding {
     asset_groups: usize,
     /// Findings by kind.
     counts: BTreeMap<&'static str, usize>,
-    /// When the review before was made; `null` where there is none.
+    /// Moment of the review before; `null` where there is none.
     #[schema(required)]
     previous_at: Option<String>,
     /// Findings that the review before does not have.
@@ -81,7 +82,7 @@ pub(super) struct ReviewStanding {
 /// A page of a list of the last review.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReviewList {
-    /// What is on this page; docs/api.md describes the keys.
+    /// Items of this page; docs/api.md describes the keys.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
     /// `after` of the next page; `null` at the end.
@@ -134,14 +135,14 @@ pub(super) async fn standing(_: NameReader, State(service): Of) -> Result<Json<R
 /// The accounts of the last review with their partners, those with findings first.
 #[utoipa::path(
     get, path = "/api/v1/review/users", tag = "review", operation_id = "listReviewedUsers",
-    params(Wanted),
+    params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
 )]
 pub(super) async fn users(
     _: NameReader,
     State(service): Of,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ReviewFilter>,
 ) -> Result<Json<ReviewList>, Problem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
@@ -159,14 +160,14 @@ pub(super) async fn users(
 /// The asset groups of the last review.
 #[utoipa::path(
     get, path = "/api/v1/review/asset-groups", tag = "review", operation_id = "listReviewedAssetGroups",
-    params(Wanted),
+    params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
 )]
 pub(super) async fn asset_groups(
     _: NameReader,
     State(service): Of,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ReviewFilter>,
 ) -> Result<Json<ReviewList>, Problem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
@@ -185,14 +186,14 @@ pub(super) async fn asset_groups(
 /// The roles of the last review.
 #[utoipa::path(
     get, path = "/api/v1/review/roles", tag = "review", operation_id = "listReviewedRoles",
-    params(Wanted),
+    params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
 )]
 pub(super) async fn roles(
     _: NameReader,
     State(service): Of,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ReviewFilter>,
 ) -> Result<Json<ReviewList>, Problem> {
     wanted.code()?;
     let review = latest(&service).await?;
@@ -202,14 +203,14 @@ pub(super) async fn roles(
 /// The findings of the last review, the gravest first.
 #[utoipa::path(
     get, path = "/api/v1/review/findings", tag = "review", operation_id = "listFindings",
-    params(Wanted),
+    params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
 )]
 pub(super) async fn findings(
     _: NameReader,
     State(service): Of,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<ReviewFilter>,
 ) -> Result<Json<ReviewList>, Problem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
@@ -219,17 +220,17 @@ pub(super) async fn findings(
     wanted.page(values(&review.findings)?)
 }
 
-/// Who reaches which asset group in the last review, and why.
+/// The access of accounts to asset groups in the last review, with the reason.
 #[utoipa::path(
     get, path = "/api/v1/review/access", tag = "review", operation_id = "listAccess",
-    params(WantedAccess),
+    params(AccessFilter),
     security(("bearer" = []), ("basic" = [])),
     responses((status = 200, description = "A page of it.", body = ReviewList), Refusals)
 )]
 pub(super) async fn access(
     _: NameReader,
     State(service): Of,
-    Query(wanted): Query<WantedAccess>,
+    Query(wanted): Query<AccessFilter>,
 ) -> Result<Json<ReviewList>, Problem> {
     let mut review = latest(&service).await?;
     review.access.retain(|access| {
@@ -240,7 +241,7 @@ pub(super) async fn access(
     paged(values(&review.access)?, wanted.limit, wanted.after.as_deref())
 }
 
-impl Wanted {
+impl ReviewFilter {
     fn code(&self) -> Result<Option<FindingCode>, Problem> {
         let Some(name) = self.code.as_deref() else {
             return Ok(None);
