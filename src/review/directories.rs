@@ -14,7 +14,10 @@ use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 use crate::sync::ReadScope;
 
-/// Accounts in one filter: with eight keys each, some 25 KiB.
+/// Keys in one filter: some 6 KiB.
+const KEYS_PER_FILTER: usize = 100;
+
+/// Accounts in one filter with all their keys: some 25 KiB.
 const ACCOUNTS_PER_FILTER: usize = 50;
 
 /// Result code of a referral: the name belongs to another domain (RFC 4511 section 4.1.9).
@@ -111,23 +114,30 @@ impl<'a> OpenDirectory<'a> {
         self.session.close().await;
     }
 
-    /// Returns the persons that match the keys of the accounts `wanted`, as far as their own forms
-    /// show.
+    /// Returns the persons that match the keys `wanted`, each the place of an account and of one of
+    /// its keys, as far as the form of their values shows.
     ///
     /// # Errors
     /// When a search cannot be completed.
-    pub async fn find(&mut self, keys: &[Vec<Key>], wanted: &[usize]) -> Result<Matches, DirectoryError> {
+    pub async fn find(
+        &mut self,
+        keys: &[Vec<Key>],
+        wanted: &[(usize, usize)],
+    ) -> Result<Matches, DirectoryError> {
         let mut matches = Matches::new();
-        for batch in wanted.chunks(ACCOUNTS_PER_FILTER) {
+        for batch in wanted.chunks(KEYS_PER_FILTER) {
             let mut by_value: HashMap<(&str, &[u8]), Places> = HashMap::new();
-            for account in batch {
-                for (place, key) in keys[*account].iter().enumerate() {
-                    let same = by_value.entry((&key.attribute, &key.value)).or_default();
-                    same.push((*account, place));
-                }
+            let mut terms = BTreeSet::new();
+            for (account, place) in batch {
+                let Some(key) = keys[*account].get(*place) else {
+                    continue;
+                };
+                let same = by_value.entry((&key.attribute, &key.value)).or_default();
+                same.push((*account, *place));
+                terms.insert(key.term.as_str());
             }
             let names: BTreeSet<&str> = by_value.keys().map(|(name, _)| *name).collect();
-            for entry in self.matching(&terms(keys, batch)).await? {
+            for entry in self.matching(&terms.into_iter().collect::<String>()).await? {
                 let Some(guid) = self.keep(&entry) else { continue };
                 for name in &names {
                     for value in entry.values(name) {

@@ -98,16 +98,7 @@ impl Reviewer<'_> {
             }
         }
         let wanted: Vec<usize> = (0..keys.len()).filter(|place| !keys[*place].is_empty()).collect();
-        let mut directories = Vec::new();
-        for mut directory in open {
-            match directory.find(keys, &wanted).await {
-                Ok(matches) => {
-                    asked.add(matches);
-                    directories.push(directory);
-                }
-                Err(error) => asked.fail(directory.name(), &error),
-            }
-        }
+        let mut directories = asked.find(open, keys, &wanted).await;
         let found: BTreeSet<usize> = asked.matches.keys().map(|(account, _)| *account).collect();
         let missing: Vec<usize> = wanted
             .into_iter()
@@ -127,10 +118,7 @@ impl Reviewer<'_> {
             }
         }
         for directory in &mut directories {
-            // Several connections may read one domain.
-            for (guid, person) in std::mem::take(&mut directory.persons) {
-                asked.persons.entry(guid).or_insert(person);
-            }
+            asked.add_persons(std::mem::take(&mut directory.persons));
         }
         // Only persons that an account has are asked for.
         let partners: BTreeSet<Guid> = asked.matches.values().flatten().copied().collect();
@@ -239,10 +227,58 @@ impl Asked {
             .or_insert_with(|| error.to_string());
     }
 
+    /// Adds persons; several connections may read one domain.
+    fn add_persons(&mut self, persons: HashMap<Guid, Person>) {
+        for (guid, person) in persons {
+            self.persons.entry(guid).or_insert(person);
+        }
+    }
+
     fn add(&mut self, matches: Matches) {
         for (key, guids) in matches {
             self.matches.entry(key).or_default().extend(guids);
         }
+    }
+
+    /// Asks every directory for the accounts `wanted`, key by key: an account that a key gives exactly
+    /// one person is asked for by no further one. Returns the directories that answered.
+    async fn find<'a>(
+        &mut self,
+        mut directories: Vec<OpenDirectory<'a>>,
+        keys: &[Vec<Key>],
+        wanted: &[usize],
+    ) -> Vec<OpenDirectory<'a>> {
+        let mut open = wanted.to_vec();
+        for place in 0.. {
+            let pairs: Vec<(usize, usize)> = open
+                .iter()
+                .filter(|account| keys[**account].len() > place)
+                .map(|account| (*account, place))
+                .collect();
+            if pairs.is_empty() {
+                break;
+            }
+            let mut answered = Vec::new();
+            for mut directory in directories {
+                match directory.find(keys, &pairs).await {
+                    Ok(matches) => {
+                        self.add(matches);
+                        answered.push(directory);
+                    }
+                    Err(error) => {
+                        self.fail(directory.name(), &error);
+                        self.add_persons(directory.persons);
+                    }
+                }
+            }
+            directories = answered;
+            open.retain(|account| {
+                self.matches
+                    .get(&(*account, place))
+                    .is_none_or(|hits| hits.len() != 1)
+            });
+        }
+        directories
     }
 
     /// Asks one directory for what is missing, and for the groups that grant roles.
