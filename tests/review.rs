@@ -217,22 +217,6 @@ async fn the_command_ends_as_the_contract_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures: cargo test --release --test review -- --ignored --nocapture"]
-async fn five_thousand_accounts_take_less_than_a_minute_and_a_hundred_mebibytes() {
-    let world = World::large(5_000).await;
-    let (outcome, took, peak) = world
-        .simulated
-        .connector
-        .measured(&["review", "--csv", "out.csv"])
-        .await;
-    outcome.ended_with(5).said(&["5000 accounts"]);
-    println!("5,000 accounts: {:.1} s, {} MiB", took.as_secs_f64(), peak / 1024);
-    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
-    assert!(peak < 100 * 1024, "{peak} KiB");
-    assert_eq!(world.console.most_in_flight(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn check_says_which_rights_are_missing() {
     let world = World::new().await;
     let connector = &world.simulated.connector;

@@ -258,3 +258,46 @@ async fn r36_on_a_real_domain_each_finding_is_where_it_belongs() {
     assert!(told(&found).iter().all(|(code, _)| code != "gone"), "{found}");
     assert_eq!(console.most_in_flight(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: cargo test --test samba_review -- --ignored --nocapture"]
+async fn five_thousand_accounts_take_less_than_a_minute_and_a_hundred_mebibytes() {
+    let Some(domain) = lab::samba::domain() else {
+        return;
+    };
+    let receiver = Receiver::start(receiver::Options::default()).await;
+    let mails = domain
+        .expected(&domain.root())
+        .into_values()
+        .filter_map(|element| {
+            let mail = &element["asset"]["assetDetail"]["userAssetClass"]["email"];
+            Some(mail.as_str()?.to_owned())
+        });
+    // Everybody whom the domain has, and others whom it has not.
+    let nobody = (0..5_000).map(|number| format!("nobody{number}@corp.example"));
+    let users: Vec<ConsoleUser> = mails
+        .chain(nobody)
+        .take(5_000)
+        .enumerate()
+        .map(|(number, id)| user(&format!("acme_{number}"), &id, "Active", "Reader", &ago(2)))
+        .collect();
+    let console = Console::start(Options {
+        users,
+        ..Options::default()
+    })
+    .await;
+    let connector = Connector::new(&domain, &receiver)
+        .with("QUALYS_API_URL", &console.url())
+        .with("QUALYS_API_USERNAME", &Options::default().username)
+        .with("QUALYS_API_PASSWORD", &Options::default().password);
+    let (outcome, took, peak) = connector.measured(&["review", "--csv", "out.csv"]).await;
+    let said = outcome.ended_with(5).said(&["5000 accounts", "gone ("]).stdout;
+    let line = said.lines().find(|line| line.starts_with("gone (")).unwrap();
+    println!(
+        "5,000 accounts: {:.1} s, {} MiB, {line}",
+        took.as_secs_f64(),
+        peak / 1024
+    );
+    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+    assert!(peak < 100 * 1024, "{peak} KiB");
+}

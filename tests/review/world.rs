@@ -81,22 +81,6 @@ impl World {
         world
     }
 
-    /// As many accounts, the first 300 of them as [`World::new`] has them.
-    pub async fn large(accounts: usize) -> World {
-        let mut world = World::of(People {
-            seed: 7,
-            users: 2 * accounts as u32,
-            groups: 10,
-            computers: 5,
-        })
-        .await;
-        for number in world.users.len()..accounts {
-            world.add_person(&format!("more_{number}"), "Scanner");
-        }
-        world.show();
-        world
-    }
-
     fn text(&self, id: ObjectId, attribute: &str) -> String {
         self.simulated.directory().text(id, attribute).unwrap()
     }
