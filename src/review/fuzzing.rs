@@ -55,4 +55,37 @@ mod tests {
     fn r12_what_the_fuzzer_kept_is_read_within_bounds() {
         crate::fuzzing::replay("console", super::run);
     }
+
+    /// Answers with parts changed, doubled and left out, the same ones each time.
+    #[test]
+    fn r12_changed_answers_are_read_within_bounds() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/console");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        files.sort();
+        let mut rng = fastrand::Rng::with_seed(36);
+        for file in files {
+            let whole = std::fs::read(&file).unwrap();
+            for _ in 0..400 {
+                let mut changed = whole.clone();
+                for _ in 0..rng.usize(1..6) {
+                    let at = rng.usize(..changed.len());
+                    let end = (at + rng.usize(..40)).min(changed.len());
+                    match rng.u8(..4) {
+                        0 => changed[at] = rng.u8(..),
+                        1 => drop(changed.drain(at..end)),
+                        2 => {
+                            let part = changed[at..end].to_vec();
+                            changed.splice(at..at, part);
+                        }
+                        _ => changed.truncate(at.max(1)),
+                    }
+                    changed.push(b'>');
+                }
+                super::run(&changed);
+            }
+        }
+    }
 }
