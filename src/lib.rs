@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod config;
 pub mod directory;
+mod exit_code;
 pub mod failpoint;
 #[cfg(test)]
 mod fuzzing;
@@ -19,5 +20,7 @@ pub mod schedule;
 pub mod schema;
 pub mod store;
 pub mod sync;
+mod text;
+pub mod tls;
 pub mod upstream;
 pub mod view;

@@ -3,12 +3,13 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::directory::BindGuard;
+use crate::exit_code::INTERNAL;
 use crate::store::{Access, RunMode};
 use crate::sync::{RunError, RunRequest};
 use crate::view::RemovalState;
 
 use super::arguments::Approve;
-use super::failure::{Failure, INTERNAL};
+use super::failure::Failure;
 use super::output::say;
 use super::removed::{Lists, show_candidates};
 use super::{setup, signals, sync};

@@ -7,15 +7,16 @@ use chrono::Utc;
 
 use crate::config::{self, Auth, Config, DeltaMethod};
 use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
+use crate::exit_code::UNAVAILABLE;
 use crate::identity::Kind;
 use crate::notify;
 use crate::store::{Access, Store};
 use crate::sync::{EntrySource, ReadScope};
 use crate::upstream::{QualysGateway, Webhook};
 
-use super::failure::{Failure, UNAVAILABLE};
+use super::failure::Failure;
 use super::output::say;
-use super::{deleted_objects, dirsync, review, schema, setup, shown};
+use super::{controller, deleted_objects, dirsync, review, schema, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -191,6 +192,7 @@ async fn directory_steps(
             started.elapsed().as_millis()
         )),
     )?;
+    steps.detail(controller::describe(session.chosen()))?;
     if let Some(certificate) = session.certificate() {
         let pinned = connection.directory.pins_for(session.host()).next().is_some();
         let why = if pinned {

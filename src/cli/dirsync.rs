@@ -1,9 +1,10 @@
 //! The step of `check` that says whether the controller finds changes by the DirSync control.
 
 use crate::directory::{DIRSYNC, DirectoryError, RootDse, Session};
+use crate::exit_code::UNAVAILABLE;
 use crate::sync::ReadScope;
 
-use super::failure::{Failure, UNAVAILABLE};
+use super::failure::Failure;
 
 /// What the account can do about a refusal.
 const ADVICE: &str = "DirSync with object security needs no right beyond reading, from Windows Server 2003 on: look at what stands between \

@@ -2,18 +2,8 @@
 
 use std::fmt;
 
+use crate::exit_code::{INTERNAL, USAGE};
 use crate::sync::RunError;
-
-/// Done, but some objects were rejected.
-pub(super) const REJECTED: u8 = 2;
-/// A defect of the program.
-pub(super) const INTERNAL: u8 = 1;
-/// Removals above the threshold are held back.
-pub(super) const HELD: u8 = 3;
-/// Configuration or command line refused (`EX_USAGE` of sysexits.h).
-pub(super) const USAGE: u8 = 64;
-/// Directory, upstream or store cannot be reached (`EX_UNAVAILABLE`).
-pub(super) const UNAVAILABLE: u8 = 69;
 
 /// What ends a command early.
 #[derive(Debug, Clone)]

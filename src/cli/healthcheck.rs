@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 
+use crate::exit_code::UNAVAILABLE;
 use crate::store::{Access, State};
 
-use super::failure::{Failure, UNAVAILABLE};
+use super::failure::Failure;
 use super::output::say;
 use super::setup;
 

@@ -7,7 +7,9 @@ use clap::CommandFactory;
 use clap_complete::{Generator as _, Shell};
 
 use super::arguments::Arguments;
-use super::failure::{Failure, UNAVAILABLE};
+use super::failure::Failure;
+
+use crate::exit_code::UNAVAILABLE;
 
 /// The shells whose completions the package installs.
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];

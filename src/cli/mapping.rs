@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use crate::config::{self, DeltaMethod, MappingSettings};
 use crate::directory::{self, BindGuard};
+use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
 
 use super::arguments::Mapping;
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 use super::output::say;
 use super::schema::{self, SchemaReport};
 use super::setup;

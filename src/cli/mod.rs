@@ -3,6 +3,7 @@
 mod approve;
 mod arguments;
 mod check;
+mod controller;
 mod deleted_objects;
 mod dirsync;
 mod failure;
@@ -33,6 +34,8 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 use failure::Failure;
+
+use crate::exit_code;
 
 /// Runs the command that the command line names and gives its exit code.
 #[must_use]
@@ -100,7 +103,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        ExitCode::from(failure::USAGE)
+        ExitCode::from(exit_code::USAGE)
     } else {
         ExitCode::SUCCESS
     }
@@ -113,7 +116,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_internal_error() {
         let failure = caught(|| panic!("a defect")).unwrap_err();
-        assert_eq!(failure.exit_code(), failure::INTERNAL);
+        assert_eq!(failure.exit_code(), exit_code::INTERNAL);
         assert_eq!(caught(|| Ok(2)).unwrap(), 2);
     }
 }

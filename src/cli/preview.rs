@@ -3,12 +3,13 @@
 use chrono::Utc;
 
 use crate::directory::{self, BindGuard, Entry, Session};
+use crate::exit_code::{REJECTED, UNAVAILABLE};
 use crate::identity::Kind;
 use crate::mapping::{Mapping, RawSource};
 use crate::sync::{self, EntrySource, ReadScope};
 
 use super::arguments::Preview;
-use super::failure::{Failure, REJECTED, UNAVAILABLE};
+use super::failure::Failure;
 use super::output::{indented, one_line, say};
 use super::{setup, status};
 

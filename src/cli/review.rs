@@ -8,6 +8,7 @@ use chrono::Utc;
 
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
+use crate::exit_code::{REFUSED, USAGE};
 use crate::mapping::Mapping;
 use crate::review::{
     self, ConsoleReader, FindingCode, Review, ReviewError, ReviewSchedule, Reviewer, Source,
@@ -16,15 +17,12 @@ use crate::schedule::{ConnectionHandle, CronSchedule};
 use crate::upstream::ApiServer;
 
 use super::arguments::ReviewOptions as Options;
-use super::failure::{Failure, USAGE, listed};
+use super::failure::{Failure, listed};
 use super::output::{one_line, say};
 use super::{setup, status};
 
 /// Time that `check` waits for the limit of calls.
 const CHECK_WITHIN: Duration = Duration::from_secs(30);
-
-/// The API account lacks a right.
-const REFUSED: u8 = 77;
 
 /// Findings of one kind that a terminal shows.
 const MOST_SHOWN: usize = 100;

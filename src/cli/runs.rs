@@ -1,10 +1,11 @@
 //! `runs`: the history, newest first, or one run with the objects that it tells of.
 
+use crate::exit_code::USAGE;
 use crate::store::{Access, Run, RunObject, Store};
 use crate::view::{self, time};
 
 use super::arguments::Runs;
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 use super::output::say;
 use super::setup;
 use super::status::columns;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::config::{self, DeltaMethod, SearchScope};
 use crate::directory::{Entry, Search, Session};
+use crate::exit_code::USAGE;
 use crate::mapping::{Mapping, RowSource};
 use crate::schema::{self, AttributeDefinition, AttributeSyntax};
 
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 
 /// Names in one filter, as few as keep it small.
 const NAMES_PER_FILTER: usize = 50;

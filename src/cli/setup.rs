@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{self, Config, DeltaMethod};
 use crate::directory::BindGuard;
+use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::Mapping;
 use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
@@ -12,7 +13,7 @@ use crate::store::{Access, Store, Target};
 use crate::sync::Connector;
 use crate::upstream::QualysGateway;
 
-use super::failure::{Failure, USAGE, listed};
+use super::failure::{Failure, listed};
 use super::logging;
 
 /// Reads and checks the configuration, and starts the log.

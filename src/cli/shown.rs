@@ -1,7 +1,7 @@
 //! What `check` tells of the certificates that controllers showed, accepted or refused, so that a person can compare one with
 //! what the controller's administrator says, and pin it.
 
-use crate::directory::{PeerCertificate, date};
+use crate::tls::{PeerCertificate, date};
 
 /// The lines about one certificate.
 pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {

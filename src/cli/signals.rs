@@ -8,13 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::failure::Failure;
+use crate::exit_code::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::schedule;
-
-/// Exit codes of a command that a signal ends: 128 and the number of the signal, as a shell reports
-/// it.
-const INTERRUPTED: u8 = 130;
-const TERMINATED: u8 = 143;
-const HUNG_UP: u8 = 129;
 
 /// Which signal came: 0 none, else the exit code that it stands for.
 #[derive(Debug, Clone, Default)]

@@ -121,6 +121,10 @@ impl Standing {
             },
             format!("  last error       {}", or_dash(&standing.last_error)),
         ];
+        let last_run = standing.last_run.as_ref();
+        if let Some(controller) = last_run.and_then(view::Run::describe_controller) {
+            lines.push(format!("  controller       {}", one_line(&controller)));
+        }
         if let Some(remedy) = &standing.last_error_remedy {
             lines.push(format!("  what to do       {}", one_line(remedy)));
         }

@@ -12,11 +12,12 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::config::{Auth, Config, Secret, UpstreamAuth};
+use crate::exit_code::USAGE;
 use crate::store::{Access, SCHEMA_VERSION, Store, StoreError};
 use crate::view;
 
 use super::arguments::SupportBundle;
-use super::failure::{Failure, USAGE};
+use super::failure::Failure;
 use super::output::say;
 use super::setup;
 use super::status::Standing;

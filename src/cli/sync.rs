@@ -7,11 +7,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use crate::exit_code::{HELD, INTERNAL};
 use crate::store::{Access, RunMode};
 use crate::sync::{AssetOutput, RunProgress, RunReport, RunRequest};
 
 use super::arguments::Sync;
-use super::failure::{Failure, HELD, INTERNAL};
+use super::failure::Failure;
 use super::output::complain;
 use super::{setup, signals};
 

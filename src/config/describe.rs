@@ -3,7 +3,8 @@
 
 use super::variables as v;
 use super::{
-    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, Transport, UpstreamAuth,
+    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, SitePolicy, Transport,
+    UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -191,6 +192,18 @@ fn describe_directory(directory: &Directory) -> Vec<Described> {
         (
             v::AD_DNS_SERVER.name,
             or_none(domain.and_then(|domain| domain.dns_server)),
+        ),
+        (
+            v::AD_SITE.name,
+            or_none(domain.map(|domain| match &domain.site {
+                SitePolicy::Auto => "auto",
+                SitePolicy::Off => "off",
+                SitePolicy::Named(site) => site,
+            })),
+        ),
+        (
+            v::AD_ALLOW_RODC.name,
+            or_none(domain.map(|domain| domain.allow_read_only)),
         ),
         (
             v::AD_TRANSPORT.name,

@@ -63,11 +63,18 @@ pub(super) fn directory(
 fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<(Vec<String>, Option<Domain>)> {
     let domain = reader.optional(&v::AD_DOMAIN, host::domain);
     let dns_server = reader.optional(&v::AD_DNS_SERVER, host::dns_server).optional();
+    let site = reader.value(&v::AD_SITE, host::site);
+    let allow_read_only = reader.value(&v::AD_ALLOW_RODC, plain::boolean);
     match (reader.optional(&v::AD_HOST, host::hosts), domain) {
         (Field::Given(hosts), _) => Some((hosts, None)),
         (Field::Absent, Field::Given(name)) => {
-            let dns_server = dns_server?;
-            Some((Vec::new(), Some(Domain { name, dns_server })))
+            let domain = Domain {
+                name,
+                dns_server: dns_server?,
+                site: site?,
+                allow_read_only: allow_read_only?,
+            };
+            Some((Vec::new(), Some(domain)))
         }
         (Field::Absent, Field::Absent) => {
             reader.require(&v::AD_HOST, "is required");

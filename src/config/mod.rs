@@ -118,6 +118,21 @@ pub struct Domain {
     pub name: String,
     /// `AD_DNS_SERVER`: who is asked instead of the system's DNS servers.
     pub dns_server: Option<SocketAddr>,
+    /// `AD_SITE`.
+    pub site: SitePolicy,
+    /// `AD_ALLOW_RODC`: a read-only controller may be read where no other one can be.
+    pub allow_read_only: bool,
+}
+
+/// `AD_SITE`: the site whose controllers are tried before the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SitePolicy {
+    /// The site of this computer, as the controllers answer it.
+    Auto,
+    /// The site with this name.
+    Named(String),
+    /// None: the order of the SRV records.
+    Off,
 }
 
 /// `AD_TRANSPORT`: how the LDAP connection is protected.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::variables;
 
+use crate::exit_code;
+
 /// The configuration as a whole is refused; every bad key is listed.
 ///
 /// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it (R27).
@@ -26,9 +28,6 @@ pub struct Problem {
 }
 
 impl Refused {
-    /// `EX_USAGE` of sysexits.h, as the contract of exit codes has it.
-    pub const EXIT_CODE: u8 = 64;
-
     /// Sorts the problems: `.env` first, then the variables in the order of the reference, the file of connections line by
     /// line, then unknown names. What is said twice (of each connection, by one variable) is kept once.
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
@@ -54,7 +53,7 @@ impl Refused {
     /// The exit code of the program: always 64.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        Self::EXIT_CODE
+        exit_code::USAGE
     }
 }
 

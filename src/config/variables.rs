@@ -78,6 +78,10 @@ variables! {
             "DNS domain whose controllers are found by SRV record, where AD_HOST is not set";
         AD_DNS_SERVER: plain, Described("the system's"),
             "DNS server to ask for the SRV records, an IP address, with its port when that is not 53";
+        AD_SITE: plain, Default("auto"),
+            "Site whose controllers are tried first, with AD_DOMAIN: `auto` (the site of this computer), its name, or `off`";
+        AD_ALLOW_RODC: plain, Default("false"),
+            "`true` lets a read-only controller of AD_DOMAIN be read where no other one can be; values may be missing there";
         AD_TRANSPORT: plain, Default("ldaps"),
             "Protection of the LDAP connection: `ldaps`, `starttls` or `ldap` (none; kerberos seals it)";
         AD_PORT: plain, Described("636, or 389 for starttls and ldap"),

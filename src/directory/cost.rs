@@ -6,8 +6,9 @@
 use ldap3::controls::RawControl;
 
 use super::ber::{BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
-use super::result::{Outcome, printable, without};
+use super::result::{Outcome, without};
 use crate::config::Secret;
+use crate::text::printable;
 
 /// The control's OID.
 pub const STATS: &str = "1.2.840.113556.1.4.970";

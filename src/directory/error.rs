@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::bind_guard::PutOff;
-use super::certificate::PeerCertificate;
 use super::fault::FaultOf;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::kerberos_fault::KerberosFault;
 use super::result::{self, Outcome};
 use super::root_dse::ControllerDefect;
-use super::tls_fault::TlsFault;
 use super::transport::seconds;
 use crate::config::Transport;
+use crate::exit_code;
+use crate::tls::PeerCertificate;
+use crate::tls::TlsFault;
 
 /// A step with a time limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +112,7 @@ pub enum DirectoryError {
         fault: KerberosFault,
     },
     /// A search was answered with an error.
-    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, result::printable(base))]
+    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, crate::text::printable(base))]
     Search {
         /// As in `AD_HOST`.
         host: String,
@@ -166,7 +167,7 @@ pub enum DirectoryError {
     #[error(transparent)]
     PutOff(#[from] Box<PutOff>),
     /// A search filter cannot be read.
-    #[error("the search filter \"{}\" cannot be read", result::printable(filter))]
+    #[error("the search filter \"{}\" cannot be read", crate::text::printable(filter))]
     Filter {
         /// The filter.
         filter: String,
@@ -218,7 +219,10 @@ impl DirectoryError {
     /// The exit code of the command that ends with this error: 77 when the credentials were refused, else 69.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.refuses_credentials() { 77 } else { 69 }
+        match self.refuses_credentials() {
+            true => exit_code::REFUSED,
+            false => exit_code::UNAVAILABLE,
+        }
     }
 
     /// Reports whether the account was judged and refused.

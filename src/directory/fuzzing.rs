@@ -11,7 +11,7 @@ use super::ber::{self, Elements};
 use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
 use super::search::Search;
-use super::{session, transport};
+use super::{netlogon, session, transport};
 use crate::config::{Auth, DeltaMethod, Directory, SearchScope, Transport};
 
 /// `BindResponse` and `SearchResultDone`: the server waits for the next request after them.
@@ -134,7 +134,34 @@ fn settings() -> Directory {
     }
 }
 
+/// The octets as the answer to a netlogon ping: as a datagram, and as the value alone.
+pub fn run_netlogon(bytes: &[u8]) {
+    for answer in [netlogon::decode(bytes), netlogon::response(bytes, 1)] {
+        match answer {
+            Ok(answer) => {
+                let next = answer.next_closest_site.iter();
+                let names = [
+                    &answer.domain,
+                    &answer.host,
+                    &answer.controller_site,
+                    &answer.client_site,
+                ];
+                for name in names.into_iter().chain(next) {
+                    assert!(name.len() <= 255 && !name.contains(char::is_control), "{name:?}");
+                }
+                assert!(!answer.roles().is_empty());
+            }
+            Err(error) => assert!(!error.to_string().contains(char::is_control)),
+        }
+    }
+}
+
 #[test]
 fn r12_what_the_fuzzer_kept() {
     crate::fuzzing::replay("ldap", run);
+}
+
+#[test]
+fn r12_what_the_fuzzer_kept_of_netlogon() {
+    crate::fuzzing::replay("netlogon", run_netlogon);
 }

@@ -22,8 +22,9 @@ use super::frame::{FrameFault, Scan};
 use super::lane::{self, CHUNK};
 use super::message::{self, Answer, Message, NOTICE_OF_DISCONNECTION, Request};
 use super::oversized::{Beginning, OversizedEntry};
-use super::result::{Outcome, printable, without};
+use super::result::{Outcome, without};
 use crate::config::Secret;
+use crate::text::printable;
 
 /// Most that may answer one request, in octets: one page of results, which is used up piece by piece. A page of 1000 groups
 /// with 1500 members each, as large as Windows makes them, is about 150 MiB; of users, 3 MiB.

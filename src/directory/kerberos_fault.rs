@@ -96,7 +96,7 @@ impl KerberosFault {
     pub fn new(problem: Problem, said: &str) -> Self {
         Self {
             problem,
-            said: result::printable(said),
+            said: crate::text::printable(said),
         }
     }
 

@@ -8,7 +8,7 @@ mod ask;
 mod ber;
 mod bind;
 mod bind_guard;
-mod certificate;
+mod chosen;
 mod controllers;
 mod cost;
 mod dirsync;
@@ -26,6 +26,8 @@ mod kerberos;
 mod kerberos_fault;
 mod lane;
 mod message;
+mod netlogon;
+mod netlogon_ping;
 mod oversized;
 mod paging;
 mod ranges;
@@ -36,15 +38,15 @@ mod result;
 mod root_dse;
 mod search;
 mod session;
+mod site;
 mod srv;
 mod tls;
-mod tls_fault;
-mod tls_problem;
+mod tls_advice;
 mod transport;
 
 pub use bind_guard::{BindGuard, PutOff};
-pub use certificate::{PeerCertificate, date};
-pub use controllers::{Controllers, Next};
+pub use chosen::{ChosenController, ControllerLocation};
+pub use controllers::{Controllers, KnownControllers, Next};
 pub use cost::Cost;
 pub use dirsync::{Changes, DIRSYNC};
 pub use entry::{Entry, Values};
@@ -57,8 +59,7 @@ pub use result::Outcome;
 pub use root_dse::{ControllerDefect, RootDse};
 pub use search::{Pages, Search};
 pub use session::{Counters, Endpoint, Session, connect};
-pub use tls_fault::TlsFault;
-pub use tls_problem::TlsProblem;
+pub use site::ControllerChoice;
 
 /// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`. What they
 /// log today holds no password (a test looks, at trace), but the LDAP library prints whole values of its own where it

@@ -7,9 +7,9 @@ use super::ber::{self, OCTET_STRING};
 use super::entry::{Entry, Values};
 use super::error::DirectoryError;
 use super::frame::{MAX_ELEMENTS, MAX_MESSAGE};
-use super::result::printable;
 use super::session::Line;
 use crate::identity::{Guid, LinkedName};
+use crate::text::printable;
 
 /// Most parts of one attribute. At Windows' 1500 values a part, [`MAX_VALUES`] are 267.
 const MAX_PARTS: u32 = 1_000;

@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::ExposeSecret;
 
 use crate::config::Secret;
+use crate::text::printable;
 
 /// A shorter secret is looked for in vain: its letters stand in too many innocent texts.
 const SHORTEST_SECRET: usize = 4;
@@ -143,25 +144,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Longest text of a server that is repeated in an error, in characters.
-const MOST_TEXT: usize = 400;
 /// Most referrals that are repeated in an error.
 const MOST_REFERRALS: usize = 4;
-
-/// `text` as one printable line of at most [`MOST_TEXT`] characters: what a server sends must not forge log lines.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let trimmed = text.trim_matches(|c: char| c.is_control() || c.is_whitespace());
-    let mut line: String = trimmed
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MOST_TEXT)
-        .collect();
-    if trimmed.chars().nth(MOST_TEXT).is_some() {
-        line.push('…');
-    }
-    line
-}
 
 /// A cause and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -473,9 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_the_server_become_one_bounded_printable_line() {
-        assert_eq!(printable("a\nERROR forged\u{1b}[31m\0"), "a ERROR forged [31m");
-        assert_eq!(printable(&"x".repeat(1000)).chars().count(), MOST_TEXT + 1);
+    fn a_result_is_one_line_with_its_name() {
         let outcome = Outcome::new(32, "DC=corp,DC=example", "0000208D: NameErr\0", vec![]);
         assert_eq!(
             outcome.to_string(),

@@ -1,7 +1,7 @@
 //! What a controller says about itself (MS-ADTS 3.1.1.3.2).
 
 use super::entry::Entry;
-use super::result::printable;
+use crate::text::printable;
 
 /// What is read.
 pub const ATTRIBUTES: &[&str] = &[
@@ -61,6 +61,11 @@ pub enum ControllerDefect {
         "rootDSE shows isSynchronized FALSE: the controller has not received everything from the others yet"
     )]
     NotSynchronized,
+    /// The controller is read-only, and `AD_ALLOW_RODC` is not set.
+    #[error(
+        "rootDSE shows a read-only controller, which lacks some attributes, so what is missing there would look like a change (AD_ALLOW_RODC is not set)"
+    )]
+    ReadOnly,
     /// The object that `dsServiceName` names does not exist.
     #[error("the controller has no object \"{}\", which its rootDSE names as its own", printable(.0))]
     NoNtdsSettings(String),
@@ -80,6 +85,9 @@ impl ControllerDefect {
             Self::NotSynchronized => {
                 "wait until the controller is synchronized (repadmin /showrepl shows what it waits for), or name another one in AD_HOST"
             }
+            Self::ReadOnly => {
+                "make a writable controller of the domain reachable, or set AD_ALLOW_RODC=true where the mapping reads no attribute of the filtered set"
+            }
             Self::NoNtdsSettings(_) => {
                 "check whether the controller was demoted or renamed (dcdiag), or name another one in AD_HOST"
             }
@@ -90,7 +98,20 @@ impl ControllerDefect {
     }
 }
 
+/// Capability of a controller that holds a read-only copy
+/// (LDAP_CAP_ACTIVE_DIRECTORY_PARTIAL_SECRETS_OID, MS-ADTS 3.1.1.3.4.3).
+const PARTIAL_SECRETS: &str = "1.2.840.113556.1.4.1920";
+
 impl RootDse {
+    /// Reports whether the controller holds a read-only copy (RODC), without the attributes of the
+    /// filtered set (MS-ADTS 3.1.1.2.3).
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.supported_capabilities
+            .iter()
+            .any(|oid| oid == PARTIAL_SECRETS)
+    }
+
     /// Reads the entry of the empty DN.
     ///
     /// # Errors

@@ -16,9 +16,9 @@ use super::exchange::{Answer, Question};
 use super::lane::PIECE;
 use super::paging::{self, Progress};
 use super::ranges;
-use super::result::printable;
 use super::session::Line;
 use crate::config::SearchScope;
+use crate::text::printable;
 
 /// Most octets of a page's incomplete entries with the values that came: beyond, these values are read once more from the first.
 const SHELF: usize = PIECE;

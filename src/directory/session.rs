@@ -14,20 +14,22 @@ use tokio::sync::Mutex;
 
 use super::bind;
 use super::bind_guard::BindGuard;
-use super::certificate::PeerCertificate;
-use super::controllers::Controllers;
+use super::chosen::ChosenController;
+use super::controllers::{Controllers, KnownControllers};
 use super::cost::STATS;
 use super::dirsync::Changes;
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::exchange::Question;
 use super::ranges;
-use super::result::{Outcome, printable};
+use super::result::Outcome;
 use super::root_dse::{self, ControllerDefect, RootDse};
 use super::search::{Pages, Search};
 use super::transport::{self, Link};
 use crate::config;
 use crate::identity::Guid;
+use crate::text::printable;
+use crate::tls::PeerCertificate;
 
 /// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
@@ -48,7 +50,9 @@ const EXTENDED_DN_AS_TEXT: [u8; 5] = [0x30, 3, 2, 1, 1];
 /// # Errors
 /// As [`Controllers::find`] and [`Controllers::connect`].
 pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<Session, DirectoryError> {
-    Controllers::find(settings, guard).await?.connect(settings).await
+    let known = KnownControllers::default();
+    let mut controllers = Controllers::find(settings, guard, &known).await?;
+    controllers.connect(settings).await
 }
 
 /// Connects and binds to the controller at `endpoint`.
@@ -97,6 +101,11 @@ pub(super) async fn bound(
         line: Arc::new(line),
         endpoint: endpoint.clone(),
         guard: guard.clone(),
+        chosen: ChosenController::default(),
+        refuses_read_only: settings
+            .domain
+            .as_ref()
+            .is_some_and(|domain| !domain.allow_read_only),
     })
 }
 
@@ -112,9 +121,12 @@ pub struct Endpoint {
 /// A bound connection to one controller.
 #[derive(Debug)]
 pub struct Session {
-    line: Arc<Line>,
+    pub(super) line: Arc<Line>,
     endpoint: Endpoint,
     guard: BindGuard,
+    pub(super) chosen: ChosenController,
+    /// A read-only controller is an error: it lacks attributes, which would look like changes.
+    refuses_read_only: bool,
 }
 
 /// What a session has done so far.
@@ -139,6 +151,12 @@ impl Session {
     #[must_use]
     pub const fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Returns why this controller is read, and where it is.
+    #[must_use]
+    pub const fn chosen(&self) -> &ChosenController {
+        &self.chosen
     }
 
     /// Connects and binds once more, to the same address: another address of the host may be
@@ -175,6 +193,9 @@ impl Session {
         let entry = self.line.object("", root_dse::ATTRIBUTES, false).await?;
         let entry = entry.ok_or_else(|| self.line.unsound("the server has no rootDSE".to_owned()))?;
         let root = RootDse::read(&entry).map_err(|defect| self.line.unusable(defect))?;
+        if self.refuses_read_only && root.is_read_only() {
+            return Err(self.line.unusable(ControllerDefect::ReadOnly));
+        }
         let offers_stats = root.supported_controls.iter().any(|oid| oid == STATS);
         self.line.offers_stats.store(offers_stats, Ordering::Relaxed);
         let offers_recycled = root.supported_controls.iter().any(|oid| oid == SHOW_RECYCLED);
@@ -304,6 +325,20 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Asks for at most one entry and gives the result with it, where it came.
+    ///
+    /// # Errors
+    /// As any operation, but not for a result that is no success.
+    pub async fn one(&self, question: Question<'_>) -> Result<(Outcome, Option<Entry>), DirectoryError> {
+        let mut answer = self.begin(question).await?;
+        let mut entries = Vec::new();
+        while !answer.has_ended() {
+            entries.extend(self.more(&mut answer).await?);
+        }
+        let outcome = self.end(answer).await?.outcome;
+        Ok((outcome, entries.pop()))
+    }
+
     /// Reads one object; `None` for "no such object".
     ///
     /// # Errors
@@ -375,13 +410,7 @@ impl Line {
                 .collect(),
             most: 1,
         };
-        let mut answer = self.begin(question).await?;
-        let mut entries = Vec::new();
-        while !answer.has_ended() {
-            entries.extend(self.more(&mut answer).await?);
-        }
-        let outcome = self.end(answer).await?.outcome;
-        Ok((outcome, entries.pop()))
+        self.one(question).await
     }
 
     /// Returns the control that shows deleted objects, critical, when it is wanted: with recycled

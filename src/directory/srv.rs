@@ -1,10 +1,13 @@
-//! Finds the controllers of a domain by DNS: the SRV records of `_ldap._tcp.dc._msdcs.DOMAIN` (RFC 2782, MS-ADTS 6.3.2.3).
+//! Finds the controllers of a domain by DNS: the SRV records of `_ldap._tcp.dc._msdcs.DOMAIN`, and
+//! of `_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN` for those of a site (RFC 2782, MS-ADTS 6.3.2.3).
 //!
-//! INVARIANT: whoever forges an answer learns no password. A host of another domain may have a certificate of its own from a public
-//! authority, so such a host counts only where `AD_CERTIFICATE`, or a pin for any host, says which certificates are good.
+//! INVARIANT: a forged answer learns no password. A host of another domain may have a certificate
+//! of its own from a public authority, so such a host counts only where `AD_CERTIFICATE`, or a pin
+//! for any host, says which certificates are good.
 //!
-//! The records name the controllers; their addresses are found as for any host, and their certificates are verified against these
-//! names. The port of a record is that of unencrypted LDAP, so `AD_PORT` decides instead.
+//! The records name the controllers; their addresses are found as for any host, and their
+//! certificates are verified against these names. The port of a record is that of unencrypted LDAP,
+//! so it is used for the netlogon ping, and `AD_PORT` decides for everything else.
 
 use std::time::Duration;
 
@@ -17,9 +20,9 @@ use hickory_resolver::proto::rr::{Name, RData};
 use tokio::time::timeout;
 
 use super::error::DirectoryError;
-use super::result::printable;
 use super::transport::seconds;
 use crate::config;
+use crate::text::printable;
 
 /// Longest wait for all DNS servers together, each asked twice.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -27,12 +30,28 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How long one DNS server may take to answer.
 const ANSWER: Duration = Duration::from_secs(4);
 
+/// Longest wait for the records of a site. The servers have just named the controllers of the
+/// domain.
+const SITE_LIMIT: Duration = Duration::from_secs(1);
+
+/// Port of a record that has none.
+const LDAP_PORT: u16 = 389;
+
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
+struct SrvTarget {
     priority: u16,
     weight: u16,
-    host: String,
+    named: NamedController,
+}
+
+/// A controller that DNS names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedController {
+    /// Its DNS name, lower-case.
+    pub host: String,
+    /// Its port of unencrypted LDAP, where it also answers over UDP.
+    pub ldap_port: u16,
 }
 
 /// The controllers of `domain`, in the order in which they are to be tried: all of them (R39).
@@ -44,50 +63,16 @@ pub async fn controllers(
     domain: &config::Domain,
     settings: &config::Directory,
     rng: &mut Rng,
-) -> Result<Vec<String>, DirectoryError> {
+) -> Result<Vec<NamedController>, DirectoryError> {
     let unknown = |cause: String| DirectoryError::Discover {
         domain: domain.name.clone(),
         cause: printable(&cause),
     };
     let name = format!("_ldap._tcp.dc._msdcs.{}.", domain.name.trim_end_matches('.'));
     let name = Name::from_ascii(&name).map_err(|error| unknown(error.to_string()))?;
-    let resolver =
-        resolver(domain).map_err(|error| unknown(format!("the resolver cannot be set up: {error}")))?;
-    let answer = timeout(LIMIT, resolver.srv_lookup(name.clone()))
-        .await
-        .map_err(|_| unknown(format!("no answer from DNS within {}", seconds(LIMIT))))?;
-    let answer = answer.map_err(|error| {
-        unknown(match &error {
-            error if error.is_nx_domain() => format!("there is no name {name}"),
-            error if error.is_no_records_found() => format!("{name} has no SRV record"),
-            NetError::Timeout => "no DNS server answers".to_owned(),
-            error => error.to_string(),
-        })
-    })?;
-    let targets: Vec<Target> = answer
-        .answers()
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::SRV(srv) => Some(Target {
-                priority: srv.priority,
-                weight: srv.weight,
-                host: host(&srv.target)?,
-            }),
-            _ => None,
-        })
-        .collect();
-    // A pin for one host says nothing of the others.
-    let anywhere = settings.certificates.is_some() || settings.pins.iter().any(|pin| pin.host.is_none());
-    let mut hosts = Vec::new();
-    let mut outside = 0;
-    for target in ordered(targets, rng) {
-        if !anywhere && !is_of(&target.host, &domain.name) {
-            outside += 1;
-        } else if !hosts.contains(&target.host) {
-            hosts.push(target.host);
-        }
-    }
-    if hosts.is_empty() {
+    let targets = targets(&name, domain, LIMIT).await.map_err(unknown)?;
+    let (named, outside) = allowed(targets, domain, settings, rng);
+    if named.is_empty() {
         return Err(unknown(if outside > 0 {
             format!(
                 "the SRV records of {name} name hosts of other domains, for which only AD_CERTIFICATE or a pin can vouch"
@@ -96,8 +81,96 @@ pub async fn controllers(
             format!("the SRV records of {name} name no host")
         }));
     }
-    tracing::debug!(domain = domain.name, ?hosts, "Controllers were found by DNS.");
-    Ok(hosts)
+    tracing::debug!(domain = domain.name, hosts = ?hosts(&named), "Controllers were found by DNS.");
+    Ok(named)
+}
+
+/// The controllers that serve `site`, in the order of their records; none where DNS does not name
+/// any in time. Read-only controllers are among them, which register for their site alone (MS-ADTS
+/// 6.3.2.3).
+pub async fn site_controllers(
+    domain: &config::Domain,
+    site: &str,
+    settings: &config::Directory,
+    rng: &mut Rng,
+) -> Vec<NamedController> {
+    let labels = ["_ldap", "_tcp", site, "_sites", "dc", "_msdcs"];
+    let parts = domain.name.trim_end_matches('.').split('.');
+    let name = Name::from_labels(labels.into_iter().chain(parts).map(str::as_bytes));
+    let found = match name {
+        Ok(mut name) => {
+            name.set_fqdn(true);
+            targets(&name, domain, SITE_LIMIT).await
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match found {
+        Ok(targets) => {
+            let (named, _) = allowed(targets, domain, settings, rng);
+            tracing::debug!(site = printable(site), hosts = ?hosts(&named), "Controllers of the site were found by DNS.");
+            named
+        }
+        Err(error) => {
+            let (site, error) = (printable(site), printable(&error));
+            tracing::debug!(site, error, "DNS names no controller of the site.");
+            Vec::new()
+        }
+    }
+}
+
+fn hosts(named: &[NamedController]) -> Vec<&str> {
+    named.iter().map(|one| one.host.as_str()).collect()
+}
+
+/// Asks for the SRV records of `name`.
+///
+/// # Errors
+/// The reason why there are none.
+async fn targets(name: &Name, domain: &config::Domain, limit: Duration) -> Result<Vec<SrvTarget>, String> {
+    let resolver = resolver(domain).map_err(|error| format!("the resolver cannot be set up: {error}"))?;
+    let answer = timeout(limit, resolver.srv_lookup(name.clone()))
+        .await
+        .map_err(|_| format!("no answer from DNS within {}", seconds(limit)))?;
+    let answer = answer.map_err(|error| match &error {
+        error if error.is_nx_domain() => format!("there is no name {name}"),
+        error if error.is_no_records_found() => format!("{name} has no SRV record"),
+        NetError::Timeout => "no DNS server answers".to_owned(),
+        error => error.to_string(),
+    })?;
+    let targets = answer.answers().iter().filter_map(|record| match &record.data {
+        RData::SRV(srv) => Some(SrvTarget {
+            priority: srv.priority,
+            weight: srv.weight,
+            named: NamedController {
+                host: host(&srv.target)?,
+                ldap_port: if srv.port == 0 { LDAP_PORT } else { srv.port },
+            },
+        }),
+        _ => None,
+    });
+    Ok(targets.collect())
+}
+
+/// Returns the controllers of the records that may be connected to, in order, each once, and the
+/// number of those that may not.
+fn allowed(
+    targets: Vec<SrvTarget>,
+    domain: &config::Domain,
+    settings: &config::Directory,
+    rng: &mut Rng,
+) -> (Vec<NamedController>, usize) {
+    // A pin for one host says nothing of the others.
+    let anywhere = settings.certificates.is_some() || settings.pins.iter().any(|pin| pin.host.is_none());
+    let mut named: Vec<NamedController> = Vec::new();
+    let mut outside = 0;
+    for target in ordered(targets, rng) {
+        if !anywhere && !is_of(&target.named.host, &domain.name) {
+            outside += 1;
+        } else if !named.iter().any(|other| other.host == target.named.host) {
+            named.push(target.named);
+        }
+    }
+    (named, outside)
 }
 
 fn resolver(domain: &config::Domain) -> Result<TokioResolver, NetError> {
@@ -120,7 +193,8 @@ fn resolver(domain: &config::Domain) -> Result<TokioResolver, NetError> {
     builder.build()
 }
 
-/// The host that a record names; `None` for the root, which says that there is none, and for what no host is called.
+/// The host that a record names; `None` for the root, which says that there is none, and for what
+/// no host is called.
 fn host(target: &Name) -> Option<String> {
     let name = target.to_ascii();
     let name = name.trim_end_matches('.');
@@ -128,15 +202,16 @@ fn host(target: &Name) -> Option<String> {
     (!name.is_empty() && name.len() <= 253 && name.bytes().all(fits)).then(|| name.to_ascii_lowercase())
 }
 
-/// Whether the host is in the domain, or in one below.
+/// Reports whether the host is in the domain, or in one below.
 fn is_of(host: &str, domain: &str) -> bool {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
     host.strip_suffix(&domain)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// By priority, the lowest number first; among equals at random, the heavier ones more often first (RFC 2782).
-fn ordered(mut targets: Vec<Target>, rng: &mut Rng) -> Vec<Target> {
+/// By priority, the lowest number first; among equals at random, the heavier ones more often first
+/// (RFC 2782).
+fn ordered(mut targets: Vec<SrvTarget>, rng: &mut Rng) -> Vec<SrvTarget> {
     // Those without weight first, as the RFC wants it.
     targets.sort_by_key(|target| (target.priority, target.weight > 0));
     let mut ordered = Vec::new();
@@ -161,11 +236,14 @@ fn ordered(mut targets: Vec<Target>, rng: &mut Rng) -> Vec<Target> {
 mod tests {
     use super::*;
 
-    fn target(priority: u16, weight: u16, host: &str) -> Target {
-        Target {
+    fn target(priority: u16, weight: u16, host: &str) -> SrvTarget {
+        SrvTarget {
             priority,
             weight,
-            host: host.to_owned(),
+            named: NamedController {
+                host: host.to_owned(),
+                ldap_port: 389,
+            },
         }
     }
 
@@ -181,8 +259,8 @@ mod tests {
         for seed in 0..1_000 {
             let order = ordered(targets.clone(), &mut Rng::with_seed(seed));
             assert_eq!(order.len(), 4);
-            assert_eq!(order[3].host, "never first");
-            *first.entry(order[0].host.clone()).or_insert(0) += 1;
+            assert_eq!(order[3].named.host, "never first");
+            *first.entry(order[0].named.host.clone()).or_insert(0) += 1;
         }
         assert!(
             first["heavy"] > 800 && first["light"] > 20 && first["none"] > 0,

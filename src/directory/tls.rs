@@ -3,7 +3,7 @@
 //! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a certificate that either
 //! chains to a trusted root and bears the expected name, or is pinned. There is no way to turn this off.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::certificate::{IssuerCertificate, PeerCertificate, hex};
-use super::tls_fault::TlsFault;
-use super::tls_problem::TlsProblem;
 use crate::config;
+use crate::tls::{
+    HandshakeRecord, IssuerCertificate, PeerCertificate, RecordingVerifier, TlsFault, TlsProblem, hex,
+};
 
 /// Turns `stream` into a TLS connection to `host`.
 ///
@@ -37,9 +37,9 @@ pub async fn handshake(
         .to_owned();
     let name = ServerName::try_from(expected.clone())
         .map_err(|_| TlsFault::from(TlsProblem::ServerName(expected.clone())))?;
-    let (config, seen) = client_config(host, settings)?;
+    let (config, record) = client_config(host, settings)?;
     let outcome = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let seen = record.last();
     match outcome {
         Ok(stream) => Ok((stream, seen.shown)),
         Err(error) => {
@@ -75,43 +75,35 @@ fn trusted(settings: &config::Directory) -> Vec<IssuerCertificate> {
         .collect()
 }
 
-/// What a server showed in its handshake.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Its certificate, noted before it is judged.
-    shown: Option<PeerCertificate>,
-    /// Whether the certificate was accepted. What fails after that is not about whom it names or who issued it.
-    accepted: bool,
-}
-
 fn client_config(
     host: &str,
     settings: &config::Directory,
-) -> Result<(ClientConfig, Arc<Mutex<Seen>>), TlsFault> {
+) -> Result<(ClientConfig, HandshakeRecord), TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
     // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
-    let chain = if pins.is_empty() {
-        Some(chain_verifier(settings, &provider)?)
+    let verifier: Arc<dyn ServerCertVerifier> = if pins.is_empty() {
+        chain_verifier(settings, &provider)?
     } else {
-        None
+        Arc::new(PinVerifier {
+            provider: Arc::clone(&provider),
+            pins,
+        })
     };
-    let seen = Arc::<Mutex<Seen>>::default();
-    let verifier = Verifier {
-        provider: Arc::clone(&provider),
-        chain,
-        pins,
-        seen: Arc::clone(&seen),
+    let record = HandshakeRecord::default();
+    let verifier = RecordingVerifier {
+        verifier,
+        record: record.clone(),
     };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| TlsFault::from(TlsProblem::Other(error.to_string())))?
-        .dangerous() // the name of the door to a verifier of one's own; ours only adds pins to the library's
+        .dangerous() // the library's name for any verifier of one's own
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     // Each connection shows and verifies its certificate; a resumed one would show none.
     config.resumption = rustls::client::Resumption::disabled();
-    Ok((config, seen))
+    Ok((config, record))
 }
 
 fn chain_verifier(
@@ -153,49 +145,28 @@ fn chain_verifier(
         .map_err(|error| TlsProblem::Other(error.to_string()).into())
 }
 
-/// The library's verification of chain and name, or the comparison with pins; signatures are verified either way.
+/// Comparison of a certificate with pins; signatures are verified as by the library.
 #[derive(Debug)]
-struct Verifier {
+struct PinVerifier {
     provider: Arc<CryptoProvider>,
-    /// `None` exactly when there are pins.
-    chain: Option<Arc<WebPkiServerVerifier>>,
     pins: Vec<[u8; 32]>,
-    seen: Arc<Mutex<Seen>>,
 }
 
-impl Verifier {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pinned(&self, end_entity: &CertificateDer<'_>) -> Result<ServerCertVerified, rustls::Error> {
+impl ServerCertVerifier for PinVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
         let shown: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
         if self.pins.contains(&shown) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())
         }
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.seen().shown = PeerCertificate::read(end_entity, intermediates);
-        let verified = match &self.chain {
-            Some(chain) => {
-                chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?
-            }
-            None => self.pinned(end_entity)?,
-        };
-        self.seen().accepted = true;
-        Ok(verified)
     }
 
     fn verify_tls12_signature(

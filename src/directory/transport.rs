@@ -13,7 +13,6 @@ use tokio::time::timeout;
 use super::ask::ask;
 use super::ber::{self, INTEGER, SEQUENCE};
 use super::bind_guard::BindGuard;
-use super::certificate::PeerCertificate;
 use super::error::{DirectoryError, Phase};
 use super::guard::{self, Faults, GuardFault};
 #[cfg(feature = "kerberos")]
@@ -22,6 +21,7 @@ use super::lane;
 use super::message;
 use super::tls;
 use crate::config::{self, Transport};
+use crate::tls::PeerCertificate;
 
 /// Longest wait for one address to accept a connection: a controller on the same continent answers in a tenth of a
 /// second, and the next host waits behind a dead one.

@@ -97,6 +97,7 @@ families! {
         last_run_seconds: "last_run", Some(Unit::Seconds), "What the time of the last run went to";
         last_run_objects: "last_run_objects", None::<Unit>, "What became of the objects in the last run";
         last_run_outcome: "last_run_outcome", None::<Unit>, "1 for the way in which the last run ended";
+        in_site: "controller_in_site", None::<Unit>, "1 when the last run read a controller that is near by its site, 0 when it read a far one";
         assets: "assets", None::<Unit>, "Objects by what is known of them";
         staged: "staged", None::<Unit>, "Assets that wait to be accepted upstream";
         oldest_staged: "oldest_staged_age", Some(Unit::Seconds), "How long the asset waits that waits longest, rejected ones apart";
@@ -262,6 +263,14 @@ impl Families {
                 &self.last_run_outcome,
                 &of.with([("outcome", outcome.name())]),
                 ended_so,
+            );
+        }
+        if let Some(is_in_site) = run.read_from.is_in_site {
+            let host = run.read_from.host.as_deref().unwrap_or_default();
+            set(
+                &self.in_site,
+                &of.with([("host", host)]),
+                f64::from(u8::from(is_in_site)),
             );
         }
         for (phase, long) in run.phases.iter().flat_map(|phases| phases.named()) {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::exit_code;
 use crate::schedule::{ConnectionHandle, ConnectionTimetable};
 use crate::store::{Outcome, Run, State};
 use crate::sync::RunError;
@@ -14,9 +15,6 @@ const RECENT_RUNS: usize = 20;
 
 /// Days before its end at which a certificate is told of.
 const CERTIFICATE_DAYS: i64 = 14;
-
-/// Exit code of a run whose credentials were refused.
-const REFUSED: u8 = 77;
 
 /// Condition, and whether it holds; `None` where that is not known since the service started.
 pub(super) struct NotifyCondition {
@@ -93,9 +91,9 @@ fn failed_runs(runs: &[Run]) -> NotifyCondition {
 
 fn refused(exit_code: Option<u8>) -> NotifyCondition {
     let holds = match exit_code {
-        Some(REFUSED) => Some(true),
+        Some(exit_code::REFUSED) => Some(true),
         // The credentials were taken by both sides.
-        Some(0 | 2 | 3) => Some(false),
+        Some(exit_code::DONE | exit_code::REJECTED | exit_code::HELD) => Some(false),
         _ => None,
     };
     NotifyCondition {

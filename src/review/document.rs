@@ -9,6 +9,7 @@ use super::asset_group::AssetGroup;
 use super::finding::{Finding, FindingCode};
 use super::partner::Partner;
 use super::role::{self, Reach};
+use crate::exit_code::{DONE, FINDINGS, REJECTED};
 
 /// Result of one review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,9 +148,9 @@ impl Review {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (self.complete, self.findings.is_empty()) {
-            (false, _) => 2,
-            (true, false) => 5,
-            (true, true) => 0,
+            (false, _) => REJECTED,
+            (true, false) => FINDINGS,
+            (true, true) => DONE,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::exit_code::{INTERNAL, REFUSED, UNAVAILABLE};
 use crate::upstream::{FailureCause, UpstreamError};
 
 /// Reason for which the Qualys API gave no list.
@@ -64,14 +65,14 @@ impl ReviewError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Credentials { .. } | Self::Denied { .. } => 77,
+            Self::Credentials { .. } | Self::Denied { .. } => REFUSED,
             Self::Unavailable {
                 cause: FailureCause::ProxyLogin,
                 ..
-            } => 77,
+            } => REFUSED,
             Self::Setting(error) => error.exit_code(),
-            Self::Internal(_) => 1,
-            Self::Unavailable { .. } | Self::Limited { .. } | Self::NotUnderstood { .. } => 69,
+            Self::Internal(_) => INTERNAL,
+            Self::Unavailable { .. } | Self::Limited { .. } | Self::NotUnderstood { .. } => UNAVAILABLE,
         }
     }
 

@@ -9,6 +9,8 @@ use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
 use super::State;
 
+use crate::exit_code;
+
 /// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -127,7 +129,7 @@ impl StoreError {
     /// Every failure of the store ends the program with 69 (EX_UNAVAILABLE of sysexits.h).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        69
+        exit_code::UNAVAILABLE
     }
 
     /// What the operator does next: one or two sentences.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, SecondsFormat};
 
 use super::error::resolve;
+use crate::exit_code;
 use crate::failpoint::{self, Point};
 
 /// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`,
@@ -43,8 +44,8 @@ impl LockError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Held { .. } => 4,
-            Self::Io { .. } => 69,
+            Self::Held { .. } => exit_code::BUSY,
+            Self::Io { .. } => exit_code::UNAVAILABLE,
         }
     }
 

@@ -89,7 +89,7 @@ pub use rejections::{Origin, Pending, Rejection, Unidentified};
 pub use removal::{Conclusion, Decision, Excess, Limits};
 pub use removed::Removal;
 pub use review::ReviewSummary;
-pub use run_record::{Phases, Run, RunEnd, RunPlan};
+pub use run_record::{Phases, Run, RunController, RunEnd, RunPlan};
 pub use settle::Answered;
 pub use target::Target;
 pub use unfinished_read::{Found, Slice, Unfinished};

@@ -65,17 +65,40 @@ impl Store {
         self.write(Commit::PlanRun, |sql| {
             open_run(sql, run)?;
             sql.execute(
-                "UPDATE run SET mode = $1, reason = $2, controller = $3, watermark_before = $4
-                 WHERE id = $5",
+                "UPDATE run SET mode = $1, reason = $2, controller = $3, watermark_before = $4,
+                     host = $5, controller_choice = $6, controller_site = $7, client_site = $8,
+                     in_site = $9
+                 WHERE id = $10",
                 values![
                     plan.mode,
                     plan.reason,
                     plan.controller,
                     plan.watermark_before.map(stored),
+                    plan.read_from.host,
+                    plan.read_from.choice,
+                    plan.read_from.site,
+                    plan.read_from.client_site,
+                    plan.read_from.is_in_site,
                     run,
                 ],
             )?;
             Ok(())
+        })
+    }
+
+    /// Returns the site of this computer, as the controller of the last run named it that knew one;
+    /// empty where the directory has none for it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn client_site(&self, connection: ConnectionId) -> Result<Option<String>, StoreError> {
+        self.read(|sql| {
+            sql.first(
+                "SELECT client_site FROM run WHERE connection = $1 AND client_site IS NOT NULL
+                 ORDER BY id DESC LIMIT 1",
+                values![connection],
+                |row| row.get(0),
+            )
         })
     }
 

@@ -40,6 +40,22 @@ impl Phases {
     }
 }
 
+/// Controller that a run reads, and where it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunController {
+    /// Host, as in `AD_HOST` or as DNS names it.
+    pub host: Option<String>,
+    /// Reason why it was chosen.
+    pub choice: Option<String>,
+    /// Its site, as it names it.
+    pub site: Option<String>,
+    /// Site of this computer, as the controller names it; empty where no subnet of the directory
+    /// holds the address of this computer.
+    pub client_site: Option<String>,
+    /// The controller is in the site whose controllers are tried first, or serves it.
+    pub is_in_site: Option<bool>,
+}
+
 /// Knowledge about a run once it has looked at the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunPlan {
@@ -49,6 +65,8 @@ pub struct RunPlan {
     pub reason: String,
     /// The domain controller's invocationId.
     pub controller: Option<Guid>,
+    /// The domain controller, for people.
+    pub read_from: RunController,
     /// The watermark that the run reads from (a USN).
     pub watermark_before: Option<u64>,
 }
@@ -124,6 +142,8 @@ pub struct Run {
     pub referrals: u64,
     /// The domain controller's invocationId.
     pub controller: Option<Guid>,
+    /// The domain controller, for people.
+    pub read_from: RunController,
     /// The watermark that the run read from.
     pub watermark_before: Option<u64>,
     /// The watermark that the run committed.
@@ -152,6 +172,13 @@ pub(super) fn run_of(row: &Row<'_>) -> Result<Run, Fault> {
         pages: row.count("pages")?,
         referrals: row.count("referrals")?,
         controller: row.get("controller")?,
+        read_from: RunController {
+            host: row.get("host")?,
+            choice: row.get("controller_choice")?,
+            site: row.get("controller_site")?,
+            client_site: row.get("client_site")?,
+            is_in_site: row.get("in_site")?,
+        },
         watermark_before: count_or_null(row, "watermark_before")?,
         watermark_after: count_or_null(row, "watermark_after")?,
         held_list: row.get("held_list")?,

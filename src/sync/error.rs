@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::directory::DirectoryError;
+use crate::exit_code;
 use crate::store::{LockError, StoreError};
 use crate::upstream::UpstreamError;
 
@@ -99,11 +100,11 @@ impl RunError {
             Self::Store(error) => error.exit_code(),
             Self::AnswersNotStored { cause, .. } => cause.exit_code(),
             Self::Lock(error) => error.exit_code(),
-            Self::Unsteady => 69,
-            Self::ListChanged { .. } => 3,
-            Self::OutputFile { .. } => 64,
-            Self::Output(_) | Self::Panicked { .. } => 1,
-            Self::Stopped => 143,
+            Self::Unsteady => exit_code::UNAVAILABLE,
+            Self::ListChanged { .. } => exit_code::HELD,
+            Self::OutputFile { .. } => exit_code::USAGE,
+            Self::Output(_) | Self::Panicked { .. } => exit_code::INTERNAL,
+            Self::Stopped => exit_code::TERMINATED,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a run did, as the log, the history and the exit code tell it.
 
+use crate::exit_code;
 use crate::store::{Counts, KindCounts, Phases, RunId, RunMode, State};
 
 use super::RunError;
@@ -60,9 +61,9 @@ impl RunReport {
     pub fn exit_code(&self) -> u8 {
         match &self.failure {
             Some(failure) => failure.exit_code(),
-            None if self.held.is_some() => 3,
-            None if self.refused() > 0 => 2,
-            None => 0,
+            None if self.held.is_some() => exit_code::HELD,
+            None if self.refused() > 0 => exit_code::REJECTED,
+            None => exit_code::DONE,
         }
     }
 }
@@ -72,7 +73,7 @@ impl RunReport {
     fn state(&self) -> Option<State> {
         match self.exit_code() {
             _ if self.dry => None,
-            0 => Some(State::Processed),
+            exit_code::DONE => Some(State::Processed),
             _ => Some(State::Scheduled),
         }
     }

@@ -15,7 +15,7 @@ use super::client::{AGENT, GatewayClient, NoAnswer};
 use super::error::UpstreamError;
 use super::{retry_after, text};
 use crate::config::{self, Secret};
-use crate::directory::PeerCertificate;
+use crate::tls::PeerCertificate;
 
 /// Required by every call below `/api/2.0/fo/`, whatever its value.
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");

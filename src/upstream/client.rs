@@ -12,9 +12,9 @@ use super::answer::GatewayAnswer;
 use super::cause::FailureCause;
 use super::error::UpstreamError;
 use super::text;
-use super::tls::{self, HandshakeRecord};
+use super::tls;
 use crate::config;
-use crate::directory::PeerCertificate;
+use crate::tls::{HandshakeRecord, PeerCertificate};
 
 /// A firewall in front of the gateway drops calls without one.
 pub(super) const AGENT: &str = concat!("ad-connector/", env!("CARGO_PKG_VERSION"));
@@ -97,7 +97,8 @@ impl GatewayClient {
 
     /// Returns the certificate that the gateway showed last, and whether it was accepted.
     pub(super) fn certificate(&self) -> Option<(PeerCertificate, bool)> {
-        self.handshakes.certificate()
+        let last = self.handshakes.last();
+        Some((last.shown?, last.accepted))
     }
 
     /// Sends a request and reads its answer, at most `longest` bytes of a 2xx.
@@ -155,7 +156,7 @@ impl GatewayClient {
         } else {
             "no connection"
         };
-        if let Some(fault) = self.handshakes.fault(error, &self.host) {
+        if let Some(fault) = tls::fault(&self.handshakes, error, &self.host) {
             return NoAnswer {
                 connected,
                 cause: FailureCause::Tls {

@@ -7,6 +7,8 @@ use thiserror::Error;
 use super::cause::FailureCause;
 use super::refusal::RefusalKind;
 
+use crate::exit_code;
+
 /// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
 ///
 /// No secret is in it: texts of the gateway are cleaned of them before they get here (R27).
@@ -122,8 +124,8 @@ impl UpstreamError {
             | Self::AcceptsNothing {
                 kind: RefusalKind::Way { denied: true },
                 ..
-            } => 77,
-            _ => 69,
+            } => exit_code::REFUSED,
+            _ => exit_code::UNAVAILABLE,
         }
     }
 

@@ -45,7 +45,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
-use crate::directory::PeerCertificate;
+use crate::tls::PeerCertificate;
 
 pub use answer::{BatchDecision, GatewayAnswer, decide};
 pub use api_server::{ApiAnswer, ApiFault, ApiServer};

@@ -1,66 +1,37 @@
 //! TLS to the gateway: trusted roots, and what a failed handshake showed.
 //!
-//! Invariant: certificates are verified by the library alone; [`Recorder`] only keeps the
+//! Invariant: certificates are verified by the library alone; [`RecordingVerifier`] only keeps the
 //! certificate that was shown, so that a refusal can be explained.
 
 use std::error::Error;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 
 use super::error::UpstreamError;
 use crate::config;
-// The same faults as a controller's, by the same classification.
-use crate::directory::{PeerCertificate, TlsFault, TlsProblem};
+use crate::tls::{HandshakeRecord, RecordingVerifier, TlsFault, TlsProblem};
 
-/// Certificate that the gateway showed last, and whether it was accepted.
-#[derive(Debug, Clone, Default)]
-struct Handshake {
-    shown: Option<PeerCertificate>,
-    accepted: bool,
-}
-
-/// Record of the last handshake with the gateway.
-#[derive(Debug, Clone, Default)]
-pub(super) struct HandshakeRecord(Arc<Mutex<Handshake>>);
-
-impl HandshakeRecord {
-    /// Returns the certificate that the gateway showed last, and whether it was accepted.
-    pub(super) fn certificate(&self) -> Option<(PeerCertificate, bool)> {
-        let last = self.last();
-        Some((last.shown?, last.accepted))
-    }
-
-    fn last(&self) -> Handshake {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, handshake: Handshake) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = handshake;
-    }
-
-    /// Returns the fault of TLS among the causes of an error, if it is one.
-    pub(super) fn fault(&self, error: &(dyn Error + 'static), host: &str) -> Option<TlsFault> {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(error) = cause {
-            if let Some(error) = rustls_error(error) {
-                let last = self.last();
-                let error = io::Error::other(error.clone());
-                let problem = TlsProblem::of(&error, host, last.shown.as_ref(), last.accepted);
-                return Some(TlsFault {
-                    problem,
-                    shown: last.shown.map(Box::new),
-                });
-            }
-            cause = error.source();
+/// Returns the fault of TLS among the causes of an error, if it is one.
+pub(super) fn fault(record: &HandshakeRecord, error: &(dyn Error + 'static), host: &str) -> Option<TlsFault> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = rustls_error(error) {
+            let last = record.last();
+            let error = io::Error::other(error.clone());
+            let problem = TlsProblem::of(&error, host, last.shown.as_ref(), last.accepted);
+            return Some(TlsFault {
+                problem,
+                shown: last.shown.map(Box::new),
+            });
         }
-        None
+        cause = error.source();
     }
+    None
 }
 
 /// Returns the error of the TLS library: this one, or one that it wraps. The source of an I/O error
@@ -124,7 +95,7 @@ pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Hands
             .add(CertificateDer::from(certificate.as_slice()))
             .map_err(|error| setting("QUALYS_CA_CERTIFICATE", &error.to_string()))?;
     }
-    let handshakes = HandshakeRecord::default();
+    let record = HandshakeRecord::default();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -143,9 +114,9 @@ pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Hands
         let library = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| setting("QUALYS_CA_CERTIFICATE", &error.to_string()))?;
-        let recorder = Recorder {
-            library,
-            handshakes: handshakes.clone(),
+        let recorder = RecordingVerifier {
+            verifier: library,
+            record: record.clone(),
         };
         builder
             .dangerous() // the library's name for any verifier of one's own
@@ -155,59 +126,5 @@ pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, Hands
         builder.with_root_certificates(roots).with_no_client_auth()
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok((config, handshakes))
-}
-
-/// Verifier of the library that keeps what it verified.
-#[derive(Debug)]
-struct Recorder {
-    library: Arc<WebPkiServerVerifier>,
-    handshakes: HandshakeRecord,
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let mut handshake = Handshake {
-            shown: PeerCertificate::read(end_entity, intermediates),
-            accepted: false,
-        };
-        self.handshakes.set(handshake.clone());
-        let verified =
-            self.library
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
-        handshake.accepted = true;
-        self.handshakes.set(handshake);
-        Ok(verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.library
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.library
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.library.supported_verify_schemes()
-    }
+    Ok((config, record))
 }

@@ -60,6 +60,22 @@ pub struct Run {
     /// The domain controller's invocationId.
     #[schema(required)]
     pub controller: Option<String>,
+    /// The host that was read.
+    #[schema(required)]
+    pub controller_host: Option<String>,
+    /// Why that controller was chosen.
+    #[schema(required)]
+    pub controller_choice: Option<String>,
+    /// Site of the controller, as it names it; `null` without `AD_DOMAIN`.
+    #[schema(required)]
+    pub controller_site: Option<String>,
+    /// Site of the connector's computer, as the controller names it; empty where no subnet of the
+    /// directory holds its address.
+    #[schema(required)]
+    pub client_site: Option<String>,
+    /// `true` when the controller is in the site whose controllers are tried first, or serves it.
+    #[schema(required)]
+    pub controller_in_site: Option<bool>,
     /// The USN that the run read from.
     #[schema(required)]
     pub watermark_before: Option<u64>,
@@ -225,9 +241,33 @@ impl Run {
             pages: run.pages,
             referrals: run.referrals,
             controller: run.controller.map(|guid| guid.to_string()),
+            controller_host: run.read_from.host.clone(),
+            controller_choice: run.read_from.choice.clone(),
+            controller_site: run.read_from.site.clone(),
+            client_site: run.read_from.client_site.clone(),
+            controller_in_site: run.read_from.is_in_site,
             watermark_before: run.watermark_before,
             watermark_after: run.watermark_after,
             held_list: run.held_list.clone(),
         }
+    }
+
+    /// Returns the controller that was read, with its site and why it was chosen, as one line for
+    /// people.
+    #[must_use]
+    pub fn describe_controller(&self) -> Option<String> {
+        let mut text = self.controller_host.clone()?;
+        match (self.controller_site.as_deref(), self.client_site.as_deref()) {
+            (Some(site), Some("")) => {
+                text += &format!(", site {site}; no subnet of the directory holds this computer's address");
+            }
+            (Some(site), Some(own)) if site == own => text += &format!(", site {site}, as this computer"),
+            (Some(site), Some(own)) => text += &format!(", site {site}; this computer is in site {own}"),
+            _ => {}
+        }
+        if let Some(choice) = &self.controller_choice {
+            text += &format!(" (why this one: {choice})");
+        }
+        Some(text)
     }
 }

@@ -48,7 +48,10 @@ impl Simulated {
     /// Both sides as the options say; `tls` and `listen` are taken care of.
     pub async fn with(directory: simulator::Options, gateway: receiver::Options) -> Simulated {
         let authority = Authority::new("Lab Authority");
-        let certificate = authority.server(&["127.0.0.1", "127.0.0.2", "localhost"], Shape::Sound);
+        let certificate = authority.server(
+            &["127.0.0.1", "127.0.0.2", "127.0.0.3", "localhost"],
+            Shape::Sound,
+        );
         let tls = Tls::Ldaps(certificate.server_config());
         let simulator = Simulator::start(simulator::Options {
             tls: tls.clone(),
@@ -83,6 +86,18 @@ impl Simulated {
             directory: directory.clone(),
             controller: Controller::numbered(2),
             tls: self.tls.clone(),
+            ..Default::default()
+        })
+    }
+
+    /// A further controller of the same directory, at 127.0.0.`number` and the port of the first.
+    pub fn another(&self, number: u8, netlogon: Option<simulator::Netlogon>) -> Simulator {
+        Simulator::start(simulator::Options {
+            listen: (Ipv4Addr::new(127, 0, 0, number), self.simulator.addr().port()).into(),
+            directory: self.directory().clone(),
+            controller: Controller::numbered(number),
+            tls: self.tls.clone(),
+            netlogon,
             ..Default::default()
         })
     }

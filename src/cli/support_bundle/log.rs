@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::super::failure::{Failure, USAGE};
+use super::super::failure::Failure;
+
+use crate::exit_code::USAGE;
 
 /// Lines that are kept.
 const LINES: usize = 5_000;

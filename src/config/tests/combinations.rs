@@ -115,6 +115,41 @@ fn controllers_are_named_or_found_in_a_domain() {
     );
 }
 
+#[test]
+fn the_site_and_read_only_controllers_are_settings_of_the_domain() {
+    let domain = |site: &str, allow: &str| {
+        let given = [
+            ("AD_HOST", ""),
+            ("AD_DOMAIN", "corp.example"),
+            ("AD_SITE", site),
+            ("AD_ALLOW_RODC", allow),
+        ];
+        connection(&given).directory.domain.unwrap()
+    };
+    let defaults = domain("", "");
+    assert_eq!(
+        (&defaults.site, defaults.allow_read_only),
+        (&SitePolicy::Auto, false)
+    );
+    assert_eq!(domain("off", "true").site, SitePolicy::Off);
+    assert!(domain("off", "true").allow_read_only);
+    assert_eq!(
+        domain("Straße 1", "false").site,
+        SitePolicy::Named("Straße 1".to_owned())
+    );
+    for (name, value) in [
+        ("AD_SITE", "Auto"),
+        ("AD_SITE", "OFF"),
+        ("AD_SITE", "CN=Branch,CN=Sites"),
+        ("AD_SITE", "branch.corp"),
+        ("AD_SITE", &"x".repeat(64)),
+        ("AD_ALLOW_RODC", "yes"),
+    ] {
+        let given = [("AD_HOST", ""), ("AD_DOMAIN", "corp.example"), (name, value)];
+        assert_eq!(refused_names(&given), [name], "{value}");
+    }
+}
+
 /// What Kerberos is without is refused in directory.rs, with every build.
 #[cfg(feature = "kerberos")]
 #[test]

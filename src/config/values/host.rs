@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::config::SitePolicy;
 use crate::config::refused::{Fault, quoted};
 
 /// `AD_HOST`: hosts separated by commas, in order, each as [`host`] gives it.
@@ -94,6 +95,41 @@ pub fn domain(text: &str) -> Result<String, Fault> {
         ));
     }
     Ok(name)
+}
+
+/// `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63 octets
+/// (MS-ADTS 6.3.2.3).
+pub fn site(text: &str) -> Result<SitePolicy, Fault> {
+    let fault = |cause: String| {
+        Err(Fault::new(
+            cause,
+            "write `auto`, `off`, or a name as Active Directory Sites and Services shows it",
+        ))
+    };
+    match text {
+        "auto" => return Ok(SitePolicy::Auto),
+        "off" => return Ok(SitePolicy::Off),
+        _ => {}
+    }
+    if let Some(word) = ["auto", "off"]
+        .into_iter()
+        .find(|word| word.eq_ignore_ascii_case(text))
+    {
+        return fault(format!("{} is written in small letters: `{word}`", quoted(text)));
+    }
+    if text.len() > 63 {
+        return fault(format!("{} is longer than 63 octets", quoted(text)));
+    }
+    if let Some(character) = text
+        .chars()
+        .find(|character| character.is_control() || ".,/\\\"".contains(*character))
+    {
+        return fault(format!(
+            "{} does not belong in the name of a site",
+            quoted(&character.to_string())
+        ));
+    }
+    Ok(SitePolicy::Named(text.to_owned()))
 }
 
 /// `AD_DNS_SERVER`: an address, with a port when it is not 53 (RFC 1035 section 4.2).

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::config::{DeltaMethod, Directory, Domain, Transport};
+use crate::config::{DeltaMethod, Directory, Domain, SitePolicy, Transport};
 use crate::directory::{KerberosFault, KerberosProblem, Outcome};
 
 fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {
@@ -324,6 +324,8 @@ async fn r40_an_account_is_one_whatever_the_case_and_the_order_of_hosts_and_anot
         domain: Some(Domain {
             name: name.to_owned(),
             dns_server: None,
+            site: SitePolicy::Auto,
+            allow_read_only: false,
         }),
         ..with("old")
     };

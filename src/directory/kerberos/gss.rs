@@ -10,8 +10,8 @@ use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_KRB5_PRINCIPAL, OidSet};
 
 use super::super::kerberos_fault::{KerberosFault, Problem};
-use super::super::result::printable;
 use super::seal::Layer;
+use crate::text::printable;
 
 /// What a Kerberos exchange needs to know.
 #[derive(Debug, Clone)]

@@ -54,6 +54,13 @@ export function total(counts, key) {
   return Object.values(counts ?? {}).reduce((sum, kind) => sum + (kind[key] ?? 0), 0);
 }
 
+/** The controller that was read, with the sites of both sides where they are known. */
+export function controller(run) {
+  if (run.controllerSite === null || run.clientSite === null) return run.controllerHost;
+  if (run.clientSite === "") return `${run.controllerHost}, site ${run.controllerSite}; no subnet of the directory holds the connector’s address`;
+  return `${run.controllerHost}, site ${run.controllerSite}; the connector is in site ${run.clientSite}`;
+}
+
 /** A name and its value. */
 export function fact(name, ...value) {
   return el("div", {}, el("dt", {}, name), el("dd", {}, value));
@@ -240,7 +247,8 @@ function ended(run) {
         el("p", {}, given(run.reason)),
         el("p", { class: "quiet" }, `Run ${run.run}, asked by `, given(run.askedBy), ", ", time(run.started), `, took ${duration(run.seconds)}; `,
           `${counted(run.requests, "request")} to ETM, ${counted(run.pages, "page")} of the directory`,
-          run.referrals > 0 ? `, ${counted(run.referrals, "referral")} not followed` : null, ".")),
+          run.referrals > 0 ? `, ${counted(run.referrals, "referral")} not followed` : null, "."),
+        run.controllerHost && el("p", { class: "quiet" }, "Controller ", given(controller(run)), ": ", given(run.controllerChoice), ".")),
       countsTable(run.counts, "What the last run did")),
   ];
 }

@@ -1,7 +1,7 @@
 // The history: a chart of the last fifty runs, and each run with its details.
 
 import { get } from "./api.js";
-import { countsTable, fact, outcome, OUTCOMES, total } from "./connection.js";
+import { controller, countsTable, fact, outcome, OUTCOMES, total } from "./connection.js";
 import { counted, duration, el, given, number, problem, put, svg, time } from "./dom.js";
 import { moreList } from "./list.js";
 
@@ -82,6 +82,7 @@ function details(run) {
           phases && fact("Phases", phases),
           fact("To ETM", `${counted(run.requests, "request")}, ${counted(run.retries ?? 0, "retry", "retries")}`),
           fact("Directory", `${counted(run.pages, "page")}, ${counted(run.referrals, "referral")}`),
+          run.controllerHost && fact("Controller", given(controller(run)), el("small", {}, given(run.controllerChoice))),
           run.watermarkAfter && fact("Watermark", `${run.watermarkBefore ?? "none"} → ${run.watermarkAfter}`))),
       countsTable(run.counts, `What run ${run.run} did`))));
 }

@@ -44,7 +44,9 @@ CREATE TABLE connection (
 ) STRICT;
 
 -- One row an execution. `ended` is NULL while it runs, or after the process died in it. `asked_by` says who asked for it,
--- `reason` why it read that much; the four times are milliseconds, NULL where the process died.
+-- `reason` why it read that much; the four times are milliseconds, NULL where the process died. `host` is the controller
+-- that was read, `controller_choice` why; the sites are as that controller named them over its session, NULL where it did
+-- not, and `client_site` is empty where the directory has none for this computer.
 CREATE TABLE run (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
     connection       INTEGER NOT NULL REFERENCES connection (id) ON DELETE CASCADE,
@@ -57,6 +59,7 @@ CREATE TABLE run (
     requests INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0,
     pages INTEGER NOT NULL DEFAULT 0, referrals INTEGER NOT NULL DEFAULT 0,
     controller       BLOB,
+    host TEXT, controller_choice TEXT, controller_site TEXT, client_site TEXT, in_site INTEGER,
     watermark_before INTEGER, watermark_after INTEGER,
     connecting_ms INTEGER, reading_ms INTEGER, examining_ms INTEGER, delivering_ms INTEGER
 ) STRICT;

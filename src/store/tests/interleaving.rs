@@ -44,6 +44,7 @@ impl Process {
             mode: RunMode::Baseline,
             reason: String::new(),
             controller: Some(guid(200)),
+            read_from: RunController::default(),
             watermark_before: None,
         };
         store.plan_run(run, &plan).unwrap();

@@ -137,6 +137,13 @@ fn a_processed_run_is_told_in_full() {
         mode: RunMode::Baseline,
         reason: "no watermark for this controller".into(),
         controller: Some(guid(7)),
+        read_from: RunController {
+            host: Some("dc1".to_owned()),
+            choice: Some("AD_HOST names it".to_owned()),
+            site: Some("Near".to_owned()),
+            client_site: Some(String::new()),
+            is_in_site: Some(false),
+        },
         watermark_before: None,
     };
     room.store.plan_run(run, &plan).unwrap();
@@ -208,6 +215,7 @@ fn a_processed_run_is_told_in_full() {
         pages: 12,
         referrals: 13,
         controller: Some(guid(7)),
+        read_from: plan.read_from,
         watermark_before: None,
         watermark_after: Some(14),
         held_list: None,

@@ -14,6 +14,7 @@ use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
 use super::containers::Containers;
 use super::found::FoundInScope;
 use super::memberships::Membership;
+use super::nearest::controller_of;
 use super::piece::ReadPiece;
 
 /// State of a read over one controller.
@@ -155,8 +156,12 @@ async fn remember(
         Plan::Delta { since } => (RunMode::Delta, plan.to_string(), Some(*since)),
         Plan::DirSync { .. } => (RunMode::Delta, plan.to_string(), None),
     };
+    let read_from = controller_of(session);
     tracing::info!(
         controller = session.host(),
+        choice = read_from.choice,
+        controller_site = read_from.site,
+        client_site = read_from.client_site,
         mode = mode.name(),
         reason,
         "Reading the directory."
@@ -165,6 +170,7 @@ async fn remember(
         mode,
         reason,
         controller: Some(controller),
+        read_from,
         watermark_before: before,
     };
     connector

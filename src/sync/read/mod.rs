@@ -13,6 +13,7 @@ mod linked_objects;
 mod lookup;
 mod membership_search;
 mod memberships;
+mod nearest;
 mod piece;
 mod read_plan;
 mod resumption;
@@ -25,9 +26,8 @@ use std::sync::Mutex;
 use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::DeltaMethod;
 use crate::directory::{Controllers, FaultOf, Next, RootDse, Session};
-use crate::store::{Decision, Limits, ReadEnd, RunId, RunMode, Watermark, Which};
+use crate::store::{Decision, Limits, ReadEnd, RunId, Watermark, Which};
 
 use crate::sync::links::MappingLinks;
 use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
@@ -61,16 +61,12 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<ReadSummary, RunError> {
     let settings = &connector.settings.directory;
-    let mut controllers = Controllers::find(settings, &connector.bind_guard).await?;
-    // A full read is the same on every controller, so it goes to the first.
-    if request.mode == RunMode::Delta && settings.delta != DeltaMethod::Off {
-        let id = connector.id;
-        let reached = connector.on_store(move |store| store.reached(id)).await?;
-        controllers.prefer(&reached.into_iter().map(|one| one.host).collect::<Vec<_>>());
-    }
+    let known = nearest::known_controllers(connector, request).await?;
+    let mut controllers = Controllers::find(settings, &connector.bind_guard, &known).await?;
     loop {
         let session = controllers.connect(settings).await?;
         request.progress.reached(&session);
+        nearest::log_new_site(&session, known.site.as_deref());
         let endpoint = session.endpoint().clone();
         let attempt = ReadAttempt {
             connector,

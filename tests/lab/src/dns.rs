@@ -15,6 +15,8 @@ const LONGEST_OVER_UDP: usize = 1232;
 pub enum Zone {
     /// These records to a question for `_ldap._tcp.dc._msdcs.DOMAIN`, and "no such name" to any other.
     Controllers(&'static str, Vec<Record>),
+    /// The same, and those of the sites to a question for `_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`.
+    Sites(&'static str, Vec<Record>, Vec<(&'static str, Vec<Record>)>),
     /// The name exists, and has no such record.
     Empty,
     /// Nothing at all.
@@ -32,6 +34,8 @@ pub struct Record {
     pub priority: u16,
     /// The heavier ones are tried first more often.
     pub weight: u16,
+    /// The port of unencrypted LDAP.
+    pub port: u16,
     /// The host, labels with dots between.
     pub target: String,
 }
@@ -43,8 +47,15 @@ impl Record {
         Self {
             priority,
             weight: 0,
+            port: 389,
             target: target.to_owned(),
         }
+    }
+
+    /// The same with another port.
+    #[must_use]
+    pub fn at_port(self, port: u16) -> Self {
+        Self { port, ..self }
     }
 }
 
@@ -140,6 +151,18 @@ fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
             (0, records.as_slice())
         }
         Zone::Controllers(..) => (3, &[][..]),
+        Zone::Sites(domain, records, sites) => {
+            let mut sets = sites.iter().map(|(site, records)| {
+                let name = format!("_ldap._tcp.{site}._sites.dc._msdcs.{domain}");
+                (name, records)
+            });
+            let all = (format!("_ldap._tcp.dc._msdcs.{domain}"), records);
+            let asked = |(set, _): &(String, &Vec<Record>)| is_srv && name.eq_ignore_ascii_case(set);
+            match Some(all).filter(asked).or_else(|| sets.find(asked)) {
+                Some((_, records)) => (0, records.as_slice()),
+                None => (3, &[][..]),
+            }
+        }
     };
     let mut out = query[..2].to_vec();
     // An answer, recursion desired and available.
@@ -149,7 +172,7 @@ fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     out.extend(question);
     for record in records {
         let mut data = Vec::new();
-        for number in [record.priority, record.weight, 389] {
+        for number in [record.priority, record.weight, record.port] {
             data.extend(number.to_be_bytes());
         }
         for label in record.target.split('.').filter(|label| !label.is_empty()) {

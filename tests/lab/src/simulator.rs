@@ -23,6 +23,7 @@ pub mod faults;
 pub mod filter;
 pub mod message;
 pub mod names;
+mod netlogon;
 pub mod people;
 mod root_dse;
 pub mod schema;
@@ -32,7 +33,7 @@ mod session;
 mod statistics;
 pub mod time;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -46,6 +47,7 @@ pub use cost::Stats;
 pub use directory::{Directory, Domain, ObjectId};
 pub use faults::{Action, Faults, On, Twist};
 pub use message::Outcome;
+pub use netlogon::{Netlogon, OverUdp};
 pub use people::{Kind, People};
 pub use statistics::{Counts, SeenSearch, Statistics};
 
@@ -86,6 +88,8 @@ pub struct Options {
     pub stats: Stats,
     /// Offers names with GUIDs and SIDs.
     pub extended_names: bool,
+    /// Answers the netlogon ping, over UDP at the same address and port.
+    pub netlogon: Option<Netlogon>,
 }
 
 impl Default for Options {
@@ -104,6 +108,7 @@ impl Default for Options {
             referrals: true,
             stats: Stats::default(),
             extended_names: true,
+            netlogon: None,
         }
     }
 }
@@ -131,6 +136,7 @@ struct Shared {
     referrals: bool,
     stats: Stats,
     extended_names: bool,
+    netlogon: Option<Netlogon>,
     is_synchronized: AtomicBool,
     /// Cancelled to cut the connections that stand at that moment.
     cut: Mutex<CancellationToken>,
@@ -164,10 +170,15 @@ impl Simulator {
             referrals: options.referrals,
             stats: options.stats,
             extended_names: options.extended_names,
+            netlogon: options.netlogon,
             is_synchronized: AtomicBool::new(true),
             cut: Mutex::new(CancellationToken::new()),
         });
         let stop = CancellationToken::new();
+        if shared.netlogon.is_some() {
+            let socket = UdpSocket::bind(addr).unwrap();
+            tokio::spawn(netlogon::serve(socket, Arc::clone(&shared), stop.clone()));
+        }
         tokio::spawn(server::serve(
             listener,
             options.tls,

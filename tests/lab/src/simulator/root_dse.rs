@@ -16,6 +16,9 @@ const CAPABILITIES: [&str; 5] = [
     "1.2.840.113556.1.4.2080",
 ];
 
+/// Capability of a read-only controller.
+const PARTIAL_SECRETS: &str = "1.2.840.113556.1.4.1920";
+
 /// What the entry is made of.
 pub(super) struct Facts<'a> {
     pub(super) domain: &'a Domain,
@@ -31,10 +34,18 @@ pub(super) struct Facts<'a> {
     pub(super) replaced: Option<(&'static str, Option<&'static str>)>,
     /// `true` when it offers names with GUIDs and SIDs.
     pub(super) extended_names: bool,
+    /// `true` for a read-only controller.
+    pub(super) is_read_only: bool,
 }
 
 /// Writes the entry with the attributes that `search` wants.
-pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &mut Writer) {
+pub(super) fn write(
+    search: &Search,
+    facts: &Facts<'_>,
+    message_id: i64,
+    write_more: impl FnOnce(&mut Writer),
+    out: &mut Writer,
+) {
     let all = search.attributes.is_empty() || search.attributes.iter().any(|name| name == "*");
     let wanted = |name: &str| {
         all || search
@@ -56,6 +67,9 @@ pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &m
             Some((replaced, Some(value))) if replaced == name => values = vec![value.to_owned()],
             _ => {}
         }
+        if facts.is_read_only && name == "supportedCapabilities" {
+            values.push(PARTIAL_SECRETS.to_owned());
+        }
         if !facts.extended_names {
             values.retain(|value| value != EXTENDED_DN);
         }
@@ -63,6 +77,7 @@ pub(super) fn write(search: &Search, facts: &Facts<'_>, message_id: i64, out: &m
             write_values(name, values.iter().map(String::as_bytes), search.types_only, out);
         }
     }
+    write_more(out);
     out.close(list);
     out.close(entry);
     out.close(message);

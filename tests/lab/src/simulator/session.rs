@@ -329,8 +329,12 @@ impl Shared {
             tells_cost: self.stats.is_offered(),
             replaced,
             extended_names: self.extended_names,
+            is_read_only: self
+                .netlogon
+                .as_ref()
+                .is_some_and(|netlogon| netlogon.is_read_only),
         };
-        root_dse::write(search, &facts, id, out);
+        root_dse::write(search, &facts, id, |out| self.write_netlogon(search, out), out);
     }
 }
 

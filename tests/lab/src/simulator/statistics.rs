@@ -12,6 +12,7 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Statistics {
     pub(super) connections: AtomicU64,
+    pub(super) pings: AtomicU64,
     pub(super) binds: AtomicU64,
     pub(super) operations: AtomicU64,
     pub(super) searches: AtomicU64,
@@ -26,6 +27,8 @@ pub struct Statistics {
 pub struct Counts {
     /// Connections accepted.
     pub connections: u64,
+    /// Requests over UDP.
+    pub pings: u64,
     /// Bind requests.
     pub binds: u64,
     /// Requests of every kind.
@@ -62,6 +65,7 @@ impl Statistics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             connections: read(&self.connections),
+            pings: read(&self.pings),
             binds: read(&self.binds),
             operations: read(&self.operations),
             searches: read(&self.searches),
@@ -81,6 +85,7 @@ impl Statistics {
     pub fn reset(&self) {
         let counters = [
             &self.connections,
+            &self.pings,
             &self.binds,
             &self.operations,
             &self.searches,

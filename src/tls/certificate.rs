@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::result::printable;
+use crate::text::printable;
 
 /// Most names of a certificate that are shown. A controller's has a handful; whoever shows thousands is none.
 const MOST_NAMES: usize = 32;

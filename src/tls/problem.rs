@@ -182,7 +182,7 @@ impl TlsProblem {
 
     /// The problem with a CA whose RSA key is too small, where there is one: no signature of it is
     /// verified.
-    pub(super) fn weak_issuer(issuers: &[IssuerCertificate]) -> Option<Self> {
+    pub(crate) fn weak_issuer(issuers: &[IssuerCertificate]) -> Option<Self> {
         issuers.iter().find_map(|issuer| {
             Some(Self::WeakKey {
                 bits: weak(issuer.rsa_bits)?,
@@ -215,7 +215,7 @@ const WEAK_SIGNATURES: [&str; 6] = [
 ];
 
 /// Fewest bits of an RSA key that the TLS library verifies.
-pub(super) const FEWEST_RSA_BITS: usize = 2048;
+pub(crate) const FEWEST_RSA_BITS: usize = 2048;
 
 /// The size of an RSA key that is too small.
 fn weak(rsa_bits: Option<usize>) -> Option<usize> {
