@@ -82,6 +82,8 @@ fn may_be_out(point: Point) -> bool {
                 | Commit::Conclude
                 | Commit::Approve
                 | Commit::PlanRun
+                // A review goes on beside the runs.
+                | Commit::KeepReview
         ),
     }
 }
