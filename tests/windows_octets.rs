@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use ad_connector::config::{SearchScope, Transport};
 use ad_connector::directory::{
-    BindGuard, DIRSYNC, DirectoryError, GuardFault, MESSAGE_ID, Pages, Search, Session, connect, hear,
+    BindGuard, DIRSYNC, DirectoryError, GuardFault, LdapSearch, MESSAGE_ID, Pages, Session, connect, hear,
 };
 use compare::{assert_entries, assert_outcome, assert_root_dse};
 use peer::{Peer, Turn, each_message};
@@ -142,7 +142,7 @@ async fn session(mut turns: Vec<Turn>, size: usize) -> (Session, Peer) {
 }
 
 fn everything(session: &Session) -> Pages {
-    session.search(Search {
+    session.search(LdapSearch {
         base: "DC=corp,DC=example".to_owned(),
         scope: SearchScope::Subtree,
         filter: "(objectClass=*)".to_owned(),

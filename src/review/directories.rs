@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::keys::{Key, comparable};
 use crate::config::{self, SearchScope};
-use crate::directory::{self, BindGuard, DirectoryError, Entry, RootDse, Search, Session};
+use crate::directory::{self, BindGuard, DirectoryError, Entry, LdapSearch, RootDse, Session};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 use crate::sync::ReadScope;
@@ -211,7 +211,7 @@ impl<'a> OpenDirectory<'a> {
     pub async fn in_scope(&mut self, guids: &[Guid]) -> Result<BTreeSet<Guid>, DirectoryError> {
         let mut found = BTreeSet::new();
         for search in self.scope.with_guids(Kind::User, guids) {
-            let mut pages = self.session.search(Search {
+            let mut pages = self.session.search(LdapSearch {
                 attributes: vec!["objectGUID".to_owned()],
                 ..search
             });
@@ -227,7 +227,7 @@ impl<'a> OpenDirectory<'a> {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pages = self.session.search(Search {
+        let mut pages = self.session.search(LdapSearch {
             scope: SearchScope::Subtree,
             filter: format!("(&{PERSON}(|{terms}))"),
             attributes: self.attributes.clone(),
