@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::Utc;
 
 use crate::config::{self, Auth, Config, DeltaMethod};
-use crate::directory::{self, BindGuard, Cost, Entry, RootDse, Session};
+use crate::directory::{self, BindGuard, Entry, RootDse, SearchCost, Session};
 use crate::exit_code::UNAVAILABLE;
 use crate::identity::Kind;
 use crate::notify;
@@ -323,7 +323,7 @@ async fn kind_step(
 }
 
 /// What the page cost the controller.
-fn told_cost(cost: &Cost, kind: Kind) -> String {
+fn told_cost(cost: &SearchCost, kind: Kind) -> String {
     if !cost.is_told() {
         return format!(
             "\n{:INDENT$}what that cost the controller it tells only to who may debug it",

@@ -1,7 +1,7 @@
 //! The step of `check` that says whether the account may read Deleted Objects, and how to grant that.
 
 use crate::config::{Auth, Directory, SearchScope};
-use crate::directory::{DirectoryError, RootDse, Search, Session};
+use crate::directory::{DirectoryError, LdapSearch, RootDse, Session};
 
 use super::failure::Failure;
 
@@ -34,7 +34,7 @@ pub(super) async fn step(
 /// Whether any deleted object is shown. The container itself, which counts as deleted, says nothing: some servers show it to
 /// everybody, and what is in it to administrators alone.
 async fn readable(container: &str, session: &mut Session) -> Result<bool, Failure> {
-    let mut pages = session.search(Search {
+    let mut pages = session.search(LdapSearch {
         base: container.to_owned(),
         scope: SearchScope::OneLevel,
         filter: "(isDeleted=TRUE)".to_owned(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{self, DeltaMethod, SearchScope};
-use crate::directory::{Entry, Search, Session};
+use crate::directory::{Entry, LdapSearch, Session};
 use crate::exit_code::USAGE;
 use crate::mapping::{Mapping, RowSource};
 use crate::schema::{self, AttributeDefinition, AttributeSyntax};
@@ -145,7 +145,7 @@ async fn read_definitions(
         "rangeLower",
         "rangeUpper",
     ];
-    let mut pages = session.search(Search {
+    let mut pages = session.search(LdapSearch {
         base: context.to_owned(),
         scope: SearchScope::OneLevel,
         filter: filter.to_owned(),

@@ -23,7 +23,7 @@ const MAX_LENGTH_OCTETS: usize = 4;
 
 /// Identifier and length of one element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct BerHeader {
     /// The identifier octet: class, form and number in one.
     pub tag: u8,
     /// Octets of the header itself, 2 to 6.
@@ -32,7 +32,7 @@ pub struct Header {
     pub length: usize,
 }
 
-impl Header {
+impl BerHeader {
     /// Whether the content is a row of elements.
     #[must_use]
     pub const fn is_constructed(self) -> bool {
@@ -64,7 +64,7 @@ pub enum BerFault {
 ///
 /// # Errors
 /// When no further octet could make it a header that LDAP allows.
-pub fn header(bytes: &[u8]) -> Result<Option<Header>, BerFault> {
+pub fn header(bytes: &[u8]) -> Result<Option<BerHeader>, BerFault> {
     let Some(&tag) = bytes.first() else {
         return Ok(None);
     };
@@ -75,7 +75,7 @@ pub fn header(bytes: &[u8]) -> Result<Option<Header>, BerFault> {
         return Ok(None);
     };
     if first < 0x80 {
-        return Ok(Some(Header {
+        return Ok(Some(BerHeader {
             tag,
             size: 2,
             length: usize::from(first),
@@ -94,7 +94,7 @@ pub fn header(bytes: &[u8]) -> Result<Option<Header>, BerFault> {
     let length = rest
         .iter()
         .fold(0_usize, |length, &octet| (length << 8) | usize::from(octet));
-    Ok(Some(Header {
+    Ok(Some(BerHeader {
         tag,
         size: 2 + octets,
         length,
@@ -103,11 +103,11 @@ pub fn header(bytes: &[u8]) -> Result<Option<Header>, BerFault> {
 
 /// Walks over a row of elements.
 #[derive(Debug, Clone, Copy)]
-pub struct Elements<'a> {
+pub struct BerElements<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Elements<'a> {
+impl<'a> BerElements<'a> {
     /// The elements that `bytes` consist of.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
@@ -150,7 +150,7 @@ impl<'a> Elements<'a> {
     /// The content of the next element, which must have this tag.
     ///
     /// # Errors
-    /// [`BerFault::Unexpected`] with `what` when it is missing or another one; else as [`Elements::next`].
+    /// [`BerFault::Unexpected`] with `what` when it is missing or another one; else as [`BerElements::next`].
     pub fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], BerFault> {
         match self.next()? {
             Some((found, content)) if found == tag => Ok(content),
@@ -207,7 +207,7 @@ mod tests {
         }
         assert_eq!(
             header(&full),
-            Ok(Some(Header {
+            Ok(Some(BerHeader {
                 tag: 0x30,
                 size: 6,
                 length: 300
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_element_longer_than_what_is_left_is_an_overrun() {
-        let mut elements = Elements::new(&[0x04, 0x02, b'a', b'b', 0x04, 0x03, b'c']);
+        let mut elements = BerElements::new(&[0x04, 0x02, b'a', b'b', 0x04, 0x03, b'c']);
         assert_eq!(elements.next(), Ok(Some((0x04, b"ab".as_slice()))));
         assert_eq!(elements.next(), Err(BerFault::Overrun));
     }
@@ -253,7 +253,7 @@ mod tests {
             let content = vec![7_u8; length];
             let mut out = Vec::new();
             write(&mut out, OCTET_STRING, &content);
-            let mut elements = Elements::new(&out);
+            let mut elements = BerElements::new(&out);
             assert_eq!(
                 elements.next(),
                 Ok(Some((OCTET_STRING, content.as_slice()))),

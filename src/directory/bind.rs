@@ -3,17 +3,21 @@
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
-use super::error::{DirectoryError, Phase};
+use super::error::{DirectoryError, TimedPhase};
 use super::guard::GuardFault;
-use super::result::Outcome;
-use super::transport::Link;
+use super::result_code::LdapResult;
+use super::transport::ControllerLink;
 use crate::config::{self, Auth, Secret};
 
 /// Binds `link` as the settings say.
 ///
 /// # Errors
 /// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in none of them (R27).
-pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> Result<(), DirectoryError> {
+pub async fn bind(
+    link: &mut ControllerLink,
+    host: &str,
+    settings: &config::Directory,
+) -> Result<(), DirectoryError> {
     let (name, password) = match &settings.auth {
         Auth::Simple { name, password } => (name, password),
         // Done before the library got the connection ([`super::transport`]).
@@ -28,11 +32,11 @@ pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> 
     let refused = |outcome| DirectoryError::Bind {
         host: host(),
         account: name.clone(),
-        outcome: Outcome::hiding(outcome, password),
+        outcome: LdapResult::hiding(outcome, password),
     };
     if name.is_empty() || password.expose_secret().is_empty() {
         // The controller would take it for an anonymous bind and say yes (RFC 4513 section 5.1.2).
-        return Err(refused(Outcome::new(
+        return Err(refused(LdapResult::new(
             48,
             "",
             "an empty name or password is not sent",
@@ -47,11 +51,11 @@ pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> 
     match answer {
         Err(_) => Err(DirectoryError::Timeout {
             host: host(),
-            phase: Phase::Bind,
+            phase: TimedPhase::Bind,
             after: settings.timeout,
         }),
         Ok(Ok(result)) if result.rc == 0 => Ok(()),
-        Ok(Ok(result)) => Err(refused(Outcome::new(
+        Ok(Ok(result)) => Err(refused(LdapResult::new(
             result.rc,
             &result.matched,
             &result.text,
@@ -63,7 +67,7 @@ pub async fn bind(link: &mut Link, host: &str, settings: &config::Directory) -> 
 }
 
 /// The error for an operation whose connection ended under it; `password` is not in it, even if the server repeats it.
-pub async fn lost(link: &mut Link, host: String, password: &Secret) -> DirectoryError {
+pub async fn lost(link: &mut ControllerLink, host: String, password: &Secret) -> DirectoryError {
     match link.fault().await {
         Some(fault) => DirectoryError::Protocol {
             host,

@@ -75,9 +75,9 @@ type PasswordDigest = [u8; 32];
 #[derive(Debug, Default)]
 struct AccountAttempts {
     /// Refused attempts of the last hour.
-    refused: Vec<Refusal>,
+    refused: Vec<RefusedBind>,
     /// Refusals that hold back the password until the hour has passed, or an operator asks.
-    put_off: HashMap<PasswordDigest, Refusal>,
+    put_off: HashMap<PasswordDigest, RefusedBind>,
     /// Last time that a password was accepted, unless it was refused since.
     accepted: HashMap<PasswordDigest, Instant>,
     /// Attempts without an answer yet, by number.
@@ -86,7 +86,7 @@ struct AccountAttempts {
 
 /// One refused attempt.
 #[derive(Debug, Clone)]
-struct Refusal {
+struct RefusedBind {
     number: u64,
     at: Instant,
     utc: DateTime<Utc>,
@@ -96,12 +96,12 @@ struct Refusal {
 
 /// Answer to a connection that wants to bind.
 #[derive(Debug)]
-enum Turn {
+enum BindTurn {
     Now,
     /// Once another attempt has ended, at this moment at the latest.
     AfterAnother(Option<Instant>),
     /// Not before this moment, because of this refusal.
-    PutOff(Refusal, Instant),
+    PutOff(RefusedBind, Instant),
 }
 
 /// Bind that is not tried, since the account was refused a short time ago.
@@ -171,8 +171,8 @@ impl BindGuard {
         let mut accounts = self.attempts.accounts();
         let account = accounts.entry(AccountKey::of(settings)).or_default();
         match account.turn(&password, now) {
-            Turn::PutOff(refusal, until) => Err(self.put_off(settings, refusal, until, now)),
-            Turn::Now | Turn::AfterAnother(_) => Ok(()),
+            BindTurn::PutOff(refusal, until) => Err(self.put_off(settings, refusal, until, now)),
+            BindTurn::Now | BindTurn::AfterAnother(_) => Ok(()),
         }
     }
 
@@ -197,7 +197,7 @@ impl BindGuard {
                 self.logged.store(open.number, Ordering::Relaxed);
                 account.refuse(
                     password,
-                    Refusal {
+                    RefusedBind {
                         number: open.number,
                         at: Instant::now(),
                         utc: Utc::now(),
@@ -230,7 +230,7 @@ impl BindGuard {
                 let mut accounts = self.attempts.accounts();
                 let account = accounts.entry(key.clone()).or_default();
                 let turn = account.turn(password, now);
-                if matches!(turn, Turn::Now) {
+                if matches!(turn, BindTurn::Now) {
                     let number = self.attempts.last.fetch_add(1, Ordering::Relaxed) + 1;
                     account.open.insert(number, now);
                     return Ok(OpenAttempt {
@@ -242,12 +242,12 @@ impl BindGuard {
                 turn
             };
             match turn {
-                Turn::Now => {}
-                Turn::PutOff(refusal, until) => {
+                BindTurn::Now => {}
+                BindTurn::PutOff(refusal, until) => {
                     return Err(self.put_off(settings, refusal, until, now).into());
                 }
-                Turn::AfterAnother(None) => ended.await,
-                Turn::AfterAnother(Some(latest)) => {
+                BindTurn::AfterAnother(None) => ended.await,
+                BindTurn::AfterAnother(Some(latest)) => {
                     // Either way the turn is looked at again.
                     let _ = timeout_at(latest, ended).await;
                 }
@@ -258,7 +258,7 @@ impl BindGuard {
     fn put_off(
         &self,
         settings: &config::Directory,
-        refusal: Refusal,
+        refusal: RefusedBind,
         until: Instant,
         now: Instant,
     ) -> Box<PutOff> {
@@ -342,28 +342,28 @@ fn account_name(settings: &config::Directory) -> String {
 }
 
 impl AccountAttempts {
-    fn turn(&mut self, password: &PasswordDigest, now: Instant) -> Turn {
+    fn turn(&mut self, password: &PasswordDigest, now: Instant) -> BindTurn {
         self.refused.retain(|refusal| now < refusal.at + PUT_OFF_FOR);
         self.put_off.retain(|_, refusal| now < refusal.at + PUT_OFF_FOR);
         let accepted = self.accepted.get(password);
         let room = MOST_REFUSED.saturating_sub(self.refused.len());
         if let Some(refusal) = self.put_off.get(password) {
-            return Turn::PutOff(refusal.clone(), refusal.at + PUT_OFF_FOR);
+            return BindTurn::PutOff(refusal.clone(), refusal.at + PUT_OFF_FOR);
         }
         if let (0, None, Some(last), Some(first)) =
             (room, accepted, self.refused.last(), self.refused.first())
         {
-            return Turn::PutOff(last.clone(), first.at + PUT_OFF_FOR);
+            return BindTurn::PutOff(last.clone(), first.at + PUT_OFF_FOR);
         }
         // A password that works must not stand still because another connection has a wrong one.
         if self.open.len() >= room.max(1) {
-            return Turn::AfterAnother(None);
+            return BindTurn::AfterAnother(None);
         }
         let is_proven = accepted.is_some_and(|at| now < *at + PROVEN_FOR);
         let alone_until = self.open.values().max().map(|begun| *begun + ALONE_FOR);
         match alone_until {
-            Some(until) if !is_proven && now < until => Turn::AfterAnother(Some(until)),
-            _ => Turn::Now,
+            Some(until) if !is_proven && now < until => BindTurn::AfterAnother(Some(until)),
+            _ => BindTurn::Now,
         }
     }
 
@@ -372,7 +372,7 @@ impl AccountAttempts {
         self.accepted.insert(password, now);
     }
 
-    fn refuse(&mut self, password: PasswordDigest, refusal: Refusal) {
+    fn refuse(&mut self, password: PasswordDigest, refusal: RefusedBind) {
         self.accepted.remove(&password);
         self.refused.push(refusal.clone());
         self.put_off.insert(password, refusal);

@@ -5,9 +5,9 @@
 //! UDP).
 
 use super::error::DirectoryError;
-use super::exchange::Question;
 use super::netlogon::{self, NetlogonAnswer};
-use super::session::{Line, Session};
+use super::operation::SearchOperation;
+use super::session::{Session, SessionLine};
 use super::site::ControllerChoice;
 use crate::config::{self, SitePolicy};
 use crate::text::printable;
@@ -72,14 +72,14 @@ impl Session {
     }
 }
 
-impl Line {
+impl SessionLine {
     /// Asks for the sites of the controller and of this computer; none where the server has no such
     /// answer.
     ///
     /// # Errors
     /// As any operation, but not for a result that is no success.
     async fn netlogon(&self, domain: &str) -> Result<Option<NetlogonAnswer>, DirectoryError> {
-        let question = Question {
+        let question = SearchOperation {
             base: "",
             scope: config::SearchScope::Base,
             filter: &netlogon::filter(domain),

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
 use super::fault::FaultOf;
-use super::session::{Endpoint, Session, reach};
+use super::session::{ControllerEndpoint, Session, reach};
 use super::site::{self, ControllerChoice, SiteCandidate};
 use super::srv::{self, NamedController};
 use super::transport;
@@ -52,7 +52,7 @@ enum WaitingController {
     /// The name is not resolved yet.
     Host(String, ControllerChoice),
     Address {
-        endpoint: Endpoint,
+        endpoint: ControllerEndpoint,
         /// The name has further addresses.
         is_one_of_several: bool,
         choice: ControllerChoice,
@@ -61,7 +61,7 @@ enum WaitingController {
 
 /// Controller that is tried after one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum NextController {
     /// Another one.
     Other,
     /// The same one.
@@ -72,7 +72,7 @@ pub enum Next {
 #[derive(Debug, PartialEq, Eq)]
 enum SecondAttempt {
     Possible,
-    On(Endpoint),
+    On(ControllerEndpoint),
     Made,
 }
 
@@ -226,7 +226,11 @@ impl Controllers {
     /// # Errors
     /// When none is left, or the search rather than the controllers seems to be the cause: the
     /// error of each controller.
-    pub fn leave(&mut self, endpoint: &Endpoint, error: DirectoryError) -> Result<Next, Box<DirectoryError>> {
+    pub fn leave(
+        &mut self,
+        endpoint: &ControllerEndpoint,
+        error: DirectoryError,
+    ) -> Result<NextController, Box<DirectoryError>> {
         if error.is_dropped_paging_state() && self.second_attempt == SecondAttempt::Possible {
             self.second_attempt = SecondAttempt::On(endpoint.clone());
         }
@@ -236,9 +240,9 @@ impl Controllers {
             return Err(Box::new(self.all_failed()));
         }
         match (self.untried(), &self.second_attempt) {
-            (1.., _) => Ok(Next::Other),
-            (0, SecondAttempt::On(again)) if again == endpoint => Ok(Next::Same),
-            (0, SecondAttempt::On(_)) => Ok(Next::Other),
+            (1.., _) => Ok(NextController::Other),
+            (0, SecondAttempt::On(again)) if again == endpoint => Ok(NextController::Same),
+            (0, SecondAttempt::On(_)) => Ok(NextController::Other),
             (0, SecondAttempt::Possible | SecondAttempt::Made) => Err(Box::new(self.all_failed())),
         }
     }
@@ -262,7 +266,7 @@ impl Controllers {
         for address in addresses.into_iter().rev() {
             let host = host.to_owned();
             self.waiting.push_front(WaitingController::Address {
-                endpoint: Endpoint { host, address },
+                endpoint: ControllerEndpoint { host, address },
                 is_one_of_several,
                 choice,
             });
@@ -339,7 +343,7 @@ fn candidates(domain: Vec<NamedController>, site: Vec<NamedController>) -> Vec<S
 
 /// Returns `error` with the address that it is of, where the host has several. The error of a
 /// connection names it itself.
-fn located(error: DirectoryError, endpoint: &Endpoint, is_one_of_several: bool) -> DirectoryError {
+fn located(error: DirectoryError, endpoint: &ControllerEndpoint, is_one_of_several: bool) -> DirectoryError {
     if is_one_of_several {
         DirectoryError::AtAddress {
             address: endpoint.address,

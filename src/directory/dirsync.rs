@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 
 use ldap3::controls::RawControl;
 
-use super::ber::{self, BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
+use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
 use super::entry::Entry;
 use super::error::DirectoryError;
-use super::exchange::{Answer, Question};
-use super::session::{Line, SHOW_DELETED};
+use super::operation::{OperationAnswer, SearchOperation};
+use super::session::{SHOW_DELETED, SessionLine};
 use crate::config::SearchScope;
 
 /// The control's OID.
@@ -41,13 +41,13 @@ const MAX_ENTRIES: usize = 10_000_000;
 /// The answers of one search. Dropping it between two answers leaves the session usable; dropping it within one ends the
 /// connection.
 #[derive(Debug)]
-pub struct Changes {
-    line: Arc<Line>,
+pub struct DirSyncPages {
+    line: Arc<SessionLine>,
     base: String,
     filter: String,
     show_deleted: bool,
     cookie: Vec<u8>,
-    state: State,
+    state: DirSyncState,
     answers: u32,
     /// Answers since the last entry.
     empty: u32,
@@ -55,20 +55,20 @@ pub struct Changes {
 }
 
 #[derive(Debug)]
-enum State {
+enum DirSyncState {
     /// The next answer is to be asked for.
     Between,
     /// An answer is being read.
-    Within(Box<Answer>),
+    Within(Box<OperationAnswer>),
     /// The last answer ended with result code 0.
     Complete,
     /// An answer failed, or its caller stopped waiting.
     Broken,
 }
 
-impl Changes {
+impl DirSyncPages {
     pub(super) fn new(
-        line: Arc<Line>,
+        line: Arc<SessionLine>,
         base: String,
         filter: String,
         cookie: Vec<u8>,
@@ -80,7 +80,7 @@ impl Changes {
             filter,
             show_deleted,
             cookie,
-            state: State::Between,
+            state: DirSyncState::Between,
             answers: 0,
             empty: 0,
             referrals: 0,
@@ -94,18 +94,18 @@ impl Changes {
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
             // Whoever breaks off from here on leaves a broken search behind.
-            let entries = match std::mem::replace(&mut self.state, State::Broken) {
-                State::Between => {
+            let entries = match std::mem::replace(&mut self.state, DirSyncState::Broken) {
+                DirSyncState::Between => {
                     let answer = self.ask().await?;
-                    self.state = State::Within(Box::new(answer));
+                    self.state = DirSyncState::Within(Box::new(answer));
                     continue;
                 }
-                State::Within(answer) => self.within(answer).await?,
-                State::Complete => {
-                    self.state = State::Complete;
+                DirSyncState::Within(answer) => self.within(answer).await?,
+                DirSyncState::Complete => {
+                    self.state = DirSyncState::Complete;
                     return Ok(None);
                 }
-                State::Broken => {
+                DirSyncState::Broken => {
                     return Err(DirectoryError::Gone {
                         host: self.line.host.clone(),
                     });
@@ -117,13 +117,13 @@ impl Changes {
         }
     }
 
-    async fn ask(&self) -> Result<Answer, DirectoryError> {
+    async fn ask(&self) -> Result<OperationAnswer, DirectoryError> {
         let deleted = self.show_deleted.then(|| RawControl {
             ctype: SHOW_DELETED.to_owned(),
             crit: false,
             val: None,
         });
-        let question = Question {
+        let question = SearchOperation {
             base: &self.base,
             scope: SearchScope::Subtree,
             filter: &self.filter,
@@ -135,14 +135,14 @@ impl Changes {
         self.line.begin(question).await
     }
 
-    async fn within(&mut self, mut answer: Box<Answer>) -> Result<Vec<Entry>, DirectoryError> {
+    async fn within(&mut self, mut answer: Box<OperationAnswer>) -> Result<Vec<Entry>, DirectoryError> {
         let line = Arc::clone(&self.line);
         let entries = line.more(&mut answer).await?;
         if !entries.is_empty() {
             self.empty = 0;
         }
         if !answer.has_ended() {
-            self.state = State::Within(answer);
+            self.state = DirSyncState::Within(answer);
             return Ok(entries);
         }
         let ending = line.end(*answer).await?;
@@ -168,14 +168,18 @@ impl Changes {
             return Err(unsound("the DirSync search does not end"));
         }
         self.cookie = cookie;
-        self.state = if more { State::Between } else { State::Complete };
+        self.state = if more {
+            DirSyncState::Between
+        } else {
+            DirSyncState::Complete
+        };
         Ok(entries)
     }
 
     /// Where the next search goes on: `None` before the end of this one.
     #[must_use]
     pub fn into_cookie(self) -> Option<Vec<u8>> {
-        matches!(self.state, State::Complete).then_some(self.cookie)
+        matches!(self.state, DirSyncState::Complete).then_some(self.cookie)
     }
 
     /// Answers so far.
@@ -236,7 +240,7 @@ fn response(controls: &[RawControl]) -> Result<(bool, Vec<u8>), &'static str> {
 
 /// `SEQUENCE { MoreResults INTEGER, unused INTEGER, CookieServer OCTET STRING }`
 fn parse(value: &[u8]) -> Result<(bool, &[u8]), BerFault> {
-    let mut parts = Elements::new(Elements::new(value).expect(SEQUENCE, "")?);
+    let mut parts = BerElements::new(BerElements::new(value).expect(SEQUENCE, "")?);
     let more = parts.expect(INTEGER, "")?;
     parts.expect(INTEGER, "")?;
     Ok((

@@ -2,7 +2,7 @@
 //!
 //! An entry shares the octets that came from the network; nothing is copied but the name. Its shape is checked when it is
 //! read, so that its values can be walked through without a look back. Whoever keeps one for long copies it
-//! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::lane`]).
+//! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::entry_channel`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::ber::{self, BerFault, Elements, OCTET_STRING, SEQUENCE, SET};
+use super::ber::{self, BerElements, BerFault, OCTET_STRING, SEQUENCE, SET};
 use super::message::readable;
 use crate::identity::LinkedName;
 
@@ -30,9 +30,9 @@ pub struct Entry {
     pub dn: String,
     /// Where names and values are.
     octets: Bytes,
-    attributes: Vec<Attribute>,
+    attributes: Vec<EntryAttribute>,
     /// Attributes that came in parts.
-    joined: Vec<Joined>,
+    joined: Vec<JoinedAttribute>,
     unreadable_name: bool,
     incomplete: Option<String>,
     extended_names: bool,
@@ -40,26 +40,26 @@ pub struct Entry {
 
 /// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
 #[derive(Debug, Clone)]
-struct Attribute {
+struct EntryAttribute {
     name: Range<usize>,
     values: Range<usize>,
 }
 
 /// An attribute whose parts were put together.
 #[derive(Debug, Clone)]
-struct Joined {
+struct JoinedAttribute {
     name: String,
     values: Vec<u8>,
 }
 
 /// The values of one attribute, in the order of the controller.
 #[derive(Debug, Clone, Copy)]
-pub struct Values<'a>(Elements<'a>);
+pub struct AttributeValues<'a>(BerElements<'a>);
 
-impl<'a> Values<'a> {
+impl<'a> AttributeValues<'a> {
     /// The values that a row of octet strings holds.
     pub(super) const fn new(row: &'a [u8]) -> Self {
-        Self(Elements::new(row))
+        Self(BerElements::new(row))
     }
 
     /// Whether there is none left.
@@ -74,7 +74,7 @@ impl<'a> Values<'a> {
     }
 }
 
-impl<'a> Iterator for Values<'a> {
+impl<'a> Iterator for AttributeValues<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -109,7 +109,7 @@ impl Entry {
             octets.extend_from_slice(name.as_bytes());
             let end = octets.len();
             octets.extend_from_slice(row);
-            attributes.push(Attribute {
+            attributes.push(EntryAttribute {
                 name: start..end,
                 values: end..octets.len(),
             });
@@ -130,7 +130,7 @@ impl Entry {
     /// # Errors
     /// With what is wrong, when a part is missing, of another form, or one too many.
     pub(super) fn read(octets: Bytes) -> Result<Self, BerFault> {
-        let mut parts = Elements::new(&octets);
+        let mut parts = BerElements::new(&octets);
         let name = LinkedName::of(parts.expect(OCTET_STRING, "an entry without a name")?).dn;
         if name.len() > MAX_UNREADABLE_NAME && str::from_utf8(name).is_err() {
             return Err(BerFault::Unexpected(
@@ -140,24 +140,24 @@ impl Entry {
         let dn = readable(name);
         let unreadable_name = matches!(dn, Cow::Owned(_));
         let dn = dn.into_owned();
-        let mut list = Elements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
+        let mut list = BerElements::new(parts.expect(SEQUENCE, "an entry without attributes")?);
         if !parts.is_empty() {
             return Err(BerFault::Unexpected("an entry with too many parts"));
         }
         let mut attributes = Vec::new();
         while !list.is_empty() {
-            let mut parts = Elements::new(list.expect(SEQUENCE, "an attribute that is no sequence")?);
+            let mut parts = BerElements::new(list.expect(SEQUENCE, "an attribute that is no sequence")?);
             let name = parts.expect(OCTET_STRING, "an attribute without a name")?;
             text(name)?;
             let row = parts.expect(SET, "an attribute without a set of values")?;
             if !parts.is_empty() {
                 return Err(BerFault::Unexpected("an attribute with too many parts"));
             }
-            let mut values = Elements::new(row);
+            let mut values = BerElements::new(row);
             while !values.is_empty() {
                 values.expect(OCTET_STRING, "an attribute value that is no octet string")?;
             }
-            attributes.push(Attribute {
+            attributes.push(EntryAttribute {
                 name: place(&octets, name),
                 values: place(&octets, row),
             });
@@ -177,7 +177,7 @@ impl Entry {
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.rows()
             .filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
-            .flat_map(|(_, row)| Values::new(row))
+            .flat_map(|(_, row)| AttributeValues::new(row))
     }
 
     /// The first value.
@@ -193,10 +193,14 @@ impl Entry {
     }
 
     /// All attributes with their values, in the order of the controller.
-    pub fn attributes(&self) -> impl Iterator<Item = (&str, Values<'_>)> {
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, AttributeValues<'_>)> {
         // The names were looked at when the entry was read.
-        self.rows()
-            .map(|(name, row)| (str::from_utf8(name).unwrap_or_default(), Values::new(row)))
+        self.rows().map(|(name, row)| {
+            (
+                str::from_utf8(name).unwrap_or_default(),
+                AttributeValues::new(row),
+            )
+        })
     }
 
     /// Why no asset may be made of the object, although its entry came: the object alone is to be
@@ -259,7 +263,7 @@ impl Entry {
     pub(super) fn join(&mut self, name: String, values: Vec<u8>) {
         self.joined
             .retain(|joined| !joined.name.eq_ignore_ascii_case(&name));
-        self.joined.push(Joined { name, values });
+        self.joined.push(JoinedAttribute { name, values });
     }
 
     /// Adds an attribute that no server gave, under a name that none has, in the place of an earlier one of that name.

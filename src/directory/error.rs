@@ -9,7 +9,7 @@ use super::fault::FaultOf;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::kerberos_fault::KerberosFault;
-use super::result::{self, Outcome};
+use super::result_code::{self, LdapResult};
 use super::root_dse::ControllerDefect;
 use super::transport::seconds;
 use crate::config::Transport;
@@ -19,7 +19,7 @@ use crate::tls::TlsFault;
 
 /// A step with a time limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum TimedPhase {
     /// The StartTLS request and its answer.
     StartTls,
     /// The TLS handshake.
@@ -32,7 +32,7 @@ pub enum Phase {
     Search,
 }
 
-impl fmt::Display for Phase {
+impl fmt::Display for TimedPhase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::StartTls => "StartTLS",
@@ -74,12 +74,12 @@ pub enum DirectoryError {
         causes: Vec<String>,
     },
     /// StartTLS was refused.
-    #[error("{host}: {}: {outcome}", result::start_tls_meaning(outcome).cause)]
+    #[error("{host}: {}: {outcome}", result_code::start_tls_meaning(outcome).cause)]
     StartTls {
         /// As in `AD_HOST`.
         host: String,
         /// The server's answer.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// No TLS connection.
     #[error("{host}: {fault}")]
@@ -94,14 +94,14 @@ pub enum DirectoryError {
         fault: TlsFault,
     },
     /// The bind was answered with an error.
-    #[error("{host}: {} ({account}): {outcome}", result::bind_meaning(outcome).cause)]
+    #[error("{host}: {} ({account}): {outcome}", result_code::bind_meaning(outcome).cause)]
     Bind {
         /// As in `AD_HOST`.
         host: String,
         /// `AD_BIND_DN`.
         account: String,
         /// The server's answer.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// Kerberos could not prove the account.
     #[error("{host}: {fault}")]
@@ -112,14 +112,14 @@ pub enum DirectoryError {
         fault: KerberosFault,
     },
     /// A search was answered with an error.
-    #[error("{host}: {} (base \"{}\"): {outcome}", result::search_meaning(outcome).cause, crate::text::printable(base))]
+    #[error("{host}: {} (base \"{}\"): {outcome}", result_code::search_meaning(outcome).cause, crate::text::printable(base))]
     Search {
         /// As in `AD_HOST`.
         host: String,
         /// The base of the search; the server may have named it.
         base: String,
         /// The server's answer.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
     /// A step took longer than its limit.
     #[error("{host}: no answer to {phase} within {}", seconds(*after))]
@@ -127,7 +127,7 @@ pub enum DirectoryError {
         /// As in `AD_HOST`.
         host: String,
         /// The step.
-        phase: Phase,
+        phase: TimedPhase,
         /// Its limit.
         after: Duration,
     },
@@ -236,7 +236,7 @@ impl DirectoryError {
     #[must_use]
     pub fn is_base_missing(&self) -> bool {
         match self {
-            Self::Search { outcome, .. } => outcome.code == 32 || result::is_base_outside(outcome),
+            Self::Search { outcome, .. } => outcome.code == 32 || result_code::is_base_outside(outcome),
             _ => false,
         }
     }
@@ -277,22 +277,22 @@ impl DirectoryError {
             Self::Connect { port, .. } => {
                 format!("check that the controller runs, and that firewalls let this computer reach port {port}")
             }
-            Self::StartTls { outcome, .. } => result::start_tls_meaning(outcome).advice.to_owned(),
+            Self::StartTls { outcome, .. } => result_code::start_tls_meaning(outcome).advice.to_owned(),
             Self::Tls { port, transport, fault, .. } => fault.advice(*transport, *port),
-            Self::Bind { outcome, .. } => result::bind_meaning(outcome).advice.to_owned(),
+            Self::Bind { outcome, .. } => result_code::bind_meaning(outcome).advice.to_owned(),
             Self::Kerberos { fault, .. } => fault.advice().to_owned(),
-            Self::Search { outcome, .. } => result::search_meaning(outcome).advice.to_owned(),
-            Self::Timeout { phase: Phase::Search, .. } => {
+            Self::Search { outcome, .. } => result_code::search_meaning(outcome).advice.to_owned(),
+            Self::Timeout { phase: TimedPhase::Search, .. } => {
                 "raise AD_TIMEOUT or lower AD_PAGE_SIZE; look at the controller's load".to_owned()
             }
-            Self::Timeout { phase: Phase::Ticket, .. } => {
+            Self::Timeout { phase: TimedPhase::Ticket, .. } => {
                 "check that firewalls let this computer reach port 88 (TCP and UDP) of the controllers, and what krb5.conf names as kdc"
                     .to_owned()
             }
-            Self::Timeout { phase: Phase::Bind, .. } => {
+            Self::Timeout { phase: TimedPhase::Bind, .. } => {
                 "check that AD_PORT fits AD_TRANSPORT, and the controller's load".to_owned()
             }
-            Self::Timeout { phase: Phase::StartTls | Phase::Tls, .. } => {
+            Self::Timeout { phase: TimedPhase::StartTls | TimedPhase::Tls, .. } => {
                 "check that AD_PORT fits AD_TRANSPORT: 636 for ldaps, 389 for starttls".to_owned()
             }
             Self::Protocol { fault, .. } => protocol_advice(fault).to_owned(),
@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     fn bind(code: u32) -> DirectoryError {
-        let outcome = Outcome::new(code, "", "", vec![]);
+        let outcome = LdapResult::new(code, "", "", vec![]);
         DirectoryError::Bind {
             host: "dc1".to_owned(),
             account: "svc".to_owned(),

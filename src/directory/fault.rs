@@ -3,10 +3,10 @@
 //! The attempt to connect and the loop around a read ask the same question: may another controller
 //! succeed? [`DirectoryError::fault_of`] is the only answer.
 
-use super::error::{DirectoryError, Phase};
+use super::error::{DirectoryError, TimedPhase};
 use super::frame::FrameFault;
 use super::guard::GuardFault;
-use super::result::{Outcome, is_base_outside};
+use super::result_code::{LdapResult, is_base_outside};
 
 /// Location of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum FaultOf {
 impl FaultOf {
     /// Fault behind a refused bind. Sub-codes are Win32 errors (MS-ERREF 2.2).
     #[must_use]
-    pub fn of_bind(outcome: &Outcome) -> Self {
+    pub fn of_bind(outcome: &LdapResult) -> Self {
         match outcome.code {
             // operationsError, protocolError, timeLimitExceeded, adminLimitExceeded,
             // unavailableCriticalExtension, busy, unavailable, unwillingToPerform, other
@@ -47,7 +47,7 @@ impl FaultOf {
 
     /// Fault behind a refused search.
     #[must_use]
-    pub fn of_search(outcome: &Outcome) -> Self {
+    pub fn of_search(outcome: &LdapResult) -> Self {
         match outcome.code {
             _ if outcome.wants_bind() => Self::Controller,
             _ if is_base_outside(outcome) || outcome.has_error(NO_SUCH_ATTRIBUTE_THERE) => Self::Request,
@@ -92,7 +92,7 @@ const PAGED_SEARCH_BROKE_OFF: &str = "000020e6";
 /// Reports whether the controller refused the password of the account, or the account in a state in
 /// which further attempts lock it out (R40).
 #[must_use]
-pub fn refuses_password(outcome: &Outcome) -> bool {
+pub fn refuses_password(outcome: &LdapResult) -> bool {
     outcome.code == 49
         && FaultOf::of_bind(outcome) == FaultOf::Account
         && !outcome
@@ -113,8 +113,10 @@ impl DirectoryError {
             | Self::Gone { .. }
             | Self::AllFailed { .. } => FaultOf::Controller,
             Self::Timeout { phase, .. } => match phase {
-                Phase::Search => FaultOf::ControllerOrSearch,
-                Phase::StartTls | Phase::Tls | Phase::Ticket | Phase::Bind => FaultOf::Controller,
+                TimedPhase::Search => FaultOf::ControllerOrSearch,
+                TimedPhase::StartTls | TimedPhase::Tls | TimedPhase::Ticket | TimedPhase::Bind => {
+                    FaultOf::Controller
+                }
             },
             Self::Bind { outcome, .. } => FaultOf::of_bind(outcome),
             Self::Kerberos { fault, .. } => fault.fault_of(),

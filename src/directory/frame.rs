@@ -1,6 +1,6 @@
 //! Where one LDAP message ends, and whether its structure can be handed to a decoder that trusts it.
 //!
-//! INVARIANT: a message that [`Scan::advance`] reports as whole has definite lengths only, lies within [`MAX_MESSAGE`],
+//! INVARIANT: a message that [`FrameScan::advance`] reports as whole has definite lengths only, lies within [`MAX_MESSAGE`],
 //! [`MAX_DEPTH`] and [`MAX_ELEMENTS`], and every element in it ends inside the one around it. Each limit trips as soon as
 //! the octets that break it have arrived: a header that claims a gigabyte is refused before anything is stored for it.
 
@@ -40,7 +40,7 @@ pub enum FrameFault {
 
 /// The incremental check of one message. Fed with the octets from its start as they arrive, it looks at each header once.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub struct FrameScan {
     /// Offset of the next header.
     at: usize,
     /// Where the constructed elements around `at` end, outermost first.
@@ -51,14 +51,14 @@ pub struct Scan {
 
 /// A message whose structure was checked to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whole {
+pub struct WholeMessage {
     /// Octets of the message.
     pub length: usize,
     /// Elements in it, itself included.
     pub elements: usize,
 }
 
-impl Scan {
+impl FrameScan {
     /// Octets of the message, once its header has arrived.
     #[must_use]
     pub fn announced(&self) -> Option<usize> {
@@ -76,7 +76,7 @@ impl Scan {
     ///
     /// # Errors
     /// As soon as no further octets could make it acceptable.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<Whole>, FrameFault> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<WholeMessage>, FrameFault> {
         loop {
             if self.at > bytes.len() {
                 return Ok(None); // inside a primitive that has not arrived in full
@@ -84,7 +84,7 @@ impl Scan {
             while self.ends.last() == Some(&self.at) {
                 self.ends.pop();
                 if self.ends.is_empty() {
-                    return Ok(Some(Whole {
+                    return Ok(Some(WholeMessage {
                         length: self.at,
                         elements: self.elements,
                     }));
@@ -121,7 +121,7 @@ impl Scan {
     }
 
     /// A header of which only the `present` octets have arrived must still be able to end inside the element around it.
-    fn fits_header(&self, present: &[u8]) -> Result<Option<Whole>, FrameFault> {
+    fn fits_header(&self, present: &[u8]) -> Result<Option<WholeMessage>, FrameFault> {
         // The second octet says how many of the length follow.
         let size = match present {
             [_, first, ..] => 2 + usize::from(first & 0x7F),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 
-use super::ber::{self, Elements};
+use super::ber::{self, BerElements};
 use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
-use super::search::Search;
+use super::search::LdapSearch;
 use super::{netlogon, session, transport};
 use crate::config::{Auth, DeltaMethod, Directory, SearchScope, Transport};
 
@@ -56,7 +56,7 @@ async fn client(stream: DuplexStream, octets: usize) -> Result<(), DirectoryErro
     let mut session = session::bound(link, None, &endpoint(), &settings, &BindGuard::default()).await?;
     let root = session.root_dse().await?;
     session.invocation_id(&root).await?;
-    let mut pages = session.search(Search {
+    let mut pages = session.search(LdapSearch {
         base: root.default_naming_context,
         scope: SearchScope::Subtree,
         filter: "(objectClass=*)".to_owned(),
@@ -97,7 +97,7 @@ fn turn(bytes: &[u8]) -> usize {
     {
         let end = header.size + header.length;
         at += end;
-        let mut parts = Elements::new(rest.get(header.size..end).unwrap_or_default());
+        let mut parts = BerElements::new(rest.get(header.size..end).unwrap_or_default());
         let operation = parts.next().and_then(|_| parts.next());
         if matches!(operation, Ok(Some((tag, _))) if LAST.contains(&tag)) {
             return at.min(bytes.len());
@@ -106,8 +106,8 @@ fn turn(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-fn endpoint() -> session::Endpoint {
-    session::Endpoint {
+fn endpoint() -> session::ControllerEndpoint {
+    session::ControllerEndpoint {
         host: "dc1".to_owned(),
         address: ([127, 0, 0, 1], 389).into(),
     }

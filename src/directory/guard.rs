@@ -7,8 +7,8 @@
 //!
 //! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. The
 //! end of a search is on the lane, after its entries, before the library gets it. The socket is read no faster than entries
-//! are used up ([`lane::AHEAD`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
-//! stop is kept ([`Faults`]) and is what the caller gets to see.
+//! are used up ([`entry_channel::AHEAD`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
+//! stop is kept ([`GuardFaults`]) and is what the caller gets to see.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -18,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::ber::BerFault;
-use super::frame::{FrameFault, Scan};
-use super::lane::{self, CHUNK};
-use super::message::{self, Answer, Message, NOTICE_OF_DISCONNECTION, Request};
-use super::oversized::{Beginning, OversizedEntry};
-use super::result::{Outcome, without};
+use super::entry_channel::{self, CHUNK};
+use super::frame::{FrameFault, FrameScan};
+use super::message::{self, AnswerOperation, LdapMessage, NOTICE_OF_DISCONNECTION, RequestOperation};
+use super::oversized::{OversizedBeginning, OversizedEntry};
+use super::result_code::{LdapResult, without};
 use crate::config::Secret;
 use crate::text::printable;
 
@@ -60,7 +60,7 @@ pub enum GuardFault {
     Broken(String),
     /// The server announced the end of the connection and said why.
     #[error("the server ended the connection: {0}")]
-    Disconnected(Outcome),
+    Disconnected(LdapResult),
     /// What speaks there is no LDAP server; the first octets, printable.
     #[error("the answer is not LDAP, it begins with \"{0}\"")]
     NotLdap(String),
@@ -89,9 +89,9 @@ pub enum GuardFault {
 
 /// Where the guard leaves the reason for its end. Clones share it; the first reason stays.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<OnceLock<GuardFault>>);
+pub struct GuardFaults(Arc<OnceLock<GuardFault>>);
 
-impl Faults {
+impl GuardFaults {
     /// The reason, once there is one.
     #[must_use]
     pub fn get(&self) -> Option<GuardFault> {
@@ -106,16 +106,16 @@ impl Faults {
 
 /// The one request that is open, and what has come for it.
 #[derive(Debug, Default)]
-pub(super) struct Exchange {
-    open: Option<(u32, Request)>,
+pub(super) struct OpenRequest {
+    open: Option<(u32, RequestOperation)>,
     answered: usize,
     /// Octets of entries that are too large.
     discarded: usize,
 }
 
-impl Exchange {
+impl OpenRequest {
     /// One in which `request` was asked with this message id, and nothing was answered.
-    pub(super) const fn of(id: u32, request: Request) -> Self {
+    pub(super) const fn of(id: u32, request: RequestOperation) -> Self {
         Self {
             open: Some((id, request)),
             answered: 0,
@@ -125,13 +125,13 @@ impl Exchange {
 }
 
 /// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP library holds.
-pub async fn run<S>(socket: S, library: UnixStream, lane: lane::Sender, faults: Faults)
+pub async fn run<S>(socket: S, library: UnixStream, lane: entry_channel::EntrySender, faults: GuardFaults)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (from_server, to_server) = tokio::io::split(socket);
     let (from_library, to_library) = library.into_split();
-    let exchange = Mutex::new(Exchange::default());
+    let exchange = Mutex::new(OpenRequest::default());
     let fault = tokio::select! {
         fault = answers(from_server, to_library, lane, &exchange) => fault,
         fault = requests(from_library, to_server, &exchange) => fault,
@@ -145,11 +145,11 @@ where
 async fn requests(
     mut library: impl AsyncRead + Unpin,
     mut server: impl AsyncWrite + Unpin,
-    exchange: &Mutex<Exchange>,
+    exchange: &Mutex<OpenRequest>,
 ) -> Option<GuardFault> {
     let mut buffer = BytesMut::new();
     loop {
-        let mut scan = Scan::default();
+        let mut scan = FrameScan::default();
         let whole = loop {
             match scan.advance(&buffer) {
                 Ok(Some(whole)) => break whole,
@@ -171,9 +171,9 @@ async fn requests(
                 "a request that this client never makes",
             )));
         }
-        *exchange.lock().unwrap_or_else(PoisonError::into_inner) = Exchange {
+        *exchange.lock().unwrap_or_else(PoisonError::into_inner) = OpenRequest {
             open,
-            ..Exchange::default()
+            ..OpenRequest::default()
         };
         let written = async {
             server.write_all(&request).await?;
@@ -189,10 +189,10 @@ async fn requests(
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     mut library: impl AsyncWrite + Unpin,
-    mut lane: lane::Sender,
-    exchange: &Mutex<Exchange>,
+    mut lane: entry_channel::EntrySender,
+    exchange: &Mutex<OpenRequest>,
 ) -> Option<GuardFault> {
-    let mut inbox = Inbox::default();
+    let mut inbox = ReceivedOctets::default();
     loop {
         let (entries, then) = inbox.check(exchange);
         // What was good before a fault still counts. Where nobody takes it any more, nobody asks why either.
@@ -200,8 +200,8 @@ async fn answers(
             return None;
         }
         match then {
-            Then::Result(message, answer) => {
-                if answer == Answer::SearchDone && !lane.end() {
+            AfterEntries::Result(message, answer) => {
+                if answer == AnswerOperation::SearchDone && !lane.end() {
                     return None;
                 }
                 library
@@ -210,14 +210,14 @@ async fn answers(
                     .ok()?;
                 lane.release(message.len());
             }
-            Then::Incomplete { message, reason } => {
+            AfterEntries::Incomplete { message, reason } => {
                 if !lane.send_incomplete(message.into(), reason) {
                     return None;
                 }
             }
-            Then::Dropped(octets) => drop(lane.release(octets)),
-            Then::Fault(fault) => return Some(fault),
-            Then::Read => {
+            AfterEntries::Dropped(octets) => drop(lane.release(octets)),
+            AfterEntries::Fault(fault) => return Some(fault),
+            AfterEntries::Read => {
                 let allowed = inbox.wanted();
                 lane.allow(allowed).await;
                 if let Some(fault) = inbox.read(&mut server, allowed).await {
@@ -230,9 +230,9 @@ async fn answers(
 
 /// What has arrived from the server and was not passed on.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(super) struct ReceivedOctets {
     buffer: BytesMut,
-    scan: Scan,
+    scan: FrameScan,
     /// The entry that is being read, when it is too large to be held.
     oversized: Option<OversizedEntry>,
     notifications: u32,
@@ -240,9 +240,9 @@ pub(super) struct Inbox {
 
 /// What follows after the entries that a check has found.
 #[derive(Debug)]
-pub(super) enum Then {
+pub(super) enum AfterEntries {
     /// A message for the library.
-    Result(BytesMut, Answer),
+    Result(BytesMut, AnswerOperation),
     /// A message with what was kept of an entry that is too large, and why that is not all of it.
     Incomplete { message: Vec<u8>, reason: String },
     /// So many octets of a notification, which is ignored, or of an entry that is too large.
@@ -253,9 +253,9 @@ pub(super) enum Then {
     Read,
 }
 
-impl Inbox {
+impl ReceivedOctets {
     /// Takes out the whole messages for the lane, up to the first octet that is none of theirs, and what stands there.
-    pub(super) fn check(&mut self, exchange: &Mutex<Exchange>) -> (BytesMut, Then) {
+    pub(super) fn check(&mut self, exchange: &Mutex<OpenRequest>) -> (BytesMut, AfterEntries) {
         if let Some(oversized) = self.oversized.take() {
             return (BytesMut::new(), self.skip(oversized, exchange));
         }
@@ -264,16 +264,16 @@ impl Inbox {
             let rest = self.buffer.get(good..).unwrap_or_default();
             let whole = match self.scan.advance(rest) {
                 Ok(Some(whole)) => whole,
-                Ok(None) => return (self.buffer.split_to(good), Then::Read),
+                Ok(None) => return (self.buffer.split_to(good), AfterEntries::Read),
                 Err(fault) => {
                     let beginning = OversizedEntry::begin(rest, fault).map_err(|fault| refusal(fault, rest));
                     let entries = self.buffer.split_to(good);
                     let then = match beginning {
-                        Ok(Beginning::Unknown) => Then::Read,
-                        Ok(Beginning::Entry(oversized, start)) => {
+                        Ok(OversizedBeginning::Unknown) => AfterEntries::Read,
+                        Ok(OversizedBeginning::Entry(oversized, start)) => {
                             self.begin_skipping(oversized, start, exchange)
                         }
-                        Err(fault) => Then::Fault(fault),
+                        Err(fault) => AfterEntries::Fault(fault),
                     };
                     return (entries, then);
                 }
@@ -281,20 +281,20 @@ impl Inbox {
             self.scan.restart();
             let message = rest.get(..whole.length).unwrap_or_default();
             let admitted = admit(message, whole.elements, exchange);
-            if let Ok(Some(Answer::Entry | Answer::Reference)) = admitted {
+            if let Ok(Some(AnswerOperation::Entry | AnswerOperation::Reference)) = admitted {
                 good += whole.length;
                 continue;
             }
             let entries = self.buffer.split_to(good);
             let then = match admitted {
-                Ok(Some(answer)) => Then::Result(self.buffer.split_to(whole.length), answer),
+                Ok(Some(answer)) => AfterEntries::Result(self.buffer.split_to(whole.length), answer),
                 Ok(None) if self.notifications < MAX_NOTIFICATIONS => {
                     self.notifications += 1;
                     self.buffer.advance(whole.length);
-                    Then::Dropped(whole.length)
+                    AfterEntries::Dropped(whole.length)
                 }
-                Ok(None) => Then::Fault(GuardFault::Notifications),
-                Err(fault) => Then::Fault(fault),
+                Ok(None) => AfterEntries::Fault(GuardFault::Notifications),
+                Err(fault) => AfterEntries::Fault(fault),
             };
             return (entries, then);
         }
@@ -305,41 +305,41 @@ impl Inbox {
         &mut self,
         oversized: OversizedEntry,
         start: usize,
-        exchange: &Mutex<Exchange>,
-    ) -> Then {
+        exchange: &Mutex<OpenRequest>,
+    ) -> AfterEntries {
         let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
-        if exchange.open != Some((oversized.id, Request::Search)) {
-            return Then::Fault(GuardFault::Unasked(oversized.id));
+        if exchange.open != Some((oversized.id, RequestOperation::Search)) {
+            return AfterEntries::Fault(GuardFault::Unasked(oversized.id));
         }
         exchange.discarded += oversized.length;
         if exchange.discarded > MAX_DISCARDED {
-            return Then::Fault(GuardFault::TooMuch);
+            return AfterEntries::Fault(GuardFault::TooMuch);
         }
         self.oversized = Some(oversized);
         self.scan.restart();
         self.buffer.advance(start);
-        Then::Dropped(start)
+        AfterEntries::Dropped(start)
     }
 
     /// Goes on with an entry that is too large.
-    fn skip(&mut self, mut oversized: OversizedEntry, exchange: &Mutex<Exchange>) -> Then {
+    fn skip(&mut self, mut oversized: OversizedEntry, exchange: &Mutex<OpenRequest>) -> AfterEntries {
         let step = match oversized.advance(&self.buffer) {
             Ok(step) => step,
-            Err(fault) => return Then::Fault(GuardFault::Frame(fault)),
+            Err(fault) => return AfterEntries::Fault(GuardFault::Frame(fault)),
         };
         self.buffer.advance(step.consumed);
         if step.consumed > 0 {
             self.oversized = Some(oversized);
-            return Then::Dropped(step.consumed - step.kept);
+            return AfterEntries::Dropped(step.consumed - step.kept);
         }
         if !step.ended {
             self.oversized = Some(oversized);
-            return Then::Read;
+            return AfterEntries::Read;
         }
         let (message, reason) = oversized.finish();
         match admit(&message, 0, exchange) {
-            Ok(_) => Then::Incomplete { message, reason },
-            Err(fault) => Then::Fault(fault),
+            Ok(_) => AfterEntries::Incomplete { message, reason },
+            Err(fault) => AfterEntries::Fault(fault),
         }
     }
 
@@ -380,13 +380,17 @@ impl Inbox {
 }
 
 /// What one whole message is that may be passed on; `None` for a notification, which is dropped.
-fn admit(bytes: &[u8], elements: usize, exchange: &Mutex<Exchange>) -> Result<Option<Answer>, GuardFault> {
+fn admit(
+    bytes: &[u8],
+    elements: usize,
+    exchange: &Mutex<OpenRequest>,
+) -> Result<Option<AnswerOperation>, GuardFault> {
     match message::answer(bytes).map_err(GuardFault::Message)? {
-        Message::Notification { name, outcome } if name == NOTICE_OF_DISCONNECTION => {
+        LdapMessage::Notification { name, outcome } if name == NOTICE_OF_DISCONNECTION => {
             Err(GuardFault::Disconnected(outcome))
         }
-        Message::Notification { .. } => Ok(None),
-        Message::Answer { id, answer } => {
+        LdapMessage::Notification { .. } => Ok(None),
+        LdapMessage::Answer { id, answer } => {
             let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
             match exchange.open {
                 Some((open, request)) if open == id && request.admits(answer) => {}

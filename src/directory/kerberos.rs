@@ -15,15 +15,15 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use self::gss::{Context, Target};
-use self::seal::{LONGEST, Sealed};
-use super::ask::ask;
-use super::ber::{self, BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
-use super::error::{DirectoryError, Phase};
+use self::gss::{GssContext, GssTarget};
+use self::seal::{LONGEST, SealedStream};
+use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
+use super::error::{DirectoryError, TimedPhase};
 use super::guard::GuardFault;
-use super::kerberos_fault::{KerberosFault, Problem};
-use super::message::{self, Answer, Message};
-use super::result::Outcome;
+use super::kerberos_fault::{KerberosFault, KerberosProblem};
+use super::message::{self, AnswerOperation, LdapMessage};
+use super::result_code::LdapResult;
+use super::round_trip::ask;
 use crate::config::{self, Auth};
 
 /// The SASL mechanism (RFC 4752).
@@ -79,21 +79,21 @@ pub async fn sealed<S>(
     mut stream: S,
     host: &str,
     settings: &config::Directory,
-) -> Result<Sealed<S, Context>, DirectoryError>
+) -> Result<SealedStream<S, GssContext>, DirectoryError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (context, most) = bind(&mut stream, target(None, true, host, settings), host, settings).await?;
-    Sealed::new(stream, context, most).ok_or_else(|| DirectoryError::Kerberos {
+    SealedStream::new(stream, context, most).ok_or_else(|| DirectoryError::Kerberos {
         host: host.to_owned(),
         fault: KerberosFault::new(
-            Problem::Weak,
+            KerberosProblem::Weak,
             &format!("it takes sealed buffers of {most} octets only"),
         ),
     })
 }
 
-fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::Directory) -> Target {
+fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::Directory) -> GssTarget {
     // An address is no name that a key distribution center knows.
     let name = match &settings.server_name {
         Some(name) if host.parse::<IpAddr>().is_ok() => name,
@@ -103,7 +103,7 @@ fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::D
         Auth::Kerberos { principal, .. } => principal.clone(),
         Auth::Simple { .. } => None,
     };
-    Target {
+    GssTarget {
         service: format!("ldap/{}", name.trim_end_matches('.')),
         principal,
         binding,
@@ -114,10 +114,10 @@ fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::D
 /// The ticket, then the exchange. Gives the context, and the longest token that the other side takes.
 async fn bind<S>(
     stream: &mut S,
-    target: Target,
+    target: GssTarget,
     host: &str,
     settings: &config::Directory,
-) -> Result<(Context, usize), DirectoryError>
+) -> Result<(GssContext, usize), DirectoryError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -135,18 +135,18 @@ where
     let service = target.service.clone();
     let (context, token) = timeout(limit, ticket(target))
         .await
-        .map_err(|_| late(Phase::Ticket))?
+        .map_err(|_| late(TimedPhase::Ticket))?
         .map_err(|error| match error {
-            Broken::Kerberos(error) => fault(error),
-            Broken::Thread(what) => DirectoryError::Internal { what },
+            TicketFault::Kerberos(error) => fault(error),
+            TicketFault::Thread(what) => DirectoryError::Internal { what },
         })?;
     let account = context.account.clone();
     let bound = timeout(limit, exchange(stream, context, token, seal))
         .await
-        .map_err(|_| late(Phase::Bind))?
+        .map_err(|_| late(TimedPhase::Bind))?
         .map_err(|broken| match broken {
-            Ended::Kerberos(error) => fault(error),
-            Ended::Connection(fault) => DirectoryError::Protocol {
+            ExchangeFault::Kerberos(error) => fault(error),
+            ExchangeFault::Connection(fault) => DirectoryError::Protocol {
                 host: host.to_owned(),
                 fault,
             },
@@ -156,24 +156,24 @@ where
 }
 
 /// Why there is no ticket.
-enum Broken {
+enum TicketFault {
     Kerberos(KerberosFault),
     Thread(String),
 }
 
 /// Why an exchange ended early.
-enum Ended {
+enum ExchangeFault {
     Kerberos(KerberosFault),
     Connection(GuardFault),
 }
 
-impl From<KerberosFault> for Ended {
+impl From<KerberosFault> for ExchangeFault {
     fn from(fault: KerberosFault) -> Self {
         Self::Kerberos(fault)
     }
 }
 
-impl From<BerFault> for Ended {
+impl From<BerFault> for ExchangeFault {
     fn from(fault: BerFault) -> Self {
         Self::Connection(GuardFault::Message(fault))
     }
@@ -181,28 +181,28 @@ impl From<BerFault> for Ended {
 
 /// Asks the library for a ticket on a thread of its own, which nobody waits for: the library cannot be interrupted, and
 /// neither the runtime nor the end of the program shall hang on a key distribution center that is silent.
-async fn ticket(target: Target) -> Result<(Context, Vec<u8>), Broken> {
+async fn ticket(target: GssTarget) -> Result<(GssContext, Vec<u8>), TicketFault> {
     let (answer, answered) = oneshot::channel();
     let started = std::thread::Builder::new()
         .name("kerberos".to_owned())
         .spawn(move || {
             // Nobody waits any more after a time-out.
-            let _ = answer.send(Context::begin(&target));
+            let _ = answer.send(GssContext::begin(&target));
         });
-    started.map_err(|error| Broken::Thread(error.to_string()))?;
+    started.map_err(|error| TicketFault::Thread(error.to_string()))?;
     match answered.await {
-        Ok(begun) => begun.map_err(Broken::Kerberos),
-        Err(_) => Err(Broken::Thread("the Kerberos thread ended early".to_owned())),
+        Ok(begun) => begun.map_err(TicketFault::Kerberos),
+        Err(_) => Err(TicketFault::Thread("the Kerberos thread ended early".to_owned())),
     }
 }
 
 /// The steps of the bind, after which the server has accepted.
 async fn exchange<S>(
     stream: &mut S,
-    mut context: Context,
+    mut context: GssContext,
     first: Vec<u8>,
     seal: bool,
-) -> Result<(Context, usize), Ended>
+) -> Result<(GssContext, usize), ExchangeFault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -226,17 +226,21 @@ where
         }
         return Err(KerberosFault::refused(outcome).into());
     }
-    Err(KerberosFault::new(Problem::Other, "the controller asks for step after step").into())
+    Err(KerberosFault::new(KerberosProblem::Other, "the controller asks for step after step").into())
 }
 
 /// The answer to the server's offer of layers (RFC 4752 section 3.1), and the longest token that it takes.
 fn choose(offer: &[u8], seal: bool) -> Result<([u8; 4], usize), KerberosFault> {
-    let [layers, size @ ..] = <[u8; 4]>::try_from(offer)
-        .map_err(|_| KerberosFault::new(Problem::Other, "the offer of security layers is malformed"))?;
+    let [layers, size @ ..] = <[u8; 4]>::try_from(offer).map_err(|_| {
+        KerberosFault::new(
+            KerberosProblem::Other,
+            "the offer of security layers is malformed",
+        )
+    })?;
     let wanted = if seal { CONFIDENTIALITY } else { NO_LAYER };
     if layers & wanted == 0 {
         let said = format!("it offers the security layers {layers:#05b}, and {wanted:#05b} is needed");
-        return Err(KerberosFault::new(Problem::Weak, &said));
+        return Err(KerberosFault::new(KerberosProblem::Weak, &said));
     }
     let [_, high, middle, low] = if seal { LONGEST } else { 0 }.to_be_bytes();
     let theirs = size
@@ -246,20 +250,26 @@ fn choose(offer: &[u8], seal: bool) -> Result<([u8; 4], usize), KerberosFault> {
 }
 
 /// One bind request and its answer: the result, and the server's token, empty where there is none.
-async fn step<S>(stream: &mut S, id: u32, token: Option<&[u8]>) -> Result<(Outcome, Vec<u8>), Ended>
+async fn step<S>(
+    stream: &mut S,
+    id: u32,
+    token: Option<&[u8]>,
+) -> Result<(LdapResult, Vec<u8>), ExchangeFault>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let answer = ask(stream, &request(id, token), MAX_ANSWER, SURPLUS)
         .await
-        .map_err(Ended::Connection)?;
+        .map_err(ExchangeFault::Connection)?;
     match message::answer(&answer)? {
-        Message::Notification { outcome, .. } => Err(Ended::Connection(GuardFault::Disconnected(outcome))),
-        Message::Answer {
+        LdapMessage::Notification { outcome, .. } => {
+            Err(ExchangeFault::Connection(GuardFault::Disconnected(outcome)))
+        }
+        LdapMessage::Answer {
             id: answered,
-            answer: Answer::Bind,
+            answer: AnswerOperation::Bind,
         } if answered == id => Ok(outcome_and_token(&answer)?),
-        Message::Answer { id, .. } => Err(Ended::Connection(GuardFault::Unasked(id))),
+        LdapMessage::Answer { id, .. } => Err(ExchangeFault::Connection(GuardFault::Unasked(id))),
     }
 }
 
@@ -284,12 +294,12 @@ fn request(id: u32, token: Option<&[u8]>) -> Vec<u8> {
 }
 
 /// Result and `serverSaslCreds` of a whole `BindResponse`, which [`message::answer`] accepted.
-fn outcome_and_token(bytes: &[u8]) -> Result<(Outcome, Vec<u8>), BerFault> {
-    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+fn outcome_and_token(bytes: &[u8]) -> Result<(LdapResult, Vec<u8>), BerFault> {
+    let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
     parts.expect(INTEGER, "no message id")?;
     let content = parts.expect(0x61, "no bind response")?;
     let (outcome, _) = message::result(content)?;
-    let mut elements = Elements::new(content);
+    let mut elements = BerElements::new(content);
     let mut token = Vec::new();
     while let Some((tag, content)) = elements.next()? {
         if tag == 0x87 {
@@ -313,13 +323,19 @@ mod tests {
             ([4, 0xFF, 0xFF, 0xFF], 65_536)
         );
         assert_eq!(choose(&[7, 0xFF, 0xFF, 0xFF], false).unwrap().0, [1, 0, 0, 0]);
-        assert_eq!(choose(&[3, 1, 0, 0], true).unwrap_err().problem(), &Problem::Weak);
+        assert_eq!(
+            choose(&[3, 1, 0, 0], true).unwrap_err().problem(),
+            &KerberosProblem::Weak
+        );
         assert_eq!(
             choose(&[6, 1, 0, 0], false).unwrap_err().problem(),
-            &Problem::Weak
+            &KerberosProblem::Weak
         );
         for malformed in [&[][..], &[4, 0, 0], &[4, 0, 0, 0, 0]] {
-            assert_eq!(choose(malformed, true).unwrap_err().problem(), &Problem::Other);
+            assert_eq!(
+                choose(malformed, true).unwrap_err().problem(),
+                &KerberosProblem::Other
+            );
         }
     }
 

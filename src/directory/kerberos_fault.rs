@@ -3,18 +3,18 @@
 use std::fmt;
 
 use super::fault::{FaultOf, refuses_password};
-use super::result::{self, Meaning, Outcome};
+use super::result_code::{self, LdapResult, ResultMeaning};
 
 /// Why Kerberos could not prove the account to the controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KerberosFault {
-    problem: Problem,
+    problem: KerberosProblem,
     said: String,
 }
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
+pub enum KerberosProblem {
     /// Neither a keytab nor a credential cache that can be used.
     NoCredentials,
     /// The ticket in the cache, or the account, is past its end.
@@ -42,7 +42,7 @@ pub enum Problem {
     /// The exchange gave less protection than is needed.
     Weak,
     /// The controller said no to the bind.
-    Refused(Outcome),
+    Refused(LdapResult),
     /// Anything else.
     Other,
 }
@@ -56,7 +56,7 @@ const CREDENTIALS_EXPIRED: u32 = 11 << 16;
 /// protocol (RFC 4120 section 7.5.9).
 const BASE: i32 = -1_765_328_384;
 
-impl Problem {
+impl KerberosProblem {
     /// By the two status numbers of the library.
     #[must_use]
     pub fn of(major: u32, minor: i32) -> Self {
@@ -93,7 +93,7 @@ impl Problem {
 impl KerberosFault {
     /// With what the library or the controller said about it.
     #[must_use]
-    pub fn new(problem: Problem, said: &str) -> Self {
+    pub fn new(problem: KerberosProblem, said: &str) -> Self {
         Self {
             problem,
             said: crate::text::printable(said),
@@ -102,17 +102,17 @@ impl KerberosFault {
 
     /// The controller said no.
     #[must_use]
-    pub fn refused(outcome: Outcome) -> Self {
+    pub fn refused(outcome: LdapResult) -> Self {
         let said = outcome.to_string();
         Self {
-            problem: Problem::Refused(outcome),
+            problem: KerberosProblem::Refused(outcome),
             said,
         }
     }
 
     /// What is wrong.
     #[must_use]
-    pub const fn problem(&self) -> &Problem {
+    pub const fn problem(&self) -> &KerberosProblem {
         &self.problem
     }
 
@@ -121,21 +121,21 @@ impl KerberosFault {
     #[must_use]
     pub fn fault_of(&self) -> FaultOf {
         match &self.problem {
-            Problem::NoCredentials
-            | Problem::Expired
-            | Problem::WrongKey
-            | Problem::UnknownAccount
-            | Problem::Revoked
-            | Problem::PasswordExpired => FaultOf::Account,
-            Problem::UnknownService => FaultOf::Controller,
-            Problem::Refused(outcome) => FaultOf::of_bind(outcome),
-            Problem::Skew
-            | Problem::Unreachable
-            | Problem::UnknownRealm
-            | Problem::Configuration
-            | Problem::Encryption
-            | Problem::Weak
-            | Problem::Other => FaultOf::Request,
+            KerberosProblem::NoCredentials
+            | KerberosProblem::Expired
+            | KerberosProblem::WrongKey
+            | KerberosProblem::UnknownAccount
+            | KerberosProblem::Revoked
+            | KerberosProblem::PasswordExpired => FaultOf::Account,
+            KerberosProblem::UnknownService => FaultOf::Controller,
+            KerberosProblem::Refused(outcome) => FaultOf::of_bind(outcome),
+            KerberosProblem::Skew
+            | KerberosProblem::Unreachable
+            | KerberosProblem::UnknownRealm
+            | KerberosProblem::Configuration
+            | KerberosProblem::Encryption
+            | KerberosProblem::Weak
+            | KerberosProblem::Other => FaultOf::Request,
         }
     }
 
@@ -145,9 +145,9 @@ impl KerberosFault {
     #[must_use]
     pub fn refuses_password(&self) -> bool {
         match &self.problem {
-            Problem::WrongKey | Problem::Revoked | Problem::PasswordExpired => true,
+            KerberosProblem::WrongKey | KerberosProblem::Revoked | KerberosProblem::PasswordExpired => true,
             // A ticket holds no password: only what the controller says of the account counts.
-            Problem::Refused(outcome) => outcome.sub_code().is_some() && refuses_password(outcome),
+            KerberosProblem::Refused(outcome) => outcome.sub_code().is_some() && refuses_password(outcome),
             _ => false,
         }
     }
@@ -158,76 +158,76 @@ impl KerberosFault {
         self.meaning().advice
     }
 
-    fn meaning(&self) -> Meaning {
+    fn meaning(&self) -> ResultMeaning {
         let (cause, advice) = match &self.problem {
-            Problem::NoCredentials => (
+            KerberosProblem::NoCredentials => (
                 "there are no Kerberos credentials that can be used",
                 "set KRB5_CLIENT_KTNAME to a keytab of the account that this user may read, or KRB5CCNAME to a credential cache; \
                  where AD_BIND_DN is set, it must name an entry of it (klist -k FILE shows them)",
             ),
-            Problem::Expired => (
+            KerberosProblem::Expired => (
                 "the Kerberos ticket or the account has expired",
                 "renew the ticket (kinit), or set KRB5_CLIENT_KTNAME to a keytab, from which tickets are renewed by themselves; check \
                  the account's expiry date",
             ),
-            Problem::WrongKey => (
+            KerberosProblem::WrongKey => (
                 "the keytab's key is not that of the account's present password",
                 "make the keytab anew: it is void once the password was changed, and the salt must be that of the account",
             ),
-            Problem::UnknownAccount => (
+            KerberosProblem::UnknownAccount => (
                 "the realm does not know the account",
                 "check AD_BIND_DN and the name in the keytab (klist -k FILE): user@REALM with the sAMAccountName, the realm in capitals",
             ),
-            Problem::Revoked => (
+            KerberosProblem::Revoked => (
                 "the account is disabled, locked out or expired",
                 "enable or unlock it in Active Directory, and look for another place that uses an old password",
             ),
-            Problem::PasswordExpired => (
+            KerberosProblem::PasswordExpired => (
                 "the account's password has expired or must be changed",
                 "set a new password in Active Directory and make the keytab anew; a service account is best exempt from expiry",
             ),
-            Problem::UnknownService => (
+            KerberosProblem::UnknownService => (
                 "the realm knows no LDAP service under this name of the controller",
                 "write the controller's full DNS name in AD_HOST, no alias; `setspn -L CONTROLLER` lists its names (ldap/…)",
             ),
-            Problem::Skew => (
+            KerberosProblem::Skew => (
                 "the clocks of this computer and of the controller differ too much",
                 "set this computer's clock by NTP: Kerberos allows five minutes",
             ),
-            Problem::Unreachable => (
+            KerberosProblem::Unreachable => (
                 "no key distribution center of the realm answers",
                 "check that firewalls let this computer reach port 88 (TCP and UDP) of the controllers, and what krb5.conf names as kdc",
             ),
-            Problem::UnknownRealm => (
+            KerberosProblem::UnknownRealm => (
                 "the key distribution centers of the realm are not known",
                 "name the realm with its kdc in krb5.conf, or let this computer's DNS find the domain (_kerberos._udp.DOMAIN); the \
                  realm is the domain's name in capitals",
             ),
-            Problem::Configuration => (
+            KerberosProblem::Configuration => (
                 "the Kerberos configuration cannot be used",
                 "check the file that KRB5_CONFIG names (/etc/krb5.conf otherwise), and that this user may read it",
             ),
-            Problem::Encryption => (
+            KerberosProblem::Encryption => (
                 "the account, this computer and the controller have no kind of key in common",
                 "allow AES for the account (msDS-SupportedEncryptionTypes), set its password once more, and make the keytab anew \
                  with AES keys",
             ),
-            Problem::Weak => (
+            KerberosProblem::Weak => (
                 "the controller does not offer the protection that is needed",
                 "set AD_TRANSPORT=ldaps or starttls, and check that AD_HOST is an Active Directory controller",
             ),
-            Problem::Refused(outcome) => return refusal(outcome),
-            Problem::Other => (
+            KerberosProblem::Refused(outcome) => return refusal(outcome),
+            KerberosProblem::Other => (
                 "Kerberos failed",
                 "try the same by hand: kinit -k -t KEYTAB ACCOUNT, then kvno ldap/CONTROLLER; KRB5_TRACE=/dev/stderr shows each step",
             ),
         };
-        Meaning { cause, advice }
+        ResultMeaning { cause, advice }
     }
 }
 
 /// What a refused SASL bind means.
-fn refusal(outcome: &Outcome) -> Meaning {
+fn refusal(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
         // SEC_E_BAD_BINDINGS (MS-ERREF 2.1.1)
         (49, Some("80090346")) => (
@@ -235,7 +235,7 @@ fn refusal(outcome: &Outcome) -> Meaning {
             "let nothing end TLS in between: a proxy or load balancer with a certificate of its own; connect to the controller itself",
         ),
         (49, Some("533" | "701" | "775" | "530" | "531" | "532" | "569" | "773")) => {
-            return result::bind_meaning(outcome);
+            return result_code::bind_meaning(outcome);
         }
         (49, _) => (
             "the controller refused the Kerberos ticket",
@@ -250,9 +250,9 @@ fn refusal(outcome: &Outcome) -> Meaning {
             "set AD_TRANSPORT=ldap, which Kerberos seals; or let Samba trust TLS: `ldap server require strong auth = \
              allow_sasl_over_tls`",
         ),
-        _ => return result::bind_meaning(outcome),
+        _ => return result_code::bind_meaning(outcome),
     };
-    Meaning { cause, advice }
+    ResultMeaning { cause, advice }
 }
 
 impl fmt::Display for KerberosFault {
@@ -266,56 +266,59 @@ mod tests {
     use super::*;
 
     fn refused(code: u32, said: &str) -> KerberosFault {
-        KerberosFault::refused(Outcome::new(code, "", said, vec![]))
+        KerberosFault::refused(LdapResult::new(code, "", said, vec![]))
     }
 
     /// The numbers of `krb5.h` as they stand there.
     #[test]
     fn the_librarys_numbers_are_told_apart() {
         for (minor, problem) in [
-            (-1_765_328_378, Problem::UnknownAccount),
-            (-1_765_328_377, Problem::UnknownService),
-            (-1_765_328_370, Problem::Encryption),
-            (-1_765_328_366, Problem::Revoked),
-            (-1_765_328_361, Problem::PasswordExpired),
-            (-1_765_328_360, Problem::WrongKey),
-            (-1_765_328_353, Problem::WrongKey),
-            (-1_765_328_352, Problem::Expired),
-            (-1_765_328_347, Problem::Skew),
-            (-1_765_328_243, Problem::NoCredentials),
-            (-1_765_328_249, Problem::Configuration),
-            (-1_765_328_230, Problem::UnknownRealm),
-            (-1_765_328_228, Problem::Unreachable),
-            (-1_765_328_174, Problem::WrongKey),
-            (-1_765_328_164, Problem::UnknownRealm),
-            (-1_765_328_160, Problem::Configuration),
-            (0, Problem::Other),
-            (i32::MIN, Problem::Other),
-            (i32::MAX, Problem::Other),
+            (-1_765_328_378, KerberosProblem::UnknownAccount),
+            (-1_765_328_377, KerberosProblem::UnknownService),
+            (-1_765_328_370, KerberosProblem::Encryption),
+            (-1_765_328_366, KerberosProblem::Revoked),
+            (-1_765_328_361, KerberosProblem::PasswordExpired),
+            (-1_765_328_360, KerberosProblem::WrongKey),
+            (-1_765_328_353, KerberosProblem::WrongKey),
+            (-1_765_328_352, KerberosProblem::Expired),
+            (-1_765_328_347, KerberosProblem::Skew),
+            (-1_765_328_243, KerberosProblem::NoCredentials),
+            (-1_765_328_249, KerberosProblem::Configuration),
+            (-1_765_328_230, KerberosProblem::UnknownRealm),
+            (-1_765_328_228, KerberosProblem::Unreachable),
+            (-1_765_328_174, KerberosProblem::WrongKey),
+            (-1_765_328_164, KerberosProblem::UnknownRealm),
+            (-1_765_328_160, KerberosProblem::Configuration),
+            (0, KerberosProblem::Other),
+            (i32::MIN, KerberosProblem::Other),
+            (i32::MAX, KerberosProblem::Other),
         ] {
             // GSS_S_FAILURE
-            assert_eq!(Problem::of(13 << 16, minor), problem, "{minor}");
+            assert_eq!(KerberosProblem::of(13 << 16, minor), problem, "{minor}");
         }
-        assert_eq!(Problem::of(7 << 16, 0), Problem::NoCredentials);
-        assert_eq!(Problem::of(11 << 16, 100_005), Problem::Expired);
+        assert_eq!(KerberosProblem::of(7 << 16, 0), KerberosProblem::NoCredentials);
+        assert_eq!(KerberosProblem::of(11 << 16, 100_005), KerberosProblem::Expired);
         // The key distribution center's answer says more than the class of the error.
-        assert_eq!(Problem::of(7 << 16, -1_765_328_228), Problem::Unreachable);
+        assert_eq!(
+            KerberosProblem::of(7 << 16, -1_765_328_228),
+            KerberosProblem::Unreachable
+        );
     }
 
     #[test]
     fn r39_r40_only_what_is_about_the_account_is_final_and_only_what_may_lock_it_is_put_off() {
         for (problem, fault, refuses_password) in [
-            (Problem::NoCredentials, FaultOf::Account, false),
-            (Problem::Expired, FaultOf::Account, false),
-            (Problem::UnknownAccount, FaultOf::Account, false),
-            (Problem::WrongKey, FaultOf::Account, true),
-            (Problem::Revoked, FaultOf::Account, true),
-            (Problem::PasswordExpired, FaultOf::Account, true),
-            (Problem::UnknownService, FaultOf::Controller, false),
-            (Problem::Skew, FaultOf::Request, false),
-            (Problem::Unreachable, FaultOf::Request, false),
-            (Problem::Weak, FaultOf::Request, false),
-            (Problem::Other, FaultOf::Request, false),
+            (KerberosProblem::NoCredentials, FaultOf::Account, false),
+            (KerberosProblem::Expired, FaultOf::Account, false),
+            (KerberosProblem::UnknownAccount, FaultOf::Account, false),
+            (KerberosProblem::WrongKey, FaultOf::Account, true),
+            (KerberosProblem::Revoked, FaultOf::Account, true),
+            (KerberosProblem::PasswordExpired, FaultOf::Account, true),
+            (KerberosProblem::UnknownService, FaultOf::Controller, false),
+            (KerberosProblem::Skew, FaultOf::Request, false),
+            (KerberosProblem::Unreachable, FaultOf::Request, false),
+            (KerberosProblem::Weak, FaultOf::Request, false),
+            (KerberosProblem::Other, FaultOf::Request, false),
         ] {
             let found = KerberosFault::new(problem.clone(), "");
             assert_eq!(

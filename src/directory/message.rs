@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::ber::{self, BOOLEAN, BerFault, ENUMERATED, Elements, INTEGER, OCTET_STRING, SEQUENCE};
-use super::result::Outcome;
+use super::ber::{self, BOOLEAN, BerElements, BerFault, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE};
+use super::result_code::LdapResult;
 
 /// Notice of Disconnection (RFC 4511 section 4.4.1).
 pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
@@ -18,7 +18,7 @@ pub const ENTRY: u8 = 0x64;
 
 /// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum AnswerOperation {
     /// `[APPLICATION 1]`
     Bind,
     /// `[APPLICATION 4]`
@@ -31,7 +31,7 @@ pub enum Answer {
     Extended,
 }
 
-impl Answer {
+impl AnswerOperation {
     const fn from_tag(tag: u8) -> Option<Self> {
         match tag {
             0x61 => Some(Self::Bind),
@@ -52,7 +52,7 @@ impl Answer {
 
 /// The requests that this client makes, by their identifier octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum RequestOperation {
     /// `[APPLICATION 0]`
     Bind,
     /// `[APPLICATION 3]`
@@ -61,13 +61,16 @@ pub enum Request {
     Farewell,
 }
 
-impl Request {
+impl RequestOperation {
     /// Whether `answer` may come for this request. Intermediate responses are never asked for.
     #[must_use]
-    pub const fn admits(self, answer: Answer) -> bool {
+    pub const fn admits(self, answer: AnswerOperation) -> bool {
         match self {
-            Self::Bind => matches!(answer, Answer::Bind),
-            Self::Search => matches!(answer, Answer::Entry | Answer::Reference | Answer::SearchDone),
+            Self::Bind => matches!(answer, AnswerOperation::Bind),
+            Self::Search => matches!(
+                answer,
+                AnswerOperation::Entry | AnswerOperation::Reference | AnswerOperation::SearchDone
+            ),
             Self::Farewell => false,
         }
     }
@@ -75,20 +78,20 @@ impl Request {
 
 /// What arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
+pub enum LdapMessage {
     /// Something that answers the request with this message id.
     Answer {
         /// `messageID`, never 0.
         id: u32,
         /// What it is.
-        answer: Answer,
+        answer: AnswerOperation,
     },
     /// Message id 0: an unsolicited notification (RFC 4511 section 4.4).
     Notification {
         /// `responseName`, empty where there is none.
         name: String,
         /// Its result.
-        outcome: Outcome,
+        outcome: LdapResult,
     },
 }
 
@@ -96,21 +99,22 @@ pub enum Message {
 ///
 /// # Errors
 /// When it is not one that a client may receive, or a part of it is missing or misshapen.
-pub fn answer(bytes: &[u8]) -> Result<Message, BerFault> {
-    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+pub fn answer(bytes: &[u8]) -> Result<LdapMessage, BerFault> {
+    let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
     let id = ber::number(
         parts.expect(INTEGER, "no message id")?,
         "a message id out of range",
     )?;
     let (tag, content) = parts.next()?.ok_or(BerFault::Unexpected("no operation"))?;
-    let answer = Answer::from_tag(tag).ok_or(BerFault::Unexpected("an operation that no client expects"))?;
+    let answer =
+        AnswerOperation::from_tag(tag).ok_or(BerFault::Unexpected("an operation that no client expects"))?;
     if id == 0 {
         return notification(answer, content, parts);
     }
     match answer {
         // An entry is taken apart by `entry`, which trusts nothing; a reference is only counted.
-        Answer::Entry | Answer::Reference => {}
-        Answer::Bind | Answer::SearchDone | Answer::Extended => {
+        AnswerOperation::Entry | AnswerOperation::Reference => {}
+        AnswerOperation::Bind | AnswerOperation::SearchDone | AnswerOperation::Extended => {
             result(content)?;
         }
     }
@@ -120,12 +124,16 @@ pub fn answer(bytes: &[u8]) -> Result<Message, BerFault> {
     if !parts.is_empty() {
         return Err(BerFault::Unexpected("something after the controls"));
     }
-    Ok(Message::Answer { id, answer })
+    Ok(LdapMessage::Answer { id, answer })
 }
 
 /// Active Directory puts the name of its Notice of Disconnection outside of the operation; both places are read.
-fn notification(answer: Answer, content: &[u8], mut rest: Elements<'_>) -> Result<Message, BerFault> {
-    if answer != Answer::Extended {
+fn notification(
+    answer: AnswerOperation,
+    content: &[u8],
+    mut rest: BerElements<'_>,
+) -> Result<LdapMessage, BerFault> {
+    if answer != AnswerOperation::Extended {
         return Err(BerFault::Unexpected(
             "message id 0 on something that is no notification",
         ));
@@ -136,7 +144,7 @@ fn notification(answer: Answer, content: &[u8], mut rest: Elements<'_>) -> Resul
         (None, Some((0x8A, name))) => String::from_utf8_lossy(name).into_owned(),
         (None, _) => String::new(),
     };
-    Ok(Message::Notification { name, outcome })
+    Ok(LdapMessage::Notification { name, outcome })
 }
 
 /// Octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this is the
@@ -162,8 +170,8 @@ pub fn readable(octets: &[u8]) -> Cow<'_, str> {
 ///
 /// # Errors
 /// When a part is missing or misshapen.
-pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
-    let mut parts = Elements::new(content);
+pub fn result(content: &[u8]) -> Result<(LdapResult, Option<String>), BerFault> {
+    let mut parts = BerElements::new(content);
     let code = ber::number(
         parts.expect(ENUMERATED, "no result code")?,
         "a result code out of range",
@@ -184,19 +192,19 @@ pub fn result(content: &[u8]) -> Result<(Outcome, Option<String>), BerFault> {
             }
         }
     }
-    Ok((Outcome::new(code, &matched, &diagnostic, referrals), name))
+    Ok((LdapResult::new(code, &matched, &diagnostic, referrals), name))
 }
 
 /// A result that [`answer`] accepted, with every text in UTF-8: the message itself, or one with its
 /// texts made [`readable`]. `None` when it is no result after all.
 #[must_use]
 pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+    let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);
     let id = parts.expect(INTEGER, "").ok()?;
     let (tag, content) = parts.next().ok()??;
     let mut changed = false;
     let mut result = Vec::new();
-    let mut rest = Elements::new(content);
+    let mut rest = BerElements::new(content);
     while let Some((tag, content)) = rest.next().ok()? {
         let content = match tag {
             OCTET_STRING | 0x8A => octets_of(readable(content)),
@@ -224,7 +232,7 @@ pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
 fn readable_texts(row: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut changed = false;
     let mut texts = Vec::new();
-    let mut rest = Elements::new(row);
+    let mut rest = BerElements::new(row);
     while let Some((tag, content)) = rest.next().ok()? {
         let content = octets_of(readable(content));
         changed |= matches!(content, Cow::Owned(_));
@@ -246,9 +254,9 @@ fn octets_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 
 /// `Controls` (RFC 4511 section 4.1.11).
 fn controls(content: &[u8]) -> Result<(), BerFault> {
-    let mut row = Elements::new(content);
+    let mut row = BerElements::new(content);
     while !row.is_empty() {
-        let mut parts = Elements::new(row.expect(SEQUENCE, "a control that is no sequence")?);
+        let mut parts = BerElements::new(row.expect(SEQUENCE, "a control that is no sequence")?);
         text(parts.expect(OCTET_STRING, "a control without a type")?)?;
         if parts.peek() == Some(BOOLEAN) && parts.expect(BOOLEAN, "")?.len() != 1 {
             return Err(BerFault::Unexpected("a control with a misshapen criticality"));
@@ -268,7 +276,7 @@ fn text(content: &[u8]) -> Result<&str, BerFault> {
 }
 
 fn texts(content: &[u8]) -> Result<Vec<String>, BerFault> {
-    let mut row = Elements::new(content);
+    let mut row = BerElements::new(content);
     let mut found = Vec::new();
     while !row.is_empty() {
         found.push(readable(row.expect(OCTET_STRING, "a referral that is no text")?).into_owned());
@@ -280,14 +288,14 @@ fn texts(content: &[u8]) -> Result<Vec<String>, BerFault> {
 ///
 /// # Errors
 /// When it is another message.
-pub fn start_tls_outcome(bytes: &[u8]) -> Result<Outcome, BerFault> {
+pub fn start_tls_outcome(bytes: &[u8]) -> Result<LdapResult, BerFault> {
     match answer(bytes)? {
-        Message::Notification { outcome, .. } if !outcome.is_success() => Ok(outcome),
-        Message::Answer {
+        LdapMessage::Notification { outcome, .. } if !outcome.is_success() => Ok(outcome),
+        LdapMessage::Answer {
             id: 1,
-            answer: Answer::Extended,
+            answer: AnswerOperation::Extended,
         } => {
-            let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
+            let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
             parts.expect(INTEGER, "no message id")?;
             Ok(result(parts.expect(0x78, "no extended response")?)?.0)
         }
@@ -297,21 +305,21 @@ pub fn start_tls_outcome(bytes: &[u8]) -> Result<Outcome, BerFault> {
 
 /// The result of a `SearchResultDone`; `None` for another message.
 #[must_use]
-pub fn search_outcome(bytes: &[u8]) -> Option<Outcome> {
-    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+pub fn search_outcome(bytes: &[u8]) -> Option<LdapResult> {
+    let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);
     parts.expect(INTEGER, "").ok()?;
     Some(result(parts.expect(0x65, "").ok()?).ok()?.0)
 }
 
 /// Message id and kind of a message that this client sends; `None` for what it never sends.
 #[must_use]
-pub fn request(bytes: &[u8]) -> Option<(u32, Request)> {
-    let mut parts = Elements::new(Elements::new(bytes).expect(SEQUENCE, "").ok()?);
+pub fn request(bytes: &[u8]) -> Option<(u32, RequestOperation)> {
+    let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);
     let id = ber::number(parts.expect(INTEGER, "").ok()?, "").ok()?;
     let request = match parts.peek()? {
-        0x60 => Request::Bind,
-        0x63 => Request::Search,
-        0x42 | 0x50 => Request::Farewell,
+        0x60 => RequestOperation::Bind,
+        0x63 => RequestOperation::Search,
+        0x42 | 0x50 => RequestOperation::Farewell,
         _ => return None,
     };
     Some((id, request))

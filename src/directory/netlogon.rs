@@ -5,7 +5,7 @@
 //! Decoding reads each octet of a name at most once a pointer, follows pointers to smaller offsets
 //! alone, and copies at most [`LONGEST_NAME`] octets a name.
 
-use super::ber::{self, BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE, SET};
+use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE, SET};
 use super::message::ENTRY;
 
 /// Attribute of rootDSE that holds the answer.
@@ -188,20 +188,20 @@ pub fn request(message_id: u32, domain: &str) -> Vec<u8> {
 /// # Errors
 /// When it is anything else.
 pub fn response(octets: &[u8], message_id: u32) -> Result<NetlogonAnswer, NetlogonFault> {
-    let message = Elements::new(octets).expect(SEQUENCE, "no LDAP message")?;
-    let mut message = Elements::new(message);
+    let message = BerElements::new(octets).expect(SEQUENCE, "no LDAP message")?;
+    let mut message = BerElements::new(message);
     let id = message.expect(INTEGER, "no message id")?;
     if ber::number(id, "no message id")? != message_id {
         return Err(NetlogonFault::OtherRequest);
     }
-    let mut entry = Elements::new(message.expect(ENTRY, "no search entry")?);
+    let mut entry = BerElements::new(message.expect(ENTRY, "no search entry")?);
     entry.expect(OCTET_STRING, "no name of the entry")?;
-    let mut attributes = Elements::new(entry.expect(SEQUENCE, "no attributes")?);
+    let mut attributes = BerElements::new(entry.expect(SEQUENCE, "no attributes")?);
     while let Some((_, attribute)) = attributes.next()? {
-        let mut attribute = Elements::new(attribute);
+        let mut attribute = BerElements::new(attribute);
         let name = attribute.expect(OCTET_STRING, "no name of an attribute")?;
         if name.eq_ignore_ascii_case(ATTRIBUTE.as_bytes()) {
-            let mut values = Elements::new(attribute.expect(SET, "no values")?);
+            let mut values = BerElements::new(attribute.expect(SET, "no values")?);
             let value = values.expect(OCTET_STRING, "no value")?;
             if !values.is_empty() {
                 return Err(NetlogonFault::NoValue);

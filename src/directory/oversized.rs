@@ -34,7 +34,7 @@ pub struct OversizedEntry {
     pub length: usize,
     /// Why it is not read as a whole.
     fault: FrameFault,
-    part: Part,
+    part: OversizedPart,
     /// Octets of the message that were not seen yet.
     message_left: usize,
     /// Octets of the entry in it that were not seen yet.
@@ -47,7 +47,7 @@ pub struct OversizedEntry {
 
 /// The part of the message that comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum OversizedPart {
     Name,
     AttributeList,
     Attribute,
@@ -55,7 +55,7 @@ enum Part {
 
 /// How the beginning of a message that is too large looks.
 #[derive(Debug)]
-pub enum Beginning {
+pub enum OversizedBeginning {
     /// Too short to see what it is.
     Unknown,
     /// A search entry, whose name follows after so many octets.
@@ -64,7 +64,7 @@ pub enum Beginning {
 
 /// How far a call of [`OversizedEntry::advance`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Advance {
+pub struct OversizedAdvance {
     /// Octets that were used up.
     pub consumed: usize,
     /// Octets of these that are held from now on.
@@ -79,7 +79,7 @@ impl OversizedEntry {
     /// # Errors
     /// `fault`, when its entries cannot be skipped: it is another message, or its size is not what
     /// is too large.
-    pub fn begin(bytes: &[u8], fault: FrameFault) -> Result<Beginning, FrameFault> {
+    pub fn begin(bytes: &[u8], fault: FrameFault) -> Result<OversizedBeginning, FrameFault> {
         if !matches!(fault, FrameFault::TooLong(_) | FrameFault::TooMany) {
             return Err(fault);
         }
@@ -104,37 +104,37 @@ impl OversizedEntry {
             Ok(Some((content, end)))
         };
         let Some((_, message_end)) = header(SEQUENCE, MAX_OVERSIZED)? else {
-            return Ok(Beginning::Unknown);
+            return Ok(OversizedBeginning::Unknown);
         };
         let Some((id, id_end)) = header(INTEGER, message_end)? else {
-            return Ok(Beginning::Unknown);
+            return Ok(OversizedBeginning::Unknown);
         };
         let Some(id) = bytes.get(id..id_end) else {
-            return Ok(Beginning::Unknown);
+            return Ok(OversizedBeginning::Unknown);
         };
         let id = ber::number(id, "a message id out of range")?;
         let Some((content, entry_end)) = header(message::ENTRY, message_end)? else {
-            return Ok(Beginning::Unknown);
+            return Ok(OversizedBeginning::Unknown);
         };
         let entry = Self {
             id,
             length: message_end,
             fault,
-            part: Part::Name,
+            part: OversizedPart::Name,
             message_left: message_end - content,
             entry_left: entry_end - content,
             discard: 0,
             name: Vec::new(),
             attributes: Vec::new(),
         };
-        Ok(Beginning::Entry(entry, content))
+        Ok(OversizedBeginning::Entry(entry, content))
     }
 
     /// Goes on with `bytes`, which begin after what was consumed before.
     ///
     /// # Errors
     /// When it is no entry after all, or its name is too long to be kept.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<Advance, FrameFault> {
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<OversizedAdvance, FrameFault> {
         let held = self.held();
         let mut at = 0;
         loop {
@@ -149,7 +149,7 @@ impl OversizedEntry {
                 self.next_part(rest)?
             };
             let Some(step) = step else {
-                return Ok(Advance {
+                return Ok(OversizedAdvance {
                     consumed: at,
                     kept: self.held() - held,
                     ended: self.message_left == 0,
@@ -164,7 +164,7 @@ impl OversizedEntry {
     /// Takes the next part from the start of `rest` and gives its octets, none when more are
     /// needed.
     fn next_part(&mut self, rest: &[u8]) -> Result<Option<usize>, FrameFault> {
-        if self.part == Part::Attribute && self.entry_left == 0 {
+        if self.part == OversizedPart::Attribute && self.entry_left == 0 {
             // Controls, which nobody asked for.
             self.discard = self.message_left;
             return Ok(Some(0));
@@ -173,9 +173,9 @@ impl OversizedEntry {
             return Ok(None);
         };
         let (tag, missing) = match self.part {
-            Part::Name => (OCTET_STRING, "an entry without a name"),
-            Part::AttributeList => (SEQUENCE, "an entry without attributes"),
-            Part::Attribute => (SEQUENCE, "an attribute that is no sequence"),
+            OversizedPart::Name => (OCTET_STRING, "an entry without a name"),
+            OversizedPart::AttributeList => (SEQUENCE, "an entry without attributes"),
+            OversizedPart::Attribute => (SEQUENCE, "an attribute that is no sequence"),
         };
         if header.tag != tag {
             return Err(BerFault::Unexpected(missing).into());
@@ -185,24 +185,24 @@ impl OversizedEntry {
             return Err(BerFault::Overrun.into());
         }
         match self.part {
-            Part::Name if header.length > MAX_NAME => Err(self.fault),
-            Part::Name => Ok(rest.get(header.size..whole).map(|name| {
+            OversizedPart::Name if header.length > MAX_NAME => Err(self.fault),
+            OversizedPart::Name => Ok(rest.get(header.size..whole).map(|name| {
                 self.name = name.to_vec();
-                self.part = Part::AttributeList;
+                self.part = OversizedPart::AttributeList;
                 whole
             })),
-            Part::AttributeList if whole != self.entry_left => {
+            OversizedPart::AttributeList if whole != self.entry_left => {
                 Err(BerFault::Unexpected("an entry with too many parts").into())
             }
-            Part::AttributeList => {
-                self.part = Part::Attribute;
+            OversizedPart::AttributeList => {
+                self.part = OversizedPart::Attribute;
                 Ok(Some(header.size))
             }
-            Part::Attribute if whole > MAX_ATTRIBUTE || self.attributes.len() + whole > MAX_KEPT => {
+            OversizedPart::Attribute if whole > MAX_ATTRIBUTE || self.attributes.len() + whole > MAX_KEPT => {
                 self.discard = whole;
                 Ok(Some(0))
             }
-            Part::Attribute => Ok(rest.get(..whole).map(|attribute| {
+            OversizedPart::Attribute => Ok(rest.get(..whole).map(|attribute| {
                 self.attributes.extend_from_slice(attribute);
                 whole
             })),

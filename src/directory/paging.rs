@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ldap3::controls::RawControl;
 
-use super::ber::{self, BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
+use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
 use super::entry::Entry;
 
 /// The control's OID (MS-ADTS 3.1.1.3.4.1.1).
@@ -62,7 +62,7 @@ pub fn cookie(controls: &[RawControl]) -> Result<Vec<u8>, &'static str> {
 }
 
 fn parse(value: &[u8]) -> Result<&[u8], BerFault> {
-    let mut parts = Elements::new(Elements::new(value).expect(SEQUENCE, "")?);
+    let mut parts = BerElements::new(BerElements::new(value).expect(SEQUENCE, "")?);
     parts.expect(INTEGER, "")?; // an estimate of the result's size, which Active Directory leaves at 0
     parts.expect(OCTET_STRING, "")
 }
@@ -72,7 +72,7 @@ fn parse(value: &[u8]) -> Result<&[u8], BerFault> {
 /// A cookie that comes again proves nothing by itself: Samba's names the search, and stays. The same page with it does, and so
 /// do the same pages again and again.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct PagingGuard {
     pages: u64,
     empty: u32,
     repeated: u32,
@@ -85,7 +85,7 @@ pub struct Progress {
     entries: u64,
 }
 
-impl Progress {
+impl PagingGuard {
     /// Whether nothing came yet.
     pub const fn is_fresh(&self) -> bool {
         self.pages == 0 && self.entries == 0
@@ -143,7 +143,7 @@ mod tests {
         vec![Entry::new(&format!("CN={number}"), vec![])]
     }
 
-    fn turn(progress: &mut Progress, entries: &[Entry]) -> Result<(), &'static str> {
+    fn turn(progress: &mut PagingGuard, entries: &[Entry]) -> Result<(), &'static str> {
         progress.observe(entries);
         let cookie = progress.pages.to_be_bytes();
         progress.turn(&cookie)
@@ -169,7 +169,7 @@ mod tests {
             let control = request(size, b"xy");
             assert!(control.crit);
             let value = control.val.unwrap();
-            let mut parts = Elements::new(Elements::new(&value).expect(SEQUENCE, "").unwrap());
+            let mut parts = BerElements::new(BerElements::new(&value).expect(SEQUENCE, "").unwrap());
             assert_eq!(parts.expect(INTEGER, "").unwrap(), octets);
             assert_eq!(parts.expect(OCTET_STRING, "").unwrap(), b"xy");
         }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn r12_the_same_pages_again_and_again_are_a_circle() {
-        let mut progress = Progress::default();
+        let mut progress = PagingGuard::default();
         for turns in 0..=MAX_REPEATED {
             assert_eq!(turn(&mut progress, &page(1)), Ok(()), "{turns}");
         }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn r12_the_same_page_with_the_same_cookie_is_a_circle() {
-        let mut progress = Progress::default();
+        let mut progress = PagingGuard::default();
         for (number, sound) in [(1, true), (2, true), (3, true), (2, false)] {
             progress.observe(&page(number));
             assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn r12_empty_pages_are_borne_for_a_while() {
-        let mut progress = Progress::default();
+        let mut progress = PagingGuard::default();
         for _ in 0..MAX_EMPTY {
             assert_eq!(turn(&mut progress, &[]), Ok(()));
         }
@@ -238,9 +238,9 @@ mod tests {
 
     #[test]
     fn r12_pages_without_end_end() {
-        let mut progress = Progress {
+        let mut progress = PagingGuard {
             pages: MAX_PAGES - 1,
-            ..Progress::default()
+            ..PagingGuard::default()
         };
         assert_eq!(turn(&mut progress, &page(1)), Ok(()));
         assert!(turn(&mut progress, &page(2)).is_err());

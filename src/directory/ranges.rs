@@ -4,10 +4,10 @@
 //! part is `member;range=1500-*` asked for by name, until the answer's own range ends with `*`.
 
 use super::ber::{self, OCTET_STRING};
-use super::entry::{Entry, Values};
+use super::entry::{AttributeValues, Entry};
 use super::error::DirectoryError;
 use super::frame::{MAX_ELEMENTS, MAX_MESSAGE};
-use super::session::Line;
+use super::session::SessionLine;
 use crate::identity::{Guid, LinkedName};
 use crate::text::printable;
 
@@ -25,7 +25,7 @@ const ATTEMPTS: u32 = 3;
 
 /// The part of an attribute that a name with a range option stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part<'a> {
+struct RangePart<'a> {
     /// The name without the option.
     name: &'a str,
     /// Index of the first value.
@@ -34,7 +34,7 @@ struct Part<'a> {
     to: Option<usize>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> RangePart<'a> {
     /// Reads `name;range=from-to`. `None` when there is no range option; `Some(None)` when there is one that makes no sense.
     fn read(attribute: &'a str) -> Option<Option<Self>> {
         let (name, option) = attribute.split_once(';')?;
@@ -53,7 +53,7 @@ impl<'a> Part<'a> {
 
 /// What one step of the reading has led to.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum RangeStep {
     /// All values are there.
     Complete,
     /// The next part begins at this index.
@@ -65,7 +65,7 @@ enum Step {
 }
 
 /// Values of an attribute that came in parts.
-enum Gathering {
+enum GatheredAttribute {
     /// All of them, as a row of octet strings.
     Whole(Vec<u8>),
     /// They cannot be had, for this reason: the object is rejected (R15).
@@ -82,12 +82,15 @@ const REFERRAL: u32 = 10;
 
 /// Returns `true` when an attribute of `entry` is to be completed.
 pub fn is_partial(entry: &Entry) -> bool {
-    entry.incomplete().is_none() && entry.attributes().any(|(name, _)| Part::read(name).is_some())
+    entry.incomplete().is_none()
+        && entry
+            .attributes()
+            .any(|(name, _)| RangePart::read(name).is_some())
 }
 
 /// A copy of `entry` without the values of such attributes, which [`complete`] then reads from the first.
 pub fn emptied(entry: &Entry) -> Entry {
-    entry.copied_but(|name| Part::read(name).is_some())
+    entry.copied_but(|name| RangePart::read(name).is_some())
 }
 
 /// Makes every attribute of `entry` whole. One with too many values is left out, and the entry
@@ -98,18 +101,18 @@ pub fn emptied(entry: &Entry) -> Entry {
 /// # Errors
 /// When a part cannot be read.
 pub async fn complete(
-    line: &Line,
+    line: &SessionLine,
     mut entry: Entry,
     show_deleted: bool,
 ) -> Result<Option<Entry>, DirectoryError> {
     let object = address(&entry);
     let partial: Vec<String> = entry
         .attributes()
-        .filter(|(name, _)| Part::read(name).is_some())
+        .filter(|(name, _)| RangePart::read(name).is_some())
         .map(|(name, _)| name.to_owned())
         .collect();
     for first in partial {
-        let Some(Some(part)) = Part::read(&first) else {
+        let Some(Some(part)) = RangePart::read(&first) else {
             return Err(line.unsound(format!(
                 "\"{}\" comes with the range \"{}\"",
                 printable(&entry.dn),
@@ -121,9 +124,9 @@ pub async fn complete(
         // The empty attribute beside the first part goes as well.
         entry.remove(|other| other == first || other.eq_ignore_ascii_case(&name));
         match gathering {
-            Gathering::Whole(values) => entry.join(name, values),
-            Gathering::Rejected(reason) => entry.mark_incomplete(reason),
-            Gathering::Vanished => {
+            GatheredAttribute::Whole(values) => entry.join(name, values),
+            GatheredAttribute::Rejected(reason) => entry.mark_incomplete(reason),
+            GatheredAttribute::Vanished => {
                 tracing::debug!(
                     dn = printable(&entry.dn),
                     attribute = printable(&name),
@@ -147,52 +150,54 @@ fn address(entry: &Entry) -> String {
 /// Reads all values of the attribute `name`, of which `entry` holds a part under the name `first`,
 /// perhaps without its values.
 async fn gather(
-    line: &Line,
+    line: &SessionLine,
     object: &str,
     entry: &Entry,
     first: &str,
     name: &str,
     show_deleted: bool,
-) -> Result<Gathering, DirectoryError> {
+) -> Result<GatheredAttribute, DirectoryError> {
     let wrong = |what: String| line.unsound(format!("\"{}\": {what}", printable(&entry.dn)));
     let mut start = entry
         .attributes()
         .find(|(found, values)| *found == first && !values.is_empty());
     for _ in 0..ATTEMPTS {
-        let mut gathered = Gathered::default();
+        let mut gathered = GatheredValues::default();
         let mut step = match start.take() {
             Some((first, values)) => gathered.take(first, values).map_err(wrong)?,
-            None => Step::From(0),
+            None => RangeStep::From(0),
         };
-        while let Step::From(from) = step {
+        while let RangeStep::From(from) = step {
             let asked = format!("{name};range={from}-*");
             step = match part(line, object, &asked, show_deleted).await? {
-                Answered::Part(part) => {
+                RangeAnswer::Part(part) => {
                     if let Some(reason) = part.incomplete() {
-                        return Ok(Gathering::Rejected(reason.to_owned()));
+                        return Ok(GatheredAttribute::Rejected(reason.to_owned()));
                     }
                     part.attributes()
                         .find(|(found, _)| is_part_of(found, name))
-                        .map_or(Ok(Step::Changed), |(found, values)| gathered.take(found, values))
+                        .map_or(Ok(RangeStep::Changed), |(found, values)| {
+                            gathered.take(found, values)
+                        })
                         .map_err(wrong)?
                 }
-                Answered::BeyondTheEnd => Step::Changed,
-                Answered::NoSuchObject => return Ok(Gathering::Vanished),
+                RangeAnswer::BeyondTheEnd => RangeStep::Changed,
+                RangeAnswer::NoSuchObject => return Ok(GatheredAttribute::Vanished),
             };
         }
         match step {
-            Step::Complete => return Ok(Gathering::Whole(gathered.values)),
-            Step::TooMuch => {
-                return Ok(Gathering::Rejected(format!(
+            RangeStep::Complete => return Ok(GatheredAttribute::Whole(gathered.values)),
+            RangeStep::TooMuch => {
+                return Ok(GatheredAttribute::Rejected(format!(
                     "{} has more values than are taken: {MAX_VALUES}, or {} MiB of them",
                     printable(name),
                     MAX_OCTETS >> 20
                 )));
             }
-            Step::Changed | Step::From(_) => {}
+            RangeStep::Changed | RangeStep::From(_) => {}
         }
     }
-    Ok(Gathering::Rejected(format!(
+    Ok(GatheredAttribute::Rejected(format!(
         "the values of {} keep changing while they are read",
         printable(name)
     )))
@@ -204,7 +209,7 @@ async fn gather(
 /// # Errors
 /// When a part cannot be read, or the parts do not end.
 pub async fn each(
-    line: &Line,
+    line: &SessionLine,
     object: &str,
     name: &str,
     take: &mut impl FnMut(&[u8]),
@@ -213,10 +218,10 @@ pub async fn each(
     for _ in 0..MAX_PARTS {
         let asked = format!("{name};range={from}-*");
         let entry = match part(line, object, &asked, false).await? {
-            Answered::Part(entry) => entry,
-            Answered::NoSuchObject => return Ok(()),
-            Answered::BeyondTheEnd if from > 0 => return Ok(()),
-            Answered::BeyondTheEnd => {
+            RangeAnswer::Part(entry) => entry,
+            RangeAnswer::NoSuchObject => return Ok(()),
+            RangeAnswer::BeyondTheEnd if from > 0 => return Ok(()),
+            RangeAnswer::BeyondTheEnd => {
                 return Err(line.unsound(format!(
                     "\"{}\": the controller could not work on the first part of {}",
                     printable(object),
@@ -238,7 +243,7 @@ pub async fn each(
             take(value);
             count += 1;
         }
-        match Part::read(found) {
+        match RangePart::read(found) {
             Some(Some(part)) if part.from == from && part.to.is_some() && count > 0 => from += count,
             Some(Some(part)) if part.from == from => return Ok(()),
             // All of them at once, from a server that knows no ranges.
@@ -260,11 +265,11 @@ pub async fn each(
 }
 
 fn is_part_of(attribute: &str, name: &str) -> bool {
-    matches!(Part::read(attribute), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
+    matches!(RangePart::read(attribute), Some(Some(part)) if part.name.eq_ignore_ascii_case(name))
 }
 
 /// Answer to the request for one part.
-enum Answered {
+enum RangeAnswer {
     Part(Entry),
     /// The part begins beyond the end.
     BeyondTheEnd,
@@ -273,19 +278,19 @@ enum Answered {
 
 /// Asks for the object with one part.
 async fn part(
-    line: &Line,
+    line: &SessionLine,
     object: &str,
     asked: &str,
     show_deleted: bool,
-) -> Result<Answered, DirectoryError> {
+) -> Result<RangeAnswer, DirectoryError> {
     let (outcome, entry) = line.answer_about(object, &[asked], show_deleted).await?;
     match (outcome.code, entry) {
-        (0, Some(entry)) => Ok(Answered::Part(entry)),
+        (0, Some(entry)) => Ok(RangeAnswer::Part(entry)),
         // Samba finds the name of a deleted object, but does not show the object: success without
         // an entry.
-        (0, None) | (NO_SUCH_OBJECT | REFERRAL, _) => Ok(Answered::NoSuchObject),
+        (0, None) | (NO_SUCH_OBJECT | REFERRAL, _) => Ok(RangeAnswer::NoSuchObject),
         // operationsError: the range begins beyond the end, because values were removed in the meantime.
-        (1, _) => Ok(Answered::BeyondTheEnd),
+        (1, _) => Ok(RangeAnswer::BeyondTheEnd),
         _ => Err(DirectoryError::Search {
             host: line.host.clone(),
             base: object.to_owned(),
@@ -296,7 +301,7 @@ async fn part(
 
 /// The values of the parts so far.
 #[derive(Debug, Default)]
-struct Gathered {
+struct GatheredValues {
     /// A row of octet strings.
     values: Vec<u8>,
     /// Octets of the values as they are without GUIDs and SIDs.
@@ -305,10 +310,10 @@ struct Gathered {
     parts: u32,
 }
 
-impl Gathered {
+impl GatheredValues {
     /// Appends a part, which must follow what is there.
-    fn take(&mut self, name: &str, values: Values<'_>) -> Result<Step, String> {
-        let Some(Some(range)) = Part::read(name) else {
+    fn take(&mut self, name: &str, values: AttributeValues<'_>) -> Result<RangeStep, String> {
+        let Some(Some(range)) = RangePart::read(name) else {
             return Err(format!("range \"{}\"", printable(name)));
         };
         let before = self.count;
@@ -321,13 +326,13 @@ impl Gathered {
         let row = values.row();
         let count = values.count();
         let step = match range.to {
-            None => Step::Complete,
+            None => RangeStep::Complete,
             Some(to) => {
                 let promised = to.checked_sub(range.from).and_then(|span| span.checked_add(1));
                 if count == 0 || promised != Some(count) {
                     return Err(format!("range \"{}\" comes with {count} values", printable(name)));
                 }
-                Step::From(before + count)
+                RangeStep::From(before + count)
             }
         };
         self.parts += 1;
@@ -344,14 +349,14 @@ impl Gathered {
             .sum();
         self.octets += row.len().saturating_sub(prefixes);
         if self.count > MAX_VALUES || self.octets > MAX_OCTETS {
-            return Ok(Step::TooMuch);
+            return Ok(RangeStep::TooMuch);
         }
         self.append(values);
         Ok(step)
     }
 
     /// Appends values; names without their SIDs, which nobody needs: 5 MiB of 100,000 members.
-    fn append(&mut self, values: Values<'_>) {
+    fn append(&mut self, values: AttributeValues<'_>) {
         for value in values {
             let name = LinkedName::of(value);
             match name.guid {
@@ -374,8 +379,8 @@ mod tests {
         Entry::new("CN=a", vec![(name.to_owned(), vec![b"v".to_vec(); count])])
     }
 
-    impl Gathered {
-        fn take_part(&mut self, part: Entry) -> Result<Step, String> {
+    impl GatheredValues {
+        fn take_part(&mut self, part: Entry) -> Result<RangeStep, String> {
             let (name, values) = part.attributes().next().unwrap();
             self.take(name, values)
         }
@@ -383,17 +388,17 @@ mod tests {
 
     #[test]
     fn r11_a_range_option_is_told_from_other_names() {
-        assert_eq!(Part::read("member"), None);
-        assert_eq!(Part::read("userCertificate;binary"), None);
-        let part = Part {
+        assert_eq!(RangePart::read("member"), None);
+        assert_eq!(RangePart::read("userCertificate;binary"), None);
+        let part = RangePart {
             name: "member",
             from: 0,
             to: Some(1499),
         };
-        assert_eq!(Part::read("member;range=0-1499"), Some(Some(part)));
+        assert_eq!(RangePart::read("member;range=0-1499"), Some(Some(part)));
         assert_eq!(
-            Part::read("member;Range=1500-*"),
-            Some(Some(Part {
+            RangePart::read("member;Range=1500-*"),
+            Some(Some(RangePart {
                 name: "member",
                 from: 1500,
                 to: None
@@ -407,24 +412,27 @@ mod tests {
             "m;range=*-5",
             "m;range=99999999999999999999-*",
         ] {
-            assert_eq!(Part::read(wrong), Some(None), "{wrong}");
+            assert_eq!(RangePart::read(wrong), Some(None), "{wrong}");
         }
     }
 
     #[test]
     fn r11_parts_join_without_gap_or_overlap() {
-        let mut gathered = Gathered::default();
+        let mut gathered = GatheredValues::default();
         assert_eq!(
             gathered.take_part(part("m;range=0-1499", 1500)),
-            Ok(Step::From(1500))
+            Ok(RangeStep::From(1500))
         );
         assert_eq!(
             gathered.take_part(part("m;range=1500-2999", 1500)),
-            Ok(Step::From(3000))
+            Ok(RangeStep::From(3000))
         );
         assert!(gathered.take_part(part("m;range=3001-*", 1)).is_err());
         assert!(gathered.take_part(part("m;range=2999-*", 1)).is_err());
-        assert_eq!(gathered.take_part(part("m;range=3000-*", 1)), Ok(Step::Complete));
+        assert_eq!(
+            gathered.take_part(part("m;range=3000-*", 1)),
+            Ok(RangeStep::Complete)
+        );
         assert_eq!(gathered.count, 3001);
     }
 
@@ -435,18 +443,18 @@ mod tests {
             part("m;range=0-1499", 0),
             part("m;range=0-0", 0),
         ] {
-            assert!(Gathered::default().take_part(lie).is_err());
+            assert!(GatheredValues::default().take_part(lie).is_err());
         }
         let huge = format!("m;range=0-{}", usize::MAX);
-        assert!(Gathered::default().take_part(part(&huge, 1)).is_err());
+        assert!(GatheredValues::default().take_part(part(&huge, 1)).is_err());
     }
 
     #[test]
     fn r12_ranges_without_end_end() {
-        let mut many = Gathered::default();
+        let mut many = GatheredValues::default();
         for number in 0..MAX_PARTS as usize {
             let name = format!("m;range={number}-{number}");
-            assert_eq!(many.take_part(part(&name, 1)), Ok(Step::From(number + 1)));
+            assert_eq!(many.take_part(part(&name, 1)), Ok(RangeStep::From(number + 1)));
         }
         assert!(
             many.take_part(part(&format!("m;range={MAX_PARTS}-{MAX_PARTS}"), 1))
@@ -456,17 +464,17 @@ mod tests {
 
     #[test]
     fn r12_an_attribute_with_too_many_values_is_told_from_a_fault() {
-        let mut large = Gathered {
+        let mut large = GatheredValues {
             octets: MAX_OCTETS,
-            ..Gathered::default()
+            ..GatheredValues::default()
         };
-        assert_eq!(large.take_part(part("m;range=0-0", 1)), Ok(Step::TooMuch));
-        let mut many = Gathered {
+        assert_eq!(large.take_part(part("m;range=0-0", 1)), Ok(RangeStep::TooMuch));
+        let mut many = GatheredValues {
             count: MAX_VALUES,
-            ..Gathered::default()
+            ..GatheredValues::default()
         };
         let last = format!("m;range={MAX_VALUES}-*");
-        assert_eq!(many.take_part(part(&last, 1)), Ok(Step::TooMuch));
+        assert_eq!(many.take_part(part(&last, 1)), Ok(RangeStep::TooMuch));
     }
 
     #[test]

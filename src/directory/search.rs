@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 
 use ldap3::controls::RawControl;
 
-use super::cost::{self, Cost};
 use super::entry::Entry;
+use super::entry_channel::PIECE;
 use super::error::DirectoryError;
-use super::exchange::{Answer, Question};
-use super::lane::PIECE;
-use super::paging::{self, Progress};
+use super::operation::{OperationAnswer, SearchOperation};
+use super::paging::{self, PagingGuard};
 use super::ranges;
-use super::session::Line;
+use super::session::SessionLine;
+use super::stats_control::{self, SearchCost};
 use crate::config::SearchScope;
 use crate::text::printable;
 
@@ -28,7 +28,7 @@ const MAX_SHELF: usize = 8 * PIECE;
 
 /// What is searched for. It stays the same over all pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
+pub struct LdapSearch {
     /// DN of the base.
     pub base: String,
     /// How far below the base.
@@ -45,26 +45,26 @@ pub struct Search {
 /// dropping it within a page ends the connection.
 #[derive(Debug)]
 pub struct Pages {
-    line: Arc<Line>,
-    search: Search,
-    state: State,
+    line: Arc<SessionLine>,
+    search: LdapSearch,
+    state: SearchState,
     /// Entries of the last page whose attributes are not whole yet, copied.
     shelf: VecDeque<Entry>,
     shelved: usize,
-    progress: Progress,
+    progress: PagingGuard,
     pages: u64,
     referrals: u64,
     measured: bool,
-    cost: Option<Cost>,
+    cost: Option<SearchCost>,
 }
 
 /// How far a search has come.
 #[derive(Debug)]
-enum State {
+enum SearchState {
     /// The next page is asked for with this cookie, empty for the first.
     Reading(Vec<u8>),
     /// A page is being answered.
-    Within(Box<Answer>),
+    Within(Box<OperationAnswer>),
     /// The last page ended with result code 0.
     Complete,
     /// A page failed, or its caller stopped waiting: the rest is unknown, and no page is skipped.
@@ -72,14 +72,14 @@ enum State {
 }
 
 impl Pages {
-    pub(super) fn new(line: Arc<Line>, search: Search) -> Self {
+    pub(super) fn new(line: Arc<SessionLine>, search: LdapSearch) -> Self {
         Self {
             line,
             search,
-            state: State::Reading(Vec::new()),
+            state: SearchState::Reading(Vec::new()),
             shelf: VecDeque::new(),
             shelved: 0,
-            progress: Progress::default(),
+            progress: PagingGuard::default(),
             pages: 0,
             referrals: 0,
             measured: tracing::enabled!(tracing::Level::DEBUG),
@@ -104,21 +104,21 @@ impl Pages {
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
             // Whoever breaks off from here on leaves a broken search behind.
-            let state = std::mem::replace(&mut self.state, State::Broken);
+            let state = std::mem::replace(&mut self.state, SearchState::Broken);
             let (entries, state) = match state {
-                state if !self.shelf.is_empty() && !matches!(state, State::Within(_)) => {
+                state if !self.shelf.is_empty() && !matches!(state, SearchState::Within(_)) => {
                     (self.completed().await?, state)
                 }
-                State::Reading(cookie) => {
+                SearchState::Reading(cookie) => {
                     let answer = self.ask(&cookie).await?;
-                    (Vec::new(), State::Within(Box::new(answer)))
+                    (Vec::new(), SearchState::Within(Box::new(answer)))
                 }
-                State::Within(answer) => self.within(answer).await?,
-                State::Complete => {
-                    self.state = State::Complete;
+                SearchState::Within(answer) => self.within(answer).await?,
+                SearchState::Complete => {
+                    self.state = SearchState::Complete;
                     return Ok(None);
                 }
-                State::Broken => {
+                SearchState::Broken => {
                     return Err(DirectoryError::Gone {
                         host: self.line.host.clone(),
                     });
@@ -134,19 +134,19 @@ impl Pages {
     /// Whether the controller holds further pages.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        matches!(&self.state, State::Reading(cookie) if !cookie.is_empty())
+        matches!(&self.state, SearchState::Reading(cookie) if !cookie.is_empty())
     }
 
     /// Whether the page of the entries that came last goes on. No other operation can be asked over the session then.
     #[must_use]
     pub fn is_within_page(&self) -> bool {
-        matches!(self.state, State::Within(_)) || !self.shelf.is_empty()
+        matches!(self.state, SearchState::Within(_)) || !self.shelf.is_empty()
     }
 
     /// Asks for the page that `cookie` names.
-    async fn ask(&self, cookie: &[u8]) -> Result<Answer, DirectoryError> {
+    async fn ask(&self, cookie: &[u8]) -> Result<OperationAnswer, DirectoryError> {
         let paging = paging::request(self.line.page_size, cookie);
-        let question = Question {
+        let question = SearchOperation {
             base: &self.search.base,
             scope: self.search.scope,
             filter: &self.search.filter,
@@ -154,7 +154,7 @@ impl Pages {
             controls: std::iter::once(paging)
                 .chain(self.line.deleted_control(self.search.show_deleted))
                 .chain(self.line.extended_names_control())
-                .chain(self.is_measured().then(cost::request))
+                .chain(self.is_measured().then(stats_control::request))
                 .collect(),
             most: usize::try_from(self.line.page_size).unwrap_or(usize::MAX),
         };
@@ -162,7 +162,10 @@ impl Pages {
     }
 
     /// The next piece of a page, and what comes after it. The last piece is given only when the page ended well.
-    async fn within(&mut self, mut answer: Box<Answer>) -> Result<(Vec<Entry>, State), DirectoryError> {
+    async fn within(
+        &mut self,
+        mut answer: Box<OperationAnswer>,
+    ) -> Result<(Vec<Entry>, SearchState), DirectoryError> {
         let line = Arc::clone(&self.line);
         let mut entries = line.more(&mut answer).await?;
         self.progress.observe(&entries);
@@ -170,14 +173,14 @@ impl Pages {
             self.shelve(&partial).map_err(|what| line.unsound(what))?;
         }
         if !answer.has_ended() {
-            return Ok((entries, State::Within(answer)));
+            return Ok((entries, SearchState::Within(answer)));
         }
         let ending = line.end(*answer).await?;
         self.referrals += ending.references;
-        if self.is_measured() && self.progress.is_fresh() && cost::refuses(&ending.outcome) {
+        if self.is_measured() && self.progress.is_fresh() && stats_control::refuses(&ending.outcome) {
             tracing::debug!("The controller refuses to say what a search costs; it is not asked again.");
             line.offers_stats.store(false, Ordering::Relaxed);
-            return Ok((entries, State::Reading(Vec::new())));
+            return Ok((entries, SearchState::Reading(Vec::new())));
         }
         if !ending.outcome.is_success() {
             return Err(DirectoryError::Search {
@@ -192,10 +195,10 @@ impl Pages {
         self.pages += 1;
         line.pages.fetch_add(1, Ordering::Relaxed);
         if cookie.is_empty() {
-            return Ok((entries, State::Complete));
+            return Ok((entries, SearchState::Complete));
         }
         self.progress.turn(&cookie).map_err(unsound)?;
-        Ok((entries, State::Reading(cookie)))
+        Ok((entries, SearchState::Reading(cookie)))
     }
 
     /// Sets an entry aside until its page has ended.
@@ -241,7 +244,7 @@ impl Pages {
         if !self.is_measured() {
             return;
         }
-        match cost::told(controls) {
+        match stats_control::told(controls) {
             Ok(Some(cost)) => {
                 let cost = cost.hiding(&self.line.password);
                 tracing::debug!(
@@ -263,7 +266,7 @@ impl Pages {
 
     /// What the last page cost the controller, where it was asked and said so.
     #[must_use]
-    pub const fn cost(&self) -> Option<&Cost> {
+    pub const fn cost(&self) -> Option<&SearchCost> {
         self.cost.as_ref()
     }
 

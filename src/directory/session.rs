@@ -1,7 +1,7 @@
 //! A bound connection to one controller, and the one way in which anything is asked over it.
 //!
-//! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the [`Link`] out and puts it
-//! back only when its answer was read to the end ([`super::exchange`]). A time-out, a malformed answer or a caller that stops waiting
+//! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the [`ControllerLink`] out and puts it
+//! back only when its answer was read to the end ([`super::operation`]). A time-out, a malformed answer or a caller that stops waiting
 //! therefore ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
 
 use std::net::SocketAddr;
@@ -16,16 +16,16 @@ use super::bind;
 use super::bind_guard::BindGuard;
 use super::chosen::ChosenController;
 use super::controllers::{Controllers, KnownControllers};
-use super::cost::STATS;
-use super::dirsync::Changes;
+use super::dirsync::DirSyncPages;
 use super::entry::Entry;
 use super::error::DirectoryError;
-use super::exchange::Question;
+use super::operation::SearchOperation;
 use super::ranges;
-use super::result::Outcome;
+use super::result_code::LdapResult;
 use super::root_dse::{self, ControllerDefect, RootDse};
-use super::search::{Pages, Search};
-use super::transport::{self, Link};
+use super::search::{LdapSearch, Pages};
+use super::stats_control::STATS;
+use super::transport::{self, ControllerLink};
 use crate::config;
 use crate::identity::Guid;
 use crate::text::printable;
@@ -57,7 +57,7 @@ pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<
 
 /// Connects and binds to the controller at `endpoint`.
 pub(super) async fn reach(
-    endpoint: &Endpoint,
+    endpoint: &ControllerEndpoint,
     settings: &config::Directory,
     guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
@@ -67,9 +67,9 @@ pub(super) async fn reach(
 
 /// The session over a connection that is open.
 pub(super) async fn bound(
-    mut link: Link,
+    mut link: ControllerLink,
     certificate: Option<PeerCertificate>,
-    endpoint: &Endpoint,
+    endpoint: &ControllerEndpoint,
     settings: &config::Directory,
     guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
@@ -82,7 +82,7 @@ pub(super) async fn bound(
             .await?;
     }
     tracing::debug!(controller = %host, "Bound to the controller.");
-    let line = Line {
+    let line = SessionLine {
         host: host.clone(),
         certificate,
         timeout: settings.timeout,
@@ -111,7 +111,7 @@ pub(super) async fn bound(
 
 /// One address of a controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct ControllerEndpoint {
     /// As in `AD_HOST`.
     pub host: String,
     /// Address and port.
@@ -121,8 +121,8 @@ pub struct Endpoint {
 /// A bound connection to one controller.
 #[derive(Debug)]
 pub struct Session {
-    pub(super) line: Arc<Line>,
-    endpoint: Endpoint,
+    pub(super) line: Arc<SessionLine>,
+    endpoint: ControllerEndpoint,
     guard: BindGuard,
     pub(super) chosen: ChosenController,
     /// A read-only controller is an error: it lacks attributes, which would look like changes.
@@ -131,7 +131,7 @@ pub struct Session {
 
 /// What a session has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
+pub struct SessionCounters {
     /// Search operations asked and answered: pages, ranges and look-ups.
     pub round_trips: u64,
     /// Pages of searches.
@@ -149,7 +149,7 @@ impl Session {
 
     /// Returns the address that was reached.
     #[must_use]
-    pub const fn endpoint(&self) -> &Endpoint {
+    pub const fn endpoint(&self) -> &ControllerEndpoint {
         &self.endpoint
     }
 
@@ -177,8 +177,8 @@ impl Session {
 
     /// What the session has done so far.
     #[must_use]
-    pub fn counters(&self) -> Counters {
-        Counters {
+    pub fn counters(&self) -> SessionCounters {
+        SessionCounters {
             round_trips: self.line.round_trips.load(Ordering::Relaxed),
             pages: self.line.pages.load(Ordering::Relaxed),
             referrals: self.line.referrals.load(Ordering::Relaxed),
@@ -247,15 +247,15 @@ impl Session {
     /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
     /// ([`Pages::is_within_page`]).
     #[must_use]
-    pub fn search(&self, search: Search) -> Pages {
+    pub fn search(&self, search: LdapSearch) -> Pages {
         Pages::new(Arc::clone(&self.line), search)
     }
 
     /// Starts a DirSync search for what changed in the naming context `base` since `cookie`, none for everything, of what `filter`
-    /// selects; nothing is asked before [`Changes::next`]. Other operations may come between its answers, not within one.
+    /// selects; nothing is asked before [`DirSyncPages::next`]. Other operations may come between its answers, not within one.
     #[must_use]
-    pub fn changes(&self, base: &str, filter: &str, cookie: Vec<u8>, show_deleted: bool) -> Changes {
-        Changes::new(
+    pub fn changes(&self, base: &str, filter: &str, cookie: Vec<u8>, show_deleted: bool) -> DirSyncPages {
+        DirSyncPages::new(
             Arc::clone(&self.line),
             base.to_owned(),
             filter.to_owned(),
@@ -303,7 +303,7 @@ impl Session {
 
 /// One connection with what its operations need; shared by a session and its searches.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct SessionLine {
     pub host: String,
     certificate: Option<PeerCertificate>,
     /// The limit of one operation.
@@ -312,7 +312,7 @@ pub(super) struct Line {
     /// To hide it, should the controller repeat it (R27).
     pub password: config::Secret,
     /// `None` while an operation is answered, and once one broke off.
-    pub link: Mutex<Option<Link>>,
+    pub link: Mutex<Option<ControllerLink>>,
     pub round_trips: AtomicU64,
     pub pages: AtomicU64,
     pub referrals: AtomicU64,
@@ -324,12 +324,15 @@ pub(super) struct Line {
     asks_for_extended_names: AtomicBool,
 }
 
-impl Line {
+impl SessionLine {
     /// Asks for at most one entry and gives the result with it, where it came.
     ///
     /// # Errors
     /// As any operation, but not for a result that is no success.
-    pub async fn one(&self, question: Question<'_>) -> Result<(Outcome, Option<Entry>), DirectoryError> {
+    pub async fn one(
+        &self,
+        question: SearchOperation<'_>,
+    ) -> Result<(LdapResult, Option<Entry>), DirectoryError> {
         let mut answer = self.begin(question).await?;
         let mut entries = Vec::new();
         while !answer.has_ended() {
@@ -362,7 +365,7 @@ impl Line {
         }
     }
 
-    /// As [`Line::object`], but with ranges as the server gives them.
+    /// As [`SessionLine::object`], but with ranges as the server gives them.
     ///
     /// # Errors
     /// As [`Session::lookup`].
@@ -396,8 +399,8 @@ impl Line {
         dn: &str,
         attributes: &[&str],
         show_deleted: bool,
-    ) -> Result<(Outcome, Option<Entry>), DirectoryError> {
-        let question = Question {
+    ) -> Result<(LdapResult, Option<Entry>), DirectoryError> {
+        let question = SearchOperation {
             base: dn,
             scope: config::SearchScope::Base,
             filter: "(objectClass=*)",

@@ -128,7 +128,7 @@ struct Discovery {
     answers: Vec<Option<NetlogonAnswer>>,
     /// Candidates that were not asked yet, the next one first.
     unasked: VecDeque<usize>,
-    tasks: JoinSet<Event>,
+    tasks: JoinSet<PingEvent>,
     site: Option<String>,
     /// Sites that answers named and that were looked up.
     looked_up: Vec<String>,
@@ -140,7 +140,7 @@ struct Discovery {
     settings: config::Directory,
 }
 
-enum Event {
+enum PingEvent {
     /// The ping of this candidate ended.
     Answer(usize, Option<NetlogonAnswer>),
     /// DNS names these for the site.
@@ -217,13 +217,13 @@ impl Discovery {
         };
         let (named, domain, until) = (candidate.named.clone(), self.domain.name.clone(), self.deadline);
         self.tasks
-            .spawn(async move { Event::Answer(at, ping(named, &domain, until).await) });
+            .spawn(async move { PingEvent::Answer(at, ping(named, &domain, until).await) });
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: PingEvent) {
         match event {
-            Event::Answer(_, None) => {}
-            Event::Answer(at, Some(answer)) => {
+            PingEvent::Answer(_, None) => {}
+            PingEvent::Answer(at, Some(answer)) => {
                 if self.is_elsewhere(&answer) {
                     self.look_up(&answer.client_site);
                 } else if self.is_good(at, &answer) {
@@ -233,7 +233,7 @@ impl Discovery {
                     *place = Some(answer);
                 }
             }
-            Event::Site(site, named) => self.on_site(site, &named),
+            PingEvent::Site(site, named) => self.on_site(site, &named),
         }
     }
 
@@ -266,7 +266,7 @@ impl Discovery {
         let (site, domain, settings) = (site.to_owned(), self.domain.clone(), self.settings.clone());
         self.tasks.spawn(async move {
             let named = srv::site_controllers(&domain, &site, &settings, &mut Rng::new()).await;
-            Event::Site(site, named)
+            PingEvent::Site(site, named)
         });
     }
 

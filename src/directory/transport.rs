@@ -10,15 +10,15 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::ask::ask;
 use super::ber::{self, INTEGER, SEQUENCE};
 use super::bind_guard::BindGuard;
-use super::error::{DirectoryError, Phase};
-use super::guard::{self, Faults, GuardFault};
+use super::entry_channel;
+use super::error::{DirectoryError, TimedPhase};
+use super::guard::{self, GuardFault, GuardFaults};
 #[cfg(feature = "kerberos")]
 use super::kerberos;
-use super::lane;
 use super::message;
+use super::round_trip::ask;
 use super::tls;
 use crate::config::{self, Transport};
 use crate::tls::PeerCertificate;
@@ -43,28 +43,28 @@ const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 
 /// A connection to one controller, ready for [`super::bind`]. Dropping it ends it.
 #[derive(Debug)]
-pub struct Link {
+pub struct ControllerLink {
     /// The library's handle. Operations go through it one at a time.
     pub ldap: Ldap,
     /// Where the entries of the open search come from, which the library does not get.
-    pub lane: lane::Receiver,
+    pub lane: entry_channel::EntryReceiver,
     /// Why the guard ended the connection, once it has.
-    pub faults: Faults,
-    driver: Task,
-    guard: Task,
+    pub faults: GuardFaults,
+    driver: OwnedTask,
+    guard: OwnedTask,
 }
 
 /// A task that ends with its owner.
 #[derive(Debug)]
-struct Task(JoinHandle<()>);
+struct OwnedTask(JoinHandle<()>);
 
-impl Drop for Task {
+impl Drop for OwnedTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-impl Link {
+impl ControllerLink {
     /// Says goodbye to the server; gives up after a second.
     pub async fn close(mut self) {
         let goodbye = async {
@@ -98,7 +98,7 @@ pub async fn open(
     address: SocketAddr,
     settings: &config::Directory,
     guard: &BindGuard,
-) -> Result<(Link, Option<PeerCertificate>), DirectoryError> {
+) -> Result<(ControllerLink, Option<PeerCertificate>), DirectoryError> {
     let host = bare(host);
     let mut stream = connect(host, address, settings).await?;
     let limit = settings.timeout;
@@ -119,12 +119,12 @@ pub async fn open(
         Transport::StartTls => {
             timeout(limit, start_tls(&mut stream, host))
                 .await
-                .map_err(|_| late(Phase::StartTls))??;
+                .map_err(|_| late(TimedPhase::StartTls))??;
         }
     }
     let (stream, certificate) = timeout(limit, tls::handshake(stream, host, settings))
         .await
-        .map_err(|_| late(Phase::Tls))?
+        .map_err(|_| late(TimedPhase::Tls))?
         .map_err(|fault| DirectoryError::Tls {
             host: host.to_owned(),
             port: settings.port,
@@ -254,7 +254,7 @@ async fn start_tls(stream: &mut TcpStream, host: &str) -> Result<(), DirectoryEr
 ///
 /// # Errors
 /// [`DirectoryError::Internal`], when the system has no sockets left.
-pub async fn link<S>(socket: S) -> Result<Link, DirectoryError>
+pub async fn link<S>(socket: S) -> Result<ControllerLink, DirectoryError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -265,20 +265,20 @@ where
     let (connection, ldap) = LdapConnAsync::with_settings(settings, "ldapi:///")
         .await
         .map_err(|error| internal(error.to_string()))?;
-    let faults = Faults::default();
-    let (to_reader, lane) = lane::open();
+    let faults = GuardFaults::default();
+    let (to_reader, lane) = entry_channel::open();
     let guard = tokio::spawn(guard::run(socket, ours, to_reader, faults.clone()));
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.drive().await {
             tracing::debug!(%error, "The LDAP library ended the connection.");
         }
     });
-    Ok(Link {
+    Ok(ControllerLink {
         ldap,
         lane,
         faults,
-        driver: Task(driver),
-        guard: Task(guard),
+        driver: OwnedTask(driver),
+        guard: OwnedTask(guard),
     })
 }
 

@@ -4,7 +4,7 @@
 //! place is a search below the base context with the GUID in the filter, and each part of a filter
 //! is a search of the object alone. What the search in scope gives is what a run would read.
 
-use crate::directory::{DirectoryError, Entry, RootDse, Search, Session};
+use crate::directory::{DirectoryError, Entry, LdapSearch, RootDse, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{Asset, Mapping, RowExplanation, RowOutcome};
 
@@ -150,7 +150,7 @@ pub async fn find_by_name(
     name: &str,
     most: usize,
 ) -> Result<(Vec<ObjectOfName>, usize), DirectoryError> {
-    let mut pages = session.search(Search {
+    let mut pages = session.search(LdapSearch {
         filter: filter_by_name(name),
         attributes: [OBJECT_GUID, "objectSid", "objectClass"]
             .map(str::to_owned)
@@ -318,7 +318,7 @@ async fn matches(session: &Session, guid: Guid, filter: &str) -> Result<bool, Di
     }
 }
 
-async fn gives_any(session: &Session, searches: Vec<Search>) -> Result<bool, DirectoryError> {
+async fn gives_any(session: &Session, searches: Vec<LdapSearch>) -> Result<bool, DirectoryError> {
     let mut any = false;
     for search in searches {
         let mut pages = session.search(search);

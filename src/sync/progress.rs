@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::directory::{Counters, Session};
+use crate::directory::{Session, SessionCounters};
 use crate::store::{Phases, RunId, RunMode};
 
 /// The run in progress. Each counter only grows.
@@ -77,7 +77,7 @@ pub struct ProgressSnapshot {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryProgress {
     /// Over all connections that were opened.
-    pub counters: Counters,
+    pub counters: SessionCounters,
     /// The host that was reached, and when the certificate that it showed ends, Unix seconds.
     pub certificate: Option<(String, i64)>,
 }
@@ -137,7 +137,7 @@ impl RunProgress {
     }
 
     /// Adds what was done over a connection to a controller.
-    pub(super) fn add_directory(&self, more: Counters) {
+    pub(super) fn add_directory(&self, more: SessionCounters) {
         let counters = &mut self.lock_directory().counters;
         counters.round_trips += more.round_trips;
         counters.pages += more.pages;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Profile, SearchScope};
-use crate::directory::{RootDse, Search};
+use crate::directory::{LdapSearch, RootDse};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 
@@ -96,32 +96,32 @@ impl ReadScope {
 
     /// The search for every object of `kind` in scope.
     #[must_use]
-    pub fn everything(&self, kind: Kind) -> Option<Search> {
+    pub fn everything(&self, kind: Kind) -> Option<LdapSearch> {
         self.search(kind, None)
     }
 
     /// The search for the objects of `kind` in scope whose uSNChanged is in `usns`, both ends included.
     #[must_use]
-    pub fn slice(&self, kind: Kind, usns: &RangeInclusive<u64>) -> Option<Search> {
+    pub fn slice(&self, kind: Kind, usns: &RangeInclusive<u64>) -> Option<LdapSearch> {
         let (low, high) = (usns.start(), usns.end());
         self.search(kind, Some(&format!("(uSNChanged>={low})(uSNChanged<={high})")))
     }
 
     /// The search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's filters know `>=` alone.
     #[must_use]
-    pub fn changed_since(&self, kind: Kind, usn: u64) -> Option<Search> {
+    pub fn changed_since(&self, kind: Kind, usn: u64) -> Option<LdapSearch> {
         self.search(kind, Some(&format!("(uSNChanged>={})", usn.saturating_add(1))))
     }
 
     /// The search for the objects of `kind` in scope that match `filter`, which has its parentheses.
     #[must_use]
-    pub fn matching(&self, kind: Kind, filter: &str) -> Option<Search> {
+    pub fn matching(&self, kind: Kind, filter: &str) -> Option<LdapSearch> {
         self.search(kind, Some(filter))
     }
 
     /// The searches for the objects of `kind` in scope that have one of these GUIDs.
     #[must_use]
-    pub fn with_guids(&self, kind: Kind, guids: &[Guid]) -> Vec<Search> {
+    pub fn with_guids(&self, kind: Kind, guids: &[Guid]) -> Vec<LdapSearch> {
         guids
             .chunks(GUIDS_PER_FILTER)
             .filter_map(|chunk| self.search(kind, Some(&one_of(chunk))))
@@ -130,33 +130,33 @@ impl ReadScope {
 
     /// The searches for the objects that have one of these GUIDs, of any kind, anywhere in the naming context; without attributes.
     #[must_use]
-    pub fn anywhere(&self, guids: &[Guid]) -> Vec<Search> {
+    pub fn anywhere(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.naming_context())
     }
 
     /// The searches for those of these objects that are in scope by their place, whatever they are:
     /// the server compares names (R38).
     #[must_use]
-    pub fn placed_in_scope(&self, guids: &[Guid]) -> Vec<Search> {
+    pub fn placed_in_scope(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.everywhere(self.depth))
     }
 
     /// The searches for those of these objects that are the base context or below it.
     #[must_use]
-    pub fn placed_within_base(&self, guids: &[Guid]) -> Vec<Search> {
+    pub fn placed_within_base(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.everywhere(SearchScope::Subtree))
     }
 
     /// The base context and everything below it: a frame for searches, without filter.
     #[must_use]
-    pub fn within_base(&self) -> Search {
+    pub fn within_base(&self) -> LdapSearch {
         self.everywhere(SearchScope::Subtree)
     }
 
     /// The search for every object of `kind` in scope that is below this container of the scope.
     #[must_use]
-    pub fn below(&self, kind: Kind, container: Guid) -> Option<Search> {
-        Some(Search {
+    pub fn below(&self, kind: Kind, container: Guid) -> Option<LdapSearch> {
+        Some(LdapSearch {
             base: format!("<GUID={container}>"),
             ..self
                 .search(kind, None)
@@ -164,8 +164,8 @@ impl ReadScope {
         })
     }
 
-    fn everywhere(&self, depth: SearchScope) -> Search {
-        Search {
+    fn everywhere(&self, depth: SearchScope) -> LdapSearch {
+        LdapSearch {
             base: self.base.clone(),
             scope: depth,
             attributes: vec![OBJECT_GUID.to_owned()],
@@ -175,7 +175,7 @@ impl ReadScope {
 
     /// The searches for the objects of `kind` in scope that have one of these distinguished names.
     #[must_use]
-    pub fn with_names(&self, kind: Kind, names: &[String]) -> Vec<Search> {
+    pub fn with_names(&self, kind: Kind, names: &[String]) -> Vec<LdapSearch> {
         names
             .chunks(NAMES_PER_FILTER)
             .filter_map(|chunk| {
@@ -190,12 +190,12 @@ impl ReadScope {
 
     /// The search for the groups of the naming context that have one of these SIDs, as octets; for their names alone.
     #[must_use]
-    pub fn with_sids(&self, sids: &[Vec<u8>]) -> Search {
+    pub fn with_sids(&self, sids: &[Vec<u8>]) -> LdapSearch {
         let terms: String = sids
             .iter()
             .map(|sid| format!("(objectSid={})", escaped(sid)))
             .collect();
-        Search {
+        LdapSearch {
             filter: and(Kind::Group.filter(), Some(&format!("(|{terms})"))),
             attributes: vec!["objectSid".to_owned()],
             ..self.naming_context()
@@ -204,8 +204,8 @@ impl ReadScope {
 
     /// The search for this object, if it is in the whole of the kind's filter; wherever it is.
     #[must_use]
-    pub fn only(&self, kind: Kind, guid: Guid) -> Option<Search> {
-        Some(Search {
+    pub fn only(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
+        Some(LdapSearch {
             base: format!("<GUID={guid}>"),
             scope: SearchScope::Base,
             ..self.search(kind, None)?
@@ -216,7 +216,7 @@ impl ReadScope {
     /// attribute that the account may not read is neither true nor false (RFC 4511 section 4.5.1.7), so neither it nor its
     /// opposite gives the object. `None` without an extra filter.
     #[must_use]
-    pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<Search> {
+    pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
         let extra = self.extra_filter(kind)?;
         let filter = and(kind.filter(), Some(&format!("(!{extra})")));
         Some(Self::object_alone(guid, &filter))
@@ -231,8 +231,8 @@ impl ReadScope {
 
     /// Returns the search for this object, if it matches `filter`; wherever and whatever it is.
     #[must_use]
-    pub fn object_alone(guid: Guid, filter: &str) -> Search {
-        Search {
+    pub fn object_alone(guid: Guid, filter: &str) -> LdapSearch {
+        LdapSearch {
             base: format!("<GUID={guid}>"),
             scope: SearchScope::Base,
             filter: filter.to_owned(),
@@ -243,8 +243,8 @@ impl ReadScope {
 
     /// Everything in the naming context that holds the base context: a frame for searches, without filter and attributes.
     #[must_use]
-    pub fn naming_context(&self) -> Search {
-        Search {
+    pub fn naming_context(&self) -> LdapSearch {
+        LdapSearch {
             base: self.naming_context.clone(),
             scope: SearchScope::Subtree,
             filter: String::new(),
@@ -253,9 +253,9 @@ impl ReadScope {
         }
     }
 
-    fn search(&self, kind: Kind, narrowed: Option<&str>) -> Option<Search> {
+    fn search(&self, kind: Kind, narrowed: Option<&str>) -> Option<LdapSearch> {
         let scope = self.kinds.iter().find(|scope| scope.kind == kind)?;
-        Some(Search {
+        Some(LdapSearch {
             base: self.base.clone(),
             scope: self.depth,
             filter: and(&scope.filter, narrowed),
@@ -290,8 +290,8 @@ fn and(filter: &str, more: Option<&str>) -> String {
 }
 
 /// `frame` for the objects that have one of these GUIDs.
-fn chunks(guids: &[Guid], frame: &Search) -> Vec<Search> {
-    let one = |chunk| Search {
+fn chunks(guids: &[Guid], frame: &LdapSearch) -> Vec<LdapSearch> {
+    let one = |chunk| LdapSearch {
         filter: one_of(chunk),
         ..frame.clone()
     };

@@ -74,12 +74,12 @@ fn cut(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{DirectoryError, Outcome};
+    use crate::directory::{DirectoryError, LdapResult};
     use crate::sync::RunError;
 
     #[test]
     fn what_others_wrote_is_left_out() {
-        let outcome = Outcome::new(32, "CN=Anna \"Zo\" Smith,DC=corp", "no Anna here\0", Vec::new());
+        let outcome = LdapResult::new(32, "CN=Anna \"Zo\" Smith,DC=corp", "no Anna here\0", Vec::new());
         let search = DirectoryError::Search {
             host: "dc1.corp.example".to_owned(),
             base: "CN=Anna Smith,OU=Sales,DC=corp".to_owned(),

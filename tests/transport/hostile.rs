@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ad_connector::directory::{DirectoryError, GuardFault, Phase};
+use ad_connector::directory::{DirectoryError, GuardFault, TimedPhase};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -128,7 +128,7 @@ async fn r12_silence_ends_with_the_time_limit() {
         matches!(
             error,
             DirectoryError::Timeout {
-                phase: Phase::Bind,
+                phase: TimedPhase::Bind,
                 ..
             }
         ),
@@ -159,7 +159,7 @@ async fn r12_an_answer_octet_by_octet_does_not_stretch_the_time_limit() {
         matches!(
             error,
             DirectoryError::Timeout {
-                phase: Phase::Search,
+                phase: TimedPhase::Search,
                 ..
             }
         ),
@@ -187,7 +187,7 @@ async fn r12_entries_that_trickle_do_not_stretch_the_time_limit_of_a_page() {
         matches!(
             error,
             DirectoryError::Timeout {
-                phase: Phase::Search,
+                phase: TimedPhase::Search,
                 ..
             }
         ),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
-use ad_connector::directory::{self, BindGuard, DirectoryError, Search, Session};
+use ad_connector::directory::{self, BindGuard, DirectoryError, LdapSearch, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -274,8 +274,8 @@ pub fn impatient(port: u16) -> Directory {
     }
 }
 
-pub fn search() -> Search {
-    Search {
+pub fn search() -> LdapSearch {
+    LdapSearch {
         base: BASE.to_owned(),
         scope: ad_connector::config::SearchScope::Subtree,
         filter: "(objectCategory=group)".to_owned(),

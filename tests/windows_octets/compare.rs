@@ -1,6 +1,6 @@
 //! Comparison of what the client returned with `expected.json`.
 
-use ad_connector::directory::{Cost, DirectoryError, Entry, Outcome, RootDse};
+use ad_connector::directory::{DirectoryError, Entry, LdapResult, RootDse, SearchCost};
 use ad_connector::identity::{Guid, Sid, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -66,7 +66,7 @@ pub fn decode(name: &str) -> impl Fn(&[u8]) -> Value {
 }
 
 /// Code and texts, which are shown on one line.
-pub fn assert_outcome(outcome: &Outcome, expected: &Value) {
+pub fn assert_outcome(outcome: &LdapResult, expected: &Value) {
     let line = |text: &str| {
         let text = text.trim_matches(|character: char| character.is_control() || character == ' ');
         text.replace(|character: char| character.is_control(), " ")
@@ -135,7 +135,7 @@ pub fn assert_root_dse(read: Result<RootDse, DirectoryError>, expected: &Value) 
 }
 
 /// The cost of a search: the pairs of the STATS control.
-pub fn assert_cost(cost: &Cost, expected: &Value) {
+pub fn assert_cost(cost: &SearchCost, expected: &Value) {
     let pairs = expected["pairs"].as_array().unwrap();
     let pair = |tag: u64| &pairs.iter().find(|pair| pair[0] == tag).unwrap()[1];
     assert_eq!(*pair(3), cost.milliseconds);

@@ -4,7 +4,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::config::{DeltaMethod, Directory, Domain, SitePolicy, Transport};
-use crate::directory::{KerberosFault, KerberosProblem, Outcome};
+use crate::directory::{KerberosFault, KerberosProblem, LdapResult};
 
 fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {
     Directory {
@@ -82,7 +82,7 @@ fn refusal(sub_code: &str) -> DirectoryError {
     DirectoryError::Bind {
         host: "dc1".to_owned(),
         account: "svc@corp.example".to_owned(),
-        outcome: Outcome::new(49, "", &format!("data {sub_code}, v4563"), vec![]),
+        outcome: LdapResult::new(49, "", &format!("data {sub_code}, v4563"), vec![]),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::directory::Outcome;
+use crate::directory::LdapResult;
 use crate::directory::guard::GuardFault;
 
 fn controllers(hosts: &[&str]) -> Controllers {
@@ -23,15 +23,18 @@ fn read_before(hosts: &[&str], known: &[&str]) -> Controllers {
     Controllers::of(hosts.collect(), &known, &BindGuard::default())
 }
 
-fn endpoint(host: &str) -> Endpoint {
-    Endpoint {
+fn endpoint(host: &str) -> ControllerEndpoint {
+    ControllerEndpoint {
         host: host.to_owned(),
         address: ([192, 0, 2, 1], 636).into(),
     }
 }
 
 /// The controllers after the first one was connected and failed with this.
-fn fails(controllers: &mut Controllers, error: DirectoryError) -> Result<Next, Box<DirectoryError>> {
+fn fails(
+    controllers: &mut Controllers,
+    error: DirectoryError,
+) -> Result<NextController, Box<DirectoryError>> {
     let next = controllers.next().unwrap();
     controllers.leave(&endpoint(next.host()), error)
 }
@@ -46,7 +49,7 @@ fn search(host: &str, code: u32) -> DirectoryError {
     DirectoryError::Search {
         host: host.to_owned(),
         base: "DC=corp".to_owned(),
-        outcome: Outcome::new(code, "", "", vec![]),
+        outcome: LdapResult::new(code, "", "", vec![]),
     }
 }
 
@@ -98,7 +101,11 @@ fn r39_a_search_that_no_controller_completes_is_not_put_to_all_of_them() {
     for code in [1, 3, 11, 12, 53, 80] {
         let mut many = controllers(&["a", "b", "c", "d", "e", "f"]);
         for host in ["a", "b", "c"] {
-            assert_eq!(fails(&mut many, search(host, code)), Ok(Next::Other), "{code}");
+            assert_eq!(
+                fails(&mut many, search(host, code)),
+                Ok(NextController::Other),
+                "{code}"
+            );
         }
         let all = fails(&mut many, search("d", code)).unwrap_err();
         let text = all.to_string();
@@ -115,7 +122,7 @@ fn r39_a_search_that_no_controller_completes_is_not_put_to_all_of_them() {
 #[test]
 fn r39_a_dropped_paging_state_begins_again_once_on_the_same_controller_when_no_other_is_left() {
     let mut only = controllers(&["a"]);
-    assert_eq!(fails(&mut only, search("a", 12)), Ok(Next::Same));
+    assert_eq!(fails(&mut only, search("a", 12)), Ok(NextController::Same));
     assert_eq!(only.waiting.len(), 0);
     assert_eq!(
         fails(&mut only, search("a", 12)),
@@ -124,13 +131,17 @@ fn r39_a_dropped_paging_state_begins_again_once_on_the_same_controller_when_no_o
     );
 
     let mut two = controllers(&["a", "b"]);
-    assert_eq!(fails(&mut two, search("a", 12)), Ok(Next::Other));
+    assert_eq!(fails(&mut two, search("a", 12)), Ok(NextController::Other));
     assert_eq!(
         two.waiting,
         [WaitingController::Host("b".to_owned(), ControllerChoice::Listed)],
         "another one first"
     );
-    assert_eq!(fails(&mut two, gone("b")), Ok(Next::Other), "the first one again");
+    assert_eq!(
+        fails(&mut two, gone("b")),
+        Ok(NextController::Other),
+        "the first one again"
+    );
     assert_eq!(two.next().unwrap().host(), "a");
     assert_eq!(two.next(), None);
 

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::directory::ber::{INTEGER, write};
-use crate::directory::frame::Scan;
-use crate::directory::hear;
+use crate::directory::frame::FrameScan;
+use crate::directory::replay;
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -194,7 +194,7 @@ fn encoded(dn: &str, attributes: &[(String, Vec<Vec<u8>>)], long: bool) -> Vec<u
 /// What is read here from the octets of a message.
 fn ours(message: &[u8]) -> Option<Entry> {
     let octets = Bytes::copy_from_slice(message);
-    let mut parts = Elements::new(Elements::new(&octets).expect(SEQUENCE, "").ok()?);
+    let mut parts = BerElements::new(BerElements::new(&octets).expect(SEQUENCE, "").ok()?);
     parts.expect(INTEGER, "").ok()?;
     let content = parts.expect(0x64, "").ok()?;
     Entry::read(octets.slice_ref(content)).ok()
@@ -272,7 +272,7 @@ proptest! {
             message[at] = octet;
         }
         // The guard lets nothing else come this far.
-        let whole = Scan::default().advance(&message);
+        let whole = FrameScan::default().advance(&message);
         if matches!(whole, Ok(Some(whole)) if whole.length == message.len())
             && let Some(entry) = ours(&message)
         {
@@ -340,7 +340,7 @@ fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = octets;
     let mut all = Vec::new();
     while !rest.is_empty() {
-        let whole = Scan::default().advance(rest).unwrap()?;
+        let whole = FrameScan::default().advance(rest).unwrap()?;
         let (message, after) = rest.split_at(whole.length);
         all.push(message);
         rest = after;
@@ -350,7 +350,7 @@ fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// The tag of the operation of a message.
 fn operation(message: &[u8]) -> u8 {
-    let mut parts = Elements::new(Elements::new(message).expect(SEQUENCE, "").unwrap());
+    let mut parts = BerElements::new(BerElements::new(message).expect(SEQUENCE, "").unwrap());
     parts.expect(INTEGER, "").unwrap();
     parts.peek().unwrap()
 }
@@ -364,7 +364,7 @@ fn entries_of_a_directory_are_read_as_the_library_reads_them() {
     for message in &entries {
         assert_eq!(Some(parts(&ours(message).unwrap())), library(message));
     }
-    let heard = hear([octets.as_slice()], 10_000);
+    let heard = replay([octets.as_slice()], 10_000);
     assert_eq!((heard.entries.len(), heard.fault), (entries.len(), None));
     assert!(heard.outcome.is_some());
     let most = heard

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::directory::ControllerDefect;
-use crate::directory::result::{Meaning, bind_meaning, search_meaning, start_tls_meaning};
+use crate::directory::result_code::{ResultMeaning, bind_meaning, search_meaning, start_tls_meaning};
 
-fn outcome(code: u32, diagnostic: &str) -> Outcome {
-    Outcome::new(code, "", diagnostic, vec![])
+fn outcome(code: u32, diagnostic: &str) -> LdapResult {
+    LdapResult::new(code, "", diagnostic, vec![])
 }
 
 fn host() -> String {
@@ -172,11 +172,11 @@ fn r05_r39_any_other_error_has_one_place() {
             },
             Controller,
         ),
-        (timeout(Phase::StartTls), Controller),
-        (timeout(Phase::Tls), Controller),
-        (timeout(Phase::Ticket), Controller),
-        (timeout(Phase::Bind), Controller),
-        (timeout(Phase::Search), ControllerOrSearch),
+        (timeout(TimedPhase::StartTls), Controller),
+        (timeout(TimedPhase::Tls), Controller),
+        (timeout(TimedPhase::Ticket), Controller),
+        (timeout(TimedPhase::Bind), Controller),
+        (timeout(TimedPhase::Search), ControllerOrSearch),
         (protocol(GuardFault::Closed), Controller),
         (protocol(GuardFault::Truncated), Controller),
         (protocol(GuardFault::Broken(what())), Controller),
@@ -297,7 +297,7 @@ fn r39_every_diagnostic_of_a_real_controller_has_its_sentence_and_its_class() {
             .replace("\\0", "\0");
         let outcome = outcome(code, &diagnostic);
         let (operation, fault, word) = expected(meaning);
-        let (error, meaning_of): (_, Option<Meaning>) = match operation {
+        let (error, meaning_of): (_, Option<ResultMeaning>) = match operation {
             Operation::Bind => (bind(code, &diagnostic), Some(bind_meaning(&outcome))),
             Operation::Search => (search(code, &diagnostic), Some(search_meaning(&outcome))),
             Operation::StartTls => (

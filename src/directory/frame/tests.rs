@@ -10,8 +10,8 @@ fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// Feeds `bytes` in steps of `step` octets, as a socket would.
-fn scan(bytes: &[u8], step: usize) -> Result<Option<Whole>, FrameFault> {
-    let mut scan = Scan::default();
+fn scan(bytes: &[u8], step: usize) -> Result<Option<WholeMessage>, FrameFault> {
+    let mut scan = FrameScan::default();
     for end in (1..bytes.len()).step_by(step) {
         if let Some(whole) = scan.advance(&bytes[..end])? {
             return Ok(Some(whole));
@@ -63,13 +63,13 @@ fn a_message_is_whole_exactly_at_its_last_octet() {
     let inner = [element(0x02, &[1]), element(0x61, &element(OCTET_STRING, b"abc"))].concat();
     let message = element(SEQUENCE, &inner);
     for cut in 0..message.len() {
-        assert_eq!(Scan::default().advance(&message[..cut]), Ok(None), "{cut}");
+        assert_eq!(FrameScan::default().advance(&message[..cut]), Ok(None), "{cut}");
     }
     for step in 1..6 {
         let two = [message.clone(), message.clone()].concat();
         assert_eq!(
             scan(&two, step),
-            Ok(Some(Whole {
+            Ok(Some(WholeMessage {
                 length: message.len(),
                 elements: 4
             }))
@@ -80,8 +80,8 @@ fn a_message_is_whole_exactly_at_its_last_octet() {
 #[test]
 fn an_empty_sequence_is_whole() {
     assert_eq!(
-        Scan::default().advance(&[0x30, 0x00]),
-        Ok(Some(Whole {
+        FrameScan::default().advance(&[0x30, 0x00]),
+        Ok(Some(WholeMessage {
             length: 2,
             elements: 1
         }))
@@ -92,7 +92,7 @@ fn an_empty_sequence_is_whole() {
 fn r12_a_gigabyte_is_refused_by_its_header_alone() {
     let header = [0x30, 0x84, 0x40, 0x00, 0x00, 0x00];
     assert_eq!(
-        Scan::default().advance(&header),
+        FrameScan::default().advance(&header),
         Err(FrameFault::TooLong(0x4000_0006))
     );
 }
@@ -122,17 +122,17 @@ fn r12_nesting_is_refused_at_the_first_level_too_many() {
 #[test]
 fn r12_an_inner_element_beyond_its_outer_is_refused_before_it_arrives() {
     assert_eq!(
-        Scan::default().advance(&[0x30, 0x05, 0x04, 0x10]),
+        FrameScan::default().advance(&[0x30, 0x05, 0x04, 0x10]),
         Err(BerFault::Overrun.into())
     );
     assert_eq!(
-        Scan::default()
+        FrameScan::default()
             .advance(&[0x30, 0x03, 0x02, 0x01, 0x01])
             .map(|whole| whole.is_some()),
         Ok(true)
     );
     assert_eq!(
-        Scan::default().advance(&[0x30, 0x01, 0x04]),
+        FrameScan::default().advance(&[0x30, 0x01, 0x04]),
         Err(BerFault::Overrun.into()),
         "half a header at the end"
     );
@@ -146,8 +146,11 @@ fn r12_a_message_of_empty_elements_is_refused() {
 
 #[test]
 fn another_protocol_is_named_by_its_first_octet() {
-    assert_eq!(Scan::default().advance(b"H"), Err(FrameFault::NotLdap));
-    assert_eq!(Scan::default().advance(&[0x15, 0x03]), Err(FrameFault::NotLdap));
+    assert_eq!(FrameScan::default().advance(b"H"), Err(FrameFault::NotLdap));
+    assert_eq!(
+        FrameScan::default().advance(&[0x15, 0x03]),
+        Err(FrameFault::NotLdap)
+    );
 }
 
 /// Random trees, sometimes damaged: close enough to LDAP that both outcomes are met.
@@ -196,5 +199,5 @@ proptest! {
 fn r12_a_length_that_has_no_room_for_its_octets_is_refused_before_they_come() {
     // A message of 4 octets with an element whose length would take 4 more.
     let cut = [0x30, 0x04, 0x04, 0x00, 0x04, 0x84];
-    assert_eq!(Scan::default().advance(&cut), Err(BerFault::Overrun.into()));
+    assert_eq!(FrameScan::default().advance(&cut), Err(BerFault::Overrun.into()));
 }

@@ -4,7 +4,7 @@ use tokio::net::UnixStream;
 
 use super::*;
 use crate::directory::ber::{INTEGER, OCTET_STRING, SEQUENCE, write};
-use crate::directory::lane::Item;
+use crate::directory::entry_channel::ChannelItem;
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -41,8 +41,8 @@ fn entry(id: u8, dn: &[u8]) -> Vec<u8> {
 async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     let (server, mut peer) = tokio::io::duplex(1 << 16);
     let (ours, mut library) = UnixStream::pair().unwrap();
-    let faults = Faults::default();
-    let (sender, mut lane) = lane::open();
+    let faults = GuardFaults::default();
+    let (sender, mut lane) = entry_channel::open();
     let guard = tokio::spawn(run(server, ours, sender, faults.clone()));
     let search = message(1, 0x63, &[]);
     library.write_all(&search).await.unwrap();
@@ -62,8 +62,8 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     while let Some(item) = lane.recv().await {
         assert!(!ended, "nothing comes after the end");
         match item {
-            Item::Entries(run) | Item::Incomplete(run, _) => passed.extend_from_slice(&run),
-            Item::End => ended = true,
+            ChannelItem::Entries(run) | ChannelItem::Incomplete(run, _) => passed.extend_from_slice(&run),
+            ChannelItem::End => ended = true,
         }
     }
     let entries = passed.len();
@@ -173,17 +173,17 @@ async fn r12_an_entry_that_is_too_large_must_answer_the_open_search() {
 #[tokio::test]
 async fn r12_what_is_discarded_in_one_answer_is_bounded() {
     // Only the sizes count: 4 of 256 MiB are discarded, and the fifth is refused by its header.
-    let exchange = Mutex::new(Exchange::of(1, Request::Search));
-    let mut inbox = Inbox::default();
+    let exchange = Mutex::new(OpenRequest::of(1, RequestOperation::Search));
+    let mut inbox = ReceivedOctets::default();
     for number in 1..=5 {
         let start = [
             0x30, 0x84, 0x0F, 0xFF, 0xFF, 0xFA, 0x02, 0x01, 0x01, 0x64, 0x84, 0x0F, 0xFF, 0xFF, 0xF1,
         ];
         inbox.buffer().put_slice(&start);
         let (_, then) = inbox.check(&exchange);
-        assert_eq!(matches!(then, Then::Dropped(15)), number < 5, "{number}");
+        assert_eq!(matches!(then, AfterEntries::Dropped(15)), number < 5, "{number}");
         assert_eq!(
-            matches!(then, Then::Fault(GuardFault::TooMuch)),
+            matches!(then, AfterEntries::Fault(GuardFault::TooMuch)),
             number == 5,
             "{number}"
         );
@@ -227,8 +227,8 @@ async fn r12_the_library_gets_no_large_result() {
 async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     let (server, mut peer) = tokio::io::duplex(1 << 12);
     let (ours, mut library) = UnixStream::pair().unwrap();
-    let (sender, _lane) = lane::open();
-    let guard = tokio::spawn(run(server, ours, sender, Faults::default()));
+    let (sender, _lane) = entry_channel::open();
+    let guard = tokio::spawn(run(server, ours, sender, GuardFaults::default()));
     library.write_all(&message(1, 0x63, &[])).await.unwrap();
     let one = entry(1, &vec![b'x'; 64 << 10]);
     let mut taken = 0;
@@ -238,7 +238,10 @@ async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     {
         written.unwrap();
         taken += one.len();
-        assert!(taken < lane::AHEAD + (1 << 20), "nothing holds the server back");
+        assert!(
+            taken < entry_channel::AHEAD + (1 << 20),
+            "nothing holds the server back"
+        );
     }
     guard.abort();
 }

@@ -9,13 +9,13 @@ use libgssapi::error::Error;
 use libgssapi::name::Name;
 use libgssapi::oid::{GSS_MECH_KRB5, GSS_NT_KRB5_PRINCIPAL, OidSet};
 
-use super::super::kerberos_fault::{KerberosFault, Problem};
-use super::seal::Layer;
+use super::super::kerberos_fault::{KerberosFault, KerberosProblem};
+use super::seal::SealLayer;
 use crate::text::printable;
 
 /// What a Kerberos exchange needs to know.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct GssTarget {
     /// The service: `ldap/dc1.corp.example`.
     pub service: String,
     /// The account, `user@REALM`; `None` leaves it to the library: the keytab's first entry, the cache's owner.
@@ -28,7 +28,7 @@ pub struct Target {
 
 /// A security context on its way, or ready.
 #[derive(Debug)]
-pub struct Context {
+pub struct GssContext {
     inner: ClientCtx,
     binding: Option<Vec<u8>>,
     needed: CtxFlags,
@@ -36,12 +36,12 @@ pub struct Context {
     pub account: String,
 }
 
-impl Context {
+impl GssContext {
     /// Gets a ticket for the service, and the first token for it. **Blocks** while the library asks key distribution centers.
     ///
     /// # Errors
     /// With what the library says.
-    pub fn begin(target: &Target) -> Result<(Self, Vec<u8>), KerberosFault> {
+    pub fn begin(target: &GssTarget) -> Result<(Self, Vec<u8>), KerberosFault> {
         let mechanisms = OidSet::singleton(GSS_MECH_KRB5).map_err(said)?;
         let principal = target.principal.as_deref().map(name).transpose()?;
         let credentials =
@@ -91,7 +91,7 @@ impl Context {
             return Ok(true);
         }
         Err(KerberosFault::new(
-            Problem::Weak,
+            KerberosProblem::Weak,
             "the controller did not prove itself",
         ))
     }
@@ -113,7 +113,7 @@ impl Context {
     }
 }
 
-impl Layer for Context {
+impl SealLayer for GssContext {
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
         let sealed = self.inner.wrap(true, message);
         sealed.map(|token| token.to_vec()).map_err(|error| told(&error))
@@ -142,7 +142,7 @@ fn name(principal: &str) -> Result<Name, KerberosFault> {
 
 fn said(error: Error) -> KerberosFault {
     // The minor status of the Kerberos mechanism is a number of `krb5.h`, which are negative.
-    let problem = Problem::of(error.major.bits(), error.minor.cast_signed());
+    let problem = KerberosProblem::of(error.major.bits(), error.minor.cast_signed());
     KerberosFault::new(problem, &told(&error))
 }
 

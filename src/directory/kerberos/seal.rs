@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Seals and opens messages, in their order.
-pub trait Layer {
+pub trait SealLayer {
     /// # Errors
     /// Why it cannot be sealed.
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String>;
@@ -36,7 +36,7 @@ const HEADER: usize = 4;
 
 /// A connection whose octets are sealed on the way.
 #[derive(Debug)]
-pub struct Sealed<S, L> {
+pub struct SealedStream<S, L> {
     socket: S,
     layer: L,
     /// Most of a message that is sealed at once.
@@ -49,7 +49,7 @@ pub struct Sealed<S, L> {
     leaving: BytesMut,
 }
 
-impl<S, L> Sealed<S, L> {
+impl<S, L> SealedStream<S, L> {
     /// Over `socket`, whose other side takes tokens of at most `theirs` octets. `None` when that is too little for anything.
     pub fn new(socket: S, layer: L, theirs: usize) -> Option<Self> {
         let most = theirs.checked_sub(OVERHEAD).filter(|most| *most >= OVERHEAD)?;
@@ -64,7 +64,7 @@ impl<S, L> Sealed<S, L> {
     }
 }
 
-impl<S, L: Layer> Sealed<S, L> {
+impl<S, L: SealLayer> SealedStream<S, L> {
     /// Opens the next whole buffer; `false` when more octets are needed.
     fn open_next(&mut self) -> io::Result<bool> {
         let Some(header) = self.arrived.first_chunk::<HEADER>() else {
@@ -102,7 +102,7 @@ impl<S, L: Layer> Sealed<S, L> {
     }
 }
 
-impl<S: AsyncRead + Unpin, L: Layer + Unpin> AsyncRead for Sealed<S, L> {
+impl<S: AsyncRead + Unpin, L: SealLayer + Unpin> AsyncRead for SealedStream<S, L> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -130,7 +130,7 @@ impl<S: AsyncRead + Unpin, L: Layer + Unpin> AsyncRead for Sealed<S, L> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, L: Layer + Unpin> AsyncWrite for Sealed<S, L> {
+impl<S: AsyncWrite + Unpin, L: SealLayer + Unpin> AsyncWrite for SealedStream<S, L> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         ready!(this.poll_send(context))?;

@@ -28,15 +28,15 @@ fn message(id: u8, operation: &[u8], rest: &[u8]) -> Vec<u8> {
 fn each_answer_is_told_by_its_tag() {
     let done = ldap_result(0, b"", &[]);
     for (tag, expected) in [
-        (0x61, Answer::Bind),
-        (0x65, Answer::SearchDone),
-        (0x78, Answer::Extended),
-        (0x64, Answer::Entry),
+        (0x61, AnswerOperation::Bind),
+        (0x65, AnswerOperation::SearchDone),
+        (0x78, AnswerOperation::Extended),
+        (0x64, AnswerOperation::Entry),
     ] {
         let bytes = message(7, &element(tag, &done), &[]);
         assert_eq!(
             answer(&bytes),
-            Ok(Message::Answer {
+            Ok(LdapMessage::Answer {
                 id: 7,
                 answer: expected
             })
@@ -142,7 +142,7 @@ fn a_notice_of_disconnection_is_read_in_both_forms() {
     let microsoft = message(0, &element(0x78, &ldap_result(52, b"shutting down", &[])), &name);
     for bytes in [standard, microsoft] {
         match answer(&bytes) {
-            Ok(Message::Notification { name, outcome }) => {
+            Ok(LdapMessage::Notification { name, outcome }) => {
                 assert_eq!(name, NOTICE_OF_DISCONNECTION);
                 assert_eq!((outcome.code, outcome.diagnostic.as_str()), (52, "shutting down"));
             }
@@ -154,16 +154,22 @@ fn a_notice_of_disconnection_is_read_in_both_forms() {
 
 #[test]
 fn requests_admit_only_their_own_answers() {
-    assert!(Request::Search.admits(Answer::Entry) && Request::Search.admits(Answer::SearchDone));
-    assert!(!Request::Search.admits(Answer::Bind) && !Request::Bind.admits(Answer::Entry));
-    assert!(!Request::Farewell.admits(Answer::Extended));
+    assert!(
+        RequestOperation::Search.admits(AnswerOperation::Entry)
+            && RequestOperation::Search.admits(AnswerOperation::SearchDone)
+    );
+    assert!(
+        !RequestOperation::Search.admits(AnswerOperation::Bind)
+            && !RequestOperation::Bind.admits(AnswerOperation::Entry)
+    );
+    assert!(!RequestOperation::Farewell.admits(AnswerOperation::Extended));
     assert_eq!(
         request(&message(3, &element(0x63, &[]), &[])),
-        Some((3, Request::Search))
+        Some((3, RequestOperation::Search))
     );
     assert_eq!(
         request(&message(4, &element(0x42, &[]), &[])),
-        Some((4, Request::Farewell))
+        Some((4, RequestOperation::Farewell))
     );
     assert_eq!(request(&message(4, &element(0x66, &[]), &[])), None);
 }

@@ -102,7 +102,7 @@ fn the_request_is_as_rfc_4511_writes_it() {
     assert_eq!(request(1, "corp.example."), octets(expected), "a final dot");
     for id in [0, 1, 127, 128, 255, 256, 65_535, 0x0080_0000, 0x7FFF_FFFF] {
         let octets = request(id, "corp.example");
-        let mut parts = Elements::new(Elements::new(&octets).expect(SEQUENCE, "").unwrap());
+        let mut parts = BerElements::new(BerElements::new(&octets).expect(SEQUENCE, "").unwrap());
         assert_eq!(ber::number(parts.expect(INTEGER, "").unwrap(), ""), Ok(id));
     }
     assert_eq!(

@@ -1,6 +1,6 @@
 use super::*;
-use crate::directory::ber::{Elements, SET, write};
-use crate::directory::frame::{MAX_MESSAGE, Scan};
+use crate::directory::ber::{BerElements, SET, write};
+use crate::directory::frame::{FrameScan, MAX_MESSAGE};
 
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -32,10 +32,10 @@ fn read(message: &[u8], size: usize) -> Result<Vec<u8>, FrameFault> {
     for chunk in message.chunks(size) {
         arrived.extend_from_slice(chunk);
         if oversized.is_none() {
-            let Err(fault) = Scan::default().advance(&arrived) else {
+            let Err(fault) = FrameScan::default().advance(&arrived) else {
                 continue;
             };
-            let Beginning::Entry(entry, start) = OversizedEntry::begin(&arrived, fault)? else {
+            let OversizedBeginning::Entry(entry, start) = OversizedEntry::begin(&arrived, fault)? else {
                 continue;
             };
             assert_eq!((entry.id, entry.length), (0x1234, message.len()));
@@ -68,7 +68,7 @@ fn r15_of_an_entry_that_is_too_large_the_name_and_the_small_attributes_are_kept(
             let whole = message(message::ENTRY, b"CN=\xFC", &attributes, &controls);
             for size in [4096, 1 << 20, whole.len()] {
                 let made = read(&whole, size).unwrap();
-                let mut parts = Elements::new(Elements::new(&made).expect(SEQUENCE, "").unwrap());
+                let mut parts = BerElements::new(BerElements::new(&made).expect(SEQUENCE, "").unwrap());
                 assert_eq!(ber::number(parts.expect(INTEGER, "").unwrap(), ""), Ok(0x1234));
                 let kept = [
                     element(OCTET_STRING, b"CN=\xFC"),
@@ -111,7 +111,7 @@ fn r12_what_is_no_such_entry_is_refused_as_ever() {
     let name = message(message::ENTRY, &vec![b'n'; MAX_MESSAGE], &[], &[]);
     assert_eq!(fault(&name), FrameFault::TooLong(name.len()));
     let longest = [0x30, 0x84, 0x10, 0x00, 0x00, 0x00];
-    let Err(longer) = Scan::default().advance(&longest) else {
+    let Err(longer) = FrameScan::default().advance(&longest) else {
         panic!("longer than is skipped");
     };
     assert_eq!(OversizedEntry::begin(&longest, longer).unwrap_err(), longer);
@@ -121,7 +121,10 @@ fn r12_what_is_no_such_entry_is_refused_as_ever() {
         let head = &message(message::ENTRY, b"CN=a", std::slice::from_ref(&large), &[])[..cut];
         let fault = FrameFault::TooLong(MAX_MESSAGE + 1);
         assert!(
-            matches!(OversizedEntry::begin(head, fault), Ok(Beginning::Unknown)),
+            matches!(
+                OversizedEntry::begin(head, fault),
+                Ok(OversizedBeginning::Unknown)
+            ),
             "{cut}"
         );
     }

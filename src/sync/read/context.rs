@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::directory::{Pages, Search, Session};
+use crate::directory::{LdapSearch, Pages, Session};
 use crate::identity::{Guid, GuidSet, Kind};
 use crate::store::{RunId, RunMode, RunPlan};
 use crate::sync::links::MappingLinks;
@@ -75,7 +75,7 @@ impl ReadContext<'_> {
     pub(super) async fn search(
         &mut self,
         kind: Kind,
-        search: Search,
+        search: LdapSearch,
         met: &FoundInScope,
     ) -> Result<u64, RunError> {
         let searched = self.search_over(&self.session, kind, search, met).await?;
@@ -88,7 +88,7 @@ impl ReadContext<'_> {
         &self,
         session: &Session,
         kind: Kind,
-        search: Search,
+        search: LdapSearch,
         met: &FoundInScope,
     ) -> Result<SearchCounts, RunError> {
         if self.membership.concerns(kind) {

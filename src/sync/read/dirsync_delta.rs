@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::DeltaMethod;
-use crate::directory::{DirectoryError, FaultOf, RootDse, Search};
+use crate::directory::{DirectoryError, FaultOf, LdapSearch, RootDse};
 use crate::identity::{Guid, Kind};
 use crate::store::Cookie;
 
@@ -144,7 +144,7 @@ impl ReadContext<'_> {
         let mut watched = WatchedChanges::default();
         for search in self.scope.anywhere(&changed) {
             let filter = search.filter;
-            let mut pages = self.session.search(Search {
+            let mut pages = self.session.search(LdapSearch {
                 filter,
                 ..self.watching()
             });

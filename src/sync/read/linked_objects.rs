@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::directory::Search;
+use crate::directory::LdapSearch;
 use crate::identity::{Guid, Kind, LinkState, LinkedName, NamedObject, object_number};
 use crate::sync::RunError;
 use crate::sync::entry_fields::guid_of;
@@ -126,7 +126,7 @@ impl ReadContext<'_> {
 
     /// Returns every group of the naming context with its name, sorted.
     async fn all_groups(&self) -> Result<Vec<NamedObject>, RunError> {
-        let search = Search {
+        let search = LdapSearch {
             filter: Kind::Group.filter().to_owned(),
             attributes: vec![OBJECT_GUID.to_owned()],
             ..self.scope.naming_context()

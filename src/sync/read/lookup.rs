@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::directory::{DirectoryError, Entry, Search};
+use crate::directory::{DirectoryError, Entry, LdapSearch};
 use crate::identity::Guid;
 use crate::store::{Candidate, Verdict, Which};
 
@@ -126,7 +126,7 @@ impl ReadContext<'_> {
     async fn locate(&mut self, guids: &[Guid]) -> Result<BTreeMap<Guid, Entry>, RunError> {
         let mut found = BTreeMap::new();
         for search in self.scope.anywhere(guids) {
-            let mut pages = self.session.search(Search {
+            let mut pages = self.session.search(LdapSearch {
                 attributes: ["objectGUID", "isDeleted"].map(str::to_owned).to_vec(),
                 show_deleted: self.shows_deleted,
                 ..search

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::directory::{Entry, Search, Session};
+use crate::directory::{Entry, LdapSearch, Session};
 use crate::identity::Kind;
 use crate::sync::RunError;
 
@@ -17,7 +17,7 @@ impl ReadContext<'_> {
         &self,
         session: &Session,
         kind: Kind,
-        search: Search,
+        search: LdapSearch,
         met: &FoundInScope,
     ) -> Result<SearchCounts, RunError> {
         self.membership.prepare(session, &self.scope, kind).await?;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::config::SearchScope;
-use crate::directory::{DirectoryError, Entry, Search, Session};
+use crate::directory::{DirectoryError, Entry, LdapSearch, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
 
@@ -94,7 +94,7 @@ impl Membership {
             return Ok(());
         }
         let usual = || async {
-            let domain = Search {
+            let domain = LdapSearch {
                 scope: SearchScope::Base,
                 filter: "(objectSid=*)".to_owned(),
                 attributes: vec!["objectSid".to_owned()],
@@ -202,7 +202,7 @@ pub async fn complete(
 /// Gives every entry of a search to `take`.
 pub(super) async fn each_entry(
     session: &Session,
-    search: Search,
+    search: LdapSearch,
     mut take: impl FnMut(&Entry),
 ) -> Result<(), DirectoryError> {
     let mut pages = session.search(search);
@@ -214,7 +214,7 @@ pub(super) async fn each_entry(
 
 /// The RIDs of all groups that may be primary groups: the usual ones, and what else anybody has.
 async fn rids(session: &Session, scope: &ReadScope) -> Result<BTreeSet<u32>, DirectoryError> {
-    let unusual = Search {
+    let unusual = LdapSearch {
         filter: UNUSUAL.to_owned(),
         attributes: vec!["primaryGroupID".to_owned()],
         ..scope.naming_context()
@@ -230,7 +230,7 @@ pub(super) async fn primary_members(
     scope: &ReadScope,
     rid: u32,
 ) -> Result<Vec<(Guid, String)>, DirectoryError> {
-    let search = Search {
+    let search = LdapSearch {
         filter: format!("(primaryGroupID={rid})"),
         attributes: vec![OBJECT_GUID.to_owned()],
         ..scope.naming_context()

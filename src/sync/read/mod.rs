@@ -26,7 +26,7 @@ use std::sync::Mutex;
 use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::directory::{Controllers, FaultOf, Next, RootDse, Session};
+use crate::directory::{Controllers, FaultOf, NextController, RootDse, Session};
 use crate::store::{Decision, Limits, ReadEnd, RunId, Watermark, Which};
 
 use crate::sync::links::MappingLinks;
@@ -87,13 +87,13 @@ pub(super) async fn read(
         let (cause, advice) = (error.to_string(), error.advice());
         let host = &endpoint.host;
         match controllers.leave(&endpoint, error)? {
-            Next::Other => tracing::warn!(
+            NextController::Other => tracing::warn!(
                 controller = host,
                 error = cause,
                 advice,
                 "The controller broke off; the read begins again on another one."
             ),
-            Next::Same => tracing::warn!(
+            NextController::Same => tracing::warn!(
                 controller = host,
                 error = cause,
                 advice,

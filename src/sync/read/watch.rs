@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::directory::{DirectoryError, Entry, Search};
+use crate::directory::{DirectoryError, Entry, LdapSearch};
 use crate::identity::Guid;
 use crate::store::Unfinished;
 
@@ -36,7 +36,7 @@ impl ReadContext<'_> {
         met: &FoundInScope,
     ) -> Result<WatchedChanges, RunError> {
         let mut watched = WatchedChanges::default();
-        let mut pages = self.session.search(Search {
+        let mut pages = self.session.search(LdapSearch {
             filter: format!("(uSNChanged>={})", since.saturating_add(1)),
             ..self.watching()
         });
@@ -107,7 +107,10 @@ impl ReadContext<'_> {
     }
 
     /// Returns the GUIDs of everything that `searches` give.
-    pub(super) async fn guids_given(&mut self, searches: Vec<Search>) -> Result<BTreeSet<Guid>, RunError> {
+    pub(super) async fn guids_given(
+        &mut self,
+        searches: Vec<LdapSearch>,
+    ) -> Result<BTreeSet<Guid>, RunError> {
         let mut guids = BTreeSet::new();
         for search in searches {
             let mut pages = self.session.search(search);
@@ -136,7 +139,7 @@ impl ReadContext<'_> {
         } else {
             self.scope.within_base()
         };
-        let mut pages = self.session.search(Search {
+        let mut pages = self.session.search(LdapSearch {
             filter: containers::FILTER.to_owned(),
             attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
             ..frame
@@ -155,7 +158,7 @@ impl ReadContext<'_> {
     pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
         self.containers = Containers::begun(&unfinished.containers);
         let since = unfinished.highest;
-        let mut pages = self.session.search(Search {
+        let mut pages = self.session.search(LdapSearch {
             filter: format!(
                 "(&(uSNChanged>={}){})",
                 since.saturating_add(1),
@@ -177,8 +180,8 @@ impl ReadContext<'_> {
     }
 
     /// The naming context with what a watch asks for: a frame for searches, without filter.
-    pub(super) fn watching(&self) -> Search {
-        Search {
+    pub(super) fn watching(&self) -> LdapSearch {
+        LdapSearch {
             attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
             show_deleted: self.shows_deleted,
             ..self.scope.naming_context()

@@ -11,7 +11,7 @@ struct Turned {
     opened: u8,
 }
 
-impl Layer for Turned {
+impl SealLayer for Turned {
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
         let mut token = vec![self.sealed];
         token.extend(message.iter().map(|octet| !octet));
@@ -33,8 +33,8 @@ impl Layer for Turned {
 /// The least that the other side may take.
 const LEAST: usize = 2 * OVERHEAD;
 
-fn sealed(socket: DuplexStream) -> Sealed<DuplexStream, Turned> {
-    Sealed::new(socket, Turned::default(), LEAST).unwrap()
+fn sealed(socket: DuplexStream) -> SealedStream<DuplexStream, Turned> {
+    SealedStream::new(socket, Turned::default(), LEAST).unwrap()
 }
 
 /// What a reader makes of these octets from the other side, which then ends.
@@ -87,7 +87,10 @@ async fn an_end_between_buffers_is_an_end_and_one_inside_is_a_cut() {
 #[test]
 fn another_side_that_takes_next_to_nothing_gets_nothing() {
     for theirs in [0, 1, OVERHEAD, LEAST - 1] {
-        assert!(Sealed::new((), Turned::default(), theirs).is_none(), "{theirs}");
+        assert!(
+            SealedStream::new((), Turned::default(), theirs).is_none(),
+            "{theirs}"
+        );
     }
 }
 
@@ -146,7 +149,7 @@ struct Signed {
     lengths: Vec<usize>,
 }
 
-impl Layer for Signed {
+impl SealLayer for Signed {
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String> {
         Ok(message.to_vec())
     }
@@ -179,7 +182,7 @@ async fn r12_recorded_frames_of_windows_are_split_where_they_end() {
                 theirs.write_all(chunk).await.unwrap();
             }
             drop(theirs);
-            let mut reader = Sealed::new(ours, Signed::default(), LEAST).unwrap();
+            let mut reader = SealedStream::new(ours, Signed::default(), LEAST).unwrap();
             let mut found = Vec::new();
             let read = reader.read_to_end(&mut found).await;
             assert_eq!(frame["length"], reader.layer.lengths[0]);

@@ -4,7 +4,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ber::BerFault;
-use super::frame::Scan;
+use super::frame::FrameScan;
 use super::guard::{self, GuardFault};
 
 /// Sends `request` and reads the whole message of at most `most` octets that answers it. `surplus` says what is refused after it.
@@ -27,7 +27,7 @@ where
     stream.write_all(request).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut answer = Vec::new();
-    let mut scan = Scan::default();
+    let mut scan = FrameScan::default();
     let whole = loop {
         if answer.len() > most {
             return Err(GuardFault::TooMuch);

@@ -35,7 +35,7 @@ pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 
 /// What comes over the lane.
 #[derive(Debug)]
-pub enum Item {
+pub enum ChannelItem {
     /// Whole messages, one after another: search entries and references that answer the open request.
     Entries(Bytes),
     /// One search entry that was too large to be held: a message with what was kept of it, and why
@@ -47,24 +47,24 @@ pub enum Item {
 
 /// The guard's end.
 #[derive(Debug)]
-pub struct Sender {
-    items: UnboundedSender<Item>,
+pub struct EntrySender {
+    items: UnboundedSender<ChannelItem>,
     budget: Arc<Semaphore>,
     /// Credit for what is being read.
     held: Option<OwnedSemaphorePermit>,
-    stalls: Arc<Stalls>,
+    stalls: Arc<StallRecord>,
 }
 
 /// The reader's end.
 #[derive(Debug)]
-pub struct Receiver {
-    items: UnboundedReceiver<Item>,
-    stalls: Arc<Stalls>,
+pub struct EntryReceiver {
+    items: UnboundedReceiver<ChannelItem>,
+    stalls: Arc<StallRecord>,
 }
 
-impl Receiver {
+impl EntryReceiver {
     /// What comes next; `None` when the guard has ended.
-    pub async fn recv(&mut self) -> Option<Item> {
+    pub async fn recv(&mut self) -> Option<ChannelItem> {
         self.items.recv().await
     }
 
@@ -77,15 +77,15 @@ impl Receiver {
 
 /// When the guard waited for credit.
 #[derive(Debug, Default)]
-struct Stalls(Mutex<Stalled>);
+struct StallRecord(Mutex<StallState>);
 
 #[derive(Debug, Default)]
-struct Stalled {
+struct StallState {
     ended: Duration,
     since: Option<Instant>,
 }
 
-impl Stalls {
+impl StallRecord {
     fn begin(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
     }
@@ -99,20 +99,20 @@ impl Stalls {
 }
 
 /// A lane without anything on it.
-pub fn open() -> (Sender, Receiver) {
+pub fn open() -> (EntrySender, EntryReceiver) {
     // The budget bounds the channel: what lies in it is part of what is held.
     let (to, from) = unbounded_channel();
-    let stalls = Arc::<Stalls>::default();
-    let sender = Sender {
+    let stalls = Arc::<StallRecord>::default();
+    let sender = EntrySender {
         items: to,
         budget: Arc::new(Semaphore::new(BUDGET)),
         held: None,
         stalls: Arc::clone(&stalls),
     };
-    (sender, Receiver { items: from, stalls })
+    (sender, EntryReceiver { items: from, stalls })
 }
 
-impl Sender {
+impl EntrySender {
     /// Waits until `octets` may be held by the guard, what it holds already included.
     pub async fn allow(&mut self, octets: usize) {
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -147,7 +147,7 @@ impl Sender {
     #[must_use]
     pub fn send(&mut self, octets: Bytes) -> bool {
         let octets = self.with_credit(octets);
-        self.items.send(Item::Entries(octets)).is_ok()
+        self.items.send(ChannelItem::Entries(octets)).is_ok()
     }
 
     /// As [`Self::send`], for a message with a part of an entry; `reason` says why the rest is
@@ -155,12 +155,12 @@ impl Sender {
     #[must_use]
     pub fn send_incomplete(&mut self, octets: Bytes, reason: String) -> bool {
         let octets = self.with_credit(octets);
-        self.items.send(Item::Incomplete(octets, reason)).is_ok()
+        self.items.send(ChannelItem::Incomplete(octets, reason)).is_ok()
     }
 
     fn with_credit(&mut self, octets: Bytes) -> Bytes {
         let credit = self.release(octets.len());
-        Bytes::from_owner(Run {
+        Bytes::from_owner(CreditedOctets {
             octets,
             _credit: credit,
         })
@@ -169,7 +169,7 @@ impl Sender {
     /// Says that the open request has no further entries. `false` when nobody reads any more.
     #[must_use]
     pub fn end(&self) -> bool {
-        self.items.send(Item::End).is_ok()
+        self.items.send(ChannelItem::End).is_ok()
     }
 
     /// Gives up the credit for `octets`, which the guard no longer holds. What was made of an
@@ -181,12 +181,12 @@ impl Sender {
 }
 
 /// Octets with the credit for them.
-struct Run {
+struct CreditedOctets {
     octets: Bytes,
     _credit: Option<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Run {
+impl AsRef<[u8]> for CreditedOctets {
     fn as_ref(&self) -> &[u8] {
         &self.octets
     }
@@ -204,7 +204,7 @@ mod tests {
         sender.allow(BUDGET).await;
         assert!(sender.send(Bytes::from(vec![7; BUDGET])));
         assert!(sender.allow(1).now_or_never().is_none(), "all is held");
-        let Some(Item::Entries(run)) = receiver.recv().await else {
+        let Some(ChannelItem::Entries(run)) = receiver.recv().await else {
             panic!("the run");
         };
         let part = run.slice(5..6);

@@ -1,6 +1,6 @@
-//! One search operation and its answer: entries piece by piece over the [`super::lane`], then the result from the library.
+//! One search operation and its answer: entries piece by piece over the [`super::entry_channel`], then the result from the library.
 //!
-//! INVARIANT: an [`Answer`] holds the [`Link`] until its result was read, and only then puts it back. Dropped before, it
+//! INVARIANT: an [`OperationAnswer`] holds the [`ControllerLink`] until its result was read, and only then puts it back. Dropped before, it
 //! ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
 
 use std::sync::atomic::Ordering;
@@ -11,15 +11,15 @@ use ldap3::controls::RawControl;
 use ldap3::{LdapError, Scope, SearchStream};
 use tokio::time::{Instant, timeout};
 
-use super::ber::{BerFault, Elements, INTEGER, SEQUENCE};
+use super::ber::{BerElements, BerFault, INTEGER, SEQUENCE};
 use super::bind;
 use super::entry::Entry;
-use super::error::{DirectoryError, Phase};
-use super::lane::{Item, PIECE};
+use super::entry_channel::{ChannelItem, PIECE};
+use super::error::{DirectoryError, TimedPhase};
 use super::message;
-use super::result::Outcome;
-use super::session::Line;
-use super::transport::Link;
+use super::result_code::LdapResult;
+use super::session::SessionLine;
+use super::transport::ControllerLink;
 use crate::config::SearchScope;
 
 /// What is waited for at least before it is looked again whether the time is up.
@@ -31,7 +31,7 @@ const LONGEST_STALL: Duration = Duration::from_secs(900);
 
 /// One search operation.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct SearchOperation<'a> {
     pub base: &'a str,
     pub scope: SearchScope,
     pub filter: &'a str,
@@ -43,10 +43,10 @@ pub struct Question<'a> {
 
 /// The answer to one search operation, as far as it was read.
 #[derive(Debug)]
-pub struct Answer {
-    link: Link,
+pub struct OperationAnswer {
+    link: ControllerLink,
     result: SearchStream<'static, String, Vec<String>>,
-    entries: Found,
+    entries: OperationEntries,
     ended: bool,
     /// What is left of the time limit of the operation. It goes by only while somebody waits for the server.
     left: Duration,
@@ -54,27 +54,27 @@ pub struct Answer {
 
 /// How the answer to one search operation ended.
 #[derive(Debug)]
-pub struct Ending {
+pub struct OperationEnd {
     /// Continuation references among the entries.
     pub references: u64,
-    pub outcome: Outcome,
+    pub outcome: LdapResult,
     pub controls: Vec<RawControl>,
 }
 
 /// Why an operation broke off.
-enum Broken {
+enum BrokenOperation {
     /// The connection ended.
     Lost,
     /// The answer is unsound.
     Unsound(String),
 }
 
-impl Line {
+impl SessionLine {
     /// Asks one search operation.
     ///
     /// # Errors
     /// When it could not be asked. The session can be used again only where the filter was the reason.
-    pub async fn begin(&self, question: Question<'_>) -> Result<Answer, DirectoryError> {
+    pub async fn begin(&self, question: SearchOperation<'_>) -> Result<OperationAnswer, DirectoryError> {
         let mut held = self.link.lock().await;
         let mut link = held.take().ok_or_else(|| DirectoryError::Gone {
             host: self.host.clone(),
@@ -90,10 +90,10 @@ impl Line {
             .ldap
             .streaming_search(question.base, scope, question.filter, question.attributes);
         match timeout(self.timeout, asked).await {
-            Ok(Ok(result)) => Ok(Answer {
+            Ok(Ok(result)) => Ok(OperationAnswer {
                 link,
                 result,
-                entries: Found::at_most(question.most),
+                entries: OperationEntries::at_most(question.most),
                 ended: false,
                 left: self.timeout.saturating_sub(started.elapsed()),
             }),
@@ -109,11 +109,11 @@ impl Line {
     }
 
     /// The next entries of `answer`, a piece of them or what is left; none only at its end, after which
-    /// [`Line::end`] is to be called.
+    /// [`SessionLine::end`] is to be called.
     ///
     /// # Errors
     /// When no complete answer can come any more. `answer` is to be dropped then.
-    pub async fn more(&self, answer: &mut Answer) -> Result<Vec<Entry>, DirectoryError> {
+    pub async fn more(&self, answer: &mut OperationAnswer) -> Result<Vec<Entry>, DirectoryError> {
         let limit = answer.left;
         let (started, stalled) = (Instant::now(), answer.link.lane.stalled());
         let mut entries = Vec::new();
@@ -146,8 +146,8 @@ impl Line {
     /// is returned, not an error.
     ///
     /// # Errors
-    /// As [`Line::more`].
-    pub async fn end(&self, mut answer: Answer) -> Result<Ending, DirectoryError> {
+    /// As [`SessionLine::more`].
+    pub async fn end(&self, mut answer: OperationAnswer) -> Result<OperationEnd, DirectoryError> {
         match timeout(answer.left, answer.result()).await {
             Ok(Ok(mut ending)) => {
                 ending.outcome = ending.outcome.hiding(&self.password);
@@ -161,57 +161,59 @@ impl Line {
         }
     }
 
-    async fn broken(&self, broken: Broken, link: &mut Link) -> DirectoryError {
+    async fn broken(&self, broken: BrokenOperation, link: &mut ControllerLink) -> DirectoryError {
         match broken {
-            Broken::Lost => bind::lost(link, self.host.clone(), &self.password).await,
-            Broken::Unsound(what) => self.unsound(what),
+            BrokenOperation::Lost => bind::lost(link, self.host.clone(), &self.password).await,
+            BrokenOperation::Unsound(what) => self.unsound(what),
         }
     }
 
     fn late(&self) -> DirectoryError {
         DirectoryError::Timeout {
             host: self.host.clone(),
-            phase: Phase::Search,
+            phase: TimedPhase::Search,
             after: self.timeout,
         }
     }
 }
 
-impl Answer {
+impl OperationAnswer {
     /// Whether all entries were read.
     pub const fn has_ended(&self) -> bool {
         self.ended
     }
 
     /// Adds to `entries`, of which `size` octets came, until a piece or the rest is there. Can be dropped and called again.
-    async fn gather(&mut self, entries: &mut Vec<Entry>, size: &mut usize) -> Result<(), Broken> {
+    async fn gather(&mut self, entries: &mut Vec<Entry>, size: &mut usize) -> Result<(), BrokenOperation> {
         while *size < PIECE && !self.ended {
-            match self.link.lane.recv().await.ok_or(Broken::Lost)? {
-                Item::Entries(run) => {
+            match self.link.lane.recv().await.ok_or(BrokenOperation::Lost)? {
+                ChannelItem::Entries(run) => {
                     *size += run.len();
-                    self.entries.read(&run, entries).map_err(Broken::Unsound)?;
+                    self.entries
+                        .read(&run, entries)
+                        .map_err(BrokenOperation::Unsound)?;
                 }
-                Item::Incomplete(message, reason) => {
+                ChannelItem::Incomplete(message, reason) => {
                     *size += message.len();
                     self.entries
                         .read_incomplete(&message, reason, entries)
-                        .map_err(Broken::Unsound)?;
+                        .map_err(BrokenOperation::Unsound)?;
                 }
-                Item::End => self.ended = true,
+                ChannelItem::End => self.ended = true,
             }
         }
         Ok(())
     }
 
-    async fn result(&mut self) -> Result<Ending, Broken> {
+    async fn result(&mut self) -> Result<OperationEnd, BrokenOperation> {
         match self.result.next().await {
             Ok(None) => {}
-            Ok(Some(_)) | Err(_) => return Err(Broken::Lost),
+            Ok(Some(_)) | Err(_) => return Err(BrokenOperation::Lost),
         }
         let result = self.result.finish().await;
-        Ok(Ending {
+        Ok(OperationEnd {
             references: self.entries.references,
-            outcome: Outcome::new(result.rc, &result.matched, &result.text, result.refs),
+            outcome: LdapResult::new(result.rc, &result.matched, &result.text, result.refs),
             controls: result.ctrls.into_iter().map(|control| control.1).collect(),
         })
     }
@@ -219,13 +221,13 @@ impl Answer {
 
 /// What one operation has found so far.
 #[derive(Debug)]
-pub struct Found {
+pub struct OperationEntries {
     most: usize,
     entries: usize,
     references: u64,
 }
 
-impl Found {
+impl OperationEntries {
     /// Nothing yet, and at most so many entries.
     pub const fn at_most(most: usize) -> Self {
         Self {
@@ -264,9 +266,9 @@ impl Found {
     /// With what is wrong with them.
     pub fn read(&mut self, run: &Bytes, entries: &mut Vec<Entry>) -> Result<(), String> {
         let sent = |fault: BerFault| format!("the server sent {fault}");
-        let mut messages = Elements::new(run);
+        let mut messages = BerElements::new(run);
         while !messages.is_empty() {
-            let mut parts = Elements::new(messages.expect(SEQUENCE, "no LDAP message").map_err(sent)?);
+            let mut parts = BerElements::new(messages.expect(SEQUENCE, "no LDAP message").map_err(sent)?);
             parts.expect(INTEGER, "no message id").map_err(sent)?;
             let Some((message::ENTRY, content)) = parts.next().map_err(sent)? else {
                 self.references += 1;

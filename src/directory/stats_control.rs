@@ -5,8 +5,8 @@
 
 use ldap3::controls::RawControl;
 
-use super::ber::{BerFault, Elements, INTEGER, OCTET_STRING, SEQUENCE};
-use super::result::{Outcome, without};
+use super::ber::{BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
+use super::result_code::{LdapResult, without};
 use crate::config::Secret;
 use crate::text::printable;
 
@@ -25,7 +25,7 @@ mod tag {
 /// What a page cost the controller, in its own figures. All are zero and empty for an account without the right to debug
 /// the controller (`SE_DEBUG_PRIVILEGE`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cost {
+pub struct SearchCost {
     /// Entries that were looked at.
     pub visited: u64,
     /// Entries that matched.
@@ -36,7 +36,7 @@ pub struct Cost {
     pub milliseconds: u64,
 }
 
-impl Cost {
+impl SearchCost {
     /// Whether there is anything in it.
     #[must_use]
     pub fn is_told(&self) -> bool {
@@ -74,7 +74,7 @@ pub fn request() -> RawControl {
 /// a client without `SE_DEBUG_PRIVILEGE` must not send it. The codes are unavailableCriticalExtension,
 /// insufficientAccessRights and unwillingToPerform (RFC 4511 appendix A).
 #[must_use]
-pub const fn refuses(outcome: &Outcome) -> bool {
+pub const fn refuses(outcome: &LdapResult) -> bool {
     matches!(outcome.code, 12 | 50 | 53)
 }
 
@@ -82,16 +82,17 @@ pub const fn refuses(outcome: &Outcome) -> bool {
 ///
 /// # Errors
 /// When it cannot be understood.
-pub fn told(controls: &[RawControl]) -> Result<Option<Cost>, BerFault> {
+pub fn told(controls: &[RawControl]) -> Result<Option<SearchCost>, BerFault> {
     let control = controls.iter().find(|control| control.ctype == STATS);
     control
         .map(|control| read(control.val.as_deref().unwrap_or_default()))
         .transpose()
 }
 
-fn read(value: &[u8]) -> Result<Cost, BerFault> {
-    let mut pairs = Elements::new(Elements::new(value).expect(SEQUENCE, "statistics that are no sequence")?);
-    let mut cost = Cost::default();
+fn read(value: &[u8]) -> Result<SearchCost, BerFault> {
+    let mut pairs =
+        BerElements::new(BerElements::new(value).expect(SEQUENCE, "statistics that are no sequence")?);
+    let mut cost = SearchCost::default();
     let mut known = false;
     while !pairs.is_empty() {
         let tag = number(pairs.expect(INTEGER, "statistics without a tag")?)?;
@@ -204,10 +205,10 @@ mod tests {
 
     #[test]
     fn a_search_is_inefficient_by_the_thresholds_of_the_controller() {
-        let cost = |visited, returned| Cost {
+        let cost = |visited, returned| SearchCost {
             visited,
             returned,
-            ..Cost::default()
+            ..SearchCost::default()
         };
         assert!(cost(1_001, 99).is_inefficient());
         assert!(!cost(1_001, 100).is_inefficient() && !cost(1_000, 0).is_inefficient());

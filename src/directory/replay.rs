@@ -5,23 +5,23 @@ use std::sync::Mutex;
 use bytes::BufMut;
 
 use super::entry::Entry;
-use super::exchange::Found;
-use super::guard::{Exchange, Inbox, Then};
-use super::message::{self, Request};
-use super::result::Outcome;
+use super::guard::{AfterEntries, OpenRequest, ReceivedOctets};
+use super::message::{self, RequestOperation};
+use super::operation::OperationEntries;
+use super::result_code::LdapResult;
 
-/// The message id of the search that [`hear`] takes to be open: the first one after a bind.
+/// The message id of the search that [`replay`] takes to be open: the first one after a bind.
 pub const MESSAGE_ID: u32 = 2;
 
 /// What a server's answer to one search came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct ReplayedAnswer {
     /// Entries before the result, or before the fault.
     pub entries: Vec<Entry>,
     /// Continuation references among them.
     pub references: u64,
     /// The result, with which the search ends.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<LdapResult>,
     /// Why the connection would be ended.
     pub fault: Option<String>,
 }
@@ -29,11 +29,11 @@ pub struct Heard {
 /// What `chunks`, which arrive one after the other, come to as the answer to a search with [`MESSAGE_ID`] for at most `most`
 /// entries. Neither a result nor a fault means: more octets are needed.
 #[must_use]
-pub fn hear<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Heard {
-    let exchange = Mutex::new(Exchange::of(MESSAGE_ID, Request::Search));
-    let mut inbox = Inbox::default();
-    let mut found = Found::at_most(most);
-    let mut heard = Heard {
+pub fn replay<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> ReplayedAnswer {
+    let exchange = Mutex::new(OpenRequest::of(MESSAGE_ID, RequestOperation::Search));
+    let mut inbox = ReceivedOctets::default();
+    let mut found = OperationEntries::at_most(most);
+    let mut heard = ReplayedAnswer {
         entries: Vec::new(),
         references: 0,
         outcome: None,
@@ -49,15 +49,15 @@ pub fn hear<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> Hear
                 break;
             }
             match then {
-                Then::Result(message, _) => heard.outcome = message::search_outcome(&message),
-                Then::Incomplete { message, reason } => {
+                AfterEntries::Result(message, _) => heard.outcome = message::search_outcome(&message),
+                AfterEntries::Incomplete { message, reason } => {
                     heard.fault = found
                         .read_incomplete(&message.into(), reason, &mut heard.entries)
                         .err();
                 }
-                Then::Dropped(_) => {}
-                Then::Fault(fault) => heard.fault = Some(fault.to_string()),
-                Then::Read => break,
+                AfterEntries::Dropped(_) => {}
+                AfterEntries::Fault(fault) => heard.fault = Some(fault.to_string()),
+                AfterEntries::Read => break,
             }
         }
     }
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_heard_to_its_end() {
-        let heard = hear([answer().as_slice()], 2);
+        let heard = replay([answer().as_slice()], 2);
         assert_eq!((heard.entries.len(), heard.references), (2, 1));
         assert_eq!(heard.entries[0].text("name"), Some("v"));
         assert!(heard.outcome.unwrap().is_success());
         assert_eq!(heard.fault, None);
-        let fault = hear([answer().as_slice()], 1).fault.unwrap();
+        let fault = replay([answer().as_slice()], 1).fault.unwrap();
         assert!(fault.contains("more than the 1 entries"), "{fault}");
     }
 
@@ -116,8 +116,8 @@ mod tests {
                 let at = at.index(octets.len());
                 octets[at] = octet;
             }
-            let whole = hear([octets.as_slice()], 2);
-            let cut = hear(octets.chunks(size), 2);
+            let whole = replay([octets.as_slice()], 2);
+            let cut = replay(octets.chunks(size), 2);
             prop_assert_eq!(&whole.entries, &cut.entries);
             // What is quoted of something that is no LDAP may be shorter.
             prop_assert_eq!(whole.fault.is_some(), cut.fault.is_some());

@@ -22,7 +22,7 @@ pub fn without(text: &str, secret: &Secret) -> String {
 
 /// `LDAPResult` of an answer (RFC 4511 section 4.1.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub struct LdapResult {
     /// `resultCode`; 0 is success.
     pub code: u32,
     /// `matchedDN`: the nearest object that exists, where the named one does not.
@@ -33,7 +33,7 @@ pub struct Outcome {
     pub referrals: Vec<String>,
 }
 
-impl Outcome {
+impl LdapResult {
     /// Puts the parts together and makes the texts fit for a log line.
     #[must_use]
     pub fn new(code: u32, matched: &str, diagnostic: &str, referrals: Vec<String>) -> Self {
@@ -131,7 +131,7 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for LdapResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "result {} ({})", self.code, self.name())?;
         if !self.matched.is_empty() {
@@ -149,7 +149,7 @@ const MOST_REFERRALS: usize = 4;
 
 /// A cause and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
+pub struct ResultMeaning {
     /// What happened, to be read after the name of what it happened to.
     pub cause: &'static str,
     /// The next step.
@@ -159,13 +159,13 @@ pub struct Meaning {
 /// Reports whether the base of a search lies in no naming context of the forest
 /// (ERROR_DS_MISSING_SUPREF).
 #[must_use]
-pub fn is_base_outside(outcome: &Outcome) -> bool {
+pub fn is_base_outside(outcome: &LdapResult) -> bool {
     outcome.code != 0 && outcome.has_error("000020d6")
 }
 
 /// What a refused bind means. Sub-codes: Win32 errors (MS-ERREF 2.2) that AD gives with result code 49.
 #[must_use]
-pub fn bind_meaning(outcome: &Outcome) -> Meaning {
+pub fn bind_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
         (49, Some("525")) => (
             "the account does not exist",
@@ -276,12 +276,12 @@ pub fn bind_meaning(outcome: &Outcome) -> Meaning {
             "look the result code up in the controller's directory service log",
         ),
     };
-    Meaning { cause, advice }
+    ResultMeaning { cause, advice }
 }
 
 /// What a failed search means.
 #[must_use]
-pub fn search_meaning(outcome: &Outcome) -> Meaning {
+pub fn search_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match outcome.code {
         _ if outcome.wants_bind() => (
             "the controller wants a bind before a search: it lost the session of the account",
@@ -366,12 +366,12 @@ pub fn search_meaning(outcome: &Outcome) -> Meaning {
             "look the result code up in the controller's directory service log",
         ),
     };
-    Meaning { cause, advice }
+    ResultMeaning { cause, advice }
 }
 
 /// What a refused StartTLS means (RFC 4511 section 4.14.1).
 #[must_use]
-pub fn start_tls_meaning(outcome: &Outcome) -> Meaning {
+pub fn start_tls_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match outcome.code {
         2 => (
             "the server does not know StartTLS",
@@ -386,21 +386,21 @@ pub fn start_tls_meaning(outcome: &Outcome) -> Meaning {
             "set AD_TRANSPORT=ldaps (port 636)",
         ),
     };
-    Meaning { cause, advice }
+    ResultMeaning { cause, advice }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(code: u32, diagnostic: &str) -> Outcome {
-        Outcome::new(code, "", diagnostic, vec![])
+    fn refused(code: u32, diagnostic: &str) -> LdapResult {
+        LdapResult::new(code, "", diagnostic, vec![])
     }
 
     #[test]
     fn r27_a_password_that_the_server_repeats_is_hidden() {
         let secret = Secret::from("Geheim\n7");
-        let outcome = Outcome::new(
+        let outcome = LdapResult::new(
             1,
             "CN=Geheim\n7",
             "bound with Geheim\n7!\0",
@@ -458,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_result_is_one_line_with_its_name() {
-        let outcome = Outcome::new(32, "DC=corp,DC=example", "0000208D: NameErr\0", vec![]);
+        let outcome = LdapResult::new(32, "DC=corp,DC=example", "0000208D: NameErr\0", vec![]);
         assert_eq!(
             outcome.to_string(),
             "result 32 (noSuchObject), nearest object \"DC=corp,DC=example\", \"0000208D: NameErr\""
