@@ -17,7 +17,7 @@ use crate::config;
 use crate::tls::{HandshakeRecord, PeerCertificate};
 
 /// User agent. A firewall in front of the gateway drops calls without one.
-const AGENT: &str = concat!("ad-connector/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("ad-connector/", env!("CARGO_PKG_VERSION"));
 /// Longest time for TCP and TLS; a gateway that can be reached answers in a fraction of it.
 const CONNECT: Duration = Duration::from_secs(15);
 /// Longest time for which an idle connection is kept. It is shorter than the time after which
@@ -148,7 +148,7 @@ impl GatewayClient {
 
     /// Reduces an error to its cause, without the URL: the innermost error has the cause, the
     /// outermost the moment.
-    fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
+    pub(super) fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
         let connected = !error.is_connect();
         let when = if error.is_timeout() {
             "no answer in time"

@@ -8,6 +8,7 @@ mod answer;
 mod answer_counts;
 #[cfg(test)]
 mod answer_table;
+mod api_server;
 mod asset_errors;
 mod backoff;
 mod calls;
@@ -47,6 +48,7 @@ use crate::config;
 use crate::tls::PeerCertificate;
 
 pub use answer::{BatchDecision, GatewayAnswer, decide};
+pub use api_server::{ApiAnswer, ApiFault, ApiServer};
 pub use backoff::ClockPace;
 pub use calls::CallRate;
 pub use cause::FailureCause;

@@ -18,14 +18,16 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// Returns the pause after a 409 or 429: `X-RateLimit-ToWait-Sec`, else `Retry-After`, else 60 s; 1
 /// s to 1 h.
 pub(super) fn rate_limit(headers: &HeaderMap, now: SystemTime) -> Duration {
+    asked(headers, now).unwrap_or(UNSAID)
+}
+
+/// `X-RateLimit-ToWait-Sec`, else `Retry-After`; 1 s to 1 h.
+pub(super) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let to_wait = headers
         .get_all(TO_WAIT)
         .iter()
         .find_map(|value| seconds(value.to_str().ok()?));
-    to_wait
-        .map(bounded)
-        .or_else(|| retry_after(headers, now))
-        .unwrap_or(UNSAID)
+    to_wait.map(bounded).or_else(|| retry_after(headers, now))
 }
 
 /// Returns `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; 1 s to 1 h.

@@ -18,6 +18,7 @@ mod plans;
 mod removal;
 mod removal_text;
 mod retention;
+mod review;
 mod slices;
 mod speed;
 mod staging;
