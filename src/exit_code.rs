@@ -4,12 +4,14 @@
 pub(crate) const DONE: u8 = 0;
 /// Defect of the program.
 pub(crate) const INTERNAL: u8 = 1;
-/// Done, but some objects were rejected.
+/// Done, but some objects were rejected, or a review could not see everything.
 pub(crate) const REJECTED: u8 = 2;
 /// Removals above the threshold are held back.
 pub(crate) const HELD: u8 = 3;
 /// Another run holds the connection.
 pub(crate) const BUSY: u8 = 4;
+/// A review with findings.
+pub(crate) const FINDINGS: u8 = 5;
 /// Configuration or command line refused (`EX_USAGE` of sysexits.h).
 pub(crate) const USAGE: u8 = 64;
 /// Directory, upstream or store cannot be reached or used (`EX_UNAVAILABLE`).

@@ -72,6 +72,8 @@ transactions! {
     Conclude = "conclude",
     /// What was held back is removed.
     Approve = "approve",
+    /// A review of Qualys accounts.
+    KeepReview = "keep_review",
     /// Processing → Processed or Scheduled.
     EndRun = "end_run",
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod identity;
 pub mod mapping;
 pub mod notify;
+pub mod review;
 pub mod schedule;
 pub mod schema;
 pub mod store;

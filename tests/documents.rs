@@ -172,6 +172,7 @@ fn variables(text: &str) -> BTreeSet<&str> {
         "HTTP_",
         "LOG_",
         "NOTIFY_",
+        "REVIEW_",
     ];
     text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'))
         .filter(|word| {

@@ -22,6 +22,8 @@ mod layout;
 mod life;
 #[path = "page/proxy.rs"]
 mod proxy;
+#[path = "page/review.rs"]
+mod review;
 #[path = "page/stage.rs"]
 mod stage;
 #[path = "page/tab.rs"]

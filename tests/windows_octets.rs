@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use ad_connector::config::{SearchScope, Transport};
 use ad_connector::directory::{
-    BindGuard, DIRSYNC, DirectoryError, GuardFault, LdapSearch, MESSAGE_ID, Pages, Session, connect, hear,
+    BindGuard, DIRSYNC, DirectoryError, GuardFault, LdapSearch, MESSAGE_ID, Pages, Session, connect, replay,
 };
 use compare::{assert_entries, assert_outcome, assert_root_dse};
 use peer::{Peer, Turn, each_message};
@@ -174,7 +174,7 @@ async fn assert_answer(octets: &[u8], messages: &[serde_json::Value], size: usiz
     let adapted: Vec<u8> = each_message(octets)
         .flat_map(|message| with_id(message, MESSAGE_ID))
         .collect();
-    let heard = hear(adapted.chunks(size), 1000);
+    let heard = replay(adapted.chunks(size), 1000);
     assert_eq!(heard.fault, None);
     assert_entries(&heard.entries, &of("searchResultEntry"));
     assert_eq!(heard.references, references);
@@ -241,7 +241,7 @@ async fn assert_failed_search(file: &Recorded, size: usize) {
         (Err(DirectoryError::Search { outcome, .. }), Some(10)) => assert_outcome(&outcome, message),
         other => panic!("{other:?}"),
     }
-    let heard = hear(with_id(&file.octets, MESSAGE_ID).chunks(size), 1);
+    let heard = replay(with_id(&file.octets, MESSAGE_ID).chunks(size), 1);
     assert_outcome(&heard.outcome.unwrap(), message);
 }
 

@@ -8,9 +8,10 @@ use clap::{Args, Parser, Subcommand};
 const EXIT_CODES: &str = "Exit codes:
   0    done
   1    internal error
-  2    finished, but some objects were rejected (listed)
+  2    finished, but some objects were rejected (listed); a review that could not see everything
   3    objects are gone, more than the threshold allows: nothing was removed
   4    another run holds the connection
+  5    a review with findings
   64   configuration or command line refused
   69   directory, upstream or store cannot be reached or used
   77   credentials refused by directory or upstream
@@ -65,6 +66,9 @@ pub(super) enum Command {
     /// Work on the state as a whole.
     #[command(subcommand)]
     State(State),
+    /// Review the accounts of the Qualys console against the directories, once now: who is gone,
+    /// disabled, dormant, or has a role without the group that grants it.
+    Review(ReviewOptions),
     /// For Docker: ends 0 while the service is alive.
     Healthcheck,
     /// Show every variable of the environment with its meaning and default.
@@ -163,6 +167,19 @@ pub(super) struct Removed {
     /// One JSON object an object and line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReviewOptions {
+    /// One JSON object with accounts, asset groups, roles, access and findings.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write findings and accounts to FILE as CSV; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) csv: Option<PathBuf>,
+    /// Write the review to FILE as one printable HTML page; - is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,7 @@ use crate::upstream::{QualysGateway, Webhook};
 
 use super::failure::Failure;
 use super::output::say;
-use super::{controller, deleted_objects, dirsync, schema, setup, shown};
+use super::{controller, deleted_objects, dirsync, review, schema, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
@@ -49,6 +49,10 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             Ok("the webhook of NOTIFY_URL took a test message".to_owned())
         });
         steps.told("webhook", runtime.block_on(sent))?;
+    }
+    if let (Some(settings), Some(first)) = (&config.review, config.connections.first()) {
+        let reviewed = timed(review::step(settings, &first.upstream));
+        steps.told("review", runtime.block_on(reviewed))?;
     }
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;

@@ -16,6 +16,7 @@ mod mapping;
 mod output;
 mod preview;
 mod removed;
+mod review;
 mod run;
 mod runs;
 mod schema;
@@ -88,6 +89,7 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::SupportBundle(options) => support_bundle::run(connection, &options),
         Command::Runs(options) => runs::run(connection, &options),
         Command::Removed(options) => removed::run(connection, &options),
+        Command::Review(options) => review::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Instances(options) => instances::run(&options),
         Command::State(command) => state::run(&command),

@@ -13,7 +13,7 @@ use crate::store::{Access, Store};
 use crate::upstream::Webhook;
 
 use super::failure::Failure;
-use super::{setup, signals, supervisor};
+use super::{review, setup, signals, supervisor};
 
 /// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
 const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
@@ -41,6 +41,9 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
             let webhook = Webhook::new(url, &first.upstream)?;
             let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
             tokio::spawn(async move { notify::watch(handles, webhook, state.file(), stop).await });
+        }
+        if let Some(reviews) = review::schedule(&config, &chosen, &handles)? {
+            tokio::spawn(reviews.serve(beats.clone(), stop.clone()));
         }
         let http = match config.http.listen {
             Some(address) => {

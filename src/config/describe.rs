@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::variables as v;
 use super::{
-    Auth, Config, Connection, DeltaMethod, Directory, SearchScope, SitePolicy, StateLocation, Transport,
-    UpstreamAuth,
+    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, SitePolicy, StateLocation,
+    Transport, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -39,7 +39,7 @@ impl Config {
             StateLocation::Database(database) => Some(database),
             StateLocation::File(_) => None,
         };
-        vec![
+        let mut described = vec![
             (
                 v::CONNECTIONS_FILE.name,
                 or_none(self.connections_file.as_ref().map(|path| path.display())),
@@ -73,6 +73,32 @@ impl Config {
                 format!("{:?}", self.log.format).to_lowercase(),
             ),
             (v::LOG_LEVEL.name, self.log.level.clone()),
+        ];
+        described.extend(self.review.iter().flat_map(ReviewSettings::describe));
+        described
+    }
+}
+
+impl ReviewSettings {
+    /// Describes the settings of the review.
+    #[must_use]
+    pub fn describe(&self) -> Vec<Described> {
+        let groups = self.role_groups.iter();
+        let groups = groups.map(|granted| format!("{}={}", granted.role, granted.group.as_str()));
+        vec![
+            (v::QUALYS_API_URL.name, self.url.clone()),
+            (v::QUALYS_API_USERNAME.name, self.username.clone()),
+            (v::QUALYS_API_PASSWORD.name, SET.to_owned()),
+            (
+                v::REVIEW_CRON.name,
+                self.cron.clone().unwrap_or_else(|| "off".to_owned()),
+            ),
+            (v::REVIEW_MATCH.name, self.attributes.join(",")),
+            (v::REVIEW_ALLOW.name, self.allow.join(",")),
+            (v::REVIEW_ROLE_GROUPS.name, groups.collect::<Vec<_>>().join(";")),
+            (v::REVIEW_DORMANT_DAYS.name, self.dormant_days.to_string()),
+            (v::REVIEW_NEVER_USED_DAYS.name, self.never_used_days.to_string()),
+            (v::REVIEW_MAX_MANAGERS.name, self.max_managers.to_string()),
         ]
     }
 }
@@ -304,6 +330,9 @@ mod tests {
             ("QUALYS_CONNECTOR_UUID", "8c2d7e1a-3b4f-4c5d-9e6f-000000000001"),
             ("HTTPS_PROXY", "http://me:proxy-7@proxy:3128"),
             ("HTTP_TOKEN", "token-of-sixteen-characters"),
+            ("QUALYS_API_URL", "https://qualysapi.example"),
+            ("QUALYS_API_USERNAME", "acme_api"),
+            ("QUALYS_API_PASSWORD", "hunter-3"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
@@ -324,7 +353,9 @@ mod tests {
         for part in ["dc1", "(mail=*)", "https://gateway.example", "[set]"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        for secret in ["hunter-2", "client-7", "secret-7", "proxy-7", "token-of"] {
+        for secret in [
+            "hunter-2", "hunter-3", "client-7", "secret-7", "proxy-7", "token-of",
+        ] {
             assert!(!text.contains(secret), "{text}");
         }
     }

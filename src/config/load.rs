@@ -11,8 +11,8 @@ use super::reader::Reader;
 use super::refused::{Problem, Refused};
 use super::values::plain;
 use super::{
-    Config, Connection, DeltaMethod, Http, Log, Secret, SecretFile, StateLocation, directory, service,
-    upstream, variables as v,
+    Config, Connection, DeltaMethod, Http, Log, ReviewSettings, Secret, SecretFile, StateLocation, directory,
+    review, service, upstream, variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
@@ -78,7 +78,7 @@ fn connections_file(variables: &impl Variables, usual: Option<PathBuf>) -> Resul
 fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, Refused> {
     let mut reader = Reader::new(variables);
     let connection = connection(&mut reader, now);
-    let process = process(&mut reader);
+    let process = process(&mut reader, now);
     let secret_files = reader.take_secret_files();
     let config = connection
         .zip(process)
@@ -99,7 +99,7 @@ pub(super) fn from_file(
     }
     let layered = file.process(variables);
     let mut reader = Reader::new(&layered);
-    let process = process(&mut reader);
+    let process = process(&mut reader, now);
     let mut secret_files = reader.take_secret_files();
     problems.extend(told(reader, &layered));
     let mut connections = Vec::new();
@@ -154,18 +154,21 @@ struct Process {
     state: StateLocation,
     http: Http,
     notify: Option<Secret>,
+    review: Option<ReviewSettings>,
     log: Log,
 }
 
-fn process(reader: &mut Reader<'_, impl Variables>) -> Option<Process> {
+fn process(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Process> {
     let state = service::state(reader);
     let http = service::http(reader);
     let notify = service::notify(reader);
+    let review = review::review(reader, now);
     let log = service::log(reader);
     Some(Process {
         state: state?,
         http: http?,
         notify: notify?,
+        review: review?,
         log: log?,
     })
 }
@@ -178,6 +181,7 @@ impl Process {
             state: self.state,
             http: self.http,
             notify: self.notify,
+            review: self.review,
             log: self.log,
             secret_files,
         }

@@ -15,6 +15,7 @@ mod load;
 mod reader;
 pub mod reference;
 mod refused;
+mod review;
 mod secret;
 mod service;
 mod state;
@@ -35,9 +36,10 @@ pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;
 pub use refused::{Problem, Refused};
+pub use review::{ReviewSettings, RoleGroup};
 pub use secret::{Secret, SecretFile};
 pub use state::{Database, StateLocation, host_name};
-pub(crate) use values::filter::split_terms as split_filter;
+pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};
 
 /// Everything that the program is told from outside.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Config {
     pub http: Http,
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
     pub notify: Option<Secret>,
+    /// `QUALYS_API_*`, `REVIEW_*`, where accounts are reviewed.
+    pub review: Option<ReviewSettings>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: Log,
     /// Files from which secrets were read, of all connections and the service.

@@ -81,7 +81,7 @@ fn keys_of_the_file() -> String {
         "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
          stand at its top level alone, `{}` not at all. In a `[[{CONNECTION}]]` and a `[[{CONNECTION}.{PROFILE}]]`, some have a short \
          name as well:\n\n| Key | Variable | Meaning |\n|---|---|---|\n",
-        connections::PROCESS,
+        connections::PROCESS.join("\" and \""),
         variables::CONNECTIONS_FILE.name,
     );
     for (short, variable) in connections::SHORT {

@@ -183,6 +183,28 @@ variables! {
         NO_PROXY: plain, Nothing,
             "Hosts that are reached without the proxy, comma-separated: names, addresses, networks, or `*`; `no_proxy` is read too";
     }
+    "Review of Qualys accounts" {
+        QUALYS_API_URL: plain, Nothing,
+            "API server of the Qualys platform, `https://qualysapi…`, another host than the gateway; with it, Qualys accounts are reviewed against the directory";
+        QUALYS_API_USERNAME: plain, RequiredFor { condition: "the review", example: "" },
+            "Login of the Qualys account that lists accounts and asset groups";
+        QUALYS_API_PASSWORD: secret, RequiredFor { condition: "the review", example: "" },
+            "Password of that account";
+        REVIEW_CRON: plain, Default("0 6 * * *"),
+            "When to review, where QUALYS_API_URL is set: a cron expression in the time zone of the first connection, or `off`";
+        REVIEW_MATCH: plain, Default("userPrincipalName,mail,proxyAddresses,sAMAccountName,objectGUID"),
+            "Attributes that the external id of a Qualys account is looked for in, comma-separated, the first one first";
+        REVIEW_ALLOW: plain, Nothing,
+            "Logins of Qualys accounts that are listed and never reported, comma-separated";
+        REVIEW_ROLE_GROUPS: plain, Nothing,
+            "Groups that grant roles, `Manager=CN=Qualys Admins,…;Auditor=CN=…`: who has the role must be in the group, or in one within it";
+        REVIEW_DORMANT_DAYS: plain, Default("90"),
+            "Days without a log-in after which an account is reported as dormant, 1 to 3650";
+        REVIEW_NEVER_USED_DAYS: plain, Default("30"),
+            "Days after which an account that nobody has logged in with is reported as never used, 1 to 3650";
+        REVIEW_MAX_MANAGERS: plain, Default("5"),
+            "More active Managers than this are reported, 1 to 10000";
+    }
     "State, HTTP and log" {
         STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),
             "Where the state is kept: `sqlite:PATH`, or `postgres://USER@HOST[:PORT]/DATABASE`, which several instances can share";
@@ -222,6 +244,7 @@ pub const PREFIXES: &[&str] = &[
     "INSTANCE_",
     "HTTP_",
     "NOTIFY_",
+    "REVIEW_",
     "LOG_",
 ];
 

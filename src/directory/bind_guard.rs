@@ -18,17 +18,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::error::DirectoryError;
+use super::put_off::{MOST_REFUSED, PutOff};
 use crate::config::{self, Auth};
-
-/// Refused attempts of one account within [`PUT_OFF_FOR`], at most.
-const MOST_REFUSED: usize = 3;
 
 /// Time for which a refused password is not tried again.
 const PUT_OFF_FOR: Duration = Duration::from_secs(3600);
@@ -102,44 +100,6 @@ enum BindTurn {
     AfterAnother(Option<Instant>),
     /// Not before this moment, because of this refusal.
     PutOff(RefusedBind, Instant),
-}
-
-/// Bind that is not tried, since the account was refused a short time ago.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the bind of {account} is put off until {}: the account was refused at {} ({cause})",
-    written(.next),
-    written(.refused)
-)]
-pub struct PutOff {
-    /// `AD_BIND_DN`.
-    pub account: String,
-    /// Time of the refusal.
-    pub refused: DateTime<Utc>,
-    /// Time of the next attempt.
-    pub next: DateTime<Utc>,
-    /// The controller's reason.
-    pub cause: String,
-    /// Next step for the reason.
-    cause_advice: String,
-    /// The connection's log has the refusal already.
-    pub(super) repeated: bool,
-}
-
-impl PutOff {
-    /// Returns the next step.
-    #[must_use]
-    pub fn advice(&self) -> String {
-        format!(
-            "{}; then restart the service, which reads AD_PASSWORD again, or ask for a run: it tries at once, but of one account no \
-             more than {MOST_REFUSED} attempts an hour are made that a controller refuses, so that it is not locked out",
-            self.cause_advice
-        )
-    }
-}
-
-fn written(time: &DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 impl BindGuard {

@@ -7,7 +7,7 @@ use fastrand::Rng;
 
 use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
-use super::fault::FaultOf;
+use super::fault_of::FaultOf;
 use super::session::{ControllerEndpoint, Session, reach};
 use super::site::{self, ControllerChoice, SiteCandidate};
 use super::srv::{self, NamedController};
@@ -315,6 +315,17 @@ impl Controllers {
             }
         }
     }
+}
+
+/// Connects and binds to the first controller of `settings` that can be used. `guard` decides
+/// whether a bind may be tried now.
+///
+/// # Errors
+/// As [`Controllers::find`] and [`Controllers::connect`].
+pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<Session, DirectoryError> {
+    let known = KnownControllers::default();
+    let mut controllers = Controllers::find(settings, guard, &known).await?;
+    controllers.connect(settings).await
 }
 
 /// Returns the controllers of the domain with what the records of its site say of them. Those that

@@ -12,7 +12,7 @@ use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::operation::{OperationAnswer, SearchOperation};
-use super::session::{SHOW_DELETED, SessionLine};
+use super::session_line::{SHOW_DELETED, SessionLine};
 use crate::config::SearchScope;
 
 /// The control's OID.

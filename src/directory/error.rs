@@ -4,18 +4,26 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::bind_guard::PutOff;
-use super::fault::FaultOf;
+use super::fault_of::FaultOf;
 use super::frame::FrameFault;
 use super::guard::GuardFault;
 use super::kerberos_fault::KerberosFault;
+use super::put_off::PutOff;
 use super::result_code::{self, LdapResult};
 use super::root_dse::ControllerDefect;
-use super::transport::seconds;
 use crate::config::Transport;
 use crate::exit_code;
 use crate::tls::PeerCertificate;
 use crate::tls::TlsFault;
+
+/// Returns a time limit as text.
+pub fn seconds(limit: Duration) -> String {
+    if limit.subsec_millis() == 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{:.1} s", limit.as_secs_f64())
+    }
+}
 
 /// A step with a time limit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

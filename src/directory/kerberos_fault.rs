@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::fault::{FaultOf, refuses_password};
+use super::fault_of::{FaultOf, refuses_password};
 use super::result_code::{self, LdapResult, ResultMeaning};
 
 /// Why Kerberos could not prove the account to the controller.

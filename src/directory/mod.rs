@@ -14,6 +14,7 @@ mod entry;
 mod entry_channel;
 mod error;
 mod fault;
+mod fault_of;
 mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -21,12 +22,15 @@ mod guard;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod kerberos_fault;
+mod locate;
 mod message;
 mod netlogon;
 mod netlogon_ping;
+mod object_lookup;
 mod operation;
 mod oversized;
 mod paging;
+mod put_off;
 mod ranges;
 #[cfg(all(test, feature = "kerberos"))]
 #[path = "../../tests/windows_octets/recorded.rs"]
@@ -37,6 +41,7 @@ mod root_dse;
 mod round_trip;
 mod search;
 mod session;
+mod session_line;
 mod site;
 mod srv;
 mod stats_control;
@@ -44,20 +49,21 @@ mod tls;
 mod tls_advice;
 mod transport;
 
-pub use bind_guard::{BindGuard, PutOff};
+pub use bind_guard::BindGuard;
 pub use chosen::{ChosenController, ControllerLocation};
-pub use controllers::{Controllers, KnownControllers, NextController};
+pub use controllers::{Controllers, KnownControllers, NextController, connect};
 pub use dirsync::{DIRSYNC, DirSyncPages};
 pub use entry::{AttributeValues, Entry};
 pub use error::{DirectoryError, TimedPhase};
-pub use fault::FaultOf;
+pub use fault_of::FaultOf;
 pub use guard::GuardFault;
 pub use kerberos_fault::{KerberosFault, KerberosProblem};
-pub use replay::{MESSAGE_ID, ReplayedAnswer, hear};
+pub use put_off::PutOff;
+pub use replay::{MESSAGE_ID, ReplayedAnswer, replay};
 pub use result_code::LdapResult;
 pub use root_dse::{ControllerDefect, RootDse};
 pub use search::{LdapSearch, Pages};
-pub use session::{ControllerEndpoint, Session, SessionCounters, connect};
+pub use session::{ControllerEndpoint, Session, SessionCounters};
 pub use site::ControllerChoice;
 pub use stats_control::SearchCost;
 

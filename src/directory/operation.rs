@@ -18,7 +18,7 @@ use super::entry_channel::{ChannelItem, PIECE};
 use super::error::{DirectoryError, TimedPhase};
 use super::message;
 use super::result_code::LdapResult;
-use super::session::SessionLine;
+use super::session_line::SessionLine;
 use super::transport::ControllerLink;
 use crate::config::SearchScope;
 

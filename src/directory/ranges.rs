@@ -7,7 +7,7 @@ use super::ber::{self, OCTET_STRING};
 use super::entry::{AttributeValues, Entry};
 use super::error::DirectoryError;
 use super::frame::{MAX_ELEMENTS, MAX_MESSAGE};
-use super::session::SessionLine;
+use super::session_line::SessionLine;
 use crate::identity::{Guid, LinkedName};
 use crate::text::printable;
 

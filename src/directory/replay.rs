@@ -10,7 +10,7 @@ use super::message::{self, RequestOperation};
 use super::operation::OperationEntries;
 use super::result_code::LdapResult;
 
-/// The message id of the search that [`hear`] takes to be open: the first one after a bind.
+/// The message id of the search that [`replay`] takes to be open: the first one after a bind.
 pub const MESSAGE_ID: u32 = 2;
 
 /// What a server's answer to one search came to.
@@ -29,7 +29,7 @@ pub struct ReplayedAnswer {
 /// What `chunks`, which arrive one after the other, come to as the answer to a search with [`MESSAGE_ID`] for at most `most`
 /// entries. Neither a result nor a fault means: more octets are needed.
 #[must_use]
-pub fn hear<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> ReplayedAnswer {
+pub fn replay<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> ReplayedAnswer {
     let exchange = Mutex::new(OpenRequest::of(MESSAGE_ID, RequestOperation::Search));
     let mut inbox = ReceivedOctets::default();
     let mut found = OperationEntries::at_most(most);
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_heard_to_its_end() {
-        let heard = hear([answer().as_slice()], 2);
+        let heard = replay([answer().as_slice()], 2);
         assert_eq!((heard.entries.len(), heard.references), (2, 1));
         assert_eq!(heard.entries[0].text("name"), Some("v"));
         assert!(heard.outcome.unwrap().is_success());
         assert_eq!(heard.fault, None);
-        let fault = hear([answer().as_slice()], 1).fault.unwrap();
+        let fault = replay([answer().as_slice()], 1).fault.unwrap();
         assert!(fault.contains("more than the 1 entries"), "{fault}");
     }
 
@@ -116,8 +116,8 @@ mod tests {
                 let at = at.index(octets.len());
                 octets[at] = octet;
             }
-            let whole = hear([octets.as_slice()], 2);
-            let cut = hear(octets.chunks(size), 2);
+            let whole = replay([octets.as_slice()], 2);
+            let cut = replay(octets.chunks(size), 2);
             prop_assert_eq!(&whole.entries, &cut.entries);
             // What is quoted of something that is no LDAP may be shorter.
             prop_assert_eq!(whole.fault.is_some(), cut.fault.is_some());

@@ -15,7 +15,7 @@ use super::error::DirectoryError;
 use super::operation::{OperationAnswer, SearchOperation};
 use super::paging::{self, PagingGuard};
 use super::ranges;
-use super::session::SessionLine;
+use super::session_line::SessionLine;
 use super::stats_control::{self, SearchCost};
 use crate::config::SearchScope;
 use crate::text::printable;

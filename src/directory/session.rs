@@ -7,53 +7,24 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use ldap3::controls::RawControl;
 use tokio::sync::Mutex;
 
 use super::bind;
 use super::bind_guard::BindGuard;
 use super::chosen::ChosenController;
-use super::controllers::{Controllers, KnownControllers};
 use super::dirsync::DirSyncPages;
 use super::entry::Entry;
 use super::error::DirectoryError;
-use super::operation::SearchOperation;
 use super::ranges;
-use super::result_code::LdapResult;
 use super::root_dse::{self, ControllerDefect, RootDse};
 use super::search::{LdapSearch, Pages};
+use super::session_line::{EXTENDED_DN, SHOW_RECYCLED, SessionLine};
 use super::stats_control::STATS;
 use super::transport::{self, ControllerLink};
 use crate::config;
 use crate::identity::Guid;
-use crate::text::printable;
 use crate::tls::PeerCertificate;
-
-/// Makes the server return deleted objects too (MS-ADTS 3.1.1.3.4.1.14).
-pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
-
-/// Makes the server return deleted objects, and those that the recycle bin holds no longer (MS-ADTS
-/// 3.1.1.3.4.1.26).
-const SHOW_RECYCLED: &str = "1.2.840.113556.1.4.2064";
-
-/// Makes the server write names with GUIDs (LDAP_SERVER_EXTENDED_DN_OID, MS-ADTS 3.1.1.3.4.1.5).
-const EXTENDED_DN: &str = "1.2.840.113556.1.4.529";
-
-/// Value of that control: SEQUENCE { INTEGER 1 }, GUIDs and SIDs as text.
-const EXTENDED_DN_AS_TEXT: [u8; 5] = [0x30, 3, 2, 1, 1];
-
-/// Connects and binds to the first controller of `settings` that can be used. `guard` decides
-/// whether a bind may be tried now.
-///
-/// # Errors
-/// As [`Controllers::find`] and [`Controllers::connect`].
-pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<Session, DirectoryError> {
-    let known = KnownControllers::default();
-    let mut controllers = Controllers::find(settings, guard, &known).await?;
-    controllers.connect(settings).await
-}
 
 /// Connects and binds to the controller at `endpoint`.
 pub(super) async fn reach(
@@ -297,167 +268,6 @@ impl Session {
         let link = self.line.link.lock().await.take();
         if let Some(link) = link {
             link.close().await;
-        }
-    }
-}
-
-/// One connection with what its operations need; shared by a session and its searches.
-#[derive(Debug)]
-pub(super) struct SessionLine {
-    pub host: String,
-    certificate: Option<PeerCertificate>,
-    /// The limit of one operation.
-    pub timeout: Duration,
-    pub page_size: u32,
-    /// To hide it, should the controller repeat it (R27).
-    pub password: config::Secret,
-    /// `None` while an operation is answered, and once one broke off.
-    pub link: Mutex<Option<ControllerLink>>,
-    pub round_trips: AtomicU64,
-    pub pages: AtomicU64,
-    pub referrals: AtomicU64,
-    /// Whether rootDSE, once it was read, offers to say what a search costs.
-    pub offers_stats: AtomicBool,
-    /// `true` when it offers to show recycled objects.
-    offers_recycled: AtomicBool,
-    offers_extended_names: AtomicBool,
-    asks_for_extended_names: AtomicBool,
-}
-
-impl SessionLine {
-    /// Asks for at most one entry and gives the result with it, where it came.
-    ///
-    /// # Errors
-    /// As any operation, but not for a result that is no success.
-    pub async fn one(
-        &self,
-        question: SearchOperation<'_>,
-    ) -> Result<(LdapResult, Option<Entry>), DirectoryError> {
-        let mut answer = self.begin(question).await?;
-        let mut entries = Vec::new();
-        while !answer.has_ended() {
-            entries.extend(self.more(&mut answer).await?);
-        }
-        let outcome = self.end(answer).await?.outcome;
-        Ok((outcome, entries.pop()))
-    }
-
-    /// Reads one object; `None` for "no such object".
-    ///
-    /// # Errors
-    /// As [`Session::lookup`].
-    pub async fn object(
-        &self,
-        dn: &str,
-        attributes: &[&str],
-        show_deleted: bool,
-    ) -> Result<Option<Entry>, DirectoryError> {
-        let Some(mut entry) = self.shown(dn, attributes, show_deleted).await? else {
-            return Ok(None);
-        };
-        if ranges::is_partial(&entry) {
-            let whole = ranges::complete(self, entry, show_deleted).await?;
-            entry = whole.ok_or_else(|| self.unsound(format!("\"{dn}\" vanished while it was read")))?;
-        }
-        match entry.incomplete() {
-            None => Ok(Some(entry)),
-            Some(reason) => Err(self.unsound(format!("\"{}\": {reason}", entry.dn))),
-        }
-    }
-
-    /// As [`SessionLine::object`], but with ranges as the server gives them.
-    ///
-    /// # Errors
-    /// As [`Session::lookup`].
-    pub async fn shown(
-        &self,
-        dn: &str,
-        attributes: &[&str],
-        show_deleted: bool,
-    ) -> Result<Option<Entry>, DirectoryError> {
-        let (outcome, entry) = self.answer_about(dn, attributes, show_deleted).await?;
-        match (outcome.code, entry) {
-            (0, Some(entry)) => Ok(Some(entry)),
-            (0, None) => Err(self.unsound(format!(
-                "the server gives neither \"{dn}\" nor says that there is no such object"
-            ))),
-            (32, _) => Ok(None),
-            _ => Err(DirectoryError::Search {
-                host: self.host.clone(),
-                base: dn.to_owned(),
-                outcome,
-            }),
-        }
-    }
-
-    /// Asks for one object and gives the result with the object, where it came.
-    ///
-    /// # Errors
-    /// As any operation, but not for a result that is no success.
-    pub async fn answer_about(
-        &self,
-        dn: &str,
-        attributes: &[&str],
-        show_deleted: bool,
-    ) -> Result<(LdapResult, Option<Entry>), DirectoryError> {
-        let question = SearchOperation {
-            base: dn,
-            scope: config::SearchScope::Base,
-            filter: "(objectClass=*)",
-            attributes: attributes.iter().map(|&name| name.to_owned()).collect(),
-            controls: self
-                .deleted_control(show_deleted)
-                .into_iter()
-                // What rootDSE names is used as a base, which has the plain form.
-                .chain(self.extended_names_control().filter(|_| !dn.is_empty()))
-                .collect(),
-            most: 1,
-        };
-        self.one(question).await
-    }
-
-    /// Returns the control that shows deleted objects, critical, when it is wanted: with recycled
-    /// ones where they are offered.
-    pub fn deleted_control(&self, wanted: bool) -> Option<RawControl> {
-        let control = if self.offers_recycled.load(Ordering::Relaxed) {
-            SHOW_RECYCLED
-        } else {
-            SHOW_DELETED
-        };
-        wanted.then(|| RawControl {
-            ctype: control.to_owned(),
-            crit: true,
-            val: None,
-        })
-    }
-
-    /// Returns the error of a controller that cannot be read now.
-    fn unusable(&self, defect: ControllerDefect) -> DirectoryError {
-        DirectoryError::Unusable {
-            host: self.host.clone(),
-            defect,
-        }
-    }
-
-    /// See [`Session::asks_for_extended_names`].
-    pub fn asks_for_extended_names(&self) -> bool {
-        self.asks_for_extended_names.load(Ordering::Relaxed)
-    }
-
-    /// The extended-DN control, critical, where searches ask for it.
-    pub fn extended_names_control(&self) -> Option<RawControl> {
-        self.asks_for_extended_names().then(|| RawControl {
-            ctype: EXTENDED_DN.to_owned(),
-            crit: true,
-            val: Some(EXTENDED_DN_AS_TEXT.to_vec()),
-        })
-    }
-
-    /// An error about what the server said, on one line whatever it said.
-    pub fn unsound(&self, what: String) -> DirectoryError {
-        DirectoryError::Answer {
-            host: self.host.clone(),
-            what: printable(&what),
         }
     }
 }

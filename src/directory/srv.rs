@@ -20,7 +20,7 @@ use hickory_resolver::proto::rr::{Name, RData};
 use tokio::time::timeout;
 
 use super::error::DirectoryError;
-use super::transport::seconds;
+use super::error::seconds;
 use crate::config;
 use crate::text::printable;
 

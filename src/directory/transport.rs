@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::ber::{self, INTEGER, SEQUENCE};
 use super::bind_guard::BindGuard;
 use super::entry_channel;
-use super::error::{DirectoryError, TimedPhase};
+use super::error::{DirectoryError, TimedPhase, seconds};
 use super::guard::{self, GuardFault, GuardFaults};
 #[cfg(feature = "kerberos")]
 use super::kerberos;
@@ -280,15 +280,6 @@ where
         driver: OwnedTask(driver),
         guard: OwnedTask(guard),
     })
-}
-
-/// A time limit for people.
-pub fn seconds(limit: Duration) -> String {
-    if limit.subsec_millis() == 0 {
-        format!("{} s", limit.as_secs())
-    } else {
-        format!("{:.1} s", limit.as_secs_f64())
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Gauges are what the state file says at the moment of the scrape. Counters count what this service did since its start; runs
 //! of commands beside it are not in them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use axum::extract::State;
@@ -20,7 +21,7 @@ use super::problem::Problem;
 use super::service::Service;
 use super::standing::Standing;
 use crate::schedule::{ConnectionHandle, NextRuns, ServiceTotals};
-use crate::store::{Outcome, State as Stage};
+use crate::store::{Outcome, ReviewSummary, State as Stage};
 use crate::view::KindCounts;
 
 /// Seconds of a day.
@@ -36,6 +37,9 @@ pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Proble
     let families = Families::new();
     for handle in service.handles.values() {
         families.add(&service, handle, now).await?;
+    }
+    if let Some(last) = service.read(crate::store::Store::last_review).await? {
+        families.add_review(&last, now);
     }
     let mut text = String::new();
     encode(&mut text, &families.registry).map_err(Problem::internal)?;
@@ -101,6 +105,8 @@ families! {
         lease_held: "lease_held", None::<Unit>, "1 while this instance holds the connection, 0 while it does not";
         lease_renewal: "lease_renewal_age", Some(Unit::Seconds), "Time since this instance renewed its lease of the connection";
         lease_takeovers: "lease_takeovers", None::<Unit>, "Leases that ended without being given back, as far as this instance knows";
+        review_findings: "review_findings", None::<Unit>, "Findings of the last review of Qualys accounts";
+        review_age: "review_age", Some(Unit::Seconds), "Age of the last review of Qualys accounts";
         certificate: "certificate_expiry", days(), "Days until the certificate of the controller ends";
     }
     Counters {
@@ -257,6 +263,15 @@ impl Families {
         let oldest = standing.counted.oldest_undecided;
         let age = oldest.map_or(0, |oldest| (now.timestamp() - oldest).max(0));
         set(&self.oldest_staged, &plain, float(age));
+    }
+
+    fn add_review(&self, last: &ReviewSummary, now: DateTime<Utc>) {
+        let age = (now.timestamp() - last.at).max(0);
+        set(&self.review_age, &Vec::new(), float(age));
+        let counts: BTreeMap<String, u64> = serde_json::from_str(&last.counts).unwrap_or_default();
+        for (code, findings) in counts {
+            set(&self.review_findings, &vec![("code", code)], count(findings));
+        }
     }
 
     fn add_last_run(&self, of: &Connected<'_>, standing: &Standing) {

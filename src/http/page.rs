@@ -25,7 +25,7 @@ macro_rules! script {
     };
 }
 
-const FILES: [File; 15] = [
+const FILES: [File; 16] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/page/style.css",
@@ -45,6 +45,7 @@ const FILES: [File; 15] = [
     script!("attention.js"),
     script!("mapping.js"),
     script!("why.js"),
+    script!("review.js"),
 ];
 
 /// A route for each file.

@@ -1,19 +1,22 @@
 //! `userAccountControl`: the switches of an account.
 
-/// The `userAccountControl` bits of an account (MS-ADTS 2.2.16).
+/// Bits of `userAccountControl` (MS-ADTS 2.2.16).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AccountControl(u32);
 
 impl AccountControl {
-    /// `ADS_UF_ACCOUNT_DISABLE`: nobody can log on with the account.
+    /// `ADS_UF_ACCOUNT_DISABLE`: no log-on is possible with the account.
     pub const DISABLED: u32 = 0x0000_0002;
-    /// `ADS_UF_LOCKOUT`: too many wrong passwords. Found in `msDS-User-Account-Control-Computed` alone (MS-ADTS 3.1.1.4.5.17).
+    /// `ADS_UF_LOCKOUT`: too many wrong passwords. Found in `msDS-User-Account-Control-Computed`
+    /// alone (MS-ADTS 3.1.1.4.5.17).
     pub const LOCKED_OUT: u32 = 0x0000_0010;
-    /// `ADS_UF_PASSWORD_EXPIRED`: the password has to be changed first. Found there as well.
+    /// `ADS_UF_PASSWORD_EXPIRED`: the password has to be changed first. Found in the same attribute
+    /// alone.
     pub const PASSWORD_EXPIRED: u32 = 0x0080_0000;
 
-    /// Every switch that has a name: MS-ADTS 2.2.16, and those that it leaves to the schema's description of the attribute
-    /// (`ADS_UF_SCRIPT`, `ADS_UF_TEMP_DUPLICATE_ACCOUNT`, `ADS_UF_MNS_LOGON_ACCOUNT`), by rising bit.
+    /// Switches that have a name: MS-ADTS 2.2.16, and those that it leaves to the schema's
+    /// description of the attribute (`ADS_UF_SCRIPT`, `ADS_UF_TEMP_DUPLICATE_ACCOUNT`,
+    /// `ADS_UF_MNS_LOGON_ACCOUNT`), by rising bit.
     const NAMES: [(u32, &str); 23] = [
         (0x0000_0001, "ADS_UF_SCRIPT"),
         (Self::DISABLED, "ADS_UF_ACCOUNT_DISABLE"),
@@ -40,25 +43,25 @@ impl AccountControl {
         (0x0400_0000, "ADS_UF_PARTIAL_SECRETS_ACCOUNT"),
     ];
 
-    /// The switches with these bits. LDAP gives the value as a signed decimal number.
+    /// Returns the switches with these bits. LDAP gives the value as a signed decimal number.
     #[must_use]
     pub const fn new(bits: u32) -> Self {
         Self(bits)
     }
 
-    /// Whether the account is switched on.
+    /// Returns `true` when the account is not disabled.
     #[must_use]
     pub const fn is_enabled(self) -> bool {
         !self.has(Self::DISABLED)
     }
 
-    /// Whether any of `bits` is set.
+    /// Returns `true` when any of `bits` is set.
     #[must_use]
     pub const fn has(self, bits: u32) -> bool {
         self.0 & bits != 0
     }
 
-    /// The names of the bits that are set, by rising bit. A bit without a name has none here either.
+    /// Returns the names of the bits that are set, by rising bit. A bit without a name is left out.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES
             .into_iter()
@@ -66,7 +69,7 @@ impl AccountControl {
             .map(|(_, name)| name)
     }
 
-    /// All bits.
+    /// Returns all bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
         self.0

@@ -1,12 +1,14 @@
-//! Any bytes as a value of the directory: nothing panics, and what is read says of itself what was read.
+//! Fuzzing with any bytes as a value of the directory: nothing panics, and a decoded value is
+//! written as the same value.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` generates the bytes; the test below
+//! replays the corpus.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{AccountControl, DistinguishedName, GroupType, Guid, Sid, Timestamp};
 
-/// Gives the bytes to every decoder. Text of two names is separated by a NUL.
+/// Passes the bytes to every decoder. Text of two names is separated by a NUL.
 pub fn run(bytes: &[u8]) {
     guid(bytes);
     sid(bytes);
@@ -47,7 +49,7 @@ fn guid(bytes: &[u8]) {
     }
 }
 
-/// The text holds everything that the bytes do (R14).
+/// Asserts that the text holds everything that the bytes do (R14).
 fn sid(bytes: &[u8]) {
     let Ok(sid) = Sid::from_bytes(bytes) else { return };
     let text = sid.to_string();
@@ -83,7 +85,7 @@ fn time(bytes: &[u8]) {
     }
 }
 
-/// The written moment is that moment.
+/// Asserts that the written moment is the same moment.
 fn moment(time: Timestamp) {
     assert_eq!(time.epoch_ms(), time.epoch_seconds() * 1000);
     assert_eq!(Timestamp::from_epoch_seconds(time.epoch_seconds()), time);
@@ -115,7 +117,8 @@ fn numbers(bytes: &[u8]) {
 
 fn distinguished_name(name: &DistinguishedName) {
     assert!(same(name, name.as_str()), "its own text");
-    // Two letters that one becomes (`ﬀ`) may be taken for hexadecimal digits after a backslash.
+    // Two letters into which one is folded (`ﬀ`) may be taken for hexadecimal digits after a
+    // backslash.
     if name.as_str().is_ascii() || !name.as_str().contains('\\') {
         let shouted: String = name.as_str().chars().flat_map(char::to_uppercase).collect();
         assert!(same(name, &shouted), "{shouted}");
@@ -141,7 +144,7 @@ fn distinguished_name(name: &DistinguishedName) {
     }
 }
 
-/// Whether `text` is another spelling of `name`, by every way to compare.
+/// Returns `true` when `text` is another spelling of `name`, by every way to compare.
 fn same(name: &DistinguishedName, text: &str) -> bool {
     DistinguishedName::parse(text)
         .is_ok_and(|other| other == *name && hash(&other) == hash(name) && other.depth() == name.depth())

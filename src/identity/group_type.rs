@@ -1,13 +1,14 @@
-//! `groupType`: what a group is for and where it counts.
+//! `groupType`: purpose and scope of a group.
 
 use std::fmt;
 
-/// The `groupType` bits of a group (MS-ADTS 2.2.12).
+/// Bits of `groupType` (MS-ADTS 2.2.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GroupType(i32);
 
 impl GroupType {
-    /// `GROUP_TYPE_BUILTIN_LOCAL_GROUP`: made by the system. Such a group carries [`Self::DOMAIN_LOCAL`] too.
+    /// `GROUP_TYPE_BUILTIN_LOCAL_GROUP`: made by the system. Such a group has
+    /// [`Self::DOMAIN_LOCAL`] too.
     pub const BUILTIN_LOCAL: u32 = 0x0000_0001;
     /// `GROUP_TYPE_ACCOUNT_GROUP`.
     pub const GLOBAL: u32 = 0x0000_0002;
@@ -18,20 +19,21 @@ impl GroupType {
     /// `GROUP_TYPE_SECURITY_ENABLED`: without it the group is a distribution list.
     pub const SECURITY_ENABLED: u32 = 0x8000_0000;
 
-    /// The type with these bits. LDAP gives the value as a signed decimal number.
+    /// Returns the type with these bits. LDAP gives the value as a signed decimal number.
     #[must_use]
     pub const fn new(bits: i32) -> Self {
         Self(bits)
     }
 
-    /// Whether the group can be given rights, rather than mail alone.
+    /// Returns `true` when the group can be given rights, rather than mail alone.
     #[must_use]
     pub const fn is_security(self) -> bool {
         self.0.cast_unsigned() & Self::SECURITY_ENABLED != 0
     }
 
-    /// The text that ETM receives, such as `Security Group - Global`. `None` when no bit says where the group counts,
-    /// as with the application groups of the authorization manager (bits 0x10 and 0x20).
+    /// Returns the text that ETM receives, such as `Security Group - Global`. `None` when no bit
+    /// gives the scope, as with the application groups of the authorization manager (bits 0x10 and
+    /// 0x20).
     #[must_use]
     pub const fn text(self) -> Option<&'static str> {
         let bits = self.0.cast_unsigned();
@@ -69,7 +71,7 @@ impl GroupType {
 }
 
 impl fmt::Display for GroupType {
-    /// The text, or the number where there is none.
+    /// Writes the text, or the number where there is none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
             Some(text) => f.write_str(text),

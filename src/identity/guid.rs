@@ -1,43 +1,44 @@
-//! `objectGUID`: the identity of an object for as long as it lives (R7).
+//! `objectGUID`: identity of an object for as long as it lives (R7).
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A GUID, in the 16 bytes of the wire.
+/// GUID, in the 16 bytes of the wire.
 ///
-/// The wire form (MS-DTYP 2.3.4.2) writes the first three fields little-endian and the last eight bytes as they are;
-/// the text form (MS-DTYP 2.3.4.3) writes every field most significant byte first. So `a34d55ee-…` in text begins
-/// with the bytes `ee 55 4d a3` on the wire (R14). The order of two values is that of their wire bytes.
+/// The wire form (MS-DTYP 2.3.4.2) writes the first three fields little-endian and the last eight
+/// bytes as they are; the text form (MS-DTYP 2.3.4.3) writes every field most significant byte
+/// first. So `a34d55ee-…` in text begins with the bytes `ee 55 4d a3` on the wire (R14). The order
+/// of two values is that of their wire bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Guid([u8; 16]);
 
-/// Why something is not a GUID.
+/// Reason for which a value is not a GUID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuidError {
-    /// A binary value of another length; carries that length in bytes.
+    /// The binary value has another length; with that length in bytes.
     #[error("a GUID is 16 bytes long, not {0}")]
     Length(usize),
-    /// A text of another shape.
+    /// The text has another form.
     #[error(
         "a GUID is written as 8-4-4-4-12 hexadecimal digits, such as a34d55ee-0c1f-4d3b-9a51-2f6f0f1f7a10"
     )]
     Text,
 }
 
-/// For each byte of the text form, the place of that byte on the wire.
+/// Place on the wire of each byte of the text form.
 const WIRE_PLACE: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// Where the text form has its hyphens.
+/// Places of the hyphens in the text form.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 /// Length of the text form without braces.
 const TEXT_LENGTH: usize = 36;
 
 impl Guid {
-    /// The GUID in `bytes`, a value of an attribute such as `objectGUID`.
+    /// Returns the GUID in `bytes`, a value of an attribute such as `objectGUID`.
     ///
     /// # Errors
-    /// When `bytes` is not exactly 16 bytes long.
+    /// `bytes` is not exactly 16 bytes long.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, GuidError> {
         bytes
             .try_into()
@@ -45,7 +46,7 @@ impl Guid {
             .map_err(|_| GuidError::Length(bytes.len()))
     }
 
-    /// The bytes as on the wire.
+    /// Returns the bytes as on the wire.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -61,7 +62,8 @@ impl From<[u8; 16]> for Guid {
 impl FromStr for Guid {
     type Err = GuidError;
 
-    /// Reads the text form, in either case, with or without the braces that Windows tools put around it.
+    /// Reads the text form, in either case, with or without the braces that Windows tools put
+    /// around it.
     fn from_str(text: &str) -> Result<Self, GuidError> {
         let bare = text
             .strip_prefix('{')
@@ -120,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// The example of MS-DTYP 2.3.4.3's field order: every byte differs, so a swapped one shows.
+    /// Example of MS-DTYP 2.3.4.3's field order: every byte differs, so a swapped one shows.
     const WIRE: [u8; 16] = [
         0xee, 0x55, 0x4d, 0xa3, 0x1f, 0x0c, 0x3b, 0x4d, 0x9a, 0x51, 0x2f, 0x6f, 0x0f, 0x1e, 0x7a, 0x10,
     ];

@@ -1,11 +1,12 @@
-//! Many GUIDs in little memory.
+//! Set of many GUIDs in little memory.
 
 use super::Guid;
 
-/// The GUIDs that a read met, 8 octets each: a million of them are 8 MB.
+/// GUIDs that a read found, 8 octets each: a million of them are 8 MB.
 ///
-/// It keeps hashes, so it may take a GUID for one that it met: once in 18 million million look-ups with a million GUIDs. Such an
-/// object is kept although it is gone. The reverse, an object that was met and is taken for absent, cannot happen.
+/// The set keeps hashes, so it may take a GUID for one that it contains: once in 18 million million
+/// look-ups with a million GUIDs. Such an object is kept although it is gone. The reverse, an
+/// object that was found and is taken for absent, cannot happen.
 #[derive(Debug, Clone, Default)]
 pub struct GuidSet {
     hashes: Vec<u64>,
@@ -14,7 +15,8 @@ pub struct GuidSet {
 }
 
 impl GuidSet {
-    /// Every GUID that there is: what a read met that cannot have missed anything, since nothing was known before it.
+    /// Returns the set of all possible GUIDs: the result of a read that cannot have missed any
+    /// object, since none was known before it.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -23,13 +25,13 @@ impl GuidSet {
         }
     }
 
-    /// Whether it is [`Self::everything`].
+    /// Returns `true` for [`Self::everything`].
     #[must_use]
     pub const fn is_everything(&self) -> bool {
         self.everything
     }
 
-    /// Adds a GUID, whether or not it is there already.
+    /// Adds a GUID, also when the set contains it already.
     pub fn insert(&mut self, guid: Guid) {
         self.hashes.push(hash(guid));
     }
@@ -39,13 +41,13 @@ impl GuidSet {
         self.hashes.extend_from_slice(&other.hashes);
     }
 
-    /// The set as it is stored, 8 octets a GUID.
+    /// Returns the set as it is stored, 8 octets a GUID.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect()
     }
 
-    /// What [`Self::to_bytes`] gave.
+    /// Returns the set that [`Self::to_bytes`] stored.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let hashes = bytes.as_chunks().0.iter().map(|hash| u64::from_le_bytes(*hash));
@@ -64,7 +66,8 @@ impl GuidSet {
         }
     }
 
-    /// Whether the GUID was added. What was added since [`Self::sort`] is looked through one by one.
+    /// Returns `true` when the set contains the GUID. GUIDs that were added since [`Self::sort`]
+    /// are compared one by one.
     #[must_use]
     pub fn contains(&self, guid: Guid) -> bool {
         let (wanted, (sorted, rest)) = (hash(guid), self.hashes.split_at(self.sorted));
@@ -72,13 +75,13 @@ impl GuidSet {
     }
 }
 
-/// Whether `wanted` is among `sorted`. Hashes lie evenly, so its place is nearly known: a bisection over a million would fetch
-/// twenty places from memory, this one or two.
+/// Returns `true` when `sorted` contains `wanted`. Hashes are distributed evenly, so the place is
+/// nearly known: a bisection over a million would fetch twenty places from memory, this one or two.
 fn holds(sorted: &[u64], wanted: u64) -> bool {
     let guess = (u128::from(wanted) * sorted.len() as u128) >> 64;
     #[expect(clippy::cast_possible_truncation, reason = "below the length")]
     let guess = guess as usize;
-    // Eight standard deviations of where the hash may lie; outside of that it is searched for the usual way.
+    // Eight standard deviations of the hash's place; outside of them a normal search follows.
     let reach = 4 * sorted.len().isqrt() + 1;
     let (low, high) = (guess.saturating_sub(reach), (guess + reach).min(sorted.len()));
     let near = sorted.get(low..high).unwrap_or_default();
@@ -90,9 +93,10 @@ fn holds(sorted: &[u64], wanted: u64) -> bool {
     }
 }
 
-/// Both halves, each through the finalizer of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators),
-/// so that no pattern in the GUIDs makes collisions likelier. Hashes are stored (`slice`): this must stay as it is, which a
-/// hasher of the standard library does not promise.
+/// Hashes both halves, each through the finalizer of SplitMix64 (Steele, Lea, Flood: Fast
+/// Splittable Pseudorandom Number Generators), so that no pattern in the GUIDs makes collisions
+/// likelier. Hashes are stored (`slice`): this must stay as it is, which a hasher of the standard
+/// library does not promise.
 fn hash(guid: Guid) -> u64 {
     let (halves, _) = guid.as_bytes().as_chunks();
     halves.iter().fold(0, |hash: u64, half| {

@@ -1,8 +1,8 @@
-//! The kinds of object that become assets.
+//! Kinds of object that become assets.
 
 use std::fmt;
 
-/// What an object of the directory is to us; each kind has a mapping table of its own.
+/// Kind of an object of the directory; each has a mapping table of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `(&(objectCategory=person)(objectClass=user))`
@@ -17,7 +17,8 @@ impl Kind {
     /// All kinds, in the order in which they are read and reported.
     pub const ALL: [Self; 3] = [Self::User, Self::Group, Self::Computer];
 
-    /// The singular name used in the mapping file, the log and the state file: `user`, `group`, `computer`.
+    /// Returns the singular name used in the mapping file, the log and the state file: `user`,
+    /// `group`, `computer`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,7 +28,7 @@ impl Kind {
         }
     }
 
-    /// The plural used in `AD_ASSETS`: `users`, `groups`, `computers`.
+    /// Returns the plural used in `AD_ASSETS`: `users`, `groups`, `computers`.
     #[must_use]
     pub const fn plural(self) -> &'static str {
         match self {
@@ -37,14 +38,15 @@ impl Kind {
         }
     }
 
-    /// The kind with this singular name.
+    /// Returns the kind with this singular name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The LDAP filter that selects the kind. Both attributes of it are indexed in AD (MS-ADA3, objectCategory and
-    /// objectClass carry the index flag), and objectCategory is single-valued, which keeps the search cheap.
+    /// Returns the LDAP filter that selects the kind. Both attributes of it are indexed in AD
+    /// (MS-ADA3, objectCategory and objectClass carry the index flag), and objectCategory is
+    /// single-valued, which keeps the search cheap.
     #[must_use]
     pub const fn filter(self) -> &'static str {
         match self {

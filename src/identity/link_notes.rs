@@ -1,13 +1,13 @@
 //! Objects that the assets of others name: groups, managers. A rename of such an object, and a
 //! change of a group's members (`memberOf` is a back-link), changes the asset without a change of
-//! the object that it is made of. So a delta compares what changed in the directory with what was
-//! last read of each object (R31).
+//! the object of which it is made. So a delta compares the changes in the directory with the
+//! version of each object that was read last (R31).
 //!
-//! The objects that an asset names are noted in the transaction that stores the asset. So a note is
-//! what the asset was made of, whichever controller it came from and whatever happened to the named
-//! object meanwhile; and an object that changes after that changes behind the watermark. Notes
-//! identify objects by GUID, and names by their exact octets: nothing depends on how a directory
-//! compares names (R38).
+//! The objects that an asset names are stored as notes in the transaction that stores the asset. So
+//! a note is a part of the version from which the asset was made, whichever controller returned it
+//! and whatever happened to the named object meanwhile; and a later change of an object is above
+//! the watermark. Notes identify objects by GUID, and names by their exact octets: nothing depends
+//! on how a directory compares names (R38).
 
 use std::collections::BTreeSet;
 
@@ -21,17 +21,17 @@ const OCTETS: usize = 16;
 /// Bits of an object's number that hold the relation in a note.
 const RELATION: u64 = 0b11;
 
-/// Name that an object is noted by whose name the asset does not show.
+/// Name in the note of an object whose name the asset does not show.
 const UNSHOWN: u64 = 0;
 
 /// Relation between an object and one that its asset names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkRelation {
-    /// It is a member of the group, by `member` of that group.
+    /// The object is a member of the group, by `member` of that group.
     Member = 0,
-    /// It has the group as its primary group.
+    /// The object has the group as its primary group.
     Primary = 1,
-    /// Any other; a change of it is a change of the object itself.
+    /// Any other relation; a change of it is a change of the object itself.
     Other = 2,
 }
 
@@ -47,7 +47,7 @@ pub struct LinkNote {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedObject {
     number: u64,
-    /// By first step and by whole name.
+    /// Hashes of its first step and of its whole name.
     names: [u64; 2],
 }
 
@@ -62,9 +62,9 @@ pub struct LinkState<'a> {
     pub asked: &'a BTreeSet<u64>,
     /// Their members: number of the member, number of the group; sorted, each once.
     pub members: &'a [(u64, u64)],
-    /// Kinds of which memberships are noted.
+    /// Kinds of which memberships are stored.
     pub grouped: &'a [Kind],
-    /// The controller gives GUIDs of members; `false` means that names stand for them.
+    /// `true` when the controller gives GUIDs of members; `false` means that names stand for them.
     pub by_guid: bool,
 }
 
@@ -107,19 +107,19 @@ fn first_octets(octets: &[u8]) -> u64 {
 }
 
 impl LinkNote {
-    /// Notes an object whose first step the asset shows.
+    /// Returns the note of an object whose first step the asset shows.
     #[must_use]
     pub fn by_rdn(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, rdn_number(object))
     }
 
-    /// Notes an object whose whole name the asset shows.
+    /// Returns the note of an object whose whole name the asset shows.
     #[must_use]
     pub fn by_dn(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, dn_number(object))
     }
 
-    /// Notes an object whose name the asset does not show.
+    /// Returns the note of an object whose name the asset does not show.
     #[must_use]
     pub fn unshown(object: &LinkedName<'_>, relation: LinkRelation) -> Self {
         Self::new(object, relation, UNSHOWN)
@@ -150,7 +150,7 @@ impl LinkNote {
 }
 
 impl NamedObject {
-    /// An object that is there, by the name that the controller gives it.
+    /// Returns an object that exists, by the name that the controller gives it.
     #[must_use]
     pub fn present(object: &LinkedName<'_>) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl NamedObject {
         }
     }
 
-    /// An object that was deleted.
+    /// Returns an object that was deleted.
     #[must_use]
     pub fn deleted(guid: Guid) -> Self {
         let object = LinkedName {
@@ -172,7 +172,7 @@ impl NamedObject {
         }
     }
 
-    /// The number by which notes identify the object.
+    /// Returns the number by which notes identify the object.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
@@ -186,7 +186,7 @@ impl NamedObject {
 }
 
 impl LinkState<'_> {
-    /// Returns `true` when what is noted of an object is what the directory says.
+    /// Returns `true` when the notes of an object agree with the directory.
     #[must_use]
     pub fn agrees(&self, kind: Kind, guid: Guid, dn: &str, notes: &[LinkNote]) -> bool {
         let all_called_so = notes.iter().all(|note| {
@@ -216,7 +216,7 @@ impl LinkState<'_> {
             .take_while(|(member, _)| *member == number)
             .map(|(_, group)| *group);
         let noted = notes.iter().filter(|note| note.is_of(LinkRelation::Member));
-        // One group may be noted by two names.
+        // Two names of one group may be in the notes.
         let noted: BTreeSet<u64> = noted
             .map(|note| note.number())
             .filter(|number| self.asked.contains(number))
@@ -239,7 +239,7 @@ pub fn pack(notes: &[LinkNote]) -> Vec<u8> {
     octets.flatten().collect()
 }
 
-/// Reads stored notes into `notes`, in the place of what it holds.
+/// Reads stored notes into `notes`, in place of its content.
 pub fn unpack(octets: &[u8], notes: &mut Vec<LinkNote>) {
     let (packed, _) = octets.as_chunks::<OCTETS>();
     notes.clear();

@@ -1,7 +1,7 @@
 //! Pure values of Active Directory: no I/O, no async, no clock.
 //!
-//! Each type takes the bytes or the text that the directory gives, checks them once, and cannot hold anything else.
-//! Nothing here panics, whatever a hostile or broken server sends (R12).
+//! Each type takes the bytes or the text that the directory gives, checks them once, and cannot
+//! hold anything else. Nothing here panics, whatever a hostile or broken server sends (R12).
 
 mod account_control;
 mod dn;

@@ -1,55 +1,56 @@
-//! `objectSid`: a security identifier.
+//! `objectSid`: security identifier.
 
 use std::fmt;
 
-/// The most sub-authorities a SID can have (MS-DTYP 2.4.2.2, `SubAuthorityCount`).
+/// Most sub-authorities of a SID (MS-DTYP 2.4.2.2, `SubAuthorityCount`).
 const MAX_SUB_AUTHORITIES: usize = 15;
 
 /// Bytes before the first sub-authority: revision, count, 48-bit authority (MS-DTYP 2.4.2.2).
 const HEADER: usize = 8;
 
-/// The only revision there is (MS-DTYP 2.4.2.2, `Revision`).
+/// Only defined revision (MS-DTYP 2.4.2.2, `Revision`).
 const REVISION: u8 = 1;
 
-/// A whole SID: 48-bit identifier authority and up to 15 sub-authorities (R14).
+/// Complete SID: 48-bit identifier authority and up to 15 sub-authorities (R14).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid {
-    /// Below 2^48.
+    /// Identifier authority, below 2^48.
     authority: u64,
-    /// How many of `sub_authorities` count; the others are 0.
+    /// Number of `sub_authorities` that count; the others are 0.
     count: u8,
     sub_authorities: [u32; MAX_SUB_AUTHORITIES],
 }
 
-/// Why a value is not a SID.
+/// Reason for which a value is not a SID.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SidError {
-    /// Too short to have a header; carries the length in bytes.
+    /// The value is too short to have a header; with the length in bytes.
     #[error("a SID is at least 8 bytes long, not {0}")]
     Short(usize),
-    /// A revision that nothing defines.
+    /// The revision is not defined.
     #[error("a SID has revision 1, not {0}")]
     Revision(u8),
-    /// More sub-authorities than a SID can have.
+    /// The value has more sub-authorities than a SID can have.
     #[error("a SID has at most 15 sub-authorities, not {0}")]
     Count(u8),
     /// The length and the count of sub-authorities disagree.
     #[error("a SID of {count} sub-authorities is {expected} bytes long, not {length}")]
     Length {
-        /// The count the value states.
+        /// Count that the value states.
         count: u8,
-        /// The length in bytes that belongs to it.
+        /// Length in bytes that belongs to the count.
         expected: usize,
-        /// The length in bytes that it has.
+        /// Length in bytes of the value.
         length: usize,
     },
 }
 
 impl Sid {
-    /// The SID in `bytes` (MS-DTYP 2.4.2.2): revision, count, authority big-endian, sub-authorities little-endian.
+    /// Returns the SID in `bytes` (MS-DTYP 2.4.2.2): revision, count, authority big-endian,
+    /// sub-authorities little-endian.
     ///
     /// # Errors
-    /// When the revision is not 1, the count is above 15, or the length does not belong to the count.
+    /// The revision is not 1, the count is above 15, or the length does not belong to the count.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SidError> {
         let (&[revision, count, a, b, c, d, e, g], rest) = bytes
             .split_first_chunk::<HEADER>()
@@ -80,7 +81,8 @@ impl Sid {
         })
     }
 
-    /// The sub-authorities; the last one of a domain account is its relative identifier (RID).
+    /// Returns the sub-authorities; the last one of a domain account is its relative identifier
+    /// (RID).
     #[must_use]
     pub fn sub_authorities(&self) -> &[u32] {
         self.sub_authorities
@@ -90,7 +92,8 @@ impl Sid {
 }
 
 impl fmt::Display for Sid {
-    /// `S-1-5-21-…`; an authority of 2^32 and above is written as `0x` and 12 hexadecimal digits (MS-DTYP 2.4.2.1).
+    /// Writes `S-1-5-21-…`; an authority of 2^32 and above is written as `0x` and 12 hexadecimal
+    /// digits (MS-DTYP 2.4.2.1).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.authority <= u64::from(u32::MAX) {
             write!(f, "S-1-{}", self.authority)?;

@@ -8,29 +8,31 @@ use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 const FIRST: i64 = -11_644_473_600;
 /// 9999-12-31T23:59:59Z in seconds since the Unix epoch, the last second with a four-digit year.
 const LAST: i64 = 253_402_300_799;
-/// A FILETIME counts in units of 100 ns (MS-DTYP 2.3.3).
+/// Ticks of a FILETIME in a second: it counts in units of 100 ns (MS-DTYP 2.3.3).
 const TICKS_A_SECOND: i64 = 10_000_000;
 
-/// A moment in UTC, in whole seconds since the Unix epoch, from 1601-01-01T00:00:00Z to 9999-12-31T23:59:59Z.
+/// Moment in UTC, in whole seconds since the Unix epoch, from 1601-01-01T00:00:00Z to
+/// 9999-12-31T23:59:59Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// A value that is no generalized time.
+/// Error of a value that is no generalized time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a generalized time looks like 20261122021034.0Z (RFC 4517 section 3.3.13)")]
 pub struct TimeError;
 
 impl Timestamp {
-    /// The moment `seconds` after the Unix epoch; a moment outside the range becomes the nearest one inside.
+    /// Returns the moment `seconds` after the Unix epoch; a moment outside the range becomes the
+    /// nearest one inside.
     #[must_use]
     pub fn from_epoch_seconds(seconds: i64) -> Self {
         Self(seconds.clamp(FIRST, LAST))
     }
 
-    /// The moment of a FILETIME: units of 100 ns since 1601-01-01, truncated to the second.
+    /// Returns the moment of a FILETIME: units of 100 ns since 1601-01-01, truncated to the second.
     ///
-    /// `None` for 0 and 0x7FFFFFFFFFFFFFFF, with which AD says "never" and "not set", and for any value outside the
-    /// years 1601 to 9999 (R13).
+    /// `None` for 0 and 0x7FFFFFFFFFFFFFFF, by which AD means "never" and "not set", and for any
+    /// value outside the years 1601 to 9999 (R13).
     #[must_use]
     pub fn from_filetime(ticks: i64) -> Option<Self> {
         if ticks == 0 {
@@ -40,26 +42,28 @@ impl Timestamp {
         Self::within(ticks.div_euclid(TICKS_A_SECOND).saturating_add(FIRST))
     }
 
-    /// The moment of a generalized time (RFC 4517 section 3.3.13), truncated to the second:
-    /// `20261122021034.0Z`, also without seconds or minutes, with `,` or `.` and a fraction, with an offset.
+    /// Returns the moment of a generalized time (RFC 4517 section 3.3.13), truncated to the second:
+    /// `20261122021034.0Z`, also without seconds or minutes, with `,` or `.` and a fraction, with
+    /// an offset.
     ///
-    /// `Ok(None)` for the year 1601's first second, which is how AD writes a zero FILETIME in this form, and for a
-    /// moment outside the years 1601 to 9999: the same rule as for a FILETIME (R13).
+    /// `Ok(None)` for the first second of the year 1601, which is how AD writes a zero FILETIME in
+    /// this form, and for a moment outside the years 1601 to 9999: the same rule as for a FILETIME
+    /// (R13).
     ///
     /// # Errors
-    /// When `text` is not a generalized time. The zone is part of one: a time without it could be any.
+    /// `text` is not a generalized time. The zone is part of one: a time without it could be any.
     pub fn from_generalized_time(text: &[u8]) -> Result<Option<Self>, TimeError> {
         let mut rest = TimeDigits(text);
         let year = rest.number(4).ok_or(TimeError)?;
         let month = rest.number(2).ok_or(TimeError)?;
         let day = rest.number(2).ok_or(TimeError)?;
         let hour = rest.number(2).filter(|hour| *hour < 24).ok_or(TimeError)?;
-        // `unit` is what a fraction is a fraction of, in seconds.
+        // `unit` is the length in seconds of the part that a fraction belongs to.
         let (mut seconds, mut unit) = (hour * 3600, 3600);
         if let Some(minute) = rest.number(2) {
             (seconds, unit) = (seconds + below(minute, 60)? * 60, 60);
             if let Some(second) = rest.number(2) {
-                // 60 is a leap second; UTC in seconds has no place for it but the next one.
+                // 60 is a leap second; UTC in seconds represents it only as the next one.
                 (seconds, unit) = (seconds + below(second, 61)?, 1);
             }
         }
@@ -77,13 +81,13 @@ impl Timestamp {
         Ok(Self::within(moment).filter(|moment| moment.0 != FIRST))
     }
 
-    /// Seconds since the Unix epoch; negative before 1970.
+    /// Returns seconds since the Unix epoch; negative before 1970.
     #[must_use]
     pub const fn epoch_seconds(self) -> i64 {
         self.0
     }
 
-    /// Milliseconds since the Unix epoch; negative before 1970.
+    /// Returns milliseconds since the Unix epoch; negative before 1970.
     #[must_use]
     pub const fn epoch_ms(self) -> i64 {
         self.0 * 1000
@@ -95,11 +99,12 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// `2026-11-22T02:10:34Z` (RFC 3339), always 20 characters.
+    /// Writes `2026-11-22T02:10:34Z` (RFC 3339), always 20 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_timestamp(self.0, 0).unwrap_or_default();
         let mut text = *b"0000-00-00T00:00:00Z";
-        // Digit by digit: some moments of every object are written, and the general way takes ten times as long.
+        // Digit by digit: some moments of every object are written, and the general way takes ten
+        // times as long.
         let mut put = |last: usize, digits: usize, mut number: u32| {
             for place in text.iter_mut().take(last + 1).rev().take(digits) {
                 *place = b'0' + (number % 10) as u8;
@@ -130,11 +135,11 @@ fn below(number: i64, limit: i64) -> Result<i64, TimeError> {
     }
 }
 
-/// What is left of a generalized time.
+/// Rest of a generalized time.
 struct TimeDigits<'a>(&'a [u8]);
 
 impl TimeDigits<'_> {
-    /// The next `length` digits as a number; takes nothing when there are fewer.
+    /// Returns the next `length` digits as a number; takes nothing when there are fewer.
     fn number(&mut self, length: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(length)?;
         let number = digits.iter().try_fold(0, |number, digit| {
@@ -154,7 +159,7 @@ impl TimeDigits<'_> {
         })
     }
 
-    /// The fraction of `unit` seconds that follows, in whole seconds; 0 when none does.
+    /// Returns the fraction of `unit` seconds that follows, in whole seconds; 0 when none does.
     fn fraction(&mut self, unit: i64) -> Result<i64, TimeError> {
         if self.skip(b".,").is_none() {
             return Ok(0);
@@ -173,7 +178,7 @@ impl TimeDigits<'_> {
         }
     }
 
-    /// The offset from UTC at the end, in seconds.
+    /// Returns the offset from UTC at the end, in seconds.
     fn offset(&mut self) -> Result<i64, TimeError> {
         let sign = match self.skip(b"Z+-") {
             Some(b'Z') => 0,

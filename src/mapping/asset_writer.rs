@@ -1,4 +1,4 @@
-//! The table in the shape of the asset, and writing it.
+//! Tree of the table in the shape of the asset, and its writer.
 
 use std::io::Write as _;
 
@@ -7,27 +7,27 @@ use super::form::FormedValue;
 use super::row::{Literal, TableRow};
 use super::{Asset, ObjectSource};
 
-/// One key of the asset.
+/// Key of the asset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AssetNode {
-    /// The key as JSON with its colon: `"name":`.
+    /// Key as JSON with its colon: `"name":`.
     label: Vec<u8>,
     content: NodeContent,
 }
 
-/// What stands behind a key.
+/// Content of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum NodeContent {
-    /// The value of the row at this place of the table.
+    /// Value of the row at this place of the table.
     Row { row: usize, is_external_id: bool },
-    /// An object; left out when all its keys are.
+    /// Object; left out when all its keys are.
     Object(Vec<AssetNode>),
 }
 
-/// Room for a usual user: seven rows are 300 to 450 bytes.
+/// Capacity for a usual user: seven rows are 300 to 450 bytes.
 const USUAL_BYTES: usize = 512;
 
-/// The tree of a table. An object stands where the first of its rows does.
+/// Returns the tree of a table. An object stands where the first of its rows does.
 pub(super) fn compile(rows: &[TableRow]) -> Vec<AssetNode> {
     let mut root = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -70,7 +70,7 @@ fn place(nodes: &mut Vec<AssetNode>, keys: &[String], content: NodeContent) {
     }
 }
 
-/// The asset that a tree makes of an object.
+/// Writes the asset that a tree makes of an object.
 pub(super) fn write<S: ObjectSource>(
     tree: &[AssetNode],
     rows: &[TableRow],
@@ -83,10 +83,11 @@ pub(super) fn write<S: ObjectSource>(
         external_id: None,
     };
     writer.object(tree)?;
-    // The table is refused without a required row for the identity, so this is never missing; but if it were, the
-    // object would have to be rejected all the same.
+    // The table is refused without a required row for the identity, so this is never missing; if it
+    // were, the object would have to be rejected all the same.
     let external_id = writer.external_id.ok_or_else(Unmappable::no_identity)?;
-    // Everything written comes from strings or is ASCII; the lossy path is there for lack of a proof in the types.
+    // Everything written comes from strings or is ASCII; the lossy path exists for lack of a proof
+    // in the types.
     let json = String::from_utf8(writer.out)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     Ok(Asset { external_id, json })
@@ -100,7 +101,7 @@ struct AssetWriter<'a, S> {
 }
 
 impl<S: ObjectSource> AssetWriter<'_, S> {
-    /// Writes an object; says whether there is anything in it.
+    /// Writes an object. Returns `true` when it has any content.
     fn object(&mut self, nodes: &[AssetNode]) -> Result<bool, Unmappable> {
         let mut filled = false;
         self.out.push(b'{');
@@ -124,7 +125,7 @@ impl<S: ObjectSource> AssetWriter<'_, S> {
         Ok(filled)
     }
 
-    /// Writes the value of a row; says whether there is one.
+    /// Writes the value of a row. Returns `true` when there is one.
     fn row(&mut self, at: usize, is_external_id: bool) -> Result<bool, Unmappable> {
         let Some(row) = self.rows.get(at) else {
             return Ok(false);
@@ -135,7 +136,8 @@ impl<S: ObjectSource> AssetWriter<'_, S> {
                 value.write(&mut self.out);
                 if is_external_id {
                     self.external_id = Some(match value {
-                        // As it was written, without its quotes: there is nothing in it to escape.
+                        // In the form that was written, without its quotes: it contains nothing to
+                        // escape.
                         FormedValue::Sid(_) => unquoted(self.out.get(start..).unwrap_or_default()),
                         other => other.to_text(),
                     });
@@ -169,7 +171,7 @@ impl FormedValue<'_> {
         }
     }
 
-    /// The value as plain text, without quotes and escapes.
+    /// Returns the value as plain text, without quotes and escapes.
     fn to_text(&self) -> String {
         match self {
             Self::Text(text) => text.clone().into_owned(),
@@ -183,7 +185,7 @@ impl FormedValue<'_> {
     }
 }
 
-/// What stands in the quotes.
+/// Returns the text within the quotes.
 fn unquoted(json: &[u8]) -> String {
     String::from_utf8_lossy(json).trim_matches('"').to_owned()
 }
@@ -196,12 +198,12 @@ pub(super) fn write_literal(out: &mut Vec<u8>, literal: &Literal) {
     }
 }
 
-/// Writes a JSON string with all its escapes. A `Vec` takes every byte, so the result has nothing to say.
+/// Writes a JSON string with all its escapes. A `Vec` takes every byte, so the result is ignored.
 fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Writes what needs no escapes. A `Vec` takes every byte, so the result has nothing to say.
+/// Writes text that needs no escapes. A `Vec` takes every byte, so the result is ignored.
 fn plain(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }

@@ -1,4 +1,4 @@
-//! What rows must be to each other: no two in each other's way, and one that gives the identity.
+//! Conditions between rows: no two of them conflict, and one gives the identity.
 
 use std::ops::Range;
 
@@ -8,10 +8,10 @@ use super::form::JsonType;
 use super::row::{Literal, RowOrigin, TargetClash, TargetPath};
 use crate::identity::Kind;
 
-/// A target and where the file names it.
+/// Target with its place in the file.
 type PlacedTarget<'a> = (&'a TargetPath, &'a Range<usize>);
 
-/// Two rows of a kind must not write to the same place, nor one inside the other.
+/// Reports rows of a kind that write to the same place, or one inside the other.
 pub(super) fn clashes(report: &mut MistakeReport<'_>, drafts: &[RowDraft]) {
     let targets: Vec<PlacedTarget<'_>> = drafts
         .iter()
@@ -42,7 +42,8 @@ fn clash_reason(clash: TargetClash, target: &TargetPath, other: &TargetPath, lin
     }
 }
 
-/// Every kind gives the identity of its assets, in every object, from the object itself.
+/// Reports a kind whose rows do not give the identity of its assets, in every object, from the
+/// object itself.
 pub(super) fn identity(report: &mut MistakeReport<'_>, kind: Kind, drafts: &[RowDraft], whole: bool) {
     let is_identity = |draft: &&RowDraft| {
         draft
@@ -53,7 +54,7 @@ pub(super) fn identity(report: &mut MistakeReport<'_>, kind: Kind, drafts: &[Row
     let Some(row) = drafts.iter().find(is_identity) else {
         if let Some(first) = drafts.first().filter(|_| whole) {
             let reason = format!(
-                "no row of `{kind}` has the target `{}`: without it ETM cannot tell assets apart; add one, \
+                "no row of `{kind}` has the target `{}`: without it ETM cannot distinguish assets; add one, \
                  with source = \"objectSid\" and required = true",
                 TargetPath::EXTERNAL_ID
             );
@@ -89,7 +90,8 @@ pub(super) fn identity(report: &mut MistakeReport<'_>, kind: Kind, drafts: &[Row
     }
 }
 
-/// A removed object keeps its identity, and its constants fit into the asset that it had.
+/// Reports constants that change the identity of a removed object, or do not fit into the asset
+/// that it had.
 pub(super) fn removal(
     report: &mut MistakeReport<'_>,
     kinds: &[(Kind, Vec<RowDraft>)],
@@ -99,7 +101,7 @@ pub(super) fn removal(
         if target.is_external_id() {
             report.at(
                 place,
-                format!("target `{target}` cannot be replaced: it says which asset was removed"),
+                format!("target `{target}` cannot be replaced: it identifies the removed asset"),
             );
         }
         for (earlier, earlier_place, _) in removed.iter().take(at) {

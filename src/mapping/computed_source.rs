@@ -1,29 +1,31 @@
-//! Sources that are no attributes: whoever reads the directory makes their values of others.
+//! Sources that are no attributes: the reader of the directory computes their values from others.
 
 use super::form::Form;
 use crate::identity::Kind;
 
-/// The names of the groups that the object is a direct member of, its primary group included.
+/// Names of the groups that the object is a direct member of, its primary group included.
 pub const GROUPS: &str = "@groups";
-/// The distinguished names of the group's direct members, those included that have it as their primary group.
+/// Distinguished names of the group's direct members, those included that have it as their primary
+/// group.
 pub const MEMBERS: &str = "@members";
-/// How many those are.
+/// Number of the group's direct members.
 pub const MEMBER_COUNT: &str = "@member_count";
 
-/// A source that is no attribute.
+/// Source that is no attribute.
 #[derive(Debug)]
 pub(super) struct ComputedSource {
     pub(super) name: &'static str,
-    /// The kinds whose rows may name it.
+    /// Kinds whose rows may name it.
     pub(super) kinds: &'static [Kind],
-    /// The form that it has where a row names none.
+    /// Form that it has where a row names none.
     pub(super) form: Form,
-    /// The attributes that it is made of.
+    /// Attributes from which it is computed.
     pub(super) needs: &'static [&'static str],
 }
 
-/// All of them. The RID of an object's primary group is in `primaryGroupID`, and its domain in the object's own SID
-/// (MS-ADTS 3.1.1.1.9.2): such a membership stands in neither `member` nor `memberOf`.
+/// All such sources. The RID of an object's primary group is in `primaryGroupID`, and its domain in
+/// the object's own SID (MS-ADTS 3.1.1.1.9.2): such a membership is in neither `member` nor
+/// `memberOf`.
 pub(super) const PSEUDO: [ComputedSource; 3] = [
     ComputedSource {
         name: GROUPS,
@@ -45,7 +47,7 @@ pub(super) const PSEUDO: [ComputedSource; 3] = [
     },
 ];
 
-/// The pseudo-source of this name, in any case.
+/// Returns the pseudo-source of this name, in any case.
 pub(super) fn named(name: &str) -> Option<&'static ComputedSource> {
     PSEUDO
         .iter()

@@ -6,7 +6,7 @@ use super::row::{Literal, RowOrigin, TargetPath};
 
 /// A row as far as it could be read.
 pub(super) struct RowDraft {
-    /// Where the row begins.
+    /// Beginning of the row.
     pub(super) place: Range<usize>,
     pub(super) target: Option<(TargetPath, Range<usize>)>,
     pub(super) origin: Option<RowOrigin>,

@@ -1,4 +1,4 @@
-//! What is wrong with a mapping file: every mistake, each with its line.
+//! Mistakes in a mapping file: all of them, each with its line.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,19 +7,19 @@ use std::ops::Range;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct MappingErrors(Vec<MappingError>);
 
-/// One mistake.
+/// Mistake in a mapping file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappingError {
-    /// The file, as it was named.
+    /// Name of the file, as it was given.
     pub file: String,
-    /// The line, counted from 1; `None` when the file as a whole is at fault.
+    /// Line, counted from 1; `None` when the file as a whole is at fault.
     pub line: Option<usize>,
-    /// What is wrong, and what to write instead.
+    /// Description of the mistake, and the correct form.
     pub reason: String,
 }
 
 impl MappingErrors {
-    /// The mistakes.
+    /// Returns the mistakes.
     #[must_use]
     pub fn as_slice(&self) -> &[MappingError] {
         &self.0
@@ -27,7 +27,7 @@ impl MappingErrors {
 }
 
 impl fmt::Display for MappingErrors {
-    /// A line for each mistake.
+    /// Writes a line for each mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, error) in self.0.iter().enumerate() {
             if at > 0 {
@@ -40,7 +40,7 @@ impl fmt::Display for MappingErrors {
 }
 
 impl fmt::Display for MappingError {
-    /// `file:line: reason`
+    /// Writes `file:line: reason`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{}:{line}: {}", self.file, self.reason),
@@ -65,18 +65,18 @@ impl<'a> MistakeReport<'a> {
         }
     }
 
-    /// Notes a mistake at a place of the text, given in bytes.
+    /// Adds a mistake at a place of the text, given in bytes.
     pub(super) fn at(&mut self, place: &Range<usize>, reason: impl Into<String>) {
         let line = self.line(place);
         self.push(Some(line), reason.into());
     }
 
-    /// Notes a mistake of the file as a whole.
+    /// Adds a mistake of the file as a whole.
     pub(super) fn whole(&mut self, reason: impl Into<String>) {
         self.push(None, reason.into());
     }
 
-    /// The line of a place, counted from 1.
+    /// Returns the line of a place, counted from 1.
     pub(super) fn line(&self, place: &Range<usize>) -> usize {
         let before = self
             .text
@@ -90,7 +90,7 @@ impl<'a> MistakeReport<'a> {
         self.errors.is_empty()
     }
 
-    /// `value`, unless a mistake was noted.
+    /// Returns `value`, unless a mistake was added.
     pub(super) fn finish<T>(mut self, value: T) -> Result<T, MappingErrors> {
         if self.errors.is_empty() {
             return Ok(value);
@@ -108,9 +108,10 @@ impl<'a> MistakeReport<'a> {
     }
 }
 
-/// `, did you mean …?` with the known name nearest to `name`, or the whole list when none is near.
+/// Returns `, did you mean …?` with the known name nearest to `name`, or the whole list when none
+/// is near.
 pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    /// Two slips of the finger; more makes a guess, not a help.
+    /// Distance of two typing errors; a larger one makes a guess, not a help.
     const NEAR: usize = 2;
     let known: Vec<&str> = known.into_iter().collect();
     let name = name.to_lowercase();

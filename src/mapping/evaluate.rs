@@ -1,4 +1,4 @@
-//! What one row finds in one object.
+//! Evaluation of one row for one object.
 
 use std::fmt;
 
@@ -7,25 +7,26 @@ use super::row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
 use super::source::ObjectSource;
 use crate::identity::Kind;
 
-/// Why an object cannot become an asset (R15).
+/// Reason for which an object cannot become an asset (R15).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Unmappable {
-    /// The attributes that were asked for the value, in the order of the row. Empty with [`UnmappableCause::NoRows`].
+    /// Attributes that were read for the value, in the order of the row. Empty with
+    /// [`UnmappableCause::NoRows`].
     pub attributes: Vec<String>,
-    /// Where the value should have gone.
+    /// Target of the value.
     pub target: String,
-    /// What is wrong.
+    /// Cause.
     pub cause: UnmappableCause,
 }
 
-/// What makes an object unmappable.
+/// Cause that makes an object unmappable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnmappableCause {
     /// The mapping has no rows for this kind.
     NoRows(Kind),
     /// A required value is absent.
     Missing,
-    /// A required value is there, but is not what the form needs; says which attribute.
+    /// A required value is present, but the form cannot decode it; with the name of the attribute.
     Undecodable(String, DecodeFault),
 }
 
@@ -82,7 +83,7 @@ impl fmt::Display for Unmappable {
     }
 }
 
-/// What a row gives for an object.
+/// Value of a row for an object.
 pub(super) enum RowValue<'a> {
     /// The value of a source.
     Value(FormedValue<'a>),
@@ -90,23 +91,23 @@ pub(super) enum RowValue<'a> {
     Constant(&'a Literal),
     /// The row's default.
     Default(&'a Literal),
-    /// Nothing: the key is left out.
+    /// No value: the key is left out.
     Nothing,
     /// The object is rejected.
     Rejected(Unmappable),
 }
 
-/// A row's answer with what led to it.
+/// Value of a row with its origin.
 pub(super) struct RowReading<'a> {
     pub(super) found: RowValue<'a>,
-    /// The source that gave the value.
+    /// Source that gave the value.
     pub(super) from: Option<&'a RowSource>,
-    /// Sources that had something which could not be decoded. Only kept where the value is not required.
+    /// Sources with a value that could not be decoded. Only kept where the value is not required.
     pub(super) faults: Vec<(&'a RowSource, DecodeFault)>,
 }
 
 impl TableRow {
-    /// Asks the sources one after the other; the first that gives a value is taken.
+    /// Reads the sources one after the other; the first that gives a value is used.
     pub(super) fn read<'a, S: ObjectSource>(&'a self, source: &'a S) -> RowReading<'a> {
         let sources = match &self.origin {
             RowOrigin::Constant(literal) => {
@@ -132,7 +133,8 @@ impl TableRow {
                 Err(cause) => faults.push((attribute, cause)),
             }
         }
-        // A value that is there but cannot be read is no reason for the default to stand in where one is required.
+        // A value that is present but cannot be decoded is not replaced by the default where one is
+        // required.
         let found = match &self.default {
             Some(default) if !self.required || faults.is_empty() => RowValue::Default(default),
             _ if self.required => {

@@ -1,4 +1,4 @@
-//! What each row makes of an object, for people (`preview`).
+//! Explanation of each row for one object (`preview`).
 
 use std::fmt;
 
@@ -6,56 +6,57 @@ use super::evaluate::RowValue;
 use super::row::{Literal, RowOrigin, RowSource, TableRow};
 use super::source::ObjectSource;
 
-/// The most bytes of a raw value that are shown; a photo in the directory has 100,000.
+/// Most bytes of a raw value that are shown; a photo in the directory has 100,000.
 const SHOWN_BYTES: usize = 256;
 
-/// What one row made of one object.
+/// Explanation of one row for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowExplanation {
-    /// The sources with their raw values, in the order of the row; empty for a constant.
+    /// Sources with their raw values, in the order of the row; empty for a constant.
     pub sources: Vec<RawSource>,
-    /// The form that was applied: that of the source that gave the value, else of the first; `constant` for a constant.
+    /// Form that was applied: that of the source that gave the value, else of the first; `constant`
+    /// for a constant.
     pub form: &'static str,
-    /// The path in the asset.
+    /// Path in the asset.
     pub target: String,
-    /// Whether the object is rejected without this value.
+    /// `true` when the object is rejected without this value.
     pub required: bool,
-    /// What came of it.
+    /// Outcome of the row.
     pub outcome: RowOutcome,
     /// Sources that had a value which could not be decoded: name and cause.
     pub faults: Vec<(String, String)>,
 }
 
-/// One source attribute as the directory gave it.
+/// One source attribute as the directory returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawSource {
-    /// The name as the mapping writes it.
+    /// Name as the mapping writes it.
     pub attribute: String,
-    /// The values as text, or in hexadecimal (`0x…`) when they are binary; long ones are cut.
+    /// Values as text, or in hexadecimal (`0x…`) when they are binary; long ones are cut.
     pub values: Vec<String>,
-    /// Whether this source gave the value.
+    /// `true` when this source gave the value.
     pub used: bool,
 }
 
-/// What came of a row.
+/// Outcome of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOutcome {
     /// A source gave the value; as JSON.
     Value(String),
-    /// The constant of the row; as JSON.
+    /// Constant of the row; as JSON.
     Constant(String),
-    /// No source gave a value, and the default stands in; as JSON.
+    /// Default of the row, since no source gave a value; as JSON.
     Default(String),
     /// The key is left out, because no source has a value.
     Absent,
-    /// The key is left out, because what the sources have cannot be decoded.
+    /// The key is left out, because the values of the sources cannot be decoded.
     Undecodable,
-    /// The object is rejected; why.
+    /// The object is rejected; with the reason.
     Rejected(String),
 }
 
 impl RowOutcome {
-    /// The JSON that stands in the asset, if any does.
+    /// Returns the JSON in the asset, if there is any.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
         match self {
@@ -138,7 +139,7 @@ pub(super) fn explain<S: ObjectSource>(row: &TableRow, source: &S) -> RowExplana
     }
 }
 
-/// A raw value for the eye: text where it is text, else hexadecimal.
+/// Formats a raw value for display: text where it is text, else hexadecimal.
 fn shown(value: &[u8], binary: bool) -> String {
     let text = std::str::from_utf8(value).ok();
     // Some SIDs are valid UTF-8, but none without control characters: the first byte is 1.

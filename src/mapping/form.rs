@@ -1,4 +1,4 @@
-//! Forms: how the bytes of an attribute become a JSON value.
+//! Forms: conversions of the octets of an attribute into a JSON value.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::identity::{
     Timestamp,
 };
 
-/// How the values of an attribute become a JSON value.
+/// Conversion of the values of an attribute into a JSON value.
 ///
 /// An empty value counts as none. Of several values, all forms but [`Form::List`] take the
 /// smallest, octet by octet: LDAP values are a set (RFC 4511 section 4.1.7), and two controllers
@@ -28,25 +28,26 @@ pub enum Form {
     Guid,
     /// A FILETIME or a generalized time as `2026-11-22T02:10:34Z`; "never" is no value (R13).
     Iso8601,
-    /// The same moments as milliseconds since the Unix epoch, a number.
+    /// The moments of [`Form::Iso8601`] as milliseconds since the Unix epoch, a number.
     EpochMs,
     /// `groupType` as `Security Group - Global`.
     GroupType,
     /// `userAccountControl` as true when the account is not disabled.
     AccountEnabled,
-    /// What an account can be used for now: `enabled`, `disabled`, `locked`, `expired` or `password_expired`. It takes
-    /// several attributes to tell ([`Form::reads`]).
+    /// State of an account: `enabled`, `disabled`, `locked`, `expired` or `password_expired`. It is
+    /// computed from several attributes ([`Form::reads`]).
     AccountStatus,
     /// The switches of `userAccountControl` by name (MS-ADTS 2.2.16), a list.
     UacFlags,
     /// The first name of a distinguished name: `Jane Doe` for `CN=Jane Doe,OU=Staff,…`.
     DnName,
-    /// All values as a list of texts, sorted and without repetitions: LDAP values have no order (RFC 4511 section
-    /// 4.1.7), and another controller giving them in another one must not look like a change (R16).
+    /// All values as a list of texts, sorted and without repetitions: LDAP values have no order
+    /// (RFC 4511 section 4.1.7), and the order of another controller must not look like a change
+    /// (R16).
     List,
 }
 
-/// What sort of JSON value a form gives.
+/// Type of the JSON value that a form gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonType {
     /// A JSON string.
@@ -88,7 +89,7 @@ impl Form {
         Self::List,
     ];
 
-    /// The name in the mapping file.
+    /// Returns the name in the mapping file.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,13 +109,13 @@ impl Form {
         }
     }
 
-    /// The form with this name.
+    /// Returns the form with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|form| form.name() == name)
     }
 
-    /// What sort of JSON value the form gives.
+    /// Returns the type of the JSON value that the form gives.
     #[must_use]
     pub const fn output(self) -> JsonType {
         match self {
@@ -131,8 +132,8 @@ impl Form {
         }
     }
 
-    /// The attributes that the form always reads, whichever of them the row names; none for a form that reads the source of
-    /// its row alone.
+    /// Returns the attributes that the form always reads, whichever of them the row names; none for
+    /// a form that reads the source of its row alone.
     #[must_use]
     pub const fn reads(self) -> &'static [&'static str] {
         match self {
@@ -141,12 +142,12 @@ impl Form {
         }
     }
 
-    /// Whether the raw value is binary, so that it is shown in hexadecimal.
+    /// Returns `true` when the raw value is binary, so that it is shown in hexadecimal.
     pub(super) const fn is_binary(self) -> bool {
         matches!(self, Self::Sid | Self::Guid)
     }
 
-    /// The value that `values` have in this form; `None` where there is none to give.
+    /// Decodes `values` in this form; `None` when there is no value.
     pub(super) fn decode<'a>(
         self,
         values: impl Iterator<Item = &'a [u8]>,
@@ -165,7 +166,7 @@ impl Form {
             return Ok(None);
         };
         Ok(match self {
-            // A list was made above, and a status takes more than these values.
+            // A list was returned above, and a status needs more than these values.
             Self::Text | Self::List | Self::AccountStatus => {
                 Some(FormedValue::Text(Cow::Borrowed(text(value)?)))
             }
@@ -196,16 +197,17 @@ impl Form {
     }
 }
 
-/// The switches of an account; those that the directory works out anew each time it is asked (MS-ADTS 3.1.1.4.5.17: a lock-out
-/// or a password that ran out), in no filter and behind no uSNChanged; and the day from which it cannot be used.
+/// Attributes of an account's state: its switches; those that the directory computes each time they
+/// are read (MS-ADTS 3.1.1.4.5.17: a lock-out or a password that expired), which are in no filter
+/// and raise no uSNChanged; and the day from which the account cannot be used.
 const ACCOUNT_STATUS: [&str; 3] = [
     "userAccountControl",
     "msDS-User-Account-Control-Computed",
     "accountExpires",
 ];
 
-/// The value of [`Form::AccountStatus`]. Of several reasons why an account cannot be used the first counts, in the order of the
-/// words: who disabled it meant it.
+/// Returns the value of [`Form::AccountStatus`]. Of several reasons for which an account cannot be
+/// used the first counts, in the order of the words: an account is disabled on purpose.
 pub(super) fn account_status<S: ObjectSource>(
     source: &S,
 ) -> Result<Option<FormedValue<'static>>, DecodeFault> {
@@ -215,7 +217,8 @@ pub(super) fn account_status<S: ObjectSource>(
         return Ok(None);
     };
     let control = AccountControl::new(control);
-    // What is shown to nobody else says nothing: such an account counts as neither locked nor expired.
+    // A value that the account of the connector cannot read proves nothing: such an account counts
+    // as neither locked nor expired.
     let computed = AccountControl::new(computed.map(bits).transpose()?.unwrap_or(0));
     let expires = expires.map(moment).transpose()?.flatten();
     let status = if !control.is_enabled() {
@@ -232,7 +235,7 @@ pub(super) fn account_status<S: ObjectSource>(
     Ok(Some(FormedValue::Text(Cow::Borrowed(status))))
 }
 
-/// A value in its form, not yet JSON.
+/// Value in its form, not yet JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum FormedValue<'a> {
     Text(Cow<'a, str>),
@@ -244,34 +247,34 @@ pub(super) enum FormedValue<'a> {
     List(Vec<&'a str>),
 }
 
-/// Why a value cannot be given its form.
+/// Reason for which a value cannot be decoded in its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeFault {
-    /// Bytes that are no text.
+    /// The bytes are no text.
     #[error("its {0} bytes are not UTF-8 text")]
     Utf8(usize),
-    /// No decimal number, or one of more than 64 bits.
+    /// The value is no decimal number, or one of more than 64 bits.
     #[error("it is not a whole number of 64 bits")]
     Integer,
-    /// A number of more than 32 bits where the attribute holds bits.
+    /// The number has more than 32 bits where the attribute holds bits.
     #[error("it is not a whole number of 32 bits")]
     Bits,
-    /// Neither of the two.
+    /// The value is neither `TRUE` nor `FALSE`.
     #[error("it is neither TRUE nor FALSE")]
     Boolean,
-    /// No SID.
+    /// The value is no SID.
     #[error(transparent)]
     Sid(#[from] SidError),
-    /// No GUID.
+    /// The value is no GUID.
     #[error(transparent)]
     Guid(#[from] GuidError),
-    /// Neither digits alone nor a generalized time.
+    /// The value is neither digits alone nor a generalized time.
     #[error("it is neither a FILETIME number nor a generalized time: {0}")]
     Moment(#[from] TimeError),
-    /// A group type that has no text.
+    /// The group type has no text.
     #[error("group type {0} is neither global, domain local, universal nor builtin local")]
     GroupType(GroupType),
-    /// No distinguished name.
+    /// The value is no distinguished name.
     #[error(transparent)]
     DistinguishedName(#[from] DnError),
 }
@@ -281,7 +284,7 @@ fn text(value: &[u8]) -> Result<&str, DecodeFault> {
 }
 
 fn number(value: &[u8]) -> Option<i64> {
-    // `parse` takes a leading plus, which no LDAP syntax knows.
+    // `parse` accepts a leading plus, which no LDAP syntax has.
     std::str::from_utf8(value)
         .ok()
         .filter(|text| !text.starts_with('+'))?
@@ -293,7 +296,8 @@ fn integer(value: &[u8]) -> Result<i64, DecodeFault> {
     number(value).ok_or(DecodeFault::Integer)
 }
 
-/// AD writes 32 bits as a signed number; other servers were seen to write them unsigned.
+/// Parses the bits of a value. AD writes 32 bits as a signed number; other servers were seen to
+/// write them unsigned.
 fn bits(value: &[u8]) -> Result<u32, DecodeFault> {
     let number = number(value).ok_or(DecodeFault::Bits)?;
     i32::try_from(number)
@@ -312,11 +316,12 @@ fn boolean(value: &[u8]) -> Result<bool, DecodeFault> {
     }
 }
 
-/// Digits alone are a FILETIME: a generalized time always ends with its zone.
+/// Parses a moment. Digits alone are a FILETIME: a generalized time always ends with its zone.
 fn moment(value: &[u8]) -> Result<Option<Timestamp>, DecodeFault> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
-        // A number of more than 64 bits lies outside the years that R13 lets through, like any other too great one.
+        // A number of more than 64 bits is outside the years that R13 accepts, like any other too
+        // great one.
         return Ok(number(value).and_then(Timestamp::from_filetime));
     }
     Ok(Timestamp::from_generalized_time(value)?)

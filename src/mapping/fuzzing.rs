@@ -1,20 +1,23 @@
-//! Any text as a mapping file, and any values as an object: what comes out is an asset or a refusal, and the same each time.
+//! Fuzzing with any text as a mapping file, and any values as an object: the result is an asset or
+//! a refusal, and the same each time.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` generates the bytes; the test below
+//! replays the corpus.
 
 use serde_json::Value;
 
 use super::{Form, Mapping, ObjectSource, RowExplanation};
 use crate::identity::{Kind, Timestamp};
 
-/// The text of a mapping file up to the first NUL; behind it values of attributes: which, how long, octets.
+/// Runs the text of a mapping file up to the first NUL; the values of attributes follow: which, how
+/// long, octets.
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (text, rest) = bytes.split_at(end);
     let values = values(rest.get(1..).unwrap_or_default());
     match str::from_utf8(text).ok().and_then(file) {
         Some(mapping) => apply(&mapping, &values),
-        // A file that is refused is no reason to leave the values alone.
+        // The values are tested as well when the file is refused.
         None => {
             thread_local! { static KNOWN: Mapping = every_form() }
             KNOWN.with(|mapping| apply(mapping, &values));
@@ -22,7 +25,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// The mapping, if the text is one; else every mistake has a line of the text.
+/// Parses the mapping, if the text is one; else every mistake has a line of the text.
 fn file(text: &str) -> Option<Mapping> {
     match Mapping::parse("mapping.toml", text) {
         Ok(mapping) => {
@@ -46,7 +49,7 @@ fn file(text: &str) -> Option<Mapping> {
     }
 }
 
-/// The built-in identity, and every form on one attribute.
+/// Returns a mapping with the built-in identity, and every form on one attribute.
 fn every_form() -> Mapping {
     let rows = Form::ALL.map(|form| {
         let name = form.name();
@@ -83,7 +86,7 @@ fn apply(mapping: &Mapping, values: &[(u8, &[u8])]) {
     }
 }
 
-/// The asset of a removed object is the last one, but for the constants.
+/// Asserts that the asset of a removed object is the last one, except for the constants.
 fn removed(mapping: &Mapping, kind: Kind, asset: &str) {
     let Some(removed) = mapping.removed_asset(kind, asset) else {
         return;
@@ -106,7 +109,7 @@ fn parsed(json: &str) -> Value {
     parsed.unwrap_or_default()
 }
 
-/// Whether a null is anywhere, or an object or a list with nothing in it.
+/// Returns `true` when the value contains a null, or an object or a list without content.
 fn holds_nothing(json: &Value) -> bool {
     match json {
         Value::Null => true,
@@ -116,7 +119,7 @@ fn holds_nothing(json: &Value) -> bool {
     }
 }
 
-/// What a row is said to give is what the asset holds there.
+/// Returns `true` when the asset contains the explained value of the row.
 fn stands_in(asset: &Value, row: &RowExplanation) -> bool {
     let path = row
         .target
@@ -126,7 +129,7 @@ fn stands_in(asset: &Value, row: &RowExplanation) -> bool {
     here == row.outcome.json().map(parsed).as_ref()
 }
 
-/// Values with the number of their attribute.
+/// Splits values with the number of their attribute.
 fn values(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut values = Vec::new();
     while let [number, length, rest @ ..] = bytes {
@@ -137,14 +140,15 @@ fn values(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     values
 }
 
-/// An object that has the attributes that a mapping asks for, and some of the values for them.
+/// Object that has the attributes that a mapping reads, and some of the values for them.
 struct FuzzedObject<'a> {
     dn: &'a str,
     attributes: Vec<(String, Vec<&'a [u8]>)>,
 }
 
 impl<'a> FuzzedObject<'a> {
-    /// A SID and a GUID are there where no value takes their place, for without them nothing else comes to be.
+    /// Returns an object. A SID and a GUID are present where no value takes their place, since
+    /// nothing else is reached without them.
     fn new(mapping: &Mapping, kind: Kind, values: &[(u8, &'a [u8])]) -> Self {
         let names = mapping.attributes(kind);
         let count = names.len();

@@ -89,7 +89,7 @@ fn link(source: &str, form: Form) -> Option<LinkAttribute> {
     if is(MEMBER_COUNT) {
         return made("member", ShownName::Nothing);
     }
-    // These are the object's own name.
+    // These sources are the object's own name.
     if is("dn") || is("distinguishedName") {
         return None;
     }

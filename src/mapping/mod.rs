@@ -1,8 +1,9 @@
-//! The mapping: an editable table that turns an object of the directory into an asset.
+//! Mapping: an editable table that turns an object of the directory into an asset.
 //!
-//! A [`Mapping`] is read once ([`Mapping::load`], every mistake reported in one pass), compiled to a tree in the shape
-//! of the asset, and applied to any [`ObjectSource`]. The same object and the same mapping give the same bytes (R16), so a
-//! comparison of bytes tells whether there is anything to send (R17).
+//! A [`Mapping`] is read once ([`Mapping::load`], every mistake reported in one pass), compiled to
+//! a tree in the shape of the asset, and applied to any [`ObjectSource`]. The same object and the
+//! same mapping give the same bytes (R16), so a comparison of bytes shows whether there is anything
+//! to send (R17).
 
 mod asset_writer;
 mod check;
@@ -40,12 +41,13 @@ pub use source::ObjectSource;
 
 use crate::identity::Kind;
 
-/// What ETM receives for one object.
+/// Asset of one object, as ETM receives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asset {
-    /// The value at [`TargetPath::EXTERNAL_ID`].
+    /// Value at [`TargetPath::EXTERNAL_ID`].
     pub external_id: String,
-    /// One element of `assetData`, `{"asset":{…}}`: compact, on one line, keys in the order of the table.
+    /// One element of `assetData`, `{"asset":{…}}`: compact, on one line, keys in the order of the
+    /// table.
     pub json: String,
 }
 
@@ -56,25 +58,25 @@ pub struct Mapping {
     removed: Vec<(TargetPath, Literal)>,
 }
 
-/// The rows of one kind, as written and as a tree.
+/// Rows of one kind, as written and as a tree.
 #[derive(Debug, Clone)]
 struct CompiledTable {
     rows: Vec<TableRow>,
     tree: Vec<asset_writer::AssetNode>,
 }
 
-/// The default table and the name under which its mistakes would be reported.
+/// Default table, and the name under which its mistakes would be reported.
 const BUILTIN: (&str, &str) = ("config/mapping.toml", include_str!("../../config/mapping.toml"));
 
 impl Mapping {
-    /// The default table, `config/mapping.toml` as it was when the program was built.
+    /// Returns the default table, `config/mapping.toml` as it was when the program was built.
     #[must_use]
     pub fn builtin() -> Self {
-        // A test parses the file, so the empty mapping never comes into being here.
+        // A test parses the file, so the empty mapping is never used here.
         Self::parse(BUILTIN.0, BUILTIN.1).unwrap_or_default()
     }
 
-    /// The text of the default table, comments included: what a user may start from.
+    /// Returns the text of the default table, comments included: a user may start from it.
     #[must_use]
     pub const fn builtin_text() -> &'static str {
         BUILTIN.1
@@ -83,7 +85,7 @@ impl Mapping {
     /// Reads the file at `path` (`MAPPING_FILE`).
     ///
     /// # Errors
-    /// When the file cannot be read, or holds mistakes: all of them, each with its line.
+    /// The file cannot be read, or holds mistakes: all of them, each with its line.
     pub fn load(path: &Path) -> Result<Self, MappingErrors> {
         let name = path.display().to_string();
         let mut report = errors::MistakeReport::new(&name, "");
@@ -106,7 +108,7 @@ impl Mapping {
     /// Reads `text`, the contents of a mapping file, reporting mistakes under `file_name`.
     ///
     /// # Errors
-    /// When the text holds mistakes: all of them, each with its line.
+    /// The text holds mistakes: all of them, each with its line.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, MappingErrors> {
         let table = parse::read(file_name, text)?;
         let compile = |(kind, rows): (Kind, Vec<TableRow>)| {
@@ -124,26 +126,27 @@ impl Mapping {
         })
     }
 
-    /// Whether there are rows for this kind. A kind without rows cannot become assets.
+    /// Returns `true` when there are rows for this kind. A kind without rows cannot become assets.
     #[must_use]
     pub fn has(&self, kind: Kind) -> bool {
         self.tables.contains_key(&kind)
     }
 
-    /// The rows of a kind, in the order of the file; none when the kind has no table.
+    /// Returns the rows of a kind, in the order of the file; none when the kind has no table.
     #[must_use]
     pub fn rows(&self, kind: Kind) -> &[TableRow] {
         self.tables.get(&kind).map_or(&[], |table| table.rows.as_slice())
     }
 
-    /// Whether a row of the kind has this source, in any case.
+    /// Returns `true` when a row of the kind has this source, in any case.
     #[must_use]
     pub fn reads(&self, kind: Kind, source: &str) -> bool {
         let mut sources = self.rows(kind).iter().flat_map(TableRow::sources);
         sources.any(|attribute| attribute.name.eq_ignore_ascii_case(source))
     }
 
-    /// The attributes to ask the directory for: sorted without case, each once; for a pseudo-source those that it is made of.
+    /// Returns the attributes to request from the directory: sorted without case, each once; for a
+    /// pseudo-source those from which it is computed.
     #[must_use]
     pub fn attributes(&self, kind: Kind) -> Vec<String> {
         let sources = self.rows(kind).iter().flat_map(TableRow::sources);
@@ -156,17 +159,20 @@ impl Mapping {
         names.into_values().collect()
     }
 
-    /// The constants that `REMOVED_OBJECTS=send` adds to the last asset of a removed object, in the order of the file.
+    /// Returns the constants that `REMOVED_OBJECTS=send` adds to the last asset of a removed
+    /// object, in the order of the file.
     #[must_use]
     pub fn removed(&self) -> &[(TargetPath, Literal)] {
         &self.removed
     }
 
-    /// SHA-256 of what the mapping means for `kinds`: rows with their order, forms, constants. Comments, spacing and the case of
-    /// attribute names do not change it, and neither do the rows of other kinds. Part of the scope digest (R2).
+    /// Returns SHA-256 of the meaning of the mapping for `kinds`: rows with their order, forms,
+    /// constants. Comments, spacing and the case of attribute names do not change it, and neither
+    /// do the rows of other kinds. Part of the scope digest (R2).
     #[must_use]
     pub fn digest(&self, kinds: &[Kind]) -> [u8; 32] {
-        // Arrays throughout, so that the text is the same whatever map type serde_json was built with.
+        // Arrays throughout, so that the text is the same whatever map type serde_json was built
+        // with.
         let rows = |rows: &[TableRow]| rows.iter().map(meaning).collect::<serde_json::Value>();
         let tables = self
             .tables
@@ -181,16 +187,17 @@ impl Mapping {
         Sha256::digest(text).into()
     }
 
-    /// The asset that the mapping makes of an object.
+    /// Returns the asset that the mapping makes of an object.
     ///
     /// # Errors
-    /// When a required value is missing or cannot be decoded (R15), or the kind has no rows.
+    /// A required value is missing or cannot be decoded (R15), or the kind has no rows.
     pub fn apply<S: ObjectSource>(&self, kind: Kind, source: &S) -> Result<Asset, Unmappable> {
         let table = self.tables.get(&kind).ok_or_else(|| Unmappable::no_rows(kind))?;
         asset_writer::write(&table.tree, &table.rows, source)
     }
 
-    /// What each row makes of an object, in the order of the file; also of an object that [`Self::apply`] rejects.
+    /// Explains each row for an object, in the order of the file; also for an object that
+    /// [`Self::apply`] rejects.
     #[must_use]
     pub fn explain<S: ObjectSource>(&self, kind: Kind, source: &S) -> Vec<RowExplanation> {
         self.rows(kind)
@@ -200,7 +207,7 @@ impl Mapping {
     }
 }
 
-/// A row without anything that makes no difference.
+/// Returns a row without the parts that make no difference.
 fn meaning(row: &TableRow) -> serde_json::Value {
     let origin: serde_json::Value = match &row.origin {
         RowOrigin::Constant(literal) => literal.into(),

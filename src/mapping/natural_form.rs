@@ -3,7 +3,8 @@
 use super::computed_source;
 use super::form::Form;
 
-/// Attributes with a natural form other than text, in lower case (MS-ADA1 to MS-ADA3 give their syntaxes).
+/// Attributes with a natural form other than text, in lower case (MS-ADA1 to MS-ADA3 give their
+/// syntaxes).
 const NATURAL: &[(&str, Form)] = &[
     ("accountexpires", Form::Iso8601),
     ("badpasswordtime", Form::Iso8601),
@@ -29,7 +30,8 @@ const NATURAL: &[(&str, Form)] = &[
 ];
 
 impl Form {
-    /// The form an attribute has when its row names none: what its syntax in AD suggests, else text.
+    /// Returns the form that an attribute has when its row names none: that of its syntax in AD,
+    /// else text.
     #[must_use]
     pub fn natural(attribute: &str) -> Self {
         let known = NATURAL

@@ -1,4 +1,4 @@
-//! The mapping file: from TOML to rows, with every mistake noted at its line.
+//! Parser of the mapping file: from TOML to rows, with every mistake reported at its line.
 
 use std::ops::Range;
 
@@ -13,15 +13,15 @@ use super::form::Form;
 use super::row::{Literal, RowOrigin, RowSource, TableRow, TargetPath};
 use crate::identity::Kind;
 
-/// The name of the table with the constants for removed objects.
+/// Name of the table with the constants for removed objects.
 const REMOVED: &str = "removed";
-/// What a row may say.
+/// Keys of a row.
 const KEYS: [&str; 6] = ["source", "constant", "form", "target", "required", "default"];
 
-/// A mapping file that was found in order.
+/// Mapping file without mistakes.
 #[derive(Debug, Default)]
 pub(super) struct ParsedMapping {
-    /// Never an empty list of rows.
+    /// Rows by kind. Never an empty list of rows.
     pub(super) kinds: Vec<(Kind, Vec<TableRow>)>,
     pub(super) removed: Vec<(TargetPath, Literal)>,
 }
@@ -38,7 +38,8 @@ pub(super) fn read(file: &str, text: &str) -> Result<ParsedMapping, MappingError
             format!("not TOML: {}", mistake.message()),
         );
     }
-    // After a slip in the TOML whole rows may be lost; what they would have said is not missed.
+    // After an error in the TOML whole rows may be lost; the keys in them are not reported as
+    // missing.
     let whole = report.is_empty();
     let mut kinds = Vec::new();
     let mut removed = Vec::new();
@@ -81,7 +82,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<ParsedMapping, MappingError
     })
 }
 
-/// A draft without a mistake is a row.
+/// Returns the row of a draft without a mistake.
 fn row(draft: RowDraft) -> Option<TableRow> {
     let RowDraft {
         target,
@@ -235,7 +236,7 @@ fn attributes(names: Vec<String>, form: Option<Form>) -> RowOrigin {
     RowOrigin::Sources(names.into_iter().map(attribute).collect())
 }
 
-/// A form that reads certain attributes cannot be given another one.
+/// Reports a source from which the form of its row cannot be read, and returns `false` for one.
 fn readable(
     report: &mut MistakeReport<'_>,
     place: Range<usize>,
@@ -263,7 +264,7 @@ fn readable(
     other.is_none()
 }
 
-/// What is wrong with a source that begins with `@`, in rows of `kind`.
+/// Returns the mistake of a source that begins with `@`, in rows of `kind`.
 fn unknown_pseudo(kind: Kind, name: &str) -> Option<String> {
     match computed_source::named(name) {
         Some(pseudo) if pseudo.kinds.contains(&kind) => None,
@@ -281,7 +282,7 @@ fn unknown_pseudo(kind: Kind, name: &str) -> Option<String> {
     }
 }
 
-/// The attribute names of `source`, a name or a list of names.
+/// Returns the attribute names of `source`, a name or a list of names.
 fn sources(report: &mut MistakeReport<'_>, kind: Kind, value: &TomlValue<'_>) -> Option<Vec<String>> {
     let one = std::slice::from_ref(value);
     let listed: Vec<&TomlValue<'_>> = match value.get_ref().as_array() {
@@ -307,7 +308,8 @@ fn sources(report: &mut MistakeReport<'_>, kind: Kind, value: &TomlValue<'_>) ->
             {
                 reason
             }
-            // RFC 4512 section 2.5: a name or a dotted number. Options after `;` are the reader's business (R11).
+            // RFC 4512 section 2.5: a name or a dotted number. Options after `;` are added by the
+            // reader (R11).
             Some(name)
                 if computed_source::named(name).is_none()
                     && !name
@@ -351,7 +353,7 @@ fn literal(report: &mut MistakeReport<'_>, key: &str, value: &TomlValue<'_>) -> 
     literal
 }
 
-/// A default has to be of the sort that the row gives otherwise.
+/// Reports a default of another type than the row gives otherwise.
 fn fitting(report: &mut MistakeReport<'_>, place: Range<usize>, default: &Literal, sources: &[RowSource]) {
     for RowSource { form, .. } in sources {
         if form.output() != default.output() {
@@ -368,7 +370,8 @@ fn fitting(report: &mut MistakeReport<'_>, place: Range<usize>, default: &Litera
     }
 }
 
-/// The constants below `[removed]`, whether written as one dotted key, quoted or not, or as tables.
+/// Reads the constants below `[removed]`, whether written as one dotted key, quoted or not, or as
+/// tables.
 fn constants(
     report: &mut MistakeReport<'_>,
     value: &TomlValue<'_>,

@@ -1,4 +1,4 @@
-//! The asset that says of an object that it is gone: its last one with the `[removed]` constants in it (R24).
+//! Asset of a removed object: its last asset with the `[removed]` constants in it (R24).
 
 use std::fmt;
 
@@ -15,17 +15,18 @@ use crate::identity::Kind;
 enum OrderedJson {
     Object(Vec<(String, OrderedJson)>),
     Array(Vec<OrderedJson>),
-    /// Anything else, as it is written.
+    /// Any other value, as it is written.
     Plain(Vec<u8>),
 }
 
 impl Mapping {
-    /// The last asset of a removed object of `kind`, `asset`, with the constants that apply to it, in the same order of keys.
-    /// A constant takes the place of a value; a new key goes behind the others.
+    /// Returns the last asset of a removed object of `kind`, `asset`, with the constants that apply
+    /// to it, in the same order of keys. A constant takes the place of a value; a new key follows
+    /// the others.
     ///
-    /// A constant inside an object that only other kinds have rows in does not apply: what stands below
-    /// `asset.assetDetail.userAssetClass` says nothing about a group. `None` when no constant applies, so that there is
-    /// nothing to tell upstream, or when `asset` is no JSON object.
+    /// A constant inside an object that only other kinds have rows in does not apply: a value below
+    /// `asset.assetDetail.userAssetClass` has no meaning for a group. `None` when no constant
+    /// applies, so that there is nothing to send upstream, or when `asset` is no JSON object.
     #[must_use]
     pub fn removed_asset(&self, kind: Kind, asset: &str) -> Option<String> {
         let constants: Vec<&(TargetPath, Literal)> = self
@@ -45,8 +46,8 @@ impl Mapping {
         String::from_utf8(out).ok()
     }
 
-    /// Whether the constant is about objects of `kind`: the innermost object around it that has rows at all has some of
-    /// this kind.
+    /// Returns `true` when the constant applies to objects of `kind`: the innermost object around
+    /// it that has rows at all has some of this kind.
     fn applies(&self, kind: Kind, target: &TargetPath) -> bool {
         let keys = target.keys();
         let inside = |rows: &[TableRow], depth: usize| {
@@ -116,7 +117,7 @@ impl OrderedJson {
     }
 }
 
-/// A value that is no object as JSON. Strings, numbers and booleans can always be written.
+/// Writes a value that is no object as JSON. Strings, numbers and booleans can always be written.
 fn plain(value: impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(&value).unwrap_or_default()
 }
@@ -212,7 +213,7 @@ mod tests {
                 .unwrap()
                 .contains("\"status\":\"gone\"")
         );
-        // Nobody has rows in `state`, so it is for everybody.
+        // No kind has rows in `state`, so it applies to all of them.
         let everybody = with("asset.state.removed = true");
         assert!(
             everybody
@@ -220,7 +221,8 @@ mod tests {
                 .unwrap()
                 .ends_with(r#""state":{"removed":true}}}"#)
         );
-        // A user whose class is empty gets it all the same: the kind decides, not what the object happened to have.
+        // A user whose class is empty gets it all the same: the kind decides, not the former values
+        // of the object.
         let bare = r#"{"asset":{"assetHeader":{"externalAssetId":"S-1"}}}"#;
         assert!(
             users_only
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn without_constants_there_is_nothing_to_tell() {
+    fn without_constants_nothing_is_sent() {
         assert_eq!(Mapping::builtin().removed_asset(Kind::User, USER), None);
         assert_eq!(
             with("asset.left = true").removed_asset(Kind::User, "no json"),

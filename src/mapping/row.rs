@@ -5,33 +5,33 @@ use std::fmt;
 use super::computed_source;
 use super::form::{Form, JsonType};
 
-/// The pseudo-source for the distinguished name of the object, which is no attribute.
+/// Pseudo-source for the distinguished name of the object, which is no attribute.
 const DN: &str = "dn";
 
-/// One row: where a value comes from and where it goes.
+/// Row of the mapping: the origin of a value and its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableRow {
-    /// Where the value goes.
+    /// Target of the value.
     pub target: TargetPath,
-    /// Where it comes from.
+    /// Origin of the value.
     pub origin: RowOrigin,
-    /// Whether an object without this value is rejected (R15).
+    /// `true` when an object without this value is rejected (R15).
     pub required: bool,
-    /// What stands in when the sources give no value.
+    /// Value that is used when the sources give none.
     pub default: Option<Literal>,
 }
 
-/// Where a value comes from.
+/// Origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowOrigin {
-    /// The first of these that gives a value. Never empty.
+    /// Sources, the first of which that gives a value is used. Never empty.
     Sources(Vec<RowSource>),
-    /// The same value for every object.
+    /// Constant, the same for every object.
     Constant(Literal),
 }
 
 impl TableRow {
-    /// The sources, in the order in which they are asked; none for a constant.
+    /// Returns the sources, in the order in which they are read; none for a constant.
     #[must_use]
     pub fn sources(&self) -> &[RowSource] {
         match &self.origin {
@@ -44,20 +44,21 @@ impl TableRow {
 /// A source attribute and the form in which it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowSource {
-    /// The name as written in the file; compared without case.
+    /// Name as written in the file; compared without case.
     pub name: String,
-    /// How its values become JSON.
+    /// Form of its values.
     pub form: Form,
 }
 
 impl RowSource {
-    /// Whether this is `dn`, the distinguished name of the object, rather than an attribute to ask the directory for.
+    /// Returns `true` for `dn`, the distinguished name of the object, which is no attribute to
+    /// request from the directory.
     #[must_use]
     pub fn is_dn(&self) -> bool {
         self.name.eq_ignore_ascii_case(DN)
     }
 
-    /// The attributes that the directory has to be asked for.
+    /// Returns the attributes to request from the directory.
     pub(super) fn asks_for(&self) -> impl Iterator<Item = &str> {
         let pseudo = computed_source::named(&self.name);
         let itself = (!self.is_dn() && pseudo.is_none()).then_some(self.name.as_str());
@@ -80,7 +81,7 @@ pub enum Literal {
 }
 
 impl Literal {
-    /// What sort of JSON value it is.
+    /// Returns the type of the JSON value.
     #[must_use]
     pub const fn output(&self) -> JsonType {
         match self {
@@ -102,7 +103,7 @@ impl From<&Literal> for serde_json::Value {
 }
 
 impl fmt::Display for Literal {
-    /// As JSON.
+    /// Writes the value as JSON.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", serde_json::Value::from(self))
     }
@@ -112,25 +113,26 @@ impl fmt::Display for Literal {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TargetPath(Vec<String>);
 
-/// How two targets stand in each other's way.
+/// Conflict between two targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TargetClash {
-    /// Both are the same.
+    /// Both targets are the same.
     Same,
-    /// The other one would have to be a value and an object at once.
+    /// The other target would have to be a value and an object at once.
     OtherHoldsThis,
-    /// This one would have to be a value and an object at once.
+    /// This target would have to be a value and an object at once.
     ThisHoldsOther,
 }
 
 impl TargetPath {
-    /// Where ETM expects the identity of an asset.
+    /// Path at which ETM expects the identity of an asset.
     pub const EXTERNAL_ID: &str = "asset.assetHeader.externalAssetId";
 
-    /// The most keys a path has. JSON readers stop at some depth (`serde_json` at 128), and no asset is near this.
+    /// Most keys of a path. JSON readers stop at some depth (`serde_json` at 128), and no asset is
+    /// near this.
     const MAX_DEPTH: usize = 32;
 
-    /// The path in `text`.
+    /// Parses the path in `text`.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
         if keys.first().is_none_or(|key| key != "asset") || keys.len() < 2 {
@@ -152,13 +154,13 @@ impl TargetPath {
         Ok(Self(keys))
     }
 
-    /// The keys from the outermost, `asset`, to the innermost.
+    /// Returns the keys from the outermost, `asset`, to the innermost.
     #[must_use]
     pub fn keys(&self) -> &[String] {
         &self.0
     }
 
-    /// Whether this is where the identity goes.
+    /// Returns `true` for the path of the identity.
     #[must_use]
     pub fn is_external_id(&self) -> bool {
         self.0.iter().map(String::as_str).eq(Self::EXTERNAL_ID.split('.'))

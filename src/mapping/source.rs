@@ -2,15 +2,17 @@
 
 use crate::identity::Timestamp;
 
-/// An object of the directory, as the mapping sees it.
+/// Object of the directory to which the mapping is applied.
 pub trait ObjectSource {
-    /// The distinguished name, which the pseudo-source `dn` gives.
+    /// Returns the distinguished name, the value of the pseudo-source `dn`.
     fn dn(&self) -> &str;
 
-    /// The values of an attribute in any order, or those of a pseudo-source ([`GROUPS`](super::GROUPS),
-    /// [`MEMBERS`](super::MEMBERS), [`MEMBER_COUNT`](super::MEMBER_COUNT)); none when it is absent. Names compare without case.
+    /// Returns the values of an attribute in any order, or those of a pseudo-source
+    /// ([`GROUPS`](super::GROUPS), [`MEMBERS`](super::MEMBERS),
+    /// [`MEMBER_COUNT`](super::MEMBER_COUNT)); none when it is absent. Names compare without case.
     fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]>;
 
-    /// When the object was read: some things are over by the clock alone, an account that expires for one.
+    /// Returns the time at which the object was read: some states end by the clock alone, for
+    /// example that of an account that expires.
     fn at(&self) -> Timestamp;
 }

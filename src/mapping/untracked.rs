@@ -23,7 +23,7 @@ impl Mapping {
 }
 
 impl RowSource {
-    /// Returns true where a delta follows the row although the attribute itself does not show its
+    /// Returns `true` when a delta follows the row although the attribute itself does not show its
     /// changes: of an account's status, a change other than by the clock changes
     /// `userAccountControl`, `lockoutTime`, `pwdLastSet` or `accountExpires` of the object itself;
     /// `memberOf` follows the groups that hold it.
@@ -32,15 +32,15 @@ impl RowSource {
         self.form == Form::AccountStatus || self.is_member_of()
     }
 
-    /// Returns true for `memberOf`, which a delta follows through the groups of the domain.
+    /// Returns `true` for `memberOf`, which a delta follows through the groups of the domain.
     #[must_use]
     pub fn is_member_of(&self) -> bool {
         self.name.eq_ignore_ascii_case("memberOf")
             && matches!(self.form, Form::Text | Form::List | Form::DnName)
     }
 
-    /// Returns true for an attribute to ask the directory for, and not a name for something that is
-    /// made of several.
+    /// Returns `true` for an attribute to request from the directory, and not for a name of a value
+    /// that is computed from several.
     #[must_use]
     pub fn is_of_the_directory(&self) -> bool {
         !self.is_dn() && computed_source::named(&self.name).is_none()
@@ -70,8 +70,8 @@ impl RowSource {
 }
 
 impl Form {
-    /// Returns true where values of the syntax can be decoded in this form. Text may hold anything
-    /// that is written as text.
+    /// Returns `true` when values of the syntax can be decoded in this form. Text accepts any
+    /// syntax that is written as text.
     const fn fits(self, syntax: AttributeSyntax) -> bool {
         match self {
             Self::AccountStatus => true,

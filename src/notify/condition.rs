@@ -10,13 +10,13 @@ use crate::sync::RunError;
 /// Runs that failed in a row.
 const FAILED_RUNS: usize = 3;
 
-/// Runs looked at: those that somebody stopped count neither way.
+/// Runs that are examined: those that were stopped on purpose count neither way.
 const RECENT_RUNS: usize = 20;
 
-/// Days before its end at which a certificate is told of.
+/// Days before its end from which a certificate is reported.
 const CERTIFICATE_DAYS: i64 = 14;
 
-/// Condition, and whether it holds; `None` where that is not known since the service started.
+/// Condition, and whether it holds; `None` when that is not known since the service started.
 pub(super) struct NotifyCondition {
     pub(super) name: &'static str,
     pub(super) holds: Option<bool>,
@@ -76,7 +76,7 @@ fn failed_runs(runs: &[Run]) -> NotifyCondition {
         .count();
     NotifyCondition {
         name: "runs_failed",
-        // One that failed after the third is no end.
+        // A single later failure does not end the condition.
         holds: match failed {
             FAILED_RUNS => Some(true),
             0 => Some(false),
@@ -92,7 +92,7 @@ fn failed_runs(runs: &[Run]) -> NotifyCondition {
 fn refused(exit_code: Option<u8>) -> NotifyCondition {
     let holds = match exit_code {
         Some(exit_code::REFUSED) => Some(true),
-        // The credentials were taken by both sides.
+        // Both sides accepted the credentials.
         Some(exit_code::DONE | exit_code::REJECTED | exit_code::HELD) => Some(false),
         _ => None,
     };
@@ -106,8 +106,9 @@ fn refused(exit_code: Option<u8>) -> NotifyCondition {
     }
 }
 
-/// The last complete baseline was a day ago two ticks of `BASELINE_CRON` old, as in the alert
-/// `AdConnectorBaselineOld` (docker/prometheus/rules.yaml): a baseline itself takes time.
+/// Returns the condition of the baseline: a day ago the last complete one was older than two ticks
+/// of `BASELINE_CRON`, as in the alert `AdConnectorBaselineOld` (docker/prometheus/rules.yaml): a
+/// baseline itself takes time.
 fn baseline(timetable: &ConnectionTimetable, last: Option<i64>, now: DateTime<Utc>) -> NotifyCondition {
     let ticks = last
         .and_then(|last| DateTime::from_timestamp(last, 0))
@@ -151,7 +152,7 @@ mod tests {
     const DAY: i64 = 86_400;
 
     #[test]
-    fn a_certificate_is_told_of_14_days_before_its_end() {
+    fn a_certificate_is_reported_14_days_before_its_end() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let holds = |days: i64| {
             let ends = now.timestamp() + days * DAY + 60;
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(text, "the certificate of dc1 ends in 3 days");
     }
 
-    /// Timetable with this `BASELINE_CRON`.
+    /// Returns a timetable with this `BASELINE_CRON`.
     fn timetable(baseline: Option<&str>) -> ConnectionTimetable {
         let cron = |text| CronSchedule::parse(text, chrono_tz::UTC).unwrap();
         ConnectionTimetable::new(cron("*/15 * * * *"), baseline.map(cron))
@@ -181,7 +182,7 @@ mod tests {
         let weekly = Some("0 2 * * SUN");
         assert_eq!(holds(weekly, "2026-12-07T01:59:59Z"), Some(false));
         assert_eq!(holds(weekly, "2026-12-07T02:00:00Z"), Some(true));
-        // On Sunday and on Monday: the time from one tick to the next says nothing.
+        // On Sunday and on Monday: the time from one tick to the next is no measure.
         let uneven = Some("0 2 * * SUN,MON");
         assert_eq!(holds(uneven, "2026-11-29T23:59:59Z"), Some(false));
         assert_eq!(holds(uneven, "2026-11-30T01:59:59Z"), Some(false));

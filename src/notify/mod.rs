@@ -1,8 +1,8 @@
-//! Messages to a webhook when something needs a person, and when it does not any more.
+//! Messages to a webhook when a condition needs a person, and when it ends.
 //!
 //! Invariants kept here: one message at the beginning of a condition and one at its end, also
-//! across restarts, since what was told is in a file beside the state file. Runs are only looked at
-//! from outside: a webhook that hangs delays none.
+//! across restarts, since the conditions that were reported are in a file beside the state file.
+//! Runs are only observed from outside: a webhook that hangs delays none.
 
 mod condition;
 mod notified;
@@ -21,13 +21,13 @@ use crate::view::time;
 use condition::NotifyCondition;
 use notified::NotifiedConditions;
 
-/// Time between two looks at the connections.
+/// Time between two examinations of the connections.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Time without messages after one that the webhook did not take.
+/// Time without messages after one that the webhook did not accept.
 const PAUSE: Duration = Duration::from_secs(300);
 
-/// Body of the message that `check` sends.
+/// Returns the body of the message that `check` sends.
 #[must_use]
 pub fn test_message() -> String {
     body(
@@ -38,14 +38,14 @@ pub fn test_message() -> String {
     )
 }
 
-/// Looks at every connection until `stop`, and tells what begins and what ends.
+/// Examines every connection until `stop`, and reports the beginning and the end of conditions.
 pub async fn watch(
     handles: Vec<ConnectionHandle>,
     webhook: Webhook,
     state: Option<&Path>,
     stop: CancellationToken,
 ) {
-    let mut told = NotifiedConditions::read(state);
+    let mut notified = NotifiedConditions::read(state);
     let mut quiet_until = tokio::time::Instant::now();
     loop {
         tokio::select! {
@@ -58,7 +58,7 @@ pub async fn watch(
         for handle in &handles {
             let taken = tokio::select! {
                 () = stop.cancelled() => return,
-                taken = tell(handle, &webhook, &mut told) => taken,
+                taken = report_changes(handle, &webhook, &mut notified) => taken,
             };
             if !taken {
                 quiet_until = tokio::time::Instant::now() + PAUSE;
@@ -67,8 +67,12 @@ pub async fn watch(
     }
 }
 
-/// Tells the changes of one connection; gives whether the webhook took them.
-async fn tell(handle: &ConnectionHandle, webhook: &Webhook, told: &mut NotifiedConditions) -> bool {
+/// Reports the changes of one connection. Returns `true` when the webhook accepted them.
+async fn report_changes(
+    handle: &ConnectionHandle,
+    webhook: &Webhook,
+    notified: &mut NotifiedConditions,
+) -> bool {
     let connection = handle.connector().name();
     let conditions = match condition::of(handle, Utc::now()).await {
         Ok(conditions) => conditions,
@@ -78,23 +82,23 @@ async fn tell(handle: &ConnectionHandle, webhook: &Webhook, told: &mut NotifiedC
         }
     };
     for NotifyCondition { name, holds, text } in conditions {
-        let Some(holds) = holds.filter(|holds| *holds != told.has(connection, name)) else {
+        let Some(holds) = holds.filter(|holds| *holds != notified.has(connection, name)) else {
             continue;
         };
         let state = if holds { "begun" } else { "over" };
         let text = format!("ad-connector, connection {connection}: {text}");
         if let Err(error) = webhook.send(&body(name, state, Some(connection), &text)).await {
-            tracing::warn!(connection, %error, "A message was not taken; it is sent again later.");
+            tracing::warn!(connection, %error, "The webhook did not accept a message; it is sent again later.");
             return false;
         }
-        if let Err(error) = told.set(connection, name, holds) {
-            tracing::warn!(connection, %error, "It cannot be noted that a message was sent; it may come again after a restart.");
+        if let Err(error) = notified.set(connection, name, holds) {
+            tracing::warn!(connection, %error, "A message was sent, but not recorded as sent; it may be sent again after a restart.");
         }
     }
     true
 }
 
-/// `text` is what Slack and Teams show; the rest is for programs.
+/// Returns the body of a message. `text` is shown by Slack and Teams; the rest is for programs.
 fn body(event: &str, state: &str, connection: Option<&str>, text: &str) -> String {
     json!({
         "text": text,

@@ -1,4 +1,4 @@
-//! Conditions whose beginning was told, in a file beside the state file.
+//! Conditions whose beginning was reported, in a file beside the state file.
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Conditions that were told: `CONNECTION/CONDITION`, a line each.
+/// Conditions that were reported: `CONNECTION/CONDITION`, a line each.
 pub(super) struct NotifiedConditions {
     /// `None` where the state is no file: then it is only remembered.
     path: Option<PathBuf>,
@@ -14,7 +14,7 @@ pub(super) struct NotifiedConditions {
 }
 
 impl NotifiedConditions {
-    /// Reads the file that belongs to the state file; without one, nothing was told.
+    /// Reads the file that belongs to the state file; without one, nothing was reported.
     pub(super) fn read(state: Option<&Path>) -> Self {
         let path = state.map(|state| {
             let mut path = state.as_os_str().to_owned();
@@ -35,7 +35,7 @@ impl NotifiedConditions {
         self.keys.contains(&key(connection, condition))
     }
 
-    /// Notes that the beginning, or the end, was told.
+    /// Records that the beginning, or the end, was reported.
     pub(super) fn set(&mut self, connection: &str, condition: &str, begun: bool) -> io::Result<()> {
         match begun {
             true => self.keys.insert(key(connection, condition)),
@@ -67,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_told_outlives_the_process() {
+    fn notified_conditions_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
-        let mut told = NotifiedConditions::read(Some(&state));
-        assert!(!told.has("corp", "runs_failed"));
-        told.set("corp", "runs_failed", true).unwrap();
-        told.set("corp", "removals_held", true).unwrap();
-        told.set("corp", "removals_held", false).unwrap();
+        let mut notified = NotifiedConditions::read(Some(&state));
+        assert!(!notified.has("corp", "runs_failed"));
+        notified.set("corp", "runs_failed", true).unwrap();
+        notified.set("corp", "removals_held", true).unwrap();
+        notified.set("corp", "removals_held", false).unwrap();
         let again = NotifiedConditions::read(Some(&state));
         assert!(again.has("corp", "runs_failed") && !again.has("corp", "removals_held"));
         assert!(!again.has("other", "runs_failed"));

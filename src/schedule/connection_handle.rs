@@ -1,4 +1,4 @@
-//! Where runs are asked for while the service goes on, and where one sees what it does.
+//! Handle of a connection of the service: it starts runs and shows the present state.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::{ConnectionTimetable, ScheduledConnection};
 use crate::store::{KindCounts, Phases, RequestedRun, RunMode};
 use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
-/// A connection that the service keeps, seen from outside.
+/// Handle of a connection that the service runs, for other parts of the program.
 #[derive(Clone)]
 pub struct ConnectionHandle {
     connection: ScheduledConnection,
@@ -19,33 +19,33 @@ pub struct ConnectionHandle {
     done: Arc<Mutex<ServiceTotals>>,
 }
 
-/// What the service does with a connection at the moment.
+/// State of the service for one connection.
 #[derive(Debug, Clone, Default)]
 pub struct CurrentRun {
-    /// The run that goes on, or is about to begin.
+    /// Run in progress, or about to begin.
     pub progress: Option<Arc<RunProgress>>,
     /// Runs that ended since the start of the service.
     pub ended: u64,
 }
 
-/// What the runs of this service came to, since its start.
+/// Results of the runs of this service, since its start.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceTotals {
     /// Runs by mode and outcome.
     pub runs: BTreeMap<(&'static str, &'static str), u64>,
-    /// Objects.
+    /// Counts of objects.
     pub counts: KindCounts,
-    /// Their time.
+    /// Durations of the phases.
     pub phases: Phases,
     /// Requests to the gateway that were repeated.
     pub retries: u64,
-    /// What was asked of the directory, and the certificate seen last.
+    /// Operations on the directory, and the certificate seen last.
     pub directory: DirectoryProgress,
-    /// Exit code that a `sync` would have ended with that did what the last run did.
+    /// Exit code with which `sync` would have ended for the last run.
     pub last_exit_code: Option<u8>,
 }
 
-/// A run that somebody asks for. Who asked is told why it could not begin, if it could not.
+/// Request for a run, with a channel for the error of a run that could not begin.
 pub(super) struct RunCommand {
     pub(super) request: RunRequest,
     /// `None` for a run of the schedule.
@@ -53,7 +53,7 @@ pub(super) struct RunCommand {
 }
 
 impl RunCommand {
-    /// A run of the schedule.
+    /// Returns a run of the schedule.
     pub(super) fn due(mode: RunMode, asked_by: &str) -> Self {
         Self {
             request: RunRequest::new(mode, asked_by),
@@ -62,7 +62,7 @@ impl RunCommand {
     }
 }
 
-/// The service's side of a [`ConnectionHandle`].
+/// Receiving side of a [`ConnectionHandle`], for the service.
 pub struct ConnectionWorker {
     pub(super) connection: ScheduledConnection,
     pub(super) orders: mpsc::Receiver<RunCommand>,
@@ -70,30 +70,31 @@ pub struct ConnectionWorker {
     done: Arc<Mutex<ServiceTotals>>,
 }
 
-/// Why a run that was asked for did not begin.
+/// Reason for which a requested run did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandRefusal {
-    /// The service executes another run of the connection, which is the one told.
+    /// The service executes another run of the connection, which is this one.
     #[error("another run holds the connection: run {} of this service, asked for by: {}", .0.run, .0.asked_by)]
     Busy(BegunRun),
     /// Another run of the connection is about to begin.
     #[error("another run of the connection is about to begin")]
     AboutToRun,
-    /// It could not begin.
+    /// The run could not begin.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The connection is another instance's, which did not begin the run in time.
     #[error("the instance that holds the connection has not begun the run yet")]
     NoHolder,
-    /// The service is about to stop.
+    /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
 }
 
-/// Both sides of a connection that the service is to keep.
+/// Returns both sides of a connection that the service is to run.
 #[must_use]
 pub fn open(connection: ScheduledConnection) -> (ConnectionHandle, ConnectionWorker) {
-    // One at a time: whoever finds the place taken is told that a run is about to begin.
+    // One at a time: a request that finds the channel full gets the answer that a run is about to
+    // begin.
     let (orders, taken) = mpsc::channel(1);
     let (live, seen) = watch::channel(CurrentRun::default());
     let done = Arc::new(Mutex::new(ServiceTotals::default()));
@@ -113,34 +114,34 @@ pub fn open(connection: ScheduledConnection) -> (ConnectionHandle, ConnectionWor
 }
 
 impl ConnectionHandle {
-    /// The connection.
+    /// Returns the connection.
     #[must_use]
     pub fn connector(&self) -> &Arc<Connector> {
         &self.connection.connector
     }
 
-    /// When it runs.
+    /// Returns the timetable of the connection.
     #[must_use]
     pub fn timetable(&self) -> &ConnectionTimetable {
         &self.connection.timetable
     }
 
-    /// What the service does with it, and each change of that.
+    /// Returns a receiver of the service's state for the connection.
     #[must_use]
     pub fn live(&self) -> watch::Receiver<CurrentRun> {
         self.live.clone()
     }
 
-    /// What its runs came to.
+    /// Returns the totals of its runs.
     #[must_use]
     pub fn done(&self) -> ServiceTotals {
         locked(&self.done).clone()
     }
 
-    /// Asks for a run and waits until it has begun.
+    /// Requests a run and waits until it has begun.
     ///
     /// # Errors
-    /// Why it did not begin.
+    /// The reason for which it did not begin.
     pub async fn ask(&self, request: RunRequest) -> Result<BegunRun, CommandRefusal> {
         if let Some(running) = &self.live.borrow().progress {
             return Err(match running.begun().borrow().clone() {
@@ -166,7 +167,7 @@ impl ConnectionHandle {
             })?;
         tokio::select! {
             biased;
-            // Told before the run lets go of its progress; a run that began tells nothing.
+            // The error is sent before the run drops its progress; a run that began sends none.
             Ok(error) = refusal => Err(CommandRefusal::Run(error)),
             begun = begun.wait_for(Option::is_some) => match begun.as_deref() {
                 Ok(Some(begun)) => Ok(begun.clone()),
@@ -219,13 +220,13 @@ impl ConnectionHandle {
 }
 
 impl ConnectionWorker {
-    /// The run `progress` is about to begin.
+    /// Records that the run `progress` is about to begin.
     pub(super) fn begins(&self, progress: &Arc<RunProgress>) {
         self.live
             .send_modify(|live| live.progress = Some(Arc::clone(progress)));
     }
 
-    /// It ended, or did not begin.
+    /// Records that the run ended, or did not begin.
     pub(super) fn ended(&self, progress: &RunProgress, report: Option<&RunReport>) {
         if let Some(report) = report {
             locked(&self.done).add(report, progress);
@@ -260,7 +261,7 @@ impl ServiceTotals {
     }
 }
 
-/// Each change is whole, so a panic while it is held leaves nothing behind.
+/// Locks the totals. Each change is complete, so a panic during one leaves the state consistent.
 fn locked(done: &Mutex<ServiceTotals>) -> MutexGuard<'_, ServiceTotals> {
     done.lock().unwrap_or_else(PoisonError::into_inner)
 }

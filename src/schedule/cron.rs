@@ -1,4 +1,4 @@
-//! Cron expressions in a time zone, right over daylight-saving changes (R25).
+//! Cron expressions in a time zone, correct over daylight-saving changes (R25).
 
 use chrono::offset::LocalResult;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
@@ -6,7 +6,7 @@ use chrono_tz::{GapInfo, Tz};
 use croner::Cron as Pattern;
 use croner::parser::{CronParser, Seconds, Year};
 
-/// A cron expression bound to its time zone.
+/// Cron expression bound to its time zone.
 #[derive(Debug, Clone)]
 pub struct CronSchedule {
     text: String,
@@ -16,7 +16,7 @@ pub struct CronSchedule {
     every_hour: bool,
 }
 
-/// Why a text is not a cron expression that can ever be due.
+/// Error of a text that is no cron expression, or of one that can never be due.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a cron expression: {reason}")]
 pub struct CronError {
@@ -28,7 +28,7 @@ impl CronSchedule {
     /// Parses 5 fields (minute hour day month weekday), 6 (seconds first) or 7 (year last).
     ///
     /// # Errors
-    /// When a field is out of range, or the expression has another number of fields.
+    /// A field is out of range, or the expression has another number of fields.
     pub fn parse(text: &str, zone: Tz) -> Result<Self, CronError> {
         let refused = |reason: String| CronError {
             text: text.to_owned(),
@@ -58,8 +58,8 @@ impl CronSchedule {
     /// is again.
     ///
     /// A local time that a change of the clock skips is due right after the change, and one that
-    /// comes twice is due the first time (R25). An expression of every hour is an interval, which
-    /// passes on as time does: nothing of it is made up or left out.
+    /// occurs twice is due the first time (R25). An expression of every hour is an interval, which
+    /// passes on as time does: none of its ticks is repeated or left out.
     #[must_use]
     pub fn next_after(&self, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if self.every_hour {
@@ -88,7 +88,7 @@ impl CronSchedule {
         let local = instant.with_timezone(&self.zone).naive_local();
         let later = self.next_at_later_local(local, instant)?;
         match self.zone.from_local_datetime(&local) {
-            // The clock is set back before `local` is over: earlier local times come again.
+            // The clock is set back before `local` is over: earlier local times occur again.
             LocalResult::Ambiguous(first, second) if instant < second => {
                 let again = self.next_local(self.start_of_overlap(first, second), true)?;
                 match self.zone.from_local_datetime(&again) {
@@ -116,7 +116,7 @@ impl CronSchedule {
         }
     }
 
-    /// Returns the first local time that comes twice in the overlap in which a local time is
+    /// Returns the first local time that occurs twice in the overlap in which a local time is
     /// `first`, and once more `second`.
     fn start_of_overlap(&self, first: DateTime<Tz>, second: DateTime<Tz>) -> NaiveDateTime {
         let offset = first.offset().fix();
@@ -134,13 +134,14 @@ impl CronSchedule {
         change.with_timezone(&self.zone).naive_local()
     }
 
-    /// Returns the next time of the expression on a clock that nobody changes.
+    /// Returns the next time of the expression on a clock without changes.
     fn next_local(&self, after: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
         let next = self.pattern.find_next_occurrence(&after.and_utc(), inclusive);
         next.ok().map(|next| next.naive_utc())
     }
 
-    /// How many times the expression was due after `from` and not after `until`, counted up to `most`.
+    /// Returns how many times the expression was due after `from` and not after `until`, counted up
+    /// to `most`.
     #[must_use]
     pub fn ticks_between(&self, from: DateTime<Utc>, until: DateTime<Utc>, most: u64) -> u64 {
         let mut ticks = 0;
@@ -157,7 +158,7 @@ impl CronSchedule {
         ticks
     }
 
-    /// The expression as it was written.
+    /// Returns the expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn r25_a_doubled_local_time_runs_once() {
-        // 2026-10-25 03:00 CEST becomes 02:00 CET: 02:30 comes twice, 00:30Z and 01:30Z.
+        // 2026-10-25 03:00 CEST becomes 02:00 CET: 02:30 occurs twice, 00:30Z and 01:30Z.
         assert_eq!(
             next_ones(&berlin("30 2 * * *"), "2026-10-24T12:00:00Z", 2),
             ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
@@ -292,7 +293,7 @@ mod tests {
             );
         }
         let list = berlin("0,30 2 * * *");
-        // The service starts in the hour that comes again: both were due before.
+        // The service starts in the hour that occurs again: both were due before.
         assert_eq!(
             next_ones(&list, "2026-10-25T01:10:00Z", 1),
             ["2026-10-26T01:00:00Z"]

@@ -1,4 +1,5 @@
-//! When runs happen: cron expressions in a zone, what is due, the four states, and the service that starts runs.
+//! Schedule of the runs: cron expressions in a zone, due runs, the four states, and the service
+//! that starts runs.
 
 mod connection_handle;
 mod cron;

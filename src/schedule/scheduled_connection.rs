@@ -1,7 +1,9 @@
-//! The four states of a connection around a run: Registered → Scheduled → Processing → Processed → Scheduled …
+//! The four states of a connection around a run: Registered → Scheduled → Processing → Processed →
+//! Scheduled …
 //!
-//! Invariant kept here: one run a connection at a time, also across processes (R21). The store refuses any transition
-//! that the contract does not know; the lock makes sure that nobody else attempts one.
+//! Invariant kept here: one run of a connection at a time, also across processes (R21). The store
+//! refuses any transition that the contract does not know; the lock ensures that no other process
+//! attempts one.
 
 use std::sync::Arc;
 
@@ -12,20 +14,21 @@ use super::{ConnectionTimetable, NextRuns};
 use crate::store::{Connection, RunLock, State};
 use crate::sync::{self, Connector, RunError, RunReport, RunRequest};
 
-/// A connection and when it runs.
+/// Connection with its timetable.
 #[derive(Clone)]
 pub struct ScheduledConnection {
-    /// What runs.
+    /// Connection to run.
     pub connector: Arc<Connector>,
-    /// When.
+    /// Times of its runs.
     pub timetable: ConnectionTimetable,
 }
 
 impl ScheduledConnection {
-    /// Stores when the connection is due next: it is Scheduled from now on, unless a run holds it.
+    /// Stores the time at which the connection is due next: it is Scheduled from now on, unless a
+    /// run holds it.
     ///
     /// # Errors
-    /// When the state file fails.
+    /// The state file fails.
     pub async fn schedule(&self, next: NextRuns) -> Result<(), RunError> {
         self.set_next(next).await?;
         let (id, name) = (self.connector.id, self.connector.name().to_owned());
@@ -37,10 +40,10 @@ impl ScheduledConnection {
             .await
     }
 
-    /// Stores when the connection is due next, whatever its state.
+    /// Stores the time at which the connection is due next, whatever its state.
     ///
     /// # Errors
-    /// When the state file fails.
+    /// The state file fails.
     pub async fn set_next(&self, next: NextRuns) -> Result<(), RunError> {
         let id = self.connector.id;
         self.connector
@@ -48,14 +51,14 @@ impl ScheduledConnection {
             .await
     }
 
-    /// One run, from taking the lock to the state after it.
+    /// Runs once, from taking the lock to the state after the run.
     ///
     /// # Errors
-    /// When the run could not begin: another one holds the connection, or the state file fails. A run that began and
-    /// failed is a [`RunReport`] with a failure.
+    /// The run could not begin: another one holds the connection, or the state file fails. A run
+    /// that began and failed is a [`RunReport`] with a failure.
     pub async fn run(&self, request: RunRequest, stop: &CancellationToken) -> Result<RunReport, RunError> {
         let _lock = self.lock(&request).await?;
-        // Processing while we hold the lock: that run was killed.
+        // The state is Processing although this process holds the lock: that run was killed.
         let id = self.connector.id;
         self.connector
             .on_store(move |store| store.recover(id, Utc::now().timestamp()))
@@ -70,8 +73,8 @@ impl ScheduledConnection {
         Ok(report)
     }
 
-    /// Returns when the connection is due next. A baseline that was missed while no service ran, or
-    /// broke off, stays due for the start of the service (R25, R33).
+    /// Returns the times at which the connection is due next. A baseline that was missed while no
+    /// service ran, or broke off, stays due for the start of the service (R25, R33).
     async fn next(&self) -> Result<NextRuns, RunError> {
         let now = Utc::now();
         let row = self.row().await?;
@@ -83,7 +86,7 @@ impl ScheduledConnection {
         Ok(self.timetable.resumed(stored, now))
     }
 
-    /// Returns when the last complete full read ended.
+    /// Returns the time at which the last complete full read ended.
     pub(super) async fn complete(&self) -> Result<Option<DateTime<Utc>>, RunError> {
         Ok(self.row().await?.and_then(|row| time(row.last_baseline)))
     }
@@ -95,7 +98,7 @@ impl ScheduledConnection {
             .await
     }
 
-    /// The lock of the connection; a dry run stores nothing and needs none.
+    /// Takes the lock of the connection; a dry run stores nothing and needs none.
     async fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
         if request.dry_run {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! The service: every connection runs when it is due, one run at a time, until it is told to stop.
+//! The service: every connection runs when it is due, one run at a time, until the service is
+//! stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +15,19 @@ use super::{ConnectionWorker, NextRuns, ScheduledConnection, tenure};
 use crate::store::{RunMode, State};
 use crate::sync::{RunError, warn_of_restore};
 
-/// The heartbeat, every second, UTC. What is due is decided by [`super::ConnectionTimetable`]: the scheduler's own zones are an hour
-/// off after a daylight-saving change, and its jobs may overlap.
+/// Heartbeat, every second, UTC. [`super::ConnectionTimetable`] decides which runs are due: the
+/// scheduler's own zones are an hour off after a daylight-saving change, and its jobs may overlap.
 const HEARTBEAT: &str = "* * * * * *";
 
 /// Seconds between two looks for runs that were asked for at another instance.
 const REQUESTS_EVERY: i64 = 2;
 
-/// Silence of the scheduler after which a beat is made up. It keeps its next tick as a time of day, so a clock that is set back
-/// an hour would silence it for an hour (R29); this is measured by the clock that only goes forward.
+/// Time without a tick of the scheduler after which a beat is sent in its place. The scheduler
+/// keeps its next tick as a time of day, so a clock that is set back an hour would stop it for an
+/// hour (R29); this time is measured by the clock that only goes forward.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// Why the service cannot go on.
+/// Error that ends the service.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
     /// The heartbeat does not start.
@@ -34,18 +36,18 @@ pub enum ServiceError {
     /// A connection cannot be scheduled.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A defect.
+    /// A task panicked: a defect.
     #[error("internal error: the schedule of a connection panicked: {0}")]
     Panicked(#[from] tokio::task::JoinError),
 }
 
-/// The times of the heartbeat; also what `/live` looks at.
+/// Times of the heartbeat; `/live` reads them too.
 pub type Heartbeats = watch::Receiver<DateTime<Utc>>;
 
 /// Starts the heartbeat.
 ///
 /// # Errors
-/// When the scheduler cannot start.
+/// The scheduler cannot start.
 pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
     let (beat, beats) = watch::channel(Utc::now());
     let beat = Arc::new(beat);
@@ -64,7 +66,7 @@ pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
     Ok((scheduler, beats))
 }
 
-/// Beats whenever nobody else did for [`SILENCE`]; never ends.
+/// Sends a beat when the scheduler sent none for [`SILENCE`]; never ends.
 async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
     let mut beats = beat.subscribe();
     loop {
@@ -74,11 +76,12 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
     }
 }
 
-/// Runs every connection on its schedule until `stop`; a run in progress is then ended as R26 says.
+/// Runs every connection on its schedule until `stop`; a run in progress is then ended according to
+/// R26.
 ///
 /// # Errors
-/// When the state file fails at the start. Failed runs are no error of the service: they are logged, shown, and
-/// tried again at the next tick.
+/// The state file fails at the start. Failed runs are no error of the service: they are logged,
+/// shown, and tried again at the next tick.
 pub async fn serve(
     connections: Vec<ConnectionWorker>,
     beats: Heartbeats,
@@ -190,8 +193,8 @@ async fn requested(connection: &ScheduledConnection) -> Option<RunCommand> {
     Some(order)
 }
 
-/// Returns the next runs as they are at `now`, and stores them where the clock was set back so far
-/// that the schedule comes sooner now (R29): everybody is shown what is stored.
+/// Returns the next runs at `now`, and stores them when the clock was set back so far that the
+/// schedule is earlier now (R29): the stored times are shown.
 async fn follow_clock(connection: &ScheduledConnection, next: NextRuns, now: DateTime<Utc>) -> NextRuns {
     let corrected = connection.timetable.corrected(next, now);
     if corrected == next {
@@ -205,7 +208,7 @@ async fn follow_clock(connection: &ScheduledConnection, next: NextRuns, now: Dat
         "The clock was set back; the next runs are computed anew."
     );
     if let Err(error) = connection.set_next(corrected).await {
-        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be noted.");
+        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be stored.");
     }
     corrected
 }
@@ -218,7 +221,7 @@ async fn due(
     now: DateTime<Utc>,
 ) -> Option<RunCommand> {
     if next.due(now)? == RunMode::Baseline {
-        // Where the state file fails, so does the run, which reports it.
+        // When the state file fails, so does the run, which reports it.
         let complete = connection.complete().await.ok().flatten();
         *next = connection.timetable.completed(*next, complete, now);
     }
@@ -230,14 +233,14 @@ async fn due(
     Some(RunCommand::due(mode, &asked_by))
 }
 
-/// The reason of a baseline whose tick was missed, or that broke off.
+/// Returns the reason of a baseline whose tick was missed, or that broke off.
 fn due_since(next: NextRuns) -> String {
     let since = next.baseline.unwrap_or_default();
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     format!("baseline schedule, due since {since}")
 }
 
-/// When a connection is due after a start, and what it runs at once.
+/// Returns the next runs of a connection after a start, with the run that is due at once.
 async fn at_start(
     connection: &ScheduledConnection,
     now: DateTime<Utc>,
@@ -279,8 +282,9 @@ async fn at_start(
     Ok((next, wanted))
 }
 
-/// One run, of the schedule or asked for, and when the connection is due after it. A state file that fails meanwhile is told, and does not
-/// end the service: the next tick tries again, as after any other failure.
+/// Runs once, on schedule or on request, and returns the next runs after it. A failure of the state
+/// file during that is logged, and does not end the service: the next tick tries again, as after
+/// any other failure.
 async fn run_due(
     counter: &ConnectionWorker,
     next: NextRuns,
@@ -327,17 +331,21 @@ async fn run_due(
         );
     }
     if let (Err(error), Some(refused)) = (run, order.refused) {
-        // Nobody may be waiting any more.
+        // The receiver may be gone.
         let _ = refused.send(error);
     }
-    if let Err(error) = note(connection, skipped, after).await {
-        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be noted.");
+    if let Err(error) = store_result(connection, skipped, after).await {
+        tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be stored.");
     }
     after
 }
 
-/// Stores what [`run_due`] found.
-async fn note(connection: &ScheduledConnection, skipped: u64, next: NextRuns) -> Result<(), RunError> {
+/// Stores the result of [`run_due`].
+async fn store_result(
+    connection: &ScheduledConnection,
+    skipped: u64,
+    next: NextRuns,
+) -> Result<(), RunError> {
     let id = connection.connector.id;
     if skipped > 0 {
         connection
@@ -348,7 +356,7 @@ async fn note(connection: &ScheduledConnection, skipped: u64, next: NextRuns) ->
     connection.set_next(next).await
 }
 
-/// How long a stop may take in all; R26 asks for 25 s.
+/// Longest time for a stop in all; R26 allows 25 s.
 pub const STOP_WITHIN: Duration = Duration::from_secs(24);
 
 #[cfg(test)]

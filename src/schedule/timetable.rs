@@ -6,32 +6,33 @@ use chrono::{DateTime, Utc};
 use super::CronSchedule;
 use crate::store::RunMode;
 
-/// Ticks counted in one gap at most: a day of every-second ticks. Counting is for the report, not for the schedule.
+/// Most ticks that are counted in one gap: a day of every-second ticks. Counting is for the report,
+/// not for the schedule.
 const MOST_TICKS: u64 = 86_400;
 
-/// Ticks counted at most since something came through: it is known by then that nothing does.
+/// Most ticks that are counted since the last success: by then it is known that the runs fail.
 const MOST_MISSED: u64 = 100;
 
-/// The two schedules of a connection.
+/// Both schedules of a connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionTimetable {
     sync: CronSchedule,
     baseline: Option<CronSchedule>,
 }
 
-/// The next times at which a connection is due.
+/// Next times at which a connection is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NextRuns {
-    /// Of `SYNC_CRON`.
+    /// Next time of `SYNC_CRON`.
     pub sync: Option<DateTime<Utc>>,
-    /// Of `BASELINE_CRON`; stays in the past until a full read is complete (R33).
+    /// Next time of `BASELINE_CRON`; stays in the past until a full read is complete (R33).
     pub baseline: Option<DateTime<Utc>>,
-    /// When a baseline that is due and broke off is tried again.
+    /// Time at which a baseline that is due and broke off is tried again.
     pub retry: Option<DateTime<Utc>>,
 }
 
 impl NextRuns {
-    /// The earlier one.
+    /// Returns the earlier one.
     #[must_use]
     pub fn first(&self) -> Option<DateTime<Utc>> {
         match (self.sync, self.baseline) {
@@ -40,7 +41,8 @@ impl NextRuns {
         }
     }
 
-    /// What is due at `now`: a baseline covers a delta that is due at the same time.
+    /// Returns the run that is due at `now`: a baseline covers a delta that is due at the same
+    /// time.
     #[must_use]
     pub fn due(&self, now: DateTime<Utc>) -> Option<RunMode> {
         let reached = |next: Option<DateTime<Utc>>| next.is_some_and(|next| next <= now);
@@ -55,13 +57,13 @@ impl NextRuns {
 }
 
 impl ConnectionTimetable {
-    /// A timetable of `SYNC_CRON` and, where it is on, `BASELINE_CRON`.
+    /// Returns a timetable of `SYNC_CRON` and, where it is on, `BASELINE_CRON`.
     #[must_use]
     pub fn new(sync: CronSchedule, baseline: Option<CronSchedule>) -> Self {
         Self { sync, baseline }
     }
 
-    /// The next runs after `now`.
+    /// Returns the next runs after `now`.
     #[must_use]
     pub fn after(&self, now: DateTime<Utc>) -> NextRuns {
         NextRuns {
@@ -74,9 +76,9 @@ impl ConnectionTimetable {
         }
     }
 
-    /// Returns `next` as it is once the last complete full read ended at `complete`: it is the
-    /// baseline of every tick up to that time (R33). A time after `now` does not count: the clock
-    /// was set back since.
+    /// Returns `next` after a complete full read that ended at `complete`: it is the baseline of
+    /// every tick up to that time (R33). A time after `now` does not count: the clock was set back
+    /// since.
     #[must_use]
     pub fn completed(&self, next: NextRuns, complete: Option<DateTime<Utc>>, now: DateTime<Utc>) -> NextRuns {
         let covered = |tick: DateTime<Utc>| complete.is_some_and(|at| (tick..=now).contains(&at));
@@ -111,9 +113,9 @@ impl ConnectionTimetable {
         }
     }
 
-    /// The next runs for a service that starts at `now` and finds `stored`: one that was missed while the service was
-    /// down is due at once, once, however many were missed; one that lies ahead is computed anew, since schedule,
-    /// zone or clock may have changed meanwhile.
+    /// Returns the next runs for a service that starts at `now` and finds `stored`: a run that was
+    /// missed while the service was down is due at once, once, however many were missed; one that
+    /// is in the future is computed anew, since schedule, zone or clock may have changed meanwhile.
     #[must_use]
     pub fn resumed(&self, stored: NextRuns, now: DateTime<Utc>) -> NextRuns {
         let fresh = self.after(now);
@@ -128,7 +130,7 @@ impl ConnectionTimetable {
         }
     }
 
-    /// `next`, unless the clock was set back and the schedule comes sooner now: then that.
+    /// Returns `next`, unless the clock was set back and the schedule is earlier now: then that.
     #[must_use]
     pub fn corrected(&self, next: NextRuns, now: DateTime<Utc>) -> NextRuns {
         let fresh = self.after(now);
@@ -143,7 +145,8 @@ impl ConnectionTimetable {
         }
     }
 
-    /// How many ticks of the delta schedule fell into the run from `started` to `ended`; those are skipped (R25).
+    /// Returns how many ticks of the delta schedule fell into the run from `started` to `ended`;
+    /// those are skipped (R25).
     #[must_use]
     pub fn skipped(&self, started: DateTime<Utc>, ended: DateTime<Utc>) -> u64 {
         self.sync.ticks_between(started, ended, MOST_TICKS)
@@ -162,7 +165,7 @@ impl ConnectionTimetable {
         Some(baseline.ticks_between(from, to, MOST_MISSED))
     }
 
-    /// `SYNC_CRON` as written, for `runFrequency`.
+    /// Returns `SYNC_CRON` as written, for `runFrequency`.
     #[must_use]
     pub fn frequency(&self) -> &str {
         self.sync.as_str()
@@ -250,7 +253,7 @@ mod tests {
         );
     }
 
-    /// A baseline that is due since Sunday, 2:00.
+    /// Returns a baseline that is due since Sunday, 2:00.
     fn due() -> NextRuns {
         NextRuns {
             sync: Some(at("2026-11-29T02:00:00Z")),

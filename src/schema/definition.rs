@@ -18,7 +18,7 @@ pub struct AttributeDefinition {
     pub search_flags: i64,
     /// `attributeSyntax`.
     pub syntax: AttributeSyntax,
-    /// `rangeLower` and `rangeUpper` both say this number of octets or characters.
+    /// Number of octets or characters that both `rangeLower` and `rangeUpper` state.
     pub length: Option<i64>,
 }
 
@@ -27,7 +27,8 @@ pub struct AttributeDefinition {
 pub enum AttributeSyntax {
     /// Object(DS-DN), 2.5.5.1: a distinguished name.
     Name,
-    /// Any of the strings, and what is written as one: 2.5.5.2 to 2.5.5.7, 2.5.5.12 to 2.5.5.14.
+    /// Any of the strings, and other syntaxes that are written as one: 2.5.5.2 to 2.5.5.7, 2.5.5.12
+    /// to 2.5.5.14.
     Text,
     /// Boolean, 2.5.5.8.
     Boolean,
@@ -87,7 +88,7 @@ const CONSTRUCTED: i64 = 0x4;
 const CONFIDENTIAL: i64 = 0x80;
 
 impl AttributeDefinition {
-    /// Returns why a delta cannot follow the attribute (R31); `None` where it can.
+    /// Returns the reason for which a delta cannot follow the attribute (R31); `None` where it can.
     #[must_use]
     pub fn classify(&self) -> Option<Untracked> {
         let is = |name: &&str| name.eq_ignore_ascii_case(&self.name);
@@ -102,7 +103,7 @@ impl AttributeDefinition {
         }
     }
 
-    /// Returns true where a delta follows the attribute, but each controller has a value of its
+    /// Returns `true` when a delta follows the attribute, but each controller has a value of its
     /// own: after a change of controller every object that has it counts as changed.
     #[must_use]
     pub fn differs_by_controller(&self) -> bool {
@@ -111,7 +112,7 @@ impl AttributeDefinition {
             .any(|name| name.eq_ignore_ascii_case(&self.name))
     }
 
-    /// Returns true where Read Property is not enough to read it: it takes CONTROL_ACCESS as well
+    /// Returns `true` when Read Property is not enough to read it: it takes CONTROL_ACCESS as well
     /// (MS-ADTS 3.1.1.4.4).
     #[must_use]
     pub const fn is_confidential(&self) -> bool {

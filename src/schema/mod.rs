@@ -1,7 +1,7 @@
 //! Attributes of the directory: which of them a delta cannot follow, and their definitions. No I/O.
 //!
-//! INVARIANT (R31): what is neither refused here nor tracked by the run changes the uSNChanged of
-//! its object when it changes.
+//! Invariant (R31): a change of an attribute that is neither refused here nor tracked by the run
+//! changes the uSNChanged of its object.
 
 mod definition;
 mod table;
@@ -49,9 +49,9 @@ pub const IN_CHAIN: &str = "1.2.840.113556.1.4.1941";
 /// Prefix with which older clients mark an OID (RFC 1779 section 2.3).
 const OID_PREFIX: &str = "oid.";
 
-/// Returns why a delta cannot follow `attribute`, by the published schema; `None` where it can, or
-/// where the attribute is not known. The attribute is named by lDAPDisplayName or OID, in any case,
-/// with or without options.
+/// Returns the reason for which a delta cannot follow `attribute`, by the published schema; `None`
+/// where it can, or where the attribute is not known. The attribute is named by lDAPDisplayName or
+/// OID, in any case, with or without options.
 #[must_use]
 pub fn classify(attribute: &str) -> Option<Untracked> {
     let name = strip_options(attribute);
@@ -71,7 +71,7 @@ pub fn classify(attribute: &str) -> Option<Untracked> {
     }
 }
 
-/// Returns what to use in place of `attribute` in a filter, where there is something.
+/// Returns the alternative to `attribute` in a filter, where there is one.
 #[must_use]
 pub fn suggest_for_filter(attribute: &str) -> Option<&'static str> {
     find_alternative(attribute)
@@ -79,7 +79,7 @@ pub fn suggest_for_filter(attribute: &str) -> Option<&'static str> {
         .filter(|text| !text.is_empty())
 }
 
-/// Returns what to use in place of `attribute` as the source of a row, where there is something.
+/// Returns the alternative to `attribute` as the source of a row, where there is one.
 #[must_use]
 pub fn suggest_for_source(attribute: &str) -> Option<&'static str> {
     find_alternative(attribute)
@@ -87,7 +87,7 @@ pub fn suggest_for_source(attribute: &str) -> Option<&'static str> {
         .filter(|text| !text.is_empty())
 }
 
-/// Returns the next step: the alternative, or a full read in every run.
+/// Returns the remedy: the alternative, or a full read in every run.
 #[must_use]
 pub fn describe_remedy(instead: Option<&str>) -> String {
     let or_off = "AD_DELTA=off, with which every run reads everything";

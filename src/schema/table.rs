@@ -186,7 +186,7 @@ pub(super) const TRACKED: &[&str] = &[
 /// Attributes of [`TRACKED`] that have another value on each controller.
 pub(super) const PER_CONTROLLER: &[&str] = &["uSNChanged", "uSNCreated", "whenChanged"];
 
-/// Constructed by its flags, and left out of [`CONSTRUCTED`].
+/// Attribute that is constructed by its flags, and left out of [`CONSTRUCTED`].
 pub(super) const AMBIGUOUS_NAME: &str = "aNR";
 
 /// Back-links of schema extensions in wide use (Microsoft Exchange), by name alone, and the common
@@ -207,7 +207,8 @@ pub(super) const FURTHER_BACK_LINKS: &[&str] = &[
     "unauthOrigBL",
 ];
 
-/// Alternatives: names, in a filter, as the source of a row. An empty text is nothing.
+/// Alternatives: names, in a filter, as the source of a row. An empty text means that there is
+/// none.
 pub(super) const ALTERNATIVES: &[(&[&str], &str, &str)] = &[
     (
         &[

@@ -18,7 +18,7 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Version of the schema that [`SCHEMA`] makes. Files with a lower one are of a time before the
 /// first release, and are refused.
-pub(super) const FIRST_VERSION: i32 = 14;
+pub(super) const FIRST_VERSION: i32 = 15;
 
 /// The schema version that this program writes.
 #[expect(

@@ -280,4 +280,14 @@ pub(super) const TABLES: &[Table] = &[
             ("met", B),
         ],
     },
+    Table {
+        name: "review",
+        columns: &[
+            ("id", I),
+            ("at", I),
+            ("complete", I),
+            ("counts", T),
+            ("document", T),
+        ],
+    },
 ];

@@ -1,4 +1,4 @@
-//! What the runs of one connection share.
+//! State that the runs of one connection share.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ pub struct Connector {
     pub id: ConnectionId,
     /// Its settings.
     pub settings: config::Connection,
-    /// The table in force.
+    /// Mapping table in force.
     pub mapping: Mapping,
-    /// The gateway.
+    /// Qualys gateway.
     pub upstream: Arc<QualysGateway>,
     /// Decides whether a bind may be tried (R40); shares its record with the other connections of
     /// the process.
@@ -29,28 +29,28 @@ pub struct Connector {
     pub digest: String,
 }
 
-/// What one run is asked to do.
+/// Request for one run.
 pub struct RunRequest {
     /// Delta where a watermark allows it, or a full read.
     pub mode: RunMode,
-    /// Who asked, as a phrase for the log: `schedule`, `sync --baseline`.
+    /// Origin of the request, as a phrase for the log: `schedule`, `sync --baseline`.
     pub asked_by: String,
     /// Send unchanged assets too (`--resend`).
     pub resend: bool,
     /// Post nothing (`--dry-run`). The store must be opened with
     /// [`crate::store::Access::Scratch`].
     pub dry_run: bool,
-    /// Read nothing: look up the held removals again, and let through the list with this name
+    /// Read nothing: look up the held removals again, and accept the list with this name
     /// ([`crate::store::Store::held_list`]), if it is still the same.
     pub approve: Option<String>,
-    /// Where the assets are also written, one `assetData` element a line (`--output`).
+    /// Output to which the assets are also written, one `assetData` element a line (`--output`).
     pub output: Option<Arc<AssetOutput>>,
-    /// What a watcher sees while the run goes on.
+    /// Progress of the run, for observers.
     pub progress: Arc<RunProgress>,
 }
 
 impl RunRequest {
-    /// A run of `mode` for `asked_by`, without options.
+    /// Returns a request for a run of `mode` for `asked_by`, without options.
     #[must_use]
     pub fn new(mode: RunMode, asked_by: &str) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl RunRequest {
 }
 
 impl Connector {
-    /// The connection's name.
+    /// Returns the connection's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
@@ -92,7 +92,7 @@ impl Connector {
     /// Runs `work` on the store away from the async threads, since SQLite waits for the disk.
     ///
     /// # Errors
-    /// What `work` gives, or that it panicked.
+    /// The error of `work`, or that it panicked.
     pub(crate) async fn on_store<T, F>(&self, work: F) -> Result<T, RunError>
     where
         T: Send + 'static,

@@ -1,18 +1,18 @@
-//! The deliverer of a run: takes batches from the stage in order, posts them, and settles what
-//! upstream answered.
+//! Deliverer of a run: takes batches from the stage in order, posts them, and settles the answers
+//! of upstream.
 //!
 //! Invariants kept here: an asset leaves the stage only after upstream accepted it, and two
 //! versions of one object are never in flight at once, so they cannot arrive out of order (R18). A
 //! failing upstream ends the delivery, not the read (R20).
 //!
-//! An answer is taken in before the next batch is posted, in the commit that hands this one out: a
-//! process that dies sends no more again than what was in flight. An answer whose commit failed is
-//! kept, and stored at the end of the run.
+//! An answer is applied before the next batch is posted, in the commit that hands this one out: a
+//! process that dies sends nothing again except the batches that were in flight. An answer whose
+//! commit failed is kept, and stored at the end of the run.
 //!
-//! Of a batch, the assets that the gateway rejected in an earlier run are posted by themselves,
-//! after the others: the others do not wait for another search (R32). A batch that shows nothing
-//! about its cause is postponed until nothing else is left. What a run ended at without a decision
-//! is behind all else in the next one.
+//! Assets of a batch that the gateway rejected in an earlier run are posted by themselves, after
+//! the others: the others do not wait for another search (R32). A batch whose answer proves nothing
+//! about the cause is postponed until nothing else is left. Assets that a run left undecided when
+//! it ended are sent after all others in the next one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -37,15 +37,15 @@ use super::late_send;
 use super::other_runs::{self, OtherRunsWait};
 use super::{Connector, RunError, RunRequest, gateway_limits};
 
-/// Rejections of earlier runs that are looked at. More are sent together with the others.
+/// Rejections of earlier runs that are looked at. Further ones are sent together with the others.
 const REJECTIONS: usize = 10_000;
 /// Times that the answers are stored at the end of a run, before the run fails because they cannot
 /// be. Each waits for a busy state file as long as any other write.
 const STORE_TRIES: u32 = 4;
-/// Pause between two of them.
+/// Pause between two of these tries.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
-/// How the delivery went, and why it ended before the stage was empty.
+/// Result of the delivery, and the failure that ended it before the stage was empty.
 #[derive(Debug, Default)]
 pub(super) struct DeliverySummary {
     /// Requests that repeated another.
@@ -53,7 +53,8 @@ pub(super) struct DeliverySummary {
     pub(super) failure: Option<RunError>,
 }
 
-/// Delivers until the stage is empty and `staged` says, by being dropped, that nothing more will be staged.
+/// Delivers until the stage is empty and `staged` is dropped, which means that nothing more will be
+/// staged.
 pub(super) async fn deliver(
     connector: &Connector,
     request: &RunRequest,
@@ -109,25 +110,25 @@ struct Deliverer<'a> {
     right: Option<i64>,
     /// Objects whose waiting asset the gateway rejected in an earlier run.
     rejected_before: BTreeSet<Guid>,
-    /// Everything in the stage up to this sequence number was taken.
+    /// Sequence number up to which everything in the stage was taken.
     after: u64,
     /// Assets taken in this run.
     taken: u64,
-    /// Assets that waited when it began.
+    /// Assets that waited when the run began.
     pending: u64,
     /// Assets that wait now.
     backlog: StagedBacklog,
     /// Limits of the gateway, as stored.
     limits: GatewayLimits,
-    /// Taken from the stage, to be posted next.
+    /// Batches taken from the stage, to be posted next.
     waiting: VecDeque<BatchPosting>,
-    /// To be posted again when nothing else is left.
+    /// Batches to be posted again when nothing else is left.
     postponed: VecDeque<BatchPosting>,
     in_flight: JoinSet<(BatchPosting, BatchDelivery)>,
-    /// A postponed batch is in flight, by itself: with it goes an older version of some asset,
-    /// which must not arrive after a newer one (R18).
+    /// A postponed batch is in flight, by itself: it contains an older version of some asset, which
+    /// must not arrive after a newer one (R18).
     comparing: bool,
-    /// What became of batches, not taken in yet.
+    /// Results of batches that are not applied yet.
     answered: Vec<(Vec<store::Item>, Answered)>,
     other_runs: OtherRunsWait,
     /// Requests that repeated another.
@@ -140,10 +141,11 @@ impl Deliverer<'_> {
     async fn drain(&mut self, staged: &mut watch::Receiver<u64>) -> Result<(), RunError> {
         self.load_rejected().await?;
         self.recall_limits().await?;
-        // What there was when the stage gave nothing.
+        // State of the read at which nothing could be taken from the stage.
         let mut exhausted = None;
         loop {
-            // Asked before the stage is looked at: what is staged in between is then seen in the next round.
+            // Read before the stage is looked at: assets that are staged in between are then found
+            // in the next round.
             let complete = staged.has_changed().is_err();
             let rows = *staged.borrow_and_update();
             let settings = &self.connector.settings.upstream;
@@ -151,14 +153,14 @@ impl Deliverer<'_> {
                 true => StagedBacklog::Known((self.pending + rows).saturating_sub(self.taken)),
                 false => StagedBacklog::Growing,
             };
-            // While the read goes on only a full batch is worth a request.
+            // While the read continues only a full batch is worth a request.
             let batch = self.connector.upstream.sizing().assets() as u64;
             let full = rows.saturating_sub(self.taken) >= batch;
             let free = self.in_flight.len() < settings.concurrency && !self.comparing;
             let is_exhausted = exhausted == Some((complete, rows));
             let takes = free && self.waiting.is_empty() && !is_exhausted && (complete || full);
             if takes || !self.answered.is_empty() {
-                let next = self.turn(takes).await?;
+                let next = self.apply_answers(takes).await?;
                 self.store_limits(false).await;
                 if !next.is_empty() {
                     self.enqueue(next);
@@ -172,7 +174,7 @@ impl Deliverer<'_> {
                 continue;
             }
             if self.in_flight.is_empty() {
-                // The stage may give nothing because it waits for these.
+                // The stage may be empty because it waits for these.
                 if let Some(posting) = self.postponed.pop_front_if(|_| is_exhausted) {
                     self.post(posting);
                     continue;
@@ -181,7 +183,7 @@ impl Deliverer<'_> {
                     if self.failure.is_none()
                         && self.other_runs.wait(self.connector, self.run, self.stop).await?
                     {
-                        // What was left out lies before what was taken.
+                        // Assets that were left out lie before those that were taken.
                         (self.after, exhausted) = (0, None);
                         continue;
                     }
@@ -191,11 +193,11 @@ impl Deliverer<'_> {
             tokio::select! {
                 biased;
                 Some(done) = self.in_flight.join_next() => {
-                    // What waited for its answer can be handed out now.
+                    // Assets that waited for this answer can be handed out now.
                     exhausted = None;
                     self.on_answer(done)?;
                 }
-                // An error says that the stager is done: the next round takes what is left.
+                // An error means that the stager has ended: the next round takes the rest.
                 _ = staged.changed(), if !complete => {}
             }
         }
@@ -214,7 +216,7 @@ impl Deliverer<'_> {
         Ok(())
     }
 
-    /// Begins with the limits that an earlier run learnt.
+    /// Applies the limits that an earlier run learnt.
     async fn recall_limits(&mut self) -> Result<(), RunError> {
         let id = self.connector.id;
         let known = move |store: &store::Store| Ok((store.gateway_limits(id)?, store.pending(id)?));
@@ -248,14 +250,14 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Takes in what was answered. Gives a further batch where one is wanted. When it fails, what
-    /// was answered is kept.
-    async fn turn(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
+    /// Applies the answers. Returns a further batch where one is wanted. On failure the answers are
+    /// kept.
+    async fn apply_answers(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
         let assets = self.connector.upstream.sizing().assets();
         let room = takes.then(|| BatchLimits {
             after: self.after,
             assets,
-            bytes: self.connector.upstream.sizing().room(assets),
+            bytes: self.connector.upstream.sizing().max_asset_bytes(assets),
             item_overhead: 0,
         });
         let (run, now) = (self.run, Utc::now().timestamp());
@@ -280,7 +282,7 @@ impl Deliverer<'_> {
             .iter()
             .flat_map(|(items, answered)| items.iter().filter(|item| answered.accepted.contains(&item.seq)));
         if let Err(error) = write_lines(self.request, sent) {
-            // What was handed out goes back: nothing of it went out.
+            // The batch returns to the stage: nothing of it was sent.
             if !items.is_empty() {
                 self.answered.push((items, Answered::default()));
             }
@@ -289,8 +291,8 @@ impl Deliverer<'_> {
         Ok(items)
     }
 
-    /// Puts a batch in line; the assets of it that were rejected before by themselves, behind the
-    /// others.
+    /// Adds a batch to the queue; the assets of it that were rejected before follow by themselves,
+    /// after the others.
     fn enqueue(&mut self, items: Vec<store::Item>) {
         let (before, first): (Vec<_>, Vec<_>) = items
             .into_iter()
@@ -338,7 +340,7 @@ impl Deliverer<'_> {
         self.in_flight.spawn(delivering.in_current_span());
     }
 
-    /// Records what became of a batch. An error when the delivery is to end with it.
+    /// Records the result of a batch. Returns an error when it ends the delivery.
     fn on_answer(&mut self, done: Result<(BatchPosting, BatchDelivery), JoinError>) -> Result<(), RunError> {
         let (posting, delivery) = done.map_err(|error| RunError::Panicked {
             task: "delivery",
@@ -380,7 +382,7 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Logs which assets the gateway rejected, and why.
+    /// Logs the assets that the gateway rejected, with the reasons.
     fn log_rejected(&self, items: &[store::Item], delivery: &BatchDelivery) {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
@@ -398,8 +400,8 @@ impl Deliverer<'_> {
         }
     }
 
-    /// Waits for what is still in flight and takes it in: an answer that came must not be forgotten because another
-    /// request failed.
+    /// Waits for the requests in flight and applies their answers: an answer must not be lost
+    /// because another request failed.
     async fn finish(mut self, outcome: Result<(), RunError>) -> DeliverySummary {
         let mut failure = outcome.err();
         while let Some(done) = self.in_flight.join_next().await {
@@ -407,7 +409,7 @@ impl Deliverer<'_> {
                 failure.get_or_insert(error);
             }
         }
-        // Nobody decides upon these any more in this run.
+        // These assets are not decided in this run any more.
         let ended_run = matches!(&failure, Some(RunError::Upstream(failure)) if failure.may_be_of_assets());
         for posting in self.waiting.drain(..).chain(self.postponed.drain(..)) {
             let answered = Answered {
@@ -442,11 +444,11 @@ impl Deliverer<'_> {
             if self.answered.is_empty() {
                 break;
             }
-            let Err(error) = self.turn(false).await else {
+            let Err(error) = self.apply_answers(false).await else {
                 continue;
             };
             if self.answered.is_empty() {
-                // Stored; only the output could not be written.
+                // The answers are stored; only the output could not be written.
                 return Err(error);
             }
             let assets = self
@@ -492,7 +494,7 @@ pub(super) async fn write_only(
         let Some(last) = items.last() else { break };
         after = last.seq;
         match write_lines(request, &items) {
-            // Whoever reads has seen enough (`| head -1`). Nothing was sent, so nothing is lost.
+            // The reader has closed the pipe (`| head -1`). Nothing was sent, so nothing is lost.
             Err(RunError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => break,
             written => written?,
         }
@@ -500,7 +502,7 @@ pub(super) async fn write_only(
     Ok(())
 }
 
-/// One asset a line.
+/// Writes one asset a line.
 fn write_lines<'i>(
     request: &RunRequest,
     items: impl IntoIterator<Item = &'i store::Item>,

@@ -1,11 +1,11 @@
-//! Attributes of entries that runs look at themselves, whatever the mapping reads.
+//! Attributes of entries that runs read themselves, whatever the mapping reads.
 
 use crate::directory::Entry;
 use crate::identity::Guid;
 
 use super::scope::OBJECT_GUID;
 
-/// Returns the GUID of an entry, where it has a whole one.
+/// Returns the GUID of an entry, where it has a complete one.
 pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {
     entry
         .first(OBJECT_GUID)
@@ -22,8 +22,8 @@ pub(super) fn is_newer(entry: &Entry, since: u64) -> bool {
     usn_created(entry).is_some_and(|created| created > since)
 }
 
-/// Returns `true` when the object changed after `usn`; also when that cannot be told, since reading
-/// again does no harm.
+/// Returns `true` when the object changed after `usn`; also when that is not known, since reading
+/// it again does no harm.
 pub(super) fn is_changed_after(entry: &Entry, usn: u64) -> bool {
     let changed: Option<u64> = entry.text("uSNChanged").and_then(|changed| changed.parse().ok());
     changed.is_none_or(|changed| changed > usn)

@@ -1,4 +1,5 @@
-//! What the mapping sees of an entry: its attributes, the moment at which it was read, and what is made of several attributes.
+//! Object that the mapping reads: the attributes of an entry, the time at which it was read, and
+//! values that are computed from several attributes.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -9,21 +10,21 @@ use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, ObjectSource};
 
 use super::links::{MEMBER_OF, PRIMARY, groups_of, linked};
 
-/// An entry, and when it was read.
+/// Entry with the time at which it was read.
 #[derive(Debug)]
 pub struct EntrySource<'a> {
     entry: &'a Entry,
     at: Timestamp,
-    /// The values of [`GROUPS`].
+    /// Values of [`GROUPS`].
     groups: OnceCell<Vec<Vec<u8>>>,
-    /// The values of `memberOf` that a delta follows (R31).
+    /// Values of `memberOf` that a delta follows (R31).
     member_of: OnceCell<Vec<Vec<u8>>>,
-    /// The value of [`MEMBER_COUNT`].
+    /// Value of [`MEMBER_COUNT`].
     member_count: OnceCell<Vec<Vec<u8>>>,
 }
 
 impl<'a> EntrySource<'a> {
-    /// `entry` as read `at` that many seconds after the Unix epoch.
+    /// Returns the source for `entry` as read `at` that many seconds after the Unix epoch.
     #[must_use]
     pub fn new(entry: &'a Entry, at: i64) -> Self {
         Self {
@@ -35,8 +36,8 @@ impl<'a> EntrySource<'a> {
         }
     }
 
-    /// The names of all groups, sorted: LDAP values have no order. A name that is not UTF-8 stays
-    /// as it is, so that the form refuses it (R15): a list without it would be wrong.
+    /// Returns the names of all groups, sorted: LDAP values have no order. A name that is not UTF-8
+    /// stays as it is, so that the form refuses it (R15): a list without it would be wrong.
     fn groups(&self) -> Vec<Vec<u8>> {
         let readable = groups_of(self.entry)
             .filter_map(|group| group.name.rdn_value().map(|name| name.as_bytes().to_vec()));
@@ -44,7 +45,7 @@ impl<'a> EntrySource<'a> {
         names.into_iter().collect()
     }
 
-    /// The names of the groups in `memberOf` that are not UTF-8.
+    /// Returns the names of the groups in `memberOf` that are not UTF-8.
     fn unreadable_groups(&self) -> impl Iterator<Item = Vec<u8>> {
         let values = self.entry.values(MEMBER_OF);
         values
@@ -52,7 +53,7 @@ impl<'a> EntrySource<'a> {
             .map(|group| linked(self.entry, group).dn.to_vec())
     }
 
-    /// The values of `memberOf` without the groups of other domains.
+    /// Returns the values of `memberOf` without the groups of other domains.
     fn member_of(&self) -> Vec<Vec<u8>> {
         let own = groups_of(self.entry).filter(|group| !group.is_primary);
         let names = own.map(|group| group.name.as_str().as_bytes().to_vec());
@@ -72,7 +73,7 @@ impl ObjectSource for EntrySource<'_> {
 
     fn values<'a>(&'a self, attribute: &str) -> impl Iterator<Item = &'a [u8]> {
         let is = |name: &str| attribute.eq_ignore_ascii_case(name);
-        // The empty name is that of no attribute.
+        // No attribute has the empty name.
         let (name, more, made): (&str, &str, &[Vec<u8>]) = if is(GROUPS) {
             ("", "", self.groups.get_or_init(|| self.groups()))
         } else if is(MEMBER_COUNT) {
@@ -86,7 +87,7 @@ impl ObjectSource for EntrySource<'_> {
         };
         let made = made.iter().map(Vec::as_slice);
         let given = self.entry.values(name).chain(self.entry.values(more));
-        // The mapping sees names as they are without the control that asks for GUIDs.
+        // The mapping receives names in the form without the control that asks for GUIDs.
         given.map(|value| linked(self.entry, value).dn).chain(made)
     }
 

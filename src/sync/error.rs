@@ -1,4 +1,4 @@
-//! Why a run failed.
+//! Errors of a run.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use crate::exit_code;
 use crate::store::{LockError, StoreError};
 use crate::upstream::UpstreamError;
 
-/// Why a run did not do all it was asked.
+/// Error that kept a run from completing its request.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The directory could not be read to its end.
     #[error(transparent)]
     Directory(Box<DirectoryError>),
-    /// Upstream did not take everything.
+    /// Upstream did not accept everything.
     #[error(transparent)]
     Upstream(UpstreamError),
     /// The state file failed.
@@ -27,7 +27,7 @@ pub enum RunError {
     AnswersNotStored {
         /// Assets of which the answer is not stored.
         assets: usize,
-        /// Why the last attempt failed.
+        /// Error of the last attempt.
         #[source]
         cause: Box<RunError>,
     },
@@ -62,9 +62,9 @@ pub enum RunError {
     /// A defect: part of the run panicked. What was staged is kept.
     #[error("internal error: the {task} task panicked: {cause}")]
     Panicked {
-        /// Which part.
+        /// Part of the run.
         task: &'static str,
-        /// What it said.
+        /// Message of the panic.
         cause: String,
     },
 }
@@ -91,7 +91,7 @@ impl From<UpstreamError> for RunError {
 }
 
 impl RunError {
-    /// The exit code of the contract.
+    /// Returns the exit code of the contract.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -108,7 +108,7 @@ impl RunError {
         }
     }
 
-    /// What the operator can do about it.
+    /// Returns the remedy for the operator.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {

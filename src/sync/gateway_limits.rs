@@ -1,5 +1,5 @@
-//! What was learnt about the gateway, between upstream and store, and the time at which what waits
-//! will be through.
+//! Limits that were learnt about the gateway, between upstream and store, and the estimate of the
+//! time at which the backlog will be delivered.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::Connector;
 use crate::store::GatewayLimits;
 use crate::upstream::{LearntLimits, QualysGateway};
 
-/// Time after which a limit is tried again: whoever set it may have raised it. Seconds.
+/// Time after which a limit is tried again: it may have been raised. Seconds.
 const KEPT: i64 = 30 * 86_400;
 
-/// Lets upstream begin with what an earlier run learnt.
+/// Applies the limits that an earlier run learnt to upstream.
 pub(super) fn recall(connector: &Connector, known: &GatewayLimits, now: i64) {
     let size = |number: Option<u64>| number.and_then(|number| usize::try_from(number).ok());
     let holds = known.refused_at.is_some_and(|at| now - at < KEPT);
@@ -21,7 +21,7 @@ pub(super) fn recall(connector: &Connector, known: &GatewayLimits, now: i64) {
     });
 }
 
-/// Returns what is known now; `known` is what was known before.
+/// Returns the limits that are known now; `known` are those that were known before.
 pub(super) fn learnt(upstream: &QualysGateway, known: &GatewayLimits, now: i64) -> GatewayLimits {
     let LearntLimits {
         taken,
@@ -50,7 +50,7 @@ pub(super) fn learnt(upstream: &QualysGateway, known: &GatewayLimits, now: i64) 
     }
 }
 
-/// Returns `true` when the next process would begin otherwise.
+/// Returns `true` when the next process would start with other limits.
 pub(super) fn differs(one: &GatewayLimits, other: &GatewayLimits) -> bool {
     let without_speed = |limits: &GatewayLimits| GatewayLimits {
         request_ms: None,
@@ -59,7 +59,7 @@ pub(super) fn differs(one: &GatewayLimits, other: &GatewayLimits) -> bool {
     without_speed(one) != without_speed(other)
 }
 
-/// Estimate of what it takes to send what waits.
+/// Estimate of the requests and the time that the backlog needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BacklogEstimate {
     /// Requests.
@@ -80,7 +80,7 @@ impl BacklogEstimate {
         let requests = waiting.div_ceil(size);
         let rounds = requests.div_ceil(concurrency.max(1) as u64);
         let sending = one.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        // The last window is not waited for.
+        // No wait follows the last window.
         let windows = match limits.window_calls {
             Some(calls) if calls > 0 => (requests - 1) / calls,
             _ => 0,

@@ -1,8 +1,8 @@
-//! Inspection of one object: what the directory returns of it, asked part by part.
+//! Inspection of one object: the values that the directory returns, requested part by part.
 //!
 //! Invariants kept here: the server decides (R38), names and values are compared nowhere else. The
 //! place is a search below the base context with the GUID in the filter, and each part of a filter
-//! is a search of the object alone. What the search in scope gives is what a run would read.
+//! is a search of the object alone. A run would read the result of the search in scope.
 
 use crate::directory::{DirectoryError, Entry, LdapSearch, RootDse, Session};
 use crate::identity::{Guid, Kind, Sid};
@@ -37,7 +37,7 @@ pub struct Inspection {
 /// Object as the controller returns it by its GUID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocatedObject {
-    /// The controller returns no such object to the account.
+    /// The controller does not return such an object to the account.
     Missing,
     /// Its tombstone, with the distinguished name of that.
     Deleted(String),
@@ -54,7 +54,7 @@ pub struct PresentObject {
     pub class: String,
     /// `uSNChanged`, where the account may read it.
     pub usn: Option<u64>,
-    /// Where it is.
+    /// Place in the directory.
     pub place: ObjectPlace,
     /// Kind that it matches.
     pub kind: KindMatch,
@@ -67,11 +67,11 @@ pub struct PresentObject {
 /// Place of an object, as the search decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectPlace {
-    /// In scope.
+    /// The object is in scope.
     InScope,
-    /// Below the base context, but not within `AD_SEARCH_SCOPE`.
+    /// The object is below the base context, but not within `AD_SEARCH_SCOPE`.
     OutsideSearchScope,
-    /// Not below the base context.
+    /// The object is not below the base context.
     OutsideBase,
     /// The base context does not exist, or the account may not see it.
     NoBase,
@@ -102,12 +102,12 @@ pub struct FilterPart {
 /// Result of one part of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartResult {
-    /// It matches.
+    /// The part matches.
     Matches,
-    /// Its opposite matches.
+    /// The opposite of the part matches.
     Refuses,
-    /// Neither it nor its opposite matches: it tests what the account may not read (RFC 4511
-    /// section 4.5.1.7).
+    /// Neither the part nor its opposite matches: it tests an attribute that the account may not
+    /// read (RFC 4511 section 4.5.1.7).
     Undefined,
 }
 
@@ -140,10 +140,10 @@ pub struct ObjectOfName {
 }
 
 /// Searches the naming context for the objects that `name` means, in scope or not. Returns the
-/// first `most`, and how many more there are.
+/// first `most`, and the number of further ones.
 ///
 /// # Errors
-/// When the search cannot be completed.
+/// The search cannot be completed.
 pub async fn find_by_name(
     session: &Session,
     scope: &ReadScope,
@@ -176,10 +176,11 @@ pub async fn find_by_name(
     Ok((found, more))
 }
 
-/// Reads the object as a run would: by its GUID in scope, with what the mapping needs.
+/// Reads the object as a run would: by its GUID in scope, with the attributes that the mapping
+/// needs.
 ///
 /// # Errors
-/// When a search cannot be completed.
+/// A search cannot be completed.
 pub async fn read_in_scope(
     session: &Session,
     scope: &ReadScope,
@@ -204,7 +205,7 @@ pub async fn read_in_scope(
 /// Inspects the object with this GUID; `now` are Unix seconds.
 ///
 /// # Errors
-/// When a search cannot be completed.
+/// A search cannot be completed.
 pub async fn inspect(
     session: &mut Session,
     root: &RootDse,
@@ -309,7 +310,7 @@ async fn part_result(session: &Session, guid: Guid, part: &str) -> Result<PartRe
     })
 }
 
-/// Asks whether the object matches `filter`, wherever it is.
+/// Reports whether the object matches `filter`, wherever it is.
 async fn matches(session: &Session, guid: Guid, filter: &str) -> Result<bool, DirectoryError> {
     match gives_any(session, vec![ReadScope::object_alone(guid, filter)]).await {
         // It was deleted, or hidden, since it was found.
@@ -329,7 +330,7 @@ async fn gives_any(session: &Session, searches: Vec<LdapSearch>) -> Result<bool,
     Ok(any)
 }
 
-/// Returns the variable that a part of the extra filter of `kind` comes from.
+/// Returns the variable that contains a part of the extra filter of `kind`.
 fn variable_of(kind: Kind, part: &str) -> &'static str {
     match kind {
         _ if part.starts_with(MEMBER_OF) => "AD_MEMBER_OF",

@@ -1,12 +1,13 @@
 //! Objects that the assets of a mapping name beside the object itself: groups, managers, members.
-//! Nothing here is asked of the directory for any other mapping.
+//! For any other mapping none of this is requested from the directory.
 //!
-//! Why no change of such a name is missed: of every object is noted, with its asset, what it names
-//! and how ([`crate::store`]). A delta watches the whole naming context; an object of which a
-//! changed or deleted object is noted by another name is read again, also when it was read before
-//! in this run. A named object that changes after that has a uSNChanged above the watermark, which
-//! was read before (R1). Objects are identified by the GUIDs of the extended-DN control; no
-//! decision depends on how names compare (R38).
+//! Every change of such a name is found: the store holds for each object, with its asset, the
+//! objects that it names and the kind of each link ([`crate::store`]). A delta watches the whole
+//! naming context; an object is read again when the store holds another name for an object that
+//! changed or was deleted, also when it was read before in this run. A named object that changes
+//! after that has a uSNChanged above the watermark, which was read before (R1). Objects are
+//! identified by the GUIDs of the extended-DN control; no decision depends on how names compare
+//! (R38).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +17,12 @@ use crate::mapping::{LinkAttribute, Mapping, ShownName};
 
 use super::entry_fields::is_deleted;
 
-/// Attribute that no server gives, and that the reader adds ([`super::read`]): of a user or
+/// Attribute that no server returns, and that the reader adds ([`super::read`]): of a user or
 /// computer the distinguished name of its primary group, of a group those of the objects that have
 /// it as their primary group.
 pub(super) const PRIMARY: &str = "@primary";
 
-/// The back-link of `member`, which is no change of the member (MS-ADTS 3.1.1.1.6).
+/// Back-link of `member`. A change of it is no change of the member (MS-ADTS 3.1.1.1.6).
 pub(super) const MEMBER_OF: &str = "memberof";
 
 /// Links that the assets of a mapping show, by kind.
@@ -32,7 +33,7 @@ pub(super) struct MappingLinks(BTreeMap<Kind, Vec<LinkAttribute>>);
 #[derive(Debug, Default)]
 pub(super) struct ChangedObjects {
     pub(super) names: Vec<NamedObject>,
-    /// Groups among them that were not deleted, where memberships are noted.
+    /// Groups among them that were not deleted, where memberships are stored.
     pub(super) groups: Vec<Guid>,
 }
 
@@ -59,13 +60,13 @@ impl MappingLinks {
     }
 
     /// Returns `true` when an asset shows whole names: these change with every container above the
-    /// named object, anywhere in the naming context, and no change of the named object tells so.
+    /// named object, anywhere in the naming context, without a change of the named object.
     pub(super) fn shows_places(&self) -> bool {
         self.0.values().flatten().any(|link| link.shown == ShownName::Dn)
     }
 
-    /// Returns what the asset of an entry names, as the store notes it; `None` for a kind that
-    /// names nothing.
+    /// Returns the links of an entry's asset, in the form of the store; `None` for a kind that
+    /// names no objects.
     pub(super) fn notes(&self, kind: Kind, entry: &Entry) -> Option<Vec<LinkNote>> {
         let mut notes = BTreeSet::new();
         for link in self.0.get(&kind)? {
@@ -77,7 +78,7 @@ impl MappingLinks {
                 });
             };
             if is_membership(link) {
-                // Groups of other domains are in no watch.
+                // No watch covers groups of other domains.
                 for group in groups_of(entry).filter(|group| link.with_primary || !group.is_primary) {
                     note(&group.link, group.relation());
                 }
@@ -91,7 +92,8 @@ impl MappingLinks {
         Some(notes.into_iter().collect())
     }
 
-    /// Adds an object that a watch saw. `by_guid` says that the controller gives GUIDs with names.
+    /// Adds an object that a watch returned. `by_guid` means that the controller returns GUIDs with
+    /// names.
     pub(super) fn observe(&self, changed: &mut ChangedObjects, entry: &Entry, guid: Guid, by_guid: bool) {
         if self.is_empty() {
             return;
@@ -129,7 +131,7 @@ fn is_group(entry: &Entry) -> bool {
         .any(|class| class.eq_ignore_ascii_case(b"group"))
 }
 
-/// Returns the object of an entry as notes compare it.
+/// Returns the object of an entry in the form in which links are compared.
 pub(super) fn named(entry: &Entry, guid: Guid, by_guid: bool) -> NamedObject {
     NamedObject::present(&LinkedName {
         guid: by_guid.then_some(guid),
@@ -150,7 +152,7 @@ pub(super) fn linked<'a>(entry: &Entry, value: &'a [u8]) -> LinkedName<'a> {
     }
 }
 
-/// Returns a value that names an object as the server of `entry` writes it.
+/// Returns a value that names an object in the form of the server of `entry`.
 pub(super) fn written(entry: &Entry, guid: Guid, dn: &str) -> String {
     if entry.has_extended_names() {
         format!("<GUID={guid}>;{dn}")
@@ -177,8 +179,8 @@ impl GroupOf<'_> {
 }
 
 /// Returns the groups that the entry is a direct member of, in its own domain. Groups of other
-/// domains are left out: whether they stand in `memberOf` depends on which controller is asked, and
-/// none reports their changes.
+/// domains are left out: their presence in `memberOf` depends on the controller, and none reports
+/// their changes.
 pub(super) fn groups_of(entry: &Entry) -> impl Iterator<Item = GroupOf<'_>> {
     let own = DistinguishedName::parse(&entry.dn).ok();
     let direct = entry.values(MEMBER_OF).map(|group| (group, false));

@@ -1,8 +1,8 @@
-//! One run: plan (full or delta, and why) → read → map → stage → deliver → conclude.
+//! One run: plan (full or delta, with the reason) → read → map → stage → deliver → conclude.
 //!
-//! [`run`] shows the whole of it on one screen. Reading, staging and delivering go on side by side, joined by a
-//! bounded channel (reader → stager) and by the durable stage (stager → deliverer), so that the directory is never made
-//! to wait for the gateway (R6).
+//! [`run`] shows all of it on one screen. Reading, staging and delivering run in parallel, joined
+//! by a bounded channel (reader → stager) and by the durable stage (stager → deliverer), so that
+//! the directory never waits for the gateway (R6).
 
 mod connector;
 mod delivery;

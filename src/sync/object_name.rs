@@ -1,4 +1,4 @@
-//! Names of an object: the filter for whatever a person calls it.
+//! Names of an object: the filter for each form that a person may use.
 
 use ldap3::ldap_escape;
 
@@ -34,7 +34,7 @@ pub fn filter_by_name(name: &str) -> String {
 }
 
 /// Returns the octets of `S-1-5-21-…` (MS-DTYP 2.4.2.2); `None` for anything else. Active Directory
-/// takes the text form in a filter as well, other servers do not.
+/// accepts the text form in a filter as well, other servers do not.
 fn sid_octets(text: &str) -> Option<Vec<u8>> {
     let mut parts = text.strip_prefix("S-1-")?.split('-');
     let authority: u64 = parts

@@ -14,7 +14,7 @@ use super::{Connector, RunError, RunRequest};
 /// Time that a run waits in all: a request is answered within seconds. A gateway that does not
 /// answer the other run would not answer this one either.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Pause between two looks at the state file.
+/// Pause between two reads of the state file.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Pause between two looks whether a process lives.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,7 +72,8 @@ impl OtherRunsWait {
     }
 }
 
-/// Closes the run that has the assets in flight if its process is dead: nobody answers any more.
+/// Closes the run that has the assets in flight if its process is dead: no answer can arrive any
+/// more.
 async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), RunError> {
     let Some(holder) = unsent.in_flight else {
         return Ok(());
@@ -92,7 +93,7 @@ async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), Run
         .await
 }
 
-/// Records what the run leaves to the next one because of other connections.
+/// Records the assets that the run leaves to the next one because of other connections.
 pub(super) async fn record_unsent(
     connector: &Connector,
     request: &RunRequest,

@@ -11,15 +11,15 @@ use super::RunError;
 /// Mode of the file: it holds names and mail addresses.
 const MODE: u32 = 0o600;
 
-/// File or standard output that takes the assets of one or several runs, one `assetData` element a
-/// line.
+/// File or standard output to which the assets of one or several runs are written, one `assetData`
+/// element a line.
 pub struct AssetOutput {
     path: PathBuf,
     writer: Mutex<Option<Box<dyn Write + Send>>>,
 }
 
 impl AssetOutput {
-    /// Names an output; `-` is standard output. Nothing is opened before [`Self::begin`].
+    /// Returns an output; `-` is standard output. Nothing is opened before [`Self::begin`].
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl AssetOutput {
     }
 
     /// Opens and empties the output, unless an earlier run of this process did. Only a run that
-    /// holds its connection does so: one that is refused leaves the file of another one as it is.
+    /// holds its connection does so: one that is refused does not change the file of another run.
     pub(super) fn begin(&self) -> Result<(), RunError> {
         let mut writer = self.writer();
         if writer.is_none() {
@@ -41,7 +41,7 @@ impl AssetOutput {
         Ok(())
     }
 
-    /// Writes the lines, and hands them to the system.
+    /// Writes the lines, and flushes them to the system.
     pub(super) fn write_lines<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> io::Result<()> {
         let mut writer = self.writer();
         let Some(writer) = writer.as_mut() else {
@@ -54,8 +54,8 @@ impl AssetOutput {
         writer.flush()
     }
 
-    /// Another thread that panicked did so in the middle of a line; the lines of this one are
-    /// whole.
+    /// Returns the writer. A thread that panicked did so in the middle of a line; the lines of this
+    /// one are complete.
     fn writer(&self) -> MutexGuard<'_, Option<Box<dyn Write + Send>>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,7 +71,7 @@ fn open(path: &Path) -> io::Result<Box<dyn Write + Send>> {
         .truncate(false)
         .mode(MODE)
         .open(path)?;
-    // A pipe or a device has neither length nor readers that the mode would keep out.
+    // A pipe or a device has neither a length nor readers that the mode would exclude.
     if file.metadata()?.is_file() {
         file.set_permissions(Permissions::from_mode(MODE))?;
         file.set_len(0)?;

@@ -1,4 +1,4 @@
-//! Full read or delta, and why (R2, R9).
+//! Choice between full read and delta, with its reason (R2, R9).
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use crate::store::{Cookie, RunMode, Watermark};
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// What a run asks the directory for.
+/// Range of objects that a run requests from the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
     /// Objects whose uSNChanged is above `since`.
     Delta {
-        /// The watermark of the last read from this controller.
+        /// Watermark of the last read from this controller.
         since: u64,
     },
     /// Objects that changed since `cookie`, by the DirSync control.
     DirSync {
-        /// Of the last read that gave one, whatever the controller.
+        /// Cookie of the last read that gave one, whatever the controller.
         cookie: Cookie,
     },
     /// Every object in scope.
     Full {
-        /// Why a delta would not do; logged and kept with the run.
+        /// Reason for which a delta is not possible; logged and kept with the run.
         reason: String,
     },
 }
@@ -47,22 +47,22 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What the plan depends on.
+/// Facts that the plan depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanFacts<'a> {
-    /// What was asked for.
+    /// Requested mode.
     pub requested: RunMode,
-    /// Who asked, as a phrase: `baseline schedule`, `sync --baseline`.
+    /// Origin of the request, as a phrase: `baseline schedule`, `sync --baseline`.
     pub asked_by: &'a str,
     /// `AD_DELTA`.
     pub method: DeltaMethod,
-    /// Whether `AD_MEMBER_OF` is why it is off.
+    /// `true` when `AD_MEMBER_OF` is the reason for which it is off.
     pub by_membership: bool,
-    /// The controller's invocationId.
+    /// invocationId of the controller.
     pub controller: Guid,
-    /// The controller's name, for the reason.
+    /// Name of the controller, for the reason.
     pub host: &'a str,
-    /// Its highestCommittedUSN, read before any search (R1).
+    /// highestCommittedUSN of the controller, read before any search (R1).
     pub highest_committed_usn: u64,
     /// Digest of the present scope.
     pub scope: [u8; 32],
@@ -74,18 +74,19 @@ pub struct PlanFacts<'a> {
     pub watermarks: &'a [Watermark],
     /// The DirSync cookie of the connection.
     pub cookie: Option<&'a Cookie>,
-    /// Whether this server was read before, as a controller with another invocationId.
+    /// `true` when this server was read before, as a controller with another invocationId.
     pub restored: bool,
 }
 
-/// The plan for these facts. A delta needs a watermark of this very controller and scope that is neither ahead of the
-/// controller nor older than the tombstone lifetime; by DirSync a cookie of any controller will do. Anything else is a full read.
+/// Returns the plan for these facts. A delta needs a watermark of this very controller and scope
+/// that is neither ahead of the controller nor older than the tombstone lifetime; for DirSync a
+/// cookie of any controller is enough. Otherwise the plan is a full read.
 #[must_use]
 pub fn plan(facts: &PlanFacts<'_>) -> Plan {
     delta(facts).unwrap_or_else(|reason| Plan::Full { reason })
 }
 
-/// The delta, or why there is none.
+/// Returns the delta, or the reason for which none is possible.
 fn delta(facts: &PlanFacts<'_>) -> Result<Plan, String> {
     if facts.requested == RunMode::Baseline {
         return Err(facts.asked_by.to_owned());
@@ -115,7 +116,7 @@ fn by_usn(facts: &PlanFacts<'_>) -> Result<Plan, String> {
             facts.host, facts.controller
         ));
     };
-    young("watermark", mark.read_at, facts)?;
+    verify_tombstones("watermark", mark.read_at, facts)?;
     Ok(Plan::Delta { since: mark.usn })
 }
 
@@ -130,7 +131,7 @@ fn by_cookie(facts: &PlanFacts<'_>) -> Result<Plan, String> {
     if cookie.scope != facts.scope {
         return Err(OTHER_SCOPE.to_owned());
     }
-    // No cookie tells that a controller lost what was read from it.
+    // No cookie shows that a controller lost changes that were read from it.
     own_mark(facts)?;
     if facts.restored {
         return Err(format!(
@@ -138,16 +139,16 @@ fn by_cookie(facts: &PlanFacts<'_>) -> Result<Plan, String> {
             facts.host, facts.controller
         ));
     }
-    young("DirSync cookie", cookie.read_at, facts)?;
+    verify_tombstones("DirSync cookie", cookie.read_at, facts)?;
     Ok(Plan::DirSync {
         cookie: cookie.clone(),
     })
 }
 
-/// The watermark of this controller and scope.
+/// Returns the watermark of this controller and scope.
 ///
 /// # Errors
-/// When the controller is behind it.
+/// The controller is behind it.
 fn own_mark<'a>(facts: &PlanFacts<'a>) -> Result<Option<&'a Watermark>, String> {
     let mark = facts
         .watermarks
@@ -162,8 +163,8 @@ fn own_mark<'a>(facts: &PlanFacts<'a>) -> Result<Option<&'a Watermark>, String> 
     }
 }
 
-/// Whether everything that was deleted since `read_at` still has its tombstone.
-fn young(what: &str, read_at: i64, facts: &PlanFacts<'_>) -> Result<(), String> {
+/// Verifies that everything that was deleted since `read_at` still has its tombstone.
+fn verify_tombstones(what: &str, read_at: i64, facts: &PlanFacts<'_>) -> Result<(), String> {
     let age = facts.now.saturating_sub(read_at);
     if age < i64::from(facts.tombstone_lifetime) * DAY {
         return Ok(());

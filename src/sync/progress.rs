@@ -1,4 +1,4 @@
-//! How far a run has come, for whoever watches it.
+//! Progress of a run, for observers.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::directory::{Session, SessionCounters};
 use crate::store::{Phases, RunId, RunMode};
 
-/// The run in progress. Each counter only grows.
+/// Progress of the run. Each counter only grows.
 #[derive(Debug, Default)]
 pub struct RunProgress {
     read: AtomicU64,
@@ -21,34 +21,35 @@ pub struct RunProgress {
     directory: Mutex<DirectoryProgress>,
 }
 
-/// A run that was begun.
+/// Run that began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BegunRun {
     /// Its number.
     pub run: RunId,
-    /// What was asked for.
+    /// Requested mode.
     pub wanted: RunMode,
-    /// Who asked.
+    /// Origin of the request.
     pub asked_by: String,
-    /// When, Unix seconds.
+    /// Time of the beginning, Unix seconds.
     pub at: i64,
 }
 
-/// What a run is at. They follow each other in this order; delivery goes on beside the reading.
+/// Phase of a run. They follow each other in this order; delivery runs in parallel with the
+/// reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunPhase {
-    /// Connecting, binding, deciding what to read.
+    /// Connecting, binding, choosing the plan.
     Connecting,
     /// Reading the directory.
     Reading,
-    /// Looking up what the reading missed.
+    /// Looking up the objects that the read missed.
     Examining,
-    /// Delivering what the reading left on the stage.
+    /// Delivering the assets that are left on the stage after the read.
     Delivering,
 }
 
 impl RunPhase {
-    /// The word used in JSON, as in [`Phases::named`].
+    /// Returns the word used in JSON, as in [`Phases::named`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,7 +61,7 @@ impl RunPhase {
     }
 }
 
-/// The counters at one moment.
+/// SessionCounters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressSnapshot {
     /// Objects read from the directory.
@@ -73,16 +74,16 @@ pub struct ProgressSnapshot {
     pub rejected: u64,
 }
 
-/// What was asked of the directory, and who answered.
+/// Operations on the directory, and the controller that answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DirectoryProgress {
-    /// Over all connections that were opened.
+    /// Sum over all connections that were opened.
     pub counters: SessionCounters,
-    /// The host that was reached, and when the certificate that it showed ends, Unix seconds.
+    /// Host of the controller, and the end of the certificate that it showed, Unix seconds.
     pub certificate: Option<(String, i64)>,
 }
 
-/// The phases so far.
+/// Times of the phases so far.
 #[derive(Debug, Default)]
 struct PhaseTimes {
     mode: Option<RunMode>,
@@ -107,13 +108,13 @@ impl RunProgress {
         self.rejected.fetch_add(assets, Ordering::Relaxed);
     }
 
-    /// The run has its row in the history, and connects.
+    /// Records that the run has its row in the history, and connects.
     pub(super) fn begin(&self, begun: BegunRun) {
         self.enter(RunPhase::Connecting);
         self.begun.send_replace(Some(begun));
     }
 
-    /// A later phase begins; an earlier one does not come back.
+    /// Enters a later phase; an earlier one does not return.
     pub(super) fn enter(&self, phase: RunPhase) {
         let now = Instant::now();
         let mut course = self.course();
@@ -124,19 +125,19 @@ impl RunProgress {
         course.present = Some((phase, now));
     }
 
-    /// What the run turned out to be.
+    /// Records the mode that the plan chose.
     pub(super) fn set_mode(&self, mode: RunMode) {
         self.course().mode = Some(mode);
     }
 
-    /// A controller was reached.
+    /// Records the controller that was reached.
     pub(super) fn reached(&self, session: &Session) {
         let certificate = session.certificate();
         let certificate = certificate.map(|shown| (session.host().to_owned(), shown.not_after));
         self.lock_directory().certificate = certificate;
     }
 
-    /// Adds what was done over a connection to a controller.
+    /// Adds the operations over a connection to a controller.
     pub(super) fn add_directory(&self, more: SessionCounters) {
         let counters = &mut self.lock_directory().counters;
         counters.round_trips += more.round_trips;
@@ -144,7 +145,7 @@ impl RunProgress {
         counters.referrals += more.referrals;
     }
 
-    /// The counters now.
+    /// Returns the counters at this moment.
     #[must_use]
     pub fn snapshot(&self) -> ProgressSnapshot {
         ProgressSnapshot {
@@ -155,37 +156,37 @@ impl RunProgress {
         }
     }
 
-    /// Changes once, when the run is begun.
+    /// Returns a receiver that changes once, when the run begins.
     #[must_use]
     pub fn begun(&self) -> watch::Receiver<Option<BegunRun>> {
         self.begun.subscribe()
     }
 
-    /// What the run turned out to be, once that is known.
+    /// Returns the mode that the plan chose, once that is known.
     #[must_use]
     pub fn mode(&self) -> Option<RunMode> {
         self.course().mode
     }
 
-    /// What it is at; `None` before its beginning.
+    /// Returns the present phase; `None` before the run began.
     #[must_use]
     pub fn phase(&self) -> Option<RunPhase> {
         self.course().present.map(|(phase, _)| phase)
     }
 
-    /// What its time went to so far.
+    /// Returns the durations of the phases so far.
     #[must_use]
     pub fn phases(&self) -> Phases {
         self.course().until(Instant::now())
     }
 
-    /// What was asked of the directory, by what ended so far.
+    /// Returns the operations on the directory over the connections that ended so far.
     #[must_use]
     pub fn directory(&self) -> DirectoryProgress {
         self.lock_directory().clone()
     }
 
-    /// Nobody panics while holding it, and each change is whole.
+    /// Locks the phases. No thread panics while holding the lock, and each change is complete.
     fn course(&self) -> MutexGuard<'_, PhaseTimes> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,7 +197,7 @@ impl RunProgress {
 }
 
 impl PhaseTimes {
-    /// The phases until `now`, the present one included.
+    /// Returns the phases until `now`, the present one included.
     fn until(&self, now: Instant) -> Phases {
         let mut phases = self.past;
         if let Some((present, since)) = self.present {

@@ -1,4 +1,4 @@
-//! Tells what became of the objects that a run found gone (R23, R24).
+//! Log of the objects that a run found gone (R23, R24).
 
 use crate::config::Removal as Settings;
 use crate::store::{Conclusion, Excess, RunId};
@@ -8,12 +8,16 @@ use super::{Connector, RunError};
 /// Removals taken from the store at a time.
 const CHUNK: usize = 500;
 
-/// What the operator does about removals that are held back.
+/// Remedy for removals that are held back.
 pub(super) const ADVICE: &str = "see `ad-connector removed`; if these objects are really gone, let them go with \
      `ad-connector approve-removals`, else look at the account's rights, AD_BASE_CONTEXT and the filters";
 
 /// Logs every removal once, or that all are held back.
-pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -> Result<(), RunError> {
+pub(super) fn log_removals(
+    connector: &Connector,
+    run: RunId,
+    conclusion: &Conclusion,
+) -> Result<(), RunError> {
     if let Some(reason) = held(&conclusion.excess, &connector.settings.removal) {
         tracing::warn!(
             reason,
@@ -33,7 +37,7 @@ pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -
         };
         before = Some(last.place);
         for one in &removed {
-            // Like every line that tells of one object, a warning.
+            // A warning, like every line about a single object.
             tracing::warn!(
                 kind = %one.kind,
                 dn = one.dn,
@@ -46,7 +50,7 @@ pub(super) fn tell(connector: &Connector, run: RunId, conclusion: &Conclusion) -
     }
 }
 
-/// Why removals are held back, as a sentence; `None` when they are not.
+/// Returns the reason for which removals are held back, as a sentence; `None` when they are not.
 pub(super) fn held(excess: &[Excess], settings: &Settings) -> Option<String> {
     if excess.is_empty() {
         return None;

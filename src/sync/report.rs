@@ -1,26 +1,26 @@
-//! What a run did, as the log, the history and the exit code tell it.
+//! Result of a run, for the log, the history and the exit code.
 
 use crate::exit_code;
 use crate::store::{Counts, KindCounts, Phases, RunId, RunMode, State};
 
 use super::RunError;
 
-/// What one run did.
+/// Result of one run.
 #[derive(Debug)]
 pub struct RunReport {
-    /// Its number in the history.
+    /// Number of the run in the history.
     pub run: RunId,
-    /// What it turned out to be.
+    /// Mode that the plan chose.
     pub mode: RunMode,
-    /// Why a full read, or since which USN.
+    /// Reason for a full read, or the USN since which changes were read.
     pub reason: String,
     /// Nothing was posted, and nothing of it is stored (`--dry-run`).
     pub dry: bool,
-    /// By kind.
+    /// Counts by kind.
     pub counts: KindCounts,
     /// Requests to the gateway, retries included.
     pub requests: u64,
-    /// Of those, repeated ones.
+    /// Repeated requests among these.
     pub retries: u64,
     /// Pages read from the directory.
     pub pages: u64,
@@ -30,33 +30,33 @@ pub struct RunReport {
     pub watermark: Option<u64>,
     /// Wall time, seconds.
     pub seconds: f64,
-    /// What that went to.
+    /// Durations of its phases.
     pub phases: Phases,
-    /// Why removals are held back (R23), as a sentence.
+    /// Reason for which removals are held back (R23), as a sentence.
     pub held: Option<String>,
-    /// Why the run did not do all it was asked.
+    /// Error that kept the run from completing its request.
     pub failure: Option<RunError>,
 }
 
 impl RunReport {
-    /// What to do about removals that are held back.
+    /// Remedy for removals that are held back.
     pub const HELD_ADVICE: &str = super::removal_log::ADVICE;
 
-    /// The sums over all kinds.
+    /// Returns the sums over all kinds.
     #[must_use]
     pub fn total(&self) -> Counts {
         self.counts.total()
     }
 
-    /// Objects that could not be mapped, and assets that upstream refused.
+    /// Returns the number of objects that could not be mapped, and of assets that upstream refused.
     #[must_use]
     pub fn refused(&self) -> u64 {
         let total = self.total();
         total.unmapped + total.rejected
     }
 
-    /// The exit code of the contract: 0 done, 2 some objects were rejected, 3 removals are held back, else that of the
-    /// failure.
+    /// Returns the exit code of the contract: 0 done, 2 some objects were rejected, 3 removals are
+    /// held back, else that of the failure.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match &self.failure {
@@ -69,7 +69,7 @@ impl RunReport {
 }
 
 impl RunReport {
-    /// What the connection is now; a dry run leaves it as it was.
+    /// Returns the state of the connection after the run; a dry run does not change it.
     fn state(&self) -> Option<State> {
         match self.exit_code() {
             _ if self.dry => None,
@@ -78,10 +78,10 @@ impl RunReport {
         }
     }
 
-    /// The one line that tells the run.
+    /// Logs the one line about the run.
     pub(super) fn log(&self) {
         let total = self.total();
-        // One line whatever happened, so that who looks for it finds it; its level tells how it went.
+        // One line whatever happened, so that it can be found; its level shows the outcome.
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(

@@ -4,12 +4,12 @@ use chrono::{DateTime, SecondsFormat};
 
 /// Meaning of the notice.
 pub const RESTORED: &str =
-    "the state file is older than what was sent: ETM may hold something else than it says";
+    "the state file is older than the assets that were sent: ETM may hold other versions than it records";
 
 /// Remedy for the operator.
 pub const RESTORED_ADVICE: &str = "run `ad-connector sync --baseline --resend`, which sends everything";
 
-/// Logs the notice, where the file was found to be restored. `connection` is its name outside of a
+/// Logs the notice, when the file was found to be restored. `connection` is its name outside of a
 /// run, whose lines have it anyway.
 pub fn warn_of_restore(connection: Option<&str>, restored_at: Option<i64>) {
     if let Some(at) = restored_at.and_then(|at| DateTime::from_timestamp(at, 0)) {

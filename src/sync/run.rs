@@ -1,4 +1,4 @@
-//! The whole of a run.
+//! A run as a whole.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,18 +15,20 @@ use super::{
     warn_of_restore,
 };
 
-/// What the operator does about rejected objects.
+/// Remedy for rejected objects.
 const REFUSED_ADVICE: &str = "see `ad-connector status` and `ad-connector runs --run` for each with its reason; they are tried again by every run";
 
-/// Pages read ahead of the stager. The directory may run this far ahead of our disk, never of the gateway (R6).
+/// Pages read ahead of the stager. The directory may be this far ahead of the local disk, never of
+/// the gateway (R6).
 const PAGES_AHEAD: usize = 1;
 
-/// One run: reads what `request` asks for, maps and stages it, delivers what is staged, and closes with the state that
-/// the outcome calls for. The caller holds the connection's lock, and the connection is Scheduled.
+/// Runs once: reads the objects for `request`, maps and stages them, delivers the staged assets,
+/// and closes with the state that follows from the outcome. The caller holds the connection's lock,
+/// and the connection is Scheduled.
 ///
 /// # Errors
-/// When the run could not be begun or closed in the state file. A run that began and failed is a [`RunReport`] with a
-/// failure.
+/// The run could not be begun or closed in the state file. A run that began and failed is a
+/// [`RunReport`] with a failure.
 #[tracing::instrument(level = "error", name = "run", skip_all, fields(connection = connector.name(), run))]
 pub async fn run(
     connector: Arc<Connector>,
@@ -34,7 +36,7 @@ pub async fn run(
     stop: &CancellationToken,
 ) -> Result<RunReport, RunError> {
     if let Some(output) = request.output.clone() {
-        // A pipe is opened only when somebody reads from it.
+        // A pipe is opened only when a process reads from it.
         let begun = tokio::task::spawn_blocking(move || output.begin());
         begun.await.map_err(|panic| RunError::Panicked {
             task: "output",
@@ -94,7 +96,7 @@ pub async fn run(
     conclude(&connector, &request, run, clock, ends).await
 }
 
-/// The stager on a thread that may block; it ends when the reader drops its end.
+/// Runs the stager on a thread that may block; it ends when the reader drops its end.
 async fn stage_on_thread(
     connector: &Arc<Connector>,
     request: &Arc<RunRequest>,
@@ -126,8 +128,8 @@ async fn stage_on_thread(
     }
 }
 
-/// The delivery; a dry run waits for the stage to be complete, writes the output, and posts nothing. An approval of removals
-/// that are only reported posts nothing either.
+/// Delivers; a dry run waits for the stage to be complete, writes the output, and posts nothing. An
+/// approval of removals that are only reported posts nothing either.
 async fn deliver_unless_dry(
     connector: &Connector,
     request: &RunRequest,
@@ -150,7 +152,7 @@ async fn deliver_unless_dry(
     }
 }
 
-/// What the three parts of a run came to.
+/// Results of the three parts of a run.
 struct RunParts {
     plan: Option<Plan>,
     read: Result<read::ReadSummary, RunError>,
@@ -158,8 +160,8 @@ struct RunParts {
     delivered: delivery::DeliverySummary,
 }
 
-/// Brings the three ends together: outcome, state, and the line that tells the run. What the run did is told from the
-/// history, which counted it step by step: also of a part that failed half-way.
+/// Combines the three results: outcome, state, and the log line of the run. The counts are those of
+/// the history, which recorded them step by step: also those of a part that failed half-way.
 async fn conclude(
     connector: &Connector,
     request: &RunRequest,
@@ -202,7 +204,8 @@ async fn conclude(
         held: removal_log::held(&conclusion.excess, &connector.settings.removal),
         seconds: clock.elapsed().as_secs_f64(),
         phases: request.progress.phases(),
-        // The stager's failure comes first: a reader that lost its stager has no cause of its own to tell.
+        // The stager's failure comes first: the error of a reader that lost its stager has no cause
+        // of its own.
         failure: stage_failure
             .or(read_failure)
             .or(list_changed)
@@ -217,7 +220,8 @@ async fn conclude(
 }
 
 impl RunReport {
-    /// The outcome for the history and the state: Processed means that upstream accepted every asset of the run.
+    /// Returns the outcome for the history and the state: Processed means that upstream accepted
+    /// every asset of the run.
     pub(crate) fn end(&self) -> RunEnd {
         let remedy = match &self.failure {
             Some(failure) => Some(failure.advice()),

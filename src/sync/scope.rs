@@ -1,4 +1,4 @@
-//! What a run reads: base context, scope, filter and attributes of every kind, and their digest (R2).
+//! Scope of a run: base context, scope, filter and attributes of every kind, and their digest (R2).
 
 use std::ops::RangeInclusive;
 
@@ -9,17 +9,18 @@ use crate::directory::{LdapSearch, RootDse};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 
-/// The attribute that identifies an object (R7); always read, mapped or not.
+/// Attribute that identifies an object (R7); always read, mapped or not.
 pub(super) const OBJECT_GUID: &str = "objectGUID";
 
-/// GUIDs in one retry filter. 100 terms keep the filter near 6 KB, far below AD's default limit of 256 KB for a
-/// request (MaxReceiveBuffer is 10 MB; MS-ADTS 3.1.1.3.4.6).
+/// GUIDs in one retry filter. 100 terms keep the filter near 6 KB, far below AD's default limit of
+/// 256 KB for a request (MaxReceiveBuffer is 10 MB; MS-ADTS 3.1.1.3.4.6).
 const GUIDS_PER_FILTER: usize = 100;
 
-/// Names in one retry filter: a name is a few hundred octets at most times, so the filter stays as small.
+/// Names in one retry filter: a name is usually a few hundred octets at most, so the filter stays
+/// as small.
 const NAMES_PER_FILTER: usize = 25;
 
-/// A profile bound to the directory that it is read from.
+/// Profile bound to the directory that it is read from.
 #[derive(Debug, Clone)]
 pub struct ReadScope {
     base: String,
@@ -38,8 +39,8 @@ struct KindScope {
 }
 
 impl ReadScope {
-    /// The scope of `profile` with the attributes that `mapping` needs. Where the profile names no base context, it
-    /// is the domain root that rootDSE names (`defaultNamingContext`).
+    /// Returns the scope of `profile` with the attributes that `mapping` needs. Where the profile
+    /// names no base context, it is the domain root that rootDSE names (`defaultNamingContext`).
     #[must_use]
     pub fn new(profile: &Profile, mapping: &Mapping, root: &RootDse) -> Self {
         let base = match &profile.base_context {
@@ -77,49 +78,53 @@ impl ReadScope {
         }
     }
 
-    /// The base context.
+    /// Returns the base context.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Base context, scope, filters, kinds and mapping in 32 bytes: another value means that no watermark counts (R2).
+    /// Returns base context, scope, filters, kinds and mapping in 32 bytes: another value means
+    /// that no watermark counts (R2).
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
 
-    /// The kinds that are read, in order.
+    /// Returns the kinds that are read, in order.
     pub fn kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         self.kinds.iter().map(|scope| scope.kind)
     }
 
-    /// The search for every object of `kind` in scope.
+    /// Returns the search for every object of `kind` in scope.
     #[must_use]
     pub fn everything(&self, kind: Kind) -> Option<LdapSearch> {
         self.search(kind, None)
     }
 
-    /// The search for the objects of `kind` in scope whose uSNChanged is in `usns`, both ends included.
+    /// Returns the search for the objects of `kind` in scope whose uSNChanged is in `usns`, both
+    /// ends included.
     #[must_use]
     pub fn slice(&self, kind: Kind, usns: &RangeInclusive<u64>) -> Option<LdapSearch> {
         let (low, high) = (usns.start(), usns.end());
         self.search(kind, Some(&format!("(uSNChanged>={low})(uSNChanged<={high})")))
     }
 
-    /// The search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's filters know `>=` alone.
+    /// Returns the search for the objects of `kind` in scope whose uSNChanged is above `usn`. AD's
+    /// filters know `>=` alone.
     #[must_use]
     pub fn changed_since(&self, kind: Kind, usn: u64) -> Option<LdapSearch> {
         self.search(kind, Some(&format!("(uSNChanged>={})", usn.saturating_add(1))))
     }
 
-    /// The search for the objects of `kind` in scope that match `filter`, which has its parentheses.
+    /// Returns the search for the objects of `kind` in scope that match `filter`, which has its
+    /// parentheses.
     #[must_use]
     pub fn matching(&self, kind: Kind, filter: &str) -> Option<LdapSearch> {
         self.search(kind, Some(filter))
     }
 
-    /// The searches for the objects of `kind` in scope that have one of these GUIDs.
+    /// Returns the searches for the objects of `kind` in scope that have one of these GUIDs.
     #[must_use]
     pub fn with_guids(&self, kind: Kind, guids: &[Guid]) -> Vec<LdapSearch> {
         guids
@@ -128,32 +133,34 @@ impl ReadScope {
             .collect()
     }
 
-    /// The searches for the objects that have one of these GUIDs, of any kind, anywhere in the naming context; without attributes.
+    /// Returns the searches for the objects that have one of these GUIDs, of any kind, anywhere in
+    /// the naming context; without attributes.
     #[must_use]
     pub fn anywhere(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.naming_context())
     }
 
-    /// The searches for those of these objects that are in scope by their place, whatever they are:
-    /// the server compares names (R38).
+    /// Returns the searches for those of these objects that are in scope by their place, whatever
+    /// they are: the server compares names (R38).
     #[must_use]
     pub fn placed_in_scope(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.everywhere(self.depth))
     }
 
-    /// The searches for those of these objects that are the base context or below it.
+    /// Returns the searches for those of these objects that are the base context or below it.
     #[must_use]
     pub fn placed_within_base(&self, guids: &[Guid]) -> Vec<LdapSearch> {
         chunks(guids, &self.everywhere(SearchScope::Subtree))
     }
 
-    /// The base context and everything below it: a frame for searches, without filter.
+    /// Returns the search of the base context and everything below it, without filter.
     #[must_use]
     pub fn within_base(&self) -> LdapSearch {
         self.everywhere(SearchScope::Subtree)
     }
 
-    /// The search for every object of `kind` in scope that is below this container of the scope.
+    /// Returns the search for every object of `kind` in scope that is below this container of the
+    /// scope.
     #[must_use]
     pub fn below(&self, kind: Kind, container: Guid) -> Option<LdapSearch> {
         Some(LdapSearch {
@@ -173,7 +180,8 @@ impl ReadScope {
         }
     }
 
-    /// The searches for the objects of `kind` in scope that have one of these distinguished names.
+    /// Returns the searches for the objects of `kind` in scope that have one of these distinguished
+    /// names.
     #[must_use]
     pub fn with_names(&self, kind: Kind, names: &[String]) -> Vec<LdapSearch> {
         names
@@ -188,7 +196,8 @@ impl ReadScope {
             .collect()
     }
 
-    /// The search for the groups of the naming context that have one of these SIDs, as octets; for their names alone.
+    /// Returns the search for the groups of the naming context that have one of these SIDs, as
+    /// octets; for their names alone.
     #[must_use]
     pub fn with_sids(&self, sids: &[Vec<u8>]) -> LdapSearch {
         let terms: String = sids
@@ -202,7 +211,8 @@ impl ReadScope {
         }
     }
 
-    /// The search for this object, if it is in the whole of the kind's filter; wherever it is.
+    /// Returns the search for this object, if it matches the whole filter of the kind; at any
+    /// place.
     #[must_use]
     pub fn only(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
         Some(LdapSearch {
@@ -212,9 +222,10 @@ impl ReadScope {
         })
     }
 
-    /// The search for this object, if it is of the kind and the extra filter is certain not to match. A filter over an
-    /// attribute that the account may not read is neither true nor false (RFC 4511 section 4.5.1.7), so neither it nor its
-    /// opposite gives the object. `None` without an extra filter.
+    /// Returns the search for this object, if it is of the kind and the extra filter is certain not
+    /// to match. A filter over an attribute that the account may not read is neither true nor false
+    /// (RFC 4511 section 4.5.1.7), so neither it nor its opposite returns the object. `None`
+    /// without an extra filter.
     #[must_use]
     pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
         let extra = self.extra_filter(kind)?;
@@ -229,7 +240,7 @@ impl ReadScope {
         scope.extra.as_deref()
     }
 
-    /// Returns the search for this object, if it matches `filter`; wherever and whatever it is.
+    /// Returns the search for this object, if it matches `filter`; at any place and of any kind.
     #[must_use]
     pub fn object_alone(guid: Guid, filter: &str) -> LdapSearch {
         LdapSearch {
@@ -241,7 +252,8 @@ impl ReadScope {
         }
     }
 
-    /// Everything in the naming context that holds the base context: a frame for searches, without filter and attributes.
+    /// Returns the search of the naming context that holds the base context, without filter and
+    /// attributes.
     #[must_use]
     pub fn naming_context(&self) -> LdapSearch {
         LdapSearch {
@@ -265,7 +277,8 @@ impl ReadScope {
     }
 }
 
-/// The innermost naming context that holds `base`; the domain where none does, so that the search says what is wrong.
+/// Returns the innermost naming context that holds `base`; the domain where none does, so that the
+/// search reports the error.
 fn naming_context_of(base: &str, root: &RootDse) -> String {
     let Ok(base) = DistinguishedName::parse(base) else {
         return root.default_naming_context.clone();
@@ -281,7 +294,7 @@ fn naming_context_of(base: &str, root: &RootDse) -> String {
         )
 }
 
-/// `filter` and `more`, both with their parentheses.
+/// Combines `filter` and `more`, both with their parentheses.
 fn and(filter: &str, more: Option<&str>) -> String {
     match more {
         Some(more) => format!("(&{filter}{more})"),
@@ -289,7 +302,7 @@ fn and(filter: &str, more: Option<&str>) -> String {
     }
 }
 
-/// `frame` for the objects that have one of these GUIDs.
+/// Returns copies of `frame` for the objects that have one of these GUIDs.
 fn chunks(guids: &[Guid], frame: &LdapSearch) -> Vec<LdapSearch> {
     let one = |chunk| LdapSearch {
         filter: one_of(chunk),
@@ -298,7 +311,7 @@ fn chunks(guids: &[Guid], frame: &LdapSearch) -> Vec<LdapSearch> {
     guids.chunks(GUIDS_PER_FILTER).map(one).collect()
 }
 
-/// The filter for objects that have one of these GUIDs.
+/// Returns the filter for objects that have one of these GUIDs.
 fn one_of(guids: &[Guid]) -> String {
     let terms: String = guids
         .iter()
@@ -307,14 +320,14 @@ fn one_of(guids: &[Guid]) -> String {
     format!("(|{terms})")
 }
 
-/// Octets as a filter value, every one of them escaped (RFC 4515 section 3).
+/// Returns octets as a filter value, every one of them escaped (RFC 4515 section 3).
 pub(super) fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
 fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32], links: bool) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // Each part is preceded by its length, so that no two scopes run together into the same bytes.
+    // Each part is preceded by its length, so that no two scopes have the same bytes.
     let mut part = |text: &str| {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
@@ -331,8 +344,7 @@ fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32
         part(&scope.filter);
     }
     if links {
-        // What assets name is noted in another form than by earlier versions, or for the first
-        // time.
+        // Links are stored in another form than by earlier versions, or for the first time.
         part("links 2");
     }
     hash.update(mapping);

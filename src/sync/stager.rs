@@ -1,7 +1,8 @@
-//! The stager of a run: maps every entry and commits what it has, some pages at a time, to the store.
+//! Stager of a run: maps every entry and commits the results, some pages at a time, to the store.
 //!
-//! Invariant kept here: the watermark, and what the read missed, commit in the same transaction as the last page of the read
-//! (R3). So something is always held back until it is known whether another page follows.
+//! Invariant kept here: the watermark, and the objects that the read missed, commit in the same
+//! transaction as the last page of the read (R3). So a part is always held back until it is known
+//! whether another page follows.
 
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ use super::links::MappingLinks;
 use super::read::ReadPiece;
 use super::{Connector, EntrySource, RunError, RunProgress, removal_log};
 
-/// Bounds of what is committed together: a commit waits for the disk, and writes the indexes anew.
+/// Bounds of one commit: it waits for the disk, and rewrites the indexes.
 struct CommitBounds {
     /// Pages, or pieces of large ones.
     pieces: usize,
     /// Octets of assets.
     octets: usize,
-    /// Time that a page is held back for others: a directory that is slower than that is not waited
-    /// for, and what it returned is delivered meanwhile.
+    /// Time that a page is held back for others: the commit does not wait for a directory that is
+    /// slower than that, and the pages that it returned are delivered meanwhile.
     patience: Duration,
 }
 
@@ -43,7 +44,7 @@ const LARGE: CommitBounds = CommitBounds {
     patience: Duration::from_secs(1),
 };
 
-/// Staged objects from which on a read is large: the delivery has enough to do.
+/// Staged objects above which a read is large: the delivery has enough to do.
 const MANY: u64 = 20_000;
 
 impl CommitBounds {
@@ -53,8 +54,9 @@ impl CommitBounds {
     }
 }
 
-/// Maps and commits what comes over `pieces`. The number of staged assets is told on `staged`, whose drop
-/// says that no more will come. Gives what became of the objects found gone. Blocks: run it on a blocking thread.
+/// Maps and commits the entries from `pieces`. The number of staged assets is sent over `staged`,
+/// whose drop means that no more will follow. Returns what became of the objects found gone.
+/// Blocks: run it on a blocking thread.
 pub(super) fn stage(
     connector: &Connector,
     run: RunId,
@@ -93,23 +95,24 @@ pub(super) fn stage(
         match piece {
             ReadPiece::Page(kind, entries) => {
                 let page = stager.map(kind, &entries);
-                // The connection that gave them waits for their memory; what follows may take a while.
+                // The connection that returned them waits for their memory; the next steps may take
+                // a while.
                 drop(entries);
                 held.add(page);
                 if held.is_full(bounds) {
                     stager.commit(&held.take_ripe(), None)?;
                 }
             }
-            // Its pages are committed, or held.
+            // Its pages are committed, or held back.
             ReadPiece::Slice(slice) => held.last.slices.push(*slice),
             ReadPiece::Store(stored) => {
                 stager.commit(&held.take(), None)?;
-                // As below.
+                // Ignored for the same reason as below.
                 let _ = stored.send(());
             }
             ReadPiece::Complete(end, stored) => {
                 stager.commit(&held.take(), Some(&end))?;
-                // Nobody listens any more when the run was stopped meanwhile.
+                // The receiver is gone when the run was stopped meanwhile.
                 let _ = stored.send(());
             }
             ReadPiece::Conclude(decision) => {
@@ -118,29 +121,29 @@ pub(super) fn stage(
             }
         }
     }
-    // The read broke off: what it gave until then is true all the same, and is kept.
+    // The read broke off: the entries until then are correct all the same, and are kept.
     stager.commit(&held.take(), None)?;
     Ok(stager.conclusion)
 }
 
-/// What was read and is not committed yet.
+/// Readings that are not committed yet.
 #[derive(Default)]
 struct HeldReadings {
-    /// Everything but the last page, since when, and how much it is.
+    /// All but the last page, with the time of its beginning and its size.
     ripe: CommitPortion,
     since: Option<Instant>,
     pieces: usize,
     octets: usize,
-    /// The last page: the read may end with it.
+    /// Last page: the read may end with it.
     last: CommitPortion,
-    came: Option<Instant>,
+    last_since: Option<Instant>,
 }
 
-/// What is committed together.
+/// Readings that are committed together.
 #[derive(Default)]
 struct CommitPortion {
     readings: Vec<Reading>,
-    /// Slices of a full read that ended with these, or before.
+    /// Ranges of a full read that ended with these, or before.
     slices: Vec<Slice>,
 }
 
@@ -153,8 +156,8 @@ impl CommitPortion {
 
 impl HeldReadings {
     fn add(&mut self, readings: Vec<Reading>) {
-        if let Some(came) = self.came.replace(Instant::now()) {
-            self.since.get_or_insert(came);
+        if let Some(last_since) = self.last_since.replace(Instant::now()) {
+            self.since.get_or_insert(last_since);
             let last = std::mem::take(&mut self.last);
             let assets = last
                 .readings
@@ -167,7 +170,7 @@ impl HeldReadings {
         self.last.readings = readings;
     }
 
-    /// When what is ripe is to be committed; `None` where nothing is.
+    /// Returns the time at which the ripe part is to be committed; `None` when there is none.
     fn due(&self, bounds: &CommitBounds) -> Option<Instant> {
         self.since.map(|since| since + bounds.patience)
     }
@@ -176,7 +179,7 @@ impl HeldReadings {
         self.pieces >= bounds.pieces || self.octets >= bounds.octets
     }
 
-    /// All but the last page.
+    /// Takes all but the last page.
     fn take_ripe(&mut self) -> CommitPortion {
         (self.since, self.pieces, self.octets) = (None, 0, 0);
         std::mem::take(&mut self.ripe)
@@ -184,7 +187,7 @@ impl HeldReadings {
 
     fn take(&mut self) -> CommitPortion {
         let mut all = self.take_ripe();
-        self.came = None;
+        self.last_since = None;
         all.append(std::mem::take(&mut self.last));
         all
     }
@@ -211,14 +214,15 @@ impl Stager<'_> {
             .collect()
     }
 
-    /// The reading of one entry; `None` without a GUID: such an entry is noted by its name.
+    /// Returns the reading of one entry; `None` without a GUID: such an entry is recorded by its
+    /// name.
     fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
         let Some(guid) = guid_of(entry) else {
             let mut reason = "objectGUID is missing or not 16 octets long".to_owned();
             if let Some(unfit) = entry.unfit() {
                 reason = format!("{reason}; {unfit}");
             }
-            self.unmapped(kind, &entry.dn, "unknown", &reason);
+            self.record_unmapped(kind, &entry.dn, "unknown", &reason);
             self.unidentified.push(Unidentified {
                 kind,
                 dn: entry.dn.clone(),
@@ -240,7 +244,7 @@ impl Stager<'_> {
                 json: asset.json,
             }),
             Err(reason) => {
-                self.unmapped(kind, &entry.dn, &guid.to_string(), &reason);
+                self.record_unmapped(kind, &entry.dn, &guid.to_string(), &reason);
                 Err(reason)
             }
         };
@@ -253,7 +257,7 @@ impl Stager<'_> {
         })
     }
 
-    fn unmapped(&mut self, kind: Kind, dn: &str, guid: &str, reason: &str) {
+    fn record_unmapped(&mut self, kind: Kind, dn: &str, guid: &str, reason: &str) {
         self.progress.add_rejected(1);
         tracing::warn!(
             %kind,
@@ -277,16 +281,16 @@ impl Stager<'_> {
             None => store.stage_slices(self.run, page, self.resend, slices, self.now)?,
             Some(end) => store.complete_read(self.run, page, self.resend, end, self.now)?,
         };
-        self.tell_staged(counts.total().staged);
+        self.add_staged_rows(counts.total().staged);
         Ok(())
     }
 
-    fn tell_staged(&self, rows: u64) {
+    fn add_staged_rows(&self, rows: u64) {
         self.progress.add_staged(rows);
         self.staged.send_modify(|staged| *staged += rows);
     }
 
-    /// Lets the store decide on everything that was found gone, and tells what became of it.
+    /// Lets the store decide on everything that was found gone, and logs the result.
     fn conclude(&mut self, decision: &Decision) -> Result<(), RunError> {
         let Connector {
             store,
@@ -300,8 +304,8 @@ impl Stager<'_> {
         if let Decision::Threshold(_) = decision {
             self.log_conflicts()?;
         }
-        self.tell_staged(conclusion.staged);
-        removal_log::tell(self.connector, self.run, &conclusion)?;
+        self.add_staged_rows(conclusion.staged);
+        removal_log::log_removals(self.connector, self.run, &conclusion)?;
         self.conclusion = conclusion;
         Ok(())
     }

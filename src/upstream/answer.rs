@@ -1,8 +1,9 @@
-//! What to do after an answer, as a type (R19). Pure: status, headers, body and the batch decide, nothing else.
+//! Decision about a batch after an answer, as a type (R19). It is a pure function of status,
+//! headers, body and batch.
 //!
 //! Invariant (R18): an asset counts as accepted only on evidence of the answer. What is not
 //! understood is asked again with the same request id, and then reported, never taken as accepted,
-//! unless `QUALYS_ACCEPT_UNKNOWN` says so.
+//! unless `QUALYS_ACCEPT_UNKNOWN` is set.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,7 @@ use super::request::BatchItem;
 use super::retry_after;
 use super::text;
 
-/// An answer with as much of its body as is looked at.
+/// Answer with as much of its body as is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct GatewayAnswer {
     /// Status code, 100 to 999.
@@ -30,21 +31,22 @@ pub struct GatewayAnswer {
     pub cut: bool,
 }
 
-/// What to do with the batch now.
+/// Decision about a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchDecision {
     /// Every asset was accepted.
     Accepted,
-    /// Every asset was accepted but these: index in the batch → reason. Never empty.
+    /// Every asset was accepted except these: index in the batch → reason. Never empty.
     AcceptedExcept(BTreeMap<usize, String>),
-    /// The gateway asks for a pause: everyone waits this long (1 s to 1 h), then the same request again.
+    /// The gateway asks for a pause: all senders wait this long (1 s to 1 h), then the same request
+    /// is sent again.
     Wait {
-        /// How long.
+        /// Length of the pause.
         pause: Duration,
         /// Status and message.
         reason: String,
     },
-    /// The token was refused: get a new one, once, then the same request again.
+    /// The token was refused: get a new one, once, then send the same request again.
     NewToken {
         /// Status and message.
         reason: String,
@@ -54,14 +56,15 @@ pub enum BatchDecision {
         /// Status and message.
         reason: String,
     },
-    /// Passing trouble: the same request again, after a back-off or after what the gateway asked for.
+    /// Failure that may pass: send the same request again, after a back-off or after the pause that
+    /// the gateway asked for.
     Retry {
-        /// What the gateway asked for (1 s to 1 h), if anything.
+        /// Pause that the gateway asked for (1 s to 1 h), if any.
         pause: Option<Duration>,
-        /// What happened.
+        /// Description of the failure.
         reason: String,
     },
-    /// A 2xx that states nothing known: the same request again, after a back-off.
+    /// A 2xx that states nothing known: send the same request again, after a back-off.
     NotUnderstood {
         /// Status, and the first words of the body.
         reason: String,
@@ -72,7 +75,7 @@ pub enum BatchDecision {
         /// Status and message.
         reason: String,
     },
-    /// The proxy requires a log-in (407): nothing gets to the gateway.
+    /// The proxy requires a log-in (407): no request reaches the gateway.
     ProxyRefused {
         /// Status and message.
         reason: String,
@@ -95,7 +98,7 @@ pub fn decide(
     now: SystemTime,
     accept_unknown: bool,
 ) -> BatchDecision {
-    let reason = || said(answer);
+    let reason = || describe(answer);
     match answer.status {
         200..=299 => match published(answer, items) {
             BatchDecision::NotUnderstood { .. } if accept_unknown && may_be_a_success(answer) => {
@@ -137,7 +140,7 @@ pub fn decide(
     }
 }
 
-/// Decides what a 2xx means: its body has the last word.
+/// Decides what a 2xx means, from its body.
 fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
     if answer.cut {
         return BatchDecision::Retry {
@@ -152,11 +155,13 @@ fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
     let mut evidence = body.as_ref().map(Evidence::read).unwrap_or_default();
     evidence.failure |= is_problem(answer);
     let refused = |why: &str| BatchDecision::Refused {
-        reason: format!("{why}: {}", said(answer)),
+        reason: format!("{why}: {}", describe(answer)),
     };
     let is_partial = answer.status == 207 || evidence.partial;
     if evidence.account {
-        return BatchDecision::NewToken { reason: said(answer) };
+        return BatchDecision::NewToken {
+            reason: describe(answer),
+        };
     }
     // A list of errors under another name counts only where the answer states that the rest was
     // accepted.
@@ -175,18 +180,22 @@ fn published(answer: &GatewayAnswer, items: &[BatchItem]) -> BatchDecision {
                 Err(why) => return refused(&format!("some assets were rejected, but {why}")),
             }
         }
-        // Without a failure of the whole, those that are not named were accepted.
+        // Without a failure of the whole, the assets that are not named were accepted.
         return if rejected.len() == items.len() || !fails {
             BatchDecision::AcceptedExcept(rejected)
         } else {
-            BatchDecision::Refused { reason: said(answer) }
+            BatchDecision::Refused {
+                reason: describe(answer),
+            }
         };
     }
     if is_partial && !fails {
         return refused("only a part was accepted, but the answer does not state which");
     }
     if fails {
-        return BatchDecision::Refused { reason: said(answer) };
+        return BatchDecision::Refused {
+            reason: describe(answer),
+        };
     }
     if evidence.success {
         return BatchDecision::Accepted;
@@ -220,15 +229,16 @@ fn may_be_a_success(answer: &GatewayAnswer) -> bool {
     }
 }
 
-/// Status and message of an answer, one line, bounded.
-pub(super) fn said(answer: &GatewayAnswer) -> String {
+/// Returns status and message of an answer, one line, bounded.
+pub(super) fn describe(answer: &GatewayAnswer) -> String {
     match text::message(&answer.body) {
         Some(message) => format!("status {}: {message}", answer.status),
         None => format!("status {}", answer.status),
     }
 }
 
-/// Redirects are not followed: they would carry the token to wherever they lead.
+/// Returns the reason for a redirect. Redirects are not followed: they would carry the token to any
+/// host.
 pub(super) fn redirected(answer: &GatewayAnswer) -> String {
     let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let to = match location.map(Url::parse) {

@@ -1,11 +1,12 @@
-//! How the gateway answered, counted since the start of the program.
+//! Counts of the gateway's answers since the start of the program.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The classes in which answers are counted. A status that has a meaning of its own (R19) is none of its hundred.
+/// Classes in which answers are counted. A status that has a meaning of its own (R19) is not
+/// counted in its hundred.
 pub const CLASSES: [&str; 9] = ["2xx", "3xx", "4xx", "5xx", "401", "409", "413", "429", "none"];
 
-/// Answers to ingest requests, by class.
+/// Number of answers to ingest requests in each class.
 #[derive(Debug, Default)]
 pub(super) struct AnswerCounts([AtomicU64; CLASSES.len()]);
 
@@ -19,7 +20,7 @@ impl AnswerCounts {
         }
     }
 
-    /// Every class with its count.
+    /// Returns every class with its count.
     pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
         CLASSES
             .into_iter()
@@ -49,14 +50,14 @@ mod tests {
 
     #[test]
     fn every_answer_has_a_class_that_is_counted() {
-        let tally = AnswerCounts::default();
+        let counts = AnswerCounts::default();
         for status in 100..=999 {
-            tally.count(Some(status));
+            counts.count(Some(status));
         }
-        tally.count(None);
-        assert_eq!(tally.counts().iter().map(|(_, count)| count).sum::<u64>(), 901);
+        counts.count(None);
+        assert_eq!(counts.counts().iter().map(|(_, count)| count).sum::<u64>(), 901);
         assert_eq!(
-            tally.counts()[2],
+            counts.counts()[2],
             ("4xx", 96),
             "without the four that are counted apart"
         );

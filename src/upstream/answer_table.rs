@@ -1,5 +1,5 @@
-//! The table of docs/operations.md: every class of answer, and what the connector does.
-//! `UPDATE_REFERENCE=1 cargo test --lib upstream::answer_table` writes it anew.
+//! Table of docs/operations.md: every class of answer, and the reaction of the connector.
+//! `UPDATE_REFERENCE=1 cargo test --lib upstream::answer_table` rewrites it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -93,7 +93,7 @@ const BODIES: [(&[u16], &str, &[&str]); 11] = [
     ),
 ];
 
-/// Bodies that make no difference to other statuses.
+/// Bodies that make no difference for other statuses.
 const ANY: [&str; 4] = ["", SUCCESS, r#"{"message":"no"}"#, "<html>no</html>"];
 
 fn answer(status: u16, body: &str) -> GatewayAnswer {
@@ -159,7 +159,7 @@ fn reaction(decision: &BatchDecision) -> &'static str {
     }
 }
 
-/// The same for a request for a token.
+/// Returns the reaction to an answer of the token endpoint.
 fn token_reaction(status: u16, body: &str) -> &'static str {
     let secrets = SecretTexts::new(&UpstreamAuth::Client {
         id: "id-of-the-client".into(),
@@ -179,7 +179,7 @@ fn token_reaction(status: u16, body: &str) -> &'static str {
     }
 }
 
-/// `100–103, 300` of ordered statuses.
+/// Formats ordered statuses as ranges: `100–103, 300`.
 fn ranges(statuses: &BTreeSet<u16>) -> String {
     let mut ranges: Vec<(u16, u16)> = Vec::new();
     for status in statuses {

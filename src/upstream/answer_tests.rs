@@ -29,7 +29,7 @@ fn decided(answer: &GatewayAnswer) -> BatchDecision {
     decide(answer, &items(), SystemTime::UNIX_EPOCH, false)
 }
 
-/// The name of a decision, for tables.
+/// Returns the name of a decision, for tables.
 fn class(decision: &BatchDecision) -> &'static str {
     match decision {
         BatchDecision::Accepted => "accepted",
@@ -62,7 +62,7 @@ fn r19_each_status_has_its_class() {
             "final",
         ),
         (&[407], "proxy"),
-        // 207 says "partial", so an empty one is not an acceptance.
+        // 207 means "partial", so an empty one is not an acceptance.
         (&[207], "refused"),
     ];
     for (statuses, expected) in cases {
@@ -92,13 +92,13 @@ fn r19_a_2xx_is_what_its_body_says() {
         (200, published("errorMessage", json!("")), "accepted"),
         (200, published("failedCount", json!(0)), "accepted"),
         (200, published("success", json!(true)), "accepted"),
-        // What was sent is repeated.
+        // The answer repeats what was sent.
         (
             200,
             published("assetData", json!([{"asset": {"status": "failed"}}])),
             "accepted",
         ),
-        // Nothing that is known.
+        // Nothing known.
         (200, json!({}), "unknown"),
         (202, json!({}), "unknown"),
         (200, json!({"assetsError": null}), "unknown"),
@@ -396,7 +396,7 @@ fn r19_refusals_say_why_and_hint_where_the_cause_is_known() {
     }
 }
 
-/// Any JSON, three levels deep, with the keys that matter among others.
+/// Generates any JSON, three levels deep, with the keys that matter among others.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

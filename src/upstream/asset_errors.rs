@@ -1,9 +1,10 @@
-//! Which assets of a batch an `assetsError` names.
+//! Assignment of the entries of an `assetsError` to the assets of a batch.
 //!
-//! No public page documents its form, so these are taken: a map whose keys are an asset's `externalAssetId` or
-//! `vendorAssetId` and whose values are a text, a list or an object; and a list (or a map with other keys) of objects
-//! that carry such an id. One entry that fits no asset of the batch makes the whole thing unusable: it may mean an asset
-//! that would otherwise be taken as accepted.
+//! No public page documents its form, so these are accepted: a map whose keys are an asset's
+//! `externalAssetId` or `vendorAssetId` and whose values are a text, a list or an object; and a
+//! list (or a map with other keys) of objects that carry such an id. One entry that matches no
+//! asset of the batch makes the whole list unusable: it may mean an asset that would otherwise
+//! count as accepted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,12 +13,12 @@ use serde_json::Value;
 use super::request::BatchItem;
 use super::text;
 
-/// Where an entry may carry an asset's id.
+/// Keys under which an entry may carry an asset's id.
 const ID_KEYS: [&str; 2] = ["externalAssetId", "vendorAssetId"];
-/// `KIND → LIST → ENTRY → asset → assetHeader` is as deep as an id is looked for.
+/// Depth to which an id is searched: `KIND → LIST → ENTRY → asset → assetHeader`.
 const DEEPEST: usize = 6;
 
-/// Index in `items` → reason; never empty. The error says what could not be matched.
+/// Returns index in `items` → reason; never empty. The error names what could not be matched.
 pub(super) fn matched(errors: &Value, items: &[BatchItem]) -> Result<BTreeMap<usize, String>, String> {
     let known = BatchIds::of(items);
     let mut rejected = RejectedAsset::default();
@@ -61,28 +62,28 @@ pub(super) fn matched(errors: &Value, items: &[BatchItem]) -> Result<BTreeMap<us
 struct RejectedAsset(BTreeMap<usize, String>);
 
 impl RejectedAsset {
-    /// An entry that names nothing is an error.
+    /// Adds the reason of an entry. An entry that names no asset is an error.
     fn add(&mut self, indices: &[usize], entry: &Value) -> Result<(), String> {
         if indices.is_empty() {
             return Err("an entry of assetsError names no asset of the batch".to_owned());
         }
-        let said = text::reason(entry);
-        let said = if said.is_empty() || said == "null" {
+        let reason = text::reason(entry);
+        let reason = if reason.is_empty() || reason == "null" {
             "rejected without a reason".to_owned()
         } else {
-            said
+            reason
         };
         for index in indices {
             self.0
                 .entry(*index)
-                .and_modify(|before| *before = text::line(&format!("{before}; {said}"), 1000))
-                .or_insert_with(|| said.clone());
+                .and_modify(|before| *before = text::line(&format!("{before}; {reason}"), 1000))
+                .or_insert_with(|| reason.clone());
         }
         Ok(())
     }
 }
 
-/// The ids of a batch, without regard to the case of letters.
+/// Ids of a batch, without regard to the case of letters.
 struct BatchIds(HashMap<String, Vec<usize>>);
 
 impl BatchIds {
@@ -114,7 +115,8 @@ impl BatchIds {
         self.0.get(&id.trim().to_ascii_lowercase()).map(Vec::as_slice)
     }
 
-    /// Every asset that is named anywhere within the entry. An id that is none of the batch is an error.
+    /// Returns every asset that is named anywhere within the entry. An id that is none of the batch
+    /// is an error.
     fn named(&self, entry: &Value) -> Result<Vec<usize>, String> {
         let mut found = BTreeSet::new();
         self.collect(entry, DEEPEST, &mut found)?;

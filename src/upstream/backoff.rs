@@ -1,21 +1,21 @@
-//! How long to wait, and the gate that makes all senders wait together.
+//! Back-off, and the gate that makes all senders wait together.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest first back-off. Contract: 0.5 s … 60 s.
+/// Longest first back-off. Contract: 0.5 s … 60 s.
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
-/// The longest back-off of all.
+/// Longest back-off of all.
 const BACKOFF_LONGEST: Duration = Duration::from_secs(60);
-/// How long the request in flight may still take once the program is told to stop (R26).
+/// Time that the request in flight is given once the program is stopping (R26).
 const DRAIN: Duration = Duration::from_secs(20);
 /// Age at which a token is renewed. Qualys' are valid for 4 h.
 const TOKEN_LIFE: Duration = Duration::from_secs(3 * 3600 + 1800);
 
-/// How fast the clock of all waits goes. The product's goes as fast as any clock; tests hurry it, so that a rule of
-/// seconds is seen in milliseconds on real sockets.
+/// Pace of the clock of all waits. The product's is that of any clock; tests make it faster, so
+/// that a rule of seconds is seen in milliseconds on real sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockPace {
     hurry: u32,
@@ -28,7 +28,7 @@ impl Default for ClockPace {
 }
 
 impl ClockPace {
-    /// Every wait is shortened by this factor, 1 or more.
+    /// Returns a pace at which every wait is shortened by this factor, 1 or more.
     #[must_use]
     pub const fn hurried(factor: u32) -> Self {
         Self {
@@ -36,24 +36,25 @@ impl ClockPace {
         }
     }
 
-    /// How long a wait really takes.
+    /// Returns the real duration of a wait.
     pub(super) fn real(self, nominal: Duration) -> Duration {
         nominal / self.hurry
     }
 
-    /// See [`DRAIN`].
+    /// Returns [`DRAIN`] at this pace.
     pub(super) fn drain(self) -> Duration {
         self.real(DRAIN)
     }
 
-    /// See [`TOKEN_LIFE`].
+    /// Returns [`TOKEN_LIFE`] at this pace.
     pub(super) fn token_life(self) -> Duration {
         self.real(TOKEN_LIFE)
     }
 }
 
-/// Exponential back-off with full jitter: anything up to 0.5 s · 2^`failures`, at most 60 s, so that many clients of one
-/// recovering gateway do not come back in step. `random` is between 0 and 1; `failures` counts those before this one.
+/// Returns an exponential back-off with full jitter: anything up to 0.5 s · 2^`failures`, at most
+/// 60 s, so that many clients of one recovering gateway do not come back in step. `random` is
+/// between 0 and 1; `failures` counts those before this one.
 pub(super) fn backoff(failures: u32, random: f64) -> Duration {
     let longest = 2_u32
         .checked_pow(failures)
@@ -61,21 +62,22 @@ pub(super) fn backoff(failures: u32, random: f64) -> Duration {
     longest.min(BACKOFF_LONGEST).mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// Closed while the gateway has asked for a pause: one sender was told, all of them wait.
+/// Gate that is closed while the gateway has asked for a pause: the answer to one sender makes all
+/// of them wait.
 #[derive(Debug, Default)]
 pub(super) struct PauseGate {
     opens: Mutex<Option<Instant>>,
 }
 
 impl PauseGate {
-    /// Closes it for at least this long; never shortens a pause.
+    /// Closes the gate for at least this long; never shortens a pause.
     pub(super) fn close(&self, pause: Duration) {
         let until = Instant::now() + pause;
         let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         *opens = Some(opens.map_or(until, |before| before.max(until)));
     }
 
-    /// How long it stays closed; `None` when it is open.
+    /// Returns the time for which the gate stays closed; `None` when it is open.
     pub(super) fn closed_for(&self) -> Option<Duration> {
         let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         opens

@@ -17,7 +17,7 @@ use super::retry_after;
 const LIMIT: &str = "x-ratelimit-limit";
 const REMAINING: &str = "x-ratelimit-remaining";
 const WINDOW: &str = "x-ratelimit-window-sec";
-/// Length of a window that is not announced, Qualys' own.
+/// Length of a window that is not announced: that of Qualys.
 const USUAL_WINDOW: Duration = Duration::from_secs(3600);
 /// Added to a window, since the gateway's clock is another one.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -33,11 +33,11 @@ pub struct CallRate {
     pub window: Duration,
 }
 
-/// One call.
+/// One call to the gateway.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call {
     number: u64,
-    /// No other was in flight when it was made.
+    /// No other call was in flight when this one was made.
     was_alone: bool,
 }
 
@@ -65,7 +65,7 @@ struct CallState {
 
 impl CallHistory {
     fn state(&self) -> MutexGuard<'_, CallState> {
-        // Every change below leaves the state whole.
+        // Every change below leaves the state consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,7 +119,7 @@ impl CallHistory {
         Some(Call { number, was_alone })
     }
 
-    /// Takes in the headers of the answer to a call; `None` when there was no answer.
+    /// Applies the headers of the answer to a call; `None` when there was no answer.
     pub(super) fn answered(
         &self,
         call: Call,
@@ -149,8 +149,8 @@ impl CallHistory {
             });
             let to_wait = number(retry_after::TO_WAIT).filter(|seconds| *seconds > 0);
             state.free_at = to_wait.map(|seconds| Instant::now() + hurry(Duration::from_secs(seconds)));
-            // The gateway counts no more than these: the older ones have left its window, and free
-            // none later.
+            // The gateway counts no more calls than these: the older ones have left its window, and
+            // free none later.
             if let (Some(limit), Some(left)) = (state.limit, state.left) {
                 let counted = limit.saturating_sub(left);
                 while state.made.len() as u64 > counted {
@@ -160,12 +160,12 @@ impl CallHistory {
         }
     }
 
-    /// Calls that may still be made, where the gateway announces them.
+    /// Returns the calls that may still be made, where the gateway announces them.
     pub(super) fn left(&self) -> Option<u64> {
         self.state().left
     }
 
-    /// The announced rate.
+    /// Returns the announced rate.
     pub(super) fn rate(&self) -> Option<CallRate> {
         let state = self.state();
         Some(CallRate {
@@ -174,7 +174,7 @@ impl CallHistory {
         })
     }
 
-    /// Duration of one call.
+    /// Returns the duration of one call.
     pub(super) fn takes(&self) -> Option<Duration> {
         self.state().takes
     }
@@ -211,7 +211,7 @@ mod tests {
         assert!(calls.take().is_none());
         assert_eq!(calls.wait(as_it_is), Some(Duration::from_secs(3601)));
         tokio::time::advance(Duration::from_secs(5)).await;
-        // The answers come in the other order.
+        // The answers arrive in the other order.
         for (call, remaining) in [(third, 0), (second, 1)] {
             let announced = headers(&[("x-ratelimit-remaining", remaining)]);
             calls.answered(call, Some(&announced), Duration::ZERO, as_it_is);
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(calls.wait(as_it_is), None);
         let fourth = calls.take().unwrap();
         assert!(calls.take().is_none(), "only the oldest call has left the window");
-        // In a fixed window they all have.
+        // In a fixed window all of them have left it.
         calls.answered(
             fourth,
             Some(&headers(&[("x-ratelimit-remaining", 2)])),

@@ -1,18 +1,18 @@
-//! Causes of trouble on the way to the gateway, each with its next step.
+//! Causes of failures on the way to the gateway, each with its remedy.
 
 /// Cause of a failure that may pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureCause {
-    /// No TLS connection; the next step depends on the fault.
+    /// There is no TLS connection; the remedy depends on the fault.
     Tls {
-        /// The next step.
+        /// Remedy.
         advice: String,
     },
     /// The name of the gateway has no address.
     Name,
     /// The proxy gives no connection to the gateway.
     Proxy,
-    /// The proxy requires a log-in, or refuses the one that it got.
+    /// The proxy requires a log-in, or refuses the one that it received.
     ProxyLogin,
     /// The gateway limits the calls of the account.
     RateLimit,
@@ -27,7 +27,7 @@ pub enum FailureCause {
 }
 
 impl FailureCause {
-    /// Returns the next step, one sentence.
+    /// Returns the remedy, one sentence.
     pub(super) fn advice(&self) -> String {
         let advice = match self {
             Self::Tls { advice } => advice,

@@ -1,5 +1,5 @@
-//! The HTTP client: proxy and limits. Nothing of it comes from the process environment or a process
-//! default.
+//! HTTP client: proxy and limits. None of its settings comes from the process environment or a
+//! process default.
 
 use std::error::Error;
 use std::time::Duration;
@@ -16,13 +16,14 @@ use super::tls;
 use crate::config;
 use crate::tls::{HandshakeRecord, PeerCertificate};
 
-/// A firewall in front of the gateway drops calls without one.
-const AGENT: &str = concat!("ad-connector/", env!("CARGO_PKG_VERSION"));
-/// Longest time for TCP and TLS; a gateway that is there answers in a fraction of it.
+/// User agent. A firewall in front of the gateway drops calls without one.
+pub(super) const AGENT: &str = concat!("ad-connector/", env!("CARGO_PKG_VERSION"));
+/// Longest time for TCP and TLS; a gateway that can be reached answers in a fraction of it.
 const CONNECT: Duration = Duration::from_secs(15);
-/// Shorter than what firewalls and balancers forget connections after, so that a batch does not go into a dead one.
+/// Longest time for which an idle connection is kept. It is shorter than the time after which
+/// firewalls and balancers forget connections, so that a batch is not sent into a dead one.
 const IDLE: Duration = Duration::from_secs(30);
-/// How much of the body of an error is looked at.
+/// Octets of the body of an error that are looked at.
 const ERROR_BODY: usize = 64 << 10;
 
 /// HTTP client of one gateway.
@@ -36,7 +37,7 @@ pub(super) struct GatewayClient {
 /// Reason for which a request got no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoAnswer {
-    /// There was a connection, so the request may have arrived.
+    /// A connection existed, so the request may have arrived.
     pub(super) connected: bool,
     pub(super) cause: FailureCause,
     /// The cause as text.
@@ -44,7 +45,7 @@ pub(super) struct NoAnswer {
 }
 
 impl NoAnswer {
-    /// The error for a request to this path that is not made again.
+    /// Returns the error for a request to this path that is not made again.
     pub(super) fn into_error(self, path: &str) -> UpstreamError {
         match self.cause {
             FailureCause::ProxyLogin => UpstreamError::ProxyRefused { reason: self.reason },
@@ -129,7 +130,7 @@ impl GatewayClient {
                     cut = true;
                     break;
                 }
-                // The status of an error says enough without its body.
+                // The status of an error is enough without its body.
                 Err(_) if !response.status().is_success() => {
                     cut = true;
                     break;
@@ -147,7 +148,7 @@ impl GatewayClient {
 
     /// Reduces an error to its cause, without the URL: the innermost error has the cause, the
     /// outermost the moment.
-    fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
+    pub(super) fn no_answer(&self, error: &reqwest::Error) -> NoAnswer {
         let connected = !error.is_connect();
         let when = if error.is_timeout() {
             "no answer in time"
@@ -177,7 +178,7 @@ impl GatewayClient {
     }
 }
 
-/// The libraries below have these faults only as text.
+/// Classifies a failure. The libraries below have these faults only as text.
 fn cause(error: &reqwest::Error, connected: bool) -> FailureCause {
     let mut chain = String::new();
     let mut inner: Option<&dyn Error> = error.source();

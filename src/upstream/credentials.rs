@@ -1,4 +1,5 @@
-//! What proves who we are: the request for a token in the three modes, and keeping it all out of sight (R27).
+//! Credentials: the request for a token in the three modes, and the removal of secrets from all
+//! texts (R27).
 
 use std::ops::Range;
 
@@ -12,12 +13,12 @@ use super::error::UpstreamError;
 use super::text;
 use crate::config::UpstreamAuth;
 
-/// What stands where a secret was.
+/// Replacement for a secret.
 const HIDDEN: &[u8] = b"[hidden]";
-/// Shorter texts are not searched for: they would be found everywhere.
+/// Length below which a text is not searched for: it would be found everywhere.
 const SHORTEST: usize = 4;
 
-/// The credentials in the form in which they are sent.
+/// Credentials in the form in which they are sent.
 pub(super) enum TokenCredentials {
     /// Two headers, marked as sensitive.
     Headers {
@@ -51,7 +52,7 @@ impl TokenCredentials {
         })
     }
 
-    /// Path of the token endpoint.
+    /// Returns the path of the token endpoint.
     pub(super) const fn path_of(auth: &UpstreamAuth) -> &'static str {
         match auth {
             UpstreamAuth::Client { .. } => "/auth/oidc",
@@ -67,7 +68,7 @@ impl TokenCredentials {
         }
     }
 
-    /// The request for a token. The names of the headers are as Qualys writes them.
+    /// Returns the request for a token. The names of the headers are as Qualys writes them.
     pub(super) fn request(&self, client: &GatewayClient, gateway: &str) -> RequestBuilder {
         let request = client.post(&format!("{gateway}{}", self.path())).header(
             CONTENT_TYPE,
@@ -92,7 +93,8 @@ fn sensitive(secret: &str, variable: &'static str) -> Result<HeaderValue, Upstre
     Ok(value)
 }
 
-/// `application/x-www-form-urlencoded`, everything but the unreserved characters escaped (RFC 3986 section 2.3).
+/// Encodes as `application/x-www-form-urlencoded`, everything but the unreserved characters escaped
+/// (RFC 3986 section 2.3).
 fn encoded(text: &str) -> String {
     encoded_as(text, |byte| format!("%{byte:02X}"))
 }
@@ -109,7 +111,8 @@ fn encoded_as(text: &str, escape: impl Fn(u8) -> String) -> String {
     encoded
 }
 
-/// The texts that must not be shown, to be taken out of what the gateway says: error pages like to echo a request.
+/// Texts that must not be shown. They are removed from the texts of the gateway, since error pages
+/// often repeat a request.
 pub(super) struct SecretTexts(Vec<SecretString>);
 
 impl SecretTexts {
@@ -123,16 +126,18 @@ impl SecretTexts {
             .flat_map(|secret| forms(secret.expose_secret()))
             .collect();
         texts.retain(|text| text.len() >= SHORTEST);
-        // The longest first, for it may hold the others: a secret often begins with the id.
+        // The longest first, since it may contain the others: a secret often begins with the id.
         texts.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         texts.dedup();
         Self(texts.into_iter().map(SecretString::from).collect())
     }
 
-    /// Hides the credentials, this token and whatever looks like a token in an answer, before anything is read from it.
+    /// Hides the credentials, this token and every text that looks like a token in an answer,
+    /// before anything is read from it.
     pub(super) fn hide_in(&self, answer: &mut GatewayAnswer, token: Option<&str>) {
         self.hide(&mut answer.body, token);
-        // Of the headers only this one is ever shown, and of it the host, in which case says nothing.
+        // Of the headers only this one is ever shown, and of it the host, where case has no
+        // meaning.
         let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
         let host = location.and_then(|text| Url::parse(text).ok()?.host_str().map(str::to_lowercase));
         let known = self.0.iter().map(ExposeSecret::expose_secret);
@@ -144,9 +149,10 @@ impl SecretTexts {
         }
     }
 
-    /// As [`Self::hide_in`], in a body.
+    /// Hides in a body what [`Self::hide_in`] hides in an answer.
     fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
-        // JSON can write every character in several ways (`+` as `\u002b`); written anew it has the one that is looked for.
+        // JSON can write every character in several ways (`+` as `\u002b`); written again it has
+        // the form that is searched for.
         if body.contains(&b'\\')
             && let Some(json) = text::json(body)
         {
@@ -172,15 +178,16 @@ impl SecretTexts {
     }
 }
 
-/// How every JWT begins: base64url of `{"` (RFC 7519 section 3.1).
+/// Beginning of every JWT: base64url of `{"` (RFC 7519 section 3.1).
 const JWT: &[u8] = b"eyJ";
 
-/// b64token of RFC 6750 section 2.1.
+/// Returns `true` for an octet of a b64token (RFC 6750 section 2.1).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
-/// Replaces each range that `find` names in what is left of the body. Once over it, however many there are.
+/// Replaces each range that `find` names in the rest of the body, in one pass whatever their
+/// number.
 fn replace(body: &mut Vec<u8>, find: impl Fn(&[u8]) -> Option<Range<usize>>) {
     let Some(mut found) = find(body) else { return };
     let mut hidden = Vec::with_capacity(body.len() + HIDDEN.len());
@@ -202,7 +209,7 @@ fn position(body: &[u8], text: &[u8]) -> Option<usize> {
     body.windows(text.len()).position(|window| window == text)
 }
 
-/// A secret as it is, and as JSON or a form would show it.
+/// Returns a secret as it is, and as JSON or a form would show it.
 fn forms(secret: &str) -> [String; 4] {
     let quoted = serde_json::Value::from(secret).to_string();
     let inner = quoted

@@ -2,21 +2,23 @@
 
 use super::error::UpstreamError;
 
-/// What became of a batch. An item that is in neither list was not decided upon and stays staged.
+/// Result of the delivery of a batch. An item that is in neither list is undecided and stays
+/// staged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BatchDelivery {
-    /// [`Item::seq`](super::BatchItem::seq) of what the gateway accepted.
+    /// [`BatchItem::seq`](super::BatchItem::seq) of each item that the gateway accepted.
     pub accepted: Vec<u64>,
-    /// [`Item::seq`](super::BatchItem::seq) of what it rejected, with the reason.
+    /// [`BatchItem::seq`](super::BatchItem::seq) of each item that it rejected, with the reason.
     pub rejected: Vec<(u64, String)>,
-    /// Of the rejected, those that the gateway may hold all the same: an earlier attempt of theirs went without a clear
-    /// answer, or the answer rejects assets without saying which.
+    /// Rejected items that the gateway may hold all the same: an earlier attempt of theirs went
+    /// without a clear answer, or the answer rejects assets without naming them.
     pub unclear: Vec<u64>,
-    /// Nothing of the batch was accepted, so nothing shows yet whether the assets or the gateway
+    /// Nothing of the batch was accepted, so it is not known yet whether the assets or the gateway
     /// are the cause: the batch is to be delivered once more when nothing else is left
-    /// ([`Occasion::Postponed`](super::BatchOccasion::Postponed)). No item of it is decided upon.
+    /// ([`BatchOccasion::Postponed`](super::BatchOccasion::Postponed)). All its items are
+    /// undecided.
     pub postponed: bool,
-    /// Why the rest was not decided upon.
+    /// Failure because of which the rest is undecided.
     pub failure: Option<UpstreamError>,
     /// Ingest requests sent.
     pub requests: u64,

@@ -1,4 +1,4 @@
-//! Why nothing, or not everything, could be delivered.
+//! Errors of the delivery.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use super::refusal::RefusalKind;
 
 use crate::exit_code;
 
-/// What went wrong upstream. The text is one sentence with the cause; [`UpstreamError::advice`] is the next step.
+/// Error of the delivery. The text is one sentence with the cause; [`UpstreamError::advice`] is the
+/// remedy.
 ///
 /// No secret is in it: texts of the gateway are cleaned of them before they get here (R27).
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -23,13 +24,14 @@ pub enum UpstreamError {
         /// Status and message of the answer.
         reason: String,
     },
-    /// The proxy requires a log-in, or refuses the one that it got.
+    /// The proxy requires a log-in, or refuses the one that it received.
     #[error("the proxy refused the connection to the Qualys gateway: {reason}")]
     ProxyRefused {
         /// Status and message of the answer.
         reason: String,
     },
-    /// The gateway refuses any request to the ingest path (see [`super::QualysGateway::check_ingest`]).
+    /// The gateway refuses any request to the ingest path (see
+    /// [`super::QualysGateway::check_ingest`]).
     #[error("the Qualys gateway refused a request without assets to {path}: {reason}")]
     IngestRefused {
         /// Path of the ingest call.
@@ -48,7 +50,7 @@ pub enum UpstreamError {
         reason: String,
     },
     /// Retried until `QUALYS_GIVE_UP_AFTER`.
-    #[error("gave up after {} s of trouble (requests made: {requests}): {reason}", .after.as_secs())]
+    #[error("gave up after {} s of failures and pauses (requests made: {requests}): {reason}", .after.as_secs())]
     GaveUp {
         /// Time that the run lost to failures and pauses.
         after: Duration,
@@ -56,7 +58,7 @@ pub enum UpstreamError {
         requests: u64,
         /// Cause of the last failure.
         cause: FailureCause,
-        /// The last failure; for a wait, also how long it was asked to wait.
+        /// Description of the last failure; for a pause, also its length.
         reason: String,
     },
     /// The gateway took none of several requests in a row, single assets among them, so none of
@@ -78,13 +80,13 @@ pub enum UpstreamError {
         /// The last answer.
         reason: String,
     },
-    /// So many assets are refused that not each of them can be found in one run (R32).
+    /// More assets are refused than can be found in one run (R32).
     #[error(
         "the gateway refuses too many assets to find each of them in one run: {assets} of a batch stay staged; \
          the last answer was: {reason}"
     )]
     TooManyRefused {
-        /// Assets of the batch that are not decided.
+        /// Undecided assets of the batch.
         assets: usize,
         /// The last answer.
         reason: String,
@@ -97,10 +99,10 @@ pub enum UpstreamError {
         /// The failure.
         reason: String,
     },
-    /// The program was told to stop before the batch was accepted.
+    /// The program was stopped before the batch was accepted.
     #[error("stopped before the batch was accepted: {reason}")]
     Stopped {
-        /// What it was doing.
+        /// Activity that the stop ended.
         reason: &'static str,
     },
     /// A setting cannot be used as it is.
@@ -114,7 +116,7 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// The exit code of the contract: 77 for refused credentials, else 69.
+    /// Returns the exit code of the contract: 77 for refused credentials, else 69.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -129,14 +131,15 @@ impl UpstreamError {
         }
     }
 
-    /// Whether it ended because the program was told to stop, not because of the gateway.
+    /// Returns `true` when the delivery ended because the program was stopped, not because of the
+    /// gateway.
     #[must_use]
     pub const fn is_stop(&self) -> bool {
         matches!(self, Self::Stopped { .. })
     }
 
-    /// Returns `true` when it concerns one batch alone, so that the others are to be sent all the
-    /// same.
+    /// Returns `true` when the error concerns one batch alone, so that the others are to be sent
+    /// all the same.
     #[must_use]
     pub const fn is_of_one_batch(&self) -> bool {
         matches!(self, Self::TooManyRefused { .. })
@@ -149,7 +152,7 @@ impl UpstreamError {
         matches!(self, Self::AcceptsNothing { .. } | Self::GaveUp { .. })
     }
 
-    /// What to do about it, one sentence.
+    /// Returns the remedy, one sentence.
     #[must_use]
     pub fn advice(&self) -> String {
         let advice = match self {
@@ -169,17 +172,17 @@ impl UpstreamError {
                 "Check in the Qualys UI whether the account may import assets; the next run sends what is staged first."
             }
             Self::IngestRefused { .. } => {
-                "Check QUALYS_GATEWAY_URL and QUALYS_INGEST_PATH, and whether a proxy stands on the way (HTTPS_PROXY)."
+                "Check QUALYS_GATEWAY_URL and QUALYS_INGEST_PATH, and whether a proxy is on the way (HTTPS_PROXY)."
             }
             Self::AcceptsNothing {
                 kind: RefusalKind::Content | RefusalKind::Way { .. },
                 ..
             } => {
                 "Check QUALYS_GATEWAY_URL, QUALYS_INGEST_PATH, QUALYS_CONNECTOR_UUID and QUALYS_SOURCE, and the mapping \
-                 against what the answer says; the next run sends what is staged first."
+                 against the answer; the next run sends what is staged first."
             }
             Self::TooManyRefused { .. } => {
-                "Mend what the answers to the rejected assets say (`ad-connector status`), most likely in the mapping; \
+                "Correct the causes that the answers to the rejected assets name (`ad-connector status`), most likely in the mapping; \
                  the next run goes on with what is staged."
             }
             Self::ProxyRefused { .. } => return FailureCause::ProxyLogin.advice(),
@@ -272,7 +275,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "gave up after 900 s of trouble (requests made: 7): status 503"
+            "gave up after 900 s of failures and pauses (requests made: 7): status 503"
         );
     }
 }

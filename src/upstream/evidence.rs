@@ -1,7 +1,7 @@
-//! Evidence in the body of a 2xx: what it states about the batch.
+//! Evidence in the body of a 2xx about the batch.
 //!
-//! No public page documents the body of an answer that reports a failure, so everything that speaks
-//! of one counts, at any depth. For a success only what is documented counts: a `responseCode` of
+//! No public page documents the body of an answer that reports a failure, so every word for a
+//! failure counts, at any depth. For a success only what is documented counts: a `responseCode` of
 //! success, or an empty `assetsError` (R18).
 
 use serde_json::{Map, Value};
@@ -48,7 +48,7 @@ impl<'a> Evidence<'a> {
                     let is_empty_list = matches!(value, Value::Object(_) | Value::Array(_));
                     self.success |= depth == DEEPEST && is_empty_list;
                 }
-                // The gateway may repeat what it was sent.
+                // The gateway may repeat the request.
                 "ASSET" | "ASSETDATA" => {}
                 name if CODES.contains(&name) => match value {
                     Value::Object(_) | Value::Array(_) => self.add_within(value, depth),
@@ -67,7 +67,7 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Reads what a value holds that says nothing by itself.
+    /// Reads the content of a value that has no meaning itself.
     fn add_within(&mut self, value: &'a Value, depth: usize) {
         let Some(deeper) = depth.checked_sub(1) else {
             return;
@@ -172,7 +172,7 @@ const ACCOUNT: [&str; 20] = [
     "ACCOUNT_SUSPENDED",
 ];
 
-/// Words of keys and codes that speak of a failure.
+/// Words of keys and codes that mean a failure.
 const FAULTS: [&str; 18] = [
     "ERROR",
     "ERRORS",
@@ -194,7 +194,7 @@ const FAULTS: [&str; 18] = [
     "UNSUCCESSFUL",
 ];
 
-/// Further words of codes that speak of one.
+/// Further words of codes that mean a failure.
 const BAD: [&str; 20] = [
     "NOT",
     "NO",
@@ -246,10 +246,10 @@ impl CodeClass {
     }
 }
 
-/// Octets of a text that is no JSON that are looked at.
+/// Octets that are looked at of a text that is no JSON.
 const TEXT: usize = 4 << 10;
 
-/// Returns `true` when a text that is no JSON speaks of a failure.
+/// Returns `true` when a text that is no JSON contains a word for a failure.
 pub(super) fn speaks_of_failure(body: &[u8]) -> bool {
     let beginning = body.get(..TEXT).unwrap_or(body);
     words(&String::from_utf8_lossy(beginning)).any(|word| FAULTS.contains(&word.as_str()))
@@ -275,7 +275,8 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     words.into_iter().filter(|word| !word.is_empty())
 }
 
-/// Anything but nothing: `null`, `false`, `""`, `[]`, `{}` and `0` state that there is no error.
+/// Returns `true` for a value other than `null`, `false`, `""`, `[]`, `{}` and `0`, which state
+/// that there is no error.
 pub(super) fn is_filled(value: &Value) -> bool {
     match value {
         Value::Null => false,

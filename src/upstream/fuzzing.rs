@@ -1,6 +1,8 @@
-//! Any answers of a gateway: each is decided upon, no asset is counted twice or lost, no secret comes back out.
+//! Fuzzing of the gateway's answers: each leads to a decision, no asset is counted twice or lost,
+//! no secret is shown.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` generates the bytes; the test below
+//! replays the corpus.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -20,14 +22,14 @@ use super::token::{self, NoToken};
 use super::{BatchDelivery, text};
 use crate::config::UpstreamAuth;
 
-/// With characters that JSON and forms write in more than one way.
+/// Secret with characters that JSON and forms write in more than one way.
 const SECRET: &str = "s3cr+t/\"x&7";
 
-/// What the ingest call is made with.
+/// Token of the ingest call.
 const TOKEN: &str = "the.current.token";
 
-/// Answers, separated by NULs: the status (with `cut` behind it, if the body broke off), lines of headers, an empty line, the
-/// body. The first is the token endpoint's, too.
+/// Decides on answers, separated by NULs: the status (followed by `cut`, if the body broke off),
+/// lines of headers, an empty line, the body. The first is also that of the token endpoint.
 pub fn run(bytes: &[u8]) {
     let secrets = SecretTexts::new(&UpstreamAuth::Client {
         id: "id-of-the-client".into(),
@@ -80,7 +82,7 @@ fn answer(bytes: &[u8]) -> Option<GatewayAnswer> {
     })
 }
 
-/// Three assets with ids of two kinds, one of which is written in capitals.
+/// Returns three assets with ids of two kinds, one of which is written in capitals.
 fn items() -> Vec<BatchItem> {
     let ids = [
         ("S-1-5-21-1", "aa-1"),
@@ -155,7 +157,7 @@ fn token_in(mut answer: GatewayAnswer, secrets: &SecretTexts) {
     }
 }
 
-/// One batch, answer after answer, without the waits between them.
+/// Delivers one batch, answer after answer, without the waits between them.
 fn delivered(answers: Vec<GatewayAnswer>, items: Vec<BatchItem>) {
     let all: BTreeSet<u64> = items.iter().map(|item| item.seq).collect();
     let record = RunRecord::default();
@@ -182,7 +184,7 @@ fn delivered(answers: Vec<GatewayAnswer>, items: Vec<BatchItem>) {
     delivery.rejected.iter().for_each(|(_, reason)| clean(reason));
 }
 
-/// Ends with an error when no answer is left.
+/// Continues the search until its end. It ends with an error when no answer is left.
 fn search_through(
     search: &mut BatchSearch,
     answers: &mut impl Iterator<Item = GatewayAnswer>,
@@ -234,7 +236,7 @@ fn search_through(
     Ok(())
 }
 
-/// One line of bounded length that says something, and no secret.
+/// Asserts that a reason is one line of bounded length, not empty, and without a secret.
 fn clean(reason: &str) {
     assert!(!reason.is_empty() && reason.chars().count() < 1200, "{reason}");
     assert!(!reason.contains(char::is_control), "{reason:?}");
@@ -250,7 +252,7 @@ fn bounded(pause: Option<Duration>) {
     );
 }
 
-/// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
+/// Returns Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
 }

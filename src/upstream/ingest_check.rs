@@ -1,4 +1,4 @@
-//! The check of the ingest path: a request without assets, which has nothing to be stored.
+//! Check of the ingest path: a request without assets, of which nothing is stored.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::error::UpstreamError;
 use super::request::Batch;
 use super::text;
 
-/// Of the answer, this much is read.
+/// Octets of the answer that are read.
 const ANSWER: usize = 1 << 20;
 
 /// Result of the check: no answer proves everything.
@@ -34,7 +34,7 @@ impl QualysGateway {
     }
 }
 
-/// Sends the request, with one new token where the first is refused.
+/// Sends the request, with one new token when the first is refused.
 async fn check(upstream: &QualysGateway) -> Result<IngestCheck, UpstreamError> {
     let path = &upstream.ingest_path;
     let body = upstream
@@ -55,7 +55,7 @@ async fn check(upstream: &QualysGateway) -> Result<IngestCheck, UpstreamError> {
                 renewed = true;
                 upstream.tokens.refused(&token).await;
             }
-            decision => return judge(decision, answer::said(&answer), is_page, path),
+            decision => return judge(decision, answer::describe(&answer), is_page, path),
         }
     }
 }

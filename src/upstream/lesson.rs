@@ -1,4 +1,4 @@
-//! What the requests of one batch show about how much the gateway takes.
+//! Evidence that the requests of one batch give about the size that the gateway accepts.
 //!
 //! A 413 and a request that was not answered in time are about the size. A 400 or 422 for more
 //! assets than were ever accepted may be, too: the batch is halved as after a 413, and the size was
@@ -20,7 +20,7 @@ pub(super) struct SizeLesson {
 }
 
 impl SizeLesson {
-    /// Learns from the end of a request of so many assets. Returns the end that counts.
+    /// Learns from the end of a request of so many assets. Returns the outcome that counts.
     pub(super) fn learn(
         &mut self,
         sizing: &BatchSizing,

@@ -1,13 +1,14 @@
-//! Qualys: tokens, requests, what their answers mean, and when to ask again.
+//! Qualys: tokens, requests, meaning of the answers, and retries.
 //!
-//! [`QualysGateway::sizing`] says how large a batch may be, [`QualysGateway::deliver`] sends one and says of each asset whether it was accepted,
-//! rejected, or neither ([`BatchDelivery`]). The invariant of this module is R18: nothing counts as
-//! accepted that the gateway did not accept.
+//! [`QualysGateway::sizing`] gives the size of a batch, [`QualysGateway::deliver`] sends one and
+//! reports for each asset whether it was accepted, rejected, or neither ([`BatchDelivery`]). The
+//! invariant of this module is R18: nothing counts as accepted that the gateway did not accept.
 
 mod answer;
 mod answer_counts;
 #[cfg(test)]
 mod answer_table;
+mod api_server;
 mod asset_errors;
 mod backoff;
 mod calls;
@@ -47,6 +48,7 @@ use crate::config;
 use crate::tls::PeerCertificate;
 
 pub use answer::{BatchDecision, GatewayAnswer, decide};
+pub use api_server::{ApiAnswer, ApiFault, ApiServer};
 pub use backoff::ClockPace;
 pub use calls::CallRate;
 pub use cause::FailureCause;
@@ -69,8 +71,8 @@ use client::GatewayClient;
 use request::RequestEnvelope;
 use token::{BearerToken, TokenSource};
 
-/// One Qualys gateway with the account that posts to it. Shared by all senders: they have one token, one pause and one
-/// limit of requests in flight.
+/// One Qualys gateway with the account that posts to it. Shared by all senders: they have one
+/// token, one pause and one limit of requests in flight.
 pub struct QualysGateway {
     client: GatewayClient,
     tokens: TokenSource,
@@ -85,19 +87,20 @@ pub struct QualysGateway {
     gate: PauseGate,
     calls: CallHistory,
     pace: ClockPace,
-    tally: AnswerCounts,
+    answer_counts: AnswerCounts,
 }
 
 impl QualysGateway {
-    /// Ready to deliver; nothing is sent yet.
+    /// Returns a gateway that is ready to deliver; nothing is sent yet.
     ///
     /// # Errors
-    /// [`UpstreamError::Setting`]: a certificate, the proxy or a credential cannot be used as it is.
+    /// [`UpstreamError::Setting`]: a certificate, the proxy or a credential cannot be used as it
+    /// is.
     pub fn new(settings: &config::Upstream) -> Result<Self, UpstreamError> {
         Self::with_pace(settings, ClockPace::default())
     }
 
-    /// As [`QualysGateway::new`], at another pace: for tests.
+    /// Returns the gateway of [`QualysGateway::new`] at another pace, for tests.
     ///
     /// # Errors
     /// As [`QualysGateway::new`].
@@ -117,14 +120,15 @@ impl QualysGateway {
             gate: PauseGate::default(),
             calls: CallHistory::default(),
             pace,
-            tally: AnswerCounts::default(),
+            answer_counts: AnswerCounts::default(),
         })
     }
 
-    /// Asks for a token, once, to see whether the gateway can be reached and takes the credentials.
+    /// Asks for a token, once, to see whether the gateway can be reached and accepts the
+    /// credentials.
     ///
     /// # Errors
-    /// What stands in the way; never retried, so that the answer comes at once.
+    /// The failure; the request is never retried, so that the answer comes at once.
     pub async fn check(&self) -> Result<(), UpstreamError> {
         let token = self.tokens.current().await;
         token
@@ -138,13 +142,13 @@ impl QualysGateway {
         self.client.certificate()
     }
 
-    /// How much fits into one request.
+    /// Returns the size of requests.
     pub const fn sizing(&self) -> &BatchSizing {
         &self.sizing
     }
 
-    /// Delivers a batch, with all the waits, new tokens and halves that this takes, until each item is decided upon or
-    /// `QUALYS_GIVE_UP_AFTER` is over. All batches of a run share its `record`.
+    /// Delivers a batch, with all the waits, new tokens and halves that this takes, until each item
+    /// is decided or `QUALYS_GIVE_UP_AFTER` is over. All batches of a run share its `record`.
     ///
     /// When `stop` is cancelled, waits end at once, and the request in flight is given 20 s (R26).
     pub async fn deliver(
@@ -157,36 +161,37 @@ impl QualysGateway {
         sender::deliver(self, batch, occasion, record, stop).await
     }
 
-    /// Time that all requests still wait, because the gateway asked for a pause, or announced that
-    /// no call remains; `None` when none is asked for.
+    /// Returns the time that all requests still wait, because the gateway asked for a pause, or
+    /// announced that no call remains; `None` when neither is the case.
     #[must_use]
     pub fn paused_for(&self) -> Option<Duration> {
         let calls = self.calls.wait(|window| self.pace.real(window));
         self.gate.closed_for().max(calls)
     }
 
-    /// Makes requests larger, when one of so many assets was accepted and what waits does not fit
+    /// Makes requests larger when one of so many assets was accepted and the backlog does not fit
     /// into the calls that the gateway still allows.
     pub fn adjust(&self, accepted: usize, backlog: StagedBacklog) {
         self.sizing.grow(accepted, backlog, self.calls.left());
     }
 
-    /// Calls that the gateway allows, where it announces that.
+    /// Returns the calls that the gateway allows, where it announces that.
     #[must_use]
     pub fn call_rate(&self) -> Option<CallRate> {
         self.calls.rate()
     }
 
-    /// Duration of a call, once one was answered.
+    /// Returns the duration of a call, once one was answered.
     #[must_use]
     pub fn call_takes(&self) -> Option<Duration> {
         self.calls.takes()
     }
 
-    /// How the gateway answered ingest requests since the start of the program: every one of [`CLASSES`] with its count.
+    /// Returns the counts of answers to ingest requests since the start of the program: every one
+    /// of [`CLASSES`] with its count.
     #[must_use]
     pub fn answers(&self) -> Vec<(&'static str, u64)> {
-        self.tally.counts()
+        self.answer_counts.counts()
     }
 
     fn request(&self, body: &Bytes, token: &BearerToken) -> RequestBuilder {

@@ -6,29 +6,29 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// One staged asset.
+/// Staged asset as part of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchItem {
-    /// Its number in the stage; answers refer to it.
+    /// Number of the asset in the stage; answers refer to it.
     pub seq: u64,
     /// `externalAssetId`.
     pub external_id: String,
-    /// One `assetData` element, compact JSON: `{"asset":{…}}`. Goes upstream byte for byte.
+    /// One `assetData` element, compact JSON: `{"asset":{…}}`. It is sent byte for byte.
     pub asset: Arc<str>,
 }
 
-/// What one request delivers.
+/// Content of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// `connectorMetaData.requestId`, the same over every retry.
     pub request_id: Uuid,
-    /// In the order of delivery.
+    /// Assets in the order of delivery.
     pub items: Vec<BatchItem>,
 }
 
 impl Batch {
-    /// A batch whose id follows from what is in it, so that the same batch formed again after a crash is the same
-    /// request to Qualys, and a different one never is.
+    /// Returns a batch whose id is derived from its content, so that the same batch formed again
+    /// after a crash is the same request to Qualys, and a different batch never is.
     #[must_use]
     pub fn new(connector_uuid: &str, items: Vec<BatchItem>) -> Self {
         let mut hash = Sha256::new();
@@ -47,8 +47,8 @@ impl Batch {
             .iter_mut()
             .zip(hash.finalize())
             .for_each(|(byte, hashed)| *byte = hashed);
-        // Marked as version 5, name-based (RFC 9562 section 5.5), which every validator knows. The hash is a SHA-256
-        // instead of SHA-1, which nobody else can tell.
+        // Marked as version 5, name-based (RFC 9562 section 5.5), which every validator knows. The
+        // hash is SHA-256 instead of SHA-1, which no receiver can detect.
         Self {
             request_id: Builder::from_sha1_bytes(bytes).into_uuid(),
             items,
@@ -56,17 +56,17 @@ impl Batch {
     }
 }
 
-/// The fixed parts around the assets of a request.
+/// Fixed parts around the assets of a request.
 #[derive(Debug, Clone)]
 pub(super) struct RequestEnvelope {
-    /// From after the request id to before the count.
+    /// Text between the request id and the count.
     middle: String,
 }
 
 const HEAD: &str = r#"{"connectorMetaData":{"requestId":""#;
 const DATA: &str = r#"},"assetData":["#;
 const TAIL: &str = "]}";
-/// A UUID as text (RFC 9562 section 4).
+/// Length of a UUID as text (RFC 9562 section 4).
 const REQUEST_ID: usize = 36;
 
 impl RequestEnvelope {
@@ -77,8 +77,8 @@ impl RequestEnvelope {
         }
     }
 
-    /// The body of a request. The assets are copied as they are, so that what was staged, compared and counted is what
-    /// is sent.
+    /// Returns the body of a request. The assets are copied as they are, so that the octets that
+    /// were staged, compared and counted are sent.
     pub(super) fn body(&self, batch: &Batch) -> Bytes {
         let assets = batch.items.iter().map(|item| item.asset.len()).sum();
         let mut body = String::with_capacity(self.len(batch.items.len(), assets));
@@ -97,7 +97,7 @@ impl RequestEnvelope {
         Bytes::from(body)
     }
 
-    /// Bytes of a body with `count` assets that have `asset_bytes` bytes together.
+    /// Returns the bytes of a body with `count` assets that have `asset_bytes` bytes together.
     pub(super) fn len(&self, count: usize, asset_bytes: usize) -> usize {
         let digits = count.checked_ilog10().unwrap_or(0) as usize + 1;
         let commas = count.saturating_sub(1);

@@ -20,7 +20,7 @@ pub(super) struct RequestAttempts<'a> {
     pub(super) requests: u64,
     /// Times that it failed after it reached the gateway.
     pub(super) failures: u32,
-    /// A new token was got because the old one was refused.
+    /// A new token was obtained because the old one was refused.
     pub(super) renewed: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn pass_gate(
     }
 }
 
-/// Sleeps, unless the program is told to stop.
+/// Sleeps, unless the program is stopping.
 async fn pause(long: Duration, stop: &CancellationToken) -> Result<(), UpstreamError> {
     tokio::select! {
         biased;
@@ -72,7 +72,8 @@ pub(super) fn close_gate(
     })
 }
 
-/// Waits before the same request goes again: as long as asked for, else a growing back-off.
+/// Waits before the same request is sent again: as long as the gateway asked for, else a growing
+/// back-off.
 pub(super) async fn back_off(
     upstream: &QualysGateway,
     asked: Option<Duration>,

@@ -1,31 +1,36 @@
-//! How long the gateway asks to wait. Its headers are read leniently: what is not a time is as if it were not there.
+//! Pauses that the gateway asks for. Its headers are read leniently: a header that is no time
+//! counts as absent.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// Qualys: seconds until a blocked call may come again.
+/// Header of Qualys: seconds until a blocked call may be made again.
 pub(super) const TO_WAIT: &str = "x-ratelimit-towait-sec";
-/// When a rate-limited answer does not say: the gateway answers 429 sometimes with no header and no body.
+/// Pause after a rate-limited answer without one: the gateway sometimes answers 429 with no header
+/// and no body.
 const UNSAID: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
-/// The classic window is 3600 s, so nothing sensible is longer.
+/// Longest pause. The classic window is 3600 s, so nothing sensible is longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// For 409 and 429: `X-RateLimit-ToWait-Sec`, else `Retry-After`, else 60 s; 1 s to 1 h.
+/// Returns the pause after a 409 or 429: `X-RateLimit-ToWait-Sec`, else `Retry-After`, else 60 s; 1
+/// s to 1 h.
 pub(super) fn rate_limit(headers: &HeaderMap, now: SystemTime) -> Duration {
+    asked(headers, now).unwrap_or(UNSAID)
+}
+
+/// `X-RateLimit-ToWait-Sec`, else `Retry-After`; 1 s to 1 h.
+pub(super) fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let to_wait = headers
         .get_all(TO_WAIT)
         .iter()
         .find_map(|value| seconds(value.to_str().ok()?));
-    to_wait
-        .map(bounded)
-        .or_else(|| retry_after(headers, now))
-        .unwrap_or(UNSAID)
+    to_wait.map(bounded).or_else(|| retry_after(headers, now))
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; 1 s to 1 h.
+/// Returns `Retry-After` (RFC 9110 section 10.2.3): seconds or a date; 1 s to 1 h.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let asked = headers.get_all(RETRY_AFTER).iter().find_map(|value| {
         let text = value.to_str().ok()?;
@@ -34,7 +39,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     asked.map(bounded)
 }
 
-/// A header that holds a whole number.
+/// Returns the whole number that a header holds.
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     let mut values = headers.get_all(name).iter();
     values.find_map(|value| value.to_str().ok()?.trim().parse().ok())
@@ -44,7 +49,7 @@ fn bounded(pause: Duration) -> Duration {
     pause.clamp(SHORTEST, LONGEST)
 }
 
-/// Whole or decimal seconds, without a sign. More than fit are the longest wait.
+/// Parses whole or decimal seconds, without a sign. More than fit are the longest wait.
 fn seconds(text: &str) -> Option<Duration> {
     let text = text.trim();
     let plain = text.starts_with(|c: char| c.is_ascii_digit())
@@ -53,7 +58,7 @@ fn seconds(text: &str) -> Option<Duration> {
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST))
 }
 
-/// The three forms of an HTTP date that a recipient must take (RFC 9110 section 5.6.7).
+/// Parses the three forms of an HTTP date that a recipient must accept (RFC 9110 section 5.6.7).
 fn date(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let modern = DateTime::parse_from_rfc2822(text).map(|date| date.to_utc()).ok();
@@ -70,7 +75,7 @@ fn date(text: &str) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    /// Sun, 06 Nov 1994 08:49:37 GMT, the RFC's example.
+    /// Returns Sun, 06 Nov 1994 08:49:37 GMT, the example of the RFC.
     fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
     }

@@ -1,8 +1,8 @@
-//! Evidence of how the gateway answers one run, shared by all requests of the run (R32).
+//! Evidence of the gateway's answers to one run, shared by all requests of the run (R32).
 //!
 //! Invariant: an asset is blamed for a refusal only while the gateway is known to accept others,
-//! and a gateway that accepts nothing gets a bounded number of requests. Both follow from what is
-//! counted here.
+//! and a gateway that accepts nothing receives a bounded number of requests. Both follow from the
+//! counts of this file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,16 +21,16 @@ pub(super) const MOST_IN_A_ROW: u32 = 9;
 /// Single assets that are tried where the way is refused and nothing was accepted.
 const MOST_ALONE: u32 = 2;
 /// Refusals in a row after which single assets are tried: most of them are good, so an answer to
-/// one of them tells a gateway that accepts nothing from a batch with something bad in it.
+/// one of them distinguishes a gateway that accepts nothing from a batch with a bad asset in it.
 const PROBES_AFTER: u32 = 3;
 /// Refusals in a row after which an asset that was accepted before is sent again: where most assets
-/// are bad, single ones tell nothing.
+/// are bad, single ones prove nothing.
 pub(super) const CONTROL_AFTER: u32 = MOST_IN_A_ROW - 2;
 /// Refused requests that a run may spend without an accepted one in between. Ten searches in
 /// batches of 500.
 const MOST_CREDIT: u32 = 100;
 /// Refused requests that an accepted one pays for, besides the logarithm of its assets: as many as
-/// a search among so many takes. A search goes on as long as one request in four is accepted.
+/// a search among so many takes. A search continues as long as one request in four is accepted.
 const EARNED: u32 = 3;
 /// Refused requests that a run spends on searches among assets that were rejected before.
 const REPEATED_CREDIT: u32 = 32;
@@ -44,13 +44,13 @@ pub(super) struct RefusedAlone {
     pub(super) before: u64,
     /// Acceptances of the run when it was refused alone for the first time.
     pub(super) first: u64,
-    /// It was refused alone, another asset was accepted, and it was refused alone again.
+    /// The asset was refused alone, another asset was accepted, and it was refused alone again.
     pub(super) confirmed: bool,
-    /// An attempt may have delivered it.
+    /// An attempt may have delivered the asset.
     pub(super) unclear: bool,
 }
 
-/// Record of the answers to one run. One run has one, and all its requests share it.
+/// Record of the answers to one run. It is shared by all requests of the run.
 #[derive(Debug)]
 pub struct RunRecord {
     state: Mutex<RunRecordState>,
@@ -68,7 +68,7 @@ impl fmt::Debug for SendingRight {
 }
 
 impl Default for RunRecord {
-    /// The record of a run that delivers one batch after the other.
+    /// Returns the record of a run that delivers one batch after the other.
     fn default() -> Self {
         Self::new(1)
     }
@@ -76,7 +76,8 @@ impl Default for RunRecord {
 
 #[derive(Debug)]
 struct RunRecordState {
-    /// Requests of which the gateway took something, or said of each asset what it makes of it.
+    /// Requests of which the gateway accepted something, or to which it gave a result for each
+    /// asset.
     accepted: u64,
     /// The asset that was accepted last.
     accepted_last: Option<BatchItem>,
@@ -96,7 +97,7 @@ struct RunRecordState {
     lost: Duration,
     credit: u32,
     repeated_credit: u32,
-    /// [`BatchItem::seq`] → what is known of an asset of a postponed batch.
+    /// [`BatchItem::seq`] → knowledge about an asset of a postponed batch.
     postponed: BTreeMap<u64, RefusedAlone>,
 }
 
@@ -120,7 +121,7 @@ impl Default for RunRecordState {
 }
 
 impl RunRecord {
-    /// The record of a run that delivers at most so many batches at once.
+    /// Returns the record of a run that delivers at most so many batches at once.
     #[must_use]
     pub fn new(senders: usize) -> Self {
         Self {
@@ -142,18 +143,18 @@ impl RunRecord {
         (self.right.0)()
     }
 
-    /// `true` when nothing else of the run is in flight while a batch is.
+    /// Returns `true` when nothing else of the run is in flight while a batch is.
     pub(super) const fn has_one_sender(&self) -> bool {
         self.has_one_sender
     }
 
     fn state(&self) -> MutexGuard<'_, RunRecordState> {
-        // Every change below leaves the state whole.
+        // Every change below leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request of so many assets that was answered for each of them; `last` of them was
-    /// accepted. What the request earns pays for the search in as large a batch.
+    /// accepted. The request pays for a search in a batch of the same size.
     pub(super) fn accepted(&self, assets: usize, last: Option<&BatchItem>) {
         self.accepted_again();
         let mut state = self.state();
@@ -219,7 +220,7 @@ impl RunRecord {
         *credit = credit.saturating_sub(1);
     }
 
-    /// The error for a gateway that accepted nothing, with the last of its answers.
+    /// Returns the error for a gateway that accepted nothing, with the last of its answers.
     pub(super) fn accepts_nothing(requests: u32, refusal: &RequestRefusal) -> UpstreamError {
         UpstreamError::AcceptsNothing {
             requests,
@@ -228,17 +229,17 @@ impl RunRecord {
         }
     }
 
-    /// Requests accepted so far.
+    /// Returns the number of requests accepted so far.
     pub(super) fn acceptances(&self) -> u64 {
         self.state().accepted
     }
 
-    /// The asset that the run accepted last.
+    /// Returns the asset that the run accepted last.
     pub(super) fn accepted_last(&self) -> Option<BatchItem> {
         self.state().accepted_last.clone()
     }
 
-    /// Requests refused since the last acceptance.
+    /// Returns the number of requests refused since the last acceptance.
     pub(super) fn in_a_row(&self) -> u32 {
         self.state().in_a_row
     }
@@ -270,10 +271,10 @@ impl RunRecord {
         state.paused += pause;
     }
 
-    /// Time that counts for `QUALYS_GIVE_UP_AFTER`: all that the run lost to failures, and at least
-    /// the time since the first failure after the last acceptance, which starts to count when
-    /// nothing failed before. A pause to limit calls that an acceptance ended is no failure: the
-    /// run gets on.
+    /// Returns the time that counts for `QUALYS_GIVE_UP_AFTER`: all that the run lost to failures,
+    /// and at least the time since the first failure after the last acceptance, which starts to
+    /// count when nothing failed before. A pause to limit calls that an acceptance ended is no
+    /// failure: the run makes progress.
     pub(super) fn failing_for(&self) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
@@ -281,13 +282,13 @@ impl RunRecord {
         failing.max(state.lost + failing.saturating_sub(state.paused))
     }
 
-    /// Keeps what is known of the assets of a postponed batch.
+    /// Keeps the knowledge about the assets of a postponed batch.
     pub(super) fn postpone(&self, refused: Vec<RefusedAlone>) {
         let refused = refused.into_iter().map(|alone| (alone.item.seq, alone));
         self.state().postponed.extend(refused);
     }
 
-    /// Gives back what is known of these assets.
+    /// Removes and returns the knowledge about these assets.
     pub(super) fn take_postponed(&self, items: &[BatchItem]) -> Vec<RefusedAlone> {
         let mut state = self.state();
         items

@@ -1,10 +1,10 @@
 //! Search for the assets that make the gateway refuse a batch (R32).
 //!
 //! Pure: the sender asks for the next request ([`BatchSearch::next`]) and reports how it ended
-//! ([`BatchSearch::ended`]). A refused batch is halved. When the first half is accepted, the cause is in
-//! the second, which is halved without being sent. When the first half is refused, the second is
-//! set aside, and sent as a whole once the cause is found. So one bad asset among `n` costs about
-//! log2(n) requests, and the others arrive in two or three.
+//! ([`BatchSearch::ended`]). A refused batch is halved. When the first half is accepted, the cause
+//! is in the second, which is halved without being sent. When the first half is refused, the second
+//! is set aside, and sent as a whole once the cause is found. So one bad asset among `n` costs
+//! about log2(n) requests, and the others arrive in two or three.
 //!
 //! Invariant: an asset is rejected for a refusal of a request only after it was refused alone,
 //! another asset was accepted, and it was refused alone again, since a gateway may refuse
@@ -24,11 +24,11 @@ use super::run_record::{CONTROL_AFTER, RefusedAlone, RunRecord};
 
 /// Times that a batch is sent before a failure counts as one that comes each time.
 const ATTEMPTS: u32 = 3;
-/// The same for a part of a batch that was refused, and for assets that were rejected in an earlier
-/// run.
+/// Times that a part of a refused batch, or a batch of assets that were rejected in an earlier run,
+/// is sent before a failure counts as one that comes each time.
 const ATTEMPTS_OF_A_PART: u32 = 2;
-/// Refusals in a row that end a search among assets that were rejected in an earlier run: they
-/// delay the others no longer.
+/// Refusals in a row that end a search among assets that were rejected in an earlier run: these
+/// assets delay the others no longer.
 const MOST_REPEATED: u32 = 6;
 
 /// Role of a batch in the run.
@@ -38,16 +38,16 @@ pub enum BatchOccasion {
     First,
     /// Assets that the gateway rejected in an earlier run.
     RejectedBefore,
-    /// A batch that was [postponed](Delivery::postponed), when nothing else is left to send.
+    /// A batch that was [postponed](BatchDelivery::postponed), when nothing else is left to send.
     Postponed,
 }
 
-/// End of one request.
+/// Outcome of one request.
 #[derive(Debug)]
 pub(super) enum RequestOutcome {
     Accepted,
     Except(BTreeMap<usize, String>),
-    /// With the octets of the request, where it was refused for these.
+    /// Reason, with the octets of the request where it was refused for these.
     TooLarge(String, Option<usize>),
     Refused(RequestRefusal),
     Failed(UpstreamError),
@@ -70,7 +70,7 @@ enum SearchPart {
     Suspect,
     /// An asset that was refused alone.
     Alone,
-    /// An asset that was accepted before: an answer to it says whether the gateway accepts
+    /// An asset that was accepted before: an answer to it shows whether the gateway accepts
     /// anything.
     Control,
 }
@@ -101,9 +101,9 @@ pub(super) struct BatchSearch {
     suspect: Vec<BatchItem>,
     /// Assets set aside by the search through `suspect`.
     rest: Vec<BatchItem>,
-    /// Refused alone, and not proven to be the cause yet.
+    /// Assets that were refused alone and are not proven to be the cause yet.
     alone: Vec<RefusedAlone>,
-    /// `seq` of those in `alone` that are to be sent once more in any case.
+    /// `seq` of the assets in `alone` that are to be sent once more in any case.
     ask: BTreeSet<u64>,
     in_flight: InFlight,
     /// `seq` of assets that an attempt may have delivered.
@@ -153,8 +153,8 @@ impl BatchSearch {
     /// Returns the next request, or `None` when the search is over.
     ///
     /// # Errors
-    /// When the gateway accepts nothing at all, or the run may not search any longer; what is
-    /// undecided stays staged.
+    /// The gateway accepts nothing at all, or the run may not search any longer; undecided assets
+    /// stay staged.
     pub(super) fn next(
         &mut self,
         record: &RunRecord,
@@ -195,7 +195,7 @@ impl BatchSearch {
         }
         if let Some(item) = self.to_ask_again(record) {
             // Without anything that the gateway accepted there is nothing to compare with: the
-            // limits of the run end it.
+            // limits of the run end the search.
             let attempts = if record.acceptances() == 0 { u32::MAX } else { 1 };
             return Ok(Some(self.put_in_flight(vec![item], SearchPart::Alone, attempts)));
         }
@@ -212,8 +212,8 @@ impl BatchSearch {
         self.compare(record, delivery)
     }
 
-    /// Reports how the request of [`BatchSearch::next`] ended. `unclear`: something of it may have been
-    /// delivered without an answer that said so.
+    /// Reports how the request of [`BatchSearch::next`] ended. `unclear`: a part of it may have
+    /// been delivered without an answer that confirmed it.
     ///
     /// # Errors
     /// The failure that ends the delivery.
@@ -268,7 +268,7 @@ impl BatchSearch {
     }
 
     /// Takes the next `count` of the suspects, at random when the gateway is probed: a fixed choice
-    /// would meet the same bad assets in every run.
+    /// would select the same bad assets in every run.
     fn take(&mut self, part: SearchPart, count: usize, random: bool, attempts: u32) -> SearchRequest {
         if random {
             let chosen = fastrand::usize(..self.suspect.len().max(1));
@@ -280,8 +280,8 @@ impl BatchSearch {
         self.put_in_flight(items, part, attempts)
     }
 
-    /// Takes the assets to be sent as a whole. When several bad ones were found, so many that one
-    /// more is expected among them.
+    /// Takes the assets to be sent as a whole. When several bad ones were found, it takes so many
+    /// that one more is expected among them.
     fn piece(&mut self) -> Option<Vec<BatchItem>> {
         if self.rest.is_empty() {
             return self.untested.pop_front();
@@ -296,7 +296,7 @@ impl BatchSearch {
         Some(std::mem::replace(&mut self.rest, others))
     }
 
-    /// Records that the gateway took the assets, but those with reasons.
+    /// Records that the gateway accepted the assets, except those with reasons.
     fn taken(
         &mut self,
         items: Vec<BatchItem>,
@@ -374,7 +374,7 @@ impl BatchSearch {
         Ok(())
     }
 
-    /// A part of the suspects was refused, so nothing is known of the others.
+    /// Sets the rest of the suspects aside: a part was refused, so nothing is known of the others.
     fn set_aside(&mut self, part: SearchPart) {
         if part == SearchPart::Suspect {
             self.rest.append(&mut self.suspect);
@@ -438,8 +438,8 @@ impl BatchSearch {
         }
     }
 
-    /// Ends a search that the run may not continue: what was rejected before is rejected again, all
-    /// else stays undecided.
+    /// Ends a search that the run may not continue: assets that were rejected before are rejected
+    /// again, all others stay undecided.
     fn end_search(&mut self, record: &RunRecord, delivery: &mut BatchDelivery) -> Result<(), UpstreamError> {
         let untested: usize = self.untested.iter().map(Vec::len).sum();
         let left = self.suspect.len() + self.rest.len() + untested;
@@ -466,9 +466,9 @@ impl BatchSearch {
         Ok(())
     }
 
-    /// Nothing is left to send, and nothing was accepted since the assets were refused alone: an
-    /// asset that the run accepted before is sent again, to see whether the gateway accepts
-    /// anything now. If it does, they are sent alone again.
+    /// Sends an asset again that the run accepted before, when nothing else is left to send and
+    /// nothing was accepted since the assets were refused alone. If the gateway accepts it, they
+    /// are sent alone again.
     fn compare(
         &mut self,
         record: &RunRecord,
@@ -481,7 +481,7 @@ impl BatchSearch {
         let for_content = |alone: &RefusedAlone| alone.refusal.kind == RefusalKind::Content;
         let answered = record.acceptances() > self.before;
         match self.alone.first() {
-            // The only asset of the run: its own answer is all there is. Or all others were
+            // The only asset of the run: its own answer is the only evidence. Or all others were
             // rejected one by one.
             Some(alone) if answered || (only && for_content(alone)) => {
                 for alone in std::mem::take(&mut self.alone) {

@@ -1,5 +1,5 @@
-//! The search against a model of the gateway: which assets arrive, which are rejected, and how many
-//! requests it takes.
+//! Tests of the search against a model of the gateway: which assets arrive, which are rejected, and
+//! how many requests it takes.
 
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ struct Run {
     rejected: BTreeSet<u64>,
     unclear: BTreeSet<u64>,
     requests: usize,
-    /// The failure that ended the run.
+    /// Failure that ended the run.
     failure: Option<UpstreamError>,
     /// Failures of single batches.
     left: usize,
@@ -45,7 +45,7 @@ fn items(seqs: impl IntoIterator<Item = u64>) -> Vec<BatchItem> {
 
 /// Delivers the batches as the deliverer of a run does.
 fn run(batches: Vec<(Vec<BatchItem>, BatchOccasion)>, gateway: Gateway<'_>) -> Run {
-    // Where the gateway is probed, the choice is random: the same one each time.
+    // Where the gateway is probed, the choice is random: the seed makes it the same each time.
     fastrand::seed(32);
     let record = RunRecord::default();
     let mut run = Run::default();
@@ -118,7 +118,7 @@ fn search_through(
     Ok(())
 }
 
-/// Batches of `size` of the assets 1 to `count`.
+/// Returns batches of `size` of the assets 1 to `count`.
 fn batches(count: u64, size: usize) -> Vec<(Vec<BatchItem>, BatchOccasion)> {
     items(1..=count)
         .chunks(size)
@@ -126,7 +126,7 @@ fn batches(count: u64, size: usize) -> Vec<(Vec<BatchItem>, BatchOccasion)> {
         .collect()
 }
 
-/// Refuses every request that holds a bad asset.
+/// Returns a gateway that refuses every request that holds a bad asset.
 fn bad(bad: &[u64], reply: Reply) -> impl FnMut(&[u64], usize) -> Reply {
     let bad = bad.to_vec();
     move |seqs, _| {
@@ -143,7 +143,7 @@ fn r32_one_bad_asset_of_sixty_is_found_within_16_requests() {
     for reply in [CONTENT, FAILING, WAY] {
         for seq in 1..=60 {
             for size in [50, 60] {
-                // Where it probes, it does so at random.
+                // Probes choose at random.
                 for _ in 0..10 {
                     let run = run(batches(60, size), &mut bad(&[seq], reply));
                     assert_eq!((run.failure, run.left), (None, 0), "{seq} {reply:?}");
@@ -207,7 +207,7 @@ fn r32_an_outage_at_any_moment_becomes_no_rejection() {
     for (count, size) in [(60, 50), (51, 50), (60, 1), (12, 4), (300, 100)] {
         for reply in [FAILING, WAY, CONTENT] {
             for from in 0..40 {
-                // For good.
+                // An outage that does not end.
                 let outage = run(batches(count, size), &mut |_, number| {
                     if number >= from { reply } else { Reply::Accepts }
                 });
@@ -217,7 +217,7 @@ fn r32_an_outage_at_any_moment_becomes_no_rejection() {
                     "{count} {size} {reply:?} {from}"
                 );
                 assert_eq!(outage.failure.is_none(), outage.accepted.len() as u64 == count);
-                // For so long that single batches fail each time, while a bad asset is searched.
+                // An outage in which single batches fail each time, while a bad asset is searched.
                 for length in [1, 2, 3, 5, 8] {
                     let mut bad = bad(&[7], FAILING);
                     let passing = run(batches(count, size), &mut |seqs, number| {
@@ -244,7 +244,7 @@ fn r32_the_only_asset_of_a_run_is_rejected_for_what_it_holds_and_for_nothing_els
         let run = alone(reply);
         assert!(run.rejected.is_empty() && run.failure.is_some(), "{run:?}");
     }
-    // Refused once is refused by a gateway that changed its mind.
+    // One refusal comes from a gateway whose answers change.
     let run = run(batches(1, 50), &mut |_, number| {
         if number == 0 { CONTENT } else { Reply::Accepts }
     });
@@ -269,7 +269,7 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
         assert_eq!((both.failure, first[0]), (None, 44), "{reply:?}");
         assert_eq!(both.rejected, BTreeSet::from(known));
         assert!(both.requests <= 20, "{}", both.requests);
-        // Nothing else in the run: what was proven before needs no proof again.
+        // Nothing else in the run: an asset that was proven bad before needs no proof again.
         let one = run(
             vec![(items([3]), BatchOccasion::RejectedBefore)],
             &mut bad(&[3], reply),
@@ -277,13 +277,13 @@ fn r32_assets_that_were_rejected_before_do_not_delay_the_others() {
         assert_eq!((one.failure, one.rejected.len()), (None, 1), "{reply:?}");
         assert!(one.requests <= 2, "{}", one.requests);
     }
-    // Mended at the gateway.
+    // The cause was removed at the gateway.
     let mended = run(
         vec![(items(1..=50), BatchOccasion::RejectedBefore)],
         &mut |_, _| Reply::Accepts,
     );
     assert_eq!((mended.accepted.len(), mended.requests), (50, 1));
-    // Many: the search is bounded, and the rest is rejected with the answer once more.
+    // Many bad assets: the search is bounded, and the rest is rejected with the last answer.
     let many = run(
         vec![(items(1..=500), BatchOccasion::RejectedBefore)],
         &mut |_, _| CONTENT,
@@ -315,7 +315,7 @@ fn r32_a_search_that_finds_too_much_is_left_and_the_other_batches_go() {
     for _ in 0..20 {
         let run = run(batches(5000, 500), &mut bad(&bad_ones, CONTENT));
         if run.failure.is_some() {
-            // Too little was accepted to go on at all: one in ten is met by chance.
+            // Too little was accepted to continue at all: one in ten is met by chance.
             continue;
         }
         left += run.left;

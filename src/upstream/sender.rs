@@ -1,7 +1,8 @@
-//! One batch, from the first request to the last decision.
+//! Delivery of one batch, from the first request to the last decision.
 //!
-//! Invariant (R18): an item is reported as accepted only after an answer that accepted it. Whatever ends the work early
-//! (stop, give up, refused credentials) leaves the items that are still open in neither list, so they stay staged.
+//! Invariant (R18): an item is reported as accepted only after an answer that accepted it. When the
+//! work ends early (stop, give up, refused credentials), the items that are still open are in
+//! neither list, so they stay staged.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
@@ -24,9 +25,9 @@ use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::token::BearerToken;
 use super::{BatchDelivery, QualysGateway};
 
-/// Of the answer to a batch, this much is read at least …
+/// Octets of the answer to a batch that are read at least …
 const ANSWER: usize = 1 << 20;
-/// … and this much more for each asset, which may all be rejected with a reason.
+/// … and further octets for each asset, since all of them may be rejected with a reason.
 const ANSWER_PER_ASSET: usize = 4 << 10;
 
 /// Delivers a batch, in parts where it is too large or something in it is refused (R32).
@@ -62,8 +63,8 @@ pub(super) async fn deliver(
             break error;
         }
     };
-    // The run logs why it failed.
-    tracing::debug!(reason = %failure, "What is left of the batch stays staged.");
+    // The run logs the reason of the failure.
+    tracing::debug!(reason = %failure, "The rest of the batch stays staged.");
     delivery.failure = Some(failure);
     delivery
 }
@@ -84,12 +85,12 @@ impl BatchDelivery {
 struct RequestLimits {
     /// Times that it is sent while it fails.
     attempts: u32,
-    /// A refusal of what it holds says nothing about the gateway.
+    /// A refusal of its content proves nothing about the gateway.
     expected: bool,
 }
 
-/// Sends one request until there is a decision that ends it. Sets `unclear` when something of the
-/// batch may have arrived without an answer that said so.
+/// Sends one request until there is a decision that ends it. Sets `unclear` when a part of the
+/// batch may have arrived without an answer that confirmed it.
 async fn send(
     upstream: &QualysGateway,
     batch: &Batch,
@@ -132,11 +133,11 @@ async fn send(
             permit = upstream.in_flight.acquire() => permit,
         };
         if upstream.gate.closed_for().is_some() {
-            // The request that was waited for brought a pause.
+            // The request that was in flight before brought a pause.
             continue;
         }
         let Some(call) = upstream.calls.take() else {
-            // It was the last one that is allowed.
+            // The request in flight before was the last one that is allowed.
             continue;
         };
         if !record.may_send() {
@@ -159,7 +160,7 @@ async fn send(
             .answered(call, headers, started.elapsed(), |wait| upstream.pace.real(wait));
         drop(permit);
         upstream
-            .tally
+            .answer_counts
             .count(answered.as_ref().ok().map(|answer| answer.status));
         // A gateway that cannot be reached has refused nothing.
         let reached = answered.as_ref().map_or_else(|none| none.connected, |_| true);
@@ -265,7 +266,7 @@ struct PassingFailure {
 }
 
 /// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch
-/// that was not answered in time is halved at once: it takes the gateway too long.
+/// that was not answered in time is halved at once: the gateway needs too long for it.
 async fn failed(
     upstream: &QualysGateway,
     batch: &Batch,
@@ -277,8 +278,8 @@ async fn failed(
     let PassingFailure { kind, pause, reason } = failure;
     progress.failures += 1;
     let refusal = RequestRefusal { kind, reason };
-    // A gateway that says when to come again is not tried at random: `QUALYS_GIVE_UP_AFTER` is the
-    // limit.
+    // A gateway that states the time of the next attempt is not tried at random:
+    // `QUALYS_GIVE_UP_AFTER` is the limit.
     if pause.is_none()
         && let Err(error) = count(progress.record, limits, batch, &refusal)
     {
@@ -314,8 +315,8 @@ fn refused(
     }
 }
 
-/// Counts a refusal. One of assets that were rejected before says nothing about the gateway, unless
-/// it is about the way there; and each of them may be the cause of that, too.
+/// Counts a refusal. A refusal of assets that were rejected before proves nothing about the
+/// gateway, unless it is about the way there; and each of them may be the cause of that, too.
 fn count(
     record: &RunRecord,
     limits: RequestLimits,
@@ -337,8 +338,9 @@ fn keep_pause(upstream: &QualysGateway, decision: &BatchDecision, asked: Option<
     }
 }
 
-/// Whether something of the batch may have been taken without the answer saying so. A 2xx that is no success tells of a
-/// part that was taken, or may; an error that passes comes from anywhere between here and the asset's place.
+/// Returns `true` when a part of the batch may have been accepted without an answer that confirmed
+/// it. A 2xx that is no success reports a part that was accepted, or may; an error that passes can
+/// arise anywhere between here and the storage of the asset.
 pub(super) fn leaves_unclear(decision: &BatchDecision, status: u16) -> bool {
     let taken = matches!(decision, BatchDecision::Refused { .. }) && status < 300;
     taken
@@ -352,7 +354,7 @@ fn stopped(reason: &'static str) -> RequestOutcome {
     RequestOutcome::Failed(UpstreamError::Stopped { reason })
 }
 
-/// One request and its answer.
+/// Posts one request and returns its answer.
 async fn post(
     upstream: &QualysGateway,
     body: &Bytes,
@@ -372,8 +374,7 @@ async fn drained(upstream: &QualysGateway, stop: &CancellationToken) {
     tokio::time::sleep(upstream.pace.drain()).await;
 }
 
-/// Logs a decision. Reasons come from the gateway, cleaned; assets and ids of people are logged by
-/// the run.
+/// Logs a decision. Reasons come from the gateway, cleaned; the run logs assets and ids of people.
 fn log(decision: &BatchDecision, batch: &Batch, attempt: u64) {
     let (request_id, assets) = (batch.request_id, batch.items.len());
     match decision {
@@ -402,7 +403,7 @@ fn log(decision: &BatchDecision, batch: &Batch, attempt: u64) {
                 "The gateway refused the batch; the assets that are the cause are searched."
             );
         }
-        // The run logs it, when it is for everything.
+        // The run logs it when it concerns every request.
         BatchDecision::Final { reason, .. } | BatchDecision::ProxyRefused { reason } => {
             tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the request.");
         }

@@ -1,6 +1,6 @@
-//! Size of requests: the configured limits, and what the gateway was found to take.
+//! Size of requests: the configured limits, and the limits that were learnt from the gateway.
 //!
-//! No page gives the gateway's limits, and its calls are limited (300 an hour), so the limits are
+//! No page states the gateway's limits, and its calls are limited (300 an hour), so the limits are
 //! learnt from its answers, and kept: a call that is refused as too large is lost. Only evidence is
 //! learnt: a batch counts as too large when a part of it was accepted afterwards.
 
@@ -15,13 +15,14 @@ pub const FIRST: usize = 500;
 pub const MOST: usize = 10_000;
 /// Batches that may wait without larger requests, where the gateway announces no limit of calls.
 const FEW_BATCHES: u64 = 10;
-/// Of the calls that are left, one in this many is used where larger requests allow it: others use
-/// the account as well.
+/// Divisor of the calls that are left: one in this many is used where larger requests would save
+/// calls, since others use the account as well.
 const SHARE: u64 = 4;
-/// A request this small that is still too large is so for another reason, so batches do not shrink
-/// further.
+/// Octets at which batches do not shrink further: a request this small that is still too large is
+/// refused for another reason.
 const SMALLEST: usize = 64 << 10;
-/// A part this much smaller says nothing about why the whole was refused.
+/// Factor by which an accepted part may be smaller than the refused whole and still prove that the
+/// size was the cause.
 const PART: usize = 4;
 
 /// Limits that were learnt about a gateway.
@@ -38,7 +39,7 @@ pub struct LearntLimits {
 /// Assets that wait to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StagedBacklog {
-    /// So many; the directory is read.
+    /// Number of assets, once the directory is read.
     Known(u64),
     /// The directory is still being read.
     Growing,
@@ -87,11 +88,11 @@ impl BatchSizing {
     }
 
     fn state(&self) -> MutexGuard<'_, SizingState> {
-        // Every change below leaves the state whole.
+        // Every change below leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins with what an earlier run learnt.
+    /// Applies the limits that an earlier run learnt.
     pub fn recall(&self, learnt: LearntLimits) {
         let mut state = self.state();
         state.learnt = learnt;
@@ -104,26 +105,26 @@ impl BatchSizing {
         state.assets = state.assets.min(state.learnt.most(self.most));
     }
 
-    /// Returns what was learnt so far.
+    /// Returns the limits that were learnt so far.
     #[must_use]
     pub fn learnt(&self) -> LearntLimits {
         self.state().learnt
     }
 
-    /// Most assets of the next request.
+    /// Returns the most assets of the next request.
     #[must_use]
     pub fn assets(&self) -> usize {
         self.state().assets
     }
 
-    /// Bytes that `count` assets may have together, so that the body of their request keeps the
-    /// limit.
+    /// Returns the bytes that `count` assets may have together, so that the body of their request
+    /// keeps the limit.
     #[must_use]
-    pub fn room(&self, count: usize) -> usize {
+    pub fn max_asset_bytes(&self, count: usize) -> usize {
         self.state().bytes.saturating_sub(self.envelope.len(count, 0))
     }
 
-    /// A body of so many bytes was too large: batches formed from now on have half of that, at
+    /// Halves the size of further batches after a body of so many bytes was too large, down to at
     /// least 64 KiB.
     pub(super) fn lower(&self, refused: usize) {
         let mut state = self.state();
@@ -160,8 +161,8 @@ impl BatchSizing {
         state.assets = state.assets.min(state.learnt.most(self.most));
     }
 
-    /// Doubles the requests, up to what the gateway takes, when a full one was accepted and what
-    /// waits does not fit into the calls that are left.
+    /// Doubles the requests, up to the limit of the gateway, when a full one was accepted and the
+    /// backlog does not fit into the calls that are left.
     pub(super) fn grow(&self, accepted: usize, backlog: StagedBacklog, calls_left: Option<u64>) {
         let mut state = self.state();
         let batches = match backlog {
@@ -175,14 +176,14 @@ impl BatchSizing {
     }
 
     /// Returns `true` for a request that is larger than any that was accepted, and than the first:
-    /// its size may be why it is refused.
+    /// its size may be the cause of a refusal.
     pub(super) fn is_untried(&self, assets: usize) -> bool {
         assets > FIRST.max(self.state().learnt.taken.unwrap_or_default())
     }
 }
 
 impl LearntLimits {
-    /// Most assets of a request: as many as were accepted, where more were refused.
+    /// Returns the most assets of a request: as many as were accepted, where more were refused.
     fn most(&self, configured: usize) -> usize {
         let most = match self.refused {
             Some(refused) => (refused / 2).max(self.taken.unwrap_or_default()).max(1),

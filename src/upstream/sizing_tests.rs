@@ -1,5 +1,5 @@
-//! Requests against a model of the gateway, in simulated time: how many it takes, and what is
-//! learnt.
+//! Tests of requests against a model of the gateway, in simulated time: how many it takes, and
+//! which limits are learnt.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -105,7 +105,7 @@ async fn send(
         }
         let call = calls.take().unwrap();
         let assets = parts.pop().unwrap_or_else(|| {
-            let fits = sizing.room(sizing.assets()) / octets;
+            let fits = sizing.max_asset_bytes(sizing.assets()) / octets;
             sizing.assets().min(fits).min(left)
         });
         let bytes = sizing.envelope.len(assets, assets * octets);
@@ -206,7 +206,7 @@ fn a_number_stays_a_maximum_and_what_is_learnt_lies_below_it() {
     };
     number.recall(learnt);
     assert_eq!(number.assets(), 300);
-    assert!(number.room(300) < 100_000);
+    assert!(number.max_asset_bytes(300) < 100_000);
     let auto = sizing(BatchAssets::Auto);
     auto.recall(learnt);
     assert_eq!(auto.assets(), 300);
@@ -223,7 +223,7 @@ fn only_what_was_followed_by_an_acceptance_of_a_part_is_learnt() {
     assert_eq!((sizing.assets(), sizing.learnt().refused), (500, None));
     sizing.accepted(250, too_large(500));
     assert_eq!((sizing.assets(), sizing.learnt().refused), (250, Some(500)));
-    // The gateway accepts more than it did.
+    // The gateway accepts more than before.
     sizing.accepted(500, None);
     assert_eq!(sizing.learnt().refused, None);
 }
@@ -232,11 +232,11 @@ fn only_what_was_followed_by_an_acceptance_of_a_part_is_learnt() {
 fn r19_there_is_less_room_after_a_413_but_not_too_little() {
     let sizing = sizing(BatchAssets::AtMost(500));
     let envelope = sizing.envelope.len(2, 0);
-    assert_eq!(sizing.room(2), (4 << 20) - envelope);
+    assert_eq!(sizing.max_asset_bytes(2), (4 << 20) - envelope);
     sizing.lower(3 << 20);
-    assert_eq!(sizing.room(2), (3 << 19) - envelope);
+    assert_eq!(sizing.max_asset_bytes(2), (3 << 19) - envelope);
     sizing.lower(4 << 20);
-    assert_eq!(sizing.room(2), (3 << 19) - envelope, "it never grows");
+    assert_eq!(sizing.max_asset_bytes(2), (3 << 19) - envelope, "it never grows");
     sizing.lower(100);
-    assert_eq!(sizing.room(2), SMALLEST - envelope);
+    assert_eq!(sizing.max_asset_bytes(2), SMALLEST - envelope);
 }

@@ -1,4 +1,4 @@
-//! Text of the gateway, made fit to be shown: found in whatever shape it comes, one line, bounded.
+//! Texts of the gateway for people: found in any form of the body, one line, bounded.
 
 use serde_json::{Map, Value};
 
@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 const LONGEST: usize = 300;
 /// Longest text of a page that is passed on, characters.
 const WORDS: usize = 120;
-/// Most values of a JSON text that is read: 20 for each asset of the largest batch. A value of two octets takes 32 or more in
-/// memory, so a hostile body would take many times its length.
+/// Most values of a JSON text that is read: 20 for each asset of the largest batch. A value of two
+/// octets takes 32 or more in memory, so a hostile body would take many times its length.
 const MOST_VALUES: usize = 200_000;
 
-/// What the bytes say as JSON; `None` when they are none, or hold more than any answer does.
+/// Parses JSON; `None` when the bytes are none, or hold more values than any answer does.
 pub(super) fn json(bytes: &[u8]) -> Option<Value> {
-    // Every value but the first stands behind one of these. Those in texts count too, which makes it an upper bound.
+    // Every value but the first follows one of these. Those in texts count too, which makes it an
+    // upper bound.
     let values = bytes.iter().filter(|byte| b"[{,:".contains(byte)).count();
     if values > MOST_VALUES {
         return None;
@@ -20,7 +21,7 @@ pub(super) fn json(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// The value of a key, whatever the case of its letters.
+/// Returns the value of a key, whatever the case of its letters.
 pub(super) fn entry<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     object.get(key).or_else(|| {
         object
@@ -30,7 +31,7 @@ pub(super) fn entry<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a
     })
 }
 
-/// The first of these keys that holds a filled text or a number.
+/// Returns the value of the first of these keys that holds a filled text or a number.
 pub(super) fn field(object: &Map<String, Value>, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| match entry(object, key)? {
         Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
@@ -39,7 +40,7 @@ pub(super) fn field(object: &Map<String, Value>, keys: &[&str]) -> Option<String
     })
 }
 
-/// What the body of an answer says, or `None` when it says nothing.
+/// Returns the message in the body of an answer, or `None` when there is none.
 pub(super) fn message(body: &[u8]) -> Option<String> {
     let body = body.trim_ascii();
     if body.is_empty() {
@@ -98,7 +99,8 @@ fn words_of_markup(body: &[u8]) -> String {
     line(&words, WORDS)
 }
 
-/// A reason in any JSON: a text, a list of them, or an object with a message and perhaps a code.
+/// Returns the reason in any JSON: a text, a list of them, or an object with a message and perhaps
+/// a code.
 pub(super) fn reason(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -127,7 +129,8 @@ pub(super) fn reason(value: &Value) -> String {
     line(&text, LONGEST)
 }
 
-/// One line of at most `longest` characters; control characters become blanks, so that no answer can forge a log line.
+/// Returns one line of at most `longest` characters; control characters become blanks, so that no
+/// answer can forge a log line.
 pub(super) fn line(text: &str, longest: usize) -> String {
     let mut line: String = text
         .trim()
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn more_values_than_an_answer_has_are_no_json() {
-        // Each behind a bracket or a comma.
+        // Each value follows a bracket or a comma.
         let list = |count| format!("[0{}]", ",0".repeat(count - 1));
         assert!(json(list(MOST_VALUES).as_bytes()).is_some());
         assert!(json(list(MOST_VALUES + 1).as_bytes()).is_none());

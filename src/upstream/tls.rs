@@ -79,7 +79,7 @@ pub(super) fn advice(problem: &TlsProblem) -> &'static str {
     }
 }
 
-/// The error for a variable that cannot be used.
+/// Returns the error for a variable that cannot be used.
 pub(super) fn setting(variable: &'static str, reason: &str) -> UpstreamError {
     UpstreamError::Setting {
         variable,
@@ -87,7 +87,8 @@ pub(super) fn setting(variable: &'static str, reason: &str) -> UpstreamError {
     }
 }
 
-/// The system's roots and those of `QUALYS_CA_CERTIFICATE`, TLS 1.2 and 1.3.
+/// Returns the TLS settings: the system's roots and those of `QUALYS_CA_CERTIFICATE`, TLS 1.2 and
+/// 1.3.
 pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, HandshakeRecord), UpstreamError> {
     let mut roots = RootCertStore::empty();
     for certificate in &settings.certificates {

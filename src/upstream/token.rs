@@ -1,7 +1,7 @@
-//! The bearer token: asked for once however many need it, renewed before it ends.
+//! Bearer token: requested once for all senders, renewed before it ends.
 //!
-//! Invariant: a token is thrown away only by the one who saw *that* token refused. Without it, senders that were refused
-//! together would each throw away the new token of the one before.
+//! Invariant: a token is discarded only by a sender that saw *that* token refused. Otherwise,
+//! senders that were refused together would each discard the new token of the one before.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,34 +21,34 @@ use super::retry_after;
 use super::text;
 use crate::config;
 
-/// Longest token that is taken. Servers bound a header to 8 KiB or so.
+/// Longest token that is accepted. Servers limit a header to 8 KiB or so.
 const LONGEST: usize = 16 << 10;
 
-/// One token.
+/// Bearer token, with the time at which it is renewed.
 #[derive(Clone)]
 pub(super) struct BearerToken {
     text: SecretString,
     /// `Bearer …`, marked as sensitive.
     pub(super) header: HeaderValue,
-    /// Monotonic, so that setting the clock neither ends a token nor prolongs it.
+    /// Monotonic time, so that setting the clock neither ends a token nor prolongs it.
     renew_at: Instant,
-    /// Tells two tokens apart, even if the gateway gives the same text again.
+    /// Number that distinguishes two tokens, even if the gateway returns the same text again.
     number: u64,
 }
 
 impl BearerToken {
-    /// For [`SecretTexts::hide`].
+    /// Returns the text for [`SecretTexts::hide`].
     pub(super) fn text(&self) -> &str {
         self.text.expose_secret()
     }
 }
 
-/// Why there is no token now.
+/// Reason for which there is no token now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoToken {
-    /// The credentials are refused; asking again may lock the account.
+    /// The credentials are refused; another request may lock the account.
     Refused(String),
-    /// Asking again gives the same.
+    /// Another request gives the same answer.
     Final(String),
     /// Rate limited.
     Wait(Duration, String),
@@ -56,14 +56,14 @@ pub(super) enum NoToken {
     ProxyRefused(String),
     /// A 2xx that holds no token.
     Unusable(String),
-    /// Passing trouble, with the pause that was asked for.
+    /// Failure that may pass, with the pause that was asked for.
     Retry(Option<Duration>, String),
     /// There was no answer.
     NoAnswer(NoAnswer),
 }
 
 impl NoToken {
-    /// The error for a request that is not made again.
+    /// Returns the error for a request that is not made again.
     pub(super) fn into_error(self, path: &str) -> UpstreamError {
         let path = path.to_owned();
         match self {
@@ -83,13 +83,13 @@ impl NoToken {
     }
 }
 
-/// Gets and keeps the token.
+/// Source of the token: requests it and keeps it.
 pub(super) struct TokenSource {
-    /// The secrets in it may be replaced at any time ([`config::Secret`]).
+    /// Credentials. The secrets in it may be replaced at any time ([`config::Secret`]).
     auth: config::UpstreamAuth,
     gateway: String,
     client: GatewayClient,
-    /// How old a token gets before it is renewed.
+    /// Age at which a token is renewed.
     life: Duration,
     current: Mutex<CurrentToken>,
 }
@@ -116,7 +116,7 @@ impl TokenSource {
         })
     }
 
-    /// Path of the token endpoint.
+    /// Returns the path of the token endpoint.
     pub(super) fn path(&self) -> &'static str {
         TokenCredentials::path_of(&self.auth)
     }
@@ -126,7 +126,8 @@ impl TokenSource {
         SecretTexts::new(&self.auth).hide_in(answer, token.map(BearerToken::text));
     }
 
-    /// The current token, or a new one. While one caller asks for it, the others wait for what it gets.
+    /// Returns the current token, or a new one. While one caller requests it, the others wait for
+    /// its result.
     pub(super) async fn current(&self) -> Result<BearerToken, NoToken> {
         let mut current = self.current.lock().await;
         let asked_at = Instant::now();
@@ -156,7 +157,7 @@ impl TokenSource {
         Ok(token)
     }
 
-    /// Throws this token away, if it is still the current one.
+    /// Discards this token, if it is still the current one.
     pub(super) async fn refused(&self, refused: &BearerToken) {
         let mut current = self.current.lock().await;
         if current
@@ -169,7 +170,8 @@ impl TokenSource {
     }
 }
 
-/// The token in an answer of the token endpoint, or what to do instead, without the secrets that the answer may repeat (R27).
+/// Reads the token in an answer of the token endpoint, or returns what to do instead, without the
+/// secrets that the answer may repeat (R27).
 pub(super) fn judge(
     answer: &mut GatewayAnswer,
     secrets: &SecretTexts,
@@ -177,7 +179,7 @@ pub(super) fn judge(
 ) -> Result<SecretString, NoToken> {
     let read_as_it_is = read(answer, now);
     match read_as_it_is {
-        // These quote nothing.
+        // These errors quote nothing.
         Ok(_) | Err(NoToken::Unusable(_)) if (200..300).contains(&answer.status) => read_as_it_is,
         _ => {
             secrets.hide_in(answer, None);
@@ -186,9 +188,9 @@ pub(super) fn judge(
     }
 }
 
-/// As [`judge`], with whatever the answer says.
+/// Reads an answer as [`judge`] does, without hiding its secrets.
 fn read(answer: &GatewayAnswer, now: SystemTime) -> Result<SecretString, NoToken> {
-    let reason = || answer::said(answer);
+    let reason = || answer::describe(answer);
     match answer.status {
         200..=299 => token_in(answer),
         300..=399 => Err(NoToken::Final(answer::redirected(answer))),
@@ -206,8 +208,8 @@ fn read(answer: &GatewayAnswer, now: SystemTime) -> Result<SecretString, NoToken
     }
 }
 
-/// A JWT as plain text, as documented; also as a JSON text or as `token` or `access_token` of a JSON object. The errors
-/// quote nothing of the body: half of a token is a secret too.
+/// Returns a JWT as plain text, as documented; also as a JSON text or as `token` or `access_token`
+/// of a JSON object. The errors quote nothing of the body: half of a token is a secret too.
 fn token_in(answer: &GatewayAnswer) -> Result<SecretString, NoToken> {
     let unusable = |what: &str| Err(NoToken::Unusable(format!("status {}, but {what}", answer.status)));
     if answer.cut {

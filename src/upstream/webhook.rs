@@ -1,6 +1,6 @@
-//! Webhook of a chat: one message by POST, in the form that Slack and Teams take.
+//! Webhook of a chat: one message by POST, in the form that Slack and Teams accept.
 //!
-//! Its URL is a secret (R27): no error holds it.
+//! Its URL is a secret (R27): no error contains it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub struct Webhook {
     url: Secret,
 }
 
-/// Message that was not taken.
+/// Error of a message that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the webhook of NOTIFY_URL did not take the message: {reason}")]
 pub struct WebhookError {
@@ -34,10 +34,10 @@ pub struct WebhookError {
 }
 
 impl Webhook {
-    /// Returns the webhook at `url`, by the proxy and with the roots of `settings`.
+    /// Returns the webhook at `url`, with the proxy and the roots of `settings`.
     ///
     /// # Errors
-    /// When a root or the proxy cannot be used as it is.
+    /// A root or the proxy cannot be used as it is.
     pub fn new(url: &Secret, settings: &config::Upstream) -> Result<Self, UpstreamError> {
         let settings = config::Upstream {
             gateway: url.expose_secret().to_owned(),
@@ -53,7 +53,7 @@ impl Webhook {
     /// Sends a message, in three attempts at most.
     ///
     /// # Errors
-    /// When it was not taken.
+    /// It was not accepted.
     pub async fn send(&self, body: &str) -> Result<(), WebhookError> {
         let mut pauses = PAUSES.into_iter();
         loop {

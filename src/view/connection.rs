@@ -1,4 +1,4 @@
-//! A connection: its state, its times, its counts.
+//! View of a connection: its state, its times, its counts.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::identity::Kind;
 use crate::store::{self, ConnectionId, GatewayLimits, State, Store, StoreError};
 use crate::sync::BacklogEstimate;
 
-/// A connection as `status --json` and the API show it.
+/// Connection as `status --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
@@ -21,33 +21,33 @@ pub struct Connection {
     pub description: String,
     /// Registered, Scheduled, Processing or Processed.
     pub state: &'static str,
-    /// Since when.
+    /// Time since which it has this state.
     #[schema(required)]
     pub state_since: Option<String>,
-    /// When each state was entered last.
+    /// Times at which each state was entered last.
     pub states: States,
-    /// When the last run ended, however it did.
+    /// Time at which the last run ended, with any outcome.
     #[schema(required)]
     pub last_synced: Option<String>,
-    /// When the last run ended after which upstream held everything.
+    /// Time at which the last run ended after which upstream held everything.
     #[schema(required)]
     pub last_successful_sync: Option<String>,
-    /// When the next run is due.
+    /// Time at which the next run is due.
     #[schema(required)]
     pub next_sync: Option<String>,
-    /// When the next full read is due; in the past while one is due.
+    /// Time at which the next full read is due; in the past while one is due.
     #[schema(required)]
     pub next_baseline: Option<String>,
     /// `true` when a full read of `BASELINE_CRON` is due: its time has come, and no full read was
     /// complete since. The next scheduled run is one.
     pub baseline_due: bool,
-    /// When the last complete full read ended; `null` when none ever did.
+    /// Time at which the last complete full read ended; `null` when none ever did.
     #[schema(required)]
     pub last_complete_baseline: Option<String>,
-    /// Why the last run did not end as processed.
+    /// Error because of which the last run did not end as processed.
     #[schema(required)]
     pub last_error: Option<String>,
-    /// What to do about it.
+    /// Remedy for it.
     #[schema(required)]
     pub last_error_remedy: Option<String>,
     /// `SYNC_CRON`.
@@ -57,50 +57,51 @@ pub struct Connection {
     pub baseline_frequency: Option<String>,
     /// `SYNC_TIMEZONE`, of both.
     pub timezone: String,
-    /// When the state file was found to be an older copy: ETM may hold something else than it says,
-    /// until `sync --baseline --resend` has read everything. Else `null`.
+    /// Time at which the state file was found to be an older copy: ETM may hold other versions than
+    /// it records, until `sync --baseline --resend` has read everything. Else `null`.
     #[schema(required)]
     pub restored_at: Option<String>,
     /// Name of the instance that holds the connection, where several share the state; else `null`.
     #[schema(required)]
     pub held_by: Option<String>,
-    /// Ticks of the schedule that fell into a running run, ever.
+    /// Ticks of the schedule that fell into a running run, since the connection was registered.
     pub skipped_ticks: u64,
-    /// By kind: `users`, `groups`, `computers`; a kind that nothing is known of is missing.
+    /// Counts by kind: `users`, `groups`, `computers`; a kind of which nothing is known is missing.
     #[schema(value_type = BTreeMap<String, KindStanding>)]
     pub counts: BTreeMap<&'static str, KindStanding>,
-    /// Since when the asset waits that waits longest.
+    /// Time since which the oldest pending asset waits.
     #[schema(required)]
     pub oldest_pending: Option<String>,
-    /// Requests that what waits takes, where the speed of the gateway is known.
+    /// Requests that the backlog needs, where the speed of the gateway is known.
     #[schema(required)]
     pub backlog_requests: Option<u64>,
-    /// When what waits will be through at the gateway, as far as its speed and its limit of calls
-    /// are known: from now on while a run goes on, else from the next run on.
+    /// Time at which the backlog will be delivered, as far as the speed of the gateway and its
+    /// limit of calls are known: from now on during a run, else from the next run on.
     #[schema(required)]
     pub backlog_through: Option<String>,
-    /// Names the list of removals that the threshold holds back; `approve-removals` takes it.
+    /// Name of the list of removals that the threshold holds back; `approve-removals` takes it.
     #[schema(required)]
     pub held_list: Option<String>,
-    /// Whether removals are sent (`REMOVED_OBJECTS=send`) or only reported.
+    /// `true` when removals are sent (`REMOVED_OBJECTS=send`), `false` when they are only reported.
     pub sends_removals: bool,
-    /// Whether runs can be started over HTTP: an `HTTP_TOKEN` is configured.
+    /// `true` when runs can be started over HTTP: an `HTTP_TOKEN` is configured.
     pub changes_allowed: bool,
-    /// Where the directory is.
+    /// URLs of the directory.
     pub directory: String,
-    /// Where the assets go.
+    /// URL of the gateway to which the assets are sent.
     pub upstream: String,
-    /// Of the program.
+    /// Version of the program.
     pub version: &'static str,
-    /// The last run that ended.
+    /// Last run that ended.
     #[schema(required)]
     pub last_run: Option<Run>,
-    /// The run that this service executes now; a command that runs beside it is not seen here.
+    /// Run that this service executes now; a command that runs in parallel is not shown here.
     #[schema(required)]
     pub progress: Option<Progress>,
 }
 
-/// When each state was entered last; `null` when it never was, or before version 4 of the state file.
+/// Times at which each state was entered last; `null` when it never was, or before version 4 of the
+/// state file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct States {
@@ -118,41 +119,41 @@ pub struct States {
     pub processed: Option<String>,
 }
 
-/// How many objects of a kind there are.
+/// Numbers of objects of a kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KindStanding {
-    /// Upstream holds an asset of these.
+    /// Objects of which upstream holds an asset.
     pub accepted: u64,
-    /// Staged, not accepted yet; rejected ones included.
+    /// Objects that are staged, not accepted yet; rejected ones included.
     pub pending: u64,
-    /// Cannot be mapped, or refused by upstream.
+    /// Objects that cannot be mapped, or were refused by upstream.
     pub rejected: u64,
-    /// Gone from the directory.
+    /// Objects that are gone from the directory.
     pub removed: u64,
-    /// Gone as it seems, but held back by the threshold.
+    /// Objects that seem to be gone, but are held back by the threshold.
     pub held: u64,
 }
 
-/// What has to be counted object by object: half a second with a million of them.
+/// Numbers that are counted object by object: half a second with a million of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// By kind.
+    /// Counts by kind.
     pub kinds: BTreeMap<Kind, KindStanding>,
-    /// Since when the asset waits that waits longest, Unix seconds.
+    /// Time since which the oldest pending asset waits, Unix seconds.
     pub oldest_pending: Option<i64>,
-    /// The same without rejected ones.
+    /// Time since which the oldest pending asset that is not rejected waits, Unix seconds.
     pub oldest_undecided: Option<i64>,
-    /// Names the list of removals held back.
+    /// Name of the list of removals held back.
     pub held_list: Option<String>,
     /// Limits learnt of the gateway.
     pub limits: GatewayLimits,
 }
 
 impl Counted {
-    /// Counts.
+    /// Counts the objects of a connection.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// The file cannot be read.
     pub fn of(store: &Store, connection: ConnectionId) -> Result<Self, StoreError> {
         let mut kinds: BTreeMap<Kind, KindStanding> = BTreeMap::new();
         for (kind, known) in store.object_counts(connection)? {
@@ -180,8 +181,8 @@ impl Counted {
 }
 
 impl Connection {
-    /// A connection, as `row` and what was counted say at `now` (Unix seconds); `changes` is
-    /// whether an `HTTP_TOKEN` is configured.
+    /// Returns the view of a connection from `row` and the counts at `now` (Unix seconds);
+    /// `changes` is `true` when an `HTTP_TOKEN` is configured.
     #[must_use]
     pub fn new(
         row: &store::Connection,
@@ -217,7 +218,8 @@ impl Connection {
             last_successful_sync: time(row.last_successful_sync),
             next_sync: time(row.next_sync),
             next_baseline: time(row.next_baseline),
-            // What was due before BASELINE_CRON was turned off is stored until the next run.
+            // A baseline that was due before BASELINE_CRON was turned off is stored until the next
+            // run.
             baseline_due: schedule.baseline_cron.is_some() && row.baseline_due(now).is_some(),
             last_complete_baseline: time(row.last_baseline),
             last_error: row.last_error.clone(),
@@ -248,7 +250,7 @@ impl Connection {
     }
 }
 
-/// Where the directory is, as URLs.
+/// Returns the URLs of the directory.
 fn directory(settings: &config::Directory) -> String {
     let scheme = match settings.transport {
         Transport::Ldaps => "ldaps",

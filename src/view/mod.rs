@@ -1,7 +1,8 @@
-//! What people and machines are shown: the JSON of the API, which the commands print with `--json` as well.
+//! Views for people and machines: the JSON of the API, which the commands print with `--json` as
+//! well.
 //!
-//! Names follow the Qualys connector API: camel case, `lastSynced`, `nextSync`, `runFrequency`. A value that is not known is
-//! `null`, its key is always there. Times are UTC in whole seconds.
+//! Names follow the Qualys connector API: camel case, `lastSynced`, `nextSync`, `runFrequency`. A
+//! value that is not known is `null`, its key is always present. Times are UTC in whole seconds.
 
 mod connection;
 mod instance;
@@ -21,7 +22,7 @@ pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
 pub use trace::{ObjectTrace, TraceCandidate, TraceStep};
 pub use without_names::WithoutNames;
 
-/// Unix seconds as the product writes times everywhere: UTC, whole seconds.
+/// Formats Unix seconds as the product writes times everywhere: UTC, whole seconds.
 #[must_use]
 pub fn time(seconds: Option<i64>) -> Option<String> {
     let at = DateTime::from_timestamp(seconds?, 0)?;

@@ -1,4 +1,4 @@
-//! A run while it goes on.
+//! View of a run in progress.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,24 +6,25 @@ use utoipa::ToSchema;
 use super::{run::seconds, time};
 use crate::sync;
 
-/// How far the run has come that this service executes.
+/// Progress of the run that this service executes.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Its number.
+    /// Number of the run.
     pub run: i64,
-    /// What was asked for: `delta` or `baseline`.
+    /// Requested mode: `delta` or `baseline`.
     pub wanted: &'static str,
-    /// What it turned out to be; what was asked for, until that is known.
+    /// Mode that the plan chose; the requested one, until that is known.
     pub mode: &'static str,
-    /// Who asked.
+    /// Origin of the request.
     pub asked_by: String,
-    /// `connecting`, `reading`, `examining` or `delivering`, in this order. Delivery goes on beside the reading.
+    /// `connecting`, `reading`, `examining` or `delivering`, in this order. Delivery runs in
+    /// parallel with the reading.
     pub phase: &'static str,
-    /// When it began.
+    /// Time at which it began.
     #[schema(required)]
     pub started: Option<String>,
-    /// How long it has been going on.
+    /// Seconds since it began.
     pub elapsed_seconds: f64,
     /// Objects read from the directory.
     pub read: u64,
@@ -36,7 +37,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// How far it is now; `None` before its beginning.
+    /// Returns the present progress; `None` before the run began.
     #[must_use]
     pub fn of(progress: &sync::RunProgress) -> Option<Self> {
         let begun = progress.begun().borrow().clone()?;

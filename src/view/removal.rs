@@ -1,4 +1,4 @@
-//! Objects that are gone or seem to be, and objects that did not get through.
+//! Views of objects that are gone or seem to be, and of objects that are rejected.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,54 +6,54 @@ use utoipa::ToSchema;
 use super::time;
 use crate::store;
 
-/// Which list of objects that are gone.
+/// List of objects that are gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RemovalState {
-    /// Seems gone, and is held back by the threshold until somebody approves the list.
+    /// The object seems to be gone, and is held back by the threshold until the list is approved.
     Held,
-    /// Was missed; looked up again by the next run.
+    /// The object was missed; the next run looks it up again.
     Undecided,
-    /// Gone.
+    /// The object is gone.
     #[default]
     Removed,
 }
 
-/// An object that is gone, as `removed --json` and the API show it.
+/// Object that is gone, as `removed --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Removal {
     /// Name of the connection.
     pub connection: String,
-    /// Which list it is on.
+    /// List that contains the object.
     pub state: RemovalState,
     /// `user`, `group` or `computer`.
     pub kind: &'static str,
-    /// Where it was.
+    /// Last distinguished name.
     pub dn: String,
     /// objectGUID.
     pub vendor_asset_id: String,
-    /// Of its asset; `null` where it is not removed yet.
+    /// `externalAssetId` of its asset; `null` where it is not removed yet.
     #[schema(required)]
     pub external_asset_id: Option<String>,
-    /// Why it counts as gone, or why that is not clear.
+    /// Reason for which it counts as gone, or for which that is not clear.
     pub reason: String,
-    /// When it was removed, held back for the first time, or missed.
+    /// Time at which it was removed, held back for the first time, or missed.
     #[schema(required)]
     pub at: Option<String>,
-    /// The run that removed it.
+    /// Number of the run that removed it.
     #[schema(required)]
     pub run: Option<i64>,
-    /// When upstream accepted the asset that says so.
+    /// Time at which upstream accepted the asset of the removal.
     #[schema(required)]
     pub sent_at: Option<String>,
-    /// The list that is to be approved, where it is held back.
+    /// Name of the list that is to be approved, where the object is held back.
     #[schema(required)]
     pub list: Option<String>,
 }
 
 impl Removal {
-    /// An object of one of the lists; `list` names that of the objects held back.
+    /// Returns an object of one of the lists; `list` is the name of that of the objects held back.
     #[must_use]
     pub fn new(connection: &str, state: RemovalState, list: Option<&str>, removal: &store::Removal) -> Self {
         Self {
@@ -72,32 +72,32 @@ impl Removal {
     }
 }
 
-/// An object that did not get through, as `status --json` and the API show it. It is tried again by every run.
+/// Object that is rejected, as `status --json` and the API show it. It is tried again by every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rejection {
     /// `user`, `group` or `computer`.
     pub kind: &'static str,
-    /// Where there is an asset.
+    /// `externalAssetId`, where there is an asset.
     #[schema(required)]
     pub external_asset_id: Option<String>,
-    /// objectGUID; `null` where the entry showed none that can be read.
+    /// objectGUID; `null` where the entry has none that can be read.
     #[schema(required)]
     pub vendor_asset_id: Option<String>,
     /// Its distinguished name.
     pub dn: String,
-    /// Why.
+    /// Reason for the rejection.
     pub reason: String,
-    /// Since when.
+    /// Time since which it is rejected.
     #[schema(required)]
     pub since: Option<String>,
-    /// Side that keeps it out of ETM: `mapping` (no asset can be made of it), `upstream` (the
+    /// Part that keeps it out of ETM: `mapping` (no asset can be made of it), `upstream` (the
     /// gateway rejected it) or `identity` (another live object has its externalAssetId).
     pub origin: &'static str,
 }
 
 impl Rejection {
-    /// An object that did not get through.
+    /// Returns the view of a rejected object.
     #[must_use]
     pub fn new(rejected: &store::Rejection) -> Self {
         Self {

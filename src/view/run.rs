@@ -1,4 +1,4 @@
-//! A run of the history.
+//! View of a run of the history.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,61 +9,61 @@ use utoipa::ToSchema;
 use super::time;
 use crate::store::{self, Counts, Phases};
 
-/// A run as `runs --json` and the API show it.
+/// Run as `runs --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// Name of the connection.
     pub connection: String,
-    /// Its number.
+    /// Number of the run.
     pub run: i64,
-    /// What was asked for: `delta` or `baseline`.
+    /// Requested mode: `delta` or `baseline`.
     pub wanted: &'static str,
-    /// What was done.
+    /// Mode that the plan chose.
     pub mode: &'static str,
-    /// Who asked.
+    /// Origin of the request.
     pub asked_by: String,
-    /// Why it read that much.
+    /// Reason for the mode.
     pub reason: String,
-    /// When it began.
+    /// Time at which it began.
     #[schema(required)]
     pub started: Option<String>,
-    /// When it ended; `null` while it goes on, and after its process died.
+    /// Time at which it ended; `null` during the run, and after its process died.
     #[schema(required)]
     pub ended: Option<String>,
-    /// How long it took; `null` when nobody measured it.
+    /// Duration; `null` when it was not measured.
     #[schema(required)]
     pub seconds: Option<f64>,
-    /// What that went to.
+    /// Durations of its phases.
     #[schema(required)]
     pub phases: Option<PhaseSeconds>,
-    /// `processed`, `partial`, `failed`, `stopped` or `interrupted`; `null` while it goes on.
+    /// `processed`, `partial`, `failed`, `stopped` or `interrupted`; `null` during the run.
     #[schema(required)]
     pub outcome: Option<&'static str>,
-    /// Why it did not end as processed.
+    /// Error because of which it did not end as processed.
     #[schema(required)]
     pub error: Option<String>,
-    /// What to do about it.
+    /// Remedy for it.
     #[schema(required)]
     pub remedy: Option<String>,
-    /// By kind: `users`, `groups`, `computers`.
+    /// Counts by kind: `users`, `groups`, `computers`.
     #[schema(value_type = BTreeMap<String, KindCounts>)]
     pub counts: BTreeMap<&'static str, KindCounts>,
     /// Requests to the gateway, repeated ones included.
     pub requests: u64,
-    /// Repeated ones.
+    /// Repeated requests among these.
     pub retries: u64,
     /// Pages read from the directory.
     pub pages: u64,
     /// Referrals that were not followed.
     pub referrals: u64,
-    /// The domain controller's invocationId.
+    /// invocationId of the domain controller.
     #[schema(required)]
     pub controller: Option<String>,
-    /// The host that was read.
+    /// Host that was read.
     #[schema(required)]
     pub controller_host: Option<String>,
-    /// Why that controller was chosen.
+    /// Reason for which that controller was chosen.
     #[schema(required)]
     pub controller_choice: Option<String>,
     /// Site of the controller, as it names it; `null` without `AD_DOMAIN`.
@@ -76,18 +76,19 @@ pub struct Run {
     /// `true` when the controller is in the site whose controllers are tried first, or serves it.
     #[schema(required)]
     pub controller_in_site: Option<bool>,
-    /// The USN that the run read from.
+    /// USN from which the run read.
     #[schema(required)]
     pub watermark_before: Option<u64>,
-    /// The USN up to which the directory was known after it.
+    /// USN up to which the directory was known after it.
     #[schema(required)]
     pub watermark_after: Option<u64>,
-    /// Names the list of removals that the run held back.
+    /// Name of the list of removals that the run held back.
     #[schema(required)]
     pub held_list: Option<String>,
 }
 
-/// An object that a run did not get through, or removed, as `runs --run --json` and the API show it.
+/// Object that a run rejected, could not map, or removed, as `runs --run --json` and the API show
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunObject {
@@ -95,24 +96,24 @@ pub struct RunObject {
     pub connection: String,
     /// Number of the run.
     pub run: i64,
-    /// What became of it: `rejected`, `unmapped` or `removed`.
+    /// Result for the object: `rejected`, `unmapped` or `removed`.
     pub state: &'static str,
     /// `user`, `group` or `computer`.
     pub kind: &'static str,
     /// Its distinguished name.
     pub dn: String,
-    /// objectGUID; `null` where the entry showed none that can be read.
+    /// objectGUID; `null` where the entry has none that can be read.
     #[schema(required)]
     pub vendor_asset_id: Option<String>,
-    /// Where there is an asset.
+    /// `externalAssetId`, where there is an asset.
     #[schema(required)]
     pub external_asset_id: Option<String>,
-    /// Why.
+    /// Reason for the result.
     pub reason: String,
 }
 
 impl RunObject {
-    /// An object of the run with this number.
+    /// Returns the view of an object of the run with this number.
     #[must_use]
     pub fn new(connection: &str, run: i64, object: &store::RunObject) -> Self {
         Self {
@@ -128,44 +129,44 @@ impl RunObject {
     }
 }
 
-/// What the time of a run went to, in seconds. Delivery goes on beside the reading.
+/// Durations of the phases of a run, in seconds. Delivery runs in parallel with the reading.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct PhaseSeconds {
-    /// Connecting, binding, deciding what to read.
+    /// Connecting, binding, choosing the plan.
     pub connecting: f64,
     /// Reading the directory.
     pub reading: f64,
-    /// Looking up what the reading missed.
+    /// Looking up the objects that the read missed.
     pub examining: f64,
-    /// Delivering what the reading left on the stage.
+    /// Delivering the assets that are left on the stage after the read.
     pub delivering: f64,
 }
 
-/// What became of the objects of a kind.
+/// Results for the objects of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KindCounts {
-    /// Read from the directory.
+    /// Objects read from the directory.
     pub read: u64,
-    /// Of those, equal to what upstream holds.
+    /// Objects read that are equal to the version that upstream holds.
     pub unchanged: u64,
-    /// Of those, put on the stage.
+    /// Objects read whose assets were staged.
     pub changed: u64,
-    /// Assets that went out in a request, whatever the answer was.
+    /// Assets that were sent in a request, whatever the answer was.
     pub sent: u64,
-    /// Of those sent, accepted by upstream.
+    /// Assets sent that upstream accepted.
     pub accepted: u64,
-    /// Of those sent, rejected by upstream.
+    /// Assets sent that upstream rejected.
     pub rejected: u64,
-    /// Of those read, the mapping could make no asset of.
+    /// Objects read of which the mapping could make no asset.
     pub unmapped: u64,
-    /// Concluded to be gone.
+    /// Objects that count as gone.
     pub removed: u64,
-    /// Gone, but held back by the threshold.
+    /// Objects that count as gone, but are held back by the threshold.
     pub held: u64,
 }
 
 impl KindCounts {
-    /// Each count with its name.
+    /// Returns each count with its name.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u64); 9] {
         [
@@ -209,13 +210,13 @@ impl From<&Phases> for PhaseSeconds {
     }
 }
 
-/// Seconds, to the millisecond.
+/// Returns seconds, to the millisecond.
 pub(super) fn seconds(long: Duration) -> f64 {
     (long.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 impl Run {
-    /// A run of the connection with this name.
+    /// Returns the view of a run of the connection with this name.
     #[must_use]
     pub fn new(connection: &str, run: &store::Run) -> Self {
         let counts = run.counts.0.iter();

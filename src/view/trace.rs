@@ -24,7 +24,7 @@ pub struct ObjectTrace {
     pub verdict: &'static str,
     /// Reason, as a sentence.
     pub sentence: String,
-    /// Next step.
+    /// Remedy.
     #[schema(required)]
     pub remedy: Option<String>,
     /// `user`, `group` or `computer`; `null` where it is none of them, or not known.
@@ -43,7 +43,7 @@ pub struct ObjectTrace {
     pub steps: Vec<TraceStep>,
     /// Objects of this name, where there are several.
     pub candidates: Vec<TraceCandidate>,
-    /// Further ones.
+    /// Number of further ones.
     pub more_candidates: usize,
 }
 
@@ -55,14 +55,14 @@ pub struct TraceStep {
     pub step: &'static str,
     /// `passed`, `failed`, `unknown` or `not_reached`.
     pub result: &'static str,
-    /// Knowledge of it.
+    /// Description of the result.
     pub text: String,
-    /// More of that, a line each: parts of the filter, rejected values, runs.
+    /// Details, a line each: parts of the filter, rejected values, runs.
     pub details: Vec<String>,
-    /// The run that it belongs to.
+    /// Number of the run that the step belongs to.
     #[schema(required)]
     pub run: Option<i64>,
-    /// When it was.
+    /// Time of the step.
     #[schema(required)]
     pub at: Option<String>,
 }
@@ -84,7 +84,7 @@ pub struct TraceCandidate {
 }
 
 impl ObjectTrace {
-    /// The trace of an object by the connection with this name.
+    /// Returns the view of the trace of an object by the connection with this name.
     #[must_use]
     pub fn new(connection: &str, trace: &sync::TracedObject) -> Self {
         let conclusion = trace.conclude();

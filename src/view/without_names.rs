@@ -1,8 +1,8 @@
 //! Views without names of people, for requests without a token.
 //!
-//! Counts and times name nobody. Sentences may: an error quotes what a controller or the gateway
-//! answered, and a reason names the container that was moved. Whatever could be such a quotation is
-//! left out.
+//! Counts and times contain no names. Sentences may: an error quotes the answer of a controller or
+//! the gateway, and a reason names the container that was moved. Every text that could be such a
+//! quotation is left out.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,10 @@ use regex::Regex;
 
 use super::{Connection, Run};
 
-/// Place of what was left out.
+/// Replacement for the text that was left out.
 const LEFT_OUT: &str = "… (in full with a token)";
 
-/// Beginnings of what others wrote; each group stands before it.
+/// Beginnings of quoted texts; each group precedes one.
 ///
 /// - the gateway's words after `status 400`, and those of a panic;
 /// - a quotation mark before a controller's words, a name or a filter;
@@ -24,9 +24,9 @@ static QUOTATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
-/// A view that can be shown without names of people.
+/// View that can be shown without names of people.
 pub trait WithoutNames {
-    /// Returns the same without them.
+    /// Returns the view without them.
     #[must_use]
     fn without_names(self) -> Self;
 }
@@ -51,7 +51,7 @@ impl WithoutNames for Run {
     }
 }
 
-/// Returns the sentence up to what others wrote. Nothing behind that is shown, since it may hold
+/// Returns the sentence up to the first quotation. Nothing after that is shown, since it may hold
 /// the end of a quotation.
 fn cut(sentence: &str) -> String {
     let quotation = QUOTATION.as_ref().map(|quotation| quotation.captures(sentence));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ad_connector::failpoint::{Commit, Point, Progress};
 use fastrand::Rng;
+use lab::console::{self, Console, ConsoleUser};
 use lab::receiver::Answer;
 use lab::simulator::{Kind, ObjectId};
 
@@ -21,7 +22,7 @@ enum Scenario {
     Gone,
     /// `approve-removals`.
     Approval,
-    /// The service, in a run that takes longer than the schedule allows.
+    /// The service, in a run that takes longer than the schedule allows, with a review every second.
     Service,
 }
 
@@ -46,7 +47,7 @@ fn scenario(point: Point) -> Scenario {
         | Commit::EndRun => Scenario::Changes,
         Commit::NoteUnidentified | Commit::NoteVerdicts | Commit::Conclude => Scenario::Gone,
         Commit::Approve => Scenario::Approval,
-        Commit::SkipTicks => Scenario::Service,
+        Commit::SkipTicks | Commit::KeepReview => Scenario::Service,
     }
 }
 
@@ -81,6 +82,8 @@ fn may_be_out(point: Point) -> bool {
                 | Commit::Conclude
                 | Commit::Approve
                 | Commit::PlanRun
+                // A review goes on beside the runs.
+                | Commit::KeepReview
         ),
     }
 }
@@ -109,6 +112,21 @@ async fn sweep(swept: Scenario, later: &[usize]) {
         again || scenario(*point) == swept
     });
     let (mut killed, mut world) = (0, World::new(Rng::with_seed(1), true, true).await);
+    let console = Console::start(console::Options {
+        users: vec![ConsoleUser::default()],
+        ..console::Options::default()
+    })
+    .await;
+    if swept == Scenario::Service {
+        for (name, value) in [
+            ("QUALYS_API_URL", console.url()),
+            ("QUALYS_API_USERNAME", console::Options::default().username),
+            ("QUALYS_API_PASSWORD", console::Options::default().password),
+            ("REVIEW_CRON", "* * * * * *".to_owned()),
+        ] {
+            world.lab.set(name, &value);
+        }
+    }
     for point in points {
         for nth in std::iter::once(1).chain(later.iter().copied()) {
             let (arguments, before) = prepare(&mut world, swept).await;

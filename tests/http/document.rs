@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ad_connector::store::{Access, Store};
 use lab::simulator::{Action, On};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -163,6 +164,7 @@ async fn every_answer_is_as_the_document_says() {
     lab.simulator.faults().clear();
 
     explained(&mut document, &served, guid).await;
+    reviewed(&mut document, &served, &lab.connector.state()).await;
     refused(&mut document, &served, guid).await;
 
     let answer = served
@@ -206,6 +208,72 @@ async fn explained(document: &mut Document, served: &Served, guid: &str) {
     }
     document.check(&ask("").await.with(422));
     document.check(&served.get(&format!("{CONNECTION}/why?object=x")).await.with(401));
+}
+
+/// The review before there is one, and of two of them.
+async fn reviewed(document: &mut Document, served: &Served, state: &std::path::Path) {
+    const REVIEW: &str = "/api/v1/review";
+    document.check(&served.read(REVIEW).await.with(404));
+    document.check(&served.get(REVIEW).await.with(401));
+    let review = |finding: &str| {
+        json!({
+            "at": "2026-11-22T06:00:00Z", "complete": true, "roles": [], "access": [
+                {"login": "a", "assetGroup": "*", "assetGroupId": null, "reason": "role-sees-all"},
+                {"login": "b", "assetGroup": "AG", "assetGroupId": "1", "reason": "owner"}],
+            "assetGroups": [{"id": "1", "name": "AG"}],
+            "users": [
+                {"login": "b", "isActive": true, "allowed": false, "partner": {"state": "notFound"}, "findings": []},
+                {"login": "<script>", "isActive": true, "allowed": false, "partner": {"state": "notFound"}, "findings": ["gone"]}],
+            "findings": [{"code": finding, "login": "<script>", "reason": "r", "evidence": []}],
+        })
+        .to_string()
+    };
+    let store = Store::open(state, Access::ReadWrite).unwrap();
+    store
+        .keep_review(1_795_000_000, true, "{\"dormant\":1}", &review("dormant"))
+        .unwrap();
+    store
+        .keep_review(1_795_313_434, true, "{\"gone\":1}", &review("gone"))
+        .unwrap();
+    let standing = served.read(REVIEW).await.with(200);
+    document.check(&standing);
+    let standing = standing.json();
+    assert_eq!(standing["new"][0]["code"], "gone", "{standing}");
+    assert_eq!(standing["resolved"][0]["code"], "dormant", "{standing}");
+    for (path, total) in [
+        ("users?limit=1", 2),
+        ("users?code=gone", 1),
+        ("users?q=SCRIPT", 1),
+        ("asset-groups", 1),
+        ("roles", 0),
+        ("findings?code=dormant", 0),
+        ("access?assetGroup=AG", 2),
+        ("access?login=b", 1),
+    ] {
+        let answer = served.read(&format!("{REVIEW}/{path}")).await.with(200);
+        document.check(&answer);
+        assert_eq!(answer.json()["total"], total, "{path}");
+    }
+    let first = served.read(&format!("{REVIEW}/users?limit=1")).await.json();
+    assert_eq!(
+        (&first["items"][0]["login"], &first["next"]),
+        (&json!("<script>"), &json!("1"))
+    );
+    for path in [
+        "users?code=nonsense",
+        "users?limit=0",
+        "users?after=x",
+        "users?q=",
+        "users?z=1",
+    ] {
+        document.check(&served.read(&format!("{REVIEW}/{path}")).await.with(422));
+    }
+    let metrics = served.get("/metrics").await.with(200).body;
+    assert!(
+        metrics.contains("ad_connector_review_findings{code=\"gone\"} 1"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("ad_connector_review_age_seconds"), "{metrics}");
 }
 
 async fn refused(document: &mut Document, served: &Served, guid: &str) {

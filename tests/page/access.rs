@@ -161,7 +161,7 @@ async fn everything_is_reached_and_done_by_keyboard() {
         return [(e.innerText || e.getAttribute('aria-label') || e.id).trim().split('\\n')[0], \
                 s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2]; })()";
     let mut order = Vec::new();
-    for _ in 0..9 {
+    for _ in 0..10 {
         tab.press("Tab").await;
         let focused = tab.value(FOCUSED).await;
         assert_eq!(focused[1], true, "the focus on {} is not seen", focused[0]);
@@ -177,6 +177,7 @@ async fn everything_is_reached_and_done_by_keyboard() {
         "Inventory",
         "Attention",
         "Mapping",
+        "Qualys accounts",
     ];
     for (seen, expected) in order.iter().zip(expected) {
         assert!(seen.starts_with(expected), "{order:?}");
@@ -187,7 +188,7 @@ async fn everything_is_reached_and_done_by_keyboard() {
     tab.press("Enter").await;
     tab.shows("details[open]", "asked by").await;
     // Back to *Sync now*, the token, and a run.
-    for _ in 0..6 {
+    for _ in 0..7 {
         tab.press("Shift+Tab").await;
     }
     tab.press("Space").await;

@@ -45,7 +45,12 @@ async fn r24_a_removal_that_is_only_reported_leaves_the_asset_in_etm() {
             .is(
                 "removed",
                 true,
-                &["in run 2", "deleted: CN=", "ETM was not told", "purge rules"],
+                &[
+                    "in run 2",
+                    "deleted: CN=",
+                    "the removal was not sent to ETM",
+                    "purge rules",
+                ],
             )
             .step("removal", "failed", &["REMOVED_OBJECTS=report", "deleted: CN="])
             .step("history", "unknown", &["run 2: removed"]);
@@ -74,14 +79,18 @@ async fn r24_a_removal_that_is_sent_says_when_etm_was_told() {
     answer.is(
         "removed",
         true,
-        &["still in ETM until a run has sent that", "rejected"],
+        &["still in ETM until a run has sent the removal", "rejected"],
     );
     world.receiver.refuse_nothing();
     world.sync().await;
     let answer = world.why(&id).await;
     answer
-        .is("removed", false, &["deleted: CN=", "ETM was told so at"])
-        .step("removal", "failed", &["ETM was told at"]);
+        .is(
+            "removed",
+            false,
+            &["deleted: CN=", "the removal was sent to ETM at"],
+        )
+        .step("removal", "failed", &["removal sent to ETM at"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

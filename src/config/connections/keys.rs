@@ -18,16 +18,18 @@ pub(in crate::config) const SHORT: [(&str, &Variable); 3] = [
 pub(super) const PER_CONNECTION: [&Variable; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
 /// What may be written as a list.
-pub(in crate::config) const LISTS: [&Variable; 5] = [
+pub(in crate::config) const LISTS: [&Variable; 7] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
     &v::AD_ASSETS,
     &v::NO_PROXY,
+    &v::REVIEW_MATCH,
+    &v::REVIEW_ALLOW,
     &v::LOG_LEVEL,
 ];
 
-/// The group of what there is one of in a process, whatever the number of connections.
-pub(in crate::config) const PROCESS: &str = "State, HTTP and log";
+/// The groups of what there is one of in a process, whatever the number of connections.
+pub(in crate::config) const PROCESS: [&str; 2] = ["Review of Qualys accounts", "State, HTTP and log"];
 
 /// Read in lower case as well, as by other programs.
 const LOWER_CASE_TOO: [&Variable; 2] = [&v::HTTPS_PROXY, &v::NO_PROXY];
@@ -93,7 +95,7 @@ pub(super) fn misplaced(variable: &Variable, place: Place) -> Option<(&'static s
 fn is_of_the_process(variable: &Variable) -> bool {
     v::GROUPS
         .iter()
-        .any(|group| group.title == PROCESS && group.variables.contains(variable))
+        .any(|group| PROCESS.contains(&group.title) && group.variables.contains(variable))
 }
 
 /// Every way to say a variable: itself, as a file, in the lower case of the proxy variables. Who says one of them says them all.

@@ -297,7 +297,9 @@ fn everything_that_the_environment_can_say_the_file_can() {
             .count();
         assert_eq!(placed == 0, *variable == variables::CONNECTIONS_FILE, "{key}");
     }
-    assert!(variables::GROUPS.iter().any(|group| group.title == keys::PROCESS));
+    for process in keys::PROCESS {
+        assert!(variables::GROUPS.iter().any(|group| group.title == process));
+    }
     let lists: Vec<&str> = keys::LISTS.iter().map(|variable| variable.name).collect();
     let separated = variables::all().filter(|variable| variable.meaning.contains("comma-separated"));
     assert_eq!(lists, separated.map(|variable| variable.name).collect::<Vec<_>>());

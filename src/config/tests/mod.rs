@@ -74,7 +74,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_value_anywhere_panics(values in proptest::collection::vec("(?s).{0,40}|[0-9*a-z:/=,()\\[\\]@ .-]{0,40}", 55)) {
+    fn no_value_anywhere_panics(values in proptest::collection::vec("(?s).{0,40}|[0-9*a-z:/=,()\\[\\]@ .-]{0,40}", 70)) {
         let given: Given = variables::all()
             .map(|variable| variable.name.to_owned())
             .zip(values)

@@ -8,7 +8,15 @@ use crate::config::refused::{Fault, quoted};
 ///
 /// A message shows the value only where it holds no `@`: somebody may have written a password into it.
 pub fn gateway(text: &str) -> Result<String, Fault> {
-    let advice = "write it like https://gateway.qg1.apps.qualys.com";
+    server(
+        text,
+        "write it like https://gateway.qg1.apps.qualys.com",
+        "take them out, and set QUALYS_CLIENT_ID and QUALYS_CLIENT_SECRET",
+    )
+}
+
+/// The base URL of a server of Qualys: `advice` shows one, `instead` says where credentials go.
+pub fn server(text: &str, advice: &'static str, instead: &'static str) -> Result<String, Fault> {
     let shown = if text.contains('@') {
         "the value".to_owned()
     } else {
@@ -20,10 +28,7 @@ pub fn gateway(text: &str) -> Result<String, Fault> {
     let url =
         Url::parse(text).map_err(|error| Fault::new(format!("{shown} is not a URL: {error}"), advice))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Fault::new(
-            "the URL holds credentials",
-            "take them out, and set QUALYS_CLIENT_ID and QUALYS_CLIENT_SECRET",
-        ));
+        return Err(Fault::new("the URL holds credentials", instead));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(Fault::new(format!("{shown} has a query or a fragment"), advice));

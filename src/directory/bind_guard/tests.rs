@@ -4,6 +4,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::config::{DeltaMethod, Directory, Domain, SitePolicy, Transport};
+use crate::directory::put_off::written;
 use crate::directory::{KerberosFault, KerberosProblem, LdapResult};
 
 fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {

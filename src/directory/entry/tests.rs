@@ -364,7 +364,7 @@ fn entries_of_a_directory_are_read_as_the_library_reads_them() {
     for message in &entries {
         assert_eq!(Some(parts(&ours(message).unwrap())), library(message));
     }
-    let heard = hear([octets.as_slice()], 10_000);
+    let heard = replay([octets.as_slice()], 10_000);
     assert_eq!((heard.entries.len(), heard.fault), (entries.len(), None));
     assert!(heard.outcome.is_some());
     let most = heard

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::directory::ControllerDefect;
+use crate::directory::result_code::LdapResult;
 use crate::directory::result_code::{ResultMeaning, bind_meaning, search_meaning, start_tls_meaning};
 
 fn outcome(code: u32, diagnostic: &str) -> LdapResult {

@@ -42,7 +42,7 @@ async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     let (server, mut peer) = tokio::io::duplex(1 << 16);
     let (ours, mut library) = UnixStream::pair().unwrap();
     let faults = GuardFaults::default();
-    let (sender, mut lane) = lane::open();
+    let (sender, mut lane) = entry_channel::open();
     let guard = tokio::spawn(run(server, ours, sender, faults.clone()));
     let search = message(1, 0x63, &[]);
     library.write_all(&search).await.unwrap();
@@ -227,7 +227,7 @@ async fn r12_the_library_gets_no_large_result() {
 async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     let (server, mut peer) = tokio::io::duplex(1 << 12);
     let (ours, mut library) = UnixStream::pair().unwrap();
-    let (sender, _lane) = lane::open();
+    let (sender, _lane) = entry_channel::open();
     let guard = tokio::spawn(run(server, ours, sender, GuardFaults::default()));
     library.write_all(&message(1, 0x63, &[])).await.unwrap();
     let one = entry(1, &vec![b'x'; 64 << 10]);
@@ -238,7 +238,10 @@ async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     {
         written.unwrap();
         taken += one.len();
-        assert!(taken < lane::AHEAD + (1 << 20), "nothing holds the server back");
+        assert!(
+            taken < entry_channel::AHEAD + (1 << 20),
+            "nothing holds the server back"
+        );
     }
     guard.abort();
 }

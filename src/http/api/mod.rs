@@ -8,6 +8,7 @@ mod inventory;
 mod mapping;
 mod preview;
 mod removed;
+mod review;
 mod runs;
 mod search;
 mod why;
@@ -74,6 +75,12 @@ fn described() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(why::one))
         .routes(routes!(removed::list))
         .routes(routes!(removed::rejected))
+        .routes(routes!(review::standing))
+        .routes(routes!(review::users))
+        .routes(routes!(review::asset_groups))
+        .routes(routes!(review::roles))
+        .routes(routes!(review::findings))
+        .routes(routes!(review::access))
         .routes(routes!(mapping::table))
         .routes(routes!(change::sync))
         .routes(routes!(change::approve_removals))

@@ -116,3 +116,8 @@ export async function events(connection, seen, signal) {
     }
   }
 }
+
+/** One of the answers about the last review: `review(["users"], {code: "gone"})`. */
+export async function review(rest, parameters = {}, signal = undefined) {
+  return (await ask(["/api/v1/review", ...rest.map(encodeURIComponent)].join("/") + query(parameters), { signal })).json();
+}

@@ -10,6 +10,7 @@ import { Several, standing } from "./connections.js";
 import { announce, el, given, number, problem, put, tick, zone } from "./dom.js";
 import { assetView, inventoryView } from "./inventory.js";
 import { mappingView } from "./mapping.js";
+import { reviewView } from "./review.js";
 import { runsView } from "./runs.js";
 import { askForToken, namesView, takeToken, tokenButton } from "./token.js";
 
@@ -17,7 +18,7 @@ import { askForToken, namesView, takeToken, tokenButton } from "./token.js";
 const AGAIN = 2000;
 const OTHERS = 15000;
 
-const VIEWS = { overview: "Overview", inventory: "Inventory", attention: "Attention", mapping: "Mapping" };
+const VIEWS = { overview: "Overview", inventory: "Inventory", attention: "Attention", mapping: "Mapping", review: "Qualys accounts" };
 
 const main = document.getElementById("main");
 const live = document.getElementById("live");
@@ -72,6 +73,7 @@ class Shown {
     if (view === "inventory" && object) this.#view = named(() => assetView(this.name, object, address(this.name, "inventory")));
     else if (view === "inventory") this.#view = named((now) => inventoryView(this.name, (guid) => address(this.name, "inventory", guid), now));
     else if (view === "attention") this.#view = named((now) => attentionView(this.name, now, object));
+    else if (view === "review") this.#view = named(() => reviewView());
     else if (view === "mapping") this.#view = mappingView(this.name);
     else this.#view = runsView(this.name, object);
     this.body.replaceChildren(this.#view.element);

@@ -14,7 +14,7 @@ pub struct LinkedName<'a> {
 }
 
 impl<'a> LinkedName<'a> {
-    /// Splits a value. No distinguished name begins with `<`, so a plain one comes back whole.
+    /// Splits a value. No distinguished name begins with `<`, so a plain one is returned unchanged.
     #[must_use]
     pub fn of(value: &'a [u8]) -> Self {
         Self::extended(value).unwrap_or(Self {
@@ -34,7 +34,7 @@ impl<'a> LinkedName<'a> {
         })
     }
 
-    /// Octets of the first step of the name, as written: `CN=Doe\, Jane` of `CN=Doe\,
+    /// Returns the octets of the first step of the name, as written: `CN=Doe\, Jane` of `CN=Doe\,
     /// Jane,OU=Staff,…`.
     #[must_use]
     pub fn rdn(&self) -> &'a [u8] {
@@ -48,7 +48,7 @@ impl<'a> LinkedName<'a> {
     }
 }
 
-/// The content of `<KEY=…>;` at the start of `value`, and what follows.
+/// Returns the content of `<KEY=…>;` at the start of `value`, and the rest.
 fn part<'a>(value: &'a [u8], key: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let rest = value
         .split_at_checked(key.len())
@@ -80,7 +80,7 @@ mod tests {
                 "DC=x",
             ),
             (format!("<GUID={GUID}>;"), guid, ""),
-            // A name that holds what looks like a further part.
+            // A name with a text that looks like a further part.
             (
                 format!("<GUID={GUID}>;CN=\\<SID\\=a\\>\\;b"),
                 guid,

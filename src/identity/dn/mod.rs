@@ -11,32 +11,33 @@ use std::str::FromStr;
 
 pub use extended::LinkedName;
 
-/// A distinguished name, syntax checked, kept as written.
+/// Distinguished name, syntax checked, kept as written.
 ///
-/// Two names are equal when they name the same object: case, the way a character is escaped, and spaces around the
-/// separators do not count. The one thing in which AD's own comparison (MS-ADTS 3.1.1.2.2.4.13) goes further is that
-/// it also ignores accents; a base context is best copied from the directory rather than typed.
+/// Two names are equal when they name the same object: case, the way a character is escaped, and
+/// spaces around the separators do not count. AD's own comparison (MS-ADTS 3.1.1.2.2.4.13) differs
+/// in one thing: it also ignores accents; a base context is best copied from the directory rather
+/// than typed.
 #[derive(Debug, Clone)]
 pub struct DistinguishedName {
     text: String,
-    /// From the object up to the root, as in the text.
+    /// Steps from the object up to the root, as in the text.
     rdns: Vec<Rdn>,
 }
 
-/// One step of the path: `CN=Jane Doe`.
+/// Step of the path: `CN=Jane Doe`.
 #[derive(Debug, Clone)]
 struct Rdn {
-    /// Where the step begins in the text.
+    /// Beginning of the step in the text.
     start: usize,
-    /// The first attribute type, as written.
+    /// First attribute type, as written.
     kind: String,
-    /// The first value, unescaped.
+    /// First value, unescaped.
     value: String,
-    /// The form in which two steps are compared.
+    /// Form in which two steps are compared.
     folded: String,
 }
 
-/// Why a text is not a distinguished name.
+/// Reason for which a text is not a distinguished name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{reason}, at character {at}: `{text}` is not a distinguished name such as OU=Staff,DC=example,DC=com"
@@ -50,12 +51,13 @@ pub struct DnError {
 impl DistinguishedName {
     /// Parses `text`. The empty text is the name of the root (rootDSE), above all naming contexts.
     ///
-    /// Accepted are all of RFC 4514 and what servers write besides: raw or escaped line feeds in
-    /// the names of deleted and conflicting objects (`CN=Jane\0ADEL:…`), a backslash before any
-    /// character (Samba writes `\?`), spaces around separators, upper and lower case hex.
+    /// Accepted are all of RFC 4514 and the forms that servers write besides: raw or escaped line
+    /// feeds in the names of deleted and conflicting objects (`CN=Jane\0ADEL:…`), a backslash
+    /// before any character (Samba writes `\?`), spaces around separators, upper and lower case
+    /// hex.
     ///
     /// # Errors
-    /// When `text` is not a distinguished name.
+    /// `text` is not a distinguished name.
     pub fn parse(text: &str) -> Result<Self, DnError> {
         match parse::rdns(text) {
             Ok(rdns) => Ok(Self {
@@ -70,19 +72,19 @@ impl DistinguishedName {
         }
     }
 
-    /// The name as it was written.
+    /// Returns the name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// How many steps below the root the object is; 0 is the root itself.
+    /// Returns the number of steps below the root; 0 is the root itself.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.rdns.len()
     }
 
-    /// The name of the container that holds the object; the root has none.
+    /// Returns the name of the parent; the root has none.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
         let (_, above) = self.rdns.split_first()?;
@@ -100,19 +102,22 @@ impl DistinguishedName {
         })
     }
 
-    /// The attribute type of the first step, as written: `CN`, `OU`, `DC`. The root has none.
+    /// Returns the attribute type of the first step, as written: `CN`, `OU`, `DC`. The root has
+    /// none.
     #[must_use]
     pub fn rdn_type(&self) -> Option<&str> {
         self.rdns.first().map(|rdn| rdn.kind.as_str())
     }
 
-    /// The value of the first step, unescaped: `Doe, Jane` for `CN=Doe\, Jane,…`. The root has none.
+    /// Returns the value of the first step, unescaped: `Doe, Jane` for `CN=Doe\, Jane,…`. The root
+    /// has none.
     #[must_use]
     pub fn rdn_value(&self) -> Option<&str> {
         self.rdns.first().map(|rdn| rdn.value.as_str())
     }
 
-    /// Whether the object is `base` or somewhere below it: the `subtree` scope (RFC 4511 section 4.5.1.2).
+    /// Returns `true` when the object is `base` or below it: the `subtree` scope (RFC 4511 section
+    /// 4.5.1.2).
     #[must_use]
     pub fn is_within(&self, base: &Self) -> bool {
         self.depth()
@@ -121,7 +126,8 @@ impl DistinguishedName {
             .is_some_and(|above| folded(above).eq(folded(&base.rdns)))
     }
 
-    /// Whether the object is an immediate child of `base`: the `onelevel` scope (RFC 4511 section 4.5.1.2).
+    /// Returns `true` when the object is an immediate child of `base`: the `onelevel` scope (RFC
+    /// 4511 section 4.5.1.2).
     #[must_use]
     pub fn is_child_of(&self, base: &Self) -> bool {
         self.depth() == base.depth() + 1 && self.is_within(base)
@@ -144,14 +150,16 @@ impl DistinguishedName {
                 .all(|(one, other)| one.eq_ignore_ascii_case(other))
     }
 
-    /// `value` with everything escaped that RFC 4514 section 2.4 wants escaped, ready to stand in a name.
+    /// Returns `value` with everything escaped that RFC 4514 section 2.4 requires, for use in a
+    /// name.
     #[must_use]
     pub fn escape_value(value: &str) -> String {
         parse::escape(value)
     }
 }
 
-/// `text` as an error shows it: on one line whatever a server sent, and not without end.
+/// Returns `text` in the form for an error: on one line whatever a server sent, and of limited
+/// length.
 fn excerpt(text: &str) -> String {
     const SHOWN_CHARACTERS: usize = 200;
     let shown = text.chars().map(|character| {

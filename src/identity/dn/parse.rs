@@ -1,20 +1,20 @@
-//! The grammar of RFC 4514 section 3.
+//! Grammar of RFC 4514 section 3.
 
 use super::Rdn;
 
-/// A place in the text, in bytes, and what is wrong there.
+/// Error in the text, with its place in bytes.
 pub(super) struct DnFault {
     pub(super) at: usize,
     pub(super) reason: &'static str,
 }
 
-/// One `type=value`.
+/// Pair of `type=value`.
 struct DnPair {
     kind: String,
     value: String,
 }
 
-/// The steps of `text`, in the order written.
+/// Returns the steps of `text`, in the order written.
 pub(super) fn rdns(text: &str) -> Result<Vec<Rdn>, DnFault> {
     let mut rdns = Vec::new();
     let mut rest = DnCursor { text, at: 0 };
@@ -57,8 +57,9 @@ fn step(start: usize, pairs: Vec<DnPair>) -> Rdn {
     }
 }
 
-/// Without case, the same for every way to write a name and for the folded name itself. Through upper case: some letters have
-/// two lower-case forms (sigma) that only meet there. From lower case: some have two upper-case forms (ẞ and SS).
+/// Folds case, the same for every way to write a name and for the folded name itself. Through upper
+/// case: some letters have two lower-case forms (sigma) that are equal only there. From lower case:
+/// some have two upper-case forms (ẞ and SS).
 fn fold(text: &str) -> String {
     text.chars()
         .flat_map(char::to_lowercase)
@@ -67,7 +68,8 @@ fn fold(text: &str) -> String {
         .collect()
 }
 
-/// See [`super::DistinguishedName::escape_value`]. Control characters are written as hex pairs, as AD writes them.
+/// Escapes a value for [`super::DistinguishedName::escape_value`]. Control characters are written
+/// as hex pairs, as AD writes them.
 pub(super) fn escape(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     let last = value.chars().count().saturating_sub(1);
@@ -83,7 +85,7 @@ pub(super) fn escape(value: &str) -> String {
     escaped
 }
 
-/// What is left to read.
+/// Rest of the text.
 struct DnCursor<'a> {
     text: &'a str,
     at: usize,
@@ -139,7 +141,8 @@ impl DnCursor<'_> {
         })
     }
 
-    /// The value up to the next separator, which is left in place; spaces before the separator are none of it.
+    /// Reads the value up to the next separator, which is left in place; spaces before the
+    /// separator are not part of it.
     fn value(&mut self) -> Result<String, DnFault> {
         let start = self.at;
         let mut bytes = Vec::new();
@@ -172,9 +175,9 @@ impl DnCursor<'_> {
         })
     }
 
-    /// Reads what follows a backslash: two hexadecimal digits (one octet), or else any one
-    /// character, which then stands for itself. RFC 4514 section 2.4 wants a backslash before a few
-    /// characters; Samba writes one before `?`, and Windows before every `#`.
+    /// Reads the characters after a backslash: two hexadecimal digits (one octet), or else any one
+    /// character, which then stands for itself. RFC 4514 section 2.4 requires a backslash before a
+    /// few characters; Samba writes one before `?`, and Windows before every `#`.
     fn escaped(&mut self, bytes: &mut Vec<u8>) -> Result<(), DnFault> {
         let Some(first) = self.next() else {
             return self.fault("nothing follows the `\\`");

@@ -208,11 +208,11 @@ fn r38_every_escape_that_a_server_writes_is_accepted() {
 }
 
 #[test]
-fn domains_are_told_apart_by_the_end_of_the_name() {
+fn domains_are_distinguished_by_the_end_of_the_name() {
     let name = |text: &str| DistinguishedName::parse(text).unwrap();
     let jane = name("CN=Jane,OU=Staff,DC=corp,DC=example");
     assert!(jane.shares_domain_with(&name("CN=All,CN=Users,dc=Corp,dc=example")));
-    // No more than ASCII is alike without case: that is DNS.
+    // Only ASCII letters are equal without case: that is DNS.
     let straße = name("CN=Jane,DC=straße");
     assert!(!straße.shares_domain_with(&name("CN=All,DC=strasse")));
     assert!(straße.shares_domain_with(&name("CN=All,DC=STRAßE")));

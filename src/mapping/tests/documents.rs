@@ -1,10 +1,10 @@
-//! What the documentation shows must be true.
+//! Tests of the examples in the documentation.
 
 use super::*;
 
 const PAGE: &str = include_str!("../../../docs/mapping.md");
 
-/// The TOML examples of the page, each with the line on which it begins.
+/// Returns the TOML examples of the page, each with the line on which it begins.
 fn examples() -> Vec<(usize, String)> {
     let mut examples: Vec<(usize, String)> = Vec::new();
     let mut inside = false;
@@ -35,7 +35,7 @@ fn every_example_of_the_page_parses() {
         let needs_identity = |kind: Kind| {
             example.contains(&format!("[[{kind}]]")) && !example.contains(TargetPath::EXTERNAL_ID)
         };
-        // Most examples are single rows; the row of the identity goes without saying there.
+        // Most examples are single rows, without the row of the identity.
         let mut text = String::new();
         for kind in Kind::ALL.into_iter().filter(|kind| needs_identity(*kind)) {
             text.push_str(&file("").replace("user", kind.name()));

@@ -47,7 +47,7 @@ fn r15_explains_an_object_that_is_rejected() {
 }
 
 #[test]
-fn says_which_source_of_a_list_was_used() {
+fn marks_the_source_of_a_list_that_was_used() {
     let mapping = mapping("[[user]]\nsource = [\"mail\", \"whenCreated\", \"dn\"]\ntarget = \"asset.x\"");
     let shown = mapping
         .explain(Kind::User, &user().with("mail", b"\xff"))

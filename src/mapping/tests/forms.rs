@@ -1,6 +1,6 @@
 use super::*;
 
-/// What `form` makes of one value.
+/// Returns one value in `form`.
 fn formed(form: &str, value: impl AsRef<[u8]>) -> Option<serde_json::Value> {
     made(
         &format!("source = \"a\"\nform = \"{form}\""),
@@ -29,7 +29,7 @@ fn r16_the_smallest_value_that_is_not_empty_counts_in_any_order() {
             "SMTP:jane@x",
         ),
         ("source = \"a\"", ["ä", "z", "Z"], "Z"),
-        // Octet by octet, whatever the form makes of it.
+        // Octet by octet, whatever the form.
         ("source = \"a\"\nform = \"integer\"", ["9", "10", ""], "10"),
         (
             "source = \"manager\"\nform = \"dn_name\"",
@@ -54,12 +54,12 @@ fn r16_the_smallest_value_that_is_not_empty_counts_in_any_order() {
 #[test]
 fn r16_of_several_values_that_are_no_text_the_same_one_is_named() {
     let mapping = mapping("[[user]]\nsource = \"a\"\nform = \"list\"\ntarget = \"asset.x\"\nrequired = true");
-    let said = |values: &[&[u8]]| {
+    let reason = |values: &[&[u8]]| {
         let object = bare().with_all("a", values);
         mapping.apply(Kind::User, &object).unwrap_err().to_string()
     };
     let (one, two): (&[u8], &[u8]) = (b"\xff\xff\xff", b"\xfe");
-    assert_eq!(said(&[one, two, b"good"]), said(&[two, b"good", one]));
+    assert_eq!(reason(&[one, two, b"good"]), reason(&[two, b"good", one]));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn r14_sids_and_guids() {
 }
 
 #[test]
-fn moments_of_both_kinds_are_told_apart() {
+fn moments_of_both_kinds_are_distinguished() {
     for value in [
         "134397870349999999",
         "20261122021034.0Z",
@@ -163,7 +163,8 @@ const STATUS: &str = "source = \"userAccountControl\"\nform = \"account_status\"
 #[test]
 fn the_status_of_an_account_is_read_from_several_attributes() {
     const COMPUTED: &str = "msDS-User-Account-Control-Computed";
-    // The object is read on 2026-11-22 at 10:06:40; the first of these is a second before that, the second the very moment.
+    // The object is read on 2026-11-22 at 10:06:40; the first of these is a second before that, the
+    // second the very moment.
     let (before, now, after) = ("134398155990000000", "134398156000000000", "134398156010000000");
     for (control, computed, expires, wanted) in [
         ("512", None, None, "enabled"),
@@ -176,7 +177,7 @@ fn the_status_of_an_account_is_read_from_several_attributes() {
         ("512", Some("8388608"), Some(after), "password_expired"),
         ("512", Some("16"), Some(after), "locked"),
         ("66048", Some("134217728"), Some(after), "enabled"),
-        // Stale since Windows Server 2003: the bits of the computed attribute are the true ones.
+        // Stale since Windows Server 2003: the bits of the computed attribute are the correct ones.
         ("8389136", Some("0"), None, "enabled"),
     ] {
         let mut account = bare().with("userAccountControl", control);

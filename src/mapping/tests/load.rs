@@ -157,7 +157,7 @@ fn r02_rows_of_a_kind_that_is_not_read_are_no_part_of_the_digest() {
     let without = Mapping::parse("x", before).unwrap();
     assert_eq!(without.digest(&both), Mapping::builtin().digest(&both));
     assert_ne!(without.digest(&Kind::ALL), Mapping::builtin().digest(&Kind::ALL));
-    // What the program wrote before it knew computers: such a connection goes on with its watermark.
+    // The digest of a version that did not know computers: such a connection keeps its watermark.
     let digest: String = without
         .digest(&both)
         .iter()

@@ -1,6 +1,7 @@
 use super::*;
 
-/// The mistakes of a mapping of users with these rows after the one of the identity; line 6 is their first.
+/// Returns the mistakes of a mapping of users with these rows after the one of the identity; line 6
+/// is their first.
 fn mistakes(rows: &str) -> Vec<(usize, String)> {
     refused(&file(rows))
 }

@@ -11,7 +11,7 @@ mod untracked;
 use super::*;
 use crate::identity::Timestamp;
 
-/// An object of the directory made by hand.
+/// Object of the directory for tests.
 #[derive(Debug, Clone, Default)]
 struct Object {
     dn: String,
@@ -70,7 +70,7 @@ const GUID: [u8; 16] = [
 ];
 const GUID_TEXT: &str = "a34d55ee-0c1f-4d3b-9a51-2f6f0f1e7a10";
 
-/// An object with an identity and nothing else.
+/// Returns an object with an identity and nothing else.
 fn bare() -> Object {
     Object {
         dn: "CN=Jane Doe,OU=Staff,DC=example,DC=com".to_owned(),
@@ -89,19 +89,20 @@ fn user() -> Object {
         .with("pwdLastSet", "134397870349999999")
 }
 
-/// A mapping of users: the row of the identity, and `rows`.
+/// Returns a mapping of users: the row of the identity, and `rows`.
 fn mapping(rows: &str) -> Mapping {
     Mapping::parse("test.toml", &file(rows)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// The text of such a mapping; the first line of `rows` is line 6.
+/// Returns the text of such a mapping; the first line of `rows` is line 6.
 fn file(rows: &str) -> String {
     format!(
         "[[user]]\nsource = \"objectSid\"\ntarget = \"asset.assetHeader.externalAssetId\"\nrequired = true\n\n{rows}"
     )
 }
 
-/// What the row `[[user]] {row} target = "asset.x"` makes of an object; `None` when the key is left out.
+/// Returns the value of the row `[[user]] {row} target = "asset.x"` for an object; `None` when the
+/// key is left out.
 fn made(row: &str, object: &Object) -> Option<serde_json::Value> {
     let mapping = mapping(&format!("[[user]]\n{row}\ntarget = \"asset.x\""));
     let asset = mapping

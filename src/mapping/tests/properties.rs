@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A table with every form, all on the same attribute, or on the one that it reads.
+/// Returns a table with every form, all on the same attribute, or on the one that it reads.
 fn every_form() -> Mapping {
     let rows = Form::ALL.map(|form| {
         let name = form.name();

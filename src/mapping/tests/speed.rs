@@ -3,8 +3,12 @@ use std::time::Instant;
 
 use super::*;
 
-/// Prints how long one user takes; it judges nothing, since a shared machine's clock cannot:
-/// `cargo test --release -p ad-connector --lib mapping::tests::speed -- --ignored --nocapture`.
+/// Prints the time for one user; it asserts nothing, since the clock of a shared machine is not
+/// reliable.
+///
+/// ```sh
+/// cargo test --release -p ad-connector --lib mapping::tests::speed -- --ignored --nocapture
+/// ```
 #[test]
 #[ignore = "measures, for people to read"]
 fn one_user() {

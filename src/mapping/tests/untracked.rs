@@ -1,9 +1,9 @@
-//! Sources that a delta cannot follow (R31), and forms that do not fit a syntax.
+//! Tests of sources that a delta cannot follow (R31), and forms that do not fit a syntax.
 
 use super::*;
 use crate::schema::{AttributeDefinition, AttributeSyntax, Untracked};
 
-/// The sources of a kind that a delta cannot follow, in order.
+/// Returns the sources of a kind that a delta cannot follow, in order.
 fn untracked(mapping: &Mapping, kind: Kind) -> Vec<(String, Untracked)> {
     mapping
         .find_untracked_sources(kind)
@@ -59,7 +59,7 @@ fn r31_what_is_tracked_otherwise_is_no_fault() {
     }
 }
 
-/// The form that is better than `form` for an attribute of this syntax.
+/// Returns the form that is better than `form` for an attribute of this syntax.
 fn better(form: Form, name: &str, syntax: AttributeSyntax, length: Option<i64>) -> Option<&'static str> {
     let definition = AttributeDefinition {
         name: name.to_owned(),

@@ -305,3 +305,13 @@ CREATE TABLE run_request (
     asked_by TEXT COLLATE "C" NOT NULL,
     asked_at TIMESTAMPTZ NOT NULL
 );
+
+-- Reviews of Qualys accounts, the last ones. `counts` has the number of findings by kind, `document` the whole review; both
+-- are JSON.
+CREATE TABLE review (
+    id BIGINT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    complete BIGINT NOT NULL,
+    counts TEXT COLLATE "C" NOT NULL,
+    document TEXT COLLATE "C" NOT NULL
+);

@@ -308,3 +308,13 @@ CREATE TABLE slice (
     met        BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX slice_of_connection ON slice (connection);
+
+-- Reviews of Qualys accounts, the last ones: `counts` are the numbers of findings by kind, `document` is the whole
+-- review; both are JSON.
+CREATE TABLE review (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    complete INTEGER NOT NULL,
+    counts   TEXT    NOT NULL,
+    document TEXT    NOT NULL
+) STRICT;

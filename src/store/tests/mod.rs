@@ -20,6 +20,7 @@ mod plans;
 mod removal;
 mod removal_text;
 mod retention;
+mod review;
 mod shared;
 mod slices;
 mod speed;

@@ -1,7 +1,8 @@
-//! Where the containers are, and which of them was renamed or moved (R8).
+//! Places of the containers, and detection of those that were renamed or moved (R8).
 //!
-//! Everything below a renamed or moved container gets another distinguished name without a change of its own uSNChanged: no
-//! delta shows what came into the scope with it, or left it. So the container itself is watched.
+//! Everything below a renamed or moved container gets another distinguished name without a change
+//! of its own uSNChanged: no delta shows the objects that entered the scope with it, or left it. So
+//! the container itself is watched.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,14 +14,15 @@ use crate::store::Container;
 
 use crate::sync::entry_fields::{guid_of, is_deleted, usn_created};
 
-/// Selects what has objects below it, by class. `container` has subclasses, which match too; whatever else turns out to
-/// be the parent of an object is looked up ([`Containers::take_orphans`]).
+/// Selects the objects that have others below them, by class. `container` has subclasses, which
+/// match too; an object of another class that is the parent of an object is looked up
+/// ([`Containers::take_orphans`]).
 pub(super) const FILTER: &str = "(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=builtinDomain)(objectClass=domainDNS))";
 
-/// The classes of [`FILTER`].
+/// Classes of [`FILTER`].
 const CLASSES: [&str; 4] = ["organizationalUnit", "container", "builtinDomain", "domainDNS"];
 
-/// What a watch must ask for, besides the name.
+/// Attributes that a watch must request, besides the name.
 pub(super) const ATTRIBUTES: [&str; 5] = [
     "objectGUID",
     "objectClass",
@@ -29,8 +31,8 @@ pub(super) const ATTRIBUTES: [&str; 5] = [
     "uSNChanged",
 ];
 
-/// Parents of other classes that are looked up in one read. Such a parent is rare (a computer with objects below it);
-/// the bound is there for a directory that is made of them (R12).
+/// Parents of other classes that are looked up in one read. Such a parent is rare (a computer with
+/// objects below it); the bound is for a directory that consists of them (R12).
 const MOST_ORPHANS: usize = 10_000;
 
 /// A container that changed.
@@ -47,29 +49,29 @@ pub(super) struct ContainerChanges {
     /// The reason for a full read: one was renamed, or moved into the base context, within it or
     /// out of it.
     pub(super) moved: Option<String>,
-    /// Containers that changed while the read goes on and are where they were: they may have been
-    /// moved away and back, and what is below them missed.
+    /// Containers that changed during the read and are at their old place: they may have been moved
+    /// away and back, and the objects below them missed.
     pub(super) unsteady: Vec<Guid>,
 }
 
-/// The containers within the base context, as far as a read knows them.
+/// Containers within the base context, as far as a read knows them.
 #[derive(Debug, Default)]
 pub(super) struct Containers {
     known: BTreeMap<Guid, String>,
-    /// Hashes of the names, for parents.
+    /// Hashes of the names, to recognize parents.
     names: HashSet<u64>,
     changed: BTreeSet<Guid>,
     gone: BTreeSet<Guid>,
-    /// Containers that changed, until it is known where they are.
+    /// Containers that changed, until their place is known.
     observed: BTreeMap<Guid, ChangedContainer>,
     /// Parents of objects that are none of the above.
     orphans: Mutex<BTreeSet<String>>,
-    /// The lowest uSNCreated of those that a full read found below the root.
+    /// Lowest uSNCreated of the containers that a full read found below the root.
     oldest: Option<u64>,
 }
 
 impl Containers {
-    /// As of the last read.
+    /// Returns the containers as of the last read.
     pub(super) fn stored(containers: Vec<Container>) -> Self {
         let mut this = Self::default();
         for container in containers {
@@ -79,7 +81,8 @@ impl Containers {
         this
     }
 
-    /// As they were when a full read began that is gone on with: all of them are to be stored at its end.
+    /// Returns the containers as they were when a full read began that is resumed: all of them are
+    /// to be stored at its end.
     pub(super) fn begun(containers: &[Container]) -> Self {
         let mut this = Self::default();
         for container in containers {
@@ -88,7 +91,7 @@ impl Containers {
         this
     }
 
-    /// Notes a container found by a full read.
+    /// Adds a container found by a full read.
     pub(super) fn found(&mut self, entry: &Entry) {
         if let Some(guid) = guid_of(entry) {
             self.put(guid, &entry.dn);
@@ -100,8 +103,9 @@ impl Containers {
         }
     }
 
-    /// The USN below which no object is expected: what holds it came to the controller before. 0 where that is not known. The root
-    /// itself does not count: it is made before the schema is, and with it long before anything else.
+    /// Returns the USN below which no object is expected: an object is added to the controller
+    /// after its container. 0 where that is not known. The root itself does not count: it is
+    /// created before the schema, long before all other objects.
     pub(super) fn oldest(&self) -> u64 {
         self.oldest.unwrap_or(0)
     }
@@ -113,24 +117,24 @@ impl Containers {
         self.gone.remove(&guid);
     }
 
-    /// Notes where objects in scope are. Gives those of the places that are to be looked up.
-    pub(super) fn note_parents_of(&self, entries: &[Entry]) -> BTreeSet<String> {
+    /// Records the parents of objects in scope. Returns those that are to be looked up.
+    pub(super) fn record_parents_of(&self, entries: &[Entry]) -> BTreeSet<String> {
         let parents = entries.iter().filter_map(|entry| parent(&entry.dn));
         let odd: BTreeSet<String> = parents
             .filter(|parent| !self.names.contains(&hash(parent)))
             .map(str::to_owned)
             .collect();
-        self.note_parents(odd.clone());
+        self.record_parents(odd.clone());
         odd
     }
 
-    /// Notes where one object is.
-    pub(super) fn note_parent_of(&self, dn: &str) {
-        self.note_parents(parent(dn).map(str::to_owned));
+    /// Records the parent of one object.
+    pub(super) fn record_parent_of(&self, dn: &str) {
+        self.record_parents(parent(dn).map(str::to_owned));
     }
 
-    /// Notes what holds objects.
-    pub(super) fn note_parents(&self, parents: impl IntoIterator<Item = String>) {
+    /// Records parents of objects.
+    pub(super) fn record_parents(&self, parents: impl IntoIterator<Item = String>) {
         for parent in parents {
             if !self.names.contains(&hash(&parent)) {
                 let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,8 +145,8 @@ impl Containers {
         }
     }
 
-    /// The parents to be looked up and given to [`Self::found`], then to [`Self::note_parent_of`]. Nothing is
-    /// given twice.
+    /// Returns the parents to be looked up and passed to [`Self::found`], then to
+    /// [`Self::record_parent_of`]. None is returned twice.
     pub(super) fn take_orphans(&mut self) -> Vec<String> {
         let orphans = self.orphans.get_mut().unwrap_or_else(PoisonError::into_inner);
         let orphans: Vec<String> = std::mem::take(orphans).into_iter().collect();
@@ -152,9 +156,9 @@ impl Containers {
         orphans
     }
 
-    /// Looks at an object that changed, and notes a container among them for [`Self::settle`]. A
-    /// deleted one is known no more. `created` says that the object was made since the last look,
-    /// `meanwhile` that it changed while this read goes on.
+    /// Examines an object that changed, and keeps it for [`Self::settle`] when it is a container. A
+    /// deleted one is forgotten. `created` means that the object was created since the last read,
+    /// `meanwhile` that it changed during this read.
     pub(super) fn observe(&mut self, entry: &Entry, guid: Guid, created: bool, meanwhile: bool) {
         if is_deleted(entry) {
             self.observed.remove(&guid);
@@ -165,7 +169,7 @@ impl Containers {
             return;
         }
         let is_container = CLASSES.iter().any(|class| is_of_class(entry, class));
-        // The root of a naming context is moved nowhere.
+        // The root of a naming context cannot be moved.
         let meanwhile = meanwhile && !is_of_class(entry, "domainDNS");
         if is_container || self.known.contains_key(&guid) {
             let dn = entry.dn.clone();
@@ -180,8 +184,8 @@ impl Containers {
         }
     }
 
-    /// The containers that changed, of which [`Self::settle`] wants to know which are within the
-    /// base context.
+    /// Returns the containers that changed; [`Self::settle`] needs to know which of them are within
+    /// the base context.
     pub(super) fn observed(&self) -> Vec<Guid> {
         self.observed.keys().copied().collect()
     }
@@ -230,7 +234,8 @@ impl Containers {
         settled
     }
 
-    /// What is to be stored: containers with their names, and containers that are no more.
+    /// Returns the changes to be stored: containers with their names, and containers that no longer
+    /// exist.
     pub(super) fn changes(&self) -> (Vec<Container>, Vec<Guid>) {
         let put = self.changed.iter().filter_map(|guid| {
             self.known.get(guid).map(|dn| Container {
@@ -242,7 +247,8 @@ impl Containers {
     }
 }
 
-/// Returns the containers that are not below another one of them: what is below that is read with it.
+/// Returns the containers that are not below another one of them: everything below those is read
+/// with them.
 fn topmost(containers: &[(Guid, String)]) -> Vec<Guid> {
     let is_below = |dn: &str, other: &str| dn.strip_suffix(other).is_some_and(|below| below.ends_with(','));
     let is_topmost = |dn: &str| !containers.iter().any(|(_, other)| is_below(dn, other));
@@ -255,8 +261,9 @@ fn is_of_class(entry: &Entry, class: &str) -> bool {
     classes.any(|value| value.eq_ignore_ascii_case(class.as_bytes()))
 }
 
-/// The name of what holds the object, as the controller wrote it: what follows the first comma that is not escaped.
-/// Cheaper than a parser, for every object of a full read; a controller writes a container's name alike everywhere.
+/// Returns the name of the parent, as the controller wrote it: the part after the first comma that
+/// is not escaped. This is cheaper than a parser, for every object of a full read; a controller
+/// writes a container's name alike everywhere.
 fn parent(dn: &str) -> Option<&str> {
     let mut escaped = false;
     for (at, octet) in dn.bytes().enumerate() {
@@ -297,7 +304,7 @@ mod tests {
         )
     }
 
-    /// Containers within `OU=In`.
+    /// Returns containers within `OU=In`.
     fn containers() -> Containers {
         let at = |number, dn: &str| Container {
             guid: guid(number),
@@ -339,7 +346,7 @@ mod tests {
             moved(1, "OU=A,OU=Out,DC=corp,DC=example", unit, 7, false)
                 .contains("renamed or moved to OU=A,OU=Out")
         );
-        // Not known though it is old: it was outside, hidden, restored, or no container then.
+        // Not known though it is old: it was outside, hidden, restored, or no container before.
         assert!(moved(2, "OU=Far,OU=In,DC=corp,DC=example", unit, 7, true).contains("renamed or moved to"));
         assert!(moved(9, "OU=X,OU=In,DC=corp,DC=example", unit, 100, true).contains("appeared"));
         // A computer with objects below it is no container by class, but known as one.
@@ -448,10 +455,10 @@ mod tests {
             "CN=Two\\, Jr.,CN=Odd\\\\,OU=In,DC=corp,DC=example",
             "CN=Three,CN=Odd\\\\,OU=In,DC=corp,DC=example",
         ] {
-            containers.note_parent_of(dn);
+            containers.record_parent_of(dn);
         }
         assert_eq!(containers.take_orphans(), ["CN=Odd\\\\,OU=In,DC=corp,DC=example"]);
-        containers.note_parent_of("CN=Four,CN=Odd\\\\,OU=In,DC=corp,DC=example");
+        containers.record_parent_of("CN=Four,CN=Odd\\\\,OU=In,DC=corp,DC=example");
         assert!(containers.take_orphans().is_empty());
     }
 }

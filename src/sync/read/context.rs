@@ -1,4 +1,4 @@
-//! State of a read, and what every kind of read does with it.
+//! State of a read, and the operations that every kind of read uses.
 
 use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +24,8 @@ pub(super) struct ReadContext<'a> {
     pub(super) run: RunId,
     pub(super) scope: ReadScope,
     pub(super) session: Session,
-    /// Whether deleted objects may be asked for. Which of them come is another question.
+    /// `true` when deleted objects may be requested. The rights of the account decide which are
+    /// returned.
     pub(super) shows_deleted: bool,
     pub(super) containers: Containers,
     pub(super) membership: Membership,
@@ -39,77 +40,80 @@ pub(super) struct ReadContext<'a> {
     pub(super) referrals: u64,
 }
 
-/// What a read came to.
+/// Result of a complete read.
 pub(super) struct CompletedRead {
-    /// The USN up to which the directory is known now.
+    /// USN up to which the directory is known now.
     pub(super) usn: u64,
-    /// Where the next DirSync search goes on.
+    /// Cookie with which the next DirSync search continues.
     pub(super) cookie: Option<Vec<u8>>,
     /// Known objects that changed, and were not found in scope.
     pub(super) missed: Vec<Guid>,
-    /// After a full read, everything that was found in scope.
-    pub(super) met: Option<GuidSet>,
+    /// Objects that a full read found in scope.
+    pub(super) in_scope: Option<GuidSet>,
     /// Kinds of which a full read found nothing.
     pub(super) empty: Vec<Kind>,
 }
 
 impl ReadContext<'_> {
-    /// Tells what is done from here on.
-    pub(super) async fn follow(&self, plan: &Plan) -> Result<(), RunError> {
+    /// Publishes the plan: progress, mode, log and history.
+    pub(super) async fn publish_plan(&self, plan: &Plan) -> Result<(), RunError> {
         self.request.progress.enter(RunPhase::Reading);
         self.request.progress.set_mode(match plan {
             Plan::Full { .. } => RunMode::Baseline,
             Plan::Delta { .. } | Plan::DirSync { .. } => RunMode::Delta,
         });
-        remember(self.connector, self.run, &self.session, self.controller, plan).await?;
+        record_plan(self.connector, self.run, &self.session, self.controller, plan).await?;
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
         Ok(())
     }
 
-    /// Waits until everything that was handed over is stored.
-    pub(super) async fn stored(&self) -> Result<(), RunError> {
-        stored(&self.pieces).await
+    /// Waits until everything that was sent to the stager is stored.
+    pub(super) async fn wait_until_stored(&self) -> Result<(), RunError> {
+        wait_until_stored(&self.pieces).await
     }
 
-    /// Runs one search to its end; `met` gains what came. Gives how many entries that were.
+    /// Runs one search to its end; its objects are added to `in_scope`. Returns the number of
+    /// entries.
     pub(super) async fn search(
         &mut self,
         kind: Kind,
         search: LdapSearch,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<u64, RunError> {
-        let searched = self.search_over(&self.session, kind, search, met).await?;
+        let searched = self.search_over(&self.session, kind, search, in_scope).await?;
         self.add(searched);
         Ok(searched.entries)
     }
 
-    /// As [`Self::search`], over `session`.
+    /// Runs one search to its end over `session`.
     pub(super) async fn search_over(
         &self,
         session: &Session,
         kind: Kind,
         search: LdapSearch,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<SearchCounts, RunError> {
         if self.membership.concerns(kind) {
-            return self.search_with_memberships(session, kind, search, met).await;
+            return self
+                .search_with_memberships(session, kind, search, in_scope)
+                .await;
         }
         let mut pages = session.search(search);
-        let mut came = 0;
+        let mut entry_count = 0;
         while let Some(entries) = pages.next().await? {
-            came += entries.len() as u64;
+            entry_count += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
-            met.note(kind, &entries, self.containers.note_parents_of(&entries));
+            in_scope.record(kind, &entries, self.containers.record_parents_of(&entries));
             self.send(ReadPiece::Page(kind, entries)).await?;
         }
         Ok(SearchCounts {
-            entries: came,
+            entries: entry_count,
             pages: pages.pages(),
             referrals: pages.referrals(),
         })
     }
 
-    /// Adds what a search that came to its end took.
+    /// Adds the cost of a search that came to its end.
     pub(super) fn count(&mut self, pages: &Pages) {
         self.count_answers(pages.pages(), pages.referrals());
     }
@@ -134,7 +138,7 @@ impl ReadContext<'_> {
 }
 
 /// Waits until everything that was sent to the stager is stored.
-pub(super) async fn stored(pieces: &mpsc::Sender<ReadPiece>) -> Result<(), RunError> {
+pub(super) async fn wait_until_stored(pieces: &mpsc::Sender<ReadPiece>) -> Result<(), RunError> {
     let (stored, when_stored) = oneshot::channel();
     pieces
         .send(ReadPiece::Store(stored))
@@ -143,8 +147,8 @@ pub(super) async fn stored(pieces: &mpsc::Sender<ReadPiece>) -> Result<(), RunEr
     when_stored.await.map_err(|_| stager_gone())
 }
 
-/// Puts the plan into the log and the history.
-async fn remember(
+/// Records the plan in the log and the history.
+async fn record_plan(
     connector: &Connector,
     run: RunId,
     session: &Session,
@@ -187,7 +191,7 @@ pub(super) struct SearchCounts {
 }
 
 impl SearchCounts {
-    /// Adds what a search that came to its end took, but for its entries.
+    /// Adds the cost of a search that came to its end, except its entries.
     pub(super) fn count(&mut self, pages: &Pages) {
         self.pages += pages.pages();
         self.referrals += pages.referrals();
@@ -202,7 +206,7 @@ impl AddAssign for SearchCounts {
     }
 }
 
-/// The stager ended first, so the run has a better error than this one.
+/// Returns the error of a run whose stager ended first; the stager's own error is the better one.
 pub(super) fn stager_gone() -> RunError {
     RunError::Panicked {
         task: "stage",

@@ -1,8 +1,10 @@
-//! Changes by the DirSync control: it tells which objects changed, on whatever controller; they are read like any others.
+//! Changes by the DirSync control: it returns the objects that changed, on whatever controller;
+//! they are read like any others.
 //!
-//! An answer shows of an object what changed, and knows the whole naming context alone. So objects are learnt by their GUIDs, and
-//! read by the searches in scope, which apply base context, scope and filters. What these do not give is missed, as in a delta by
-//! uSNChanged.
+//! An answer shows the changed attributes of an object, and its scope is the whole naming context
+//! alone. So only GUIDs are taken from it, and the objects are read by the searches in scope, which
+//! apply base context, scope and filters. Objects that these do not return are missed, as in a
+//! delta by uSNChanged.
 
 use std::collections::BTreeSet;
 
@@ -17,31 +19,33 @@ use super::watch::WatchedChanges;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::{Plan, RunError};
 
-/// Above so many changed objects a full read is no slower: they would be read a hundred at a time.
+/// Changed objects above which a full read is no slower: they would be read a hundred at a time.
 const MOST: usize = 50_000;
 
-/// Everything.
+/// Filter that every object matches.
 const EVERYTHING: &str = "(objectClass=*)";
 
-/// Nothing: the controller walks over the naming context and gives no more than the cookie.
+/// Filter that no object matches: the controller walks over the naming context and returns no more
+/// than the cookie.
 const NOTHING: &str = "(!(objectClass=*))";
 
-/// What a DirSync search told.
+/// Result of a DirSync search.
 #[derive(Default)]
 struct DirSyncChanges {
     /// Objects that changed; none when there are more than [`MOST`].
     changed: BTreeSet<Guid>,
-    /// Those that were made since.
+    /// Objects among them that were created since.
     created: BTreeSet<Guid>,
     too_many: bool,
     cookie: Vec<u8>,
 }
 
 impl ReadContext<'_> {
-    /// Reads what changed since `cookie`, what other controllers changed `elsewhere` since this one
-    /// was read (R2), and once more what could not be mapped before (R15). Everything is read when
-    /// the controller refuses the cookie, or when a container was renamed or moved (R8).
-    pub(super) async fn since_cookie(
+    /// Reads the changes since `cookie`, those that other controllers made `elsewhere` since this
+    /// one was read (R2), and once more the objects that could not be mapped before (R15).
+    /// Everything is read when the controller refuses the cookie, or when a container was renamed
+    /// or moved (R8).
+    pub(super) async fn read_dirsync_delta(
         &mut self,
         cookie: Cookie,
         elsewhere: &[(Kind, Guid)],
@@ -51,44 +55,48 @@ impl ReadContext<'_> {
             Ok(learnt) => learnt,
             Err(error) if is_refusal(&error) => {
                 return self
-                    .full(format!("the DirSync cookie was refused: {error}"), root)
+                    .read_everything(format!("the DirSync cookie was refused: {error}"), root)
                     .await;
             }
             Err(error) => return Err(error.into()),
         };
         if learnt.too_many {
             let reason = format!("more than {MOST} objects changed since the DirSync cookie");
-            return self.full(reason, root).await;
+            return self.read_everything(reason, root).await;
         }
-        self.follow(&Plan::DirSync { cookie }).await?;
+        self.publish_plan(&Plan::DirSync { cookie }).await?;
         self.recall_containers().await?;
         let changed: Vec<Guid> = learnt.changed.iter().copied().collect();
-        let met = FoundInScope::default();
+        let in_scope = FoundInScope::default();
         for kind in self.kinds() {
             for search in self.scope.with_guids(kind, &changed) {
-                self.search(kind, search, &met).await?;
+                self.search(kind, search, &in_scope).await?;
             }
         }
         let begun = root.highest_committed_usn;
-        let mut watched = self.watch_these(changed, &learnt.created, begun, &met).await?;
+        let mut watched = self
+            .watch_these(changed, &learnt.created, begun, &in_scope)
+            .await?;
         if let Some(reason) = watched.moved {
-            return self.full(reason, root).await;
+            return self.read_everything(reason, root).await;
         }
-        watched.missed.extend(self.read_again(elsewhere, &met).await?);
-        self.odd_parents().await?;
-        self.unmapped().await?;
+        watched
+            .missed
+            .extend(self.read_again(elsewhere, &in_scope).await?);
+        self.look_up_parents().await?;
+        self.read_unmapped().await?;
         self.reread_linked(watched.objects, false).await?;
         Ok(CompletedRead {
             usn: root.highest_committed_usn,
             cookie: Some(learnt.cookie),
             missed: watched.missed,
-            met: None,
+            in_scope: None,
             empty: Vec::new(),
         })
     }
 
-    /// Where a DirSync search goes on that is to tell what changed from this moment on; `None` when changes are found in another
-    /// way, or the controller does not want to say.
+    /// Returns the cookie with which a DirSync search finds the changes from this moment on; `None`
+    /// when changes are found in another way, or the controller refuses the control.
     pub(super) async fn cookie_of_now(&mut self) -> Result<Option<Vec<u8>>, RunError> {
         if self.connector.settings.directory.delta != DeltaMethod::DirSync {
             return Ok(None);
@@ -107,7 +115,7 @@ impl ReadContext<'_> {
         }
     }
 
-    /// One DirSync search to its end.
+    /// Runs one DirSync search to its end.
     async fn learn(&mut self, filter: &str, cookie: Vec<u8>) -> Result<DirSyncChanges, DirectoryError> {
         let base = self.scope.naming_context().base;
         let mut changes = self.session.changes(&base, filter, cookie, self.shows_deleted);
@@ -116,13 +124,14 @@ impl ReadContext<'_> {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
                 learnt.changed.insert(guid);
-                // The class of an object never changes, so it is among what changed only when all of it did.
+                // The class of an object never changes, so it is among the changes only when the
+                // object is new.
                 if entry.values("objectClass").next().is_some() {
                     learnt.created.insert(guid);
                 }
             }
             if learnt.changed.len() > MOST {
-                // Read on for the cookie alone.
+                // The search continues for the cookie alone.
                 learnt.too_many = true;
                 learnt.changed.clear();
                 learnt.created.clear();
@@ -133,13 +142,13 @@ impl ReadContext<'_> {
         Ok(learnt)
     }
 
-    /// As [`Self::watch`], over these objects.
+    /// Watches these objects as [`Self::watch`] does.
     async fn watch_these(
         &mut self,
         changed: Vec<Guid>,
         created: &BTreeSet<Guid>,
         begun: u64,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<WatchedChanges, RunError> {
         let mut watched = WatchedChanges::default();
         for search in self.scope.anywhere(&changed) {
@@ -157,17 +166,18 @@ impl ReadContext<'_> {
             }
             self.count(&pages);
         }
-        watched.moved = self.settle_containers(met).await?;
-        // What does not show itself at all counts as well: a tombstone that the account may not read.
-        watched.missed = self.known_and_unmet(changed, met).await?;
+        watched.moved = self.settle_containers(in_scope).await?;
+        // An object that is not returned at all counts as well: a tombstone that the account may
+        // not read.
+        watched.missed = self.known_and_unmet(changed, in_scope).await?;
         Ok(watched)
     }
 }
 
-/// Returns `true` when the controller, which works, does not want this control or this cookie. One
-/// that is ill refuses the full read as well, which moves the run to the next controller (R39).
+/// Returns `true` when a working controller refuses this control or this cookie. A controller that
+/// fails refuses the full read as well, which moves the run to the next controller (R39).
 fn is_refusal(error: &DirectoryError) -> bool {
-    // Not when it is too busy to say: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
+    // Not when it is too busy to answer: timeLimitExceeded, adminLimitExceeded, busy, unavailable.
     let busy = |code| matches!(code, 3 | 11 | 51 | 52);
     matches!(error, DirectoryError::Search { outcome, .. } if !busy(outcome.code))
         && error.fault_of() != FaultOf::Controller

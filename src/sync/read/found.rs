@@ -1,4 +1,4 @@
-//! What the searches in scope gave.
+//! Results of the searches in scope.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,13 +9,13 @@ use crate::store::Found;
 
 use crate::sync::entry_fields::guid_of;
 
-/// What searches in scope gave; several connections add to it side by side.
+/// Results of searches in scope; several connections add to it in parallel.
 #[derive(Debug, Default)]
 pub(super) struct FoundInScope(Mutex<Found>);
 
 impl FoundInScope {
-    /// Adds a page of objects of `kind`, and those of their parents that are no container by class.
-    pub(super) fn note(&self, kind: Kind, entries: &[Entry], parents: BTreeSet<String>) {
+    /// Adds a page of objects of `kind`, and their parents that are no container by class.
+    pub(super) fn record(&self, kind: Kind, entries: &[Entry], parents: BTreeSet<String>) {
         let mut found = self.locked();
         found.kinds.insert(kind);
         found.parents.extend(parents);
@@ -24,14 +24,14 @@ impl FoundInScope {
         }
     }
 
-    /// Adds what was found elsewhere.
+    /// Adds the results of another read.
     pub(super) fn extend(&self, more: &Found) {
         let mut found = self.locked();
         found.kinds.extend(&more.kinds);
         found.guids.extend(&more.guids);
     }
 
-    /// Those of `guids` that did not come.
+    /// Returns those of `guids` that were not found.
     pub(super) fn lacks(&self, mut guids: Vec<Guid>) -> Vec<Guid> {
         let mut found = self.locked();
         found.guids.sort();
@@ -39,7 +39,7 @@ impl FoundInScope {
         guids
     }
 
-    /// Everything that came.
+    /// Returns everything that was found.
     pub(super) fn into_found(self) -> Found {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! A full read: every object in scope, then what changed meanwhile.
+//! A full read: every object in scope, then the changes during the read.
 //!
-//! Invariants kept here: it ends with a delta from its own watermark (R4), the highestCommittedUSN from before its first search
-//! (R1); one that goes on where another broke off keeps that one's watermark, and looks for containers that moved since that
-//! one began (R8).
+//! Invariants kept here: it ends with a delta from its own watermark (R4), the highestCommittedUSN
+//! from before its first search (R1); a read that resumes an earlier one keeps the watermark of
+//! that one, and looks for containers that moved since that one began (R8).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,20 +19,25 @@ use super::resumption;
 use super::usn_ranges::{self, UsnRanges};
 use crate::sync::{Plan, RunError};
 
-/// How often a full read is done again because a container moved meanwhile.
+/// Attempts of a full read that is repeated because a container moved during it.
 const ATTEMPTS: usize = 5;
 
 impl ReadContext<'_> {
-    /// Reads every object in scope, then what changed meanwhile: a full read is no snapshot, an object that moves
-    /// between two pages can be missed by both (R4). When a container moved meanwhile, so did everything below it, and
-    /// all is read again. `reason` is why a delta would not do.
-    pub(super) async fn full(&mut self, reason: String, root: RootDse) -> Result<CompletedRead, RunError> {
+    /// Reads every object in scope, then the changes during the read: a full read is no snapshot,
+    /// an object that moves between two pages can be missed by both (R4). When a container moved
+    /// during the read, so did everything below it, and all is read again. `reason` states why a
+    /// delta is not possible.
+    pub(super) async fn read_everything(
+        &mut self,
+        reason: String,
+        root: RootDse,
+    ) -> Result<CompletedRead, RunError> {
         let mut unfinished = self.resumable(&root).await?;
         let reason = match &unfinished {
-            Some(unfinished) => format!("{reason}; {}", resumption::told(unfinished)),
+            Some(unfinished) => format!("{reason}; {}", resumption::describe(unfinished)),
             None => reason,
         };
-        self.follow(&Plan::Full { reason }).await?;
+        self.publish_plan(&Plan::Full { reason }).await?;
         let (run, scope) = (self.run, self.scope.digest());
         self.connector
             .on_store(move |store| store.leave_other_scopes(run, scope))
@@ -50,32 +55,33 @@ impl ReadContext<'_> {
                 None => self.begin(&before).await?,
             };
             let since = begun.highest;
-            let met = FoundInScope::default();
-            self.whole(&before, begun, &met).await?;
-            // The watch asks the store which of the objects that went meanwhile are known.
-            self.stored().await?;
-            // Before the USN up to which this read goes: what the one does not know any more, the other does.
+            let in_scope = FoundInScope::default();
+            self.read_rest(&before, begun, &in_scope).await?;
+            // The watch asks the store which of the vanished objects are known.
+            self.wait_until_stored().await?;
+            // Before the USN up to which this read goes: the cookie finds every change that the
+            // read does not include.
             let cookie = self.cookie_of_now().await?;
             let after = self.session.root_dse().await?;
             let met_after = FoundInScope::default();
             let changed = self
-                .changed(since, since, after.highest_committed_usn, &met_after)
+                .read_changed(since, since, after.highest_committed_usn, &met_after)
                 .await?;
-            self.odd_parents().await?;
+            self.look_up_parents().await?;
             let Some(moved) = changed.moved else {
                 if resumes {
-                    // What the earlier run could not map was not asked for again.
-                    self.unmapped().await?;
+                    // Objects that the earlier run could not map were not read again.
+                    self.read_unmapped().await?;
                 }
                 self.reread_linked(changed.objects, true).await?;
-                met.extend(&met_after.into_found());
-                let mut found = met.into_found();
+                in_scope.extend(&met_after.into_found());
+                let mut found = in_scope.into_found();
                 found.guids.sort();
                 return Ok(CompletedRead {
                     usn: after.highest_committed_usn,
                     cookie,
                     missed: changed.missed,
-                    met: Some(if first { GuidSet::everything() } else { found.guids }),
+                    in_scope: Some(if first { GuidSet::everything() } else { found.guids }),
                     empty: self
                         .kinds()
                         .into_iter()
@@ -89,11 +95,11 @@ impl ReadContext<'_> {
         Err(RunError::Unsteady)
     }
 
-    /// The full read that broke off, if this one may go on with it.
+    /// Returns the unfinished full read, if this run may resume it.
     async fn resumable(&mut self, root: &RootDse) -> Result<Option<Unfinished>, RunError> {
-        // Who asks for everything gets everything; and an account that cannot read uSNChanged, for which slices are empty,
-        // is told to read without them.
-        if self.request.resend || !self.by_slices() {
+        // `resend` is for all objects; and an account that cannot read uSNChanged, for which ranges
+        // are empty, gets the advice to read without them.
+        if self.request.resend || !self.is_by_ranges() {
             return Ok(None);
         }
         let id = self.connector.id;
@@ -117,9 +123,9 @@ impl ReadContext<'_> {
         Ok(Some(unfinished))
     }
 
-    /// Notes what a full read begins with.
+    /// Records the beginning of a full read.
     async fn begin(&mut self, root: &RootDse) -> Result<Unfinished, RunError> {
-        self.containers().await?;
+        self.load_containers().await?;
         let (containers, _) = self.containers.changes();
         let begun = Unfinished {
             controller: self.controller,
@@ -129,7 +135,7 @@ impl ReadContext<'_> {
             containers,
             slices: Vec::new(),
         };
-        if self.by_slices() {
+        if self.is_by_ranges() {
             let (run, noted) = (self.run, begun.clone());
             self.connector
                 .on_store(move |store| store.begin_full_read(run, &noted))
@@ -138,17 +144,24 @@ impl ReadContext<'_> {
         Ok(begun)
     }
 
-    /// With a single connection search by search would do as well: one page after the other.
-    const fn by_slices(&self) -> bool {
+    /// Returns `true` when the read is divided into ranges of uSNChanged. With a single connection
+    /// whole searches do as well: one page after the other.
+    const fn is_by_ranges(&self) -> bool {
         self.connector.settings.directory.parallel_reads > 1
     }
 
-    /// Reads what is missing of the full read `begun`: over one connection search by search, over several slice by slice.
-    async fn whole(&mut self, root: &RootDse, begun: Unfinished, met: &FoundInScope) -> Result<(), RunError> {
-        if !self.by_slices() {
+    /// Reads the missing part of the full read `begun`: over one connection search by search, over
+    /// several range by range.
+    async fn read_rest(
+        &mut self,
+        root: &RootDse,
+        begun: Unfinished,
+        in_scope: &FoundInScope,
+    ) -> Result<(), RunError> {
+        if !self.is_by_ranges() {
             for kind in self.kinds() {
                 if let Some(search) = self.scope.everything(kind) {
-                    self.search(kind, search, met).await?;
+                    self.search(kind, search, in_scope).await?;
                 }
             }
             return Ok(());
@@ -159,16 +172,16 @@ impl ReadContext<'_> {
         let oldest = self.containers.oldest();
         let slices = Mutex::new(slices.shared_by(settings.parallel_reads, settings.page_size, oldest));
         for slice in begun.slices {
-            met.extend(&slice.found);
-            self.containers.note_parents(slice.found.parents);
+            in_scope.extend(&slice.found);
+            self.containers.record_parents(slice.found.parents);
         }
-        let own = self.slice_by_slice(&self.session, &slices, met);
+        let own = self.read_ranges(&self.session, &slices, in_scope);
         let others = async {
             let helpers = usn_ranges::helpers(settings, &self.session, root).await;
             let read = try_join_all(
                 helpers
                     .iter()
-                    .map(|session| self.slice_by_slice(session, &slices, met)),
+                    .map(|session| self.read_ranges(session, &slices, in_scope)),
             )
             .await;
             for helper in &helpers {
@@ -176,7 +189,7 @@ impl ReadContext<'_> {
             }
             read
         };
-        // The others connect while the first one reads.
+        // The other sessions connect while the first one reads.
         let (own, others) = try_join(own, others).await?;
         for searched in others.into_iter().chain([own]) {
             self.add(searched);
@@ -184,12 +197,12 @@ impl ReadContext<'_> {
         Ok(())
     }
 
-    /// Reads slices over one connection until none is left.
-    async fn slice_by_slice(
+    /// Reads ranges over one connection until none is left.
+    async fn read_ranges(
         &self,
         session: &Session,
         slices: &Mutex<UsnRanges>,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<SearchCounts, RunError> {
         let locked = || slices.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = SearchCounts::default();
@@ -208,8 +221,9 @@ impl ReadContext<'_> {
             }
             locked().learn(&usns, entries);
             let found = of_slice.into_found();
-            met.extend(&found);
-            // One that gave nothing costs nothing to read again; and it may be a right that the account gets before that.
+            in_scope.extend(&found);
+            // A range without entries costs nothing to read again; and the account may get the
+            // right to read them before that.
             if entries > 0 {
                 self.send(ReadPiece::Slice(Box::new(Slice { usns, found })))
                     .await?;

@@ -13,14 +13,14 @@ use super::context::ReadContext;
 use super::found::FoundInScope;
 use super::memberships::each_entry;
 
-/// Members of changed groups that are compared with what is noted at a time: 16 octets each, beyond
-/// what the last group has.
+/// Members of changed groups that are compared with the stored links at a time: 16 octets each,
+/// besides the members of the last group.
 const LINKS: usize = 500_000;
 
 impl ReadContext<'_> {
-    /// Reads again whatever names an object in `changed` by another name than it has, or is in
-    /// other groups than those groups say. After a full read (`whole`) every group is compared: one
-    /// that the account did not see vanish is in no watch.
+    /// Reads every object again that names an object in `changed` by an old name, or that is in
+    /// other groups than those groups list. After a full read (`whole`) every group is compared: a
+    /// group that became invisible to the account is in no watch.
     pub(super) async fn reread_linked(
         &mut self,
         mut changed: ChangedObjects,
@@ -79,8 +79,8 @@ impl ReadContext<'_> {
             .await
     }
 
-    /// Reads again whatever names one of `changed` or one of all `groups` otherwise than it is
-    /// called, or has a link to others of the groups in `asked` than `members` says.
+    /// Reads every object again that names one of `changed` or one of all `groups` by an old name,
+    /// or that has a link to others of the groups in `asked` than `members` lists.
     async fn reread_misnamed(
         &mut self,
         changed: &[NamedObject],
@@ -88,7 +88,7 @@ impl ReadContext<'_> {
         asked: BTreeSet<u64>,
         mut members: Vec<(u64, u64)>,
     ) -> Result<(), RunError> {
-        self.stored().await?;
+        self.wait_until_stored().await?;
         members.sort_unstable();
         members.dedup();
         let (id, kinds, grouped) = (self.connector.id, self.links.kinds(), self.links.grouped());

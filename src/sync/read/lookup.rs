@@ -1,10 +1,10 @@
-//! The look-up of objects that a read missed: each is looked for by its GUID before anything is
-//! concluded of it (R22).
+//! Look-up of objects that a read missed: each is searched by its GUID before anything is concluded
+//! of it (R22).
 //!
 //! Invariants kept here: a tombstone makes an object gone on any controller; "no such object", a
 //! place outside the scope, or a filter that is certain to refuse the object only on a controller
 //! that returned the object before, or has missed it for REMOVAL_LAG: another one may hold an older
-//! version. Whatever else a look-up gives keeps the object, and concerns no other one.
+//! version. Any other result of a look-up keeps the object, and concerns no other one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,14 +21,14 @@ use crate::sync::entry_fields::is_deleted;
 /// Candidates taken from the store at a time.
 const CHUNK: usize = 500;
 
-/// Why an object that does not answer counts as gone. A controller answers alike for an object that
-/// the account may not see (MS-ADTS 3.1.1.3.1.3): the threshold is there for an account that loses
-/// its rights to many.
+/// Reason for which an object without an answer counts as gone. A controller answers alike for an
+/// object that the account may not see (MS-ADTS 3.1.1.3.1.3): the threshold is for an account that
+/// loses its rights to many.
 const NOT_THERE: &str = "no such object: deleted, or no longer visible to the account";
 
 impl ReadContext<'_> {
-    /// Looks up every candidate: what is in scope goes to the stager as an ordinary change, of
-    /// everything else the verdict is noted.
+    /// Looks up every candidate: an object in scope is sent to the stager as an ordinary change,
+    /// for all others the verdict is recorded.
     pub(super) async fn examine(&mut self, which: Which) -> Result<(), RunError> {
         let mut after = None;
         loop {
@@ -57,22 +57,22 @@ impl ReadContext<'_> {
         }
     }
 
-    /// Searches in scope for `candidates`, and returns those that do not come.
+    /// Searches in scope for `candidates`, and returns those that are not found.
     async fn absent(&mut self, candidates: &[Candidate]) -> Result<BTreeSet<Guid>, RunError> {
         let mut absent = BTreeSet::new();
         for kind in self.kinds() {
             let of_kind = candidates.iter().filter(|candidate| candidate.kind == kind);
             let guids: Vec<Guid> = of_kind.map(|candidate| candidate.guid).collect();
-            let met = FoundInScope::default();
+            let in_scope = FoundInScope::default();
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &met).await?;
+                self.search(kind, search, &in_scope).await?;
             }
-            absent.extend(met.lacks(guids));
+            absent.extend(in_scope.lacks(guids));
         }
         Ok(absent)
     }
 
-    /// Returns what the directory says of candidates that are not in scope.
+    /// Returns the verdicts on candidates that are not in scope.
     async fn verdicts(&mut self, absent: &[Candidate]) -> Result<BTreeMap<Guid, Verdict>, RunError> {
         let guids: Vec<Guid> = absent.iter().map(|candidate| candidate.guid).collect();
         let found = self.locate(&guids).await?;
@@ -143,8 +143,8 @@ impl ReadContext<'_> {
         Ok(found)
     }
 
-    /// Looks one object up that the naming context does not hold: the controller has to say that it
-    /// knows none.
+    /// Looks up one object that the naming context does not hold: the controller has to answer that
+    /// it does not exist.
     async fn verdict_by_name(&mut self, guid: Guid) -> Result<Verdict, RunError> {
         let name = format!("<GUID={guid}>");
         match self
@@ -164,8 +164,8 @@ impl ReadContext<'_> {
         }
     }
 
-    /// The object is where it should be, and the search did not give it: the filter, a right, or a
-    /// moment made the difference.
+    /// Returns the verdict on an object that is at its place, but was not returned by the search:
+    /// because of the filter, a right, or the moment.
     async fn verdict_in_scope(&mut self, candidate: &Candidate, dn: &str) -> Result<Verdict, RunError> {
         let Candidate { guid, kind, .. } = *candidate;
         if let Some(search) = self.scope.refused_by_extra_filter(kind, guid)

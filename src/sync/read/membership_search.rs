@@ -1,4 +1,4 @@
-//! Searches for entries that lack memberships which their attributes do not say.
+//! Searches for entries that lack memberships which are not in their attributes.
 
 use std::collections::VecDeque;
 
@@ -12,13 +12,15 @@ use super::memberships::{IncompleteEntries, add_members, primary_members};
 use super::piece::ReadPiece;
 
 impl ReadContext<'_> {
-    /// As [`ReadContext::search_over`], for entries that [`Membership::concerns`]. What cannot be completed within its page is read once more.
+    /// Runs a search as [`ReadContext::search_over`] does, for entries that
+    /// [`Membership::concerns`]. Entries that cannot be completed within their page are read once
+    /// more.
     pub(super) async fn search_with_memberships(
         &self,
         session: &Session,
         kind: Kind,
         search: LdapSearch,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<SearchCounts, RunError> {
         self.membership.prepare(session, &self.scope, kind).await?;
         let mut searched = SearchCounts::default();
@@ -28,9 +30,9 @@ impl ReadContext<'_> {
             let mut pages = session.search(search);
             let mut late = IncompleteEntries::default();
             while let Some(mut entries) = pages.next().await? {
-                met.note(kind, &entries, self.containers.note_parents_of(&entries));
+                in_scope.record(kind, &entries, self.containers.record_parents_of(&entries));
                 entries.retain_mut(|entry| self.membership.complete(kind, entry, &mut late));
-                searched.entries += self.hand_over(kind, entries).await?;
+                searched.entries += self.send_page(kind, entries).await?;
                 if !pages.is_within_page() {
                     let sids = std::mem::take(&mut late.sids);
                     self.membership.resolve(session, &self.scope, sids).await?;
@@ -49,7 +51,7 @@ impl ReadContext<'_> {
                     for entry in &mut entries {
                         add_members(entry, &members);
                     }
-                    searched.entries += self.hand_over(kind, entries).await?;
+                    searched.entries += self.send_page(kind, entries).await?;
                 }
                 searched.count(&pages);
             }
@@ -57,7 +59,7 @@ impl ReadContext<'_> {
         Ok(searched)
     }
 
-    async fn hand_over(&self, kind: Kind, entries: Vec<Entry>) -> Result<u64, RunError> {
+    async fn send_page(&self, kind: Kind, entries: Vec<Entry>) -> Result<u64, RunError> {
         let count = entries.len() as u64;
         if count > 0 {
             self.request.progress.add_read(count);

@@ -1,12 +1,12 @@
-//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and what a
-//! run knows of primary groups.
+//! Memberships, for mappings that ask for them (`@groups`, `@members`, `@member_count`), and the
+//! primary groups that a run has found.
 //!
-//! A membership stands in `member` of the group; `memberOf` of the member is computed from it, so a change of membership
-//! changes the `uSNChanged` of the group alone. A primary group stands in `primaryGroupID` of the member alone (MS-ADTS
-//! 3.1.1.1.9.2: it is a RID of the domain).
+//! A membership is in `member` of the group; `memberOf` of the member is computed from it, so a
+//! change of membership changes the `uSNChanged` of the group alone. A primary group is in
+//! `primaryGroupID` of the member alone (MS-ADTS 3.1.1.1.9.2: it is a RID of the domain).
 //!
-//! A read that comes upon a changed group asks it for its members, and every object for which this
-//! says something else than what is noted is read again.
+//! A read that finds a changed group reads its members, and every object whose stored links differ
+//! from them is read again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,40 +22,40 @@ use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, PRIMARY};
 use crate::sync::scope::{OBJECT_GUID, ReadScope};
 
-/// The primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests, computers, domain controllers, read-only
-/// domain controllers), in order.
+/// Primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests,
+/// computers, domain controllers, read-only domain controllers), in order.
 const USUAL: [u32; 5] = [513, 514, 515, 516, 521];
 
-/// Selects whoever has another primary group than [`USUAL`]: by ranges, since `primaryGroupID` is indexed (MS-ADA3: searchFlags
-/// holds fATTINDEX) and a negation never uses an index.
+/// Selects the objects with another primary group than [`USUAL`]: by ranges, since `primaryGroupID`
+/// is indexed (MS-ADA3: searchFlags holds fATTINDEX) and a negation never uses an index.
 const UNUSUAL: &str =
     "(|(primaryGroupID<=512)(&(primaryGroupID>=517)(primaryGroupID<=520))(primaryGroupID>=522))";
 
 /// SIDs in one filter.
 const SIDS_PER_FILTER: usize = 50;
 
-/// What a mapping wants to know of memberships, and what a run knows of primary groups.
+/// Memberships that a mapping needs, and primary groups that a run has found.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    /// Kinds of which the groups are wanted.
+    /// Kinds whose groups are wanted.
     grouped: BTreeSet<Kind>,
-    /// Whether the members of groups are wanted.
+    /// `true` when the members of groups are wanted.
     members: bool,
-    /// GUIDs and names of groups by SID, `None` of one that the account does not see.
+    /// GUIDs and names of groups by SID, `None` for a group that the account does not see.
     primaries: Mutex<PrimaryGroups>,
     usual_known: OnceCell<()>,
-    /// The RIDs of all groups that may be primary groups.
+    /// RIDs of all groups that may be primary groups.
     rids: OnceCell<BTreeSet<u32>>,
 }
 
 pub(super) type PrimaryGroups = BTreeMap<Vec<u8>, Option<(Guid, String)>>;
 
-/// Entries that cannot be handed on yet.
+/// Entries that cannot be sent to the stager yet.
 #[derive(Debug, Default)]
 pub(super) struct IncompleteEntries {
     /// Objects whose primary group is not known yet.
     pub(super) guids: Vec<Guid>,
-    /// The SIDs of these groups.
+    /// SIDs of these groups.
     pub(super) sids: BTreeSet<Vec<u8>>,
     /// Groups that may be primary groups, with their RIDs.
     pub(super) groups: Vec<(Guid, u32)>,
@@ -73,7 +73,7 @@ impl Membership {
         }
     }
 
-    /// Whether entries of the kind lack something that their attributes do not say.
+    /// Returns `true` when entries of the kind lack a value that is not in their attributes.
     pub(super) fn concerns(&self, kind: Kind) -> bool {
         self.grouped.contains(&kind) || (self.members && kind == Kind::Group)
     }
@@ -82,7 +82,7 @@ impl Membership {
         self.primaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be known before entries of the kind come: all primary groups of a usual directory.
+    /// Reads in advance what entries of the kind need: all primary groups of a usual directory.
     pub(super) async fn prepare(
         &self,
         session: &Session,
@@ -118,7 +118,7 @@ impl Membership {
         Ok(())
     }
 
-    /// Looks the groups with these SIDs up.
+    /// Looks up the groups with these SIDs.
     pub(super) async fn resolve(
         &self,
         session: &Session,
@@ -144,7 +144,8 @@ impl Membership {
         Ok(())
     }
 
-    /// Adds to the entry what is known; `false` when something has to be asked first, which is noted in `late`.
+    /// Adds the known memberships to the entry; `false` when a search is needed first, which is
+    /// recorded in `late`.
     pub(super) fn complete(&self, kind: Kind, entry: &mut Entry, late: &mut IncompleteEntries) -> bool {
         let Some(guid) = guid_of(entry).filter(|_| entry.unfit().is_none()) else {
             return true;
@@ -169,7 +170,7 @@ impl Membership {
     }
 }
 
-/// Adds to an entry that was looked up by itself what the mapping wants to know of memberships.
+/// Adds to an entry that was looked up by itself the memberships that the mapping needs.
 ///
 /// # Errors
 /// As any search.
@@ -199,7 +200,7 @@ pub async fn complete(
     Ok(())
 }
 
-/// Gives every entry of a search to `take`.
+/// Passes every entry of a search to `take`.
 pub(super) async fn each_entry(
     session: &Session,
     search: LdapSearch,
@@ -212,7 +213,8 @@ pub(super) async fn each_entry(
     Ok(())
 }
 
-/// The RIDs of all groups that may be primary groups: the usual ones, and what else anybody has.
+/// Returns the RIDs of all groups that may be primary groups: the usual ones, and those of any
+/// object.
 async fn rids(session: &Session, scope: &ReadScope) -> Result<BTreeSet<u32>, DirectoryError> {
     let unusual = LdapSearch {
         filter: UNUSUAL.to_owned(),
@@ -255,7 +257,7 @@ fn primary_rid(entry: &Entry) -> Option<u32> {
     entry.text("primaryGroupID")?.parse().ok()
 }
 
-/// The RID of a group of the domain; the SIDs of others have none of five sub-authorities.
+/// Returns the RID of a group of the domain; the SIDs of others have none of five sub-authorities.
 fn rid_of(group: &Entry) -> Option<u32> {
     let sid = Sid::from_bytes(group.first("objectSid")?).ok()?;
     match sid.sub_authorities() {
@@ -264,7 +266,7 @@ fn rid_of(group: &Entry) -> Option<u32> {
     }
 }
 
-/// The SID of the primary group: that of the object with another RID.
+/// Returns the SID of the primary group: that of the object with another RID.
 fn primary_group_of(entry: &Entry) -> Option<Vec<u8>> {
     let sid = entry.first("objectSid")?;
     Sid::from_bytes(sid).ok()?;

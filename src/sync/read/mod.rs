@@ -1,8 +1,9 @@
-//! The reader of a run: plan, search, and hand page after page to the stager.
+//! Reader of a run: it plans, searches, and sends page after page to the stager.
 //!
-//! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection before the search (R1); a
-//! read counts as complete only when every search ended with result code 0 (R4); what a read missed is noted with its
-//! watermark, and looked up after that (R22).
+//! Invariants kept here: the watermark is the highestCommittedUSN read on the same connection
+//! before the search (R1); a read counts as complete only when every search ended with result code
+//! 0 (R4); the objects that a read missed are stored with its watermark, and looked up after that
+//! (R22).
 
 mod containers;
 mod context;
@@ -33,25 +34,26 @@ use crate::sync::links::MappingLinks;
 use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
 
 use containers::Containers;
-use context::{CompletedRead, ReadContext, stager_gone, stored};
+use context::{CompletedRead, ReadContext, stager_gone, wait_until_stored};
 use memberships::Membership;
 pub use memberships::complete;
 pub(super) use piece::ReadPiece;
 use read_plan::decide;
 
-/// The show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
+/// Show-deleted control (MS-ADTS 3.1.1.3.4.1.14).
 pub(super) const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
 
-/// What a read that came to its end was.
+/// Summary of a read that came to its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadSummary {
     pub(super) pages: u64,
     pub(super) referrals: u64,
 }
 
-/// Reads what `request` asks for and sends it to `pieces`, then looks up what the read missed. The plan is left in `planned`
-/// as soon as it is known, for the report of a read that breaks off later. When the controller fails, all of it begins again on
-/// the next one (R5, R39): what was read until then is true, and is kept.
+/// Reads the objects for `request` and sends them to `pieces`, then looks up those that the read
+/// missed. The plan is stored in `planned` as soon as it is known, for the report of a read that
+/// breaks off later. When the controller fails, all of it begins again on the next one (R5, R39):
+/// everything that was read until then is correct, and is kept.
 pub(super) async fn read(
     connector: &Connector,
     request: &RunRequest,
@@ -100,8 +102,9 @@ pub(super) async fn read(
                 "The controller broke off; the read begins again there."
             ),
         }
-        // Slices that ended are of this controller, and are to be stored before those of another one begin.
-        stored(&pieces).await?;
+        // Ranges that ended are of this controller, and are to be stored before those of another
+        // one begin.
+        wait_until_stored(&pieces).await?;
     }
 }
 
@@ -160,7 +163,7 @@ impl ReadAttempt<'_> {
 }
 
 impl ReadContext<'_> {
-    /// Looks up the held list again and hands over the decision on it.
+    /// Looks up the held list again and sends the decision on it to the stager.
     async fn approve(&mut self, list: &str) -> Result<(), RunError> {
         self.request.progress.enter(RunPhase::Examining);
         let (run, controller) = (self.run, self.controller);
@@ -172,7 +175,7 @@ impl ReadContext<'_> {
             .await
     }
 
-    /// Reads, hands over what the read came to, and looks up what is missing.
+    /// Reads, sends the result to the stager, and looks up the missing objects.
     async fn read(&mut self, root: RootDse) -> Result<(), RunError> {
         let decided = decide(
             self.connector,
@@ -186,12 +189,12 @@ impl ReadContext<'_> {
         .await?;
         let elsewhere = decided.changed_elsewhere;
         let known = match decided.plan {
-            Plan::Full { reason } => self.full(reason, root).await?,
+            Plan::Full { reason } => self.read_everything(reason, root).await?,
             Plan::Delta { since } => {
-                self.follow(&Plan::Delta { since }).await?;
-                self.changes(since, &elsewhere, root).await?
+                self.publish_plan(&Plan::Delta { since }).await?;
+                self.read_delta(since, &elsewhere, root).await?
             }
-            Plan::DirSync { cookie } => self.since_cookie(cookie, &elsewhere, root).await?,
+            Plan::DirSync { cookie } => self.read_dirsync_delta(cookie, &elsewhere, root).await?,
         };
         let empty = known.empty.clone();
         self.complete(known).await?;
@@ -206,8 +209,8 @@ impl ReadContext<'_> {
         self.send(ReadPiece::Conclude(Decision::Threshold(limits))).await
     }
 
-    /// Hands over the end of the read, and waits until it is stored: what was missed is looked up only when it can no
-    /// longer be forgotten.
+    /// Sends the end of the read to the stager, and waits until it is stored: missed objects are
+    /// looked up only when they cannot be lost any more.
     async fn complete(&mut self, known: CompletedRead) -> Result<(), RunError> {
         let (containers, containers_gone) = self.containers.changes();
         let end = ReadEnd {
@@ -222,7 +225,7 @@ impl ReadContext<'_> {
             cookie: known.cookie,
             kinds: self.kinds(),
             missed: known.missed,
-            met: known.met,
+            met: known.in_scope,
             containers,
             containers_gone,
             ended: Utc::now().timestamp(),

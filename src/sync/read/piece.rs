@@ -10,12 +10,13 @@ use crate::store::{Decision, ReadEnd, Slice};
 pub(in crate::sync) enum ReadPiece {
     /// Entries of one search: a page, or a piece of a large one.
     Page(Kind, Vec<Entry>),
-    /// Everything of this slice was sent before.
+    /// End of this range of uSNChanged: everything of it was sent before.
     Slice(Box<Slice>),
-    /// Everything sent before is to be stored now. Answered then.
+    /// Request to store everything sent before. It is answered after that.
     Store(oneshot::Sender<()>),
-    /// Everything was read; the watermark and what was missed commit with what is staged last (R3). Answered then.
+    /// End of the read; the watermark and the missed objects commit with the assets that are staged
+    /// last (R3). It is answered after that.
     Complete(Box<ReadEnd>, oneshot::Sender<()>),
-    /// Everything missed was looked up: decide.
+    /// End of the look-up: every missed object was looked up, so the removals can be decided.
     Conclude(Decision),
 }

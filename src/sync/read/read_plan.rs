@@ -1,15 +1,15 @@
-//! What a run does, from the facts that the store and the directory hold.
+//! Plan of a run, from the facts that the store and the directory hold.
 
 use crate::directory::{RootDse, Session};
 use crate::identity::{Guid, Kind};
 
 use crate::sync::{Connector, Plan, PlanFacts, ReadScope, RunError, RunRequest, plan};
 
-/// Above so many objects that other controllers changed, a full read is no slower than reading them
-/// a hundred at a time (R2).
+/// Objects changed by other controllers above which a full read is no slower than reading them a
+/// hundred at a time (R2).
 const MOST_CHANGED_ELSEWHERE: usize = 50_000;
 
-/// The plan, and what a delta has to read besides.
+/// Plan, and the objects that a delta has to read besides.
 #[derive(Debug)]
 pub(super) struct ReadPlan {
     pub(super) plan: Plan,
@@ -17,7 +17,7 @@ pub(super) struct ReadPlan {
     pub(super) changed_elsewhere: Vec<(Kind, Guid)>,
 }
 
-/// The plan for this controller and scope.
+/// Decides on the plan for this controller and scope.
 pub(super) async fn decide(
     connector: &Connector,
     request: &RunRequest,
@@ -77,14 +77,15 @@ pub(super) async fn decide(
     Ok(decided(plan, changed))
 }
 
-/// Days that a tombstone lives where the forest does not say (MS-ADTS 3.1.1.5.5, tombstoneLifetime unset).
+/// Days that a tombstone lives where the forest does not set it (MS-ADTS 3.1.1.5.5,
+/// tombstoneLifetime unset).
 const TOMBSTONE_LIFETIME: u32 = 60;
 
-/// Seconds below which no forest sets it (MS-ADTS 3.1.1.5.5: values under 2 days count as unset): a younger watermark
-/// needs no look-up.
+/// Seconds below which no forest sets it (MS-ADTS 3.1.1.5.5: values under 2 days count as unset): a
+/// younger watermark needs no look-up.
 const SHORTEST_TOMBSTONE_LIFETIME: i64 = 2 * 86_400;
 
-/// tombstoneLifetime of the forest, days (R9).
+/// Returns tombstoneLifetime of the forest, days (R9).
 async fn tombstone_lifetime(session: &mut Session, root: &RootDse) -> Result<u32, RunError> {
     const ATTRIBUTE: &str = "tombstoneLifetime";
     let Some(configuration) = &root.configuration_naming_context else {

@@ -1,32 +1,34 @@
-//! Whether a full read goes on where an earlier one broke off.
+//! Decision whether a full read resumes an earlier one that broke off.
 //!
-//! What that one read and staged stays as true as what a delta builds on: whatever changed since is above its watermark, and is
-//! read at the end. So the same must agree as for a watermark (R2).
+//! The objects that the earlier read returned and staged stay as correct as those that a delta
+//! builds on: every later change is above its watermark, and is read at the end. So the same
+//! conditions hold as for a watermark (R2).
 
 use chrono::DateTime;
 
 use crate::identity::Guid;
 use crate::store::Unfinished;
 
-/// Seconds after which a full read begins anew. What no delta shows (a right that was given or taken, a deletion that the
-/// account may not see) is missed in what was read before, so that must not be long ago; and it is half of what a tombstone
-/// lives at least, so none is gone before it is looked for (R9).
+/// Seconds after which a full read begins anew. A change that no delta shows (a right that was
+/// given or taken, a deletion that the account may not see) is missed in the part that was read
+/// before, so that must not be long ago; and it is half of the shortest life of a tombstone, so
+/// none has vanished before it is searched (R9).
 const LIMIT: u64 = 86_400;
 
-/// What it depends on.
+/// Facts that the resumption depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResumptionFacts {
-    /// The controller's invocationId.
+    /// invocationId of the controller.
     pub(super) controller: Guid,
     /// Digest of the present scope.
     pub(super) scope: [u8; 32],
-    /// The controller's highestCommittedUSN now.
+    /// highestCommittedUSN of the controller now.
     pub(super) highest_committed_usn: u64,
     /// Seconds since the Unix epoch.
     pub(super) now: i64,
 }
 
-/// Why `unfinished` is not to be gone on with; `None` when it is.
+/// Returns the reason for which `unfinished` is not to be resumed; `None` when it is.
 pub(super) fn unfit(unfinished: &Unfinished, facts: &ResumptionFacts) -> Option<String> {
     if unfinished.slices.is_empty() {
         return Some("nothing of it was read to its end".to_owned());
@@ -46,15 +48,15 @@ pub(super) fn unfit(unfinished: &Unfinished, facts: &ResumptionFacts) -> Option<
             facts.highest_committed_usn, unfinished.highest
         ));
     }
-    // A clock that stepped tells no age, in either direction (R29).
+    // A clock that stepped gives no age, in either direction (R29).
     if facts.now.abs_diff(unfinished.begun_at) >= LIMIT {
         return Some(format!("it began at {}", time(unfinished)));
     }
     None
 }
 
-/// What a run says that goes on with `unfinished`.
-pub(super) fn told(unfinished: &Unfinished) -> String {
+/// Describes the resumption of `unfinished`, as the reason of the run.
+pub(super) fn describe(unfinished: &Unfinished) -> String {
     let read: u128 = unfinished
         .slices
         .iter()
@@ -156,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn it_is_told_how_much_is_done() {
+    fn the_description_names_how_much_is_done() {
         assert_eq!(
-            told(&unfinished()),
+            describe(&unfinished()),
             "resumes the full read that began at 2026-11-22T09:06:40Z, of which 60 % is done"
         );
     }

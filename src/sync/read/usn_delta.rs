@@ -1,5 +1,5 @@
-//! A delta by uSNChanged, and what every increment reads besides: what other controllers changed
-//! (R2), and what could not be mapped before (R15).
+//! A delta by uSNChanged, and the objects that every increment reads besides: those that other
+//! controllers changed (R2), and those that could not be mapped before (R15).
 
 use crate::directory::RootDse;
 use crate::identity::{Guid, Kind};
@@ -14,10 +14,10 @@ use crate::sync::RunError;
 const NAMES: usize = 500;
 
 impl ReadContext<'_> {
-    /// Reads what changed since `since`, what other controllers changed `elsewhere` (R2), and once
-    /// more what could not be mapped before (R15). Everything is read when a container was renamed
-    /// or moved (R8).
-    pub(super) async fn changes(
+    /// Reads the changes since `since`, those that other controllers made `elsewhere` (R2), and
+    /// once more the objects that could not be mapped before (R15). Everything is read when a
+    /// container was renamed or moved (R8).
+    pub(super) async fn read_delta(
         &mut self,
         since: u64,
         elsewhere: &[(Kind, Guid)],
@@ -25,25 +25,27 @@ impl ReadContext<'_> {
     ) -> Result<CompletedRead, RunError> {
         self.recall_containers().await?;
         let usn = root.highest_committed_usn;
-        let met = FoundInScope::default();
-        let mut changed = self.changed(since, usn, usn, &met).await?;
+        let in_scope = FoundInScope::default();
+        let mut changed = self.read_changed(since, usn, usn, &in_scope).await?;
         if let Some(reason) = changed.moved {
-            return self.full(reason, root).await;
+            return self.read_everything(reason, root).await;
         }
-        changed.missed.extend(self.read_again(elsewhere, &met).await?);
-        self.odd_parents().await?;
-        self.unmapped().await?;
+        changed
+            .missed
+            .extend(self.read_again(elsewhere, &in_scope).await?);
+        self.look_up_parents().await?;
+        self.read_unmapped().await?;
         self.reread_linked(changed.objects, false).await?;
         Ok(CompletedRead {
             usn,
             cookie: None,
             missed: changed.missed,
-            met: None,
+            in_scope: None,
             empty: Vec::new(),
         })
     }
 
-    /// Takes the containers as the controller returned them last.
+    /// Loads the containers as the controller returned them last.
     pub(super) async fn recall_containers(&mut self) -> Result<(), RunError> {
         let (id, controller) = (self.connector.id, self.controller);
         let stored = self
@@ -54,13 +56,13 @@ impl ReadContext<'_> {
         Ok(())
     }
 
-    /// Reads what other controllers changed since this one was read, as far as it is not in `met`
-    /// (R2): they may have returned an older version, which would stay upstream. Gives those that
-    /// are known and not in scope here.
+    /// Reads the objects that other controllers changed since this one was read, unless they are in
+    /// `in_scope` (R2): they may have returned an older version, which would stay upstream. Returns
+    /// those that are known and not in scope here.
     pub(super) async fn read_again(
         &mut self,
         elsewhere: &[(Kind, Guid)],
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<Vec<Guid>, RunError> {
         if elsewhere.is_empty() {
             return Ok(Vec::new());
@@ -71,41 +73,42 @@ impl ReadContext<'_> {
         );
         for kind in self.kinds() {
             let of_kind = elsewhere.iter().filter(|(other, _)| *other == kind);
-            let guids = met.lacks(of_kind.map(|(_, guid)| *guid).collect());
+            let guids = in_scope.lacks(of_kind.map(|(_, guid)| *guid).collect());
             for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, met).await?;
+                self.search(kind, search, in_scope).await?;
             }
         }
-        self.known_and_unmet(elsewhere.iter().map(|(_, guid)| *guid).collect(), met)
+        self.known_and_unmet(elsewhere.iter().map(|(_, guid)| *guid).collect(), in_scope)
             .await
     }
 
-    /// Reads what changed since `since` in scope, into `met`, and watches what changed elsewhere.
-    /// `begun` is the highestCommittedUSN from before the first search of the read, `usn` the
-    /// present one.
-    pub(super) async fn changed(
+    /// Reads the changes since `since` in scope, into `in_scope`, and watches the changes
+    /// elsewhere. `begun` is the highestCommittedUSN from before the first search of the read,
+    /// `usn` the present one.
+    pub(super) async fn read_changed(
         &mut self,
         since: u64,
         begun: u64,
         usn: u64,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<WatchedChanges, RunError> {
-        // The controller has committed nothing since: there is nothing to ask for.
+        // The controller has committed nothing since: there is nothing to request.
         if usn <= since {
             return Ok(WatchedChanges::default());
         }
         for kind in self.kinds() {
             if let Some(search) = self.scope.changed_since(kind, since) {
-                self.search(kind, search, met).await?;
+                self.search(kind, search, in_scope).await?;
             }
         }
-        self.watch(since, begun, met).await
+        self.watch(since, begun, in_scope).await
     }
 
-    /// Reads once more what could not be mapped in an earlier run, and was not read by this one yet
-    /// (R15). What it does not find any more is forgotten when the read is complete.
-    pub(super) async fn unmapped(&mut self) -> Result<(), RunError> {
-        self.stored().await?;
+    /// Reads once more the objects that could not be mapped in an earlier run, and were not read by
+    /// this one yet (R15). Those that it does not find any more are forgotten when the read is
+    /// complete.
+    pub(super) async fn read_unmapped(&mut self) -> Result<(), RunError> {
+        self.wait_until_stored().await?;
         let (id, run) = (self.connector.id, self.run);
         for kind in self.kinds() {
             let guids = self

@@ -1,8 +1,11 @@
-//! A full read in slices of uSNChanged, so that several connections can read side by side.
+//! Ranges of uSNChanged into which a full read is divided, so that several connections can read in
+//! parallel.
 //!
-//! Why these slices neither overlap nor leave a gap: at every moment an object has one uSNChanged, so among the slices of
-//! `0..=H` it is in one alone. A change while the read runs lifts it above `H`, out of every slice; the delta from `H`
-//! that ends a full read (R4) finds it there. uSNChanged is indexed in AD (MS-ADA3, uSNChanged: searchFlags holds fATTINDEX), so a slice costs what it holds.
+//! These ranges neither overlap nor leave a gap: at every moment an object has one uSNChanged, so
+//! among the ranges of `0..=H` it is in one alone. A change during the read raises it above `H`,
+//! out of every range; the delta from `H` that ends a full read (R4) finds it there. uSNChanged is
+//! indexed in AD (MS-ADA3, uSNChanged: searchFlags holds fATTINDEX), so the cost of a range is that
+//! of its objects.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -10,25 +13,26 @@ use std::ops::RangeInclusive;
 use crate::config;
 use crate::directory::{DirectoryError, RootDse, Session};
 
-/// Entries that a slice should hold, at most: few enough that all connections end at about the same time, enough that the cost
-/// of a search does not count.
+/// Most entries that a range should hold: few enough that all connections end at about the same
+/// time, enough that the cost of a search does not count.
 const WANTED: u64 = 4_000;
 
-/// Pages that a slice should hold where they are small.
+/// Pages that a range should hold where they are small.
 const PAGES: u64 = 4;
 
-/// Slices that the whole range is cut into at first, before anything is known about how full it is, unless they would be
-/// narrower than what they should hold: a USN is of one object. None becomes wider than these: behind
-/// an empty range most of the objects may lie close together, and a slice that holds them all is read by one connection, and
-/// read again as a whole when the read breaks off in it.
+/// Ranges that the whole is divided into at first, before its density is known, unless they would
+/// be narrower than their wanted number of objects: a USN is of one object. None becomes wider than
+/// these: after an empty range most of the objects may lie close together, and a range that holds
+/// them all is read by one connection, and read again as a whole when the read breaks off in it.
 const FIRST_CUT: u64 = 32;
 
-/// Pages that a slice of a small directory may hold at most: read again in seconds when the read breaks off in it.
+/// Pages that a range of a small directory may hold at most: it is read again in seconds when the
+/// read breaks off in it.
 const SMALL: u64 = 16;
 
-/// Further connections for a full read (`AD_PARALLEL_READS`), all to the controller of `first` and
-/// not behind it: a name may stand for several controllers, and another one's USNs mean something
-/// else (R2). One that cannot be had is done without.
+/// Opens further connections for a full read (`AD_PARALLEL_READS`), all to the controller of
+/// `first` and not behind it: a name may stand for several controllers, and another one's USNs mean
+/// something else (R2). When a connection cannot be opened, the read continues with fewer.
 pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
     let mut helpers = Vec::new();
     while helpers.len() + 1 < settings.parallel_reads {
@@ -67,22 +71,23 @@ async fn helper(
     Ok(same.then_some(session))
 }
 
-/// Hands out the slices of `0..=highest`, narrower where objects lie close, wider where there are few.
+/// Source of the ranges of `0..=highest`, narrower where objects lie close, wider where there are
+/// few.
 #[derive(Debug)]
 pub(super) struct UsnRanges {
-    /// What is not handed out yet, in order.
+    /// Parts that are not handed out yet, in order.
     missing: VecDeque<RangeInclusive<u64>>,
     width: u64,
-    /// What a slice should hold.
+    /// Entries that a range should hold.
     wanted: u64,
     widest: u64,
-    /// Nothing is expected below.
+    /// USN below which no object is expected.
     oldest: u64,
 }
 
 impl UsnRanges {
-    /// The slices up to `highest`, the highestCommittedUSN read before (R1), without what was read already: `finished`, in
-    /// any order. They are read in pages of `page` entries.
+    /// Returns the ranges up to `highest`, the highestCommittedUSN read before (R1), without those
+    /// that were read already: `finished`, in any order. They are read in pages of `page` entries.
     pub(super) fn missing(
         highest: u64,
         finished: impl IntoIterator<Item = RangeInclusive<u64>>,
@@ -91,7 +96,8 @@ impl UsnRanges {
         let mut finished: Vec<_> = finished.into_iter().collect();
         finished.sort_unstable_by_key(|slice| *slice.start());
         let mut missing = VecDeque::new();
-        // The first that is not known to be read; `None` behind the largest number that there is.
+        // The first USN that is not known to be read; `None` after the largest number that there
+        // is.
         let mut next = Some(0);
         for slice in finished {
             let Some(low) = next else { break };
@@ -116,16 +122,17 @@ impl UsnRanges {
         }
     }
 
-    /// The same for a directory that is small for so many connections: a slice for each, since a controller whose index of
-    /// uSNChanged knows no order (Samba's default) looks at every object of a kind for each slice. They are to hold about as much as
-    /// each other: nothing is expected below `oldest`.
+    /// Adapts the ranges to a directory that is small for so many connections: a range for each,
+    /// since a controller whose index of uSNChanged is not ordered (Samba's default) examines every
+    /// object of a kind for each range. They are to hold about as much as each other: nothing is
+    /// expected below `oldest`.
     pub(super) fn shared_by(mut self, connections: usize, page: u32, oldest: u64) -> Self {
         let share_above = |usn: u64| {
             let above = |part: &RangeInclusive<u64>| part.end().saturating_sub(usn.max(*part.start()));
             let missing: u64 = self.missing.iter().map(above).sum();
             (missing / (connections as u64).max(1)).saturating_add(1)
         };
-        // Without what is expected, which may be wrong: a slice of everything must not be large.
+        // Without the expectation, which may be wrong: a range of everything must not be large.
         if share_above(0) <= SMALL * u64::from(page) {
             let share = share_above(oldest).max(self.width);
             (self.width, self.widest, self.oldest) = (share, share, oldest);
@@ -133,7 +140,7 @@ impl UsnRanges {
         self
     }
 
-    /// The next slice; `None` when everything is handed out.
+    /// Returns the next range; `None` when everything is handed out.
     pub(super) fn next(&mut self) -> Option<RangeInclusive<u64>> {
         let (low, end) = self.missing.pop_front()?.into_inner();
         let high = low.max(self.oldest).saturating_add(self.width - 1).min(end);
@@ -143,8 +150,9 @@ impl UsnRanges {
         Some(low..=high)
     }
 
-    /// Learns from a slice that was read how wide the next ones should be: as many USNs as should hold what is wanted, at
-    /// most eight times wider or narrower than before, since neighbouring ranges differ.
+    /// Learns from a range that was read how wide the next ones should be: as many USNs as should
+    /// hold the wanted entries, at most eight times wider or narrower than before, since
+    /// neighbouring ranges differ.
     pub(super) fn learn(&mut self, slice: &RangeInclusive<u64>, entries: u64) {
         let width = (slice.end() - slice.start()).saturating_add(1);
         let wanted = width.saturating_mul(self.wanted) / entries.max(1);
@@ -158,7 +166,7 @@ impl UsnRanges {
 mod tests {
     use super::*;
 
-    /// All slices of a directory in which every `gap`-th USN holds an object.
+    /// Returns all ranges of a directory in which every `gap`-th USN holds an object.
     fn all(highest: u64, gap: u64) -> Vec<RangeInclusive<u64>> {
         let mut slices = UsnRanges::missing(highest, [], 1_000);
         let mut all = Vec::new();
@@ -198,7 +206,7 @@ mod tests {
         assert_eq!(cut(14_001, 1, 1_000, 0), [0..=14_001]);
         assert_eq!(cut(14_000, 2, 1_000, 99_999), [0..=14_000]);
         assert_eq!(cut(19_999, 4, 1_000, 0).len(), 4);
-        // Too much to be read again.
+        // Too many objects to be read again.
         assert!(cut(1_000_000, 2, 1_000, 0).len() >= 32);
         assert!(cut(14_000, 2, 10, 0).len() >= 32);
     }
@@ -211,7 +219,7 @@ mod tests {
                 [40, 1_000, u64::MAX][rng.usize(0..3)],
                 [1, 7, 1_000][rng.usize(0..3)],
             );
-            // A read that broke off, of which any slices are finished; and others that went on with it.
+            // A read that broke off, of which any ranges are finished; and others that resumed it.
             let mut finished = Vec::new();
             for _ in 0..rng.usize(0..4) {
                 let mut slices = UsnRanges::missing(highest, finished.clone(), page);

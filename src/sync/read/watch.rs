@@ -1,5 +1,5 @@
-//! The watch over the naming context: which known objects changed without being found in scope
-//! (R8), and which containers were renamed or moved.
+//! Watch over the naming context: it finds known objects that changed without being found in scope
+//! (R8), and containers that were renamed or moved.
 
 use std::collections::BTreeSet;
 
@@ -17,23 +17,23 @@ use crate::sync::links::ChangedObjects;
 /// Result of a watch.
 #[derive(Debug, Default)]
 pub(super) struct WatchedChanges {
-    /// Known objects that changed, and that the searches in scope did not give.
+    /// Known objects that changed, and that the searches in scope did not return.
     pub(super) missed: Vec<Guid>,
-    /// A container that was renamed or moved, in words.
+    /// Description of a container that was renamed or moved.
     pub(super) moved: Option<String>,
     /// Objects that changed, anywhere in the naming context, as far as an asset may name them.
     pub(super) objects: ChangedObjects,
 }
 
 impl ReadContext<'_> {
-    /// Looks at everything in the naming context that changed since `since`, deleted objects too
-    /// where the account may read them. `met` holds what the searches in scope gave, which began
-    /// when the controller had committed `begun`.
+    /// Reads everything in the naming context that changed since `since`, deleted objects too where
+    /// the account may read them. `in_scope` holds the results of the searches in scope, which
+    /// began when the controller had committed `begun`.
     pub(super) async fn watch(
         &mut self,
         since: u64,
         begun: u64,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<WatchedChanges, RunError> {
         let mut watched = WatchedChanges::default();
         let mut pages = self.session.search(LdapSearch {
@@ -48,14 +48,16 @@ impl ReadContext<'_> {
                 self.observe(entry, guid, created, begun, &mut watched);
                 guids.push(guid);
             }
-            watched.missed.extend(self.known_and_unmet(guids, met).await?);
+            watched
+                .missed
+                .extend(self.known_and_unmet(guids, in_scope).await?);
         }
         self.count(&pages);
-        watched.moved = self.settle_containers(met).await?;
+        watched.moved = self.settle_containers(in_scope).await?;
         Ok(watched)
     }
 
-    /// Looks at one object that changed.
+    /// Examines one object that changed.
     pub(super) fn observe(
         &mut self,
         entry: &Entry,
@@ -70,13 +72,14 @@ impl ReadContext<'_> {
         self.containers.observe(entry, guid, created, meanwhile);
     }
 
-    /// Returns those of `guids` that upstream holds or is about to get, and that are not in `met`.
+    /// Returns those of `guids` that upstream holds or will receive, and that are not in
+    /// `in_scope`.
     pub(super) async fn known_and_unmet(
         &self,
         guids: Vec<Guid>,
-        met: &FoundInScope,
+        in_scope: &FoundInScope,
     ) -> Result<Vec<Guid>, RunError> {
-        let unmet = met.lacks(guids);
+        let unmet = in_scope.lacks(guids);
         if unmet.is_empty() {
             return Ok(unmet);
         }
@@ -86,10 +89,13 @@ impl ReadContext<'_> {
             .await
     }
 
-    /// Decides on the containers that the watch saw, and reads again what is below those that may
-    /// have been moved away and back while this read went on; `met` gains it. Gives the container
-    /// that was renamed or moved, in words.
-    pub(super) async fn settle_containers(&mut self, met: &FoundInScope) -> Result<Option<String>, RunError> {
+    /// Decides on the containers that the watch returned, and reads again everything below those
+    /// that may have been moved away and back during this read, into `in_scope`. Returns a
+    /// description of the container that was renamed or moved.
+    pub(super) async fn settle_containers(
+        &mut self,
+        in_scope: &FoundInScope,
+    ) -> Result<Option<String>, RunError> {
         let observed = self.containers.observed();
         let within = self.within_reach(&observed).await?;
         let settled = self.containers.settle(&within);
@@ -98,7 +104,7 @@ impl ReadContext<'_> {
             for container in self.guids_given(unsteady).await? {
                 for kind in self.kinds() {
                     if let Some(search) = self.scope.below(kind, container) {
-                        self.search(kind, search, met).await?;
+                        self.search(kind, search, in_scope).await?;
                     }
                 }
             }
@@ -106,7 +112,7 @@ impl ReadContext<'_> {
         Ok(settled.moved)
     }
 
-    /// Returns the GUIDs of everything that `searches` give.
+    /// Returns the GUIDs of everything that `searches` return.
     pub(super) async fn guids_given(
         &mut self,
         searches: Vec<LdapSearch>,
@@ -131,8 +137,8 @@ impl ReadContext<'_> {
         self.guids_given(self.scope.placed_within_base(guids)).await
     }
 
-    /// Reads where every container is whose rename makes a delta a full read.
-    pub(super) async fn containers(&mut self) -> Result<(), RunError> {
+    /// Reads the places of all containers whose rename makes a delta a full read.
+    pub(super) async fn load_containers(&mut self) -> Result<(), RunError> {
         self.containers = Containers::default();
         let frame = if self.links.shows_places() {
             self.scope.naming_context()
@@ -153,8 +159,8 @@ impl ReadContext<'_> {
         Ok(())
     }
 
-    /// Reads where every container is that changed since `unfinished` began, against where it was
-    /// then. Gives the one that was renamed or moved since, in words.
+    /// Compares the places of the containers that changed since `unfinished` began with those at
+    /// that time. Returns a description of the one that was renamed or moved since.
     pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
         self.containers = Containers::begun(&unfinished.containers);
         let since = unfinished.highest;
@@ -170,7 +176,7 @@ impl ReadContext<'_> {
             for entry in &entries {
                 let Some(guid) = guid_of(entry) else { continue };
                 let created = is_newer(entry, since);
-                // What is below is read again at the end of the read, which sees the same
+                // Everything below is read again at the end of the read, which finds the same
                 // containers.
                 self.containers.observe(entry, guid, created, false);
             }
@@ -179,7 +185,8 @@ impl ReadContext<'_> {
         self.settle_containers(&FoundInScope::default()).await
     }
 
-    /// The naming context with what a watch asks for: a frame for searches, without filter.
+    /// Returns a search of the naming context with the attributes that a watch needs, without
+    /// filter.
     pub(super) fn watching(&self) -> LdapSearch {
         LdapSearch {
             attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
@@ -188,9 +195,9 @@ impl ReadContext<'_> {
         }
     }
 
-    /// Looks up the parents of objects that are no container by class, and theirs, as far as they
-    /// are within the base context.
-    pub(super) async fn odd_parents(&mut self) -> Result<(), RunError> {
+    /// Looks up the parents of objects that are no container by class, and the parents of these, as
+    /// far as they are within the base context.
+    pub(super) async fn look_up_parents(&mut self) -> Result<(), RunError> {
         loop {
             let orphans = self.containers.take_orphans();
             if orphans.is_empty() {
@@ -210,7 +217,7 @@ impl ReadContext<'_> {
             for parent in &parents {
                 if guid_of(parent).is_some_and(|guid| within.contains(&guid)) {
                     self.containers.found(parent);
-                    self.containers.note_parent_of(&parent.dn);
+                    self.containers.record_parent_of(&parent.dn);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Conclusion on one object: the sentence that a trace ends in.
+//! Conclusion on one object: the sentence that ends a trace.
 
 use super::phrases::NEXT_RUN;
 use super::verdict::{TraceConclusion, TraceVerdict};
@@ -8,7 +8,7 @@ use crate::store::{AssetClaim, MissedObject, Removal, Waiting};
 use crate::sync::inspection::PresentObject;
 
 impl TracedObject {
-    /// Concludes whether the object is in ETM, and why or why not.
+    /// Concludes whether the object is in ETM, with the reason.
     #[must_use]
     pub fn conclude(&self) -> TraceConclusion {
         if self.named.len() > 1 {
@@ -58,7 +58,8 @@ impl TracedObject {
         }
     }
 
-    /// A read missed the object, and the directory does not give it in scope now.
+    /// Concludes on an object that a read missed, and that the directory does not return in scope
+    /// now.
     fn missed(&self, missed: &MissedObject) -> TraceConclusion {
         let evidence = missed
             .reason
@@ -105,10 +106,10 @@ impl TracedObject {
             removed.reason
         );
         let waiting = self.record.waiting.as_ref().filter(|waiting| waiting.removal);
-        let (in_etm, told, remedy) = match (removed.sent_at, waiting) {
+        let (in_etm, sent, remedy) = match (removed.sent_at, waiting) {
             (Some(at), _) => (
                 Some(false),
-                format!("ETM was told so at {}", moment(at)),
+                format!("the removal was sent to ETM at {}", moment(at)),
                 "nothing: ETM ages its asset out by its purge rules",
             ),
             (None, Some(waiting)) => {
@@ -118,26 +119,27 @@ impl TracedObject {
                     }
                     _ => String::new(),
                 };
-                let told = format!("its asset {asset} is still in ETM until a run has sent that{rejection}");
-                (Some(true), told, NEXT_RUN)
+                let sent =
+                    format!("its asset {asset} is still in ETM until a run has sent the removal{rejection}");
+                (Some(true), sent, NEXT_RUN)
             }
             (None, None) => (
                 Some(true),
                 format!(
-                    "ETM was not told, so its asset {asset} stays there until ETM's purge rules age it out"
+                    "the removal was not sent to ETM, so its asset {asset} stays there until ETM's purge rules age it out"
                 ),
-                "nothing; or REMOVED_OBJECTS=send, which tells ETM of later removals",
+                "nothing; or REMOVED_OBJECTS=send, which sends later removals to ETM",
             ),
         };
         TraceConclusion {
             verdict: TraceVerdict::Removed,
             in_etm,
-            sentence: format!("{begin}; {told}."),
+            sentence: format!("{begin}; {sent}."),
             remedy: Some(remedy.to_owned()),
         }
     }
 
-    /// The store knows the object as a live one.
+    /// Concludes on an object that the store knows as a live one.
     fn known(&self, claim: &AssetClaim) -> TraceConclusion {
         if let Some(conclusion) = self.mapping_refuses() {
             return conclusion;
@@ -163,7 +165,7 @@ impl TracedObject {
         }
     }
 
-    /// Nothing of the object waits.
+    /// Concludes on an object of which nothing waits.
     fn settled(&self, claim: &AssetClaim) -> TraceConclusion {
         let Some(accepted) = self.accepted() else {
             if claim.is_unanswered {
@@ -231,7 +233,7 @@ impl TracedObject {
         }
     }
 
-    /// A version waits on the stage.
+    /// Concludes on an object of which a version waits on the stage.
     fn waiting(&self, claim: &AssetClaim, waiting: &Waiting) -> TraceConclusion {
         let begin = self.subject("", "is not in ETM yet");
         let in_etm = Some(self.accepted().is_some());
@@ -279,7 +281,7 @@ impl TracedObject {
         }
     }
 
-    /// The object is not, or no longer, what is in scope; ETM may hold an asset of it.
+    /// Concludes on an object that is not, or no longer, in scope; ETM may hold an asset of it.
     fn leaving(&self, why: &str) -> TraceConclusion {
         TraceConclusion {
             verdict: TraceVerdict::Leaving,
@@ -309,7 +311,8 @@ impl TracedObject {
         }
     }
 
-    /// The mapping makes no asset of the object: as it is now, else as it was read last.
+    /// Concludes on an object of which the mapping makes no asset: as it is now, else as it was
+    /// read last.
     fn mapping_refuses(&self) -> Option<TraceConclusion> {
         let now = self.present().and_then(|object| object.mapped.as_ref());
         let reason = match (now.map(|mapped| &mapped.asset), &self.record.unmapped) {
@@ -334,7 +337,7 @@ impl TracedObject {
         })
     }
 
-    /// The store does not know the object as a live one.
+    /// Concludes on an object that the store does not know as a live one.
     fn not_known(&self) -> TraceConclusion {
         if let Some(conclusion) = self.mapping_refuses() {
             return conclusion;
@@ -393,14 +396,14 @@ impl TracedObject {
                 remedy: Some("run `ad-connector sync --baseline`, which reads everything".to_owned()),
             };
         }
-        let came = match self.record.removed.first() {
+        let begin = match self.record.removed.first() {
             Some(removed) => format!(
                 "it is in scope again, which it was not when run {} removed it",
                 removed.run.unwrap_or_default()
             ),
             None => "it is in scope, but changed after the last read".to_owned(),
         };
-        self.not_read(&format!("{came}, and {} reads and sends it", self.next_run()))
+        self.not_read(&format!("{begin}, and {} reads and sends it", self.next_run()))
     }
 
     fn not_read(&self, why: &str) -> TraceConclusion {
@@ -416,7 +419,7 @@ impl TracedObject {
         }
     }
 
-    /// Neither the store nor the directory has it.
+    /// Concludes on an object that neither the store nor the directory has.
     fn nowhere(&self) -> TraceConclusion {
         if let Some(LocatedObject::Deleted(dn)) = self.inspection().map(|found| &found.object) {
             return TraceConclusion {

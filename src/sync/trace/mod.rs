@@ -1,8 +1,8 @@
-//! Trace of one object: its whole way from the directory to ETM, and the sentence that it ends in.
+//! Trace of one object: its whole way from the directory to ETM, and the sentence that ends it.
 //!
 //! Invariants kept here: nothing is written, in the directory or in the store; one session is
 //! bound, by the rules of the other binds of the account (R40). A directory that cannot be read is
-//! part of the answer, and then the store alone is asked.
+//! part of the answer, which then comes from the store alone.
 
 mod conclude;
 mod phrases;
@@ -35,7 +35,7 @@ const MOST_NAMED: usize = 20;
 pub struct Tracer<'a> {
     /// Settings of the connection.
     pub settings: &'a config::Connection,
-    /// The table in force.
+    /// Mapping table in force.
     pub mapping: &'a Mapping,
     /// Decides whether the bind may be tried (R40).
     pub bind_guard: &'a BindGuard,
@@ -88,7 +88,7 @@ impl Tracer<'_> {
     /// Traces the object that `name` means.
     ///
     /// # Errors
-    /// When the store cannot be read. A directory that cannot be read is in the trace.
+    /// The store cannot be read. A directory that cannot be read is in the trace.
     pub async fn trace(&self, name: &str) -> Result<TracedObject, RunError> {
         let mut trace = TracedObject {
             name: name.to_owned(),
@@ -159,7 +159,7 @@ impl Tracer<'_> {
         Ok(known.into_iter().map(named_object).collect())
     }
 
-    /// Adds what the store knows.
+    /// Adds the knowledge of the store.
     async fn add_known(&self, mut trace: TracedObject) -> Result<TracedObject, RunError> {
         let (guid, name) = (trace.guid, self.settings.name.clone());
         let external_id = trace.mapped_id();
@@ -293,7 +293,7 @@ fn named_object(known: KnownObject) -> ObjectOfName {
     }
 }
 
-/// Returns a moment as the product writes times: UTC, whole seconds.
+/// Formats a moment as the product writes times: UTC, whole seconds.
 fn moment(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0)
         .map_or_else(String::new, |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())

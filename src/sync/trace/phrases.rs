@@ -3,7 +3,7 @@
 use super::{TracedObject, moment};
 use crate::store::{AcceptedVersion, Outcome, State};
 
-/// Advice where the next run settles it.
+/// Advice where the next run settles the case.
 pub(super) const NEXT_RUN: &str = "nothing, or `ad-connector sync` for a run now";
 
 impl TracedObject {
@@ -39,7 +39,7 @@ impl TracedObject {
         }
     }
 
-    /// Names the run that goes on with the object.
+    /// Names the run that continues with the object.
     pub(super) fn next_run(&self) -> String {
         let Some(connection) = &self.connection else {
             return "the first run".to_owned();

@@ -7,18 +7,18 @@ use crate::sync::inspection::{KindMatch, ObjectPlace, PartResult, PresentObject}
 /// Result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StepResult {
-    /// The object has come through.
+    /// The object has passed the step.
     Passed,
     /// The object stops here.
     Failed,
-    /// It is not known.
+    /// The result is not known.
     Unknown,
-    /// The object has not come so far.
+    /// The object has not reached the step.
     NotReached,
 }
 
 impl StepResult {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,13 +37,13 @@ pub struct TracedStep {
     pub name: &'static str,
     /// Its result.
     pub result: StepResult,
-    /// Knowledge of it, in a few words.
+    /// Description of the result, in a few words.
     pub text: String,
-    /// More of it, a line each.
+    /// Details, a line each.
     pub details: Vec<String>,
     /// The run that it belongs to.
     pub run: Option<RunId>,
-    /// When it was, Unix seconds.
+    /// Time of the step, Unix seconds.
     pub at: Option<i64>,
 }
 
@@ -152,7 +152,7 @@ impl TracedObject {
         }
     }
 
-    /// Conditions of the scope, and the mapping.
+    /// Returns the steps of the scope's conditions and of the mapping.
     fn in_scope(&self, object: &PresentObject) -> Vec<TracedStep> {
         let base = self.inspection().map_or("", |found| found.base.as_str());
         let below = matches!(
@@ -285,17 +285,17 @@ impl TracedObject {
             TracedStep::new("removal", StepResult::Unknown, text)
         });
         let removed = self.record.removed.iter().map(|removed| {
-            let told = match (removed.sent_at, self.sends_removals) {
-                (Some(at), _) => format!("ETM was told at {}", moment(at)),
-                (None, true) => "ETM was not told yet".to_owned(),
-                (None, false) => "ETM is not told (REMOVED_OBJECTS=report)".to_owned(),
+            let sent = match (removed.sent_at, self.sends_removals) {
+                (Some(at), _) => format!("removal sent to ETM at {}", moment(at)),
+                (None, true) => "removal not sent to ETM yet".to_owned(),
+                (None, false) => "removal not sent to ETM (REMOVED_OBJECTS=report)".to_owned(),
             };
             let run = removed
                 .run
                 .map(|run| format!(" in run {run}"))
                 .unwrap_or_default();
             let text = format!(
-                "asset {} removed at {}{run}: {}; {told}",
+                "asset {} removed at {}{run}: {}; {sent}",
                 removed.external_id.as_deref().unwrap_or("-"),
                 moment(removed.at),
                 removed.reason

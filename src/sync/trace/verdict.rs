@@ -3,7 +3,7 @@
 /// Reason why an object is in ETM or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TraceVerdict {
-    /// ETM holds what the directory gives.
+    /// ETM holds the version that the directory returns.
     InEtm,
     /// ETM holds an asset, and the directory could not be asked.
     Unverified,
@@ -39,16 +39,16 @@ pub enum TraceVerdict {
     PassedOver,
     /// It is deleted, and no run ever read it.
     Deleted,
-    /// Nobody knows it.
+    /// No object with this name is known.
     NotFound,
     /// Several objects have the name.
     Ambiguous,
-    /// Neither the directory nor the state can say.
+    /// Neither the directory nor the state has an answer.
     Unknown,
 }
 
 impl TraceVerdict {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

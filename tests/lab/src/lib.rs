@@ -1,6 +1,7 @@
-//! Directory simulator, ETM receiver, Samba AD harness and certificates: what the tests, the benchmarks and the demo run against.
+//! Directory simulator, ETM receiver, Qualys console, Samba AD harness and certificates: what the tests, the benchmarks and the demo run against.
 
 pub mod certificates;
+pub mod console;
 pub mod dns;
 pub mod postgres;
 pub mod proxy;

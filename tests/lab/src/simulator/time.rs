@@ -22,6 +22,19 @@ pub fn generalized(unix: i64) -> String {
     )
 }
 
+/// A time as Qualys writes it: `2026-11-22T02:10:34Z`.
+#[must_use]
+pub fn iso8601(unix: i64) -> String {
+    let (year, month, day) = civil(unix.div_euclid(86_400));
+    let second = unix.rem_euclid(86_400);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
 /// Year, month and day of a day counted from 1970-01-01, in the Gregorian calendar; years begin in March to have the leap
 /// day last.
 const fn civil(days: i64) -> (i64, i64, i64) {
@@ -50,6 +63,7 @@ mod tests {
         assert_eq!(generalized(1_795_313_434), "20261122021034.0Z");
         assert_eq!(generalized(951_782_399), "20000228235959.0Z");
         assert_eq!(generalized(951_782_400), "20000229000000.0Z");
+        assert_eq!(iso8601(1_795_313_434), "2026-11-22T02:10:34Z");
         assert_eq!(generalized(-1), "19691231235959.0Z");
         assert_eq!(filetime(0), 116_444_736_000_000_000);
     }

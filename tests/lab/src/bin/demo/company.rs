@@ -239,6 +239,8 @@ impl Company {
             ("displayName", name),
             ("department", department),
             ("pwdLastSet", "134000000000000000"),
+            // Never (MS-ADA1 2.1).
+            ("accountExpires", "9223372036854775807"),
         ];
         self.directory.create_user(&unit(department), name, &attributes)
     }

@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod company;
+mod people;
 mod service;
 mod terminal;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use lab::certificates::{Authority, Shape};
+use lab::console::Console;
 use lab::receiver::{self, Answer, Receiver};
 use lab::simulator::{Account, Options, Simulator, Tls};
 
@@ -82,6 +84,7 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
         ..Options::default()
     });
     let receiver = Receiver::start(receiver::Options::default()).await;
+    let console = Console::start(people::console(company.directory())).await;
     let pace = Pace::new(!arguments.once);
     if pace.slow {
         receiver.script((0..FIRST_BATCHES).map(|_| Answer::Slow(UNHURRIED)));
@@ -92,6 +95,7 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
         &certificate,
         &simulator,
         &receiver,
+        &console,
         &pace,
     )?;
     let (users, groups) = company.size();
@@ -103,6 +107,10 @@ async fn show(arguments: &Arguments, terminal: &mut Terminal) -> Result<(), Stri
         ),
     );
     terminal.fact("gateway", &format!("{}  plays Qualys ETM", receiver.url()));
+    terminal.fact(
+        "console",
+        &format!("{}  plays the API server of Qualys", console.url()),
+    );
     terminal.fact("service", &format!("{} run  every 10 seconds", program.display()));
     terminal.fact("its log", &service.log().display().to_string());
     terminal.fact("page", &pace.link("/"));
@@ -139,6 +147,15 @@ async fn tell(
     let mut arrivals = Arrivals::default();
     wait(company, receiver, service, &mut arrivals, None).await?;
     arrivals.tell_baseline(terminal);
+    terminal.blank();
+    terminal.event(
+        "review",
+        "the accounts of the Qualys console against the directory:",
+    );
+    for line in service.review().await? {
+        terminal.detail(&line);
+    }
+    terminal.detail(&pace.link("/demo/review"));
     let mut held = 0;
     for round in 1.. {
         terminal.blank();

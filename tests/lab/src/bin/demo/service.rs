@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use lab::console::{self, Console};
 use lab::receiver::{self, Receiver};
 use lab::simulator::{PASSWORD, READER, Simulator};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use tokio::process::{Child, Command};
 /// The service ends within 25 seconds of a signal (R26); a little is added for a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Prefixes of the service's variables: none of the caller's may reach the demo.
-const PREFIXES: [&str; 11] = [
+const PREFIXES: [&str; 13] = [
     "CONNECTION_",
     "AD_",
     "SYNC_",
@@ -26,6 +27,8 @@ const PREFIXES: [&str; 11] = [
     "QUALYS_",
     "STATE_",
     "HTTP_",
+    "NOTIFY_",
+    "REVIEW_",
     "LOG_",
 ];
 
@@ -99,12 +102,14 @@ impl Service {
         certificate: &Path,
         simulator: &Simulator,
         receiver: &Receiver,
+        console: &Console,
         pace: &Pace,
     ) -> Result<Self, String> {
         let log = folder.join("ad-connector.log");
         let failed = |error: std::io::Error| format!("{} cannot be started: {error}", program.display());
         let output = File::create(&log).map_err(failed)?;
         let gateway = receiver::Options::default();
+        let account = console::Options::default();
         let mut environment = vec![
             ("CONNECTION_NAME", "demo".to_owned()),
             ("AD_HOST", "localhost".to_owned()),
@@ -124,6 +129,13 @@ impl Service {
             (
                 "STATE_URL",
                 format!("sqlite:{}", folder.join("state.db").display()),
+            ),
+            ("QUALYS_API_URL", console.url()),
+            ("QUALYS_API_USERNAME", account.username),
+            ("QUALYS_API_PASSWORD", account.password),
+            (
+                "REVIEW_ROLE_GROUPS",
+                "Manager=CN=Domain Operators,OU=Groups,DC=corp,DC=example".to_owned(),
             ),
             ("HTTP_LISTEN", pace.listen.to_string()),
             ("HTTP_TOKEN", pace.token.clone()),
@@ -160,6 +172,25 @@ impl Service {
             serde_json::from_slice(&said.stdout).map_err(|error| format!("status: {error}"))?;
         let kinds = status["counts"].as_object().into_iter().flatten();
         Ok(kinds.filter_map(|(_, counts)| counts["held"].as_u64()).sum())
+    }
+
+    /// Makes a review, as its command line does; gives the lines that it says.
+    pub async fn review(&self) -> Result<Vec<String>, String> {
+        let folder = self.log.parent().unwrap_or(Path::new("."));
+        let said = command(&self.program, folder, &self.environment)
+            .arg("review")
+            .output()
+            .await
+            .map_err(|error| format!("review: {error}"))?;
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        match said.status.code() {
+            Some(5) => Ok(text.lines().map(str::to_owned).collect()),
+            _ => Err(format!(
+                "review: {}\n{text}{}",
+                said.status,
+                String::from_utf8_lossy(&said.stderr)
+            )),
+        }
     }
 
     /// Where its log is, while the demo runs.
