@@ -19,7 +19,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
     let config = setup::configuration()?;
     let connection = setup::one(&config, connection)?;
     let store = setup::store(&config, Access::ReadWrite)?;
-    let scheduled = setup::connector(&config, connection, &store, &BindGuard::default())?;
+    let scheduled = setup::connector(connection, &store, &BindGuard::default())?;
     let id = scheduled.connector.id;
     let Some(held) = store.held_list(id)? else {
         return match &options.list {

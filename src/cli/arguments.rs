@@ -61,6 +61,11 @@ pub(super) enum Command {
     /// Let the removals through that the threshold holds back: exactly the list that is shown, if every object of it
     /// is still gone.
     ApproveRemovals(Approve),
+    /// Show the services that share the state in PostgreSQL, and the connections that each holds.
+    Instances(Instances),
+    /// Work on the state as a whole.
+    #[command(subcommand)]
+    State(State),
     /// Review the accounts of the Qualys console against the directories, once now: who is gone,
     /// disabled, dormant, or has a role without the group that grants it.
     Review(ReviewOptions),
@@ -182,4 +187,24 @@ pub(super) struct Approve {
     /// Approve the list only if it is still this one, as `removed` names it.
     #[arg(long, value_name = "LIST")]
     pub(super) list: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Instances {
+    /// As a JSON array.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum State {
+    /// Copy the state to a new file or database, and compare both. Stop every service before.
+    Copy(StateCopy),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StateCopy {
+    /// Where to: `sqlite:PATH` or `postgres://USER@HOST[:PORT]/DATABASE`, without a state yet.
+    #[arg(long, value_name = "URL")]
+    pub(super) to: String,
 }

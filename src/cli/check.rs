@@ -363,7 +363,7 @@ fn usn_changed(entry: &Entry) -> Option<u64> {
 fn store(config: &Config) -> Result<String, Failure> {
     let store = Store::open(&config.state, Access::ReadWrite)?;
     store.check()?;
-    Ok(config.state.display().to_string())
+    Ok(config.state.to_string())
 }
 
 async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {

@@ -8,6 +8,7 @@ mod deleted_objects;
 mod dirsync;
 mod failure;
 mod healthcheck;
+mod instances;
 mod log_line;
 mod logging;
 mod manual;
@@ -22,6 +23,7 @@ mod schema;
 mod setup;
 mod shown;
 mod signals;
+mod state;
 mod status;
 mod supervisor;
 mod support_bundle;
@@ -89,6 +91,8 @@ fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
         Command::Removed(options) => removed::run(connection, &options),
         Command::Review(options) => review::run(connection, &options),
         Command::ApproveRemovals(options) => approve::run(connection, &options),
+        Command::Instances(options) => instances::run(&options),
+        Command::State(command) => state::run(&command),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {
             output::say(crate::config::reference::help().trim_end())?;

@@ -1,14 +1,15 @@
 //! `run`: the service.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::SecretFile;
+use crate::config::{Config, SecretFile};
 use crate::http;
 use crate::notify;
 use crate::schedule;
-use crate::store::Access;
+use crate::store::{Access, Store};
 use crate::upstream::Webhook;
 
 use super::failure::Failure;
@@ -17,15 +18,21 @@ use super::{review, setup, signals, supervisor};
 /// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
 const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
 
+/// Pause between two attempts to open the state in a database.
+const STATE_AGAIN: Duration = Duration::from_secs(2);
+
 /// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     let config = setup::configuration()?;
     let chosen = setup::chosen(&config, connection)?;
-    let connections = setup::connectors(&config, &chosen, || setup::store(&config, Access::ReadWrite))?;
     let runtime = setup::runtime()?;
     let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         signals::cancel_on_signal(stop.clone())?;
+        let Some(store) = store(&config, &stop).await? else {
+            return Ok(());
+        };
+        let connections = setup::connectors(&config, &chosen, || Ok(store))?;
         let secret_files = config.secret_files.clone();
         signals::on_hangup(move || renew_secrets(&secret_files))?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
@@ -33,7 +40,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
             let webhook = Webhook::new(url, &first.upstream)?;
             let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
-            tokio::spawn(async move { notify::watch(handles, webhook, &state, stop).await });
+            tokio::spawn(async move { notify::watch(handles, webhook, state.file(), stop).await });
         }
         if let Some(reviews) = review::schedule(&config, &chosen, &handles)? {
             tokio::spawn(reviews.serve(beats.clone(), stop.clone()));
@@ -54,7 +61,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         };
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            state = %config.state.display(),
+            state = %config.state,
             http = http.map(|address| address.to_string()),
             connections = counters.len(),
             "The service started."
@@ -79,6 +86,43 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
     served?;
     tracing::info!("The service stopped.");
     Ok(0)
+}
+
+/// Opens the state. A database that cannot be used is waited for: it may be started after this
+/// service, or mended meanwhile. `None` at `stop`.
+async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<Store>>, Failure> {
+    let waiting = stop.child_token();
+    let mut answering = None;
+    let mut is_first = true;
+    loop {
+        let opened = tokio::task::block_in_place(|| setup::store(config, Access::ReadWrite));
+        let failure = match opened {
+            Err(failure) if config.state.file().is_none() => failure,
+            opened => {
+                waiting.cancel();
+                if let Some(answering) = answering {
+                    // The port is needed again. One that panicked has let go of it.
+                    let _: Result<(), tokio::task::JoinError> = answering.await;
+                }
+                return opened.map(Some);
+            }
+        };
+        if std::mem::take(&mut is_first) {
+            tracing::error!(
+                error = failure.message(),
+                advice = failure.advice(),
+                "The state cannot be used; the service waits for it."
+            );
+            if let Some(address) = config.http.listen {
+                answering = Some(tokio::spawn(http::serve_waiting(address, waiting.clone())));
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(STATE_AGAIN) => {}
+        }
+    }
 }
 
 /// Reads the secrets again that are given as files; one that cannot be read stays as it is. What

@@ -120,7 +120,7 @@ pub(super) fn connectors(
     let bind_guard = BindGuard::default();
     connections
         .iter()
-        .map(|connection| connector(config, connection, &store, &bind_guard))
+        .map(|connection| connector(connection, &store, &bind_guard))
         .collect()
 }
 
@@ -195,7 +195,6 @@ pub(super) fn check_sources(
 
 /// A connection, ready to run. All connections of a process share the record of `bind_guard` (R40).
 pub(super) fn connector(
-    config: &Config,
     connection: &config::Connection,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
@@ -224,7 +223,7 @@ pub(super) fn connector(
         settings: connection.clone(),
         bind_guard: bind_guard.for_connection(),
         store: Arc::clone(store),
-        state: config.state.clone(),
+        digest: connection.digest(),
     };
     Ok(ScheduledConnection {
         connector: Arc::new(connector),

@@ -128,6 +128,9 @@ impl Standing {
         if let Some(remedy) = &standing.last_error_remedy {
             lines.push(format!("  what to do       {}", one_line(remedy)));
         }
+        if let Some(name) = &standing.held_by {
+            lines.push(format!("  held by          {}", one_line(name)));
+        }
         if let Some(at) = &standing.restored_at {
             lines.push(format!("  restored         {at}: {}", sync::RESTORED));
             lines.push(format!("  what to do       {}", sync::RESTORED_ADVICE));

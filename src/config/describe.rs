@@ -1,15 +1,32 @@
 //! Description of a configuration in force, for people who look for a fault in it: every variable
 //! with its value, of a secret whether it is set (R27).
 
+use sha2::{Digest as _, Sha256};
+
 use super::variables as v;
 use super::{
-    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, SitePolicy, Transport,
-    UpstreamAuth,
+    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, SitePolicy, StateLocation,
+    Transport, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
 /// Variable and value.
 pub type Described = (&'static str, String);
+
+/// Variables that may differ between instances which run the same connection: files, and how a
+/// controller or the gateway is reached from the host.
+const OF_THE_HOST: [&str; 10] = [
+    v::MAPPING_FILE.name,
+    v::AD_CERTIFICATE.name,
+    v::AD_DNS_SERVER.name,
+    v::AD_SITE.name,
+    v::AD_PASSWORD.name,
+    v::QUALYS_CA_CERTIFICATE.name,
+    v::QUALYS_CLIENT_SECRET.name,
+    v::QUALYS_PASSWORD.name,
+    v::HTTPS_PROXY.name,
+    v::NO_PROXY.name,
+];
 
 /// Text in the place of a secret.
 const SET: &str = "[set]";
@@ -18,12 +35,30 @@ impl Config {
     /// Describes what there is one of in a process.
     #[must_use]
     pub fn describe(&self) -> Vec<Described> {
+        let database = match &self.state {
+            StateLocation::Database(database) => Some(database),
+            StateLocation::File(_) => None,
+        };
         let mut described = vec![
             (
                 v::CONNECTIONS_FILE.name,
                 or_none(self.connections_file.as_ref().map(|path| path.display())),
             ),
-            (v::STATE_URL.name, format!("sqlite:{}", self.state.display())),
+            (v::STATE_URL.name, self.state.url()),
+            (
+                v::STATE_PASSWORD.name,
+                set_if(database.is_some_and(|of| of.password.is_some())),
+            ),
+            (
+                v::STATE_CA_CERTIFICATE.name,
+                database.map_or_else(String::new, |of| {
+                    format!("{} certificates", of.certificates.len())
+                }),
+            ),
+            (
+                v::INSTANCE_NAME.name,
+                database.map_or_else(super::host_name, |of| of.instance.clone()),
+            ),
             (
                 v::HTTP_LISTEN.name,
                 self.http
@@ -103,6 +138,29 @@ impl Connection {
         ]);
         described.extend(self.describe_upstream());
         described
+    }
+
+    /// Returns the digest of everything that decides what the connection reads, sends and removes.
+    /// Paths of files are not in it, since they may differ from host to host; the content of the
+    /// mapping is.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, value) in self.describe() {
+            if !OF_THE_HOST.contains(&name) {
+                hash.update(format!("{name}={value}\n"));
+            }
+        }
+        if let Some(path) = &self.mapping_file {
+            // One that cannot be read is told by whoever needs it.
+            hash.update(std::fs::read(path).unwrap_or_default());
+        }
+        let octets = hash.finalize();
+        octets
+            .iter()
+            .take(6)
+            .map(|octet| format!("{octet:02x}"))
+            .collect()
     }
 
     fn describe_profile(&self) -> Vec<Described> {

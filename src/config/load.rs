@@ -11,8 +11,8 @@ use super::reader::Reader;
 use super::refused::{Problem, Refused};
 use super::values::plain;
 use super::{
-    Config, Connection, DeltaMethod, Http, Log, ReviewSettings, Secret, SecretFile, directory, review,
-    service, upstream, variables as v,
+    Config, Connection, DeltaMethod, Http, Log, ReviewSettings, Secret, SecretFile, StateLocation, directory,
+    review, service, upstream, variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
@@ -151,7 +151,7 @@ fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Op
 
 /// What there is one of, whatever the number of connections.
 struct Process {
-    state: PathBuf,
+    state: StateLocation,
     http: Http,
     notify: Option<Secret>,
     review: Option<ReviewSettings>,
@@ -186,6 +186,17 @@ impl Process {
             secret_files,
         }
     }
+}
+
+/// Reads a place of the state as `STATE_URL` is, with what of the environment belongs to a database.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn state_location(text: &str) -> Result<StateLocation, Refused> {
+    let environment = Environment::read(Path::new("."))?;
+    let mut reader = Reader::new(&environment);
+    let located = service::state_at(&mut reader, text);
+    located.ok_or_else(|| Refused::new(reader.into_problems()))
 }
 
 /// Settings of one connection that its mapping depends on.

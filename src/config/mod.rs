@@ -18,6 +18,7 @@ mod refused;
 mod review;
 mod secret;
 mod service;
+mod state;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -32,11 +33,12 @@ use std::time::Duration;
 use crate::identity::{DistinguishedName, Kind};
 
 pub use environment::{Environment, Variables};
-pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at};
+pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;
 pub use refused::{Problem, Refused};
 pub use review::{ReviewSettings, RoleGroup};
 pub use secret::{Secret, SecretFile};
+pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};
 
 /// Everything that the program is told from outside.
@@ -46,8 +48,8 @@ pub struct Config {
     pub connections_file: Option<PathBuf>,
     /// The configured directories, each with its profile, schedule and upstream. Never empty; names are unique.
     pub connections: Vec<Connection>,
-    /// `STATE_URL`: path of the SQLite file.
-    pub state: PathBuf,
+    /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
+    pub state: StateLocation,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
     pub http: Http,
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.

@@ -11,9 +11,9 @@ use super::reader::{Field, Reader};
 use super::refused::Fault;
 use super::secret;
 use super::upstream::header_secret;
-use super::values::{host, plain, quantity, time, url};
+use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, Variable};
-use super::{Http, Log, LogFormat, Removal, Schedule, Secret};
+use super::{Http, Log, LogFormat, Removal, Schedule, Secret, StateLocation, host_name};
 
 /// Name and description of the connection.
 pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, String)> {
@@ -64,9 +64,37 @@ pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal
     })
 }
 
-/// `STATE_URL`.
-pub(super) fn state(reader: &mut Reader<'_, impl Variables>) -> Option<PathBuf> {
-    reader.value(&v::STATE_URL, url::state)
+/// `STATE_URL`, and what belongs to a database server.
+pub(super) fn state(reader: &mut Reader<'_, impl Variables>) -> Option<StateLocation> {
+    let location = reader.value(&v::STATE_URL, state::location);
+    with_database(reader, location)
+}
+
+/// The same for a URL that is given otherwise.
+pub(super) fn state_at(reader: &mut Reader<'_, impl Variables>, url: &str) -> Option<StateLocation> {
+    let location = state::location(url).map_err(|fault| reader.refuse(&v::STATE_URL, fault));
+    with_database(reader, location.ok())
+}
+
+/// Completes a place by what belongs to a database server.
+fn with_database(
+    reader: &mut Reader<'_, impl Variables>,
+    location: Option<StateLocation>,
+) -> Option<StateLocation> {
+    let password = reader.secret(&v::STATE_PASSWORD).optional();
+    let certificates = reader
+        .optional(&v::STATE_CA_CERTIFICATE, certificate::certificates)
+        .optional();
+    let instance = reader
+        .optional(&v::INSTANCE_NAME, plain::connection_name)
+        .optional();
+    let (mut location, password, certificates, instance) = (location?, password?, certificates?, instance?);
+    if let StateLocation::Database(database) = &mut location {
+        database.password = password;
+        database.certificates = certificates.unwrap_or_default();
+        database.instance = instance.unwrap_or_else(host_name);
+    }
+    Some(location)
 }
 
 /// Characters of a token over HTTP, at least: nobody guesses 16 random ones.

@@ -207,7 +207,13 @@ variables! {
     }
     "State, HTTP and log" {
         STATE_URL: plain, Default("sqlite:/var/lib/ad-connector/state.db"),
-            "Where the state is kept: `sqlite:PATH`";
+            "Where the state is kept: `sqlite:PATH`, or `postgres://USER@HOST[:PORT]/DATABASE`, which several instances can share";
+        STATE_PASSWORD: secret, Nothing,
+            "Password of the PostgreSQL user";
+        STATE_CA_CERTIFICATE: plain, Nothing,
+            "File with the CA certificate of the PostgreSQL server, DER or PEM; without it the system's roots count";
+        INSTANCE_NAME: plain, Described("host name"),
+            "Name of this instance where several share a state";
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
             "Address and port of the status page, the API and the metrics; `off`";
         HTTP_TOKEN: secret, Nothing,
@@ -235,6 +241,7 @@ pub const PREFIXES: &[&str] = &[
     "REMOVAL_",
     "QUALYS_",
     "STATE_",
+    "INSTANCE_",
     "HTTP_",
     "NOTIFY_",
     "REVIEW_",

@@ -102,6 +102,9 @@ families! {
         staged: "staged", None::<Unit>, "Assets that wait to be accepted upstream";
         oldest_staged: "oldest_staged_age", Some(Unit::Seconds), "How long the asset waits that waits longest, rejected ones apart";
         removals_held: "removals_held", None::<Unit>, "Objects that seem to be gone and are held back by the threshold";
+        lease_held: "lease_held", None::<Unit>, "1 while this instance holds the connection, 0 while it does not";
+        lease_renewal: "lease_renewal_age", Some(Unit::Seconds), "Time since this instance renewed its lease of the connection";
+        lease_takeovers: "lease_takeovers", None::<Unit>, "Leases that ended without being given back, as far as this instance knows";
         review_findings: "review_findings", None::<Unit>, "Findings of the last review of Qualys accounts";
         review_age: "review_age", Some(Unit::Seconds), "Age of the last review of Qualys accounts";
         certificate: "certificate_expiry", days(), "Days until the certificate of the controller ends";
@@ -161,6 +164,7 @@ impl Families {
         self.add_counts(&of, &standing, now);
         self.add_last_run(&of, &standing);
         self.add_done(&of, &handle.done(), now);
+        self.add_lease(&of, handle);
         for (class, answers) in handle.connector().upstream.answers() {
             add(
                 &self.gateway_answers,
@@ -220,6 +224,21 @@ impl Families {
             set(&self.baseline_ticks, &plain, count(ticks));
         }
         set(&self.skipped_ticks, &plain, count(row.skipped_ticks));
+    }
+
+    /// Adds nothing where the state is a file.
+    fn add_lease(&self, of: &Connected<'_>, handle: &ConnectionHandle) {
+        let connector = handle.connector();
+        let Some(takeovers) = connector.store.takeovers(connector.id) else {
+            return;
+        };
+        let plain = of.with([]);
+        let is_held = connector.store.sending_right(connector.id).is_some();
+        set(&self.lease_held, &plain, f64::from(u8::from(is_held)));
+        set(&self.lease_takeovers, &plain, count(takeovers));
+        if let Some(age) = connector.store.renewal_age(connector.id) {
+            set(&self.lease_renewal, &plain, age.as_secs_f64());
+        }
     }
 
     fn add_counts(&self, of: &Connected<'_>, standing: &Standing, now: DateTime<Utc>) {

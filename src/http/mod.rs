@@ -17,6 +17,7 @@ mod service;
 mod slots;
 mod standing;
 mod timed_stream;
+mod waiting;
 mod wrong_tokens;
 
 use std::net::SocketAddr;
@@ -32,7 +33,7 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Http;
+use crate::config::{Http, StateLocation};
 use crate::schedule::{ConnectionHandle, Heartbeats};
 use crate::store::{Access as Opened, Store, StoreError};
 
@@ -43,6 +44,7 @@ use service::Service;
 use slots::Slots;
 
 pub use api::document;
+pub use waiting::serve_waiting;
 
 /// Body of a request at most, octets; the calls take some ten.
 const BODY: usize = 16 << 10;
@@ -88,7 +90,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub async fn serve(
     address: SocketAddr,
     http: &Http,
-    state: &std::path::Path,
+    state: &StateLocation,
     handles: Vec<ConnectionHandle>,
     beats: Heartbeats,
     stop: CancellationToken,

@@ -39,7 +39,12 @@ pub fn test_message() -> String {
 }
 
 /// Examines every connection until `stop`, and reports the beginning and the end of conditions.
-pub async fn watch(handles: Vec<ConnectionHandle>, webhook: Webhook, state: &Path, stop: CancellationToken) {
+pub async fn watch(
+    handles: Vec<ConnectionHandle>,
+    webhook: Webhook,
+    state: Option<&Path>,
+    stop: CancellationToken,
+) {
     let mut notified = NotifiedConditions::read(state);
     let mut quiet_until = tokio::time::Instant::now();
     loop {

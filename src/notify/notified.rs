@@ -8,17 +8,23 @@ use std::path::{Path, PathBuf};
 
 /// Conditions that were reported: `CONNECTION/CONDITION`, a line each.
 pub(super) struct NotifiedConditions {
-    path: PathBuf,
+    /// `None` where the state is no file: then it is only remembered.
+    path: Option<PathBuf>,
     keys: BTreeSet<String>,
 }
 
 impl NotifiedConditions {
     /// Reads the file that belongs to the state file; without one, nothing was reported.
-    pub(super) fn read(state: &Path) -> Self {
-        let mut path = state.as_os_str().to_owned();
-        path.push(".notified");
-        let path = PathBuf::from(path);
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
+    pub(super) fn read(state: Option<&Path>) -> Self {
+        let path = state.map(|state| {
+            let mut path = state.as_os_str().to_owned();
+            path.push(".notified");
+            PathBuf::from(path)
+        });
+        let text = path
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .unwrap_or_default();
         Self {
             path,
             keys: text.lines().map(str::to_owned).collect(),
@@ -36,7 +42,8 @@ impl NotifiedConditions {
             false => self.keys.remove(&key(connection, condition)),
         };
         let text: String = self.keys.iter().map(|key| format!("{key}\n")).collect();
-        let mut new = self.path.as_os_str().to_owned();
+        let Some(path) = &self.path else { return Ok(()) };
+        let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let new = PathBuf::from(new);
         let mut file = OpenOptions::new()
@@ -47,7 +54,7 @@ impl NotifiedConditions {
             .open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(new, &self.path)
+        std::fs::rename(new, path)
     }
 }
 
@@ -63,12 +70,12 @@ mod tests {
     fn notified_conditions_outlive_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
-        let mut notified = NotifiedConditions::read(&state);
+        let mut notified = NotifiedConditions::read(Some(&state));
         assert!(!notified.has("corp", "runs_failed"));
         notified.set("corp", "runs_failed", true).unwrap();
         notified.set("corp", "removals_held", true).unwrap();
         notified.set("corp", "removals_held", false).unwrap();
-        let again = NotifiedConditions::read(&state);
+        let again = NotifiedConditions::read(Some(&state));
         assert!(again.has("corp", "runs_failed") && !again.has("corp", "removals_held"));
         assert!(!again.has("other", "runs_failed"));
     }

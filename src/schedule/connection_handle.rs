@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectionTimetable, ScheduledConnection};
-use crate::store::{KindCounts, Phases, RunMode};
+use crate::store::{KindCounts, Phases, RequestedRun, RunMode};
 use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
 /// Handle of a connection that the service runs, for other parts of the program.
@@ -82,6 +82,9 @@ pub enum CommandRefusal {
     /// The run could not begin.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The connection is another instance's, which did not begin the run in time.
+    #[error("the instance that holds the connection has not begun the run yet")]
+    NoHolder,
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
@@ -147,6 +150,9 @@ impl ConnectionHandle {
             });
         }
         let connector = &self.connection.connector;
+        if connector.store.sending_right(connector.id).is_none() {
+            return self.ask_holder(request).await;
+        }
         connector.bind_guard.allow_now(&connector.settings.directory);
         let mut begun = request.progress.begun();
         let (refused, refusal) = oneshot::channel();
@@ -168,6 +174,48 @@ impl ConnectionHandle {
                 _ => Err(CommandRefusal::Stopping),
             },
         }
+    }
+}
+
+/// Time that the holder has to begin a run, and the pause between two looks whether it has.
+const BEGINS_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl ConnectionHandle {
+    /// Asks the instance that holds the connection for a run, and waits until it has begun.
+    async fn ask_holder(&self, request: RunRequest) -> Result<BegunRun, CommandRefusal> {
+        let connector = &self.connection.connector;
+        let id = connector.id;
+        let asked = RequestedRun {
+            mode: request.mode,
+            approve: request.approve,
+            asked_by: request.asked_by,
+        };
+        let (asked_by, wanted) = (asked.asked_by.clone(), asked.mode);
+        let last = connector
+            .on_store(move |store| {
+                let last = store.runs(id, 1)?.pop();
+                store.request_run(id, &asked)?;
+                Ok(last.map(|run| run.id))
+            })
+            .await?;
+        let deadline = tokio::time::Instant::now() + BEGINS_WITHIN;
+        while tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let by = asked_by.clone();
+            let begun = connector
+                .on_store(move |store| store.run_asked_by(id, &by, last))
+                .await?;
+            if let Some((run, at)) = begun {
+                return Ok(BegunRun {
+                    run,
+                    wanted,
+                    asked_by,
+                    at,
+                });
+            }
+        }
+        Err(CommandRefusal::NoHolder)
     }
 }
 

@@ -5,6 +5,7 @@ mod connection_handle;
 mod cron;
 mod scheduled_connection;
 mod service;
+mod tenure;
 mod timetable;
 
 pub use connection_handle::{

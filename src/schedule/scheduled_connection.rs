@@ -57,7 +57,7 @@ impl ScheduledConnection {
     /// The run could not begin: another one holds the connection, or the state file fails. A run
     /// that began and failed is a [`RunReport`] with a failure.
     pub async fn run(&self, request: RunRequest, stop: &CancellationToken) -> Result<RunReport, RunError> {
-        let _lock = self.lock(&request)?;
+        let _lock = self.lock(&request).await?;
         // The state is Processing although this process holds the lock: that run was killed.
         let id = self.connector.id;
         self.connector
@@ -99,17 +99,11 @@ impl ScheduledConnection {
     }
 
     /// Takes the lock of the connection; a dry run stores nothing and needs none.
-    fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
+    async fn lock(&self, request: &RunRequest) -> Result<Option<RunLock>, RunError> {
         if request.dry_run {
             return Ok(None);
         }
-        let now = Utc::now().timestamp();
-        Ok(Some(RunLock::acquire(
-            &self.connector.state,
-            self.connector.name(),
-            &request.asked_by,
-            now,
-        )?))
+        Ok(Some(self.connector.lock(&request.asked_by).await?))
     }
 }
 

@@ -11,13 +11,16 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
 use super::connection_handle::RunCommand;
-use super::{ConnectionWorker, NextRuns, ScheduledConnection};
+use super::{ConnectionWorker, NextRuns, ScheduledConnection, tenure};
 use crate::store::{RunMode, State};
 use crate::sync::{RunError, warn_of_restore};
 
 /// Heartbeat, every second, UTC. [`super::ConnectionTimetable`] decides which runs are due: the
 /// scheduler's own zones are an hour off after a daylight-saving change, and its jobs may overlap.
 const HEARTBEAT: &str = "* * * * * *";
+
+/// Seconds between two looks for runs that were asked for at another instance.
+const REQUESTS_EVERY: i64 = 2;
 
 /// Time without a tick of the scheduler after which a beat is sent in its place. The scheduler
 /// keeps its next tick as a time of day, so a clock that is set back an hour would stop it for an
@@ -85,6 +88,16 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
     let mut tasks = JoinSet::new();
+    let store = connections
+        .first()
+        .map(|first| Arc::clone(&first.connection.connector.store));
+    if let Some(store) = &store {
+        let of = |counter: &ConnectionWorker| {
+            let connector = &counter.connection.connector;
+            (connector.id, connector.digest.clone())
+        };
+        store.join(connections.iter().map(of).collect());
+    }
     for connection in connections {
         tasks.spawn(keep(connection, beats.clone(), stop.clone()));
     }
@@ -98,14 +111,45 @@ pub async fn serve(
             return Err(error);
         }
     }
+    if let Some(store) = store {
+        // So that the others need not wait for the leases to end.
+        let _ = tokio::task::spawn_blocking(move || store.leave()).await;
+    }
     Ok(())
 }
 
-/// Runs one connection on its schedule.
+/// Keeps the schedule of one connection, whenever this process holds it.
 async fn keep(
     mut counter: ConnectionWorker,
-    mut beats: Heartbeats,
+    beats: Heartbeats,
     stop: CancellationToken,
+) -> Result<(), RunError> {
+    let connector = Arc::clone(&counter.connection.connector);
+    let is_shared = connector.store.lease_changes().is_some();
+    while let Some(tenure) = tenure::begin(&connector, &stop).await {
+        let kept = keep_while(&mut counter, beats.clone(), &tenure).await;
+        tenure.cancel();
+        match kept {
+            // The database may be back in a moment.
+            Err(error) if is_shared => {
+                tracing::error!(connection = connector.name(), error = %error, advice = error.advice(), "The connection cannot be scheduled.");
+                tokio::time::sleep(tenure::PAUSE).await;
+            }
+            kept if !is_shared => return kept,
+            _ => {}
+        }
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the schedule of one connection until `stop`.
+async fn keep_while(
+    counter: &mut ConnectionWorker,
+    mut beats: Heartbeats,
+    stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let connection = counter.connection.clone();
     let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
@@ -120,7 +164,7 @@ async fn keep(
     );
     loop {
         if let Some(order) = wanted.take() {
-            next = run_due(&counter, next, order, &stop).await;
+            next = run_due(counter, next, order, stop).await;
         }
         tokio::select! {
             biased;
@@ -134,7 +178,19 @@ async fn keep(
         let now = Utc::now();
         next = follow_clock(&connection, next, now).await;
         wanted = due(&connection, &mut next, now).await;
+        if wanted.is_none() && now.timestamp() % REQUESTS_EVERY == 0 {
+            wanted = requested(&connection).await;
+        }
     }
+}
+
+/// Returns the run that was asked for at another instance.
+async fn requested(connection: &ScheduledConnection) -> Option<RunCommand> {
+    // Where the state fails, so does the next run, which reports it.
+    let request = tenure::requested(&connection.connector).await.ok()??;
+    let mut order = RunCommand::due(request.mode, &request.asked_by);
+    order.request.approve = request.approve;
+    Some(order)
 }
 
 /// Returns the next runs at `now`, and stores them when the clock was set back so far that the

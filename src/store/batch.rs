@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Fault;
 use super::page::Fingerprint;
 use super::run::open_run;
-use super::sql::{Sql, Table, values};
+use super::sql::{Class, Sql, Table, values};
 use super::value::stored;
 use super::{Answered, ConnectionId, KindCounts, RunId, Store, StoreError, history, settle};
 use crate::failpoint::Commit;
@@ -49,12 +49,20 @@ pub struct BatchLimits {
 /// Versions that are handed out or answered (schema/sqlite_temporary.sql).
 pub(super) const BATCH: Table = Table {
     name: "batch",
-    columns: &["seq", "asset", "removal", "fingerprint", "fate", "reason"],
+    columns: &[
+        ("seq", Class::Integer),
+        ("asset", Class::Integer),
+        ("removal", Class::Integer),
+        ("fingerprint", Class::Blob),
+        ("fate", Class::Text),
+        ("reason", Class::Text),
+    ],
 };
 
 /// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and
 /// removals of an asset without an owner, so that no request holds an id twice (R37 d). What
-/// upstream rejected in this run waits for the next one.
+/// upstream rejected in this run waits for the next one, and so does what another run has in flight:
+/// nothing is known here of when that is answered.
 const WAITING: &str = "
     SELECT s.seq, coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, r.kind) AS kind,
         coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END
@@ -68,7 +76,9 @@ const WAITING: &str = "
     LEFT JOIN removed AS r ON r.asset = s.asset AND s.object IS NULL
     WHERE s.seq > $1 AND s.connection = $2 AND s.rejected_run IS DISTINCT FROM $3
         AND (a.owner = s.object OR (a.owner IS NULL AND s.object IS NULL))
-    ORDER BY s.seq";
+        AND NOT EXISTS (SELECT 1 FROM run AS n
+            WHERE n.id = a.out_run AND n.ended IS NULL AND n.id IS DISTINCT FROM $3)
+    ORDER BY s.seq LIMIT $4";
 
 /// Notes that the fate of these versions is unknown from now on, and that they are in flight.
 const HAND_OUT: &str = "
@@ -174,15 +184,13 @@ fn hand_out(
 ) -> Result<Vec<Item>, Fault> {
     let mut batch: Vec<Item> = Vec::new();
     let mut bytes = 0;
+    let rows = i64::try_from(limits.assets.max(1)).unwrap_or(i64::MAX);
     sql.query(
         WAITING,
-        values![stored(limits.after), connection, run],
+        values![stored(limits.after), connection, run, rows],
         &mut |row| {
-            match row.get::<Option<RunId>>(9)? {
-                Some(own) if own == run => return Ok(false),
-                // Nothing is known here of when that one is answered: the next run takes it.
-                Some(_) => return Ok(true),
-                None => {}
+            if row.get::<Option<RunId>>(9)?.is_some() {
+                return Ok(false);
             }
             let json = row.value(5)?.text().unwrap_or_default();
             bytes += json.len() + limits.item_overhead;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::Fault;
 use super::sql::{Row, Sql, values};
 use super::value::stored;
-use super::{ConnectionId, State, Store, StoreError};
+use super::{ConnectionId, State, Store, StoreError, requests};
 use crate::failpoint::Commit;
 
 /// One registered connection, as `status` and the API show it. Times are Unix seconds.
@@ -43,6 +43,8 @@ pub struct Connection {
     /// When the file was found to be an older copy of what it was; `None` again after a complete
     /// full read that sends everything.
     pub restored_at: Option<i64>,
+    /// Name of the instance that holds it, where several share the state.
+    pub held_by: Option<String>,
 }
 
 impl Connection {
@@ -65,7 +67,13 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn connections(&self) -> Result<Vec<Connection>, StoreError> {
-        self.read(|sql| sql.rows("SELECT * FROM connection ORDER BY name", &[], connection_of))
+        self.read(|sql| {
+            let mut connections = sql.rows("SELECT * FROM connection ORDER BY name", &[], connection_of)?;
+            for connection in &mut connections {
+                connection.held_by = requests::holder(sql, connection.id)?;
+            }
+            Ok(connections)
+        })
     }
 
     /// Returns the connection with this name.
@@ -74,11 +82,15 @@ impl Store {
     /// When the file cannot be read.
     pub fn connection(&self, name: &str) -> Result<Option<Connection>, StoreError> {
         self.read(|sql| {
-            sql.first(
+            let mut found = sql.first(
                 "SELECT * FROM connection WHERE name = $1",
                 values![name],
                 connection_of,
-            )
+            )?;
+            if let Some(connection) = &mut found {
+                connection.held_by = requests::holder(sql, connection.id)?;
+            }
+            Ok(found)
         })
     }
 
@@ -97,7 +109,8 @@ impl Store {
                 "UPDATE connection SET next_sync = $1, next_baseline = $2 WHERE id = $3",
                 values![next_sync, next_baseline, connection],
             )?;
-            found(changed, connection)
+            found(changed, connection)?;
+            sql.prove_lease(connection)
         })
     }
 
@@ -107,6 +120,7 @@ impl Store {
     /// [`StoreError::Transition`] from any other state.
     pub fn schedule(&self, connection: ConnectionId, now: i64) -> Result<(), StoreError> {
         self.write(Commit::Schedule, |sql| {
+            sql.prove_lease(connection)?;
             // That step exists as well, but it is the end of a run.
             if state(sql, connection)? == State::Processing {
                 return Err(StoreError::Transition {
@@ -129,7 +143,8 @@ impl Store {
                 "UPDATE connection SET skipped_ticks = skipped_ticks + $1 WHERE id = $2",
                 values![stored(ticks), connection],
             )?;
-            found(changed, connection)
+            found(changed, connection)?;
+            sql.prove_lease(connection)
         })
     }
 }
@@ -218,5 +233,6 @@ fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
         last_error_remedy: row.get("last_error_remedy")?,
         skipped_ticks: row.count("skipped_ticks")?,
         restored_at: row.get("restored_at")?,
+        held_by: None,
     })
 }

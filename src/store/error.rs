@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
 use super::State;
-
+use super::postgres::{DatabaseError, PostgresFault};
 use crate::exit_code;
 
 /// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
@@ -115,6 +115,37 @@ pub enum StoreError {
         /// What was asked for, such as `run 7`.
         what: String,
     },
+    /// The database server failed, or the way to it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The database has tables of these names that are another program's.
+    #[error("the database {database} has tables of another program")]
+    ForeignDatabase {
+        /// URL of the database.
+        database: String,
+    },
+    /// A state is copied only to where there is none.
+    #[error("{} holds a state already", path.display())]
+    NotEmpty {
+        /// The state file, or the URL of the database.
+        path: PathBuf,
+    },
+    /// A copy is not what was copied.
+    #[error("the copy of the table {table} differs from the original")]
+    Unequal {
+        /// The table.
+        table: &'static str,
+    },
+    /// Another instance runs the connection with another gateway or connector; nothing was changed
+    /// (R34).
+    #[error("instance {holder} holds the connection, with another gateway or connector UUID")]
+    HeldElsewhere {
+        /// `INSTANCE_NAME` of the other.
+        holder: String,
+    },
+    /// Another instance holds the connection, or may hold it; nothing was stored (R34).
+    #[error("another instance may hold the connection now")]
+    LeaseLost,
     /// Input or output failed below SQLite, or SQLite refused something for a reason that has no case of its own.
     #[error("the state file {} failed: {cause}", path.display())]
     Failed {
@@ -126,70 +157,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Every failure of the store ends the program with 69 (EX_UNAVAILABLE of sysexits.h).
+    /// 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user (77), and a
+    /// connection that another instance holds (4).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        exit_code::UNAVAILABLE
-    }
-
-    /// What the operator does next: one or two sentences.
-    #[must_use]
-    pub fn advice(&self) -> String {
         match self {
-            Self::Missing { .. } => {
-                "nothing was synchronised with this STATE_URL yet: start the service or run \
-                 `ad-connector sync`, or correct STATE_URL"
-                    .into()
-            }
-            Self::CannotOpen { path, .. } => format!(
-                "check that {} exists and that this user may read, write and search it, or point STATE_URL elsewhere",
-                directory_of(path).display()
-            ),
-            Self::ReadOnly { path, .. } => format!(
-                "give this user write permission on {} and on its directory, and check that the volume is not \
-                 mounted read-only",
-                path.display()
-            ),
-            Self::Full { path, .. } => format!(
-                "free space on the volume of {}; nothing read or staged was lost, the next run goes on",
-                directory_of(path).display()
-            ),
-            Self::Corrupt { path, .. } => format!(
-                "stop the service, move {0} and {0}-wal away, and start again: a full read rebuilds the file, at the \
-                 price of sending every asset once more; check the disk before",
-                path.display()
-            ),
-            Self::Foreign { .. } => "point STATE_URL to a file of its own".into(),
-            Self::Newer { .. } => {
-                "install the version of ad-connector that wrote the file or a later one, or point \
-                 STATE_URL to a new file (a full read fills it)"
-                    .into()
-            }
-            Self::Former { path, .. } => format!(
-                "stop the service, move {0} and {0}-wal away, and start again: a full read fills a new file, at the price \
-                 of sending every asset once more",
-                path.display()
-            ),
-            Self::Older { .. } => {
-                "start the service or run `ad-connector sync` once: that migrates the file".into()
-            }
-            Self::Busy { .. } => {
-                "see which other process has the file open (`fuser FILE`), let it finish, and try \
-                 again"
-                    .into()
-            }
-            Self::Transition { .. } => {
-                "see `ad-connector status`: another run may hold the connection".into()
-            }
-            Self::Unknown { .. } => {
-                "see `ad-connector status` for the connections and `ad-connector runs` for the \
-                 runs of this file"
-                    .into()
-            }
-            Self::Failed { path, .. } => format!(
-                "check the volume of {} and the system log for disk errors",
-                directory_of(path).display()
-            ),
+            Self::Database(error) => error.exit_code(),
+            Self::LeaseLost | Self::HeldElsewhere { .. } => exit_code::BUSY,
+            _ => exit_code::UNAVAILABLE,
         }
     }
 }
@@ -225,6 +200,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 #[derive(Debug)]
 pub(super) enum Fault {
     Sql(rusqlite::Error),
+    Postgres(PostgresFault),
     Refused(StoreError),
     /// A connection or run that does not exist.
     Unknown(String),
@@ -254,6 +230,7 @@ impl Fault {
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Sql(error) => explained(path, &error),
+            Self::Postgres(fault) => fault.of(&path.display().to_string()).into(),
             Self::Refused(error) => error,
             Self::Unknown(what) => StoreError::Unknown {
                 path: path.to_owned(),

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
 
+use super::DatabaseError;
 use super::error::resolve;
+use crate::config::host_name;
 use crate::exit_code;
 use crate::failpoint::{self, Point};
 
@@ -16,7 +18,7 @@ use crate::failpoint::{self, Point};
 /// the value is dropped and when the process dies, however it does. The file stays: were it
 /// deleted, two processes could hold locks on two files of one name.
 #[derive(Debug)]
-pub struct RunLock {
+pub struct FileLock {
     file: File,
 }
 
@@ -37,6 +39,9 @@ pub enum LockError {
         /// What the operating system says.
         cause: io::Error,
     },
+    /// The database server failed, or the way to it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 impl LockError {
@@ -46,6 +51,7 @@ impl LockError {
         match self {
             Self::Held { .. } => exit_code::BUSY,
             Self::Io { .. } => exit_code::UNAVAILABLE,
+            Self::Database(error) => error.exit_code(),
         }
     }
 
@@ -56,6 +62,7 @@ impl LockError {
             Self::Held { .. } => {
                 "wait until that run has ended (`ad-connector status` shows it), or stop it".into()
             }
+            Self::Database(error) => error.advice().into(),
             Self::Io { path, cause } if cause.kind() == io::ErrorKind::ReadOnlyFilesystem => format!(
                 "the volume of {} is mounted read-only: mount it for writing, or point STATE_URL elsewhere",
                 path.display()
@@ -68,7 +75,7 @@ impl LockError {
     }
 }
 
-impl RunLock {
+impl FileLock {
     /// Takes the lock of a connection, at once or not at all. `purpose` (the command) and `now` (Unix seconds) are for
     /// whoever is refused meanwhile.
     ///
@@ -104,7 +111,7 @@ impl RunLock {
         let holder = format!(
             "process {} on {}, {purpose}, since {}\n",
             std::process::id(),
-            host(),
+            host_name(),
             since.to_rfc3339_opts(SecondsFormat::Secs, true)
         );
         file.set_len(0)
@@ -114,7 +121,7 @@ impl RunLock {
     }
 }
 
-impl Drop for RunLock {
+impl Drop for FileLock {
     fn drop(&mut self) {
         failpoint::pass(Point::Unlocking);
         // So that nobody reads of a holder that is gone. The lock itself goes with the file.
@@ -131,14 +138,5 @@ fn holder(file: &mut File) -> String {
     match text.trim() {
         "" => "another process".to_owned(),
         text => text.to_owned(),
-    }
-}
-
-/// The name of this host (Linux; in a container that is the container's).
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
-        "" => "this host".to_owned(),
-        name => name.to_owned(),
     }
 }

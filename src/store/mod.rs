@@ -22,15 +22,19 @@
 //! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
 //! may block. Times are Unix seconds and come in as arguments.
 
+mod advice;
 mod batch;
 mod connection;
 mod container;
 mod cookie;
+mod copy;
 mod error;
 mod gateway;
 mod history;
 mod inventory;
 mod known_object;
+mod late_send;
+mod lease;
 mod lock;
 mod marker;
 mod object;
@@ -39,11 +43,13 @@ mod open;
 mod ownership;
 mod page;
 mod page_statements;
+mod postgres;
 mod recheck;
 mod rejections;
 mod removal;
 mod remove;
 mod removed;
+mod requests;
 mod retention;
 mod review;
 mod run;
@@ -52,6 +58,7 @@ mod settle;
 mod sql;
 mod sqlite;
 mod stage_page;
+mod tables;
 mod target;
 mod unfinished_read;
 mod unsent;
@@ -65,29 +72,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::Utc;
 use rusqlite::TransactionBehavior;
 
+use crate::config::{Database, StateLocation};
 use crate::failpoint::{self, Commit, Point, Progress};
 use error::Fault;
 use marker::Marker;
+use postgres::PostgresEngine;
 use sql::Sql;
 
 pub use batch::{BatchLimits, Item};
 pub use connection::Connection;
 pub use container::Container;
 pub use cookie::Cookie;
+pub use copy::Copied;
 pub use error::StoreError;
 pub use gateway::GatewayLimits;
 pub use history::RunObject;
 pub use inventory::{NoPlace, RejectionPlace, Waiting};
 pub use known_object::KnownObject;
-pub use lock::{LockError, RunLock};
+pub use lease::{LeaseGuard, RunLock};
+pub use lock::{FileLock, LockError};
 pub use object::{Object, first_value};
 pub use object_record::{AcceptedVersion, AssetClaim, FormerAsset, MissedObject, ObjectRecord};
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
 pub use page::{Reading, Staged};
+pub use postgres::{DatabaseError, DatabaseProblem};
 pub use recheck::{Candidate, ReadEnd, Verdict, Which};
 pub use rejections::{Origin, Pending, Rejection, Unidentified};
 pub use removal::{Conclusion, Decision, Excess, Limits};
 pub use removed::Removal;
+pub use requests::{Instance, RequestedRun};
 pub use review::ReviewSummary;
 pub use run_record::{Phases, Run, RunController, RunEnd, RunPlan};
 pub use settle::Answered;
@@ -112,10 +125,18 @@ pub enum Access {
 /// The state file, opened. Shared by reference between threads; one call at a time.
 #[derive(Debug)]
 pub struct Store {
+    /// Path of the file, or URL of the database.
     path: PathBuf,
-    sqlite: Mutex<rusqlite::Connection>,
-    /// With [`Access::ReadWrite`].
+    engine: Engine,
+    /// Of a file, with [`Access::ReadWrite`].
     marker: Option<Marker>,
+}
+
+/// What keeps the state.
+#[derive(Debug)]
+enum Engine {
+    Sqlite(Mutex<rusqlite::Connection>),
+    Postgres(Box<PostgresEngine>),
 }
 
 impl Store {
@@ -125,10 +146,14 @@ impl Store {
     ///
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
-    pub fn open(path: &Path, access: Access) -> Result<Self, StoreError> {
+    pub fn open(location: impl Into<StateLocation>, access: Access) -> Result<Self, StoreError> {
+        let path = match location.into() {
+            StateLocation::File(path) => path,
+            StateLocation::Database(database) => return Self::open_database(&database, access),
+        };
         let mut store = Self {
-            path: path.to_owned(),
-            sqlite: Mutex::new(open::opened(path, access)?),
+            engine: Engine::Sqlite(Mutex::new(open::opened(&path, access)?)),
+            path,
             marker: None,
         };
         if access == Access::ReadWrite {
@@ -137,7 +162,21 @@ impl Store {
         Ok(store)
     }
 
-    /// The path that the store was opened with.
+    fn open_database(database: &Database, access: Access) -> Result<Self, StoreError> {
+        let path = PathBuf::from(database.to_string());
+        let engine = PostgresEngine::open(database, access).map_err(|fault| fault.at(&path))?;
+        let store = Self {
+            path,
+            engine: Engine::Postgres(Box::new(engine)),
+            marker: None,
+        };
+        match access {
+            Access::Scratch => store.scratch_copy(),
+            Access::ReadWrite | Access::ReadOnly => Ok(store),
+        }
+    }
+
+    /// The path that the store was opened with, or the URL of the database.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,6 +187,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] with the first findings.
     pub fn check(&self) -> Result<(), StoreError> {
+        if let Engine::Postgres(_) = self.engine {
+            // The server looks after its files itself.
+            return self.read(|sql| sql.value::<i64>("SELECT 1", &[])).map(drop);
+        }
         let findings: Vec<String> =
             self.read(|sql| sql.rows("PRAGMA quick_check(5)", &[], |row| row.get(0)))?;
         if findings == ["ok"] {
@@ -159,13 +202,27 @@ impl Store {
         })
     }
 
-    /// A panic of another thread leaves no half-written state: its transaction was rolled back when it unwound.
-    fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
-        self.sqlite.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let value = match &self.engine {
+            Engine::Sqlite(sqlite) => read(&*locked(sqlite)),
+            Engine::Postgres(engine) => engine.read(read),
+        };
+        value.map_err(|fault| fault.at(&self.path))
     }
 
-    fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
-        read(&*self.sqlite()).map_err(|fault| fault.at(&self.path))
+    /// Runs statements that only read, all of one moment.
+    fn snapshot<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let value = match &self.engine {
+            Engine::Sqlite(sqlite) => {
+                let mut sqlite = locked(sqlite);
+                sqlite
+                    .transaction()
+                    .map_err(Fault::from)
+                    .and_then(|transaction| read(&*transaction))
+            }
+            Engine::Postgres(engine) => engine.snapshot(read),
+        };
+        value.map_err(|fault| fault.at(&self.path))
     }
 
     /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned write could fail halfway.
@@ -174,7 +231,13 @@ impl Store {
         commit: Commit,
         write: impl FnOnce(&dyn Sql) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let mut sqlite = self.sqlite();
+        let sqlite = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite,
+            Engine::Postgres(engine) => {
+                return engine.write(commit, write).map_err(|fault| fault.at(&self.path));
+            }
+        };
+        let mut sqlite = locked(sqlite);
         let result = (|| {
             let transaction = sqlite.transaction_with_behavior(TransactionBehavior::Immediate)?;
             failpoint::pass(Point::In(commit, Progress::Begun));
@@ -190,6 +253,12 @@ impl Store {
         }
         Ok(value)
     }
+}
+
+/// A panic of another thread leaves no half-written state: its transaction was rolled back when it
+/// unwound.
+fn locked(sqlite: &Mutex<rusqlite::Connection>) -> MutexGuard<'_, rusqlite::Connection> {
+    sqlite.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Version of the schema that [`SCHEMA`] makes. Files with a lower one are of a time before the
 /// first release, and are refused.
-const FIRST_VERSION: i32 = 15;
+pub(super) const FIRST_VERSION: i32 = 15;
 
 /// The schema version that this program writes.
 #[expect(
@@ -146,6 +146,11 @@ fn copy_of(source: &Connection) -> Result<Connection, Fault> {
     settings(&copy)?;
     temporary(&copy)?;
     Ok(copy)
+}
+
+/// Creates an empty database of the present schema that ends with the connection.
+pub(super) fn fresh() -> Result<Connection, Fault> {
+    fresh_copy(MIGRATIONS)
 }
 
 /// Creates an empty database that ends with the connection.

@@ -2,13 +2,13 @@
 //! object that claims the id of another's asset waits, and gets it when that one is gone.
 
 use super::error::Fault;
-use super::sql::{Sql, Table, values};
+use super::sql::{Class, Sql, Table, values};
 use super::{ConnectionId, KindCounts, RunId};
 
 /// Assets that lost their owner in this transaction.
 pub(super) const RELEASED: Table = Table {
     name: "released",
-    columns: &["asset"],
+    columns: &[("asset", Class::Integer)],
 };
 
 /// Keeps the text that waits where the asset has no other and a version of it may be upstream: a

@@ -3,7 +3,7 @@
 
 use super::error::Fault;
 use super::run::open_run;
-use super::sql::{Sql, Table, values};
+use super::sql::{Class, Sql, Table, values};
 use super::witness;
 use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
@@ -76,7 +76,7 @@ pub enum Which {
 /// Objects that a read missed (schema/sqlite_temporary.sql).
 const MISSED: Table = Table {
     name: "missed",
-    columns: &["guid"],
+    columns: &[("guid", Class::Blob)],
 };
 
 impl Store {

@@ -4,7 +4,7 @@
 
 use super::error::Fault;
 use super::run::KEPT_RUNS;
-use super::sql::{Sql, Table, values};
+use super::sql::{Class, Sql, Table, values};
 use super::witness::LONGEST_TOMBSTONE_LIFETIME;
 use super::{ConnectionId, history};
 
@@ -20,7 +20,7 @@ const ASSETS_AT_ONCE: i64 = 100_000;
 /// Assets that are forgotten (schema/sqlite_temporary.sql).
 const UNNEEDED: Table = Table {
     name: "unneeded",
-    columns: &["asset"],
+    columns: &[("asset", Class::Integer)],
 };
 
 /// Lists assets that have been removed for so long that the list of removed objects ends before

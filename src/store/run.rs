@@ -9,7 +9,7 @@ use super::sql::{Sql, values};
 use super::value::stored;
 use super::{
     ConnectionId, Outcome, Phases, Run, RunEnd, RunId, RunMode, RunPlan, State, Store, StoreError, history,
-    retention,
+    late_send, retention,
 };
 use crate::failpoint::Commit;
 
@@ -41,6 +41,7 @@ impl Store {
     ) -> Result<RunId, StoreError> {
         self.write(Commit::BeginRun, |sql| {
             close_interrupted(sql, connection, now)?;
+            late_send::stage(sql, connection, now)?;
             step(sql, connection, State::Processing, now)?;
             let run = sql.value(
                 "INSERT INTO run (connection, wanted, mode, reason, asked_by, started)
@@ -194,14 +195,18 @@ impl Store {
     }
 }
 
-/// Returns the connection of `run`, which must be open.
+/// Returns the connection of `run`, which must be open. In a transaction that writes it also proves
+/// that this process still holds the connection (R34).
 pub(super) fn open_run(sql: &dyn Sql, run: RunId) -> Result<ConnectionId, Fault> {
-    sql.first(
-        "SELECT connection FROM run WHERE id = $1 AND ended IS NULL",
-        values![run],
-        |row| row.get(0),
-    )?
-    .ok_or_else(|| unknown(run))
+    let connection = sql
+        .first(
+            "SELECT connection FROM run WHERE id = $1 AND ended IS NULL",
+            values![run],
+            |row| row.get(0),
+        )?
+        .ok_or_else(|| unknown(run))?;
+    sql.prove_lease(connection)?;
+    Ok(connection)
 }
 
 /// Returns the fault of a run that does not exist, or has ended.
@@ -211,6 +216,7 @@ fn unknown(run: RunId) -> Fault {
 
 /// Closes what a dead process left open; returns the last such run.
 fn close_interrupted(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<Option<RunId>, Fault> {
+    sql.prove_lease(connection)?;
     if state(sql, connection)? == State::Processing {
         step(sql, connection, State::Scheduled, now)?;
     }

@@ -18,11 +18,19 @@ pub(super) enum Value<'a> {
     Blob(&'a [u8]),
 }
 
+/// Class of the types of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Integer,
+    Text,
+    Blob,
+}
+
 /// Table that rows are written to in bulk.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: &'static str,
-    pub(super) columns: &'static [&'static str],
+    pub(super) columns: &'static [(&'static str, Class)],
 }
 
 /// Consumer of the rows of a bulk insertion.
@@ -48,8 +56,22 @@ pub(super) trait Sql {
         rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault>;
 
-    /// Empties a temporary table, which lives as long as the transaction.
+    /// Makes an empty temporary table, which lives as long as the transaction. Every transaction
+    /// does so before it uses the table.
     fn clear(&self, table: &Table) -> Result<(), Fault>;
+
+    /// Refuses to go on while another instance holds a connection.
+    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), Fault>;
+
+    /// Marks the connections as not configured that no other instance has.
+    fn mark_abandoned(&self) -> Result<(), Fault>;
+
+    /// Returns whether several instances may share the state.
+    fn is_shared(&self) -> bool;
+
+    /// Proves that this process may run a connection, within a transaction that writes; nobody else
+    /// can get that right before the commit (R34).
+    fn prove_lease(&self, connection: ConnectionId) -> Result<(), Fault>;
 }
 
 impl dyn Sql + '_ {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
+use super::ConnectionId;
 use super::error::Fault;
 use super::sql::{Columns, Insert, Row, Sql, Table, Value};
 
@@ -40,7 +41,12 @@ impl Sql for Connection {
         let mut statement = format!(
             "INSERT INTO {} ({}) VALUES (",
             table.name,
-            table.columns.join(", ")
+            table
+                .columns
+                .iter()
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(", ")
         );
         for position in 1..=table.columns.len() {
             let comma = if position == 1 { "" } else { ", " };
@@ -57,6 +63,24 @@ impl Sql for Connection {
 
     fn clear(&self, table: &Table) -> Result<(), Fault> {
         Sql::execute(self, &format!("DELETE FROM {}", table.name), &[])?;
+        Ok(())
+    }
+
+    fn refuse_if_held(&self, _: ConnectionId) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn mark_abandoned(&self) -> Result<(), Fault> {
+        Sql::execute(self, "UPDATE connection SET configured = 0", &[])?;
+        Ok(())
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The lock on a file is as long as a run; nothing can take it away.
+    fn prove_lease(&self, _: ConnectionId) -> Result<(), Fault> {
         Ok(())
     }
 }

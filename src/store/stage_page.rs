@@ -5,7 +5,7 @@ use super::error::Fault;
 use super::ownership;
 use super::page::{Fingerprint, Reading};
 use super::page_statements as statements;
-use super::sql::{Sql, Table, Value, values};
+use super::sql::{Class, Sql, Table, Value, values};
 use super::{ConnectionId, KindCounts, RunId, witness};
 use crate::identity::{Guid, Kind, link_notes};
 
@@ -13,22 +13,22 @@ use crate::identity::{Guid, Kind, link_notes};
 const PAGE: Table = Table {
     name: "page",
     columns: &[
-        "position",
-        "first_with_id",
-        "guid",
-        "kind",
-        "dn",
-        "external_id",
-        "fingerprint",
-        "reason",
-        "linked",
+        ("position", Class::Integer),
+        ("first_with_id", Class::Integer),
+        ("guid", Class::Blob),
+        ("kind", Class::Text),
+        ("dn", Class::Text),
+        ("external_id", Class::Text),
+        ("fingerprint", Class::Blob),
+        ("reason", Class::Text),
+        ("linked", Class::Blob),
     ],
 };
 
 /// Texts of versions.
 pub(super) const DOCUMENT: Table = Table {
     name: "document",
-    columns: &["seq", "json"],
+    columns: &[("seq", Class::Integer), ("json", Class::Text)],
 };
 
 /// Page of a run, in the transaction that stores it.

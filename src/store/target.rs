@@ -46,6 +46,7 @@ impl Store {
                 );
             };
             if target_before != target {
+                sql.refuse_if_held(connection)?;
                 retarget(sql, connection, target, now)?;
             }
             sql.execute(
@@ -63,7 +64,7 @@ impl Store {
     /// When the file cannot be written.
     pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
         self.write(Commit::Register, |sql| {
-            sql.execute("UPDATE connection SET configured = 0", &[])?;
+            sql.mark_abandoned()?;
             for name in names {
                 sql.execute(
                     "UPDATE connection SET configured = 1 WHERE name = $1",

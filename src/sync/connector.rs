@@ -1,12 +1,11 @@
 //! State that the runs of one connection share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config;
 use crate::directory::BindGuard;
 use crate::mapping::Mapping;
-use crate::store::{ConnectionId, RunMode, Store, StoreError};
+use crate::store::{ConnectionId, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
 use super::{AssetOutput, RunError, RunProgress};
@@ -26,8 +25,8 @@ pub struct Connector {
     pub bind_guard: BindGuard,
     /// The state file.
     pub store: Arc<Store>,
-    /// Path of the state file, beside which the lock of the connection lies (R21).
-    pub state: PathBuf,
+    /// Digest of the settings, which all instances that run the connection must share (R34).
+    pub digest: String,
 }
 
 /// Request for one run.
@@ -71,6 +70,23 @@ impl Connector {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Takes the right to run the connection.
+    ///
+    /// # Errors
+    /// When somebody else has it, or the state fails.
+    pub async fn lock(&self, purpose: &str) -> Result<RunLock, RunError> {
+        let (store, id, name) = (Arc::clone(&self.store), self.id, self.name().to_owned());
+        let (purpose, digest) = (purpose.to_owned(), self.digest.clone());
+        let now = chrono::Utc::now().timestamp();
+        match tokio::task::spawn_blocking(move || store.lock(id, &name, &purpose, &digest, now)).await {
+            Ok(locked) => Ok(locked?),
+            Err(panic) => Err(RunError::Panicked {
+                task: "lock",
+                cause: panic.to_string(),
+            }),
+        }
     }
 
     /// Runs `work` on the store away from the async threads, since SQLite waits for the disk.

@@ -33,6 +33,7 @@ use crate::upstream::{
     Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog, UpstreamError,
 };
 
+use super::late_send;
 use super::other_runs::{self, OtherRunsWait};
 use super::{Connector, RunError, RunRequest, gateway_limits};
 
@@ -61,12 +62,17 @@ pub(super) async fn deliver(
     mut staged: watch::Receiver<u64>,
     stop: &CancellationToken,
 ) -> DeliverySummary {
+    let (store, id) = (Arc::clone(&connector.store), connector.id);
+    let right = store.sending_right(id);
+    let record = RunRecord::new(connector.settings.upstream.concurrency)
+        .sending_while(move || right.is_some() && store.sending_right(id) == right);
     let mut deliverer = Deliverer {
         connector,
+        right,
         request,
         run,
         stop,
-        record: Arc::new(RunRecord::new(connector.settings.upstream.concurrency)),
+        record: Arc::new(record),
         rejected_before: BTreeSet::new(),
         after: 0,
         taken: 0,
@@ -100,6 +106,8 @@ struct Deliverer<'a> {
     run: RunId,
     stop: &'a CancellationToken,
     record: Arc<RunRecord>,
+    /// Lease under which the run sends (R34).
+    right: Option<i64>,
     /// Objects whose waiting asset the gateway rejected in an earlier run.
     rejected_before: BTreeSet<Guid>,
     /// Sequence number up to which everything in the stage was taken.
@@ -320,9 +328,13 @@ impl Deliverer<'_> {
         let record = Arc::clone(&self.record);
         self.comparing = posting.occasion == BatchOccasion::Postponed;
         failpoint::pass(Point::Posting);
+        let (store, id, right) = (Arc::clone(&self.connector.store), self.connector.id, self.right);
         let delivering = async move {
             let delivery = upstream.deliver(batch, posting.occasion, &record, &stop).await;
             failpoint::pass(Point::Answered);
+            if delivery.requests > 0 && store.sending_right(id) != right {
+                late_send::note(store, id, posting.items.clone()).await;
+            }
             (posting, delivery)
         };
         self.in_flight.spawn(delivering.in_current_span());

@@ -12,6 +12,7 @@ mod error;
 mod filter_part;
 mod gateway_limits;
 mod inspection;
+mod late_send;
 mod links;
 mod object_name;
 mod other_runs;

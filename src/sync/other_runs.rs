@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{RunId, RunLock, Unsent};
+use crate::store::{RunId, Unsent};
 
 use super::{Connector, RunError, RunRequest};
 
@@ -16,11 +16,15 @@ use super::{Connector, RunError, RunRequest};
 const LONGEST: Duration = Duration::from_secs(30);
 /// Pause between two reads of the state file.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two looks whether a process lives.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Wait of one run for the requests of others.
 #[derive(Debug, Default)]
 pub(super) struct OtherRunsWait {
     since: Option<Instant>,
+    /// When it last looked whether the other processes live.
+    looked: Option<Instant>,
 }
 
 impl OtherRunsWait {
@@ -52,7 +56,12 @@ impl OtherRunsWait {
                         "Assets are in flight in the run of another connection; this run waits for the answer."
                     );
                 }
-                close_if_dead(connector, unsent).await?;
+                if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                    close_if_dead(connector, unsent).await?;
+                }
+            }
+            if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                self.looked = Some(Instant::now());
             }
             tokio::select! {
                 biased;
@@ -71,14 +80,17 @@ async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), Run
     };
     let now = Utc::now().timestamp();
     // The run has the lock as long as its process lives.
-    let Ok(lock) = RunLock::acquire(&connector.state, &unsent.holder, "closing a dead run", now) else {
-        return Ok(());
-    };
+    let name = unsent.holder.clone();
     connector
-        .on_store(move |store| store.recover(holder, now))
-        .await?;
-    drop(lock);
-    Ok(())
+        .on_store(move |store| {
+            let Ok(lock) = store.lock(holder, &name, "closing a dead run", "", now) else {
+                return Ok(());
+            };
+            store.recover(holder, now)?;
+            drop(lock);
+            Ok(())
+        })
+        .await
 }
 
 /// Records the assets that the run leaves to the next one because of other connections.

@@ -5,6 +5,7 @@
 //! counts of this file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,16 @@ pub(super) struct RefusedAlone {
 pub struct RunRecord {
     state: Mutex<RunRecordState>,
     has_one_sender: bool,
+    right: SendingRight,
+}
+
+/// Question whether the run may still send, asked directly before each request.
+pub struct SendingRight(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl fmt::Debug for SendingRight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SendingRight")
+    }
 }
 
 impl Default for RunRecord {
@@ -116,7 +127,20 @@ impl RunRecord {
         Self {
             state: Mutex::default(),
             has_one_sender: senders <= 1,
+            right: SendingRight(Box::new(|| true)),
         }
+    }
+
+    /// Lets the run send only while `may_send` says so (R34).
+    #[must_use]
+    pub fn sending_while(mut self, may_send: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.right = SendingRight(Box::new(may_send));
+        self
+    }
+
+    /// Returns whether the run may send now.
+    pub(super) fn may_send(&self) -> bool {
+        (self.right.0)()
     }
 
     /// Returns `true` when nothing else of the run is in flight while a batch is.

@@ -140,6 +140,9 @@ async fn send(
             // The request in flight before was the last one that is allowed.
             continue;
         };
+        if !record.may_send() {
+            return stopped("another instance may hold the connection");
+        }
         let started = Instant::now();
         if progress.requests > 0 {
             delivery.retries += 1;

@@ -61,6 +61,9 @@ pub struct Connection {
     /// it records, until `sync --baseline --resend` has read everything. Else `null`.
     #[schema(required)]
     pub restored_at: Option<String>,
+    /// Name of the instance that holds the connection, where several share the state; else `null`.
+    #[schema(required)]
+    pub held_by: Option<String>,
     /// Ticks of the schedule that fell into a running run, since the connection was registered.
     pub skipped_ticks: u64,
     /// Counts by kind: `users`, `groups`, `computers`; a kind of which nothing is known is missing.
@@ -225,6 +228,7 @@ impl Connection {
             baseline_frequency: schedule.baseline_cron.clone(),
             timezone: schedule.timezone.name().to_owned(),
             restored_at: time(row.restored_at),
+            held_by: row.held_by.clone(),
             skipped_ticks: row.skipped_ticks,
             counts: counted
                 .kinds

@@ -5,6 +5,7 @@
 //! value that is not known is `null`, its key is always present. Times are UTC in whole seconds.
 
 mod connection;
+mod instance;
 mod progress;
 mod removal;
 mod run;
@@ -14,6 +15,7 @@ mod without_names;
 use chrono::DateTime;
 
 pub use connection::{Connection, Counted, KindStanding, States};
+pub use instance::Instance;
 pub use progress::Progress;
 pub use removal::{Rejection, Removal, RemovalState};
 pub use run::{KindCounts, PhaseSeconds, Run, RunObject};

@@ -91,7 +91,7 @@ fn connection(
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
         store,
-        state: config.state.clone(),
+        digest: connection.digest(),
     };
     let cron = CronSchedule::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
     Ok(ScheduledConnection {

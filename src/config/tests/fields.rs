@@ -53,7 +53,10 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert!(
         upstream.https_proxy.is_none() && upstream.no_proxy.is_none() && upstream.certificates.is_empty()
     );
-    assert_eq!(config.state, Path::new("/var/lib/ad-connector/state.db"));
+    assert_eq!(
+        config.state.file(),
+        Some(Path::new("/var/lib/ad-connector/state.db"))
+    );
     assert_eq!(config.http.listen, Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
     assert!(config.http.token.is_none());
     assert_eq!(

@@ -7,6 +7,7 @@ pub(super) mod no_proxy;
 pub(super) mod pin;
 pub(super) mod plain;
 pub(super) mod quantity;
+pub(super) mod state;
 pub(super) mod time;
 pub(super) mod url;
 

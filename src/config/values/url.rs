@@ -1,6 +1,4 @@
-//! The gateway, the ingestion path, the proxy and the state.
-
-use std::path::PathBuf;
+//! The gateway, the ingestion path and the proxy.
 
 use reqwest::Url;
 
@@ -119,30 +117,5 @@ pub fn proxy(text: &str) -> Result<String, Fault> {
             advice,
         )),
         Err(error) => Err(Fault::new(format!("the value is not a URL: {error}"), advice)),
-    }
-}
-
-/// `STATE_URL`: `sqlite:PATH` or `sqlite://PATH`, a path of a file. Whether it can be opened, the store finds out.
-pub fn state(text: &str) -> Result<PathBuf, Fault> {
-    let advice = "write sqlite:PATH such as sqlite:/var/lib/ad-connector/state.db";
-    let Some(path) = text.strip_prefix("sqlite:") else {
-        let cause = if text.contains(':') {
-            "names another store than sqlite"
-        } else {
-            "does not begin with `sqlite:`"
-        };
-        // A URL of a database server may hold a password.
-        return Err(Fault::new(cause, advice));
-    };
-    let path = path.strip_prefix("//").unwrap_or(path);
-    let fault = |cause: &str| Err(Fault::new(format!("{} {cause}", quoted(text)), advice));
-    match path {
-        "" => fault("has no path"),
-        ":memory:" => fault("would forget everything at a restart"),
-        _ if path.contains('?') => fault("has options, which are not taken"),
-        _ if path.ends_with('/') || path.ends_with("/.") || path.ends_with("..") => {
-            fault("is a directory, not a file")
-        }
-        _ => Ok(PathBuf::from(path)),
     }
 }

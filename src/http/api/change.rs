@@ -114,6 +114,12 @@ impl From<CommandRefusal> for Problem {
                 error,
                 error.advice(),
             ),
+            CommandRefusal::NoHolder => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                &refused,
+                "see `/api/v1/instances` for who holds the connection, and ask again",
+            ),
             CommandRefusal::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

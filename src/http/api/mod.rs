@@ -3,6 +3,7 @@
 mod change;
 mod connections;
 mod events;
+mod instances;
 mod inventory;
 mod mapping;
 mod preview;
@@ -64,6 +65,7 @@ fn described() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(connections::list))
         .routes(routes!(connections::one))
+        .routes(routes!(instances::list))
         .routes(routes!(events::stream))
         .routes(routes!(runs::list))
         .routes(routes!(runs::objects))

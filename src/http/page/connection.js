@@ -152,7 +152,8 @@ export class Head {
       fact("Last success", time(now.lastSuccessfulSync), el("small", {}, distance(now.lastSuccessfulSync) || "–")),
       fact("Last complete baseline", time(now.lastCompleteBaseline), el("small", {}, distance(now.lastCompleteBaseline) || "–")),
       fact("Next run", time(now.nextSync), el("small", {}, distance(now.nextSync), " · ", el("code", {}, now.runFrequency))),
-      fact(now.baselineDue ? "Baseline due since" : "Next baseline", time(now.nextBaseline), el("small", {}, distance(now.nextBaseline), now.baselineFrequency ? [" · ", el("code", {}, now.baselineFrequency)] : "off")));
+      fact(now.baselineDue ? "Baseline due since" : "Next baseline", time(now.nextBaseline), el("small", {}, distance(now.nextBaseline), now.baselineFrequency ? [" · ", el("code", {}, now.baselineFrequency)] : "off")),
+      ...(now.heldBy ? [fact("Held by", now.heldBy, el("small", {}, "instance"))] : []));
     put(this.#parts.standing, standing(now));
     this.#parts.error.hidden = !now.lastError;
     if (now.lastError) put(this.#parts.error,

@@ -258,8 +258,8 @@ fn a_run_that_fails_keeps_the_last_success_and_says_why() {
 fn a_run_left_open_by_a_dead_process_is_closed_as_interrupted() {
     let room = Room::new();
     let dead = room.run();
-    drop(room.store);
-    let store = Store::open(&room.directory.path().join("state.db"), Access::ReadWrite).unwrap();
+    let store = room.open(Access::ReadWrite).unwrap();
+    engines::hold(&store, room.connection);
     let next = store
         .begin_run(room.connection, RunMode::Delta, "a test", NOW + 60)
         .unwrap();

@@ -250,7 +250,7 @@ fn a_dry_run_notes_links_for_itself_alone() {
     room.stage(run, &[linked(1, &[ten]), linked(2, &[ten])]);
     room.drain(run);
     let members = Found::members(&[(10, &[2])]);
-    let scratch = Store::open(room.store.path(), Access::Scratch).unwrap();
+    let scratch = room.open(Access::Scratch).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [1]);
     scratch.stage_page(run, &[linked(1, &[])], false, NOW).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [0_u8; 0]);

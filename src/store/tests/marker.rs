@@ -192,7 +192,7 @@ fn looking_and_dry_runs_neither_write_the_marker_nor_mind_it() {
         assert_eq!(last(&store), number, "{access:?}");
     }
     let dry = Room {
-        store: Store::open(&room.path(), Access::Scratch).unwrap(),
+        store: room.open(Access::Scratch).unwrap(),
         ..room
     };
     send(&dry, "b");
@@ -260,9 +260,9 @@ fn a_marker_that_cannot_be_written_is_a_warning_once() {
 fn another_process_that_goes_on_meanwhile_makes_no_older_copy() {
     let room = Room::new();
     send(&room, "a");
-    let beside = Store::open(&room.path(), Access::ReadWrite).unwrap();
+    let beside = room.open(Access::ReadWrite).unwrap();
     send(&room, "b");
-    let third = Store::open(&room.path(), Access::ReadWrite).unwrap();
+    let third = room.open(Access::ReadWrite).unwrap();
     for store in [&beside, &third] {
         store.write(Commit::EndRun, |_| Ok(())).unwrap();
         assert_eq!(restored_at(store), None);

@@ -3,9 +3,11 @@
 mod controllers;
 mod crash;
 mod delivery;
+mod engines;
 mod history;
 mod identity;
 mod interleaving;
+mod leases;
 mod lifecycle;
 mod links;
 mod locking;
@@ -19,6 +21,7 @@ mod removal;
 mod removal_text;
 mod retention;
 mod review;
+mod shared;
 mod slices;
 mod speed;
 mod staging;
@@ -39,9 +42,10 @@ const NOW: i64 = 1_795_313_434;
 /// More than any test stages.
 const ANY: usize = 1 << 30;
 
-/// A state file of its own, with one connection.
+/// A state of its own, with one connection: a file, or with `TEST_STATE=postgres` a database.
 struct Room {
     directory: TempDir,
+    location: StateLocation,
     store: Store,
     connection: ConnectionId,
 }
@@ -52,15 +56,23 @@ impl Room {
     }
 
     fn within(directory: TempDir) -> Self {
-        let store = Store::open(&directory.path().join("state.db"), Access::ReadWrite).unwrap();
+        let location = engines::location(&directory);
+        let store = Store::open(&location, Access::ReadWrite).unwrap();
         let connection = store
             .register("corp", "the directory", &Target::default(), NOW)
             .unwrap();
+        engines::hold(&store, connection);
         Self {
             directory,
+            location,
             store,
             connection,
         }
+    }
+
+    /// Opens the state once more.
+    fn open(&self, access: Access) -> Result<Store, StoreError> {
+        Store::open(&self.location, access)
     }
 
     fn path(&self) -> PathBuf {
@@ -101,6 +113,7 @@ impl Room {
 }
 
 fn begin(store: &Store, connection: ConnectionId) -> RunId {
+    engines::hold(store, connection);
     let state = store
         .connections()
         .unwrap()

@@ -206,7 +206,7 @@ fn live(steps: Vec<Step>) {
                 for batch in std::mem::take(&mut world.out) {
                     world.happen(&batch, &unheard);
                 }
-                room.store = Store::open(&room.path(), Access::ReadWrite).unwrap();
+                room.store = room.open(Access::ReadWrite).unwrap();
                 run = room.run();
                 last = 0;
             }

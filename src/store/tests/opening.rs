@@ -231,7 +231,7 @@ fn r29_a_path_that_cannot_be_is_explained() {
 #[test]
 fn r29_writing_where_only_reading_is_allowed_is_explained() {
     let room = Room::new();
-    let reader = Store::open(&room.path(), Access::ReadOnly).unwrap();
+    let reader = room.open(Access::ReadOnly).unwrap();
     assert_eq!(reader.connections().unwrap().len(), 1);
     let error = reader.register("new", "", &Target::default(), NOW).unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
@@ -284,11 +284,7 @@ fn r29_a_file_held_by_another_process_is_busy() {
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     // Looking goes on meanwhile.
     assert_eq!(
-        Store::open(&room.path(), Access::ReadOnly)
-            .unwrap()
-            .connections()
-            .unwrap()
-            .len(),
+        room.open(Access::ReadOnly).unwrap().connections().unwrap().len(),
         1
     );
 }
@@ -343,7 +339,7 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
         )
     };
     let before = dump(&room.store);
-    let scratch = Store::open(&room.path(), Access::Scratch).unwrap();
+    let scratch = room.open(Access::Scratch).unwrap();
     assert_eq!(dump(&scratch), before);
     assert_eq!(
         scratch

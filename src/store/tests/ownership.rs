@@ -216,7 +216,7 @@ impl World {
         for batch in std::mem::take(&mut self.out).iter().flatten() {
             self.arrive(batch, arrival);
         }
-        self.room.store = Store::open(&self.room.path(), Access::ReadWrite).unwrap();
+        self.room.store = self.room.open(Access::ReadWrite).unwrap();
         self.runs = self
             .connections
             .map(|connection| begin(&self.room.store, connection));

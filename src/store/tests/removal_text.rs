@@ -156,8 +156,7 @@ fn r24_a_text_replaced_in_flight_is_kept_only_if_it_may_have_arrived() {
         assert_eq!(removal(&room, 1), wanted, "{answer:?}");
         let texts: i64 = room
             .store
-            .sqlite()
-            .query_row("SELECT count(*) FROM document", [], |row| row.get(0))
+            .read(|sql| sql.value("SELECT count(*) FROM document", &[]))
             .unwrap();
         assert!(texts <= 1, "{answer:?}: {texts} texts are left");
     }

@@ -152,7 +152,7 @@ fn a_dry_run_goes_on_too_and_the_file_stays_as_it_is() {
         .unwrap();
     room.end(run);
 
-    let scratch = Store::open(&room.path(), Access::Scratch).unwrap();
+    let scratch = room.open(Access::Scratch).unwrap();
     let seen = scratch.unfinished(room.connection).unwrap().unwrap();
     assert_eq!((seen.containers.len(), seen.slices.len()), (1, 1));
     let run = begin(&scratch, room.connection);

@@ -2,12 +2,17 @@
 //! --nocapture`.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::*;
 use crate::identity::{LinkNote, LinkRelation, LinkState, LinkedName, NamedObject};
 
-const OBJECTS: u64 = 1_000_000;
+/// Objects of a measurement; `SPEED_OBJECTS` gives another number.
+static OBJECTS: LazyLock<u64> = LazyLock::new(|| {
+    let given = std::env::var("SPEED_OBJECTS").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(1_000_000)
+});
 const PAGE: u64 = 1000;
 
 fn person(number: u64, version: u64) -> Reading {
@@ -29,7 +34,7 @@ fn person(number: u64, version: u64) -> Reading {
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn told(what: &str, begun: Instant) {
-    let rate = OBJECTS as f64 / begun.elapsed().as_secs_f64() / 1000.0;
+    let rate = *OBJECTS as f64 / begun.elapsed().as_secs_f64() / 1000.0;
     let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let memory = memory
         .lines()
@@ -46,7 +51,7 @@ fn a_million_objects() {
     let run = room.run();
     let read = |what: &str, version| {
         let begun = Instant::now();
-        for first in (0..OBJECTS).step_by(1000) {
+        for first in (0..*OBJECTS).step_by(1000) {
             let page: Vec<Reading> = (first..first + PAGE)
                 .map(|number| person(number, version))
                 .collect();
@@ -69,7 +74,7 @@ fn a_million_objects() {
     };
     read("staged, new", 1);
     let begun = Instant::now();
-    assert_eq!(room.waiting(), OBJECTS);
+    assert_eq!(room.waiting(), *OBJECTS);
     told("pending()", begun);
     read("read again while they wait", 1);
     deliver("sent and accepted, new");
@@ -82,7 +87,7 @@ fn a_million_objects() {
     let begun = Instant::now();
     assert_eq!(
         room.store
-            .find(room.connection, &format!("number {}", OBJECTS - 1), 9)
+            .find(room.connection, &format!("number {}", *OBJECTS - 1), 9)
             .unwrap()
             .len(),
         1
@@ -110,7 +115,7 @@ fn a_million_objects_that_name_ten_others() {
         })
     };
     let begun = Instant::now();
-    for first in (0..OBJECTS).step_by(1000) {
+    for first in (0..*OBJECTS).step_by(1000) {
         let page: Vec<Reading> = (first..first + PAGE)
             .map(|number| {
                 let notes = (0..10).map(|group| {

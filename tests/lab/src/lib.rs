@@ -3,6 +3,8 @@
 pub mod certificates;
 pub mod console;
 pub mod dns;
+pub mod postgres;
+pub mod proxy;
 pub mod receiver;
 pub mod samba;
 pub mod simulator;

@@ -165,7 +165,11 @@ fn r27_a_secret_has_no_place_in_the_file_and_is_not_shown() {
             "{ hunter2 = 1 }",
         ] {
             let text = match key.as_str() {
-                "http_token" | "http_read_token" | "notify_url" | "qualys_api_password" => {
+                "http_token"
+                | "http_read_token"
+                | "notify_url"
+                | "qualys_api_password"
+                | "state_password" => {
                     format!("{key} = {value}\n{EMEA}")
                 }
                 "ad_password" => EMEA.replace("\"${EMEA_PASSWORD}\"", value),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone as _, Utc};
 use proptest::prelude::*;
 
-use super::{certificate, filter, host, no_proxy, pin, plain, quantity, time, url};
+use super::{certificate, filter, host, no_proxy, pin, plain, quantity, state, time, url};
 use crate::config::refused::Fault;
 use crate::identity::Kind;
 
@@ -89,6 +89,6 @@ fn every_check(text: &str) {
     let _ = url::gateway(text);
     let _ = url::ingest_path(text);
     let _ = url::proxy(text);
-    let _ = url::state(text);
+    let _ = state::location(text);
     let _ = filter::filter(text);
 }

@@ -60,7 +60,7 @@ fn r27_a_password_in_a_url_is_not_shown() {
         for fault in [
             url::gateway(text).err(),
             url::proxy(text).err(),
-            url::state(text).err(),
+            state::location(text).err(),
         ]
         .into_iter()
         .flatten()
@@ -115,8 +115,9 @@ fn proxies() {
 
 #[test]
 fn states() {
+    let file = |text: &str| state::location(text).map(|location| location.to_string());
     taken(
-        url::state,
+        file,
         &[
             ("sqlite:/var/lib/x.db", "/var/lib/x.db".into()),
             ("sqlite:///var/lib/x.db", "/var/lib/x.db".into()),
@@ -125,10 +126,11 @@ fn states() {
         ],
     );
     refused(
-        url::state,
+        file,
         &[
             ("/var/lib/x.db", "does not begin with `sqlite:`", "sqlite:PATH"),
-            ("postgres://u:p@h/d", "names another store", "sqlite:PATH"),
+            ("postgres://u:p@h/d", "holds a password", "STATE_PASSWORD"),
+            ("mysql://u:p@h/d", "names another store", "sqlite:PATH"),
             ("sqlite:", "has no path", "sqlite:PATH"),
             ("sqlite://", "has no path", "sqlite:PATH"),
             ("sqlite::memory:", "would forget", "sqlite:PATH"),

@@ -1,0 +1,24 @@
+//! What is answered while the service waits for the database of its state: it lives, and is not
+//! ready.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+
+use super::server;
+
+/// Answers `/live` and `/ready` until `stop`. An address that cannot be listened on is told later,
+/// by the service itself.
+pub async fn serve_waiting(address: SocketAddr, stop: CancellationToken) {
+    let waiting = || async { (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be read yet\n") };
+    let routes = Router::new()
+        .route("/live", get(|| async { "alive\n" }))
+        .route("/ready", get(waiting))
+        .fallback(waiting);
+    if let Ok(listener) = server::listen(address) {
+        server::serve(listener, routes, stop).await;
+    }
+}

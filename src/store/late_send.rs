@@ -1,0 +1,74 @@
+//! Requests that may have arrived after the lease of whoever sent them had ended (R34): the holder
+//! sends what was in them once more, since the gateway may hold an older version now.
+
+use super::error::Fault;
+use super::sql::{Sql, values};
+use super::stage_page::DOCUMENT;
+use super::{ConnectionId, Engine, Item, Store, StoreError, ownership};
+use crate::failpoint::Commit;
+
+/// Lists what upstream holds of these assets and does not wait to be sent anyway.
+const LIVE: &str = "
+    SELECT a.id, a.owner, o.kind, a.fingerprint, d.json
+    FROM late_send AS l JOIN asset AS a ON a.id = l.asset JOIN object AS o ON o.id = a.owner
+    JOIN document AS d ON d.seq = a.document
+    WHERE l.connection = $1 AND a.fingerprint IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM stage AS s WHERE s.object = a.owner)
+    ORDER BY a.id";
+
+/// Notes the removed ones as gone once more: so they are told to upstream once more.
+const REMOVED: &str = "
+    INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
+    SELECT m.connection, 'replaced', m.guid, m.kind, m.dn, m.asset, $2, 'gone', m.reason
+    FROM late_send AS l JOIN removed AS m ON m.asset = l.asset JOIN asset AS a ON a.id = l.asset
+    WHERE l.connection = $1 AND a.owner IS NULL AND m.sent_at IS NOT NULL
+    ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
+
+impl Store {
+    /// Notes what was sent without the certainty that the lease still held. It needs no lease: it
+    /// only adds work. Of a file there is never any.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn note_late_send(&self, connection: ConnectionId, items: &[Item]) -> Result<(), StoreError> {
+        if let Engine::Sqlite(_) = self.engine {
+            return Ok(());
+        }
+        self.write(Commit::Settle, |sql| {
+            for item in items {
+                sql.execute(
+                    "INSERT INTO late_send (connection, asset) VALUES ($1, $2)
+                     ON CONFLICT (connection, asset) DO NOTHING",
+                    values![connection, item.row],
+                )?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Stages what was sent late once more. Its fate is unknown from now on, so that nothing takes it
+/// for what upstream holds (R17).
+pub(super) fn stage(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<(), Fault> {
+    if !sql.is_shared() {
+        return Ok(());
+    }
+    let late = sql.rows(LIVE, values![connection], |row| {
+        let (asset, owner): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let kind: String = row.get(2)?;
+        Ok((asset, owner, kind, row.get::<[u8; 16]>(3)?, row.get::<String>(4)?))
+    })?;
+    for (asset, owner, kind, fingerprint, json) in late {
+        let number = ownership::take_numbers(sql, 1)?;
+        sql.insert(&DOCUMENT, &mut |insert| insert(values![number, json]))?;
+        sql.execute(
+            "INSERT INTO stage (connection, seq, object, asset, kind, fingerprint, staged_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            values![connection, number, owner, asset, kind, fingerprint, now],
+        )?;
+        sql.execute("UPDATE asset SET sent = $1 WHERE id = $2", values![number, asset])?;
+    }
+    sql.execute(REMOVED, values![connection, now])?;
+    sql.execute("DELETE FROM late_send WHERE connection = $1", values![connection])?;
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Thread that renews the leases of a process, and for an instance takes and resigns them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+
+use super::lease_statements::{self as statements, Identity, Standing};
+use super::leases::{ANSWERS_WITHIN, Held, Leases, clock};
+use super::session::Session;
+use crate::store::ConnectionId;
+use crate::store::error::Fault;
+
+/// Pause between two looks: less than a third of the time that a lease holds, so that two renewals
+/// may fail.
+const BEAT: Duration = Duration::from_secs(3);
+
+/// Wakes the keeper before its time.
+#[derive(Debug, Default)]
+pub(super) struct Nudge {
+    asked: Mutex<bool>,
+    signal: Condvar,
+}
+
+impl Nudge {
+    pub(super) fn now(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.notify_all();
+    }
+
+    fn wait(&self, limit: Duration) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.signal.wait_timeout_while(asked, limit, |asked| !*asked);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}
+
+/// Starts the thread, where there is none. It ends with the leases.
+pub(super) fn start(leases: &Arc<Leases>) {
+    if !leases.needs_keeper() {
+        return;
+    }
+    let watched = Arc::downgrade(leases);
+    let started = thread::Builder::new()
+        .name("leases".to_owned())
+        .spawn(move || keep(&watched));
+    if let Err(error) = started {
+        // The leases end by themselves, and nothing is sent then.
+        tracing::error!(%error, "The thread that renews the leases does not start.");
+    }
+}
+
+fn keep(watched: &Weak<Leases>) {
+    let mut keeper = Keeper::default();
+    loop {
+        let Some(leases) = watched.upgrade() else { return };
+        match keeper.beat(&leases) {
+            Ok(()) => keeper.recover(),
+            Err(fault) => keeper.fail(&leases, fault),
+        }
+        leases.let_uncertain_go();
+        // A little apart from the others, so that not all come at once.
+        let pause = BEAT - Duration::from_millis(fastrand::u64(0..500));
+        // The nudge belongs to the leases, which live as long as this round.
+        leases.nudge.wait(pause);
+    }
+}
+
+#[derive(Default)]
+struct Keeper {
+    session: Option<Session>,
+    /// It has failed, which is logged once.
+    is_failing: bool,
+    /// Connections whose settings differ from the holder's, which is logged once.
+    refused: BTreeSet<ConnectionId>,
+}
+
+impl Keeper {
+    fn beat(&mut self, leases: &Leases) -> Result<(), Fault> {
+        let session = match self.session.take().filter(Session::is_open) {
+            Some(session) => session,
+            None => Session::open(&leases.database, ANSWERS_WITHIN)?,
+        };
+        let id = leases.id(&session)?;
+        let held: Vec<(ConnectionId, i64)> = {
+            let inner = leases.inner();
+            inner.held.iter().map(|(of, held)| (*of, held.epoch)).collect()
+        };
+        for (connection, epoch) in held {
+            let before = clock();
+            if !statements::renew(&session, connection, &id, epoch)? {
+                if leases.lose(connection, Some(epoch)) {
+                    tracing::warn!("The lease of a connection was lost to another instance.");
+                }
+                continue;
+            }
+            if let Some(held) = leases.inner().held.get_mut(&connection)
+                && held.epoch == epoch
+            {
+                held.renewed = before;
+            }
+        }
+        let candidates = leases.inner().candidates.clone();
+        if let Some(candidates) = candidates {
+            self.take_turns(leases, &session, &id, &candidates)?;
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Takes what is free and due to this instance, and resigns what is beyond its share.
+    fn take_turns(
+        &mut self,
+        leases: &Leases,
+        session: &Session,
+        id: &str,
+        candidates: &[(ConnectionId, String)],
+    ) -> Result<(), Fault> {
+        let identity = Identity {
+            id,
+            name: &leases.database.instance,
+        };
+        statements::announce(session, identity, candidates)?;
+        let standings = statements::standings(session, id)?;
+        let share = share(&standings);
+        let mut count = leases.inner().held.len();
+        for standing in standings.iter().filter(|standing| !standing.is_held) {
+            let digest = candidates.iter().find(|(of, _)| *of == standing.connection);
+            let Some((connection, digest)) = digest else {
+                continue;
+            };
+            if leases.inner().held.contains_key(connection)
+                || !self.agrees(standing, digest)
+                || count >= share
+            {
+                continue;
+            }
+            let before = clock();
+            let taken = statements::take(session, *connection, identity, "service", digest)?;
+            let Some((epoch, takeovers)) = taken else { continue };
+            count += 1;
+            let held = Held {
+                epoch,
+                renewed: before,
+                in_use: false,
+                is_kept: true,
+            };
+            {
+                let mut inner = leases.inner();
+                if inner.candidates.is_none() {
+                    // It left meanwhile.
+                    drop(inner);
+                    return statements::resign(session, *connection, id, epoch);
+                }
+                inner.held.insert(*connection, held);
+                inner
+                    .takeovers
+                    .insert(*connection, u64::try_from(takeovers).unwrap_or(0));
+            }
+            leases.changed();
+        }
+        if count > share {
+            self.resign_one(leases, session, id)?;
+        }
+        Ok(())
+    }
+
+    /// Resigns one connection that no run uses: the others take it with their next look.
+    fn resign_one(&self, leases: &Leases, session: &Session, id: &str) -> Result<(), Fault> {
+        let free = {
+            let mut inner = leases.inner();
+            let free = inner
+                .held
+                .iter()
+                .find(|(_, held)| !held.in_use)
+                .map(|(of, _)| *of);
+            free.and_then(|connection| Some((connection, inner.held.remove(&connection)?)))
+        };
+        if let Some((connection, held)) = free {
+            statements::resign(session, connection, id, held.epoch)?;
+            leases.changed();
+        }
+        Ok(())
+    }
+
+    /// Returns whether the settings of a connection are those that it was run with last, or nobody
+    /// runs it with those any more.
+    fn agrees(&mut self, standing: &Standing, digest: &str) -> bool {
+        let agrees = standing.digest == digest || standing.digest.is_empty() || standing.with_its_digest == 0;
+        if agrees {
+            self.refused.remove(&standing.connection);
+        } else if self.refused.insert(standing.connection) {
+            tracing::error!(
+                own = digest,
+                theirs = standing.digest,
+                holder = standing.holder_name,
+                advice = "give all instances the same settings of the connection",
+                "The settings of a connection differ from those of another instance; this one does not take it over."
+            );
+        }
+        agrees
+    }
+
+    fn fail(&mut self, leases: &Leases, fault: Fault) {
+        self.session = None;
+        if !std::mem::replace(&mut self.is_failing, true) {
+            let error = fault.at(leases.database.to_string().as_ref());
+            tracing::warn!(%error, advice = error.advice(), "The leases cannot be renewed.");
+        }
+    }
+
+    fn recover(&mut self) {
+        if std::mem::take(&mut self.is_failing) {
+            tracing::info!("The leases are renewed again.");
+        }
+    }
+}
+
+/// Returns how many connections an instance should hold: each is shared by those that could run it.
+fn share(standings: &[Standing]) -> usize {
+    let shares: f64 = standings
+        .iter()
+        .map(|standing| 1.0 / f64::from(i32::try_from(standing.candidates.max(1)).unwrap_or(i32::MAX)))
+        .sum();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a handful of connections"
+    )]
+    let share = (shares - 1e-9).ceil().max(0.0) as usize;
+    share
+}

@@ -1,0 +1,193 @@
+//! Leases of connections in a database (R34). Only with `TEST_STATE=postgres`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::store::sql::values;
+
+/// Longest wait for something that the keeper does with its next looks.
+const SOON: Duration = Duration::from_secs(12);
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what} within {SOON:?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Two processes with one database.
+fn two() -> Option<(Room, Store)> {
+    if !engines::on_postgres() {
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let location = engines::location(&directory);
+    let store = Store::open(&location, Access::ReadWrite).unwrap();
+    let connection = store.register("corp", "", &Target::default(), NOW).unwrap();
+    let room = Room {
+        directory,
+        location,
+        store,
+        connection,
+    };
+    let other = room.open(Access::ReadWrite).unwrap();
+    Some((room, other))
+}
+
+/// Lets the lease end, as time would.
+fn expire(store: &Store) {
+    store
+        .write(crate::failpoint::Commit::SetNext, |sql| {
+            sql.execute("UPDATE lease SET expires_at = clock_timestamp()", values![])
+        })
+        .unwrap();
+}
+
+#[test]
+fn r34_one_holder_at_a_time_and_who_is_refused_learns_who_it_is() {
+    let Some((room, other)) = two() else { return };
+    let lock = room
+        .store
+        .lock(room.connection, "corp", "sync", "d1", NOW)
+        .unwrap();
+    let refused = other
+        .lock(room.connection, "corp", "sync", "d2", NOW)
+        .unwrap_err();
+    let told = refused.to_string();
+    assert_eq!(refused.exit_code(), 4);
+    for part in ["instance one", "sync", "d1", "d2"] {
+        assert!(told.contains(part), "{told}");
+    }
+    // Nor twice in one process.
+    assert!(
+        room.store
+            .lock(room.connection, "corp", "sync", "d1", NOW)
+            .is_err()
+    );
+    drop(lock);
+    other.lock(room.connection, "corp", "sync", "d2", NOW).unwrap();
+}
+
+#[test]
+fn r34_every_transaction_of_a_run_proves_the_lease_and_the_epoch_only_grows() {
+    let Some((room, other)) = two() else { return };
+    let lock = room.store.lock(room.connection, "corp", "sync", "", NOW).unwrap();
+    room.store.schedule(room.connection, NOW).unwrap();
+    let run = room
+        .store
+        .begin_run(room.connection, RunMode::Delta, "", NOW)
+        .unwrap();
+    room.stage(run, &[user(1, "a"), user(2, "a")]);
+    let out = room.store.next_batch(run, 0, 1, ANY, 0).unwrap();
+    let right = room.store.sending_right(room.connection);
+    expire(&room.store);
+    let taken = other.lock(room.connection, "corp", "sync", "", NOW).unwrap();
+    assert!(other.sending_right(room.connection) > right);
+    let lost = |what: &str, result: Result<(), StoreError>| {
+        assert!(matches!(result, Err(StoreError::LeaseLost)), "{what}: {result:?}");
+    };
+    lost(
+        "stage",
+        room.store.stage_page(run, &[user(3, "a")], false, NOW).map(drop),
+    );
+    lost(
+        "settle",
+        room.store
+            .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
+            .map(drop),
+    );
+    lost("hand out", room.store.next_batch(run, 0, 1, ANY, 0).map(drop));
+    lost("end", room.store.end_run(run, &RunEnd::default(), NOW));
+    lost("schedule", room.store.set_next(room.connection, None, None));
+    assert_eq!(room.store.sending_right(room.connection), None);
+    // The other goes on with all of it: what was in flight, and what was not.
+    let next = other.begin_run(room.connection, RunMode::Delta, "", NOW).unwrap();
+    assert_eq!(other.next_batch(next, 0, 9, ANY, 0).unwrap().len(), 2);
+    drop((lock, taken));
+}
+
+#[test]
+fn r34_what_was_sent_late_is_sent_once_more() {
+    let Some((room, other)) = two() else { return };
+    engines::hold(&room.store, room.connection);
+    let run = room.run();
+    room.stage(run, &[user(1, "a")]);
+    let late = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
+    engines::hold(&other, room.connection);
+    let run = begin(&other, room.connection);
+    other.stage_page(run, &[user(1, "b")], false, NOW).unwrap();
+    let out = other.next_batch(run, 0, 9, ANY, 0).unwrap();
+    other
+        .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
+        .unwrap();
+    other.end_run(run, &RunEnd::default(), NOW).unwrap();
+    // The first wakes up: its request may have arrived after that of the other.
+    room.store.note_late_send(room.connection, &late).unwrap();
+    let run = begin(&other, room.connection);
+    let again = other.next_batch(run, 0, 9, ANY, 0).unwrap();
+    assert_eq!(assets(&again), [asset("b")]);
+    other
+        .settle(run, &again, &answered(&seqs(&again), &[], &[]), NOW)
+        .unwrap();
+    other.end_run(run, &RunEnd::default(), NOW).unwrap();
+    let run = begin(&other, room.connection);
+    assert!(other.next_batch(run, 0, 9, ANY, 0).unwrap().is_empty(), "once");
+}
+
+#[test]
+fn r34_instances_share_the_connections_and_take_over_what_is_free() {
+    let Some((room, other)) = two() else { return };
+    let connections: Vec<(ConnectionId, String)> = (0..4)
+        .map(|number| {
+            let id = room
+                .store
+                .register(&format!("c{number}"), "", &target(""), NOW)
+                .unwrap();
+            (id, "same".to_owned())
+        })
+        .collect();
+    let held = |store: &Store| {
+        let ids = connections.iter();
+        ids.filter(|(id, _)| store.sending_right(*id).is_some()).count()
+    };
+    room.store.join(connections.clone());
+    eventually("the only one holds all", || held(&room.store) == 4);
+    other.join(connections.clone());
+    eventually("two hold half each", || {
+        held(&room.store) == 2 && held(&other) == 2
+    });
+    let names: Vec<usize> = room
+        .store
+        .instances()
+        .unwrap()
+        .iter()
+        .map(|instance| instance.connections.len())
+        .collect();
+    assert_eq!(names, [2, 2]);
+    room.store.leave();
+    eventually("the one that is left holds all", || held(&other) == 4);
+    assert_eq!(other.takeovers(connections[0].0), Some(0), "nobody died");
+}
+
+#[test]
+fn r34_settings_that_differ_do_not_take_turns() {
+    let Some((room, other)) = two() else { return };
+    room.store.join(vec![(room.connection, "one".to_owned())]);
+    eventually("it is held", || {
+        room.store.sending_right(room.connection).is_some()
+    });
+    other.join(vec![(room.connection, "two".to_owned())]);
+    thread::sleep(Duration::from_secs(1));
+    // The holder lives, and only its lease ended.
+    expire(&room.store);
+    eventually("it is held again", || {
+        room.store.sending_right(room.connection).is_some()
+    });
+    assert_eq!(other.sending_right(room.connection), None);
+    room.store.leave();
+    eventually("nobody has the other settings", || {
+        other.sending_right(room.connection).is_some()
+    });
+}

@@ -1,0 +1,30 @@
+//! An instance of the service.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time;
+use crate::store;
+
+/// An instance that shares the state with others, as `instances --json` and the API show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// `INSTANCE_NAME`.
+    pub name: String,
+    /// When it was heard of last.
+    #[schema(required)]
+    pub seen_at: Option<String>,
+    /// Names of the connections that it holds.
+    pub connections: Vec<String>,
+}
+
+impl From<store::Instance> for Instance {
+    fn from(instance: store::Instance) -> Self {
+        Self {
+            name: instance.name,
+            seen_at: time(Some(instance.seen_at)),
+            connections: instance.connections,
+        }
+    }
+}
