@@ -50,8 +50,14 @@ impl ReviewSchedule {
         }
     }
 
-    /// The first review is due at once, each further one at the first tick after the one before.
+    /// Reports whether a review is due: the first one at once, each further one at the first tick
+    /// after the one before. Of several instances that share a state, the holder of the first
+    /// connection makes the reviews.
     async fn is_due(&self, tried: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        let mut held = self.connectors.first().into_iter();
+        if !held.any(|first| first.store.sending_right(first.id).is_some()) {
+            return false;
+        }
         let last = match self.on_store(|store| store.last_review()).await {
             Ok(last) => last.and_then(|last| DateTime::from_timestamp(last.at, 0)),
             Err(error) => {
