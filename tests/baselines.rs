@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use ad_connector::store::{Access, Store};
+use ad_connector::store::{Store, StoreAccess};
 use chrono::{DateTime, Utc};
 use lab::simulator::{Action, On, Outcome};
 use serde_json::Value;
@@ -34,7 +34,7 @@ async fn due(cron: &str) -> Simulated {
 async fn comes_due(lab: &Simulated) {
     let tick = Utc::now().timestamp() + 1;
     {
-        let store = Store::open(&lab.connector.state(), Access::ReadWrite).unwrap();
+        let store = Store::open(&lab.connector.state(), StoreAccess::ReadWrite).unwrap();
         let row = store.connections().unwrap().remove(0);
         store.set_next(row.id, row.next_sync, Some(tick)).unwrap();
     }

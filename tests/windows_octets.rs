@@ -15,7 +15,7 @@ mod recorded;
 
 use std::collections::BTreeMap;
 
-use ad_connector::config::{SearchScope, Transport};
+use ad_connector::config::{LdapTransport, SearchScope};
 use ad_connector::directory::{
     BindGuard, DIRSYNC, DirectoryError, GuardFault, LdapSearch, MESSAGE_ID, Pages, Session, connect, replay,
 };
@@ -282,7 +282,7 @@ async fn assert_start_tls(file: &Recorded, size: usize) {
     let message = &file.messages()[0];
     let turns = vec![Turn::Answer(file.octets.clone())];
     let mut peer = Peer::start(turns, size).await;
-    peer.settings.transport = Transport::StartTls;
+    peer.settings.transport = LdapTransport::StartTls;
     peer.settings.timeout = std::time::Duration::from_millis(300);
     let error = only(connect(&peer.settings, &BindGuard::default()).await.unwrap_err());
     let requests = peer.requests().await;

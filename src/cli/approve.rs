@@ -4,21 +4,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::directory::BindGuard;
 use crate::exit_code::INTERNAL;
-use crate::store::{Access, RunMode};
+use crate::store::{RunMode, StoreAccess};
 use crate::sync::{RunError, RunRequest};
 use crate::view::RemovalState;
 
-use super::arguments::Approve;
-use super::failure::Failure;
+use super::arguments::ApproveArguments;
+use super::failure::CommandFailure;
 use super::output::say;
-use super::removed::{Lists, show_candidates};
+use super::removed::{RemovalLists, show_candidates};
 use super::{setup, signals, sync};
 
 /// Shows the list that is held back and lets exactly that list through.
-pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &ApproveArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let connection = setup::one(&config, connection)?;
-    let store = setup::store(&config, Access::ReadWrite)?;
+    let store = setup::store(&config, StoreAccess::ReadWrite)?;
     let scheduled = setup::connector(connection, &store, &BindGuard::default())?;
     let id = scheduled.connector.id;
     let Some(held) = store.held_list(id)? else {
@@ -41,7 +41,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
         "{}: removals held back, list {held}",
         connection.name
     ))?;
-    let lists = Lists {
+    let lists = RemovalLists {
         store: &store,
         connection: id,
     };
@@ -62,7 +62,7 @@ pub(super) fn run(connection: Option<&str>, options: &Approve) -> Result<u8, Fai
         if report.total().removed > 0 {
             say(format_args!("{} objects are removed", report.total().removed))?;
         }
-        Ok::<u8, Failure>(signalled.exit_code().unwrap_or(code))
+        Ok::<u8, CommandFailure>(signalled.exit_code().unwrap_or(code))
     });
     runtime.shutdown_background();
     code

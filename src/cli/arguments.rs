@@ -26,7 +26,7 @@ names in lower case, config/connections.toml.";
 /// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
 #[derive(Debug, Parser)]
 #[command(name = "ad-connector", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES, max_term_width = 110)]
-pub(super) struct Arguments {
+pub(super) struct CommandLine {
     /// The connection to work on, where several are configured.
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) connection: Option<String>,
@@ -39,28 +39,28 @@ pub(super) enum Command {
     /// Run the service: every connection on its schedule, until SIGTERM or Ctrl-C.
     Run,
     /// Run once now: read what changed, deliver it, end.
-    Sync(Sync),
+    Sync(SyncArguments),
     /// Test directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
     Check,
     /// Show state, last and next run, counts and what is waiting or rejected.
-    Status(Status),
+    Status(StatusArguments),
     /// Show one object: its source attributes beside the asset that the mapping makes of it.
-    Preview(Preview),
+    Preview(PreviewArguments),
     /// Show the whole way of one object, ending in one sentence on why it is or is not in ETM.
-    Why(Why),
+    Why(WhyArguments),
     /// Show or check the mapping table.
     #[command(subcommand)]
-    Mapping(Mapping),
+    Mapping(MappingCommand),
     /// Write what somebody who looks for a fault from afar needs into one file: configuration
     /// without secrets, status, runs, log, versions.
     SupportBundle(SupportBundle),
     /// Show the history of runs, newest first.
-    Runs(Runs),
+    Runs(RunsArguments),
     /// Show objects gone from the directory, and those that the threshold holds back.
-    Removed(Removed),
+    Removed(RemovedArguments),
     /// Let the removals through that the threshold holds back: exactly the list that is shown, if every object of it
     /// is still gone.
-    ApproveRemovals(Approve),
+    ApproveRemovals(ApproveArguments),
     /// Show the services that share the state in PostgreSQL, and the connections that each holds.
     Instances(Instances),
     /// Work on the state as a whole.
@@ -83,7 +83,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Sync {
+pub(super) struct SyncArguments {
     /// Read everything in scope, not only what changed.
     #[arg(long)]
     pub(super) baseline: bool,
@@ -100,20 +100,20 @@ pub(super) struct Sync {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Status {
+pub(super) struct StatusArguments {
     /// One JSON object a connection and line.
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Preview {
+pub(super) struct PreviewArguments {
     /// Account name, common name, mail address, user principal name, DN, SID or GUID of the object.
     pub(super) name: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Why {
+pub(super) struct WhyArguments {
     /// Account name, common name, mail address, user principal name, DN, SID or GUID of the object.
     pub(super) name: String,
     /// One JSON object a connection and line.
@@ -122,7 +122,7 @@ pub(super) struct Why {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Mapping {
+pub(super) enum MappingCommand {
     /// Print the table in force, row by row.
     Show,
     /// Check a mapping file: every mistake with file, line and reason; where the directory answers,
@@ -147,7 +147,7 @@ pub(super) struct SupportBundle {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Runs {
+pub(super) struct RunsArguments {
     /// How many runs.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) limit: u32,
@@ -160,7 +160,7 @@ pub(super) struct Runs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Removed {
+pub(super) struct RemovedArguments {
     /// How many removals, newest first. What is held back or not decided is shown in full.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
@@ -183,7 +183,7 @@ pub(super) struct ReviewOptions {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Approve {
+pub(super) struct ApproveArguments {
     /// Approve the list only if it is still this one, as `removed` names it.
     #[arg(long, value_name = "LIST")]
     pub(super) list: Option<String>,

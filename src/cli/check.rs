@@ -5,25 +5,25 @@ use std::time::Instant;
 
 use chrono::Utc;
 
-use crate::config::{self, Auth, Config, DeltaMethod};
+use crate::config::{self, Config, DeltaMethod, DirectoryAuth};
 use crate::directory::{self, BindGuard, Entry, RootDse, SearchCost, Session};
 use crate::exit_code::UNAVAILABLE;
 use crate::identity::Kind;
 use crate::notify;
-use crate::store::{Access, Store};
+use crate::store::{Store, StoreAccess};
 use crate::sync::{EntrySource, ReadScope};
 use crate::upstream::{QualysGateway, Webhook};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::{controller, deleted_objects, dirsync, review, schema, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
-pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     let config = setup::configuration_for_a_reader()?;
     let connections = setup::chosen(&config, connection)?;
     let runtime = setup::runtime()?;
-    let mut steps = Steps::default();
+    let mut steps = CheckSteps::default();
     let bind_guard = BindGuard::default();
     say("service")?;
     let count = match config.connections.len() {
@@ -40,7 +40,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let sent = timed(async {
             let webhook = Webhook::new(url, &first.upstream)?;
             webhook.send(&notify::test_message()).await.map_err(|error| {
-                Failure::new(
+                CommandFailure::new(
                     UNAVAILABLE,
                     error,
                     "check NOTIFY_URL, and that the webhook still exists",
@@ -63,10 +63,10 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
 }
 
 async fn check(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
-    steps: &mut Steps,
-) -> Result<(), Failure> {
+    steps: &mut CheckSteps,
+) -> Result<(), CommandFailure> {
     let mapping = setup::mapping(connection);
     let table = || {
         let file = connection.mapping_file.as_ref();
@@ -100,7 +100,10 @@ async fn check(
 }
 
 /// Token, certificate of the gateway, ingest path.
-async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> Result<(), Failure> {
+async fn upstream_steps(
+    connection: &config::ConnectionSettings,
+    steps: &mut CheckSteps,
+) -> Result<(), CommandFailure> {
     let upstream = match QualysGateway::new(&connection.upstream) {
         Ok(upstream) => upstream,
         Err(error) => return steps.told("upstream", Err(error.into())),
@@ -145,10 +148,10 @@ async fn upstream_steps(connection: &config::Connection, steps: &mut Steps) -> R
 
 /// Returns the bind name and the filters as the program has them: what a reader of the settings
 /// took away, such as a backslash without quotes, is seen here.
-fn describe_settings(connection: &config::Connection) -> Vec<String> {
+fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
     let name = match &connection.directory.auth {
-        Auth::Simple { name, .. } => format!("bind name {name}"),
-        Auth::Kerberos { principal, .. } => match principal {
+        DirectoryAuth::Simple { name, .. } => format!("bind name {name}"),
+        DirectoryAuth::Kerberos { principal, .. } => match principal {
             Some(principal) => format!("bind by Kerberos as {principal}"),
             None => "bind by Kerberos as the keytab or the cache says".to_owned(),
         },
@@ -162,10 +165,10 @@ fn describe_settings(connection: &config::Connection) -> Vec<String> {
 
 /// Connect, log in, rootDSE, delta.
 async fn directory_steps(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
-    steps: &mut Steps,
-) -> Result<Option<(Session, RootDse)>, Failure> {
+    steps: &mut CheckSteps,
+) -> Result<Option<(Session, RootDse)>, CommandFailure> {
     let started = Instant::now();
     let mut session = match directory::connect(&connection.directory, bind_guard).await {
         Ok(session) => session,
@@ -235,17 +238,17 @@ async fn directory_steps(
 
 /// Base context, then one page of every kind, mapped.
 async fn content_steps(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     scope: &ReadScope,
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
-    steps: &mut Steps,
-) -> Result<(), Failure> {
+    steps: &mut CheckSteps,
+) -> Result<(), CommandFailure> {
     let base = scope.base().to_owned();
     let found = session.lookup(&base, &["distinguishedName"], false).await;
     let found = match found {
         Ok(Some(_)) => Ok(base),
-        Ok(None) => Err(Failure::new(
+        Ok(None) => Err(CommandFailure::new(
             UNAVAILABLE,
             format_args!("the base context {base} does not exist, or the account may not see it"),
             "correct AD_BASE_CONTEXT, or leave it out for the whole domain; grant the account List Contents and Read Property there",
@@ -269,7 +272,7 @@ async fn kind_step(
     scope: &ReadScope,
     session: &mut Session,
     mapping: &crate::mapping::Mapping,
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let Some(mut search) = scope.everything(kind) else {
         return Ok("not asked for".to_owned());
     };
@@ -294,7 +297,7 @@ async fn kind_step(
         }
     }
     if found == 0 {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             UNAVAILABLE,
             format_args!("nothing matches {filter} below {}", scope.base()),
             format_args!(
@@ -304,7 +307,7 @@ async fn kind_step(
         ));
     }
     if unseen > 0 {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             UNAVAILABLE,
             format_args!(
                 "{unseen} of {found} show the account no {USN_CHANGED}: a delta, and a baseline over several connections, would \
@@ -360,13 +363,13 @@ fn usn_changed(entry: &Entry) -> Option<u64> {
     entry.text(USN_CHANGED)?.parse().ok()
 }
 
-fn store(config: &Config) -> Result<String, Failure> {
-    let store = Store::open(&config.state, Access::ReadWrite)?;
+fn store(config: &Config) -> Result<String, CommandFailure> {
+    let store = Store::open(&config.state, StoreAccess::ReadWrite)?;
     store.check()?;
     Ok(config.state.to_string())
 }
 
-async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {
+async fn timed(work: impl Future<Output = Result<String, CommandFailure>>) -> Result<String, CommandFailure> {
     let started = Instant::now();
     let told = work.await?;
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
@@ -374,7 +377,7 @@ async fn timed(work: impl Future<Output = Result<String, Failure>>) -> Result<St
 
 /// The steps as they are told, which of them failed, and the worst exit code among those.
 #[derive(Default)]
-struct Steps {
+struct CheckSteps {
     worst: u8,
     failed: Vec<String>,
     /// The connection that is tested, where there are several.
@@ -384,8 +387,8 @@ struct Steps {
 /// Spaces before the text of a step: its result and its name.
 const INDENT: usize = 26;
 
-impl Steps {
-    fn told(&mut self, step: &str, outcome: Result<String, Failure>) -> Result<(), Failure> {
+impl CheckSteps {
+    fn told(&mut self, step: &str, outcome: Result<String, CommandFailure>) -> Result<(), CommandFailure> {
         match outcome {
             Ok(detail) => say(format_args!("  ok      {step:<15} {detail}")),
             Err(failure) => {
@@ -408,14 +411,14 @@ impl Steps {
     }
 
     /// Further lines about the step that was told last.
-    fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+    fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), CommandFailure> {
         lines
             .into_iter()
             .try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
     }
 
     /// The last line, and the exit code.
-    fn conclude(self) -> Result<u8, Failure> {
+    fn conclude(self) -> Result<u8, CommandFailure> {
         match self.failed.as_slice() {
             [] => say("everything works")?,
             [one] => say(format_args!("1 step failed: {one}"))?,

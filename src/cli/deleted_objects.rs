@@ -1,9 +1,9 @@
 //! The step of `check` that says whether the account may read Deleted Objects, and how to grant that.
 
-use crate::config::{Auth, Directory, SearchScope};
+use crate::config::{DirectoryAuth, DirectorySettings, SearchScope};
 use crate::directory::{DirectoryError, LdapSearch, RootDse, Session};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused the container.
 const REFUSALS: [u32; 2] = [32, 50];
@@ -14,10 +14,10 @@ const INDENT: &str = "                          ";
 /// What the account sees below `CN=Deleted Objects` of the domain: a sentence, with the commands that grant the right where
 /// it is missing. That is no failure: deletions are found all the same, later.
 pub(super) async fn step(
-    settings: &Directory,
+    settings: &DirectorySettings,
     root: &RootDse,
     session: &mut Session,
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let container = format!("CN=Deleted Objects,{}", root.default_naming_context);
     if readable(&container, session).await? {
         return Ok("the account may read them: deletions are noticed by the next sync".to_owned());
@@ -33,7 +33,7 @@ pub(super) async fn step(
 
 /// Whether any deleted object is shown. The container itself, which counts as deleted, says nothing: some servers show it to
 /// everybody, and what is in it to administrators alone.
-async fn readable(container: &str, session: &mut Session) -> Result<bool, Failure> {
+async fn readable(container: &str, session: &mut Session) -> Result<bool, CommandFailure> {
     let mut pages = session.search(LdapSearch {
         base: container.to_owned(),
         scope: SearchScope::OneLevel,
@@ -55,10 +55,14 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Failur
 }
 
 /// The account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is translated.
-async fn account(settings: &Directory, root: &RootDse, session: &mut Session) -> Result<String, Failure> {
+async fn account(
+    settings: &DirectorySettings,
+    root: &RootDse,
+    session: &mut Session,
+) -> Result<String, CommandFailure> {
     let name = match &settings.auth {
-        Auth::Simple { name, .. } => name,
-        Auth::Kerberos { principal, .. } => {
+        DirectoryAuth::Simple { name, .. } => name,
+        DirectoryAuth::Kerberos { principal, .. } => {
             return Ok(principal.clone().unwrap_or_else(|| "ACCOUNT".to_owned()));
         }
     };

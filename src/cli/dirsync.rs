@@ -4,17 +4,21 @@ use crate::directory::{DIRSYNC, DirectoryError, RootDse, Session};
 use crate::exit_code::UNAVAILABLE;
 use crate::sync::ReadScope;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// What the account can do about a refusal.
 const ADVICE: &str = "DirSync with object security needs no right beyond reading, from Windows Server 2003 on: look at what stands between \
      this computer and the controller (a proxy, another directory server); or set AD_DELTA=usn";
 
 /// Asks for where a search would go on, and for no object.
-pub(super) async fn step(root: &RootDse, scope: &ReadScope, session: &Session) -> Result<String, Failure> {
+pub(super) async fn step(
+    root: &RootDse,
+    scope: &ReadScope,
+    session: &Session,
+) -> Result<String, CommandFailure> {
     if !root.supported_controls.iter().any(|oid| oid == DIRSYNC) {
         let cause = format_args!("the controller does not know the DirSync control {DIRSYNC}");
-        return Err(Failure::new(UNAVAILABLE, cause, ADVICE));
+        return Err(CommandFailure::new(UNAVAILABLE, cause, ADVICE));
     }
     let base = scope.naming_context().base;
     let mut changes = session.changes(&base, "(!(objectClass=*))", Vec::new(), false);
@@ -23,7 +27,7 @@ pub(super) async fn step(root: &RootDse, scope: &ReadScope, session: &Session) -
             Ok(Some(_)) => {}
             Ok(None) => break,
             Err(error @ DirectoryError::Search { .. }) => {
-                return Err(Failure::new(
+                return Err(CommandFailure::new(
                     UNAVAILABLE,
                     format_args!("DirSync is refused: {error}"),
                     ADVICE,

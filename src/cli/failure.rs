@@ -7,13 +7,13 @@ use crate::sync::RunError;
 
 /// What ends a command early.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub(super) struct CommandFailure {
     code: u8,
     message: String,
     advice: String,
 }
 
-impl Failure {
+impl CommandFailure {
     pub(super) fn new(code: u8, message: impl fmt::Display, advice: impl fmt::Display) -> Self {
         Self {
             code,
@@ -103,7 +103,7 @@ pub(super) fn listed(heading: &str, lines: &impl fmt::Display) -> String {
     text
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
         if !self.advice.is_empty() {
@@ -113,32 +113,32 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<RunError> for Failure {
+impl From<RunError> for CommandFailure {
     fn from(error: RunError) -> Self {
         Self::of_run(&error)
     }
 }
 
-impl From<crate::store::StoreError> for Failure {
+impl From<crate::store::StoreError> for CommandFailure {
     fn from(error: crate::store::StoreError) -> Self {
         RunError::from(error).into()
     }
 }
 
-impl From<crate::directory::DirectoryError> for Failure {
+impl From<crate::directory::DirectoryError> for CommandFailure {
     fn from(error: crate::directory::DirectoryError) -> Self {
         RunError::from(error).into()
     }
 }
 
-impl From<crate::upstream::UpstreamError> for Failure {
+impl From<crate::upstream::UpstreamError> for CommandFailure {
     fn from(error: crate::upstream::UpstreamError) -> Self {
         RunError::from(error).into()
     }
 }
 
-impl From<crate::config::Refused> for Failure {
-    fn from(refused: crate::config::Refused) -> Self {
+impl From<crate::config::ConfigError> for CommandFailure {
+    fn from(refused: crate::config::ConfigError) -> Self {
         let in_a_file = refused.problems().iter().any(|problem| problem.line.is_some());
         let advice = if in_a_file {
             "mend what is named above; docs/connections.md describes the file, `ad-connector variables` every key"
@@ -149,7 +149,7 @@ impl From<crate::config::Refused> for Failure {
     }
 }
 
-impl From<crate::mapping::MappingErrors> for Failure {
+impl From<crate::mapping::MappingErrors> for CommandFailure {
     fn from(errors: crate::mapping::MappingErrors) -> Self {
         Self::new(
             USAGE,
@@ -160,7 +160,7 @@ impl From<crate::mapping::MappingErrors> for Failure {
 }
 
 /// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else (a full disk) a failure.
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CommandFailure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::new(0, "", "");
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_cause_has_a_line_of_its_own() {
-        let failure = Failure::new(USAGE, listed("refused", &"A: bad\nB: worse"), "mend them");
+        let failure = CommandFailure::new(USAGE, listed("refused", &"A: bad\nB: worse"), "mend them");
         assert_eq!(
             failure.to_string(),
             "error: refused\n  A: bad\n  B: worse\n  what to do: mend them"
@@ -192,9 +192,9 @@ mod tests {
 
     #[test]
     fn a_reader_that_went_away_is_no_failure() {
-        let closed = Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
+        let closed = CommandFailure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe));
         assert!(closed.is_silent() && closed.exit_code() == 0);
-        let full = Failure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        let full = CommandFailure::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
         assert!(!full.is_silent() && full.exit_code() == INTERNAL);
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::Utc;
 
 use crate::exit_code::UNAVAILABLE;
-use crate::store::{Access, State};
+use crate::store::{State, StoreAccess};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const OVERDUE: i64 = 120;
 
 /// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is overdue.
-pub(super) fn run() -> Result<u8, Failure> {
+pub(super) fn run() -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     match config.http.listen {
         Some(address) => answered(address),
@@ -28,10 +28,10 @@ pub(super) fn run() -> Result<u8, Failure> {
     }
 }
 
-fn answered(listen: SocketAddr) -> Result<u8, Failure> {
+fn answered(listen: SocketAddr) -> Result<u8, CommandFailure> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     let unreachable = |error: std::io::Error| {
-        Failure::new(
+        CommandFailure::new(
             UNAVAILABLE,
             format_args!("the service does not answer on {address}: {error}"),
             "start it with `ad-connector run`, and look at its log",
@@ -42,7 +42,7 @@ fn answered(listen: SocketAddr) -> Result<u8, Failure> {
         say("alive")?;
         return Ok(0);
     }
-    Err(Failure::new(
+    Err(CommandFailure::new(
         UNAVAILABLE,
         format_args!("the service is not alive: {status}"),
         "look at its log, and restart it",
@@ -73,9 +73,9 @@ fn reachable(address: IpAddr) -> IpAddr {
     }
 }
 
-fn on_time(config: &crate::config::Config) -> Result<u8, Failure> {
+fn on_time(config: &crate::config::Config) -> Result<u8, CommandFailure> {
     let now = Utc::now().timestamp();
-    let store = setup::store(config, Access::ReadOnly)?;
+    let store = setup::store(config, StoreAccess::ReadOnly)?;
     // Only what is configured: a connection that was renamed leaves a row that nobody runs any more.
     for connection in &config.connections {
         let Some(row) = store.connection(&connection.name)? else {
@@ -83,7 +83,7 @@ fn on_time(config: &crate::config::Config) -> Result<u8, Failure> {
         };
         let overdue = row.next_sync.is_some_and(|next| now - next > OVERDUE);
         if overdue && row.state != State::Processing {
-            return Err(Failure::new(
+            return Err(CommandFailure::new(
                 UNAVAILABLE,
                 format_args!("connection {} is overdue", row.name),
                 "start the service with `ad-connector run`, and look at its log",

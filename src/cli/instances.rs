@@ -1,20 +1,20 @@
 //! `instances`: which services share the state, and what each of them holds.
 
-use crate::store::Access;
-use crate::view::Instance;
+use crate::store::StoreAccess;
+use crate::view::InstanceView;
 
 use super::arguments::Instances;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::{one_line, say};
 use super::setup;
 
 /// Shows every instance; all as one JSON array with `--json`.
-pub(super) fn run(options: &Instances) -> Result<u8, Failure> {
+pub(super) fn run(options: &Instances) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
-    let store = setup::store(&config, Access::ReadOnly)?;
-    let instances: Vec<Instance> = store.instances()?.into_iter().map(Instance::from).collect();
+    let store = setup::store(&config, StoreAccess::ReadOnly)?;
+    let instances: Vec<InstanceView> = store.instances()?.into_iter().map(InstanceView::from).collect();
     if options.json {
-        say(serde_json::to_string(&instances).map_err(Failure::internal)?)?;
+        say(serde_json::to_string(&instances).map_err(CommandFailure::internal)?)?;
         return Ok(0);
     }
     if instances.is_empty() {

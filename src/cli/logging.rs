@@ -8,10 +8,10 @@ use tracing_subscriber::fmt::format::JsonFields;
 
 use super::log_line::JsonLine;
 use super::output::{one_line, visible};
-use crate::config::{Log, LogFormat};
+use crate::config::{LogFormat, LogSettings};
 
 /// Starts the log. A second call in one process changes nothing.
-pub(super) fn start(log: &Log) {
+pub(super) fn start(log: &LogSettings) {
     let filter = filter(&log.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

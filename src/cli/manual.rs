@@ -6,8 +6,8 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::{Generator as _, Shell};
 
-use super::arguments::Arguments;
-use super::failure::Failure;
+use super::arguments::CommandLine;
+use super::failure::CommandFailure;
 
 use crate::exit_code::UNAVAILABLE;
 
@@ -15,12 +15,12 @@ use crate::exit_code::UNAVAILABLE;
 const SHELLS: [Shell; 3] = [Shell::Bash, Shell::Fish, Shell::Zsh];
 
 /// Writes `man/` (one page a command) and `completions/` into `folder`.
-pub(super) fn run(folder: &Path) -> Result<u8, Failure> {
+pub(super) fn run(folder: &Path) -> Result<u8, CommandFailure> {
     let written = || {
         let (pages, completions) = (folder.join("man"), folder.join("completions"));
         fs::create_dir_all(&pages)?;
         fs::create_dir_all(&completions)?;
-        let command = Arguments::command();
+        let command = CommandLine::command();
         clap_mangen::generate_to(command.clone(), &pages)?;
         for shell in SHELLS {
             let mut script = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn run(folder: &Path) -> Result<u8, Failure> {
         Ok(())
     };
     written().map(|()| 0).map_err(|error: std::io::Error| {
-        Failure::new(
+        CommandFailure::new(
             UNAVAILABLE,
             format_args!("cannot write to {}: {error}", folder.display()),
             "name a folder that can be written to",

@@ -8,18 +8,18 @@ use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
 
-use super::arguments::Mapping;
-use super::failure::Failure;
+use super::arguments::MappingCommand;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::schema::{self, SchemaReport};
 use super::setup;
 
 /// Works without the rest of the configuration: a table can be written before there is a
 /// connection. Where there is one, `check` asks its directory for the schema as well.
-pub(super) fn run(connection: Option<&str>, options: &Mapping) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<u8, CommandFailure> {
     match options {
-        Mapping::Show => show(&load(configured(connection)?.file)?),
-        Mapping::Check { file: Some(file) } => {
+        MappingCommand::Show => show(&load(configured(connection)?.file)?),
+        MappingCommand::Check { file: Some(file) } => {
             // The file is checked also where the configuration cannot be read: with the default of
             // AD_DELTA.
             let delta = match configured(connection) {
@@ -29,7 +29,7 @@ pub(super) fn run(connection: Option<&str>, options: &Mapping) -> Result<u8, Fai
             };
             check(connection, Some(file.clone()), delta)
         }
-        Mapping::Check { file: None } => {
+        MappingCommand::Check { file: None } => {
             let MappingSettings { file, delta, .. } = configured(connection)?;
             check(connection, file, delta)
         }
@@ -38,7 +38,7 @@ pub(super) fn run(connection: Option<&str>, options: &Mapping) -> Result<u8, Fai
 
 /// The settings of the connection named. Without a name, those that all connections have; of their
 /// ways to find changes, one that is not a full read in every run.
-fn configured(connection: Option<&str>) -> Result<MappingSettings, Failure> {
+fn configured(connection: Option<&str>) -> Result<MappingSettings, CommandFailure> {
     let all = config::load_mapping_settings()?;
     let names = || {
         let names: Vec<&str> = all.iter().map(|settings| settings.connection.as_str()).collect();
@@ -56,7 +56,7 @@ fn configured(connection: Option<&str>) -> Result<MappingSettings, Failure> {
         .or(all.first());
     match strictest {
         Some(settings) if all.iter().all(|other| other.file == settings.file) => Ok(settings.clone()),
-        _ => Err(Failure::new(
+        _ => Err(CommandFailure::new(
             USAGE,
             "the connections have several mapping files",
             format_args!("name one of them with --connection: {}", names()),
@@ -64,14 +64,14 @@ fn configured(connection: Option<&str>) -> Result<MappingSettings, Failure> {
     }
 }
 
-fn load(file: Option<PathBuf>) -> Result<Table, Failure> {
+fn load(file: Option<PathBuf>) -> Result<Table, CommandFailure> {
     Ok(match file {
         Some(path) => Table::load(&path)?,
         None => Table::builtin(),
     })
 }
 
-fn show(table: &Table) -> Result<u8, Failure> {
+fn show(table: &Table) -> Result<u8, CommandFailure> {
     for kind in Kind::ALL.into_iter().filter(|kind| table.has(*kind)) {
         say(kind)?;
         let rows: Vec<[String; 4]> = table.rows(kind).iter().map(cells).collect();
@@ -101,7 +101,7 @@ fn cells(row: &TableRow) -> [String; 4] {
     [source, row.target.to_string(), form, more.join(", ")]
 }
 
-fn check(connection: Option<&str>, file: Option<PathBuf>, delta: DeltaMethod) -> Result<u8, Failure> {
+fn check(connection: Option<&str>, file: Option<PathBuf>, delta: DeltaMethod) -> Result<u8, CommandFailure> {
     let name = file
         .as_ref()
         .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());
@@ -138,21 +138,21 @@ fn check(connection: Option<&str>, file: Option<PathBuf>, delta: DeltaMethod) ->
     }
     match refused.as_slice() {
         [] => Ok(0),
-        several => Err(Failure::of_connections(several)),
+        several => Err(CommandFailure::of_connections(several)),
     }
 }
 
 /// Returns what the schema says of the table, or why the table is refused. A directory that cannot
 /// be reached is no failure.
 async fn ask_schema(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
     table: &Table,
-) -> Result<SchemaReport, Failure> {
+) -> Result<SchemaReport, CommandFailure> {
     let mut session = match directory::connect(&connection.directory, bind_guard).await {
         Ok(session) => session,
         Err(error) => {
-            let failure = Failure::from(error);
+            let failure = CommandFailure::from(error);
             return Ok(SchemaReport {
                 summary: "not asked, since the directory cannot be reached".to_owned(),
                 notes: failure.message().lines().map(str::to_owned).collect(),

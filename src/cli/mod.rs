@@ -34,15 +34,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
-use failure::Failure;
+use arguments::{Command, CommandLine};
+use failure::CommandFailure;
 
 use crate::exit_code;
 
 /// Runs the command that the command line names and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match CommandLine::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
@@ -58,10 +58,10 @@ pub fn main() -> ExitCode {
 }
 
 /// A panic is an internal error like any other: 1, where Rust itself would end with 101.
-fn caught(work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
+fn caught(work: impl FnOnce() -> Result<u8, CommandFailure>) -> Result<u8, CommandFailure> {
     // Nothing is used after a panic but its message, so no half-changed value can be seen.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Failure::internal("the program panicked, see above")))
+        .unwrap_or_else(|_| Err(CommandFailure::internal("the program panicked, see above")))
 }
 
 /// Whether `arguments` are a command line that [`main`] takes: the documents are tested with it.
@@ -70,13 +70,13 @@ fn caught(work: impl FnOnce() -> Result<u8, Failure>) -> Result<u8, Failure> {
 /// What the user would be told.
 pub fn understood(arguments: &[&str]) -> Result<(), String> {
     let program = std::iter::once("ad-connector");
-    match Arguments::try_parse_from(program.chain(arguments.iter().copied())) {
+    match CommandLine::try_parse_from(program.chain(arguments.iter().copied())) {
         Err(error) if error.use_stderr() => Err(error.to_string()),
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
-fn dispatch(arguments: Arguments) -> Result<u8, Failure> {
+fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
     let connection = arguments.connection.as_deref();
     match arguments.command {
         Command::Run => run::run(connection),

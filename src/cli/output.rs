@@ -7,16 +7,16 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Writes one line. A reader that went away (`ad-connector runs | head -1`) ends the command quietly.
-pub(super) fn say(line: impl Display) -> Result<(), Failure> {
+pub(super) fn say(line: impl Display) -> Result<(), CommandFailure> {
     writeln!(std::io::stdout().lock(), "{}", visible(&line.to_string()))?;
     Ok(())
 }
 
 /// Says on standard error why the command failed. With that closed there is nobody to tell; the exit code still does.
-pub(super) fn complain(failure: &Failure) {
+pub(super) fn complain(failure: &CommandFailure) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(&failure.to_string()));
 }
 

@@ -8,13 +8,13 @@ use crate::identity::Kind;
 use crate::mapping::{Mapping, RawSource};
 use crate::sync::{self, EntrySource, ReadScope};
 
-use super::arguments::Preview;
-use super::failure::Failure;
+use super::arguments::PreviewArguments;
+use super::failure::CommandFailure;
 use super::output::{indented, one_line, say};
 use super::{setup, status};
 
 /// Shows the objects that `options.name` names, at most [`MOST`].
-pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &PreviewArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let connection = setup::one(&config, connection)?;
     let mapping = setup::mapping(connection)?;
@@ -28,7 +28,7 @@ pub(super) fn run(connection: Option<&str>, options: &Preview) -> Result<u8, Fai
         }
         session.close().await;
         if found.is_empty() {
-            return Err(Failure::new(
+            return Err(CommandFailure::new(
                 UNAVAILABLE,
                 format_args!("no object in scope has the account name, name, mail address, DN, SID or GUID `{}`", options.name),
                 format_args!("base context is {}; check AD_BASE_CONTEXT, AD_SEARCH_SCOPE, AD_ASSETS and the extra filters", scope.base()),
@@ -53,7 +53,7 @@ async fn find(
     session: &mut Session,
     scope: &ReadScope,
     name: &str,
-) -> Result<(Vec<(Kind, Entry)>, usize), Failure> {
+) -> Result<(Vec<(Kind, Entry)>, usize), CommandFailure> {
     let (mut found, mut more) = (Vec::new(), 0);
     let kinds: Vec<Kind> = scope.kinds().collect();
     for kind in kinds {
@@ -80,7 +80,7 @@ fn source(raw: &RawSource) -> (String, String) {
     (raw.attribute.clone(), values)
 }
 
-fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, Failure> {
+fn show(mapping: &Mapping, kind: Kind, entry: &Entry) -> Result<u8, CommandFailure> {
     say(format_args!("{kind}  {}", one_line(&entry.dn)))?;
     let seen = EntrySource::new(entry, Utc::now().timestamp());
     let rows: Vec<[String; 4]> = mapping

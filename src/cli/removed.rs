@@ -1,11 +1,11 @@
 //! `removed`: objects gone from the directory, those held back by the threshold, and those not decided.
 
-use crate::config::Removal as Settings;
-use crate::store::{Access, ConnectionId, Removal, Store};
+use crate::config::RemovalSettings as Settings;
+use crate::store::{ConnectionId, RemovedObject, Store, StoreAccess};
 use crate::view::{self, RemovalState, time};
 
-use super::arguments::Removed;
-use super::failure::Failure;
+use super::arguments::RemovedArguments;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 use super::status::columns;
@@ -14,22 +14,22 @@ use super::status::columns;
 const CHUNK: usize = 500;
 
 /// Shows the lists of every chosen connection; one JSON object an object and line with `--json`.
-pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &RemovedArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
-    let store = setup::store(&config, Access::ReadOnly)?;
+    let store = setup::store(&config, StoreAccess::ReadOnly)?;
     for chosen in setup::chosen(&config, connection)? {
         let Some(row) = store.connection(&chosen.name)? else {
             continue;
         };
-        let list = Lists {
+        let list = RemovalLists {
             store: &store,
             connection: row.id,
         };
         if options.json {
             let held = store.held_list(row.id)?;
             list.each(options.limit as usize, |what, removal| {
-                let removal = view::Removal::new(&chosen.name, what, held.as_deref(), removal);
-                say(serde_json::to_string(&removal).map_err(Failure::internal)?)
+                let removal = view::RemovalView::new(&chosen.name, what, held.as_deref(), removal);
+                say(serde_json::to_string(&removal).map_err(CommandFailure::internal)?)
             })?;
         } else {
             say(&chosen.name)?;
@@ -40,18 +40,18 @@ pub(super) fn run(connection: Option<&str>, options: &Removed) -> Result<u8, Fai
 }
 
 /// The lists of one connection.
-pub(super) struct Lists<'a> {
+pub(super) struct RemovalLists<'a> {
     pub(super) store: &'a Store,
     pub(super) connection: ConnectionId,
 }
 
-impl Lists<'_> {
+impl RemovalLists<'_> {
     /// Everything held back and not decided, then the last `limit` removals, newest first.
     fn each(
         &self,
         limit: usize,
-        mut each: impl FnMut(RemovalState, &Removal) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        mut each: impl FnMut(RemovalState, &RemovedObject) -> Result<(), CommandFailure>,
+    ) -> Result<(), CommandFailure> {
         for what in [RemovalState::Held, RemovalState::Undecided] {
             self.candidates(what, |removal| each(what, removal))?;
         }
@@ -62,8 +62,8 @@ impl Lists<'_> {
     pub(super) fn candidates(
         &self,
         what: RemovalState,
-        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        mut each: impl FnMut(&RemovedObject) -> Result<(), CommandFailure>,
+    ) -> Result<(), CommandFailure> {
         let mut after = None;
         loop {
             let page = self
@@ -80,8 +80,8 @@ impl Lists<'_> {
     fn removed(
         &self,
         limit: usize,
-        mut each: impl FnMut(&Removal) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        mut each: impl FnMut(&RemovedObject) -> Result<(), CommandFailure>,
+    ) -> Result<(), CommandFailure> {
         let (mut before, mut left) = (None, limit);
         while left > 0 {
             let page = self
@@ -98,7 +98,7 @@ impl Lists<'_> {
     }
 }
 
-fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Failure> {
+fn show(lists: &RemovalLists<'_>, settings: &Settings, limit: usize) -> Result<(), CommandFailure> {
     if let Some(list) = lists.store.held_list(lists.connection)? {
         say(format_args!(
             "  held back, nothing of it is removed; `ad-connector approve-removals --list {list}` lets it through"
@@ -126,7 +126,7 @@ fn show(lists: &Lists<'_>, settings: &Settings, limit: usize) -> Result<(), Fail
 }
 
 /// Says one list of candidates.
-pub(super) fn show_candidates(lists: &Lists<'_>, what: RemovalState) -> Result<(), Failure> {
+pub(super) fn show_candidates(lists: &RemovalLists<'_>, what: RemovalState) -> Result<(), CommandFailure> {
     let mut rows = Vec::new();
     lists.candidates(what, |removal| {
         rows.push(row(what, removal, false));
@@ -135,7 +135,7 @@ pub(super) fn show_candidates(lists: &Lists<'_>, what: RemovalState) -> Result<(
     say(columns(&rows).trim_end())
 }
 
-fn row(what: RemovalState, removal: &Removal, sends: bool) -> [String; 6] {
+fn row(what: RemovalState, removal: &RemovedObject, sends: bool) -> [String; 6] {
     let told = match (what, removal.sent_at, sends) {
         (RemovalState::Removed, Some(_), _) => "sent",
         (RemovalState::Removed, None, true) => "not sent",

@@ -17,7 +17,7 @@ use crate::schedule::{ConnectionHandle, CronSchedule};
 use crate::upstream::ApiServer;
 
 use super::arguments::ReviewOptions as Options;
-use super::failure::{Failure, listed};
+use super::failure::{CommandFailure, listed};
 use super::output::{one_line, say};
 use super::{setup, status};
 
@@ -28,11 +28,11 @@ const CHECK_WITHIN: Duration = Duration::from_secs(30);
 const MOST_SHOWN: usize = 100;
 
 /// Makes a review and shows it; the exit code says whether there are findings.
-pub(super) fn run(connection: Option<&str>, options: &Options) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &Options) -> Result<u8, CommandFailure> {
     let config = setup::configuration_for_a_reader()?;
     let review = setup::runtime()?.block_on(make(&config, connection))?;
     if options.json {
-        say(serde_json::to_string(&review).map_err(Failure::internal)?)?;
+        say(serde_json::to_string(&review).map_err(CommandFailure::internal)?)?;
     }
     if let Some(path) = &options.csv {
         write(path, &review::csv(&review))?;
@@ -50,9 +50,9 @@ pub(super) fn run(connection: Option<&str>, options: &Options) -> Result<u8, Fai
 }
 
 /// Makes a review of all configured directories, or of the one that is named.
-async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failure> {
+async fn make(config: &Config, connection: Option<&str>) -> Result<Review, CommandFailure> {
     let Some(settings) = &config.review else {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             USAGE,
             "no Qualys API server is configured",
             "set QUALYS_API_URL, QUALYS_API_USERNAME and QUALYS_API_PASSWORD (docs/review.md)",
@@ -62,7 +62,7 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failu
     let mappings = connections
         .iter()
         .map(|connection| setup::mapping(connection))
-        .collect::<Result<Vec<Mapping>, Failure>>()?;
+        .collect::<Result<Vec<Mapping>, CommandFailure>>()?;
     let bind_guard = BindGuard::default();
     let guards: Vec<BindGuard> = connections.iter().map(|_| bind_guard.for_connection()).collect();
     let sources: Vec<Source<'_>> = connections
@@ -76,7 +76,7 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failu
         })
         .collect();
     let Some(first) = config.connections.first() else {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             USAGE,
             "no connection is configured, so there is no directory to compare with",
             "configure one (docs/configure.md)",
@@ -92,8 +92,8 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Failu
 }
 
 /// Names of the connections that are configured and not chosen.
-pub(super) fn unasked(config: &Config, chosen: &[&config::Connection]) -> Vec<String> {
-    let is_chosen = |one: &config::Connection| chosen.iter().any(|chosen| chosen.name == one.name);
+pub(super) fn unasked(config: &Config, chosen: &[&config::ConnectionSettings]) -> Vec<String> {
+    let is_chosen = |one: &config::ConnectionSettings| chosen.iter().any(|chosen| chosen.name == one.name);
     let others = config.connections.iter().filter(|one| !is_chosen(one));
     others.map(|one| one.name.clone()).collect()
 }
@@ -101,9 +101,9 @@ pub(super) fn unasked(config: &Config, chosen: &[&config::Connection]) -> Vec<St
 /// The reviews of the service; `None` where none are to be made.
 pub(super) fn schedule(
     config: &Config,
-    chosen: &[&config::Connection],
+    chosen: &[&config::ConnectionSettings],
     handles: &[ConnectionHandle],
-) -> Result<Option<ReviewSchedule>, Failure> {
+) -> Result<Option<ReviewSchedule>, CommandFailure> {
     let (Some(settings), Some(first)) = (&config.review, config.connections.first()) else {
         return Ok(None);
     };
@@ -113,7 +113,7 @@ pub(super) fn schedule(
     Ok(Some(ReviewSchedule {
         settings: settings.clone(),
         cron: CronSchedule::parse(cron, first.schedule.timezone)
-            .map_err(|error| Failure::new(USAGE, error, "correct REVIEW_CRON"))?,
+            .map_err(|error| CommandFailure::new(USAGE, error, "correct REVIEW_CRON"))?,
         connectors: handles
             .iter()
             .map(|handle| Arc::clone(handle.connector()))
@@ -125,8 +125,8 @@ pub(super) fn schedule(
 /// Step of `check`: asks for both lists, and says what the account is not shown.
 pub(super) async fn step(
     settings: &config::ReviewSettings,
-    upstream: &config::Upstream,
-) -> Result<String, Failure> {
+    upstream: &config::UpstreamSettings,
+) -> Result<String, CommandFailure> {
     let server = ApiServer::new(&settings.url, &settings.username, &settings.password, upstream)
         .map_err(ReviewError::from)?;
     let mut reader = ConsoleReader::new(server, CHECK_WITHIN);
@@ -148,14 +148,14 @@ pub(super) async fn step(
     if gaps.is_empty() {
         return Ok(told);
     }
-    Err(Failure::new(
+    Err(CommandFailure::new(
         REFUSED,
         listed(&format!("{told}, and not everything of them"), &gaps.join("\n")),
         "give the API account the role Manager and access to the API (docs/review.md lists the rights)",
     ))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
+fn write(path: &Path, text: &str) -> Result<(), CommandFailure> {
     if path == Path::new("-") {
         use std::io::Write as _;
         std::io::stdout().lock().write_all(text.as_bytes())?;
@@ -164,7 +164,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     private_file(path)
         .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
         .map_err(|error| {
-            Failure::new(
+            CommandFailure::new(
                 USAGE,
                 format_args!("cannot write {}: {error}", path.display()),
                 "give a path that can be written",
@@ -185,7 +185,7 @@ fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
 }
 
 /// Shows the findings by kind, and last one line.
-fn show(review: &Review) -> Result<(), Failure> {
+fn show(review: &Review) -> Result<(), CommandFailure> {
     for (code, count) in review.counts().into_iter().filter(|(_, count)| *count > 0) {
         say(format_args!("{} ({count})", code.name()))?;
         let of_code = review.findings.iter().filter(|finding| finding.code == code);
@@ -220,7 +220,7 @@ fn show(review: &Review) -> Result<(), Failure> {
     })
 }
 
-impl From<ReviewError> for Failure {
+impl From<ReviewError> for CommandFailure {
     fn from(error: ReviewError) -> Self {
         Self::new(error.exit_code(), &error, error.advice())
     }

@@ -9,10 +9,10 @@ use crate::config::{Config, SecretFile};
 use crate::http;
 use crate::notify;
 use crate::schedule;
-use crate::store::{Access, Store};
+use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::{review, setup, signals, supervisor};
 
 /// Time for the heartbeat to end, within R26's 25 s together with [`schedule::STOP_WITHIN`].
@@ -22,7 +22,7 @@ const SCHEDULER_ENDS_WITHIN: Duration = Duration::from_millis(500);
 const STATE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
-pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let chosen = setup::chosen(&config, connection)?;
     let runtime = setup::runtime()?;
@@ -35,7 +35,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         let connections = setup::connectors(&config, &chosen, || Ok(store))?;
         let secret_files = config.secret_files.clone();
         signals::on_hangup(move || renew_secrets(&secret_files))?;
-        let (mut scheduler, beats) = schedule::heartbeat().await.map_err(Failure::internal)?;
+        let (mut scheduler, beats) = schedule::heartbeat().await.map_err(CommandFailure::internal)?;
         let (handles, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
             let webhook = Webhook::new(url, &first.upstream)?;
@@ -74,8 +74,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
         });
         let served = signals::in_time(&stop, schedule::serve(counters, beats, stop.clone())).await;
         let served = served.unwrap_or(Ok(())).map_err(|error| match error {
-            schedule::ServiceError::Run(error) => Failure::from(error),
-            error => Failure::internal(error),
+            schedule::ServiceError::Run(error) => CommandFailure::from(error),
+            error => CommandFailure::internal(error),
         });
         // It only sends itself a word; should that not be heard, the process ends all the same.
         let _ = tokio::time::timeout(SCHEDULER_ENDS_WITHIN, scheduler.shutdown()).await;
@@ -90,12 +90,12 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, Failure> {
 
 /// Opens the state. A database that cannot be used is waited for: it may be started after this
 /// service, or mended meanwhile. `None` at `stop`.
-async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<Store>>, Failure> {
+async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<Store>>, CommandFailure> {
     let waiting = stop.child_token();
     let mut answering = None;
     let mut is_first = true;
     loop {
-        let opened = tokio::task::block_in_place(|| setup::store(config, Access::ReadWrite));
+        let opened = tokio::task::block_in_place(|| setup::store(config, StoreAccess::ReadWrite));
         let failure = match opened {
             Err(failure) if config.state.file().is_none() => failure,
             opened => {

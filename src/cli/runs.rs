@@ -1,11 +1,11 @@
 //! `runs`: the history, newest first, or one run with the objects that it tells of.
 
 use crate::exit_code::USAGE;
-use crate::store::{Access, Run, RunObject, Store};
+use crate::store::{RunObject, RunRow, Store, StoreAccess};
 use crate::view::{self, time};
 
-use super::arguments::Runs;
-use super::failure::Failure;
+use super::arguments::RunsArguments;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 use super::status::columns;
@@ -14,10 +14,10 @@ use super::status::columns;
 const CHUNK: usize = 500;
 
 /// Shows the runs of every chosen connection; one JSON object a run and line with `--json`.
-pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &RunsArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let connections = setup::chosen(&config, connection)?;
-    let store = setup::store(&config, Access::ReadOnly)?;
+    let store = setup::store(&config, StoreAccess::ReadOnly)?;
     let mut found = false;
     for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
@@ -34,7 +34,8 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         found = true;
         if options.json {
             for run in &runs {
-                say(serde_json::to_string(&view::Run::new(&chosen.name, run)).map_err(Failure::internal)?)?;
+                say(serde_json::to_string(&view::RunView::new(&chosen.name, run))
+                    .map_err(CommandFailure::internal)?)?;
             }
         } else {
             say(&chosen.name)?;
@@ -51,7 +52,7 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
         }
     }
     match options.run {
-        Some(number) if !found => Err(Failure::new(
+        Some(number) if !found => Err(CommandFailure::new(
             USAGE,
             format_args!("run {number} is not in the history"),
             "see `ad-connector runs --limit 1000` for those that are",
@@ -61,7 +62,7 @@ pub(super) fn run(connection: Option<&str>, options: &Runs) -> Result<u8, Failur
 }
 
 /// Says every object that the run tells of.
-fn objects(store: &Store, connection: &str, run: &Run, json: bool) -> Result<(), Failure> {
+fn objects(store: &Store, connection: &str, run: &RunRow, json: bool) -> Result<(), CommandFailure> {
     if let Some(list) = run.held_list.as_ref().filter(|_| !json) {
         say(format_args!(
             "  held back: list {list}; `ad-connector removed` shows what is held back now"
@@ -76,8 +77,10 @@ fn objects(store: &Store, connection: &str, run: &Run, json: bool) -> Result<(),
         (after, any) = (Some(last.place), true);
         if json {
             page.iter()
-                .map(|object| view::RunObject::new(connection, run.id.number(), object))
-                .try_for_each(|object| say(serde_json::to_string(&object).map_err(Failure::internal)?))?;
+                .map(|object| view::RunObjectView::new(connection, run.id.number(), object))
+                .try_for_each(|object| {
+                    say(serde_json::to_string(&object).map_err(CommandFailure::internal)?)
+                })?;
         } else {
             let rows: Vec<_> = page.iter().map(object_line).collect();
             say(columns(&rows).trim_end())?;
@@ -101,7 +104,7 @@ fn object_line(object: &RunObject) -> [String; 5] {
     ]
 }
 
-fn line(run: &Run) -> [String; 13] {
+fn line(run: &RunRow) -> [String; 13] {
     let total = run.counts.total();
     let why = run
         .error

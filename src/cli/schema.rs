@@ -9,7 +9,7 @@ use crate::exit_code::USAGE;
 use crate::mapping::{Mapping, RowSource};
 use crate::schema::{self, AttributeDefinition, AttributeSyntax};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 
 /// Names in one filter, as few as keep it small.
 const NAMES_PER_FILTER: usize = 50;
@@ -23,7 +23,7 @@ pub(super) struct SchemaReport {
 }
 
 /// One place that names an attribute.
-struct Use<'a> {
+struct AttributeUse<'a> {
     /// The name without options.
     name: &'a str,
     /// The place in words.
@@ -39,9 +39,9 @@ struct Use<'a> {
 /// not fit, each with what to use instead; and as any search.
 pub(super) async fn step(
     session: &mut Session,
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     mapping: &Mapping,
-) -> Result<SchemaReport, Failure> {
+) -> Result<SchemaReport, CommandFailure> {
     let uses = collect_uses(connection, mapping);
     let Some(context) = read_naming_context(session).await? else {
         return Ok(report_not_shown());
@@ -55,7 +55,7 @@ pub(super) async fn step(
     for chunk in names.chunks(NAMES_PER_FILTER) {
         known.extend(read_definitions(session, &context, &build_filter(chunk)).await?);
     }
-    let is_missing = |named: &&Use<'_>| find_definition(&known, named.name).is_none();
+    let is_missing = |named: &&AttributeUse<'_>| find_definition(&known, named.name).is_none();
     let mut all = Vec::new();
     if uses.iter().any(|named| is_missing(&named)) {
         all = read_definitions(session, &context, "(objectClass=attributeSchema)").await?;
@@ -63,7 +63,7 @@ pub(super) async fn step(
             return Ok(report_not_shown());
         }
     }
-    let mut report = Findings::default();
+    let mut report = SchemaFindings::default();
     for named in &uses {
         match find_definition(&known, named.name) {
             None => report.faults.push(describe_unknown(named, &all)),
@@ -82,12 +82,15 @@ fn report_not_shown() -> SchemaReport {
 }
 
 /// Every place that names an attribute of the directory: rows, then filters.
-fn collect_uses<'a>(connection: &'a config::Connection, mapping: &'a Mapping) -> Vec<Use<'a>> {
+fn collect_uses<'a>(
+    connection: &'a config::ConnectionSettings,
+    mapping: &'a Mapping,
+) -> Vec<AttributeUse<'a>> {
     let mut uses = Vec::new();
     for (kind, extra) in &connection.profile.assets {
         for row in mapping.rows(*kind) {
             let sources = row.sources().iter().filter(|source| source.is_of_the_directory());
-            uses.extend(sources.map(|source| Use {
+            uses.extend(sources.map(|source| AttributeUse {
                 name: schema::strip_options(&source.name),
                 place: format!("[[{kind}]] {}", row.target),
                 source: Some(source),
@@ -95,7 +98,7 @@ fn collect_uses<'a>(connection: &'a config::Connection, mapping: &'a Mapping) ->
         }
         let terms = extra.iter().flat_map(|extra| config::split_filter(extra));
         let named = terms.map(|(attribute, _)| schema::strip_options(attribute));
-        uses.extend(named.filter(|name| !name.is_empty()).map(|name| Use {
+        uses.extend(named.filter(|name| !name.is_empty()).map(|name| AttributeUse {
             name,
             place: format!("the extra filter for {}", kind.plural()),
             source: None,
@@ -105,7 +108,7 @@ fn collect_uses<'a>(connection: &'a config::Connection, mapping: &'a Mapping) ->
 }
 
 /// DN of the schema, from rootDSE (MS-ADTS 3.1.1.3.2).
-async fn read_naming_context(session: &mut Session) -> Result<Option<String>, Failure> {
+async fn read_naming_context(session: &mut Session) -> Result<Option<String>, CommandFailure> {
     const ATTRIBUTE: &str = "schemaNamingContext";
     let root = session.lookup("", &[ATTRIBUTE], false).await?;
     let context = root.as_ref().and_then(|root| root.text(ATTRIBUTE));
@@ -134,7 +137,7 @@ async fn read_definitions(
     session: &Session,
     context: &str,
     filter: &str,
-) -> Result<Vec<AttributeDefinition>, Failure> {
+) -> Result<Vec<AttributeDefinition>, CommandFailure> {
     let attributes = [
         "lDAPDisplayName",
         "attributeID",
@@ -180,7 +183,7 @@ fn find_definition<'a>(known: &'a [AttributeDefinition], name: &str) -> Option<&
         .find(|definition| definition.name.eq_ignore_ascii_case(name) || definition.oid == name)
 }
 
-fn describe_unknown(named: &Use<'_>, all: &[AttributeDefinition]) -> String {
+fn describe_unknown(named: &AttributeUse<'_>, all: &[AttributeDefinition]) -> String {
     let names = all.iter().map(|definition| definition.name.as_str());
     let hint = match config::nearest(named.name, names) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -191,13 +194,13 @@ fn describe_unknown(named: &Use<'_>, all: &[AttributeDefinition]) -> String {
 
 /// Faults, and notes worth knowing; each line once.
 #[derive(Default)]
-struct Findings {
+struct SchemaFindings {
     faults: Vec<String>,
     notes: Vec<String>,
 }
 
-impl Findings {
-    fn judge(&mut self, named: &Use<'_>, definition: &AttributeDefinition, delta: DeltaMethod) {
+impl SchemaFindings {
+    fn judge(&mut self, named: &AttributeUse<'_>, definition: &AttributeDefinition, delta: DeltaMethod) {
         let name = &definition.name;
         let of = format!("`{name}` ({})", named.place);
         let followed = named.source.is_some_and(RowSource::is_tracked_otherwise);
@@ -259,7 +262,7 @@ impl Findings {
         }
     }
 
-    fn conclude(mut self, count: usize) -> Result<SchemaReport, Failure> {
+    fn conclude(mut self, count: usize) -> Result<SchemaReport, CommandFailure> {
         for lines in [&mut self.faults, &mut self.notes] {
             let mut said = std::collections::BTreeSet::new();
             lines.retain(|line| said.insert(line.clone()));
@@ -271,7 +274,7 @@ impl Findings {
             });
         }
         let lines = self.faults.into_iter().chain(self.notes);
-        Err(Failure::new(
+        Err(CommandFailure::new(
             USAGE,
             lines.collect::<Vec<_>>().join("\n"),
             "correct the rows and filters that are named (docs/mapping.md)",

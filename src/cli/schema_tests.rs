@@ -26,9 +26,9 @@ fn of_source(
         name: named.to_owned(),
         form,
     };
-    let mut findings = Findings::default();
+    let mut findings = SchemaFindings::default();
     let place = "[[user]] asset.x".to_owned();
-    let named = Use {
+    let named = AttributeUse {
         name: schema::strip_options(&source.name),
         place,
         source: Some(&source),
@@ -39,8 +39,8 @@ fn of_source(
 
 /// Faults and notes on a term of a filter.
 fn of_filter(delta: DeltaMethod, definition: &AttributeDefinition) -> (Vec<String>, Vec<String>) {
-    let mut findings = Findings::default();
-    let named = Use {
+    let mut findings = SchemaFindings::default();
+    let named = AttributeUse {
         name: &definition.name,
         place: "the extra filter for users".to_owned(),
         source: None,
@@ -133,7 +133,7 @@ fn forms_oids_and_rights_are_named_with_the_remedy() {
 #[test]
 fn a_name_that_the_schema_does_not_have_gets_the_nearest_one() {
     let all = [definition("employeeNumber", |_| ()), definition("mail", |_| ())];
-    let named = |name| Use {
+    let named = |name| AttributeUse {
         name,
         place: "[[user]] asset.x".to_owned(),
         source: None,

@@ -9,15 +9,15 @@ use crate::identity::Kind;
 use crate::mapping::Mapping;
 use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
 use crate::schema;
-use crate::store::{Access, Store, Target};
+use crate::store::{AssetTarget, Store, StoreAccess};
 use crate::sync::Connector;
 use crate::upstream::QualysGateway;
 
-use super::failure::{Failure, listed};
+use super::failure::{CommandFailure, listed};
 use super::logging;
 
 /// Reads and checks the configuration, and starts the log.
-pub(super) fn configuration() -> Result<Config, Failure> {
+pub(super) fn configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
     logging::start(&config.log);
     Ok(config)
@@ -25,7 +25,7 @@ pub(super) fn configuration() -> Result<Config, Failure> {
 
 /// [`configuration`] for a command that tells its failures on standard output itself: with `LOG_LEVEL` at its default the
 /// log does not say them a second time.
-pub(super) fn configuration_for_a_reader() -> Result<Config, Failure> {
+pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
     if config.log.level == "info" {
         "error".clone_into(&mut config.log.level);
@@ -35,18 +35,18 @@ pub(super) fn configuration_for_a_reader() -> Result<Config, Failure> {
 }
 
 /// The asynchronous runtime of a command.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::internal(format_args!("the runtime cannot start: {error}")))
+        .map_err(|error| CommandFailure::internal(format_args!("the runtime cannot start: {error}")))
 }
 
 /// The connections that the command works on: all, or the one named.
 pub(super) fn chosen<'a>(
     config: &'a Config,
     name: Option<&str>,
-) -> Result<Vec<&'a config::Connection>, Failure> {
+) -> Result<Vec<&'a config::ConnectionSettings>, CommandFailure> {
     let Some(name) = name else {
         return Ok(config.connections.iter().collect());
     };
@@ -68,8 +68,8 @@ pub(super) fn chosen<'a>(
 }
 
 /// `--connection` names none of those that are configured.
-pub(super) fn unknown(name: &str, known: &str) -> Failure {
-    Failure::new(
+pub(super) fn unknown(name: &str, known: &str) -> CommandFailure {
+    CommandFailure::new(
         USAGE,
         format_args!("no connection is named `{}`", super::output::one_line(name)),
         format_args!("configured: {known}"),
@@ -77,7 +77,10 @@ pub(super) fn unknown(name: &str, known: &str) -> Failure {
 }
 
 /// The one connection that a command works on.
-pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a config::Connection, Failure> {
+pub(super) fn one<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<&'a config::ConnectionSettings, CommandFailure> {
     match chosen(config, name)?.as_slice() {
         [connection] => Ok(connection),
         several => {
@@ -85,7 +88,7 @@ pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a conf
                 .iter()
                 .map(|connection| connection.name.as_str())
                 .collect();
-            Err(Failure::new(
+            Err(CommandFailure::new(
                 USAGE,
                 "several connections are configured",
                 format_args!("name one of them with --connection: {}", names.join(", ")),
@@ -95,24 +98,24 @@ pub(super) fn one<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a conf
 }
 
 /// The state file.
-pub(super) fn store(config: &Config, access: Access) -> Result<Arc<Store>, Failure> {
+pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, CommandFailure> {
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
 /// Every one of these connections, ready to run. The tables of all are looked at before anything is stored.
 pub(super) fn connectors(
     config: &Config,
-    connections: &[&config::Connection],
-    store: impl FnOnce() -> Result<Arc<Store>, Failure>,
-) -> Result<Vec<ScheduledConnection>, Failure> {
-    let refused: Vec<(&str, Failure)> = connections
+    connections: &[&config::ConnectionSettings],
+    store: impl FnOnce() -> Result<Arc<Store>, CommandFailure>,
+) -> Result<Vec<ScheduledConnection>, CommandFailure> {
+    let refused: Vec<(&str, CommandFailure)> = connections
         .iter()
         .filter_map(|connection| Some((connection.name.as_str(), mapping(connection).err()?)))
         .collect();
     match refused.as_slice() {
         [] => {}
         [(_, failure)] if config.connections.len() == 1 => return Err(failure.clone()),
-        several => return Err(Failure::of_connections(several)),
+        several => return Err(CommandFailure::of_connections(several)),
     }
     let store = store()?;
     let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
@@ -125,14 +128,14 @@ pub(super) fn connectors(
 }
 
 /// The mapping table of a connection, checked against the kinds that it is to read.
-pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failure> {
+pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping, CommandFailure> {
     let mapping = match &connection.mapping_file {
         Some(path) => Mapping::load(path)?,
         None => Mapping::builtin(),
     };
     for (kind, _) in &connection.profile.assets {
         if !mapping.has(*kind) {
-            return Err(Failure::new(
+            return Err(CommandFailure::new(
                 USAGE,
                 format_args!(
                     "AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows",
@@ -148,7 +151,7 @@ pub(super) fn mapping(connection: &config::Connection) -> Result<Mapping, Failur
     let kinds = connection.profile.assets.iter().map(|(kind, _)| *kind);
     check_sources(&mapping, kinds, connection.directory.delta)?;
     if connection.removal.send && mapping.removed().is_empty() {
-        return Err(Failure::new(
+        return Err(CommandFailure::new(
             USAGE,
             "REMOVED_OBJECTS=send needs constants that tell a removed object from another one, but the mapping has none",
             "add a [removed] table to the file of MAPPING_FILE (see docs/mapping.md), or set REMOVED_OBJECTS=report",
@@ -163,7 +166,7 @@ pub(super) fn check_sources(
     mapping: &Mapping,
     kinds: impl IntoIterator<Item = Kind>,
     delta: DeltaMethod,
-) -> Result<(), Failure> {
+) -> Result<(), CommandFailure> {
     if delta == DeltaMethod::Off {
         return Ok(());
     }
@@ -186,7 +189,7 @@ pub(super) fn check_sources(
     if lines.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(
+    Err(CommandFailure::new(
         USAGE,
         listed("the mapping reads what a delta cannot follow", &lines.join("\n")),
         "change the rows that are named as each line says; docs/mapping.md has the reasons",
@@ -195,14 +198,14 @@ pub(super) fn check_sources(
 
 /// A connection, ready to run. All connections of a process share the record of `bind_guard` (R40).
 pub(super) fn connector(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
-) -> Result<ScheduledConnection, Failure> {
+) -> Result<ScheduledConnection, CommandFailure> {
     let schedule = &connection.schedule;
     let cron = |text: &str| {
         CronSchedule::parse(text, schedule.timezone)
-            .map_err(|error| Failure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
+            .map_err(|error| CommandFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
     };
     let timetable = ConnectionTimetable::new(
         cron(&schedule.sync_cron)?,
@@ -214,7 +217,7 @@ pub(super) fn connector(
         id: store.register(
             &connection.name,
             &connection.description,
-            &Target {
+            &AssetTarget {
                 gateway: connection.upstream.gateway.clone(),
                 connector: connection.upstream.connector_uuid.clone(),
             },

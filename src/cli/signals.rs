@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::exit_code::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::schedule;
 
 /// Which signal came: 0 none, else the exit code that it stands for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Signalled(Arc<AtomicU8>);
+pub(super) struct ReceivedSignal(Arc<AtomicU8>);
 
-impl Signalled {
+impl ReceivedSignal {
     /// The exit code for the signal, where one came.
     pub(super) fn exit_code(&self) -> Option<u8> {
         Some(self.0.load(Ordering::Relaxed)).filter(|code| *code != 0)
@@ -24,13 +24,13 @@ impl Signalled {
 
 /// Cancels `stop` at the first SIGTERM or SIGINT. A second Ctrl-C ends the process at once: nothing
 /// is lost by that (R20).
-pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<Signalled, Failure> {
+pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<ReceivedSignal, CommandFailure> {
     cancel_on(stop, None)
 }
 
 /// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
 /// `nohup` was to prevent it.
-pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<Signalled, Failure> {
+pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<ReceivedSignal, CommandFailure> {
     let hangup = if hangup_is_ignored() {
         None
     } else {
@@ -39,9 +39,9 @@ pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<Sign
     cancel_on(stop, hangup)
 }
 
-fn cancel_on(stop: CancellationToken, mut hangup: Option<Signal>) -> Result<Signalled, Failure> {
+fn cancel_on(stop: CancellationToken, mut hangup: Option<Signal>) -> Result<ReceivedSignal, CommandFailure> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let signalled = Signalled::default();
+    let signalled = ReceivedSignal::default();
     let came = signalled.clone();
     tokio::spawn(async move {
         let hung_up = async {
@@ -69,7 +69,7 @@ fn cancel_on(stop: CancellationToken, mut hangup: Option<Signal>) -> Result<Sign
 }
 
 /// Calls `work` at each SIGHUP, which then does not end the process.
-pub(super) fn on_hangup(work: impl Fn() + Send + 'static) -> Result<(), Failure> {
+pub(super) fn on_hangup(work: impl Fn() + Send + 'static) -> Result<(), CommandFailure> {
     let mut hangup = listen(SignalKind::hangup())?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
@@ -79,8 +79,8 @@ pub(super) fn on_hangup(work: impl Fn() + Send + 'static) -> Result<(), Failure>
     Ok(())
 }
 
-fn listen(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::internal(format_args!("cannot listen for signals: {error}")))
+fn listen(kind: SignalKind) -> Result<Signal, CommandFailure> {
+    signal(kind).map_err(|error| CommandFailure::internal(format_args!("cannot listen for signals: {error}")))
 }
 
 /// Returns whether the process was started with SIGHUP ignored, as `nohup` does (proc(5): a mask of

@@ -1,15 +1,15 @@
 //! `state copy`: moves the state from one place to another.
 
 use crate::config;
-use crate::store::{Access, Store};
+use crate::store::{Store, StoreAccess};
 
 use super::arguments::{State, StateCopy};
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 
 /// Works on the state as a whole.
-pub(super) fn run(command: &State) -> Result<u8, Failure> {
+pub(super) fn run(command: &State) -> Result<u8, CommandFailure> {
     match command {
         State::Copy(options) => copy(options),
     }
@@ -17,10 +17,10 @@ pub(super) fn run(command: &State) -> Result<u8, Failure> {
 
 /// Copies everything to a new place, and compares both. No instance may run meanwhile: each
 /// connection is held until the end.
-fn copy(options: &StateCopy) -> Result<u8, Failure> {
+fn copy(options: &StateCopy) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let to = config::state_location(&options.to)?;
-    let from = Store::open(&config.state, Access::ReadWrite)?;
+    let from = Store::open(&config.state, StoreAccess::ReadWrite)?;
     let now = chrono::Utc::now().timestamp();
     let mut held = Vec::new();
     for connection in from.connections()? {
@@ -29,7 +29,7 @@ fn copy(options: &StateCopy) -> Result<u8, Failure> {
                 .map_err(crate::sync::RunError::from)?,
         );
     }
-    let target = Store::open(&to, Access::ReadWrite)?;
+    let target = Store::open(&to, StoreAccess::ReadWrite)?;
     let copied = from.copy_to(&target)?;
     for (table, rows) in &copied.rows {
         say(format_args!("{table}: {rows} rows, equal"))?;

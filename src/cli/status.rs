@@ -6,12 +6,12 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use crate::config::{self, Config};
-use crate::store::{Access, Connection, Store};
+use crate::store::{ConnectionRow, Store, StoreAccess};
 use crate::sync;
-use crate::view::{self, Counted};
+use crate::view::{self, ObjectCounts};
 
-use super::arguments::Status;
-use super::failure::Failure;
+use super::arguments::StatusArguments;
+use super::failure::CommandFailure;
 use super::output::{one_line, say, visible};
 use super::setup;
 
@@ -19,18 +19,18 @@ use super::setup;
 const REJECTIONS: usize = 50;
 
 /// Shows every chosen connection; one JSON object a connection and line with `--json`.
-pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &StatusArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let connections = setup::chosen(&config, connection)?;
-    let store = setup::store(&config, Access::ReadOnly)?;
+    let store = setup::store(&config, StoreAccess::ReadOnly)?;
     for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
             show_unregistered(chosen, options.json)?;
             continue;
         };
-        let status = Standing::of(&store, &row, &config, chosen)?;
+        let status = ShownConnection::of(&store, &row, &config, chosen)?;
         if options.json {
-            say(serde_json::to_string(&status).map_err(Failure::internal)?)?;
+            say(serde_json::to_string(&status).map_err(CommandFailure::internal)?)?;
         } else {
             say(status.text().trim_end())?;
         }
@@ -39,7 +39,7 @@ pub(super) fn run(connection: Option<&str>, options: &Status) -> Result<u8, Fail
 }
 
 /// Shows a connection that is configured and was never run: in JSON, it has no state.
-fn show_unregistered(chosen: &config::Connection, json: bool) -> Result<(), Failure> {
+fn show_unregistered(chosen: &config::ConnectionSettings, json: bool) -> Result<(), CommandFailure> {
     if json {
         return say(json!({
             "name": chosen.name,
@@ -62,35 +62,35 @@ fn show_unregistered(chosen: &config::Connection, json: bool) -> Result<(), Fail
 
 /// A connection as `status --json` shows it.
 #[derive(Debug, Serialize)]
-pub(super) struct Standing {
+pub(super) struct ShownConnection {
     #[serde(flatten)]
-    connection: view::Connection,
-    rejected: Vec<view::Rejection>,
+    connection: view::ConnectionView,
+    rejected: Vec<view::RejectionView>,
     /// Age of the last complete baseline in seconds.
     #[serde(skip)]
     baseline_age: Option<i64>,
 }
 
-impl Standing {
+impl ShownConnection {
     pub(super) fn of(
         store: &Store,
-        row: &Connection,
+        row: &ConnectionRow,
         config: &Config,
-        chosen: &config::Connection,
-    ) -> Result<Self, Failure> {
-        let counted = Counted::of(store, row.id)?;
+        chosen: &config::ConnectionSettings,
+    ) -> Result<Self, CommandFailure> {
+        let counted = ObjectCounts::of(store, row.id)?;
         // The last one may go on; then the one before is the last that ended.
         let runs = store.runs(row.id, 2)?;
         let last = runs.iter().find(|run| run.ended.is_some());
         let changes = config.http.token.is_some();
         let now = Utc::now().timestamp();
         Ok(Self {
-            connection: view::Connection::new(row, &counted, last, chosen, changes, now),
+            connection: view::ConnectionView::new(row, &counted, last, chosen, changes, now),
             baseline_age: row.last_baseline.map(|at| now - at),
             rejected: store
                 .rejections(row.id, REJECTIONS)?
                 .iter()
-                .map(view::Rejection::new)
+                .map(view::RejectionView::new)
                 .collect(),
         })
     }
@@ -122,7 +122,7 @@ impl Standing {
             format!("  last error       {}", or_dash(&standing.last_error)),
         ];
         let last_run = standing.last_run.as_ref();
-        if let Some(controller) = last_run.and_then(view::Run::describe_controller) {
+        if let Some(controller) = last_run.and_then(view::RunView::describe_controller) {
             lines.push(format!("  controller       {}", one_line(&controller)));
         }
         if let Some(remedy) = &standing.last_error_remedy {

@@ -11,19 +11,19 @@ use chrono::Utc;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::config::{Auth, Config, Secret, UpstreamAuth};
+use crate::config::{Config, DirectoryAuth, Secret, UpstreamAuth};
 use crate::exit_code::USAGE;
-use crate::store::{Access, SCHEMA_VERSION, Store, StoreError};
+use crate::store::{SCHEMA_VERSION, Store, StoreAccess, StoreError};
 use crate::view;
 
 use super::arguments::SupportBundle;
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
-use super::status::Standing;
-use archive::Archive;
+use super::status::ShownConnection;
+use archive::TarArchive;
 use log::LogLines;
-use names::Names;
+use names::NamesOfPeople;
 
 /// Runs of each connection.
 const RUNS: usize = 50;
@@ -42,15 +42,15 @@ log.txt              the last 5,000 lines of the log
 ";
 
 /// Writes the bundle.
-pub(super) fn run(connection: Option<&str>, options: &SupportBundle) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &SupportBundle) -> Result<u8, CommandFailure> {
     let config = setup::configuration_for_a_reader()?;
-    let store = match Store::open(&config.state, Access::ReadOnly) {
+    let store = match Store::open(&config.state, StoreAccess::ReadOnly) {
         Ok(store) => Some(Arc::new(store)),
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
     let log = LogLines::read(options.log.as_deref())?;
-    let mut parts = Parts::of(&config, connection, store.as_deref())?;
+    let mut parts = BundleParts::of(&config, connection, store.as_deref())?;
     parts.add("log.txt", vec![Value::from(log.text)]);
     let mut clean = parts.without_secrets(&config);
     if !options.with_names {
@@ -58,13 +58,13 @@ pub(super) fn run(connection: Option<&str>, options: &SupportBundle) -> Result<u
     }
     let now = Utc::now().timestamp();
     let cannot_write = |error: std::io::Error| {
-        Failure::new(
+        CommandFailure::new(
             USAGE,
             format_args!("cannot write {}: {error}", options.file.display()),
             "name a file that does not exist, in a folder that can be written to",
         )
     };
-    let mut archive = Archive::create(&options.file, now).map_err(cannot_write)?;
+    let mut archive = TarArchive::create(&options.file, now).map_err(cannot_write)?;
     archive
         .add("README.txt", README.as_bytes())
         .map_err(cannot_write)?;
@@ -82,10 +82,10 @@ pub(super) fn run(connection: Option<&str>, options: &SupportBundle) -> Result<u
 }
 
 /// Files of the bundle, each with its values: a line each, or the text.
-struct Parts(Vec<(&'static str, Vec<Value>)>);
+struct BundleParts(Vec<(&'static str, Vec<Value>)>);
 
-impl Parts {
-    fn of(config: &Config, connection: Option<&str>, store: Option<&Store>) -> Result<Self, Failure> {
+impl BundleParts {
+    fn of(config: &Config, connection: Option<&str>, store: Option<&Store>) -> Result<Self, CommandFailure> {
         let chosen = setup::chosen(config, connection)?;
         let mut parts = Self(Vec::new());
         parts.add("version.json", vec![version()]);
@@ -102,11 +102,11 @@ impl Parts {
                 None => None,
             };
             let Some((store, row)) = row else { continue };
-            let standing = Standing::of(store, &row, config, connection)?;
-            standings.push(serde_json::to_value(&standing).map_err(Failure::internal)?);
+            let standing = ShownConnection::of(store, &row, config, connection)?;
+            standings.push(serde_json::to_value(&standing).map_err(CommandFailure::internal)?);
             for run in store.runs(row.id, RUNS)? {
-                let run = view::Run::new(&connection.name, &run);
-                runs.push(serde_json::to_value(&run).map_err(Failure::internal)?);
+                let run = view::RunView::new(&connection.name, &run);
+                runs.push(serde_json::to_value(&run).map_err(CommandFailure::internal)?);
             }
         }
         parts.add("status.ndjson", standings);
@@ -133,7 +133,7 @@ impl Parts {
         self
     }
 
-    fn without_names(mut self, store: Option<&Store>) -> Result<Self, Failure> {
+    fn without_names(mut self, store: Option<&Store>) -> Result<Self, CommandFailure> {
         for rejected in self.0.iter_mut().flat_map(|(_, values)| values) {
             if let Some(objects) = rejected.get_mut("rejected").and_then(Value::as_array_mut) {
                 // An id may be a name or a mail address: the GUID says which object it is.
@@ -151,14 +151,14 @@ impl Parts {
             each_text(value, &mut |text| texts.push(text.clone()));
         }
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let names = Names::in_texts(store, &texts)?;
+        let names = NamesOfPeople::in_texts(store, &texts)?;
         for value in self.0.iter_mut().flat_map(|(_, values)| values) {
             names.remove_from(value);
         }
         Ok(self)
     }
 
-    fn files(&self) -> Result<Vec<(&'static str, String)>, Failure> {
+    fn files(&self) -> Result<Vec<(&'static str, String)>, CommandFailure> {
         let file = |(name, values): &(&'static str, Vec<Value>)| {
             let lines = values.iter().map(|value| match value {
                 Value::String(text) => Ok(text.clone()),
@@ -169,7 +169,7 @@ impl Parts {
             content.map(|content| (*name, content))
         };
         let files: Result<Vec<_>, _> = self.0.iter().map(file).collect();
-        files.map_err(Failure::internal)
+        files.map_err(CommandFailure::internal)
     }
 }
 
@@ -203,7 +203,7 @@ fn secrets(config: &Config) -> Vec<Secret> {
     let tokens = [&config.http.token, &config.http.read_token, &config.notify];
     let mut secrets: Vec<Secret> = tokens.into_iter().flatten().cloned().collect();
     for connection in &config.connections {
-        if let Auth::Simple { password, .. } = &connection.directory.auth {
+        if let DirectoryAuth::Simple { password, .. } = &connection.directory.auth {
             secrets.push(password.clone());
         }
         let (one, other) = match &connection.upstream.auth {

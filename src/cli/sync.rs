@@ -8,21 +8,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit_code::{HELD, INTERNAL};
-use crate::store::{Access, RunMode};
+use crate::store::{RunMode, StoreAccess};
 use crate::sync::{AssetOutput, RunProgress, RunReport, RunRequest};
 
-use super::arguments::Sync;
-use super::failure::Failure;
+use super::arguments::SyncArguments;
+use super::failure::CommandFailure;
 use super::output::complain;
 use super::{setup, signals};
 
 /// Runs every chosen connection once; the exit code is that of the worst.
-pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &SyncArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let access = if options.dry_run {
-        Access::Scratch
+        StoreAccess::Scratch
     } else {
-        Access::ReadWrite
+        StoreAccess::ReadWrite
     };
     let connections = setup::chosen(&config, connection)?;
     let scheduled = setup::connectors(&config, &connections, || setup::store(&config, access))?;
@@ -35,14 +35,14 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
         for one in &scheduled {
             let name = (scheduled.len() > 1).then(|| one.connector.name());
             let request = request(options, output.clone());
-            let bar = Bar::start(&request.progress);
+            let bar = RunBar::start(&request.progress);
             let ended = signals::in_time(&stop, one.run(request, &stop)).await;
             bar.finish();
             let code = match ended {
                 None => INTERNAL,
                 Some(Ok(report)) => told(&report, name),
                 Some(Err(error)) => {
-                    let failure = Failure::from(error).of_connection(name);
+                    let failure = CommandFailure::from(error).of_connection(name);
                     complain(&failure);
                     failure.exit_code()
                 }
@@ -52,13 +52,13 @@ pub(super) fn run(connection: Option<&str>, options: &Sync) -> Result<u8, Failur
                 return Ok(code);
             }
         }
-        Ok::<u8, Failure>(worst)
+        Ok::<u8, CommandFailure>(worst)
     });
     runtime.shutdown_background();
     code
 }
 
-fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> RunRequest {
+fn request(options: &SyncArguments, output: Option<Arc<AssetOutput>>) -> RunRequest {
     let mode = if options.baseline {
         RunMode::Baseline
     } else {
@@ -81,10 +81,10 @@ fn request(options: &Sync, output: Option<Arc<AssetOutput>>) -> RunRequest {
 /// there are several.
 pub(super) fn told(report: &RunReport, connection: Option<&str>) -> u8 {
     if let Some(failure) = &report.failure {
-        complain(&Failure::of_run(failure).of_connection(connection));
+        complain(&CommandFailure::of_run(failure).of_connection(connection));
     }
     if let Some(held) = &report.held {
-        let failure = Failure::new(report.exit_code(), held, RunReport::HELD_ADVICE);
+        let failure = CommandFailure::new(report.exit_code(), held, RunReport::HELD_ADVICE);
         complain(&failure.of_connection(connection));
     }
     report.exit_code()
@@ -98,12 +98,12 @@ fn worse(one: u8, other: u8) -> u8 {
 }
 
 /// Progress on a terminal; elsewhere the log is enough.
-struct Bar {
+struct RunBar {
     bar: Option<ProgressBar>,
     ticker: Option<tokio::task::JoinHandle<()>>,
 }
 
-impl Bar {
+impl RunBar {
     fn start(progress: &Arc<RunProgress>) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self {

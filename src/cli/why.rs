@@ -6,18 +6,18 @@ use chrono::Utc;
 
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Store, StoreAccess, StoreError};
 use crate::sync::{TraceVerdict, TracedObject, Tracer};
 use crate::view::{ObjectTrace, TraceStep};
 
-use super::arguments::Why;
-use super::failure::Failure;
+use super::arguments::WhyArguments;
+use super::failure::CommandFailure;
 use super::output::{one_line, say};
 use super::setup;
 
 /// Shows what every chosen connection knows of the object; one JSON object a connection and line
 /// with `--json`.
-pub(super) fn run(connection: Option<&str>, options: &Why) -> Result<u8, Failure> {
+pub(super) fn run(connection: Option<&str>, options: &WhyArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration_for_a_reader()?;
     let connections = setup::chosen(&config, connection)?;
     let store = store(&config)?;
@@ -29,7 +29,7 @@ pub(super) fn run(connection: Option<&str>, options: &Why) -> Result<u8, Failure
         let trace = runtime.block_on(trace(chosen, store.as_ref(), &guard, &options.name))?;
         let shown = ObjectTrace::new(&chosen.name, &trace);
         if options.json {
-            say(serde_json::to_string(&shown).map_err(Failure::internal)?)?;
+            say(serde_json::to_string(&shown).map_err(CommandFailure::internal)?)?;
         } else {
             show(&shown)?;
         }
@@ -48,8 +48,8 @@ pub(super) fn run(connection: Option<&str>, options: &Why) -> Result<u8, Failure
 }
 
 /// The state file, where there is one: before the first run there is none.
-fn store(config: &Config) -> Result<Option<Arc<Store>>, Failure> {
-    match Store::open(&config.state, Access::ReadOnly) {
+fn store(config: &Config) -> Result<Option<Arc<Store>>, CommandFailure> {
+    match Store::open(&config.state, StoreAccess::ReadOnly) {
         Ok(store) => Ok(Some(Arc::new(store))),
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
@@ -57,11 +57,11 @@ fn store(config: &Config) -> Result<Option<Arc<Store>>, Failure> {
 }
 
 async fn trace(
-    connection: &config::Connection,
+    connection: &config::ConnectionSettings,
     store: Option<&Arc<Store>>,
     bind_guard: &BindGuard,
     name: &str,
-) -> Result<TracedObject, Failure> {
+) -> Result<TracedObject, CommandFailure> {
     let mapping = setup::mapping(connection)?;
     let store = match store {
         Some(store) => store.connection(&connection.name)?.map(|row| (store, row.id)),
@@ -86,7 +86,7 @@ fn exit_code(trace: &TracedObject) -> u8 {
 }
 
 /// Says every step, and the sentence as the last line.
-fn show(trace: &ObjectTrace) -> Result<(), Failure> {
+fn show(trace: &ObjectTrace) -> Result<(), CommandFailure> {
     say(format_args!("{}: {}", trace.connection, one_line(&trace.name)))?;
     for step in &trace.steps {
         show_step(step)?;
@@ -109,7 +109,7 @@ fn show(trace: &ObjectTrace) -> Result<(), Failure> {
     say(one_line(&trace.sentence))
 }
 
-fn show_step(step: &TraceStep) -> Result<(), Failure> {
+fn show_step(step: &TraceStep) -> Result<(), CommandFailure> {
     let result = match step.result {
         "passed" => "ok",
         "failed" => "no",

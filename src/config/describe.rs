@@ -5,13 +5,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::variables as v;
 use super::{
-    Auth, Config, Connection, DeltaMethod, Directory, ReviewSettings, SearchScope, SitePolicy, StateLocation,
-    Transport, UpstreamAuth,
+    Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReviewSettings,
+    SearchScope, SitePolicy, StateLocation, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
 /// Variable and value.
-pub type Described = (&'static str, String);
+pub type DescribedVariable = (&'static str, String);
 
 /// Variables that may differ between instances which run the same connection: files, and how a
 /// controller or the gateway is reached from the host.
@@ -34,7 +34,7 @@ const SET: &str = "[set]";
 impl Config {
     /// Describes what there is one of in a process.
     #[must_use]
-    pub fn describe(&self) -> Vec<Described> {
+    pub fn describe(&self) -> Vec<DescribedVariable> {
         let database = match &self.state {
             StateLocation::Database(database) => Some(database),
             StateLocation::File(_) => None,
@@ -82,7 +82,7 @@ impl Config {
 impl ReviewSettings {
     /// Describes the settings of the review.
     #[must_use]
-    pub fn describe(&self) -> Vec<Described> {
+    pub fn describe(&self) -> Vec<DescribedVariable> {
         let groups = self.role_groups.iter();
         let groups = groups.map(|granted| format!("{}={}", granted.role, granted.group.as_str()));
         vec![
@@ -103,10 +103,10 @@ impl ReviewSettings {
     }
 }
 
-impl Connection {
+impl ConnectionSettings {
     /// Describes the connection with everything of it.
     #[must_use]
-    pub fn describe(&self) -> Vec<Described> {
+    pub fn describe(&self) -> Vec<DescribedVariable> {
         let mut described = vec![
             (v::CONNECTION_NAME.name, self.name.clone()),
             (v::CONNECTION_DESCRIPTION.name, self.description.clone()),
@@ -163,7 +163,7 @@ impl Connection {
             .collect()
     }
 
-    fn describe_profile(&self) -> Vec<Described> {
+    fn describe_profile(&self) -> Vec<DescribedVariable> {
         let profile = &self.profile;
         let kinds: Vec<&str> = profile.assets.iter().map(|(kind, _)| kind.plural()).collect();
         let filter = |kind: Kind| {
@@ -195,7 +195,7 @@ impl Connection {
         ]
     }
 
-    fn describe_upstream(&self) -> Vec<Described> {
+    fn describe_upstream(&self) -> Vec<DescribedVariable> {
         let upstream = &self.upstream;
         let (method, client, password) = match &upstream.auth {
             UpstreamAuth::Client { .. } => ("client", true, false),
@@ -231,10 +231,10 @@ impl Connection {
     }
 }
 
-fn describe_directory(directory: &Directory) -> Vec<Described> {
+fn describe_directory(directory: &DirectorySettings) -> Vec<DescribedVariable> {
     let (method, account) = match &directory.auth {
-        Auth::Simple { name, .. } => ("simple", Some(name)),
-        Auth::Kerberos { principal, .. } => ("kerberos", principal.as_ref()),
+        DirectoryAuth::Simple { name, .. } => ("simple", Some(name)),
+        DirectoryAuth::Kerberos { principal, .. } => ("kerberos", principal.as_ref()),
     };
     let domain = directory.domain.as_ref();
     let pins = directory.pins.iter().map(|pin| {
@@ -266,9 +266,9 @@ fn describe_directory(directory: &Directory) -> Vec<Described> {
         (
             v::AD_TRANSPORT.name,
             match directory.transport {
-                Transport::Ldaps => "ldaps",
-                Transport::StartTls => "starttls",
-                Transport::Ldap => "ldap",
+                LdapTransport::Ldaps => "ldaps",
+                LdapTransport::StartTls => "starttls",
+                LdapTransport::Ldap => "ldap",
             }
             .to_owned(),
         ),
@@ -337,7 +337,7 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
         let config = crate::config::parse(&given).unwrap();
-        let described: Vec<Described> = config
+        let described: Vec<DescribedVariable> = config
             .describe()
             .into_iter()
             .chain(config.connections[0].describe())

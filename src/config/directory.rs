@@ -3,27 +3,30 @@
 use std::time::Duration;
 
 use super::environment::Variables;
-use super::reader::{Field, Reader};
-use super::refused::{Fault, quoted};
+use super::reader::{FieldValue, VariableReader};
+use super::refused::{ValueFault, quoted};
 use super::values::{certificate, filter, host, pin, plain, quantity};
-use super::variables::{self as v, Variable};
-use super::{Auth, DeltaMethod, Directory, Domain, Pin, Profile, SearchScope, Secret, Transport};
+use super::variables::{self as v, VariableDefinition};
+use super::{
+    CertificatePin, DeltaMethod, DirectoryAuth, DirectorySettings, DomainSettings, LdapTransport,
+    ProfileSettings, SearchScope, Secret,
+};
 use crate::identity::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The directory; `None` when anything in it is bad.
 pub(super) fn directory(
-    reader: &mut Reader<'_, impl Variables>,
+    reader: &mut VariableReader<'_, impl Variables>,
     delta: Option<DeltaMethod>,
-) -> Option<Directory> {
+) -> Option<DirectorySettings> {
     let hosts = hosts(reader);
     let transport = reader.value(
         &v::AD_TRANSPORT,
         plain::choice(&[
-            ("ldaps", Transport::Ldaps),
-            ("starttls", Transport::StartTls),
-            ("ldap", Transport::Ldap),
+            ("ldaps", LdapTransport::Ldaps),
+            ("starttls", LdapTransport::StartTls),
+            ("ldap", LdapTransport::Ldap),
         ]),
     );
     let port = port(reader, transport);
@@ -43,7 +46,7 @@ pub(super) fn directory(
     let parallel_reads = reader.value(&v::AD_PARALLEL_READS, quantity::number(1..=16));
     let timeout = reader.value(&v::AD_TIMEOUT, quantity::duration(Duration::from_millis(1)..=DAY));
     let (hosts, domain) = hosts?;
-    Some(Directory {
+    Some(DirectorySettings {
         hosts,
         domain,
         transport: transport?,
@@ -60,15 +63,15 @@ pub(super) fn directory(
 }
 
 /// `AD_HOST`, or `AD_DOMAIN`. Both are no mistake: the contract knows both, and the host is what was meant.
-fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<(Vec<String>, Option<Domain>)> {
+fn hosts(reader: &mut VariableReader<'_, impl Variables>) -> Option<(Vec<String>, Option<DomainSettings>)> {
     let domain = reader.optional(&v::AD_DOMAIN, host::domain);
     let dns_server = reader.optional(&v::AD_DNS_SERVER, host::dns_server).optional();
     let site = reader.value(&v::AD_SITE, host::site);
     let allow_read_only = reader.value(&v::AD_ALLOW_RODC, plain::boolean);
     match (reader.optional(&v::AD_HOST, host::hosts), domain) {
-        (Field::Given(hosts), _) => Some((hosts, None)),
-        (Field::Absent, Field::Given(name)) => {
-            let domain = Domain {
+        (FieldValue::Given(hosts), _) => Some((hosts, None)),
+        (FieldValue::Absent, FieldValue::Given(name)) => {
+            let domain = DomainSettings {
                 name,
                 dns_server: dns_server?,
                 site: site?,
@@ -76,35 +79,35 @@ fn hosts(reader: &mut Reader<'_, impl Variables>) -> Option<(Vec<String>, Option
             };
             Some((Vec::new(), Some(domain)))
         }
-        (Field::Absent, Field::Absent) => {
+        (FieldValue::Absent, FieldValue::Absent) => {
             reader.require(&v::AD_HOST, "is required");
             None
         }
-        (Field::Bad, _) | (_, Field::Bad) => None,
+        (FieldValue::Bad, _) | (_, FieldValue::Bad) => None,
     }
 }
 
 /// `AD_CERTIFICATE_SHA256`. A pin that can never speak would leave its host to any CA, without a word: it is refused.
 fn pins(
-    reader: &mut Reader<'_, impl Variables>,
+    reader: &mut VariableReader<'_, impl Variables>,
     hosts: Option<&[String]>,
-    transport: Option<Transport>,
-) -> Option<Vec<Pin>> {
+    transport: Option<LdapTransport>,
+) -> Option<Vec<CertificatePin>> {
     let pins = reader
         .optional(&v::AD_CERTIFICATE_SHA256, pin::pins)
         .optional()?
         .unwrap_or_default();
-    let idle = |pin: &&Pin| {
+    let idle = |pin: &&CertificatePin| {
         hosts.is_some_and(|hosts| !hosts.is_empty() && !hosts.iter().any(|host| pin.speaks_about(host)))
     };
     if let Some(host) = pins.iter().find(idle).and_then(|pin| pin.host.as_deref()) {
-        let fault = Fault::new(
+        let fault = ValueFault::new(
             format!("pins a certificate of {}, which is not in AD_HOST", quoted(host)),
             "write the host as AD_HOST has it, or leave HOST= out",
         );
         reader.refuse(&v::AD_CERTIFICATE_SHA256, fault);
-    } else if !pins.is_empty() && transport == Some(Transport::Ldap) {
-        let fault = Fault::new(
+    } else if !pins.is_empty() && transport == Some(LdapTransport::Ldap) {
+        let fault = ValueFault::new(
             "pins a certificate, and with AD_TRANSPORT=ldap no certificate is shown",
             "use ldaps or starttls, or leave the pins out",
         );
@@ -116,9 +119,9 @@ fn pins(
 /// `AD_PORT`. The ports of the global catalogue are refused: it holds the attributes that
 /// isMemberOfPartialAttributeSet marks and no others, so an attribute that is absent there says
 /// nothing of the object, and a change of it is not seen.
-fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -> Option<u16> {
+fn port(reader: &mut VariableReader<'_, impl Variables>, transport: Option<LdapTransport>) -> Option<u16> {
     let checked = |text: &str| match quantity::number(1..=u16::MAX)(text)? {
-        port @ (3268 | 3269) => Err(Fault::new(
+        port @ (3268 | 3269) => Err(ValueFault::new(
             format!(
                 "{port} is a port of the global catalogue, which holds only a part of the attributes of each object, so values \
                  would be missing and changes missed"
@@ -132,23 +135,23 @@ fn port(reader: &mut Reader<'_, impl Variables>, transport: Option<Transport>) -
         Some(port) => Some(port),
         // RFC 4511 section 5.2 (389), and 636 by IANA's registry of ports.
         None => transport.map(|transport| match transport {
-            Transport::Ldaps => 636,
-            Transport::StartTls | Transport::Ldap => 389,
+            LdapTransport::Ldaps => 636,
+            LdapTransport::StartTls | LdapTransport::Ldap => 389,
         }),
     }
 }
 
 /// `AD_AUTH`, before what it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
+enum AuthMethod {
     Simple,
     Kerberos,
 }
 
 /// `built_in`: whether this program was built with Kerberos.
-fn method(text: &str, built_in: bool) -> Result<Method, Fault> {
-    match plain::choice(&[("simple", Method::Simple), ("kerberos", Method::Kerberos)])(text)? {
-        Method::Kerberos if !built_in => Err(Fault::new(
+fn method(text: &str, built_in: bool) -> Result<AuthMethod, ValueFault> {
+    match plain::choice(&[("simple", AuthMethod::Simple), ("kerberos", AuthMethod::Kerberos)])(text)? {
+        AuthMethod::Kerberos if !built_in => Err(ValueFault::new(
             "`kerberos` is not in this program: it was built without the feature `kerberos`",
             "take the container image or the Debian package, or build with `cargo build --release --features kerberos` (docs/install.md); \
              or use AD_AUTH=simple with AD_BIND_DN and AD_PASSWORD",
@@ -158,18 +161,18 @@ fn method(text: &str, built_in: bool) -> Result<Method, Fault> {
 }
 
 fn auth(
-    reader: &mut Reader<'_, impl Variables>,
-    transport: Option<Transport>,
+    reader: &mut VariableReader<'_, impl Variables>,
+    transport: Option<LdapTransport>,
     hosts: &[String],
     server_name: Option<&Option<String>>,
-) -> Option<Auth> {
+) -> Option<DirectoryAuth> {
     let method = reader.value(&v::AD_AUTH, |text| method(text, cfg!(feature = "kerberos")));
     let plaintext_allowed = reader.value(&v::AD_ALLOW_PLAINTEXT, plain::boolean);
     let name = reader.optional(&v::AD_BIND_DN, plain::text(1024));
     let password = reader.secret(&v::AD_PASSWORD);
     match method? {
-        Method::Simple => simple(reader, transport, plaintext_allowed, name, password),
-        Method::Kerberos => {
+        AuthMethod::Simple => simple(reader, transport, plaintext_allowed, name, password),
+        AuthMethod::Kerberos => {
             // A bad one is known to be bad; whether it is needed as well is then not asked.
             let server_name = server_name.map_or(Some(""), |name| name.as_deref());
             super::kerberos::kerberos(reader, name, !password.is_absent(), hosts, server_name)
@@ -178,33 +181,35 @@ fn auth(
 }
 
 fn simple(
-    reader: &mut Reader<'_, impl Variables>,
-    transport: Option<Transport>,
+    reader: &mut VariableReader<'_, impl Variables>,
+    transport: Option<LdapTransport>,
     plaintext_allowed: Option<bool>,
-    name: Field<String>,
-    password: Field<Secret>,
-) -> Option<Auth> {
+    name: FieldValue<String>,
+    password: FieldValue<Secret>,
+) -> Option<DirectoryAuth> {
     if name.is_absent() {
         reader.require(&v::AD_BIND_DN, "is required for AD_AUTH=simple");
     }
     if password.is_absent() {
         reader.require(&v::AD_PASSWORD, "is required for AD_AUTH=simple");
     }
-    if transport == Some(Transport::Ldap) && plaintext_allowed == Some(false) {
-        let fault = Fault::new(
+    if transport == Some(LdapTransport::Ldap) && plaintext_allowed == Some(false) {
+        let fault = ValueFault::new(
             "`ldap` would send the password unencrypted",
             "use ldaps or starttls; or set AD_ALLOW_PLAINTEXT=true if the network is trusted",
         );
         reader.refuse(&v::AD_TRANSPORT, fault);
     }
     match (name, password) {
-        (Field::Given(name), Field::Given(password)) => Some(Auth::Simple { name, password }),
+        (FieldValue::Given(name), FieldValue::Given(password)) => {
+            Some(DirectoryAuth::Simple { name, password })
+        }
         _ => None,
     }
 }
 
 /// `AD_DELTA`.
-pub(super) fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMethod> {
+pub(super) fn delta(reader: &mut VariableReader<'_, impl Variables>) -> Option<DeltaMethod> {
     reader.value(
         &v::AD_DELTA,
         plain::choice(&[
@@ -216,7 +221,7 @@ pub(super) fn delta(reader: &mut Reader<'_, impl Variables>) -> Option<DeltaMeth
 }
 
 /// Returns true where `AD_MEMBER_OF` is set, with which every run is a full read.
-pub(super) fn has_member_of(reader: &mut Reader<'_, impl Variables>) -> bool {
+pub(super) fn has_member_of(reader: &mut VariableReader<'_, impl Variables>) -> bool {
     !reader
         .optional(&v::AD_MEMBER_OF, plain::distinguished_name)
         .is_absent()
@@ -225,9 +230,9 @@ pub(super) fn has_member_of(reader: &mut Reader<'_, impl Variables>) -> bool {
 /// Profile to read there; `None` when anything in it is bad. With a `delta`, the filters name
 /// nothing that it cannot follow.
 pub(super) fn profile(
-    reader: &mut Reader<'_, impl Variables>,
+    reader: &mut VariableReader<'_, impl Variables>,
     delta: Option<DeltaMethod>,
-) -> Option<Profile> {
+) -> Option<ProfileSettings> {
     let base_context = reader
         .optional(&v::AD_BASE_CONTEXT, plain::distinguished_name)
         .optional();
@@ -262,7 +267,7 @@ pub(super) fn profile(
             assets.push((kind, extra));
         }
     }
-    Some(Profile {
+    Some(ProfileSettings {
         base_context: base_context?,
         scope: scope?,
         member_of,
@@ -278,7 +283,7 @@ fn both(one: Option<String>, other: Option<String>) -> Option<String> {
     }
 }
 
-const fn filter_of(kind: Kind) -> &'static Variable {
+const fn filter_of(kind: Kind) -> &'static VariableDefinition {
     match kind {
         Kind::User => &v::AD_USER_FILTER,
         Kind::Group => &v::AD_GROUP_FILTER,
@@ -292,7 +297,7 @@ mod tests {
 
     #[test]
     fn kerberos_is_refused_where_it_was_not_built_in() {
-        assert_eq!(method("kerberos", true).ok(), Some(Method::Kerberos));
+        assert_eq!(method("kerberos", true).ok(), Some(AuthMethod::Kerberos));
         let fault = method("kerberos", false).unwrap_err().of("AD_AUTH");
         let said = fault.to_string();
         assert!(
@@ -300,7 +305,7 @@ mod tests {
                 && said.contains("--features kerberos"),
             "{said}"
         );
-        assert_eq!(method("simple", false).ok(), Some(Method::Simple));
+        assert_eq!(method("simple", false).ok(), Some(AuthMethod::Simple));
         assert!(method("ntlm", true).is_err());
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::environment::is_ours;
-use super::refused::{Fault, Problem, Refused};
+use super::refused::{ConfigError, ConfigProblem, ValueFault};
 use super::variables;
 
 /// The name of the file, and the name under which its problems are reported.
@@ -21,23 +21,24 @@ pub(super) const FILE: &str = ".env";
 
 /// What `.env` says.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct DotenvPairs {
     /// Names and values.
     pub pairs: BTreeMap<String, String>,
     /// What two readers of the file would read in two ways, of names that are not ours: a mistake only where the value is asked for.
-    pub doubts: BTreeMap<String, Fault>,
+    pub doubts: BTreeMap<String, ValueFault>,
 }
 
 /// What `.env` in `directory` says; nothing when there is no such file.
-pub(super) fn read(directory: &Path) -> Result<Said, Refused> {
+pub(super) fn read(directory: &Path) -> Result<DotenvPairs, ConfigError> {
     let path = directory.join(FILE);
-    let refuse = |cause: String, advice: &str| Refused::new(vec![Fault::new(cause, advice).of(FILE)]);
+    let refuse =
+        |cause: String, advice: &str| ConfigError::new(vec![ValueFault::new(cause, advice).of(FILE)]);
     match std::fs::read(&path) {
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => said(&text).map_err(Refused::new),
+            Ok(text) => said(&text).map_err(ConfigError::new),
             Err(_) => Err(refuse("is not UTF-8 text".to_owned(), "save it as UTF-8")),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Said::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(DotenvPairs::default()),
         Err(error) => Err(refuse(
             format!("cannot be read: {error}"),
             "make it readable, or remove it",
@@ -48,12 +49,12 @@ pub(super) fn read(directory: &Path) -> Result<Said, Refused> {
 /// The pairs of `text`, or every line that is wrong. A value is in no problem (R27): dotenvy's own message shows the
 /// line, so it is not used.
 #[cfg(any(test, fuzzing))]
-pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<ConfigProblem>> {
     said(text).map(|said| said.pairs)
 }
 
 /// The same with what is doubtful about other names than ours.
-fn said(text: &str) -> Result<Said, Vec<Problem>> {
+fn said(text: &str) -> Result<DotenvPairs, Vec<ConfigProblem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
     let taken = Rc::new(Cell::new(0));
@@ -87,7 +88,7 @@ fn said(text: &str) -> Result<Said, Vec<Problem>> {
                     Entry::Occupied(place) if concerns_us(place.key()) => problems.push(at_line(
                         last,
                         place.key(),
-                        Fault::new("is given a second time", "keep one of the two"),
+                        ValueFault::new("is given a second time", "keep one of the two"),
                     )),
                     Entry::Occupied(_) => {}
                 }
@@ -100,20 +101,22 @@ fn said(text: &str) -> Result<Said, Vec<Problem>> {
                 ));
             }
             Err(_) => {
-                problems.push(Fault::new(format!("line {last} cannot be read"), "rewrite the line").of(FILE));
+                problems.push(
+                    ValueFault::new(format!("line {last} cannot be read"), "rewrite the line").of(FILE),
+                );
                 break;
             }
         }
     }
     if problems.is_empty() {
-        Ok(Said { pairs, doubts })
+        Ok(DotenvPairs { pairs, doubts })
     } else {
         Err(problems)
     }
 }
 
 /// The name at the start of a malformed line is safe to show when it is one of ours; nothing else of the line is.
-fn malformed(number: usize, line: &str) -> Problem {
+fn malformed(number: usize, line: &str) -> ConfigProblem {
     let name = line
         .split('=')
         .next()
@@ -121,11 +124,11 @@ fn malformed(number: usize, line: &str) -> Problem {
         .trim()
         .trim_start_matches("export ");
     match variables::position(name) {
-        Some(_) => Fault::new(
+        Some(_) => ValueFault::new(
             format!("line {number} ({name}) is malformed"),
             format!("put the value in single quotes: {name}='…'"),
         ),
-        None => Fault::new(
+        None => ValueFault::new(
             format!("line {number} is malformed"),
             "write NAME=VALUE, the value in single quotes where it holds a space or a special character",
         ),
@@ -133,8 +136,8 @@ fn malformed(number: usize, line: &str) -> Problem {
     .of(FILE)
 }
 
-fn at_line(number: usize, name: &str, fault: Fault) -> Problem {
-    Fault::new(format!("line {number}: {name} {}", fault.cause), fault.advice).of(FILE)
+fn at_line(number: usize, name: &str, fault: ValueFault) -> ConfigProblem {
+    ValueFault::new(format!("line {number}: {name} {}", fault.cause), fault.advice).of(FILE)
 }
 
 fn concerns_us(name: &str) -> bool {
@@ -143,7 +146,7 @@ fn concerns_us(name: &str) -> bool {
 
 /// Returns why a shell or docker compose may read `line`, the (last) line of the item `name`,
 /// otherwise than dotenvy.
-fn ambiguity(name: &str, line: &str) -> Option<Fault> {
+fn ambiguity(name: &str, line: &str) -> Option<ValueFault> {
     let (before, value) = line.split_once('=')?;
     // A name that is not ours is most likely that of a secret to which the file of connections
     // refers.
@@ -166,7 +169,7 @@ fn ambiguity(name: &str, line: &str) -> Option<Fault> {
         let advice = format!(
             "put the whole value in single quotes, or in double quotes where it holds a single quote: {name}='…'"
         );
-        Fault::new(cause, advice)
+        ValueFault::new(cause, advice)
     })
 }
 

@@ -7,7 +7,11 @@ fn pairs(text: &str) -> Vec<(String, String)> {
 }
 
 fn problems(text: &str) -> Vec<String> {
-    parse(text).unwrap_err().iter().map(Problem::to_string).collect()
+    parse(text)
+        .unwrap_err()
+        .iter()
+        .map(ConfigProblem::to_string)
+        .collect()
 }
 
 #[test]

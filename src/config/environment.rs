@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::refused::{Fault, Problem, Refused, nearest, printable};
+use super::refused::{ConfigError, ConfigProblem, ValueFault, nearest, printable};
 use super::{dotenv, variables};
 
 /// A set of variables: the process environment with `.env`, or a map in a test.
@@ -16,7 +16,7 @@ pub trait Variables {
     fn names(&self) -> Vec<String>;
 
     /// Why the value of a name that is not ours may not be what was meant.
-    fn doubt(&self, _name: &str) -> Option<Problem> {
+    fn doubt(&self, _name: &str) -> Option<ConfigProblem> {
         None
     }
 
@@ -40,7 +40,7 @@ impl Variables for BTreeMap<String, String> {
 pub struct Environment {
     process: BTreeMap<OsString, OsString>,
     file: BTreeMap<String, String>,
-    doubts: BTreeMap<String, Fault>,
+    doubts: BTreeMap<String, ValueFault>,
 }
 
 impl Environment {
@@ -49,14 +49,14 @@ impl Environment {
     ///
     /// # Errors
     /// When `.env` cannot be read or parsed; each bad line is named.
-    pub fn read(directory: &Path) -> Result<Self, Refused> {
+    pub fn read(directory: &Path) -> Result<Self, ConfigError> {
         Self::over(std::env::vars_os(), directory)
     }
 
     pub(super) fn over(
         process: impl IntoIterator<Item = (OsString, OsString)>,
         directory: &Path,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ConfigError> {
         let file = dotenv::read(directory)?;
         Ok(Self {
             process: process.into_iter().collect(),
@@ -82,7 +82,7 @@ impl Variables for Environment {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    fn doubt(&self, name: &str) -> Option<Problem> {
+    fn doubt(&self, name: &str) -> Option<ConfigProblem> {
         let real = self.process.get(std::ffi::OsStr::new(name));
         let is_real = real.is_some_and(|value| !value.is_empty());
         let doubt = self.doubts.get(name).filter(|_| !is_real)?;
@@ -100,7 +100,7 @@ const FORMER_NAMES: [(&str, &str); 1] = [("AD_CONNECTIONS", "AD_PARALLEL_READS")
 
 /// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
 /// that there is one. `wanted` are names that the file of connections asks for: those are no mistake.
-pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<Problem> {
+pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<ConfigProblem> {
     let known: Vec<String> = variables::all()
         .flat_map(|variable| [Some(variable.name.to_owned()), variable.file_name()])
         .flatten()
@@ -112,7 +112,7 @@ pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -
         .filter(|name| given.get(name).is_some_and(|value| !value.is_empty()))
         .map(|name| {
             if let Some((_, present)) = FORMER_NAMES.iter().find(|(former, _)| *former == name) {
-                return Fault::new("has another name now", format!("set {present} instead")).of(&name);
+                return ValueFault::new("has another name now", format!("set {present} instead")).of(&name);
             }
             let advice = match (
                 name.strip_suffix("_FILE"),
@@ -124,7 +124,7 @@ pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -
                 (_, Some(near)) => format!("did you mean {near}? Otherwise remove it"),
                 (_, None) => "remove it, or see docs/configure.md for the known names".to_owned(),
             };
-            Fault::new("is not a variable of ad-connector", advice).of(&printable(&name))
+            ValueFault::new("is not a variable of ad-connector", advice).of(&printable(&name))
         })
         .collect()
 }
@@ -198,7 +198,7 @@ mod tests {
         let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         unknown_names(&given, &BTreeSet::new())
             .iter()
-            .map(Problem::to_string)
+            .map(ConfigProblem::to_string)
             .collect()
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::environment::is_ours;
-use super::refused::{Problem, Refused};
+use super::refused::{ConfigError, ConfigProblem};
 use super::values::certificate;
 use super::{Config, connections, dotenv, load, parse_at, variables};
 
@@ -67,7 +67,7 @@ fn connections(text: &str) {
     };
     let file: String = text.lines().map(planted).collect();
     let secret = || BTreeMap::from([("SECRET".to_owned(), CANARY.to_owned())]);
-    let file = connections::File::parse("connections.toml", &file, &secret());
+    let file = connections::ConnectionsFile::parse("connections.toml", &file, &secret());
     match load::from_file(file, &secret(), now()) {
         Ok(config) => {
             assert!(!config.connections.is_empty());
@@ -96,7 +96,7 @@ fn planted_in(text: &str) {
         Ok(pairs) => environment(pairs),
         Err(problems) => {
             clean(&problems);
-            assert!(!Refused::new(problems).to_string().contains(CANARY), "R27");
+            assert!(!ConfigError::new(problems).to_string().contains(CANARY), "R27");
         }
     }
 }
@@ -142,7 +142,7 @@ fn reads_a_file(name: &str) -> bool {
 }
 
 /// Each problem is one line that names its variable, and nothing in it moves the cursor of a terminal.
-fn clean(problems: &[Problem]) {
+fn clean(problems: &[ConfigProblem]) {
     assert!(!problems.is_empty());
     for problem in problems {
         let line = problem.to_string();

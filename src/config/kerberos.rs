@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::Auth;
+use super::DirectoryAuth;
 use super::environment::Variables;
-use super::reader::{Field, Reader};
-use super::refused::{Fault, quoted};
+use super::reader::{FieldValue, VariableReader};
+use super::refused::{ValueFault, quoted};
 use super::variables as v;
 
 /// The library's variable for the keytab.
@@ -18,15 +18,15 @@ const OF_THE_LIBRARY: [&str; 3] = [KEYTAB, "KRB5CCNAME", "KRB5_CONFIG"];
 /// What `AD_AUTH=kerberos` comes to; `None` when anything about it is bad. `name` is `AD_BIND_DN`; `hosts` and `server_name`
 /// are as far known as they are good.
 pub(super) fn kerberos(
-    reader: &mut Reader<'_, impl Variables>,
-    name: Field<String>,
+    reader: &mut VariableReader<'_, impl Variables>,
+    name: FieldValue<String>,
     password_is_given: bool,
     hosts: &[String],
     server_name: Option<&str>,
-) -> Option<Auth> {
+) -> Option<DirectoryAuth> {
     let before = reader.count();
     if password_is_given {
-        let fault = Fault::new(
+        let fault = ValueFault::new(
             "is not used by AD_AUTH=kerberos",
             "remove it and AD_PASSWORD_FILE: a keytab (KRB5_CLIENT_KTNAME) or a credential cache (KRB5CCNAME) stands for it",
         );
@@ -34,7 +34,7 @@ pub(super) fn kerberos(
     }
     let address = hosts.iter().find(|host| host.parse::<IpAddr>().is_ok());
     if let (Some(address), None) = (address, server_name) {
-        let fault = Fault::new(
+        let fault = ValueFault::new(
             format!(
                 "{} is an address, and Kerberos knows a controller by its name",
                 quoted(address)
@@ -57,16 +57,16 @@ pub(super) fn kerberos(
         let path = name.to_str().and_then(|name| name.strip_prefix("FILE:"));
         path.map_or_else(|| PathBuf::from(&name), PathBuf::from)
     });
-    (reader.count() == before).then_some(Auth::Kerberos { principal, keytab })
+    (reader.count() == before).then_some(DirectoryAuth::Kerberos { principal, keytab })
 }
 
 /// `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however it was written.
-fn principal(name: &str) -> Result<String, Fault> {
+fn principal(name: &str) -> Result<String, ValueFault> {
     match name.split_once('@') {
         Some((user, realm)) if is_part(user) && is_part(realm) => {
             Ok(format!("{user}@{}", realm.to_uppercase()))
         }
-        _ => Err(Fault::new(
+        _ => Err(ValueFault::new(
             format!("{} is no Kerberos principal", quoted(name)),
             "write user@REALM as in the keytab (klist -k FILE), or leave it out: then the keytab or the cache says who it is",
         )),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::connections::{self, File, Layered};
+use super::connections::{self, ConnectionVariables, ConnectionsFile};
 use super::environment::{Environment, Variables, unknown_names};
-use super::reader::Reader;
-use super::refused::{Problem, Refused};
+use super::reader::VariableReader;
+use super::refused::{ConfigError, ConfigProblem};
 use super::values::plain;
 use super::{
-    Config, Connection, DeltaMethod, Http, Log, ReviewSettings, Secret, SecretFile, StateLocation, directory,
-    review, service, upstream, variables as v,
+    Config, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, ReviewSettings, Secret, SecretFile,
+    StateLocation, directory, review, service, upstream, variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
@@ -20,7 +20,7 @@ use super::{
 ///
 /// # Errors
 /// Every bad key, in one pass.
-pub fn load() -> Result<Config, Refused> {
+pub fn load() -> Result<Config, ConfigError> {
     parse_or(&Environment::read(Path::new("."))?, usual_file(), Utc::now())
 }
 
@@ -28,7 +28,7 @@ pub fn load() -> Result<Config, Refused> {
 ///
 /// # Errors
 /// Every bad key, in one pass.
-pub fn parse(variables: &impl Variables) -> Result<Config, Refused> {
+pub fn parse(variables: &impl Variables) -> Result<Config, ConfigError> {
     parse_at(variables, Utc::now())
 }
 
@@ -37,7 +37,7 @@ pub fn parse(variables: &impl Variables) -> Result<Config, Refused> {
 ///
 /// # Errors
 /// Every bad key, in one pass.
-pub fn parse_at(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, Refused> {
+pub fn parse_at(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
     parse_or(variables, None, now)
 }
 
@@ -52,10 +52,10 @@ fn parse_or(
     variables: &impl Variables,
     usual: Option<PathBuf>,
     now: DateTime<Utc>,
-) -> Result<Config, Refused> {
+) -> Result<Config, ConfigError> {
     match connections_file(variables, usual)? {
         Some(path) => {
-            let file = File::read(&path, variables);
+            let file = ConnectionsFile::read(&path, variables);
             Ok(Config {
                 connections_file: Some(path),
                 ..from_file(file, variables, now)?
@@ -65,18 +65,21 @@ fn parse_or(
     }
 }
 
-fn connections_file(variables: &impl Variables, usual: Option<PathBuf>) -> Result<Option<PathBuf>, Refused> {
-    let mut reader = Reader::new(variables);
+fn connections_file(
+    variables: &impl Variables,
+    usual: Option<PathBuf>,
+) -> Result<Option<PathBuf>, ConfigError> {
+    let mut reader = VariableReader::new(variables);
     match reader.optional(&v::CONNECTIONS_FILE, plain::file).optional() {
         Some(named) => Ok(named.or(usual)),
         // What else is wrong depends on what the file would have said.
-        None => Err(Refused::new(reader.into_problems())),
+        None => Err(ConfigError::new(reader.into_problems())),
     }
 }
 
 /// One connection, all of it in variables.
-fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, Refused> {
-    let mut reader = Reader::new(variables);
+fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
+    let mut reader = VariableReader::new(variables);
     let connection = connection(&mut reader, now);
     let process = process(&mut reader, now);
     let secret_files = reader.take_secret_files();
@@ -88,23 +91,23 @@ fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Conf
 
 /// The connections of a file.
 pub(super) fn from_file(
-    mut file: File,
+    mut file: ConnectionsFile,
     variables: &impl Variables,
     now: DateTime<Utc>,
-) -> Result<Config, Refused> {
+) -> Result<Config, ConfigError> {
     file.check(variables);
     let mut problems = std::mem::take(&mut file.problems);
     if !file.is_whole {
-        return Err(Refused::new(problems));
+        return Err(ConfigError::new(problems));
     }
     let layered = file.process(variables);
-    let mut reader = Reader::new(&layered);
+    let mut reader = VariableReader::new(&layered);
     let process = process(&mut reader, now);
     let mut secret_files = reader.take_secret_files();
     problems.extend(told(reader, &layered));
     let mut connections = Vec::new();
     for layered in file.connections(variables) {
-        let mut reader = Reader::new(&layered);
+        let mut reader = VariableReader::new(&layered);
         connections.extend(connection(&mut reader, now));
         secret_files.extend(reader.take_secret_files());
         problems.extend(told(reader, &layered));
@@ -114,7 +117,10 @@ pub(super) fn from_file(
 }
 
 /// What a reader complained about, in the words of the file. What was complained about already is not called missing.
-fn told<V: Variables>(reader: Reader<'_, Layered<'_, V>>, layered: &Layered<'_, V>) -> Vec<Problem> {
+fn told<V: Variables>(
+    reader: VariableReader<'_, ConnectionVariables<'_, V>>,
+    layered: &ConnectionVariables<'_, V>,
+) -> Vec<ConfigProblem> {
     let problems = reader.into_problems().into_iter();
     problems
         .filter(|problem| !layered.is_known_to_be_bad(&problem.name))
@@ -123,7 +129,10 @@ fn told<V: Variables>(reader: Reader<'_, Layered<'_, V>>, layered: &Layered<'_, 
 }
 
 /// Everything about one connection.
-fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Connection> {
+fn connection(
+    reader: &mut VariableReader<'_, impl Variables>,
+    now: DateTime<Utc>,
+) -> Option<ConnectionSettings> {
     let name = service::name(reader);
     let delta = directory::delta(reader);
     let directory = directory::directory(reader, delta);
@@ -137,7 +146,7 @@ fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Op
         // Members come and go without a change of their own that a delta would see.
         directory.delta = DeltaMethod::Off;
     }
-    Some(Connection {
+    Some(ConnectionSettings {
         name,
         description,
         directory,
@@ -150,21 +159,21 @@ fn connection(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Op
 }
 
 /// What there is one of, whatever the number of connections.
-struct Process {
+struct ServiceSettings {
     state: StateLocation,
-    http: Http,
+    http: HttpSettings,
     notify: Option<Secret>,
     review: Option<ReviewSettings>,
-    log: Log,
+    log: LogSettings,
 }
 
-fn process(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Process> {
+fn process(reader: &mut VariableReader<'_, impl Variables>, now: DateTime<Utc>) -> Option<ServiceSettings> {
     let state = service::state(reader);
     let http = service::http(reader);
     let notify = service::notify(reader);
     let review = review::review(reader, now);
     let log = service::log(reader);
-    Some(Process {
+    Some(ServiceSettings {
         state: state?,
         http: http?,
         notify: notify?,
@@ -173,8 +182,8 @@ fn process(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Optio
     })
 }
 
-impl Process {
-    fn with(self, connections: Vec<Connection>, secret_files: Vec<SecretFile>) -> Config {
+impl ServiceSettings {
+    fn with(self, connections: Vec<ConnectionSettings>, secret_files: Vec<SecretFile>) -> Config {
         Config {
             connections_file: None,
             connections,
@@ -192,11 +201,11 @@ impl Process {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn state_location(text: &str) -> Result<StateLocation, Refused> {
+pub fn state_location(text: &str) -> Result<StateLocation, ConfigError> {
     let environment = Environment::read(Path::new("."))?;
-    let mut reader = Reader::new(&environment);
+    let mut reader = VariableReader::new(&environment);
     let located = service::state_at(&mut reader, text);
-    located.ok_or_else(|| Refused::new(reader.into_problems()))
+    located.ok_or_else(|| ConfigError::new(reader.into_problems()))
 }
 
 /// Settings of one connection that its mapping depends on.
@@ -216,18 +225,18 @@ pub struct MappingSettings {
 ///
 /// # Errors
 /// When `.env` or the file of connections is malformed, or a mapping file cannot be opened.
-pub fn load_mapping_settings() -> Result<Vec<MappingSettings>, Refused> {
+pub fn load_mapping_settings() -> Result<Vec<MappingSettings>, ConfigError> {
     read_mapping_settings(&Environment::read(Path::new("."))?, usual_file())
 }
 
 pub(super) fn read_mapping_settings(
     variables: &impl Variables,
     usual: Option<PathBuf>,
-) -> Result<Vec<MappingSettings>, Refused> {
+) -> Result<Vec<MappingSettings>, ConfigError> {
     let Some(path) = connections_file(variables, usual)? else {
-        let mut reader = Reader::new(variables);
+        let mut reader = VariableReader::new(variables);
         let Some(file) = service::mapping_file(&mut reader) else {
-            return Err(Refused::new(reader.into_problems()));
+            return Err(ConfigError::new(reader.into_problems()));
         };
         let name = service::name(&mut reader).map(|(name, _)| name);
         return Ok(vec![build_mapping_settings(
@@ -236,10 +245,10 @@ pub(super) fn read_mapping_settings(
             variables,
         )]);
     };
-    let file = File::read(&path, variables);
+    let file = ConnectionsFile::read(&path, variables);
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     for layered in file.connections(variables) {
-        let mut reader = Reader::new(&layered);
+        let mut reader = VariableReader::new(&layered);
         if let Some(mapping) = service::mapping_file(&mut reader) {
             let name = layered.connection().unwrap_or_default().to_owned();
             found.push(build_mapping_settings(name, mapping, &layered));
@@ -252,7 +261,7 @@ pub(super) fn read_mapping_settings(
     if problems.is_empty() && !found.is_empty() {
         Ok(found)
     } else {
-        Err(Refused::new(problems))
+        Err(ConfigError::new(problems))
     }
 }
 
@@ -262,7 +271,7 @@ fn build_mapping_settings(
     variables: &impl Variables,
 ) -> MappingSettings {
     // What is bad here is a matter of the commands that connect.
-    let mut reader = Reader::new(variables);
+    let mut reader = VariableReader::new(variables);
     let delta = directory::delta(&mut reader).unwrap_or(DeltaMethod::Usn);
     let delta = if directory::has_member_of(&mut reader) {
         DeltaMethod::Off
@@ -278,13 +287,13 @@ fn build_mapping_settings(
 
 fn conclude(
     config: Option<Config>,
-    mut problems: Vec<Problem>,
+    mut problems: Vec<ConfigProblem>,
     variables: &impl Variables,
     wanted: &BTreeSet<String>,
-) -> Result<Config, Refused> {
+) -> Result<Config, ConfigError> {
     problems.extend(unknown_names(variables, wanted));
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(Refused::new(problems)),
+        _ => Err(ConfigError::new(problems)),
     }
 }

@@ -1,7 +1,7 @@
 //! Every variable of the environment, its default and its check. Nothing else in the program reads the environment.
 //!
 //! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`], so that tests
-//! need no process environment. Every bad key is reported in one pass ([`Refused`]).
+//! need no process environment. Every bad key is reported in one pass ([`ConfigError`]).
 
 mod connections;
 mod describe;
@@ -35,7 +35,7 @@ use crate::identity::{DistinguishedName, Kind};
 pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;
-pub use refused::{Problem, Refused};
+pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};
 pub use secret::{Secret, SecretFile};
 pub use state::{Database, StateLocation, host_name};
@@ -47,59 +47,59 @@ pub struct Config {
     /// `CONNECTIONS_FILE`, where the connections are read from one.
     pub connections_file: Option<PathBuf>,
     /// The configured directories, each with its profile, schedule and upstream. Never empty; names are unique.
-    pub connections: Vec<Connection>,
+    pub connections: Vec<ConnectionSettings>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
-    pub http: Http,
+    pub http: HttpSettings,
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
     pub notify: Option<Secret>,
     /// `QUALYS_API_*`, `REVIEW_*`, where accounts are reviewed.
     pub review: Option<ReviewSettings>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
-    pub log: Log,
+    pub log: LogSettings,
     /// Files from which secrets were read, of all connections and the service.
     pub secret_files: Vec<SecretFile>,
 }
 
 /// One configured directory with its profile, schedule, mapping and upstream.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub struct ConnectionSettings {
     /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a file name and a URL path).
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
     pub description: String,
     /// Where the directory is and how to talk to it.
-    pub directory: Directory,
+    pub directory: DirectorySettings,
     /// What to read there.
-    pub profile: Profile,
+    pub profile: ProfileSettings,
     /// When to read.
-    pub schedule: Schedule,
+    pub schedule: ScheduleSettings,
     /// `MAPPING_FILE`; `None` is the built-in table.
     pub mapping_file: Option<PathBuf>,
     /// What to do about objects that are gone.
-    pub removal: Removal,
+    pub removal: RemovalSettings,
     /// Where the assets go.
-    pub upstream: Upstream,
+    pub upstream: UpstreamSettings,
 }
 
 /// Where the directory is and how to talk to it (`AD_*`).
 #[derive(Debug, Clone)]
-pub struct Directory {
+pub struct DirectorySettings {
     /// `AD_HOST`: names or addresses, tried in order. Empty only where the domain is named instead.
     pub hosts: Vec<String>,
     /// `AD_DOMAIN`, where no host is named: its controllers are found by DNS.
-    pub domain: Option<Domain>,
+    pub domain: Option<DomainSettings>,
     /// `AD_TRANSPORT`.
-    pub transport: Transport,
+    pub transport: LdapTransport,
     /// `AD_PORT`; default by transport.
     pub port: u16,
     /// `AD_AUTH` with what it needs.
-    pub auth: Auth,
+    pub auth: DirectoryAuth,
     /// `AD_CERTIFICATE`: the CA certificates of the file, DER. `None` means the system roots.
     pub certificates: Option<Vec<Vec<u8>>>,
     /// `AD_CERTIFICATE_SHA256`: when not empty, the server certificate must match one of them.
-    pub pins: Vec<Pin>,
+    pub pins: Vec<CertificatePin>,
     /// `AD_SERVER_NAME`: the name to verify in the certificate instead of the host.
     pub server_name: Option<String>,
     /// `AD_PAGE_SIZE`, 1 to 100 000 entries a page.
@@ -115,7 +115,7 @@ pub struct Directory {
 
 /// A domain whose controllers are found by SRV record (RFC 2782, MS-ADTS 6.3.2.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Domain {
+pub struct DomainSettings {
     /// `AD_DOMAIN`: its DNS name.
     pub name: String,
     /// `AD_DNS_SERVER`: who is asked instead of the system's DNS servers.
@@ -139,7 +139,7 @@ pub enum SitePolicy {
 
 /// `AD_TRANSPORT`: how the LDAP connection is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+pub enum LdapTransport {
     /// TLS from the first byte (636).
     Ldaps,
     /// Plain, then the StartTLS extended operation (RFC 4511 section 4.14) before anything else.
@@ -150,7 +150,7 @@ pub enum Transport {
 
 /// `AD_AUTH`: how the account proves itself.
 #[derive(Debug, Clone)]
-pub enum Auth {
+pub enum DirectoryAuth {
     /// LDAP simple bind with `AD_BIND_DN` (a DN, `user@domain` or `DOMAIN\user`) and `AD_PASSWORD`.
     Simple {
         /// As written by the user; AD accepts all three forms in the name field (MS-ADTS 5.1.1.1.1).
@@ -169,7 +169,7 @@ pub enum Auth {
     },
 }
 
-impl Auth {
+impl DirectoryAuth {
     /// What is sent and must never be repeated (R27); empty where it is no secret.
     #[must_use]
     pub fn secret(&self) -> Secret {
@@ -186,23 +186,23 @@ impl Auth {
     }
 }
 
-impl Directory {
-    /// The pins that speak about `host`, as in [`Directory::hosts`].
-    pub fn pins_for<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Pin> {
+impl DirectorySettings {
+    /// The pins that speak about `host`, as in [`DirectorySettings::hosts`].
+    pub fn pins_for<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a CertificatePin> {
         self.pins.iter().filter(move |pin| pin.speaks_about(host))
     }
 }
 
 /// One accepted server certificate (`AD_CERTIFICATE_SHA256`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pin {
+pub struct CertificatePin {
     /// The host it is for, lower-case; `None` is any host.
     pub host: Option<String>,
     /// SHA-256 of the DER certificate.
     pub sha256: [u8; 32],
 }
 
-impl Pin {
+impl CertificatePin {
     /// Whether it is for `host`. The final dot of a complete name makes no other name of it.
     #[must_use]
     pub fn speaks_about(&self, host: &str) -> bool {
@@ -226,7 +226,7 @@ pub enum DeltaMethod {
 
 /// What is read from the directory.
 #[derive(Debug, Clone)]
-pub struct Profile {
+pub struct ProfileSettings {
     /// `AD_BASE_CONTEXT`; `None` is the domain root that rootDSE names.
     pub base_context: Option<DistinguishedName>,
     /// `AD_SEARCH_SCOPE`.
@@ -251,7 +251,7 @@ pub enum SearchScope {
 
 /// When runs happen.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub struct ScheduleSettings {
     /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
     pub sync_cron: String,
     /// `BASELINE_CRON` as written; `None` is `off`.
@@ -264,7 +264,7 @@ pub struct Schedule {
 
 /// What to do about objects that are gone from the directory (R22 to R24).
 #[derive(Debug, Clone)]
-pub struct Removal {
+pub struct RemovalSettings {
     /// `REMOVED_OBJECTS=send`: also post the object's last asset with the mapping's `[removed]` constants.
     pub send: bool,
     /// `REMOVAL_LAG`: how long a controller that never returned an object must miss it.
@@ -277,7 +277,7 @@ pub struct Removal {
 
 /// The Qualys gateway (`QUALYS_*`).
 #[derive(Debug, Clone)]
-pub struct Upstream {
+pub struct UpstreamSettings {
     /// `QUALYS_GATEWAY_URL` without a trailing slash: `https://…`, plain http only to loopback.
     pub gateway: String,
     /// `QUALYS_AUTH` with what it needs.
@@ -354,7 +354,7 @@ pub enum UpstreamAuth {
 
 /// The HTTP listener: status page, API, metrics.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct HttpSettings {
     /// `HTTP_LISTEN`; `None` is `off`.
     pub listen: Option<SocketAddr>,
     /// `HTTP_TOKEN`: needed for every change, and shows names of people.
@@ -366,7 +366,7 @@ pub struct Http {
 
 /// How the log is written.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct LogSettings {
     /// `LOG_FORMAT`.
     pub format: LogFormat,
     /// `LOG_LEVEL`, a tracing filter, checked.

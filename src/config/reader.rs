@@ -3,21 +3,21 @@
 use std::ffi::OsString;
 
 use super::environment::Variables;
-use super::refused::{Fault, Problem, quoted};
+use super::refused::{ConfigProblem, ValueFault, quoted};
 use super::secret::{self, Secret, SecretCheck, SecretFile};
-use super::variables::{Unset, Variable};
+use super::variables::{DefaultValue, VariableDefinition};
 
 /// What was found under a name.
 ///
 /// `Bad` is apart from `Absent` so that a value already complained about is not called missing as well.
 /// It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
-pub(super) enum Field<T> {
+pub(super) enum FieldValue<T> {
     Absent,
     Bad,
     Given(T),
 }
 
-impl<T> Field<T> {
+impl<T> FieldValue<T> {
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Given(_))
     }
@@ -37,13 +37,13 @@ impl<T> Field<T> {
 }
 
 /// Values out of [`Variables`]. `None` from a method means that a problem was noted.
-pub(super) struct Reader<'a, V> {
+pub(super) struct VariableReader<'a, V> {
     variables: &'a V,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
     secret_files: Vec<SecretFile>,
 }
 
-impl<'a, V: Variables> Reader<'a, V> {
+impl<'a, V: Variables> VariableReader<'a, V> {
     pub fn new(variables: &'a V) -> Self {
         Self {
             variables,
@@ -52,7 +52,7 @@ impl<'a, V: Variables> Reader<'a, V> {
         }
     }
 
-    pub fn into_problems(self) -> Vec<Problem> {
+    pub fn into_problems(self) -> Vec<ConfigProblem> {
         self.problems
     }
 
@@ -76,7 +76,7 @@ impl<'a, V: Variables> Reader<'a, V> {
         if self.variables.get(name).is_some_and(|value| !value.is_empty())
             && !self.variables.is_exported(name)
         {
-            let fault = Fault::new(
+            let fault = ValueFault::new(
                 "is read by the Kerberos library, which does not know .env",
                 "set it in the real environment: `export`, `environment:` of compose, `Environment=` of systemd",
             );
@@ -85,44 +85,52 @@ impl<'a, V: Variables> Reader<'a, V> {
     }
 
     /// Notes that `variable` is bad.
-    pub fn refuse(&mut self, variable: &Variable, fault: Fault) {
+    pub fn refuse(&mut self, variable: &VariableDefinition, fault: ValueFault) {
         self.problems.push(fault.of(variable.name));
     }
 
     /// Notes that `variable` is needed, and why.
-    pub fn require(&mut self, variable: &Variable, why: &str) {
+    pub fn require(&mut self, variable: &VariableDefinition, why: &str) {
         let advice = match variable.file_name() {
             Some(file) => format!("set it, or {file} to the path of a file that holds it"),
             None => "set it".to_owned(),
         };
         self.refuse(
             variable,
-            Fault::new(why, format!("{advice} ({})", variable.meaning)),
+            ValueFault::new(why, format!("{advice} ({})", variable.meaning)),
         );
     }
 
     /// A variable that may be absent.
-    pub fn optional<T>(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<T, Fault>) -> Field<T> {
+    pub fn optional<T>(
+        &mut self,
+        variable: &VariableDefinition,
+        check: impl Fn(&str) -> Result<T, ValueFault>,
+    ) -> FieldValue<T> {
         match self.text(variable) {
-            Field::Given(text) => match check(&text) {
-                Ok(value) => Field::Given(value),
+            FieldValue::Given(text) => match check(&text) {
+                Ok(value) => FieldValue::Given(value),
                 Err(fault) => {
                     self.refuse(variable, fault);
-                    Field::Bad
+                    FieldValue::Bad
                 }
             },
-            Field::Absent => Field::Absent,
-            Field::Bad => Field::Bad,
+            FieldValue::Absent => FieldValue::Absent,
+            FieldValue::Bad => FieldValue::Bad,
         }
     }
 
     /// A variable with a default, or a required one.
-    pub fn value<T>(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
+    pub fn value<T>(
+        &mut self,
+        variable: &VariableDefinition,
+        check: impl Fn(&str) -> Result<T, ValueFault>,
+    ) -> Option<T> {
         match self.optional(variable, &check) {
-            Field::Given(value) => Some(value),
-            Field::Bad => None,
-            Field::Absent => {
-                if let Unset::Default(default) = variable.unset {
+            FieldValue::Given(value) => Some(value),
+            FieldValue::Bad => None,
+            FieldValue::Absent => {
+                if let DefaultValue::Default(default) = variable.unset {
                     return check(default).map_err(|fault| self.refuse(variable, fault)).ok();
                 }
                 self.require(variable, "is required");
@@ -132,96 +140,102 @@ impl<'a, V: Variables> Reader<'a, V> {
     }
 
     /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no problem (R27).
-    pub fn secret(&mut self, variable: &'static Variable) -> Field<Secret> {
+    pub fn secret(&mut self, variable: &'static VariableDefinition) -> FieldValue<Secret> {
         self.checked_secret(variable, |_| Ok(()))
     }
 
     /// The same with a further check.
-    pub fn checked_secret(&mut self, variable: &'static Variable, check: SecretCheck) -> Field<Secret> {
-        let file = variable.file_name().map_or(Field::Absent, |name| self.raw(&name));
+    pub fn checked_secret(
+        &mut self,
+        variable: &'static VariableDefinition,
+        check: SecretCheck,
+    ) -> FieldValue<Secret> {
+        let file = variable
+            .file_name()
+            .map_or(FieldValue::Absent, |name| self.raw(&name));
         let (text, path) = match (self.raw(variable.name), file) {
-            (Field::Absent, Field::Absent) => return Field::Absent,
-            (Field::Absent, Field::Given(path)) => match secret::read(&path) {
+            (FieldValue::Absent, FieldValue::Absent) => return FieldValue::Absent,
+            (FieldValue::Absent, FieldValue::Given(path)) => match secret::read(&path) {
                 Ok(text) => (text, Some(path)),
                 Err(fault) => {
                     let name = variable.file_name().unwrap_or_default();
                     self.problems.push(fault.of(&name));
-                    return Field::Bad;
+                    return FieldValue::Bad;
                 }
             },
-            (Field::Given(text), Field::Absent) => (text, None),
-            (Field::Given(_), Field::Given(_)) => {
-                let both = Fault::new("is given twice, also by its _FILE form", "keep one of the two");
+            (FieldValue::Given(text), FieldValue::Absent) => (text, None),
+            (FieldValue::Given(_), FieldValue::Given(_)) => {
+                let both = ValueFault::new("is given twice, also by its _FILE form", "keep one of the two");
                 self.refuse(variable, both);
-                return Field::Bad;
+                return FieldValue::Bad;
             }
-            _ => return Field::Bad,
+            _ => return FieldValue::Bad,
         };
         let place = path
             .as_ref()
             .map_or_else(String::new, |path| format!(" in {}", quoted(path)));
         if let Err(fault) = secret::validate(variable, &text, &place, check) {
             self.refuse(variable, fault);
-            return Field::Bad;
+            return FieldValue::Bad;
         }
         let secret = Secret::from(text);
         let file = path.map(|path| SecretFile::new(variable, &path, secret.clone(), check));
         self.secret_files.extend(file);
-        Field::Given(secret)
+        FieldValue::Given(secret)
     }
 
     /// The first of several spellings of one name that is set.
     pub fn either<T>(
         &mut self,
-        variable: &Variable,
+        variable: &VariableDefinition,
         other: &str,
-        check: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Field<T> {
+        check: impl Fn(&str) -> Result<T, ValueFault>,
+    ) -> FieldValue<T> {
         match self.optional(variable, &check) {
-            Field::Absent => {}
+            FieldValue::Absent => {}
             found => return found,
         }
         match self.raw(other) {
-            Field::Given(text) => match check(text.trim()) {
-                Ok(value) => Field::Given(value),
+            FieldValue::Given(text) => match check(text.trim()) {
+                Ok(value) => FieldValue::Given(value),
                 Err(fault) => {
                     self.problems.push(fault.of(other));
-                    Field::Bad
+                    FieldValue::Bad
                 }
             },
-            Field::Absent => Field::Absent,
-            Field::Bad => Field::Bad,
+            FieldValue::Absent => FieldValue::Absent,
+            FieldValue::Bad => FieldValue::Bad,
         }
     }
 
     /// The value without spaces around it, of one line.
-    fn text(&mut self, variable: &Variable) -> Field<String> {
+    fn text(&mut self, variable: &VariableDefinition) -> FieldValue<String> {
         match self.raw(variable.name) {
-            Field::Given(text) => match text.trim() {
-                "" => Field::Absent,
+            FieldValue::Given(text) => match text.trim() {
+                "" => FieldValue::Absent,
                 text if text.chars().any(char::is_control) => {
                     let advice = "write it on one line; in .env, put the value in single quotes";
                     let cause = "holds a control character (a line break, a tab)";
-                    self.refuse(variable, Fault::new(cause, advice));
-                    Field::Bad
+                    self.refuse(variable, ValueFault::new(cause, advice));
+                    FieldValue::Bad
                 }
-                text => Field::Given(text.to_owned()),
+                text => FieldValue::Given(text.to_owned()),
             },
             other => other,
         }
     }
 
     /// The value as given. An empty one counts as unset, because docker compose passes on what is not set so.
-    fn raw(&mut self, name: &str) -> Field<String> {
+    fn raw(&mut self, name: &str) -> FieldValue<String> {
         match self.variables.get(name) {
-            None => Field::Absent,
-            Some(value) if value.is_empty() => Field::Absent,
+            None => FieldValue::Absent,
+            Some(value) if value.is_empty() => FieldValue::Absent,
             Some(value) => match value.into_string() {
-                Ok(text) => Field::Given(text),
+                Ok(text) => FieldValue::Given(text),
                 Err(_) => {
                     self.problems
-                        .push(Fault::new("is not UTF-8 text", "write it in UTF-8").of(name));
-                    Field::Bad
+                        .push(ValueFault::new("is not UTF-8 text", "write it in UTF-8").of(name));
+                    FieldValue::Bad
                 }
             },
         }

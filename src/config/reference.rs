@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::connections::{self, CONNECTION, PROFILE};
-use super::variables::{self, GROUPS, Unset, Variable};
+use super::variables::{self, DefaultValue, GROUPS, VariableDefinition};
 
 /// The text of `.env.example`: what must be set with an example, everything else commented out with its default.
 #[must_use]
@@ -18,8 +18,8 @@ pub fn env_example() -> String {
         for variable in group.variables {
             let _ = writeln!(text, "\n# {}{}", variable.meaning, example_note(variable));
             let (mark, value) = match variable.unset {
-                Unset::Required(example) => ("", example),
-                Unset::RequiredFor { example, .. } if !example.is_empty() => ("", example),
+                DefaultValue::Required(example) => ("", example),
+                DefaultValue::RequiredFor { example, .. } if !example.is_empty() => ("", example),
                 _ => ("#", variable.default().unwrap_or_default()),
             };
             let _ = writeln!(text, "{mark}{}={}", variable.name, shell_quoted(value));
@@ -28,11 +28,11 @@ pub fn env_example() -> String {
     text
 }
 
-fn example_note(variable: &Variable) -> String {
+fn example_note(variable: &VariableDefinition) -> String {
     match (variable.unset, variable.secret) {
-        (Unset::Described(default), _) => format!(" (default: {default})"),
-        (Unset::RequiredFor { condition, .. }, true) => format!(" (secret, required for {condition})"),
-        (Unset::RequiredFor { condition, .. }, false) => format!(" (required for {condition})"),
+        (DefaultValue::Described(default), _) => format!(" (default: {default})"),
+        (DefaultValue::RequiredFor { condition, .. }, true) => format!(" (secret, required for {condition})"),
+        (DefaultValue::RequiredFor { condition, .. }, false) => format!(" (required for {condition})"),
         (_, true) => " (secret)".to_owned(),
         _ => String::new(),
     }
@@ -61,11 +61,11 @@ pub fn markdown() -> String {
         for variable in group.variables {
             let secret = if variable.secret { " (secret)" } else { "" };
             let default = match variable.unset {
-                Unset::Required(_) => "required".to_owned(),
-                Unset::RequiredFor { condition, .. } => format!("required for {condition}"),
-                Unset::Default(value) => format!("`{value}`"),
-                Unset::Described(value) => value.to_owned(),
-                Unset::Nothing => String::new(),
+                DefaultValue::Required(_) => "required".to_owned(),
+                DefaultValue::RequiredFor { condition, .. } => format!("required for {condition}"),
+                DefaultValue::Default(value) => format!("`{value}`"),
+                DefaultValue::Described(value) => value.to_owned(),
+                DefaultValue::Nothing => String::new(),
             };
             let meaning = variable.meaning.replace('|', "\\|");
             let _ = writeln!(text, "| `{}` | {meaning}{secret} | {default} |", variable.name);
@@ -80,7 +80,7 @@ fn keys_of_the_file() -> String {
     let mut text = format!(
         "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
          stand at its top level alone, `{}` not at all. In a `[[{CONNECTION}]]` and a `[[{CONNECTION}.{PROFILE}]]`, some have a short \
-         name as well:\n\n| Key | Variable | Meaning |\n|---|---|---|\n",
+         name as well:\n\n| Key | VariableDefinition | Meaning |\n|---|---|---|\n",
         connections::PROCESS.join("\" and \""),
         variables::CONNECTIONS_FILE.name,
     );
@@ -109,10 +109,12 @@ pub fn help() -> String {
         let _ = writeln!(text, "\n  {}", group.title);
         for variable in group.variables {
             let default = match variable.unset {
-                Unset::Required(_) => " [required]".to_owned(),
-                Unset::RequiredFor { condition, .. } => format!(" [required for {condition}]"),
-                Unset::Default(value) | Unset::Described(value) => format!(" [default: {value}]"),
-                Unset::Nothing => String::new(),
+                DefaultValue::Required(_) => " [required]".to_owned(),
+                DefaultValue::RequiredFor { condition, .. } => format!(" [required for {condition}]"),
+                DefaultValue::Default(value) | DefaultValue::Described(value) => {
+                    format!(" [default: {value}]")
+                }
+                DefaultValue::Nothing => String::new(),
             };
             let secret = if variable.secret { " (secret)" } else { "" };
             let _ = writeln!(

@@ -10,13 +10,13 @@ use crate::exit_code;
 ///
 /// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it (R27).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Refused {
-    problems: Vec<Problem>,
+pub struct ConfigError {
+    problems: Vec<ConfigProblem>,
 }
 
 /// One bad key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The variable, `.env` where the file itself is the problem, or `FILE:LINE` in the file of connections.
     pub name: String,
     /// Line in the file of connections, counted from 1.
@@ -27,10 +27,10 @@ pub struct Problem {
     pub advice: String,
 }
 
-impl Refused {
+impl ConfigError {
     /// Sorts the problems: `.env` first, then the variables in the order of the reference, the file of connections line by
     /// line, then unknown names. What is said twice (of each connection, by one variable) is kept once.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    pub(super) fn new(mut problems: Vec<ConfigProblem>) -> Self {
         problems.sort_by_cached_key(|problem| {
             let place = match problem.name.as_str() {
                 super::dotenv::FILE => 0,
@@ -46,7 +46,7 @@ impl Refused {
 
     /// Every problem found, in a stable order.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
@@ -57,7 +57,7 @@ impl Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
@@ -69,20 +69,20 @@ impl fmt::Display for Refused {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}; {}", self.name, self.cause, self.advice)
     }
 }
 
-/// Why a text is not a value of the kind asked for. It becomes a [`Problem`] once the variable's name is known.
+/// Why a text is not a value of the kind asked for. It becomes a [`ConfigProblem`] once the variable's name is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct ValueFault {
     pub cause: String,
     pub advice: String,
 }
 
-impl Fault {
+impl ValueFault {
     pub fn new(cause: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             cause: cause.into(),
@@ -90,8 +90,8 @@ impl Fault {
         }
     }
 
-    pub fn of(self, name: &str) -> Problem {
-        Problem {
+    pub fn of(self, name: &str) -> ConfigProblem {
+        ConfigProblem {
             name: name.to_owned(),
             line: None,
             cause: self.cause,
@@ -100,8 +100,8 @@ impl Fault {
     }
 
     /// The problem of a line of the file of connections.
-    pub fn at(self, file: &str, line: usize) -> Problem {
-        Problem {
+    pub fn at(self, file: &str, line: usize) -> ConfigProblem {
+        ConfigProblem {
             line: Some(line),
             ..self.of(&format!("{}:{line}", printable(file)))
         }
@@ -155,11 +155,11 @@ mod tests {
 
     #[test]
     fn every_problem_is_a_line_of_its_own_in_the_order_of_the_reference() {
-        let refused = Refused::new(vec![
-            Fault::new("is unknown", "remove it").of("AD_ZEBRA"),
-            Fault::new("is bad", "mend it").of("LOG_LEVEL"),
-            Fault::new("is missing", "set it").of("AD_HOST"),
-            Fault::new("line 3 is malformed", "mend it").of(".env"),
+        let refused = ConfigError::new(vec![
+            ValueFault::new("is unknown", "remove it").of("AD_ZEBRA"),
+            ValueFault::new("is bad", "mend it").of("LOG_LEVEL"),
+            ValueFault::new("is missing", "set it").of("AD_HOST"),
+            ValueFault::new("line 3 is malformed", "mend it").of(".env"),
         ]);
         assert_eq!(
             refused.to_string(),

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::Secret;
 use super::environment::Variables;
-use super::reader::{Field, Reader};
-use super::refused::{Fault, quoted};
+use super::reader::{FieldValue, VariableReader};
+use super::refused::{ValueFault, quoted};
 use super::values::{plain, quantity, time, url};
 use super::variables as v;
 use crate::identity::DistinguishedName;
@@ -52,7 +52,7 @@ pub struct RoleGroup {
 
 /// Reads the settings; `Some(None)` without `QUALYS_API_URL`, `None` when anything is bad.
 pub(super) fn review(
-    reader: &mut Reader<'_, impl Variables>,
+    reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
 ) -> Option<Option<ReviewSettings>> {
     let server = reader.optional(&v::QUALYS_API_URL, server);
@@ -86,11 +86,11 @@ pub(super) fn review(
     let (cron, attributes, allow, role_groups) = (cron?, attributes?, allow?, role_groups?);
     let (dormant_days, never_used_days, max_managers) = (dormant_days?, never_used_days?, max_managers?);
     let url = match server {
-        Field::Absent => return Some(None),
-        Field::Bad => return None,
-        Field::Given(url) => url,
+        FieldValue::Absent => return Some(None),
+        FieldValue::Bad => return None,
+        FieldValue::Given(url) => url,
     };
-    let (Field::Given(username), Field::Given(password)) = (username, password) else {
+    let (FieldValue::Given(username), FieldValue::Given(password)) = (username, password) else {
         return None;
     };
     Some(Some(ReviewSettings {
@@ -108,7 +108,7 @@ pub(super) fn review(
 }
 
 /// `QUALYS_API_URL`: as the gateway, with advice of its own.
-fn server(text: &str) -> Result<String, Fault> {
+fn server(text: &str) -> Result<String, ValueFault> {
     url::server(
         text,
         "write it like https://qualysapi.qg2.apps.qualys.com",
@@ -117,9 +117,9 @@ fn server(text: &str) -> Result<String, Fault> {
 }
 
 /// A colon would end the name within HTTP Basic (RFC 7617 section 2).
-fn username(text: &str) -> Result<String, Fault> {
+fn username(text: &str) -> Result<String, ValueFault> {
     match text.contains(':') {
-        true => Err(Fault::new(
+        true => Err(ValueFault::new(
             format!(
                 "{} holds a colon, which no user name of HTTP Basic may",
                 quoted(text)
@@ -131,14 +131,17 @@ fn username(text: &str) -> Result<String, Fault> {
 }
 
 /// Comma-separated texts, each of them once.
-fn listed(text: &str, what: &str, advice: &str) -> Result<Vec<String>, Fault> {
+fn listed(text: &str, what: &str, advice: &str) -> Result<Vec<String>, ValueFault> {
     let mut list: Vec<String> = Vec::new();
     for item in text.split(',').map(str::trim) {
         if item.is_empty() {
-            return Err(Fault::new(format!("{} has an empty item", quoted(text)), advice));
+            return Err(ValueFault::new(
+                format!("{} has an empty item", quoted(text)),
+                advice,
+            ));
         }
         if list.iter().any(|known| known.eq_ignore_ascii_case(item)) {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 format!("{} is listed twice", quoted(item)),
                 format!("list each {what} once"),
             ));
@@ -146,7 +149,7 @@ fn listed(text: &str, what: &str, advice: &str) -> Result<Vec<String>, Fault> {
         list.push(item.to_owned());
     }
     if list.len() > MOST_LISTED {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("lists {} of at most {MOST_LISTED}", list.len()),
             advice,
         ));
@@ -154,7 +157,7 @@ fn listed(text: &str, what: &str, advice: &str) -> Result<Vec<String>, Fault> {
     Ok(list)
 }
 
-fn attributes(text: &str) -> Result<Vec<String>, Fault> {
+fn attributes(text: &str) -> Result<Vec<String>, ValueFault> {
     let advice = "write names of attributes such as `userPrincipalName,mail`";
     let list = listed(text, "attribute", advice)?;
     let is_name = |name: &&String| {
@@ -164,35 +167,38 @@ fn attributes(text: &str) -> Result<Vec<String>, Fault> {
             && name.len() <= 64
     };
     match list.iter().find(|name| !is_name(name)) {
-        Some(name) => Err(Fault::new(
+        Some(name) => Err(ValueFault::new(
             format!("{} is not the name of an attribute", quoted(name)),
             advice,
         )),
-        None if list.len() > 16 => Err(Fault::new("lists more than 16 attributes", advice)),
+        None if list.len() > 16 => Err(ValueFault::new("lists more than 16 attributes", advice)),
         None => Ok(list),
     }
 }
 
-fn logins(text: &str) -> Result<Vec<String>, Fault> {
+fn logins(text: &str) -> Result<Vec<String>, ValueFault> {
     listed(text, "login", "write logins of Qualys accounts, comma-separated")
 }
 
 /// `Role=DN;Role=DN`. A semicolon within a distinguished name is escaped (RFC 4514 section 2.4).
-fn role_groups(text: &str) -> Result<Vec<RoleGroup>, Fault> {
+fn role_groups(text: &str) -> Result<Vec<RoleGroup>, ValueFault> {
     let advice = "write it like Manager=CN=Qualys Admins,OU=Groups,DC=corp,DC=example;Auditor=CN=…";
     let mut groups = Vec::new();
     for item in split_unescaped(text) {
         let Some((role, group)) = item.split_once('=') else {
-            return Err(Fault::new(format!("{} has no `=`", quoted(&item)), advice));
+            return Err(ValueFault::new(format!("{} has no `=`", quoted(&item)), advice));
         };
         let role = role.trim();
         if role.is_empty() || role.len() > 64 {
-            return Err(Fault::new(format!("{} names no role", quoted(&item)), advice));
+            return Err(ValueFault::new(
+                format!("{} names no role", quoted(&item)),
+                advice,
+            ));
         }
         let group = plain::distinguished_name(group.trim()).map_err(|fault| {
             let is_type = DistinguishedName::parse(item.trim()).is_ok();
             match is_type {
-                true => Fault::new(
+                true => ValueFault::new(
                     format!("{} names no role before the group", quoted(&item)),
                     advice,
                 ),
@@ -205,7 +211,7 @@ fn role_groups(text: &str) -> Result<Vec<RoleGroup>, Fault> {
         });
     }
     if groups.len() > MOST_LISTED {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("lists {} of at most {MOST_LISTED}", groups.len()),
             advice,
         ));

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::refused::{Fault, Problem, quoted};
-use super::variables::{Unset, Variable};
+use super::refused::{ConfigProblem, ValueFault, quoted};
+use super::variables::{DefaultValue, VariableDefinition};
 
 /// Value that cannot be printed: its `Debug` says `[REDACTED]`, and it has no `Display` (R27).
 ///
@@ -67,19 +67,24 @@ impl fmt::Debug for Secret {
 }
 
 /// Requirement on a secret beyond [`validate`].
-pub(super) type SecretCheck = fn(&str) -> Result<(), Fault>;
+pub(super) type SecretCheck = fn(&str) -> Result<(), ValueFault>;
 
 /// File that holds a secret (`NAME_FILE`).
 #[derive(Debug, Clone)]
 pub struct SecretFile {
-    variable: &'static Variable,
+    variable: &'static VariableDefinition,
     path: String,
     secret: Secret,
     check: SecretCheck,
 }
 
 impl SecretFile {
-    pub(super) fn new(variable: &'static Variable, path: &str, secret: Secret, check: SecretCheck) -> Self {
+    pub(super) fn new(
+        variable: &'static VariableDefinition,
+        path: &str,
+        secret: Secret,
+        check: SecretCheck,
+    ) -> Self {
         Self {
             variable,
             path: path.to_owned(),
@@ -99,7 +104,7 @@ impl SecretFile {
     ///
     /// # Errors
     /// When the file cannot be read, or holds nothing that can be used; the secret stays as it is.
-    pub fn renew(&self) -> Result<bool, Problem> {
+    pub fn renew(&self) -> Result<bool, ConfigProblem> {
         let text = read(&self.path).map_err(|fault| fault.of(&self.variable()))?;
         let place = format!(" in {}", quoted(&self.path));
         validate(self.variable, &text, &place, self.check).map_err(|fault| fault.of(self.variable.name))?;
@@ -112,11 +117,11 @@ impl SecretFile {
 }
 
 /// Reads the secret that a file holds, without the end of its line.
-pub(super) fn read(path: &str) -> Result<String, Fault> {
+pub(super) fn read(path: &str) -> Result<String, ValueFault> {
     // Far above any password or token; it stops a path such as /dev/zero.
     const LARGEST: u64 = 64 << 10;
     let bad = |cause: &str| {
-        Fault::new(
+        ValueFault::new(
             format!("{} {cause}", quoted(path)),
             "give the path of a readable file that holds the secret alone",
         )
@@ -143,12 +148,12 @@ pub(super) fn read(path: &str) -> Result<String, Fault> {
 
 /// Checks a secret without showing it (R27). `place` says where it was found.
 pub(super) fn validate(
-    variable: &Variable,
+    variable: &VariableDefinition,
     text: &str,
     place: &str,
     check: SecretCheck,
-) -> Result<(), Fault> {
-    if let Unset::RequiredFor { example, .. } = variable.unset
+) -> Result<(), ValueFault> {
+    if let DefaultValue::RequiredFor { example, .. } = variable.unset
         && example == text
     {
         let advice = match variable.file_name() {
@@ -156,22 +161,22 @@ pub(super) fn validate(
             None => "set it to your own".to_owned(),
         };
         let cause = format!("is still the {} of the example{place}", quoted(example));
-        return Err(Fault::new(cause, advice));
+        return Err(ValueFault::new(cause, advice));
     }
     if text.chars().any(char::is_control) {
         let cause = format!("holds a control character{place} (a line break, a tab)");
-        return Err(Fault::new(cause, "give the secret alone, on one line"));
+        return Err(ValueFault::new(cause, "give the secret alone, on one line"));
     }
     check(text)
 }
 
 /// Checks a secret that goes into an HTTP header, so it is of visible ASCII characters (RFC 9110
 /// section 5.5).
-pub(super) fn check_header(text: &str) -> Result<(), Fault> {
+pub(super) fn check_header(text: &str) -> Result<(), ValueFault> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
     }
-    Err(Fault::new(
+    Err(ValueFault::new(
         "holds a space or a character beyond ASCII",
         "copy it again, without spaces around",
     ))

@@ -7,16 +7,18 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
 
 use super::environment::Variables;
-use super::reader::{Field, Reader};
-use super::refused::Fault;
+use super::reader::{FieldValue, VariableReader};
+use super::refused::ValueFault;
 use super::secret;
 use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
-use super::variables::{self as v, Variable};
-use super::{Http, Log, LogFormat, Removal, Schedule, Secret, StateLocation, host_name};
+use super::variables::{self as v, VariableDefinition};
+use super::{
+    HttpSettings, LogFormat, LogSettings, RemovalSettings, ScheduleSettings, Secret, StateLocation, host_name,
+};
 
 /// Name and description of the connection.
-pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, String)> {
+pub(super) fn name(reader: &mut VariableReader<'_, impl Variables>) -> Option<(String, String)> {
     let name = reader.value(&v::CONNECTION_NAME, plain::connection_name);
     let description = reader
         .optional(&v::CONNECTION_DESCRIPTION, plain::text(1024))
@@ -25,12 +27,15 @@ pub(super) fn name(reader: &mut Reader<'_, impl Variables>) -> Option<(String, S
 }
 
 /// When to read. `now` decides whether a schedule has a moment left.
-pub(super) fn schedule(reader: &mut Reader<'_, impl Variables>, now: DateTime<Utc>) -> Option<Schedule> {
+pub(super) fn schedule(
+    reader: &mut VariableReader<'_, impl Variables>,
+    now: DateTime<Utc>,
+) -> Option<ScheduleSettings> {
     let sync_cron = reader.value(&v::SYNC_CRON, time::cron(now));
     let baseline_cron = reader.value(&v::BASELINE_CRON, time::cron_or_off(now));
     let timezone = reader.value(&v::SYNC_TIMEZONE, time::time_zone);
     let on_start = reader.value(&v::SYNC_ON_START, plain::boolean);
-    Some(Schedule {
+    Some(ScheduleSettings {
         sync_cron: sync_cron?,
         baseline_cron: baseline_cron?,
         timezone: timezone?,
@@ -39,7 +44,7 @@ pub(super) fn schedule(reader: &mut Reader<'_, impl Variables>, now: DateTime<Ut
 }
 
 /// `MAPPING_FILE`; the file is opened here, and read by `mapping`.
-pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Option<PathBuf>> {
+pub(super) fn mapping_file(reader: &mut VariableReader<'_, impl Variables>) -> Option<Option<PathBuf>> {
     reader.optional(&v::MAPPING_FILE, plain::file).optional()
 }
 
@@ -48,7 +53,7 @@ pub(super) fn mapping_file(reader: &mut Reader<'_, impl Variables>) -> Option<Op
 const LONGEST_LAG: Duration = Duration::from_secs(60 * 86_400);
 
 /// What to do about objects that are gone.
-pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal> {
+pub(super) fn removal(reader: &mut VariableReader<'_, impl Variables>) -> Option<RemovalSettings> {
     let send = reader.value(
         &v::REMOVED_OBJECTS,
         plain::choice(&[("report", false), ("send", true)]),
@@ -56,7 +61,7 @@ pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal
     let lag = reader.value(&v::REMOVAL_LAG, quantity::duration(Duration::ZERO..=LONGEST_LAG));
     let max_count = reader.value(&v::REMOVAL_MAX_COUNT, quantity::number(0..=u64::MAX));
     let max_percent = reader.value(&v::REMOVAL_MAX_PERCENT, quantity::number(0..=100));
-    Some(Removal {
+    Some(RemovalSettings {
         send: send?,
         lag: lag?,
         max_count: max_count?,
@@ -65,20 +70,20 @@ pub(super) fn removal(reader: &mut Reader<'_, impl Variables>) -> Option<Removal
 }
 
 /// `STATE_URL`, and what belongs to a database server.
-pub(super) fn state(reader: &mut Reader<'_, impl Variables>) -> Option<StateLocation> {
+pub(super) fn state(reader: &mut VariableReader<'_, impl Variables>) -> Option<StateLocation> {
     let location = reader.value(&v::STATE_URL, state::location);
     with_database(reader, location)
 }
 
 /// The same for a URL that is given otherwise.
-pub(super) fn state_at(reader: &mut Reader<'_, impl Variables>, url: &str) -> Option<StateLocation> {
+pub(super) fn state_at(reader: &mut VariableReader<'_, impl Variables>, url: &str) -> Option<StateLocation> {
     let location = state::location(url).map_err(|fault| reader.refuse(&v::STATE_URL, fault));
     with_database(reader, location.ok())
 }
 
 /// Completes a place by what belongs to a database server.
 fn with_database(
-    reader: &mut Reader<'_, impl Variables>,
+    reader: &mut VariableReader<'_, impl Variables>,
     location: Option<StateLocation>,
 ) -> Option<StateLocation> {
     let password = reader.secret(&v::STATE_PASSWORD).optional();
@@ -101,7 +106,7 @@ fn with_database(
 const SHORTEST_TOKEN: usize = 16;
 
 /// Status page and API.
-pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
+pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<HttpSettings> {
     let listen = reader.value(&v::HTTP_LISTEN, host::listen);
     let token = http_token(reader, &v::HTTP_TOKEN);
     let read_token = http_token(reader, &v::HTTP_READ_TOKEN);
@@ -118,17 +123,17 @@ pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
         );
         return None;
     }
-    if let (Field::Given(token), Field::Given(read_token)) = (&token, &read_token)
+    if let (FieldValue::Given(token), FieldValue::Given(read_token)) = (&token, &read_token)
         && token.expose_secret() == read_token.expose_secret()
     {
-        let fault = Fault::new(
+        let fault = ValueFault::new(
             "is the same as HTTP_TOKEN, which changes things",
             "choose another one, for those who only look",
         );
         reader.refuse(&v::HTTP_READ_TOKEN, fault);
         return None;
     }
-    Some(Http {
+    Some(HttpSettings {
         listen: listen?,
         token: token.optional()?,
         read_token: read_token.optional()?,
@@ -136,14 +141,17 @@ pub(super) fn http(reader: &mut Reader<'_, impl Variables>) -> Option<Http> {
 }
 
 /// A token that requests show.
-fn http_token(reader: &mut Reader<'_, impl Variables>, variable: &'static Variable) -> Field<Secret> {
+fn http_token(
+    reader: &mut VariableReader<'_, impl Variables>,
+    variable: &'static VariableDefinition,
+) -> FieldValue<Secret> {
     reader.checked_secret(variable, check_token)
 }
 
-fn check_token(text: &str) -> Result<(), Fault> {
+fn check_token(text: &str) -> Result<(), ValueFault> {
     secret::check_header(text)?;
     if text.len() < SHORTEST_TOKEN {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("is shorter than {SHORTEST_TOKEN} characters, so it can be guessed"),
             "take a random one, such as `openssl rand -hex 32` prints",
         ));
@@ -152,11 +160,11 @@ fn check_token(text: &str) -> Result<(), Fault> {
 }
 
 /// `NOTIFY_URL`.
-pub(super) fn notify(reader: &mut Reader<'_, impl Variables>) -> Option<Option<Secret>> {
+pub(super) fn notify(reader: &mut VariableReader<'_, impl Variables>) -> Option<Option<Secret>> {
     match header_secret(reader, &v::NOTIFY_URL) {
-        Field::Absent => Some(None),
-        Field::Bad => None,
-        Field::Given(given) => match url::webhook(given.expose_secret()) {
+        FieldValue::Absent => Some(None),
+        FieldValue::Bad => None,
+        FieldValue::Given(given) => match url::webhook(given.expose_secret()) {
             Ok(()) => Some(Some(given)),
             Err(fault) => {
                 reader.refuse(&v::NOTIFY_URL, fault);
@@ -167,13 +175,13 @@ pub(super) fn notify(reader: &mut Reader<'_, impl Variables>) -> Option<Option<S
 }
 
 /// Form and filter of the log.
-pub(super) fn log(reader: &mut Reader<'_, impl Variables>) -> Option<Log> {
+pub(super) fn log(reader: &mut VariableReader<'_, impl Variables>) -> Option<LogSettings> {
     let format = reader.value(
         &v::LOG_FORMAT,
         plain::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]),
     );
     let level = reader.value(&v::LOG_LEVEL, plain::log_filter);
-    Some(Log {
+    Some(LogSettings {
         format: format?,
         level: level?,
     })

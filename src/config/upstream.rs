@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use super::environment::Variables;
-use super::reader::{Field, Reader};
-use super::refused::Fault;
+use super::reader::{FieldValue, VariableReader};
+use super::refused::ValueFault;
 use super::secret;
 use super::values::{certificate, no_proxy, plain, quantity, url};
-use super::variables::{self as v, Variable};
-use super::{BatchAssets, Secret, Upstream, UpstreamAuth};
+use super::variables::{self as v, VariableDefinition};
+use super::{BatchAssets, Secret, UpstreamAuth, UpstreamSettings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The Qualys gateway; `None` when anything in it is bad.
-pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstream> {
+pub(super) fn upstream(reader: &mut VariableReader<'_, impl Variables>) -> Option<UpstreamSettings> {
     let gateway = reader.value(&v::QUALYS_GATEWAY_URL, url::gateway);
     let auth = auth(reader);
     let connector_uuid = reader.value(&v::QUALYS_CONNECTOR_UUID, plain::uuid);
@@ -45,7 +45,7 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
             no_proxy::exceptions(port.unwrap_or(443)),
         )
         .optional();
-    Some(Upstream {
+    Some(UpstreamSettings {
         gateway: gateway?,
         auth: auth?,
         connector_uuid: connector_uuid?,
@@ -64,13 +64,13 @@ pub(super) fn upstream(reader: &mut Reader<'_, impl Variables>) -> Option<Upstre
 }
 
 /// `auto`, or a number.
-fn batch_assets(text: &str) -> Result<BatchAssets, Fault> {
+fn batch_assets(text: &str) -> Result<BatchAssets, ValueFault> {
     if text.trim().eq_ignore_ascii_case("auto") {
         return Ok(BatchAssets::Auto);
     }
     let number = quantity::number(1..=10_000)(text);
     number.map(BatchAssets::AtMost).map_err(|_| {
-        Fault::new(
+        ValueFault::new(
             "is neither `auto` nor a whole number from 1 to 10000",
             "give one of them",
         )
@@ -78,19 +78,19 @@ fn batch_assets(text: &str) -> Result<BatchAssets, Fault> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
+enum TokenEndpoint {
     Client,
     Subscription,
     Password,
 }
 
-fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
+fn auth(reader: &mut VariableReader<'_, impl Variables>) -> Option<UpstreamAuth> {
     let asked = reader.optional(
         &v::QUALYS_AUTH,
         plain::choice(&[
-            ("client", Endpoint::Client),
-            ("subscription", Endpoint::Subscription),
-            ("password", Endpoint::Password),
+            ("client", TokenEndpoint::Client),
+            ("subscription", TokenEndpoint::Subscription),
+            ("password", TokenEndpoint::Password),
         ]),
     );
     let client = [
@@ -101,15 +101,17 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
         reader.secret(&v::QUALYS_USERNAME),
         reader.secret(&v::QUALYS_PASSWORD),
     ];
-    let begun = |pair: &[Field<Secret>; 2]| !pair.iter().all(Field::is_absent);
+    let begun = |pair: &[FieldValue<Secret>; 2]| !pair.iter().all(FieldValue::is_absent);
     let endpoint = match asked {
-        Field::Given(endpoint) => endpoint,
+        FieldValue::Given(endpoint) => endpoint,
         // Which secrets are needed is unknown until this is mended; to ask for any would be a guess.
-        Field::Bad => return None,
-        Field::Absent => match (begun(&client), begun(&account)) {
-            (true, false) => Endpoint::Client,
-            (false, true) => Endpoint::Password,
-            (true, true) if !client.iter().all(Field::is_given) || !account.iter().all(Field::is_given) => {
+        FieldValue::Bad => return None,
+        FieldValue::Absent => match (begun(&client), begun(&account)) {
+            (true, false) => TokenEndpoint::Client,
+            (false, true) => TokenEndpoint::Password,
+            (true, true)
+                if !client.iter().all(FieldValue::is_given) || !account.iter().all(FieldValue::is_given) =>
+            {
                 missing_half(
                     reader,
                     &client,
@@ -125,7 +127,7 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
                 return None;
             }
             (true, true) => {
-                let fault = Fault::new(
+                let fault = ValueFault::new(
                     "is ambiguous: both a client and a user name with password are set",
                     "set it to client, subscription or password, or take one of the two pairs away",
                 );
@@ -141,15 +143,15 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
         },
     };
     match endpoint {
-        Endpoint::Client => {
+        TokenEndpoint::Client => {
             let (id, secret) = pair(reader, client, CLIENT, "is required for QUALYS_AUTH=client")?;
             Some(UpstreamAuth::Client { id, secret })
         }
-        Endpoint::Subscription => {
+        TokenEndpoint::Subscription => {
             let (id, secret) = pair(reader, client, CLIENT, "is required for QUALYS_AUTH=subscription")?;
             Some(UpstreamAuth::Subscription { id, secret })
         }
-        Endpoint::Password => {
+        TokenEndpoint::Password => {
             let (username, password) =
                 pair(reader, account, ACCOUNT, "is required for QUALYS_AUTH=password")?;
             Some(UpstreamAuth::Password { username, password })
@@ -157,26 +159,26 @@ fn auth(reader: &mut Reader<'_, impl Variables>) -> Option<UpstreamAuth> {
     }
 }
 
-const CLIENT: [&Variable; 2] = [&v::QUALYS_CLIENT_ID, &v::QUALYS_CLIENT_SECRET];
-const ACCOUNT: [&Variable; 2] = [&v::QUALYS_USERNAME, &v::QUALYS_PASSWORD];
+const CLIENT: [&VariableDefinition; 2] = [&v::QUALYS_CLIENT_ID, &v::QUALYS_CLIENT_SECRET];
+const ACCOUNT: [&VariableDefinition; 2] = [&v::QUALYS_USERNAME, &v::QUALYS_PASSWORD];
 
 fn pair(
-    reader: &mut Reader<'_, impl Variables>,
-    pair: [Field<Secret>; 2],
-    names: [&Variable; 2],
+    reader: &mut VariableReader<'_, impl Variables>,
+    pair: [FieldValue<Secret>; 2],
+    names: [&VariableDefinition; 2],
     why: &str,
 ) -> Option<(Secret, Secret)> {
     missing_half(reader, &pair, names, why);
     match pair {
-        [Field::Given(first), Field::Given(second)] => Some((first, second)),
+        [FieldValue::Given(first), FieldValue::Given(second)] => Some((first, second)),
         _ => None,
     }
 }
 
 fn missing_half(
-    reader: &mut Reader<'_, impl Variables>,
-    pair: &[Field<Secret>; 2],
-    names: [&Variable; 2],
+    reader: &mut VariableReader<'_, impl Variables>,
+    pair: &[FieldValue<Secret>; 2],
+    names: [&VariableDefinition; 2],
     why: &str,
 ) {
     for (field, name) in pair.iter().zip(names) {
@@ -188,8 +190,8 @@ fn missing_half(
 
 /// A secret that goes into an HTTP header.
 pub(super) fn header_secret(
-    reader: &mut Reader<'_, impl Variables>,
-    variable: &'static Variable,
-) -> Field<Secret> {
+    reader: &mut VariableReader<'_, impl Variables>,
+    variable: &'static VariableDefinition,
+) -> FieldValue<Secret> {
     reader.checked_secret(variable, secret::check_header)
 }

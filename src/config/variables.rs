@@ -2,11 +2,11 @@
 
 /// One variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Variable {
+pub struct VariableDefinition {
     /// Its name.
     pub name: &'static str,
     /// What holds when it is not set.
-    pub unset: Unset,
+    pub unset: DefaultValue,
     /// A secret is never printed, and may be given as `NAME_FILE` (R27).
     pub secret: bool,
     /// One line, with the values it takes.
@@ -15,7 +15,7 @@ pub struct Variable {
 
 /// What holds when a variable is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unset {
+pub enum DefaultValue {
     /// It must be set. The example file shows this value.
     Required(&'static str),
     /// It must be set under a condition.
@@ -35,11 +35,11 @@ pub enum Unset {
 
 /// Variables that belong together, under a heading.
 #[derive(Debug, Clone, Copy)]
-pub struct Group {
+pub struct VariableGroup {
     /// The heading.
     pub title: &'static str,
     /// Its variables, in the order of the contract.
-    pub variables: &'static [Variable],
+    pub variables: &'static [VariableDefinition],
 }
 
 macro_rules! variables {
@@ -48,7 +48,7 @@ macro_rules! variables {
     ($($title:literal { $($name:ident: $kind:ident, $unset:expr, $meaning:literal;)* })*) => {
         $($(
             #[doc = $meaning]
-            pub const $name: Variable = Variable {
+            pub const $name: VariableDefinition = VariableDefinition {
                 name: stringify!($name),
                 unset: $unset,
                 secret: variables!(@secret $kind),
@@ -56,11 +56,11 @@ macro_rules! variables {
             };
         )*)*
         /// Every variable, by group.
-        pub const GROUPS: &[Group] = &[$(Group { title: $title, variables: &[$($name),*] }),*];
+        pub const GROUPS: &[VariableGroup] = &[$(VariableGroup { title: $title, variables: &[$($name),*] }),*];
     };
 }
 
-use Unset::{Default, Described, Nothing, Required, RequiredFor};
+use DefaultValue::{Default, Described, Nothing, Required, RequiredFor};
 
 variables! {
     "Connection" {
@@ -249,7 +249,7 @@ pub const PREFIXES: &[&str] = &[
 ];
 
 /// Every variable, in the order of the reference.
-pub fn all() -> impl Iterator<Item = &'static Variable> {
+pub fn all() -> impl Iterator<Item = &'static VariableDefinition> {
     GROUPS.iter().flat_map(|group| group.variables)
 }
 
@@ -258,7 +258,7 @@ pub(super) fn position(name: &str) -> Option<usize> {
     all().position(|variable| variable.name == name || variable.file_name().as_deref() == Some(name))
 }
 
-impl Variable {
+impl VariableDefinition {
     /// `NAME_FILE` for a secret.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
@@ -269,7 +269,7 @@ impl Variable {
     #[must_use]
     pub const fn default(&self) -> Option<&'static str> {
         match self.unset {
-            Unset::Default(value) => Some(value),
+            DefaultValue::Default(value) => Some(value),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use super::error::{DirectoryError, TimedPhase};
 use super::guard::GuardFault;
 use super::result_code::LdapResult;
 use super::transport::ControllerLink;
-use crate::config::{self, Auth, Secret};
+use crate::config::{self, DirectoryAuth, Secret};
 
 /// Binds `link` as the settings say.
 ///
@@ -16,13 +16,13 @@ use crate::config::{self, Auth, Secret};
 pub async fn bind(
     link: &mut ControllerLink,
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<(), DirectoryError> {
     let (name, password) = match &settings.auth {
-        Auth::Simple { name, password } => (name, password),
+        DirectoryAuth::Simple { name, password } => (name, password),
         // Done before the library got the connection ([`super::transport`]).
-        Auth::Kerberos { .. } if cfg!(feature = "kerberos") => return Ok(()),
-        Auth::Kerberos { .. } => {
+        DirectoryAuth::Kerberos { .. } if cfg!(feature = "kerberos") => return Ok(()),
+        DirectoryAuth::Kerberos { .. } => {
             return Err(DirectoryError::Internal {
                 what: "this program was built without Kerberos".to_owned(),
             });

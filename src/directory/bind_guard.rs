@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::DirectoryError;
 use super::put_off::{MOST_REFUSED, PutOff};
-use crate::config::{self, Auth};
+use crate::config::{self, DirectoryAuth};
 
 /// Time for which a refused password is not tried again.
 const PUT_OFF_FOR: Duration = Duration::from_secs(3600);
@@ -114,7 +114,7 @@ impl BindGuard {
 
     /// Lets a refused password of the account be tried once more before the hour has passed: an
     /// operator asks for it.
-    pub fn allow_now(&self, settings: &config::Directory) {
+    pub fn allow_now(&self, settings: &config::DirectorySettings) {
         let mut accounts = self.attempts.accounts();
         if let Some(account) = accounts.get_mut(&AccountKey::of(settings)) {
             account.put_off.clear();
@@ -125,7 +125,7 @@ impl BindGuard {
     ///
     /// # Errors
     /// When it would be put off.
-    pub(super) fn check(&self, settings: &config::Directory) -> Result<(), Box<PutOff>> {
+    pub(super) fn check(&self, settings: &config::DirectorySettings) -> Result<(), Box<PutOff>> {
         let password = self.attempts.digest(settings);
         let now = Instant::now();
         let mut accounts = self.attempts.accounts();
@@ -142,7 +142,7 @@ impl BindGuard {
     /// The errors of `bind`, and [`DirectoryError::PutOff`].
     pub(super) async fn attempt<T>(
         &self,
-        settings: &config::Directory,
+        settings: &config::DirectorySettings,
         bind: impl Future<Output = Result<T, DirectoryError>>,
     ) -> Result<T, DirectoryError> {
         let key = AccountKey::of(settings);
@@ -176,7 +176,7 @@ impl BindGuard {
 
     async fn wait_for_turn(
         &self,
-        settings: &config::Directory,
+        settings: &config::DirectorySettings,
         key: &AccountKey,
         password: &PasswordDigest,
     ) -> Result<OpenAttempt<'_>, DirectoryError> {
@@ -217,7 +217,7 @@ impl BindGuard {
 
     fn put_off(
         &self,
-        settings: &config::Directory,
+        settings: &config::DirectorySettings,
         refusal: RefusedBind,
         until: Instant,
         now: Instant,
@@ -247,16 +247,16 @@ impl BindAttempts {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn digest(&self, settings: &config::Directory) -> PasswordDigest {
+    fn digest(&self, settings: &config::DirectorySettings) -> PasswordDigest {
         let mut digest = Sha256::new();
         for part in self.salt {
             digest.update(part.to_be_bytes());
         }
         match &settings.auth {
-            Auth::Simple { password, .. } => digest.update(password.expose_secret()),
+            DirectoryAuth::Simple { password, .. } => digest.update(password.expose_secret()),
             // The key is in the keytab, which may be replaced while the process runs. A file that
             // cannot be read, or a credential cache, has no key to compare.
-            Auth::Kerberos { keytab, .. } => {
+            DirectoryAuth::Kerberos { keytab, .. } => {
                 let content = keytab.as_ref().and_then(|keytab| std::fs::read(keytab).ok());
                 digest.update(content.unwrap_or_default());
             }
@@ -279,7 +279,7 @@ impl Default for BindAttempts {
 }
 
 impl AccountKey {
-    fn of(settings: &config::Directory) -> Self {
+    fn of(settings: &config::DirectorySettings) -> Self {
         let mut directory = match &settings.domain {
             Some(domain) if settings.hosts.is_empty() => vec![domain.name.to_lowercase()],
             _ => settings.hosts.iter().map(|host| host.to_lowercase()).collect(),
@@ -292,10 +292,10 @@ impl AccountKey {
     }
 }
 
-fn account_name(settings: &config::Directory) -> String {
+fn account_name(settings: &config::DirectorySettings) -> String {
     match &settings.auth {
-        Auth::Simple { name, .. } => name.clone(),
-        Auth::Kerberos { principal, .. } => principal
+        DirectoryAuth::Simple { name, .. } => name.clone(),
+        DirectoryAuth::Kerberos { principal, .. } => principal
             .clone()
             .unwrap_or_else(|| "the Kerberos account".to_owned()),
     }

@@ -84,7 +84,7 @@ impl Controllers {
     /// When DNS knows none of the domain, or the bind would be put off on every controller
     /// ([`BindGuard::check`]).
     pub async fn find(
-        settings: &config::Directory,
+        settings: &config::DirectorySettings,
         guard: &BindGuard,
         known: &KnownControllers,
     ) -> Result<Self, DirectoryError> {
@@ -155,7 +155,7 @@ impl Controllers {
     }
 
     /// Puts those in order that have no place yet, when no other one is left.
-    async fn order_rest(&mut self, settings: &config::Directory) {
+    async fn order_rest(&mut self, settings: &config::DirectorySettings) {
         let Some(domain) = &settings.domain else {
             return;
         };
@@ -181,7 +181,7 @@ impl Controllers {
     /// When none is left; [`DirectoryError::AllFailed`] names each with its cause. An error that is
     /// not of the controller ends the attempt at once: a refused account would be locked by further
     /// attempts (R40).
-    pub async fn connect(&mut self, settings: &config::Directory) -> Result<Session, DirectoryError> {
+    pub async fn connect(&mut self, settings: &config::DirectorySettings) -> Result<Session, DirectoryError> {
         loop {
             self.order_rest(settings).await;
             let (endpoint, is_one_of_several, choice) = match self.next() {
@@ -322,7 +322,10 @@ impl Controllers {
 ///
 /// # Errors
 /// As [`Controllers::find`] and [`Controllers::connect`].
-pub async fn connect(settings: &config::Directory, guard: &BindGuard) -> Result<Session, DirectoryError> {
+pub async fn connect(
+    settings: &config::DirectorySettings,
+    guard: &BindGuard,
+) -> Result<Session, DirectoryError> {
     let known = KnownControllers::default();
     let mut controllers = Controllers::find(settings, guard, &known).await?;
     controllers.connect(settings).await

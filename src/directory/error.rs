@@ -11,7 +11,7 @@ use super::kerberos_fault::KerberosFault;
 use super::put_off::PutOff;
 use super::result_code::{self, LdapResult};
 use super::root_dse::ControllerDefect;
-use crate::config::Transport;
+use crate::config::LdapTransport;
 use crate::exit_code;
 use crate::tls::PeerCertificate;
 use crate::tls::TlsFault;
@@ -97,7 +97,7 @@ pub enum DirectoryError {
         /// `AD_PORT`.
         port: u16,
         /// `AD_TRANSPORT`.
-        transport: Transport,
+        transport: LdapTransport,
         /// Why.
         fault: TlsFault,
     },

@@ -12,7 +12,7 @@ use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
 use super::search::LdapSearch;
 use super::{netlogon, session, transport};
-use crate::config::{Auth, DeltaMethod, Directory, SearchScope, Transport};
+use crate::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, SearchScope};
 
 /// `BindResponse` and `SearchResultDone`: the server waits for the next request after them.
 const LAST: [u8; 2] = [0x61, 0x65];
@@ -114,13 +114,13 @@ fn endpoint() -> session::ControllerEndpoint {
 }
 
 /// Pages of three.
-fn settings() -> Directory {
-    Directory {
+fn settings() -> DirectorySettings {
+    DirectorySettings {
         hosts: vec!["dc1".to_owned()],
         domain: None,
-        transport: Transport::Ldap,
+        transport: LdapTransport::Ldap,
         port: 389,
-        auth: Auth::Simple {
+        auth: DirectoryAuth::Simple {
             name: "someone".to_owned(),
             password: "the-password".into(),
         },

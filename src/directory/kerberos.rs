@@ -24,7 +24,7 @@ use super::kerberos_fault::{KerberosFault, KerberosProblem};
 use super::message::{self, AnswerOperation, LdapMessage};
 use super::result_code::LdapResult;
 use super::round_trip::ask;
-use crate::config::{self, Auth};
+use crate::config::{self, DirectoryAuth};
 
 /// The SASL mechanism (RFC 4752).
 const MECHANISM: &[u8] = b"GSSAPI";
@@ -52,7 +52,7 @@ const SURPLUS: &str = "further octets after the answer to a bind";
 pub async fn inside_tls(
     mut stream: TlsStream<TcpStream>,
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<TlsStream<TcpStream>, DirectoryError> {
     if settings.auth.is_kerberos() {
         let shown = stream.get_ref().1.peer_certificates();
@@ -78,7 +78,7 @@ pub async fn inside_tls(
 pub async fn sealed<S>(
     mut stream: S,
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<SealedStream<S, GssContext>, DirectoryError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -93,15 +93,20 @@ where
     })
 }
 
-fn target(binding: Option<Vec<u8>>, seal: bool, host: &str, settings: &config::Directory) -> GssTarget {
+fn target(
+    binding: Option<Vec<u8>>,
+    seal: bool,
+    host: &str,
+    settings: &config::DirectorySettings,
+) -> GssTarget {
     // An address is no name that a key distribution center knows.
     let name = match &settings.server_name {
         Some(name) if host.parse::<IpAddr>().is_ok() => name,
         _ => host,
     };
     let principal = match &settings.auth {
-        Auth::Kerberos { principal, .. } => principal.clone(),
-        Auth::Simple { .. } => None,
+        DirectoryAuth::Kerberos { principal, .. } => principal.clone(),
+        DirectoryAuth::Simple { .. } => None,
     };
     GssTarget {
         service: format!("ldap/{}", name.trim_end_matches('.')),
@@ -116,7 +121,7 @@ async fn bind<S>(
     stream: &mut S,
     target: GssTarget,
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<(GssContext, usize), DirectoryError>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -17,7 +17,7 @@ impl Session {
     /// As any operation, after which the session is over; an answer without sites is none.
     pub(super) async fn locate(
         &mut self,
-        settings: &config::Directory,
+        settings: &config::DirectorySettings,
         choice: ControllerChoice,
     ) -> Result<(), DirectoryError> {
         self.chosen.choice = Some(choice);

@@ -29,7 +29,7 @@ use crate::tls::PeerCertificate;
 /// Connects and binds to the controller at `endpoint`.
 pub(super) async fn reach(
     endpoint: &ControllerEndpoint,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
     let (link, certificate) = transport::open(&endpoint.host, endpoint.address, settings, guard).await?;
@@ -41,7 +41,7 @@ pub(super) async fn bound(
     mut link: ControllerLink,
     certificate: Option<PeerCertificate>,
     endpoint: &ControllerEndpoint,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
     let host = &endpoint.host;
@@ -135,7 +135,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`connect`].
-    pub async fn connect_again(&self, settings: &config::Directory) -> Result<Self, DirectoryError> {
+    pub async fn connect_again(&self, settings: &config::DirectorySettings) -> Result<Self, DirectoryError> {
         self.guard.check(settings)?;
         reach(&self.endpoint, settings, &self.guard).await
     }

@@ -109,8 +109,8 @@ impl fmt::Display for ControllerChoice {
 pub async fn order(
     candidates: Vec<SiteCandidate>,
     site: Option<String>,
-    domain: &config::Domain,
-    settings: &config::Directory,
+    domain: &config::DomainSettings,
+    settings: &config::DirectorySettings,
 ) -> Vec<(String, ControllerChoice)> {
     if let [only] = candidates.as_slice() {
         return vec![(only.named.host.clone(), ControllerChoice::OnlyOne)];
@@ -136,8 +136,8 @@ struct Discovery {
     until: Instant,
     /// When every ping is over.
     deadline: Instant,
-    domain: config::Domain,
-    settings: config::Directory,
+    domain: config::DomainSettings,
+    settings: config::DirectorySettings,
 }
 
 enum PingEvent {
@@ -151,8 +151,8 @@ impl Discovery {
     fn new(
         candidates: Vec<SiteCandidate>,
         site: Option<String>,
-        domain: &config::Domain,
-        settings: &config::Directory,
+        domain: &config::DomainSettings,
+        settings: &config::DirectorySettings,
     ) -> Self {
         let mut unasked: Vec<usize> = (0..candidates.len()).collect();
         unasked.sort_by_key(|&at| candidates.get(at).is_none_or(|one| !one.serves_site));

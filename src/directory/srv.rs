@@ -60,8 +60,8 @@ pub struct NamedController {
 /// # Errors
 /// When DNS names none, with the reason.
 pub async fn controllers(
-    domain: &config::Domain,
-    settings: &config::Directory,
+    domain: &config::DomainSettings,
+    settings: &config::DirectorySettings,
     rng: &mut Rng,
 ) -> Result<Vec<NamedController>, DirectoryError> {
     let unknown = |cause: String| DirectoryError::Discover {
@@ -89,9 +89,9 @@ pub async fn controllers(
 /// any in time. Read-only controllers are among them, which register for their site alone (MS-ADTS
 /// 6.3.2.3).
 pub async fn site_controllers(
-    domain: &config::Domain,
+    domain: &config::DomainSettings,
     site: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     rng: &mut Rng,
 ) -> Vec<NamedController> {
     let labels = ["_ldap", "_tcp", site, "_sites", "dc", "_msdcs"];
@@ -126,7 +126,11 @@ fn hosts(named: &[NamedController]) -> Vec<&str> {
 ///
 /// # Errors
 /// The reason why there are none.
-async fn targets(name: &Name, domain: &config::Domain, limit: Duration) -> Result<Vec<SrvTarget>, String> {
+async fn targets(
+    name: &Name,
+    domain: &config::DomainSettings,
+    limit: Duration,
+) -> Result<Vec<SrvTarget>, String> {
     let resolver = resolver(domain).map_err(|error| format!("the resolver cannot be set up: {error}"))?;
     let answer = timeout(limit, resolver.srv_lookup(name.clone()))
         .await
@@ -155,8 +159,8 @@ async fn targets(name: &Name, domain: &config::Domain, limit: Duration) -> Resul
 /// number of those that may not.
 fn allowed(
     targets: Vec<SrvTarget>,
-    domain: &config::Domain,
-    settings: &config::Directory,
+    domain: &config::DomainSettings,
+    settings: &config::DirectorySettings,
     rng: &mut Rng,
 ) -> (Vec<NamedController>, usize) {
     // A pin for one host says nothing of the others.
@@ -173,7 +177,7 @@ fn allowed(
     (named, outside)
 }
 
-fn resolver(domain: &config::Domain) -> Result<TokioResolver, NetError> {
+fn resolver(domain: &config::DomainSettings) -> Result<TokioResolver, NetError> {
     let mut builder = match domain.dns_server {
         None => TokioResolver::builder_tokio()?,
         Some(address) => {

@@ -27,7 +27,7 @@ use crate::tls::{
 pub async fn handshake(
     stream: TcpStream,
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<(TlsStream<TcpStream>, Option<PeerCertificate>), TlsFault> {
     let expected = settings
         .server_name
@@ -61,13 +61,13 @@ pub async fn handshake(
 }
 
 /// Whether `AD_CERTIFICATE` holds what the server shows.
-fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::Directory) -> bool {
+fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::DirectorySettings) -> bool {
     let given = settings.certificates.as_deref().unwrap_or_default();
     shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
 }
 
 /// The CAs in `AD_CERTIFICATE`.
-fn trusted(settings: &config::Directory) -> Vec<IssuerCertificate> {
+fn trusted(settings: &config::DirectorySettings) -> Vec<IssuerCertificate> {
     let given = settings.certificates.as_deref().unwrap_or_default();
     given
         .iter()
@@ -77,7 +77,7 @@ fn trusted(settings: &config::Directory) -> Vec<IssuerCertificate> {
 
 fn client_config(
     host: &str,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<(ClientConfig, HandshakeRecord), TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
@@ -107,7 +107,7 @@ fn client_config(
 }
 
 fn chain_verifier(
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, TlsFault> {
     let mut roots = RootCertStore::empty();

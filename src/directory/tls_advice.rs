@@ -1,12 +1,12 @@
 //! Next step after a TLS connection to a controller that failed.
 
-use crate::config::Transport;
+use crate::config::LdapTransport;
 use crate::tls::{FEWEST_RSA_BITS, TlsFault, TlsProblem};
 
 impl TlsFault {
     /// Returns the next step, for a controller at `port`.
     #[must_use]
-    pub fn advice(&self, transport: Transport, port: u16) -> String {
+    pub fn advice(&self, transport: LdapTransport, port: u16) -> String {
         let shown = self.shown.as_deref();
         match &self.problem {
             TlsProblem::NoRoots { own: true, .. } => {
@@ -101,15 +101,15 @@ impl TlsFault {
             TlsProblem::Certificate(_) => {
                 "issue the controller another certificate, or pin this one with AD_CERTIFICATE_SHA256".to_owned()
             }
-            TlsProblem::NotTls | TlsProblem::Closed if transport == Transport::Ldaps && port == 389 => {
+            TlsProblem::NotTls | TlsProblem::Closed if transport == LdapTransport::Ldaps && port == 389 => {
                 "389 is the port without TLS: set AD_PORT=636, or AD_TRANSPORT=starttls".to_owned()
             }
             TlsProblem::NotTls => format!("check that port {port} is the controller's LDAPS port (636), or set AD_TRANSPORT=starttls"),
             TlsProblem::Closed => format!(
                 "a controller without a server certificate does this: install one; or check that port {port} is the controller's {}",
                 match transport {
-                    Transport::StartTls => "LDAP port (389)",
-                    Transport::Ldaps | Transport::Ldap => "LDAPS port (636), not 389",
+                    LdapTransport::StartTls => "LDAP port (389)",
+                    LdapTransport::Ldaps | LdapTransport::Ldap => "LDAPS port (636), not 389",
                 }
             ),
             TlsProblem::OldVersion => {
@@ -158,7 +158,7 @@ mod tests {
         );
         assert!(
             fault
-                .advice(Transport::Ldaps, 636)
+                .advice(LdapTransport::Ldaps, 636)
                 .contains("AD_SERVER_NAME=dc1.corp.example")
         );
     }
@@ -172,7 +172,7 @@ mod tests {
         assert!(fault.to_string().contains("no subjectAltName"), "{fault}");
         assert!(
             fault
-                .advice(Transport::Ldaps, 636)
+                .advice(LdapTransport::Ldaps, 636)
                 .contains("AD_CERTIFICATE_SHA256")
         );
     }
@@ -189,7 +189,11 @@ mod tests {
     #[test]
     fn tls_on_the_plain_port_points_to_the_right_one() {
         let fault = TlsFault::from(TlsProblem::Closed);
-        assert!(fault.advice(Transport::Ldaps, 389).contains("AD_PORT=636"));
-        assert!(fault.advice(Transport::Ldaps, 636).contains("server certificate"));
+        assert!(fault.advice(LdapTransport::Ldaps, 389).contains("AD_PORT=636"));
+        assert!(
+            fault
+                .advice(LdapTransport::Ldaps, 636)
+                .contains("server certificate")
+        );
     }
 }

@@ -20,7 +20,7 @@ use super::kerberos;
 use super::message;
 use super::round_trip::ask;
 use super::tls;
-use crate::config::{self, Transport};
+use crate::config::{self, LdapTransport};
 use crate::tls::PeerCertificate;
 
 /// Longest wait for one address to accept a connection: a controller on the same continent answers in a tenth of a
@@ -96,7 +96,7 @@ impl ControllerLink {
 pub async fn open(
     host: &str,
     address: SocketAddr,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     guard: &BindGuard,
 ) -> Result<(ControllerLink, Option<PeerCertificate>), DirectoryError> {
     let host = bare(host);
@@ -109,14 +109,14 @@ pub async fn open(
     };
     match settings.transport {
         #[cfg(feature = "kerberos")]
-        Transport::Ldap if settings.auth.is_kerberos() => {
+        LdapTransport::Ldap if settings.auth.is_kerberos() => {
             let bound = kerberos::sealed(stream, host, settings);
             let stream = guard.attempt(settings, bound).await?;
             return Ok((link(stream).await?, None));
         }
-        Transport::Ldap => return Ok((link(stream).await?, None)),
-        Transport::Ldaps => {}
-        Transport::StartTls => {
+        LdapTransport::Ldap => return Ok((link(stream).await?, None)),
+        LdapTransport::Ldaps => {}
+        LdapTransport::StartTls => {
             timeout(limit, start_tls(&mut stream, host))
                 .await
                 .map_err(|_| late(TimedPhase::StartTls))??;
@@ -152,7 +152,10 @@ fn bare(host: &str) -> &str {
 ///
 /// # Errors
 /// When there is none.
-pub async fn resolve(host: &str, settings: &config::Directory) -> Result<Vec<SocketAddr>, DirectoryError> {
+pub async fn resolve(
+    host: &str,
+    settings: &config::DirectorySettings,
+) -> Result<Vec<SocketAddr>, DirectoryError> {
     let host = bare(host);
     let limit = CONNECT_TIMEOUT.min(settings.timeout);
     let unknown = |cause: String| DirectoryError::Resolve {
@@ -178,7 +181,7 @@ pub async fn resolve(host: &str, settings: &config::Directory) -> Result<Vec<Soc
 async fn connect(
     host: &str,
     address: SocketAddr,
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
 ) -> Result<TcpStream, DirectoryError> {
     let limit = CONNECT_TIMEOUT.min(settings.timeout);
     let cause = match timeout(limit, TcpStream::connect(address)).await {

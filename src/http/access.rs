@@ -24,10 +24,10 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::problem::Problem;
+use super::problem::HttpProblem;
 use super::server::PeerAddress;
 use super::wrong_tokens::WrongTokens;
-use crate::config::{Http, Secret};
+use crate::config::{HttpSettings, Secret};
 use crate::view::WithoutNames;
 
 /// Challenge of the API: no dialog opens.
@@ -50,7 +50,7 @@ const OF_PROXIES: [HeaderName; 4] = [
 
 /// Tokens of the service, and what is asked of every request.
 #[derive(Debug)]
-pub(super) struct Access {
+pub(super) struct AccessPolicy {
     change: Option<Secret>,
     read: Option<Secret>,
     loopback: bool,
@@ -73,7 +73,7 @@ impl TokenDigest {
 
 /// Rights of a request, by the token that it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rights {
+pub(super) enum RequestRights {
     /// No token: state, counts, metrics.
     Open,
     /// `HTTP_READ_TOKEN`: names of people as well.
@@ -84,21 +84,21 @@ pub(super) enum Rights {
 
 /// Refusal of a request.
 #[derive(Debug)]
-pub(super) enum Denial {
+pub(super) enum RequestDenial {
     /// It shows a token that is none of the service's.
     WrongToken,
-    Problem(Problem),
+    Problem(HttpProblem),
 }
 
-impl From<Problem> for Denial {
-    fn from(problem: Problem) -> Self {
+impl From<HttpProblem> for RequestDenial {
+    fn from(problem: HttpProblem) -> Self {
         Self::Problem(problem)
     }
 }
 
-impl Access {
+impl AccessPolicy {
     /// For a listener on `address`.
-    pub(super) fn new(address: SocketAddr, http: &Http) -> Self {
+    pub(super) fn new(address: SocketAddr, http: &HttpSettings) -> Self {
         Self {
             change: http.token.clone(),
             read: http.read_token.clone(),
@@ -123,13 +123,13 @@ impl Access {
         method: &Method,
         headers: &HeaderMap,
         challenge: &'static str,
-    ) -> Result<Rights, Denial> {
+    ) -> Result<RequestRights, RequestDenial> {
         of_this_site(method, headers)?;
         let rights = self.rights(headers)?;
-        if rights > Rights::Open {
+        if rights > RequestRights::Open {
             return Ok(rights);
         }
-        let needed = |why: &str| Denial::from(Problem::unauthorized(why, challenge));
+        let needed = |why: &str| RequestDenial::from(HttpProblem::unauthorized(why, challenge));
         if !self.loopback {
             return Err(needed(
                 "this needs a token, since the service listens beyond loopback",
@@ -146,9 +146,9 @@ impl Access {
 
     /// Returns the rights of the token that is shown. Where none is configured, nothing that is
     /// shown counts.
-    fn rights(&self, headers: &HeaderMap) -> Result<Rights, Denial> {
+    fn rights(&self, headers: &HeaderMap) -> Result<RequestRights, RequestDenial> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Ok(Rights::Open);
+            return Ok(RequestRights::Open);
         };
         let shown = TokenDigest::of(&credential(value.as_bytes()));
         let is = |token: &Option<Secret>| {
@@ -156,17 +156,17 @@ impl Access {
             token.is_some_and(|token| TokenDigest::of(token.expose_secret().as_bytes()).is(&shown))
         };
         match (is(&self.change), is(&self.read)) {
-            (true, _) => Ok(Rights::Change),
-            (false, true) => Ok(Rights::ReadNames),
-            (false, false) if self.change.is_none() && self.read.is_none() => Ok(Rights::Open),
-            (false, false) => Err(Denial::WrongToken),
+            (true, _) => Ok(RequestRights::Change),
+            (false, true) => Ok(RequestRights::ReadNames),
+            (false, false) if self.change.is_none() && self.read.is_none() => Ok(RequestRights::Open),
+            (false, false) => Err(RequestDenial::WrongToken),
         }
     }
 
     /// Logs a wrong token, and lets its sender wait for the refusal.
-    pub(super) async fn refuse_wrong(&self, client: Client, challenge: &'static str) -> Problem {
+    pub(super) async fn refuse_wrong(&self, client: RequestSender, challenge: &'static str) -> HttpProblem {
         let Some(wait) = self.wrong.take_turn(client.peer) else {
-            return Problem::new(
+            return HttpProblem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many",
                 "too many wrong tokens come from this address",
@@ -175,19 +175,19 @@ impl Access {
         };
         tracing::warn!(address = %client, "A request with a wrong token was refused.");
         tokio::time::sleep(wait).await;
-        Problem::unauthorized("this is not the token", challenge)
+        HttpProblem::unauthorized("this is not the token", challenge)
     }
 }
 
 /// Sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Client {
+pub(super) struct RequestSender {
     peer: IpAddr,
     /// The client of the peer, as the peer says, which is a proxy then.
     forwarded_for: Option<IpAddr>,
 }
 
-impl Client {
+impl RequestSender {
     /// Address that the connection came from.
     pub(super) const fn peer(&self) -> IpAddr {
         self.peer
@@ -205,7 +205,7 @@ impl Client {
     }
 }
 
-impl fmt::Display for Client {
+impl fmt::Display for RequestSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.peer)?;
         match self.forwarded_for {
@@ -236,9 +236,9 @@ fn credential(value: &[u8]) -> Vec<u8> {
 }
 
 /// A browser tells of another site in one of two headers; other clients send neither.
-fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), HttpProblem> {
     let refused = || {
-        Err(Problem::forbidden(
+        Err(HttpProblem::forbidden(
             "the request comes from a page of another site",
             "open the page of this service itself; a proxy in front of it passes the Host header on",
         ))
@@ -265,7 +265,7 @@ fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
 
 /// An attacker's host name can be made to point at loopback; `localhost` and addresses cannot be
 /// taken.
-fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), Problem> {
+fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), HttpProblem> {
     let Some(host) = headers.get(header::HOST) else {
         return Ok(());
     };
@@ -276,13 +276,13 @@ fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), Problem> {
     if lower == "localhost" || lower.ends_with(".localhost") || bare.parse::<IpAddr>().is_ok() {
         return Ok(());
     }
-    Err(Problem::forbidden(
+    Err(HttpProblem::forbidden(
         "the request is addressed to a host name that is not this machine's own (a page elsewhere may have made it point here)",
         "use http://localhost or http://127.0.0.1 with the port, or send a token; a proxy names its client in X-Forwarded-For",
     ))
 }
 
-impl Rights {
+impl RequestRights {
     /// Returns `view` as a request with these rights is shown it.
     pub(super) fn shown<T: WithoutNames>(self, view: T) -> T {
         match self {
@@ -292,7 +292,7 @@ impl Rights {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Rights {
+impl<S: Send + Sync> FromRequestParts<S> for RequestRights {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -300,7 +300,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Rights {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Client {
+impl<S: Send + Sync> FromRequestParts<S> for RequestSender {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

@@ -2,17 +2,21 @@ use axum::response::IntoResponse as _;
 
 use super::*;
 
-fn access(address: &str, token: Option<&str>) -> Access {
+fn access(address: &str, token: Option<&str>) -> AccessPolicy {
     let secret = |token: &str| Secret::from(token.to_owned());
-    let http = Http {
+    let http = HttpSettings {
         listen: None,
         token: token.map(secret),
         read_token: token.map(|_| secret("only-looks")),
     };
-    Access::new(address.parse().unwrap(), &http)
+    AccessPolicy::new(address.parse().unwrap(), &http)
 }
 
-fn examined(access: &Access, method: &Method, headers: &[(&'static str, &str)]) -> Result<Rights, u16> {
+fn examined(
+    access: &AccessPolicy,
+    method: &Method,
+    headers: &[(&'static str, &str)],
+) -> Result<RequestRights, u16> {
     let headers = headers
         .iter()
         .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()))
@@ -20,8 +24,8 @@ fn examined(access: &Access, method: &Method, headers: &[(&'static str, &str)]) 
     access
         .examine(method, &headers, BEARER)
         .map_err(|denial| match denial {
-            Denial::Problem(problem) => problem.into_response().status().as_u16(),
-            Denial::WrongToken => 401,
+            RequestDenial::Problem(problem) => problem.into_response().status().as_u16(),
+            RequestDenial::WrongToken => 401,
         })
 }
 
@@ -33,15 +37,18 @@ fn beyond_loopback_nothing_goes_without_the_token() {
     assert_eq!(get(&[("authorization", "Bearer s3cre")]), Err(401));
     assert_eq!(get(&[("authorization", "Bearer")]), Err(401));
     assert_eq!(get(&[("authorization", "s3cret")]), Err(401));
-    assert_eq!(get(&[("authorization", "bearer  s3cret")]), Ok(Rights::Change));
+    assert_eq!(
+        get(&[("authorization", "bearer  s3cret")]),
+        Ok(RequestRights::Change)
+    );
     // x:s3cret, :s3cret, s3cret
     assert_eq!(
         get(&[("authorization", "Basic eDpzM2NyZXQ=")]),
-        Ok(Rights::Change)
+        Ok(RequestRights::Change)
     );
     assert_eq!(
         get(&[("authorization", "Basic OnMzY3JldA==")]),
-        Ok(Rights::Change)
+        Ok(RequestRights::Change)
     );
     assert_eq!(get(&[("authorization", "Basic czNjcmV0")]), Err(401));
 }
@@ -56,7 +63,7 @@ fn an_empty_credential_is_never_the_token() {
     let none = self::access("127.0.0.1:0", None);
     assert_eq!(
         examined(&none, &Method::GET, &[("authorization", "Bearer ")]),
-        Ok(Rights::Open)
+        Ok(RequestRights::Open)
     );
 }
 
@@ -72,7 +79,7 @@ fn on_loopback_only_this_machine_is_addressed() {
         "a.localhost",
         "192.0.2.7",
     ] {
-        assert_eq!(get(host), Ok(Rights::Open), "{host}");
+        assert_eq!(get(host), Ok(RequestRights::Open), "{host}");
     }
     for host in [
         "evil.example",
@@ -84,7 +91,10 @@ fn on_loopback_only_this_machine_is_addressed() {
         assert_eq!(get(host), Err(403), "{host}");
     }
     let proxied = [("host", "connector.example"), ("authorization", "Bearer s3cret")];
-    assert_eq!(examined(&access, &Method::GET, &proxied), Ok(Rights::Change));
+    assert_eq!(
+        examined(&access, &Method::GET, &proxied),
+        Ok(RequestRights::Change)
+    );
 }
 
 #[test]
@@ -93,11 +103,14 @@ fn a_page_of_another_site_changes_and_reads_nothing() {
     let token = ("authorization", "Bearer s3cret");
     let host = ("host", "localhost:8080");
     let post = |more: (&'static str, &str)| examined(&access, &Method::POST, &[token, host, more]);
-    assert_eq!(post(("origin", "http://localhost:8080")), Ok(Rights::Change));
+    assert_eq!(
+        post(("origin", "http://localhost:8080")),
+        Ok(RequestRights::Change)
+    );
     assert_eq!(post(("origin", "http://evil.example")), Err(403));
     assert_eq!(post(("origin", "null")), Err(403));
     assert_eq!(post(("sec-fetch-site", "cross-site")), Err(403));
-    assert_eq!(post(("sec-fetch-site", "same-origin")), Ok(Rights::Change));
+    assert_eq!(post(("sec-fetch-site", "same-origin")), Ok(RequestRights::Change));
     let get = [host, ("sec-fetch-site", "same-site")];
     assert_eq!(examined(&access, &Method::GET, &get), Err(403));
     let link = [
@@ -107,7 +120,7 @@ fn a_page_of_another_site_changes_and_reads_nothing() {
     ];
     assert_eq!(
         examined(&access, &Method::GET, &link),
-        Ok(Rights::Open),
+        Ok(RequestRights::Open),
         "a link to the page"
     );
 }
@@ -124,7 +137,7 @@ fn a_proxy_may_give_the_host_another_name_where_the_browser_says_whose_page_it_i
         ];
         examined(&access, &Method::POST, &headers)
     };
-    assert_eq!(post("same-origin"), Ok(Rights::Change));
+    assert_eq!(post("same-origin"), Ok(RequestRights::Change));
     for site in ["same-site", "cross-site", "none", ""] {
         assert_eq!(post(site), Err(403), "{site}");
     }
@@ -137,7 +150,10 @@ fn what_comes_by_way_of_a_proxy_needs_a_token_on_loopback_too() {
         let headers = [("host", "localhost:8080"), (name, "192.0.2.7")];
         assert_eq!(examined(&access, &Method::GET, &headers), Err(401), "{name}");
         let headers = [headers[0], headers[1], ("authorization", "Bearer only-looks")];
-        assert_eq!(examined(&access, &Method::GET, &headers), Ok(Rights::ReadNames));
+        assert_eq!(
+            examined(&access, &Method::GET, &headers),
+            Ok(RequestRights::ReadNames)
+        );
     }
 }
 
@@ -149,12 +165,14 @@ fn each_token_gives_its_own_rights() {
             let header = format!("Bearer {token}");
             examined(&access, &Method::GET, &[("authorization", &header)])
         };
-        assert_eq!(rights("only-looks"), Ok(Rights::ReadNames));
-        assert_eq!(rights("s3cret"), Ok(Rights::Change));
+        assert_eq!(rights("only-looks"), Ok(RequestRights::ReadNames));
+        assert_eq!(rights("s3cret"), Ok(RequestRights::Change));
         assert_eq!(rights("only-look"), Err(401));
         assert_eq!(rights(""), Err(401));
     }
-    assert!(Rights::Open < Rights::ReadNames && Rights::ReadNames < Rights::Change);
+    assert!(
+        RequestRights::Open < RequestRights::ReadNames && RequestRights::ReadNames < RequestRights::Change
+    );
 }
 
 #[test]
@@ -166,7 +184,7 @@ fn a_client_is_the_peer_and_whom_it_names_last() {
         }
         let mut extensions = Extensions::new();
         extensions.insert(PeerAddress([127, 0, 0, 1].into()));
-        Client::of(&extensions, &headers).to_string()
+        RequestSender::of(&extensions, &headers).to_string()
     };
     assert_eq!(client(&[]), "127.0.0.1");
     assert_eq!(client(&["192.0.2.7"]), "127.0.0.1 for 192.0.2.7");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::problem::Problem;
-use crate::store::{Connection, State};
-use crate::view::Counted;
+use super::problem::HttpProblem;
+use crate::store::{ConnectionRow, State};
+use crate::view::ObjectCounts;
 
 /// Age up to which counts are shown while a run goes on. Between runs nothing changes them.
 const FRESH_FOR: Duration = Duration::from_secs(5);
@@ -15,26 +15,26 @@ const FRESH_FOR: Duration = Duration::from_secs(5);
 /// Counts by connection. Locked while it is counted, so that one request counts and the others
 /// wait.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<BTreeMap<String, Kept>>);
+pub(super) struct CountCache(Mutex<BTreeMap<String, CachedCounts>>);
 
 #[derive(Debug)]
-struct Kept {
+struct CachedCounts {
     /// State, since when, end of the last run, and runs that ended: while these are the same, only a
     /// run can have changed anything.
     of: (State, i64, Option<i64>, u64),
     at: Instant,
-    counted: Counted,
+    counted: ObjectCounts,
 }
 
-impl Counts {
+impl CountCache {
     /// Returns the counts of the connection in `row`, of which the service has ended so many runs:
     /// the kept ones while they are true, else those that `count` makes.
     pub(super) async fn of(
         &self,
-        row: &Connection,
+        row: &ConnectionRow,
         ended: u64,
-        count: impl Future<Output = Result<Counted, Problem>>,
-    ) -> Result<Counted, Problem> {
+        count: impl Future<Output = Result<ObjectCounts, HttpProblem>>,
+    ) -> Result<ObjectCounts, HttpProblem> {
         let of = (row.state, row.state_since, row.last_synced, ended);
         let mut kept = self.0.lock().await;
         if let Some(kept) = kept.get(&row.name)
@@ -44,7 +44,7 @@ impl Counts {
             return Ok(kept.counted.clone());
         }
         let counted = count.await?;
-        let fresh = Kept {
+        let fresh = CachedCounts {
             of,
             at: Instant::now(),
             counted: counted.clone(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 
-use super::problem::Problem;
-use super::service::Service;
+use super::problem::HttpProblem;
+use super::service::HttpService;
 use crate::schedule::ConnectionHandle;
 
 /// Returns the part of the path that its route calls `name`.
@@ -17,16 +17,16 @@ pub(super) async fn part(parts: &mut Parts, name: &str) -> Option<String> {
 }
 
 /// Connection that the path names.
-pub(super) struct Named(pub(super) ConnectionHandle);
+pub(super) struct NamedConnection(pub(super) ConnectionHandle);
 
-impl FromRequestParts<Arc<Service>> for Named {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<HttpService>> for NamedConnection {
+    type Rejection = HttpProblem;
 
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<HttpService>) -> Result<Self, HttpProblem> {
         let name = part(parts, "name").await.unwrap_or_default();
         let handle = service.handles.get(&name).cloned();
         handle.map(Self).ok_or_else(|| {
-            Problem::not_found(
+            HttpProblem::not_found(
                 format_args!("no connection is named `{name}`"),
                 "GET /api/v1/connections lists them",
             )
@@ -35,4 +35,4 @@ impl FromRequestParts<Arc<Service>> for Named {
 }
 
 /// State of the service, as a handler takes it.
-pub(super) type Of = State<Arc<Service>>;
+pub(super) type ServiceState = State<Arc<HttpService>>;

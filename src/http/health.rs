@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 
-use super::service::{Service, read};
+use super::service::{HttpService, read};
 
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
 const STUCK_AFTER: i64 = 60;
 
 /// Alive: the schedule's heart beats.
-pub(super) async fn live(State(service): State<Arc<Service>>) -> (StatusCode, String) {
+pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     let silent = (Utc::now() - *service.beats.borrow()).num_seconds();
     if silent <= STUCK_AFTER {
         (StatusCode::OK, "alive\n".to_owned())
@@ -25,7 +25,7 @@ pub(super) async fn live(State(service): State<Arc<Service>>) -> (StatusCode, St
 }
 
 /// Ready: alive, and the state file can be read.
-pub(super) async fn ready(State(service): State<Arc<Service>>) -> (StatusCode, String) {
+pub(super) async fn ready(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     match read(&service.health, |store| store.connections()).await {
         Ok(_) => live(State(service)).await,
         // The cause may hold a path; it is in the log of the run that fails over it.

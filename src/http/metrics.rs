@@ -16,25 +16,25 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::extract::Of;
-use super::problem::Problem;
-use super::service::Service;
-use super::standing::Standing;
+use super::extract::ServiceState;
+use super::problem::HttpProblem;
+use super::service::HttpService;
+use super::standing::ConnectionStanding;
 use crate::schedule::{ConnectionHandle, NextRuns, ServiceTotals};
 use crate::store::{Outcome, ReviewSummary, State as Stage};
-use crate::view::KindCounts;
+use crate::view::KindCountsView;
 
 /// Seconds of a day.
 const DAY: f64 = 86_400.0;
 
-type Labels = Vec<(&'static str, String)>;
-type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
-type Counters = Family<Labels, Counter<f64, AtomicU64>>;
+type MetricLabels = Vec<(&'static str, String)>;
+type GaugeFamily = Family<MetricLabels, Gauge<f64, AtomicU64>>;
+type CounterFamily = Family<MetricLabels, Counter<f64, AtomicU64>>;
 
 /// Every metric, as it is at this moment.
-pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn show(State(service): ServiceState) -> Result<impl IntoResponse, HttpProblem> {
     let now = Utc::now();
-    let families = Families::new();
+    let families = MetricFamilies::new();
     for handle in service.handles.values() {
         families.add(&service, handle, now).await?;
     }
@@ -42,7 +42,7 @@ pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Proble
         families.add_review(&last, now);
     }
     let mut text = String::new();
-    encode(&mut text, &families.registry).map_err(Problem::internal)?;
+    encode(&mut text, &families.registry).map_err(HttpProblem::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text))
 }
@@ -50,12 +50,12 @@ pub(super) async fn show(State(service): Of) -> Result<impl IntoResponse, Proble
 /// Declares the families: field, name without prefix and unit, unit, help.
 macro_rules! families {
     ($($kind:ident { $($field:ident: $name:literal, $unit:expr, $help:literal;)* })*) => {
-        struct Families {
+        struct MetricFamilies {
             registry: Registry,
             $($($field: $kind,)*)*
         }
 
-        impl Families {
+        impl MetricFamilies {
             fn new() -> Self {
                 let mut registry = Registry::with_prefix("ad_connector");
                 $($(
@@ -79,7 +79,7 @@ fn days() -> Option<Unit> {
 }
 
 families! {
-    Gauges {
+    GaugeFamily {
         build_info: "build_info", None::<Unit>, "The program that runs";
         state: "state", None::<Unit>, "1 for the state that the connection is in";
         state_since: "state_since_timestamp", Some(Unit::Seconds), "When the connection entered its state";
@@ -109,7 +109,7 @@ families! {
         review_age: "review_age", Some(Unit::Seconds), "Age of the last review of Qualys accounts";
         certificate: "certificate_expiry", days(), "Days until the certificate of the controller ends";
     }
-    Counters {
+    CounterFamily {
         runs: "runs", None::<Unit>, "Runs that ended";
         run_seconds: "run", Some(Unit::Seconds), "What the time of the runs went to";
         objects: "objects", None::<Unit>, "What became of objects";
@@ -122,10 +122,10 @@ families! {
 }
 
 /// The labels of one connection.
-struct Connected<'a>(&'a str);
+struct ConnectionLabels<'a>(&'a str);
 
-impl Connected<'_> {
-    fn with<const N: usize>(&self, more: [(&'static str, &str); N]) -> Labels {
+impl ConnectionLabels<'_> {
+    fn with<const N: usize>(&self, more: [(&'static str, &str); N]) -> MetricLabels {
         let more = more.map(|(name, value)| (name, value.to_owned()));
         std::iter::once(("connection", self.0.to_owned()))
             .chain(more)
@@ -133,11 +133,11 @@ impl Connected<'_> {
     }
 }
 
-fn set(family: &Gauges, labels: &Labels, value: f64) {
+fn set(family: &GaugeFamily, labels: &MetricLabels, value: f64) {
     family.get_or_create(labels).set(value);
 }
 
-fn add(family: &Counters, labels: &Labels, value: f64) {
+fn add(family: &CounterFamily, labels: &MetricLabels, value: f64) {
     family.get_or_create(labels).inc_by(value);
 }
 
@@ -151,15 +151,15 @@ fn count(number: u64) -> f64 {
     float(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-impl Families {
+impl MetricFamilies {
     async fn add(
         &self,
-        service: &Service,
+        service: &HttpService,
         handle: &ConnectionHandle,
         now: DateTime<Utc>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), HttpProblem> {
         let standing = service.standing(handle).await?;
-        let of = Connected(handle.connector().name());
+        let of = ConnectionLabels(handle.connector().name());
         self.add_times(&of, &standing, handle, now);
         self.add_counts(&of, &standing, now);
         self.add_last_run(&of, &standing);
@@ -177,8 +177,8 @@ impl Families {
 
     fn add_times(
         &self,
-        of: &Connected<'_>,
-        standing: &Standing,
+        of: &ConnectionLabels<'_>,
+        standing: &ConnectionStanding,
         handle: &ConnectionHandle,
         now: DateTime<Utc>,
     ) {
@@ -227,7 +227,7 @@ impl Families {
     }
 
     /// Adds nothing where the state is a file.
-    fn add_lease(&self, of: &Connected<'_>, handle: &ConnectionHandle) {
+    fn add_lease(&self, of: &ConnectionLabels<'_>, handle: &ConnectionHandle) {
         let connector = handle.connector();
         let Some(takeovers) = connector.store.takeovers(connector.id) else {
             return;
@@ -241,7 +241,7 @@ impl Families {
         }
     }
 
-    fn add_counts(&self, of: &Connected<'_>, standing: &Standing, now: DateTime<Utc>) {
+    fn add_counts(&self, of: &ConnectionLabels<'_>, standing: &ConnectionStanding, now: DateTime<Utc>) {
         let (mut staged, mut held) = (0, 0);
         for (kind, counted) in &standing.counted.kinds {
             staged += counted.pending;
@@ -274,7 +274,7 @@ impl Families {
         }
     }
 
-    fn add_last_run(&self, of: &Connected<'_>, standing: &Standing) {
+    fn add_last_run(&self, of: &ConnectionLabels<'_>, standing: &ConnectionStanding) {
         let Some(run) = &standing.last_run else { return };
         for outcome in Outcome::ALL {
             let ended_so = f64::from(u8::from(run.outcome == Some(*outcome)));
@@ -300,14 +300,14 @@ impl Families {
             );
         }
         for (kind, counts) in &run.counts.0 {
-            for (outcome, number) in KindCounts::from(counts).named() {
+            for (outcome, number) in KindCountsView::from(counts).named() {
                 let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);
                 set(&self.last_run_objects, &labels, count(number));
             }
         }
     }
 
-    fn add_done(&self, of: &Connected<'_>, done: &ServiceTotals, now: DateTime<Utc>) {
+    fn add_done(&self, of: &ConnectionLabels<'_>, done: &ServiceTotals, now: DateTime<Utc>) {
         for ((mode, outcome), runs) in &done.runs {
             add(
                 &self.runs,
@@ -324,7 +324,7 @@ impl Families {
         }
         for (kind, counts) in &done.counts.0 {
             // What is held back is held back again by every run: a sum of that says nothing.
-            for (outcome, number) in KindCounts::from(counts).named() {
+            for (outcome, number) in KindCountsView::from(counts).named() {
                 if outcome != "held" {
                     let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);
                     add(&self.objects, &labels, count(number));

@@ -33,15 +33,15 @@ use axum::routing::get;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Http, StateLocation};
+use crate::config::{HttpSettings, StateLocation};
 use crate::schedule::{ConnectionHandle, Heartbeats};
-use crate::store::{Access as Opened, Store, StoreError};
+use crate::store::{Store, StoreAccess as Opened, StoreError};
 
-use access::Access;
-use counts::Counts;
-use problem::Problem;
-use service::Service;
-use slots::Slots;
+use access::AccessPolicy;
+use counts::CountCache;
+use problem::HttpProblem;
+use service::HttpService;
+use slots::ConnectionSlots;
 
 pub use api::document;
 pub use waiting::serve_waiting;
@@ -89,7 +89,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 /// When the state file cannot be read.
 pub async fn serve(
     address: SocketAddr,
-    http: &Http,
+    http: &HttpSettings,
     state: &StateLocation,
     handles: Vec<ConnectionHandle>,
     beats: Heartbeats,
@@ -97,7 +97,7 @@ pub async fn serve(
 ) -> Result<Option<SocketAddr>, StoreError> {
     let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
     let (store, health) = (opened()?, opened()?);
-    let service = Arc::new(Service {
+    let service = Arc::new(HttpService {
         handles: handles
             .into_iter()
             .map(|handle| (handle.connector().name().to_owned(), handle))
@@ -105,9 +105,9 @@ pub async fn serve(
         store,
         health,
         beats,
-        access: Access::new(address, http),
-        counts: Counts::default(),
-        streams: Slots::new(STREAMS),
+        access: AccessPolicy::new(address, http),
+        counts: CountCache::default(),
+        streams: ConnectionSlots::new(STREAMS),
         searches: Semaphore::new(SEARCHES),
         look_ups: Semaphore::new(1),
         stop: stop.clone(),
@@ -156,7 +156,7 @@ async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToke
 }
 
 /// Every route with what stands before it.
-fn routes(service: Arc<Service>) -> Router {
+fn routes(service: Arc<HttpService>) -> Router {
     let open = Router::new()
         .route("/live", get(health::live))
         .route("/ready", get(health::ready))
@@ -178,15 +178,15 @@ fn routes(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-async fn nowhere() -> Problem {
-    Problem::not_found(
+async fn nowhere() -> HttpProblem {
+    HttpProblem::not_found(
         "there is nothing at this path",
         "see /api/openapi.json for the calls",
     )
 }
 
-async fn not_this_way() -> Problem {
-    Problem::new(
+async fn not_this_way() -> HttpProblem {
+    HttpProblem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "this path does not know the method",
@@ -204,7 +204,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
+        Err(_) => HttpProblem::new(
             StatusCode::REQUEST_TIMEOUT,
             "timeout",
             format_args!("there was no answer within {} s", limit.as_secs()),

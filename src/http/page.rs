@@ -10,7 +10,7 @@ use axum::routing::get;
 use sha2::{Digest, Sha256};
 
 /// Path, type and contents of each file.
-type File = (&'static str, &'static str, &'static str);
+type PageFile = (&'static str, &'static str, &'static str);
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
@@ -25,7 +25,7 @@ macro_rules! script {
     };
 }
 
-const FILES: [File; 16] = [
+const FILES: [PageFile; 16] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/page/style.css",

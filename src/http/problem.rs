@@ -18,7 +18,7 @@ use crate::sync::RunError;
 
 /// Every answer that is no success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Problem {
+pub struct HttpProblem {
     /// The HTTP status.
     status: u16,
     /// A word for programs.
@@ -31,7 +31,7 @@ pub struct Problem {
     challenge: Option<&'static str>,
 }
 
-impl Problem {
+impl HttpProblem {
     /// A problem with this status.
     pub(super) fn new(
         status: StatusCode,
@@ -92,13 +92,13 @@ impl Problem {
     }
 }
 
-impl From<StoreError> for Problem {
+impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> Self {
         RunError::from(error).into()
     }
 }
 
-impl From<RunError> for Problem {
+impl From<RunError> for HttpProblem {
     fn from(error: RunError) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -109,7 +109,7 @@ impl From<RunError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for HttpProblem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = self.challenge;
@@ -123,12 +123,12 @@ impl IntoResponse for Problem {
 }
 
 /// The statuses that any call of the API may end with, for the document.
-pub(super) struct Refusals;
+pub(super) struct RefusalResponses;
 
 /// Those that only a change may end with, in addition.
 pub(super) struct ChangeRefusals;
 
-impl IntoResponses for Refusals {
+impl IntoResponses for RefusalResponses {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         described(&[
             ("401", "A token is missing or wrong."),
@@ -174,27 +174,27 @@ fn described(statuses: &[(&str, &str)]) -> BTreeMap<String, RefOr<utoipa::openap
         .collect()
 }
 
-/// The parameters of the query; a mistake in them is a [`Problem`].
-pub(super) struct Query<T>(pub(super) T);
+/// The parameters of the query; a mistake in them is a [`HttpProblem`].
+pub(super) struct CheckedQuery<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
-    type Rejection = Problem;
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for CheckedQuery<T> {
+    type Rejection = HttpProblem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpProblem> {
         axum::extract::Query::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Query(query)| Self(query))
-            .map_err(|rejection: QueryRejection| Problem::invalid(rejection.body_text()))
+            .map_err(|rejection: QueryRejection| HttpProblem::invalid(rejection.body_text()))
     }
 }
 
-/// The body, JSON; a mistake in it is a [`Problem`].
-pub(super) struct Body<T>(pub(super) T);
+/// The body, JSON; a mistake in it is a [`HttpProblem`].
+pub(super) struct CheckedBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> axum::extract::FromRequest<S> for Body<T> {
-    type Rejection = Problem;
+impl<S: Send + Sync, T: DeserializeOwned> axum::extract::FromRequest<S> for CheckedBody<T> {
+    type Rejection = HttpProblem;
 
-    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, HttpProblem> {
         match Json::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(bad_body(&rejection)),
@@ -202,21 +202,21 @@ impl<S: Send + Sync, T: DeserializeOwned> axum::extract::FromRequest<S> for Body
     }
 }
 
-fn bad_body(rejection: &JsonRejection) -> Problem {
+fn bad_body(rejection: &JsonRejection) -> HttpProblem {
     let reason = rejection.body_text();
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE => HttpProblem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             reason,
             "no call takes a body of more than 16 KiB",
         ),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => HttpProblem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
             reason,
             "send JSON with `Content-Type: application/json`",
         ),
-        _ => Problem::invalid(reason),
+        _ => HttpProblem::invalid(reason),
     }
 }

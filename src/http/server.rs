@@ -2,7 +2,7 @@
 //! sending or reading nothing.
 //!
 //! Every connection is accepted, and gets a slot, which another one gives up where none is free
-//! ([`Slots`]): no request waits for connections that do nothing, `/live` and `/ready` neither.
+//! ([`ConnectionSlots`]): no request waits for connections that do nothing, `/live` and `/ready` neither.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::slots::{Activity, Slot, Slots};
+use super::slots::{ConnectionSlots, HeldSlot, HolderActivity};
 use super::timed_stream::TimedStream;
 
 /// Connections at a time: a page uses two, a scraper one.
@@ -66,7 +66,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Serves `routes` until `stop`.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    let slots = Slots::new(CONNECTIONS);
+    let slots = ConnectionSlots::new(CONNECTIONS);
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -85,7 +85,10 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stop: Cancellat
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
 }
 
-async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> io::Result<(TcpStream, IpAddr, Slot)> {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<ConnectionSlots>,
+) -> io::Result<(TcpStream, IpAddr, HeldSlot)> {
     let (stream, peer) = listener.accept().await?;
     let peer = peer.ip().to_canonical();
     // Small answers, and events that are to be seen at once.
@@ -97,7 +100,7 @@ async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> io::Result<(TcpSt
 fn serve_connection(
     stream: TcpStream,
     peer: IpAddr,
-    slot: Slot,
+    slot: HeldSlot,
     graceful: &GracefulShutdown,
     routes: &Router,
 ) {
@@ -106,7 +109,7 @@ fn serve_connection(
     let routes = TowerToHyperService::new(routes.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(PeerAddress(peer));
-        let answering = Answering::begin(&activity);
+        let answering = AnsweringMark::begin(&activity);
         let answer = routes.call(request);
         async move {
             let answer = answer.await?;
@@ -138,16 +141,16 @@ fn serve_connection(
 }
 
 /// Marks a connection as answering, until it is dropped.
-struct Answering(Arc<Activity>);
+struct AnsweringMark(Arc<HolderActivity>);
 
-impl Answering {
-    fn begin(activity: &Arc<Activity>) -> Self {
+impl AnsweringMark {
+    fn begin(activity: &Arc<HolderActivity>) -> Self {
         activity.set_answering(true);
         Self(Arc::clone(activity))
     }
 }
 
-impl Drop for Answering {
+impl Drop for AnsweringMark {
     fn drop(&mut self) {
         self.0.set_answering(false);
     }
@@ -156,7 +159,7 @@ impl Drop for Answering {
 /// A body whose connection answers as long as there is more of it.
 struct AnsweredBody {
     body: Body,
-    _answering: Answering,
+    _answering: AnsweringMark,
 }
 
 impl hyper::body::Body for AnsweredBody {

@@ -7,33 +7,33 @@ use axum::http::StatusCode;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use super::access::Access;
-use super::counts::Counts;
-use super::problem::Problem;
-use super::slots::Slots;
+use super::access::AccessPolicy;
+use super::counts::CountCache;
+use super::problem::HttpProblem;
+use super::slots::ConnectionSlots;
 use crate::schedule::{ConnectionHandle, Heartbeats};
 use crate::store::{Store, StoreError};
 
 /// State that all requests share.
-pub(super) struct Service {
+pub(super) struct HttpService {
     pub(super) handles: BTreeMap<String, ConnectionHandle>,
     /// Of this listener alone.
     pub(super) store: Arc<Store>,
     pub(super) beats: Heartbeats,
-    pub(super) access: Access,
-    pub(super) counts: Counts,
+    pub(super) access: AccessPolicy,
+    pub(super) counts: CountCache,
     /// For `/ready`, which waits for nobody else who reads.
     pub(super) health: Arc<Store>,
-    pub(super) streams: Arc<Slots>,
+    pub(super) streams: Arc<ConnectionSlots>,
     pub(super) searches: Semaphore,
     /// One look-up in a directory at a time.
     pub(super) look_ups: Semaphore,
     pub(super) stop: CancellationToken,
 }
 
-impl Service {
+impl HttpService {
     /// Runs `work` on the store away from the async threads.
-    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Problem>
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, HttpProblem>
     where
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
@@ -42,9 +42,9 @@ impl Service {
     }
 
     /// Admits the request to the directory, or refuses it while another one looks up an object.
-    pub(super) fn object_look_up(&self) -> Result<SemaphorePermit<'_>, Problem> {
+    pub(super) fn object_look_up(&self) -> Result<SemaphorePermit<'_>, HttpProblem> {
         self.look_ups.try_acquire().map_err(|_| {
-            Problem::new(
+            HttpProblem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many",
                 "another object is being looked up in the directory",
@@ -55,7 +55,7 @@ impl Service {
 }
 
 /// Runs `work` on a store away from the async threads.
-pub(super) async fn read<T, F>(store: &Arc<Store>, work: F) -> Result<T, Problem>
+pub(super) async fn read<T, F>(store: &Arc<Store>, work: F) -> Result<T, HttpProblem>
 where
     T: Send + 'static,
     F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
@@ -63,6 +63,6 @@ where
     let store = Arc::clone(store);
     match tokio::task::spawn_blocking(move || work(&store)).await {
         Ok(result) => Ok(result?),
-        Err(panic) => Err(Problem::internal(format_args!("internal error: {panic}"))),
+        Err(panic) => Err(HttpProblem::internal(format_args!("internal error: {panic}"))),
     }
 }

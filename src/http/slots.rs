@@ -18,45 +18,45 @@ const HELD_FOR: Duration = Duration::from_millis(500);
 
 /// Slots that are shared between addresses.
 #[derive(Debug)]
-pub(super) struct Slots {
+pub(super) struct ConnectionSlots {
     most: usize,
-    holders: Mutex<BTreeMap<u64, Holder>>,
+    holders: Mutex<BTreeMap<u64, SlotHolder>>,
     /// Numbers holders, and orders what happens to them at one moment.
     sequence: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Holder {
+struct SlotHolder {
     network: IpAddr,
-    activity: Arc<Activity>,
+    activity: Arc<HolderActivity>,
     revoked: CancellationToken,
 }
 
 /// A slot that is held; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct HeldSlot {
     number: u64,
-    slots: Arc<Slots>,
-    activity: Arc<Activity>,
+    slots: Arc<ConnectionSlots>,
+    activity: Arc<HolderActivity>,
     revoked: CancellationToken,
 }
 
 /// Progress of a holder: it works while it answers a request whose peer takes the answer.
 #[derive(Debug)]
-pub(super) struct Activity {
-    slots: Arc<Slots>,
-    now: Mutex<Progress>,
+pub(super) struct HolderActivity {
+    slots: Arc<ConnectionSlots>,
+    now: Mutex<HolderProgress>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Progress {
+struct HolderProgress {
     answers: bool,
     blocked: bool,
     /// Moment of the last change, and its place in the sequence.
     since: (Instant, u64),
 }
 
-impl Progress {
+impl HolderProgress {
     /// Order in which slots are given up: those that wait come first.
     const fn rank(self) -> (bool, (Instant, u64)) {
         (self.answers && !self.blocked, self.since)
@@ -67,7 +67,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Slots {
+impl ConnectionSlots {
     /// Makes `most` slots.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -78,7 +78,7 @@ impl Slots {
     }
 
     /// Takes a slot for a peer, which counts as waiting until its activity says otherwise.
-    pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> Slot {
+    pub(super) async fn take(self: &Arc<Self>, address: IpAddr) -> HeldSlot {
         loop {
             match self.try_take(address) {
                 Ok(slot) => return slot,
@@ -88,28 +88,28 @@ impl Slots {
     }
 
     /// Takes a slot, or returns when the next one may be taken from its holder.
-    fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Instant> {
+    fn try_take(self: &Arc<Self>, address: IpAddr) -> Result<HeldSlot, Instant> {
         let mut holders = locked(&self.holders);
         while holders.len() >= self.most {
             revoke_one(&mut holders)?;
         }
         let number = self.next();
-        let activity = Arc::new(Activity {
+        let activity = Arc::new(HolderActivity {
             slots: Arc::clone(self),
-            now: Mutex::new(Progress {
+            now: Mutex::new(HolderProgress {
                 answers: false,
                 blocked: false,
                 since: (Instant::now(), number),
             }),
         });
         let revoked = CancellationToken::new();
-        let holder = Holder {
+        let holder = SlotHolder {
             network: network(address),
             activity: Arc::clone(&activity),
             revoked: revoked.clone(),
         };
         holders.insert(number, holder);
-        Ok(Slot {
+        Ok(HeldSlot {
             number,
             slots: Arc::clone(self),
             activity,
@@ -123,7 +123,7 @@ impl Slots {
 }
 
 /// Takes a slot from the address that holds most, or says when that may be done.
-fn revoke_one(holders: &mut BTreeMap<u64, Holder>) -> Result<(), Instant> {
+fn revoke_one(holders: &mut BTreeMap<u64, SlotHolder>) -> Result<(), Instant> {
     let mut held: BTreeMap<IpAddr, usize> = BTreeMap::new();
     for holder in holders.values() {
         *held.entry(holder.network).or_default() += 1;
@@ -155,25 +155,25 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Slot {
+impl HeldSlot {
     /// Ends when the slot is given to another holder.
     pub(super) async fn revoked(&self) {
         self.revoked.cancelled().await;
     }
 
     /// For what knows of the holder's progress.
-    pub(super) fn activity(&self) -> Arc<Activity> {
+    pub(super) fn activity(&self) -> Arc<HolderActivity> {
         Arc::clone(&self.activity)
     }
 }
 
-impl Drop for Slot {
+impl Drop for HeldSlot {
     fn drop(&mut self) {
         locked(&self.slots.holders).remove(&self.number);
     }
 }
 
-impl Activity {
+impl HolderActivity {
     /// Records that a request is answered now, or that the next one is waited for.
     pub(super) fn set_answering(&self, answers: bool) {
         self.change(|now| now.answers = answers);
@@ -184,7 +184,7 @@ impl Activity {
         self.change(|now| now.blocked = blocked);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Progress)) {
+    fn change(&self, change: impl FnOnce(&mut HolderProgress)) {
         let mut now = locked(&self.now);
         let (before, _) = now.rank();
         change(&mut now);
@@ -202,7 +202,7 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    async fn taken(slots: &Arc<Slots>, of: &[u8]) -> Vec<Slot> {
+    async fn taken(slots: &Arc<ConnectionSlots>, of: &[u8]) -> Vec<HeldSlot> {
         let mut taken = Vec::new();
         for last in of {
             taken.push(slots.take(address(*last)).await);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     /// Which of these were given up.
-    fn revoked(slots: &[Slot]) -> Vec<usize> {
+    fn revoked(slots: &[HeldSlot]) -> Vec<usize> {
         (0..slots.len())
             .filter(|at| slots[*at].revoked.is_cancelled())
             .collect()
@@ -219,8 +219,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_address_that_holds_most_gives_up_what_waits_longest() {
-        let slots = Slots::new(4);
-        let mut held: Vec<Slot> = taken(&slots, &[1, 2, 1, 1]).await;
+        let slots = ConnectionSlots::new(4);
+        let mut held: Vec<HeldSlot> = taken(&slots, &[1, 2, 1, 1]).await;
         assert!(revoked(&held).is_empty());
         held[0].activity().set_answering(true);
         held.push(slots.take(address(3)).await);
@@ -238,8 +238,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_those_who_work_the_one_that_works_longest_gives_up() {
-        let slots = Slots::new(3);
-        let mut held: Vec<Slot> = taken(&slots, &[1, 1, 1]).await;
+        let slots = ConnectionSlots::new(3);
+        let mut held: Vec<HeldSlot> = taken(&slots, &[1, 1, 1]).await;
         for at in [2, 0, 1] {
             held[at].activity().set_answering(true);
         }
@@ -252,8 +252,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_begins_to_wait_is_the_last_of_those_who_wait() {
-        let slots = Slots::new(3);
-        let mut held: Vec<Slot> = taken(&slots, &[1, 1, 1]).await;
+        let slots = ConnectionSlots::new(3);
+        let mut held: Vec<HeldSlot> = taken(&slots, &[1, 1, 1]).await;
         held[0].activity().set_answering(true);
         held[0].activity().set_answering(false);
         held.push(slots.take(address(1)).await);
@@ -263,7 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_slot_that_is_dropped_is_free() {
-        let slots = Slots::new(2);
+        let slots = ConnectionSlots::new(2);
         let first = slots.take(address(1)).await;
         for _ in 0..5 {
             drop(slots.take(address(2)).await);
@@ -274,7 +274,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_holder_has_time_to_send_a_request() {
-        let slots = Slots::new(3);
+        let slots = ConnectionSlots::new(3);
         let _held = taken(&slots, &[1, 1]).await;
         tokio::time::advance(HELD_FOR * 2).await;
         let young = slots.take(address(1)).await;

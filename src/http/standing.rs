@@ -2,26 +2,26 @@
 
 use chrono::Utc;
 
-use super::problem::Problem;
-use super::service::Service;
+use super::problem::HttpProblem;
+use super::service::HttpService;
 use crate::schedule::ConnectionHandle;
 use crate::store;
-use crate::view::{self, Counted};
+use crate::view::{self, ObjectCounts};
 
 /// Connection with everything that is known of it.
-pub(super) struct Standing {
-    pub(super) row: store::Connection,
-    pub(super) counted: Counted,
+pub(super) struct ConnectionStanding {
+    pub(super) row: store::ConnectionRow,
+    pub(super) counted: ObjectCounts,
     /// The last run that ended.
-    pub(super) last_run: Option<store::Run>,
+    pub(super) last_run: Option<store::RunRow>,
     /// When the last run ended that failed in nothing.
     pub(super) last_finished: Option<i64>,
 }
 
-impl Standing {
+impl ConnectionStanding {
     /// As the API shows it, without the run that goes on.
-    pub(super) fn shown(&self, service: &Service, handle: &ConnectionHandle) -> view::Connection {
-        view::Connection::new(
+    pub(super) fn shown(&self, service: &HttpService, handle: &ConnectionHandle) -> view::ConnectionView {
+        view::ConnectionView::new(
             &self.row,
             &self.counted,
             self.last_run.as_ref(),
@@ -32,9 +32,12 @@ impl Standing {
     }
 }
 
-impl Service {
+impl HttpService {
     /// Returns what is known of a connection.
-    pub(super) async fn standing(&self, handle: &ConnectionHandle) -> Result<Standing, Problem> {
+    pub(super) async fn standing(
+        &self,
+        handle: &ConnectionHandle,
+    ) -> Result<ConnectionStanding, HttpProblem> {
         let (name, id) = (handle.connector().name().to_owned(), handle.connector().id);
         let found = self
             .read(move |store| {
@@ -46,14 +49,14 @@ impl Service {
             })
             .await?;
         let (Some(row), last_run, last_finished) = found else {
-            return Err(Problem::internal(
+            return Err(HttpProblem::internal(
                 "internal error: the connection is not registered",
             ));
         };
         let ended = handle.live().borrow().ended;
-        let count = self.read(move |store| Counted::of(store, id));
+        let count = self.read(move |store| ObjectCounts::of(store, id));
         let counted = self.counts.of(&row, ended, count).await?;
-        Ok(Standing {
+        Ok(ConnectionStanding {
             row,
             counted,
             last_run,

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::slots::Activity;
+use super::slots::HolderActivity;
 
 /// Longest wait of a write for a peer that reads nothing.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -23,14 +23,14 @@ const OCTETS_A_SECOND: u64 = 4 << 10;
 #[derive(Debug)]
 pub(super) struct TimedStream {
     stream: TcpStream,
-    activity: Arc<Activity>,
+    activity: Arc<HolderActivity>,
     /// Moment until which the peer has to read, while something waits to be written.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl TimedStream {
     /// Marks `activity` as blocked while the peer reads nothing.
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(stream: TcpStream, activity: Arc<HolderActivity>) -> Self {
         Self {
             stream,
             activity,

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::exit_code;
 use crate::schedule::{ConnectionHandle, ConnectionTimetable};
-use crate::store::{Outcome, Run, State};
+use crate::store::{Outcome, RunRow, State};
 use crate::sync::RunError;
 
 /// Runs that failed in a row.
@@ -64,8 +64,8 @@ pub(super) async fn of(
     ])
 }
 
-fn failed_runs(runs: &[Run]) -> NotifyCondition {
-    let ended: Vec<&Run> = runs
+fn failed_runs(runs: &[RunRow]) -> NotifyCondition {
+    let ended: Vec<&RunRow> = runs
         .iter()
         .filter(|run| run.outcome.is_some_and(|outcome| outcome != Outcome::Stopped))
         .take(FAILED_RUNS)

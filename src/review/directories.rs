@@ -50,7 +50,7 @@ pub struct Person {
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// Its settings.
-    pub settings: &'a config::Connection,
+    pub settings: &'a config::ConnectionSettings,
     /// Its mapping, which is part of its scope.
     pub mapping: &'a Mapping,
     /// Decides whether a bind may be tried (R40).

@@ -27,7 +27,7 @@ pub struct Reviewer<'a> {
     /// Its settings.
     pub settings: &'a config::ReviewSettings,
     /// Proxy, roots and time limits towards Qualys.
-    pub upstream: &'a config::Upstream,
+    pub upstream: &'a config::UpstreamSettings,
     /// Connections whose directories are asked.
     pub sources: &'a [Source<'a>],
     /// Connections that are configured and not asked: each counts as one that did not answer.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectionTimetable, ScheduledConnection};
-use crate::store::{KindCounts, Phases, RequestedRun, RunMode};
+use crate::store::{KindCounts, RequestedRun, RunMode, RunPhases};
 use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
 /// Handle of a connection that the service runs, for other parts of the program.
@@ -36,7 +36,7 @@ pub struct ServiceTotals {
     /// Counts of objects.
     pub counts: KindCounts,
     /// Durations of the phases.
-    pub phases: Phases,
+    pub phases: RunPhases,
     /// Requests to the gateway that were repeated.
     pub retries: u64,
     /// Operations on the directory, and the certificate seen last.

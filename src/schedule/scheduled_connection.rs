@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConnectionTimetable, NextRuns};
-use crate::store::{Connection, RunLock, State};
+use crate::store::{ConnectionRow, RunLock, State};
 use crate::sync::{self, Connector, RunError, RunReport, RunRequest};
 
 /// Connection with its timetable.
@@ -91,7 +91,7 @@ impl ScheduledConnection {
         Ok(self.row().await?.and_then(|row| time(row.last_baseline)))
     }
 
-    async fn row(&self) -> Result<Option<Connection>, RunError> {
+    async fn row(&self) -> Result<Option<ConnectionRow>, RunError> {
         let name = self.connector.name().to_owned();
         self.connector
             .on_store(move |store| store.connection(&name))

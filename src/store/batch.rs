@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::page::Fingerprint;
 use super::run::open_run;
-use super::sql::{Class, Sql, Table, values};
+use super::sql::{Class, Sql, SqlTable, values};
 use super::value::stored;
-use super::{Answered, ConnectionId, KindCounts, RunId, Store, StoreError, history, settle};
+use super::{ConnectionId, KindCounts, RunId, SettledBatch, Store, StoreError, history, settle};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// One version of one object's asset, handed out to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub struct HandedOutVersion {
     /// Place in the order of the stage; another version of the object has another.
     pub seq: u64,
     /// objectGUID.
@@ -47,7 +47,7 @@ pub struct BatchLimits {
 }
 
 /// Versions that are handed out or answered (schema/sqlite_temporary.sql).
-pub(super) const BATCH: Table = Table {
+pub(super) const BATCH: SqlTable = SqlTable {
     name: "batch",
     columns: &[
         ("seq", Class::Integer),
@@ -106,7 +106,7 @@ impl Store {
         max_assets: usize,
         max_bytes: usize,
         item_overhead: usize,
-    ) -> Result<Vec<Item>, StoreError> {
+    ) -> Result<Vec<HandedOutVersion>, StoreError> {
         let limits = BatchLimits {
             after,
             assets: max_assets,
@@ -128,8 +128,8 @@ impl Store {
     pub fn settle(
         &self,
         run: RunId,
-        items: &[Item],
-        answered: &Answered,
+        items: &[HandedOutVersion],
+        answered: &SettledBatch,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
         let settled = [(items.to_vec(), answered.clone())];
@@ -144,10 +144,10 @@ impl Store {
     pub fn turn(
         &self,
         run: RunId,
-        settled: &[(Vec<Item>, Answered)],
+        settled: &[(Vec<HandedOutVersion>, SettledBatch)],
         limits: Option<BatchLimits>,
         now: i64,
-    ) -> Result<(KindCounts, Vec<Item>), StoreError> {
+    ) -> Result<(KindCounts, Vec<HandedOutVersion>), StoreError> {
         let commit = if settled.is_empty() {
             Commit::NextBatch
         } else {
@@ -181,8 +181,8 @@ fn hand_out(
     connection: ConnectionId,
     run: RunId,
     limits: BatchLimits,
-) -> Result<Vec<Item>, Fault> {
-    let mut batch: Vec<Item> = Vec::new();
+) -> Result<Vec<HandedOutVersion>, StoreFault> {
+    let mut batch: Vec<HandedOutVersion> = Vec::new();
     let mut bytes = 0;
     let rows = i64::try_from(limits.assets.max(1)).unwrap_or(i64::MAX);
     sql.query(
@@ -198,7 +198,7 @@ fn hand_out(
             if full && !batch.is_empty() {
                 return Ok(false);
             }
-            batch.push(Item {
+            batch.push(HandedOutVersion {
                 seq: row.count(0)?,
                 guid: row.get(1)?,
                 kind: row.get(2)?,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
-use super::sql::{Row, Sql, values};
+use super::error::StoreFault;
+use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError, requests};
 use crate::failpoint::Commit;
 
 /// One registered connection, as `status` and the API show it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connection {
+pub struct ConnectionRow {
     /// Names it in the other methods.
     pub id: ConnectionId,
     /// `CONNECTION_NAME`.
@@ -47,7 +47,7 @@ pub struct Connection {
     pub held_by: Option<String>,
 }
 
-impl Connection {
+impl ConnectionRow {
     /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if
     /// it is reached and no complete full read has ended since. A read that ended after `now` does
     /// not count: the clock was set back since.
@@ -66,7 +66,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+    pub fn connections(&self) -> Result<Vec<ConnectionRow>, StoreError> {
         self.read(|sql| {
             let mut connections = sql.rows("SELECT * FROM connection ORDER BY name", &[], connection_of)?;
             for connection in &mut connections {
@@ -80,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn connection(&self, name: &str) -> Result<Option<Connection>, StoreError> {
+    pub fn connection(&self, name: &str) -> Result<Option<ConnectionRow>, StoreError> {
         self.read(|sql| {
             let mut found = sql.first(
                 "SELECT * FROM connection WHERE name = $1",
@@ -156,7 +156,7 @@ pub(super) fn record_full_read(
     connection: ConnectionId,
     ended: i64,
     resend: bool,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let changed = sql.execute(
         "UPDATE connection SET last_baseline = $1,
              restored_at = CASE WHEN $2 = 1 THEN NULL ELSE restored_at END
@@ -167,7 +167,7 @@ pub(super) fn record_full_read(
 }
 
 /// Moves a connection to `to`, if the contract knows the step.
-pub(super) fn step(sql: &dyn Sql, connection: ConnectionId, to: State, now: i64) -> Result<(), Fault> {
+pub(super) fn step(sql: &dyn Sql, connection: ConnectionId, to: State, now: i64) -> Result<(), StoreFault> {
     let from = state(sql, connection)?;
     if !from.may_become(to) {
         return Err(StoreError::Transition { from, to }.into());
@@ -184,7 +184,7 @@ pub(super) fn step(sql: &dyn Sql, connection: ConnectionId, to: State, now: i64)
 }
 
 /// Returns the state that a connection is in.
-pub(super) fn state(sql: &dyn Sql, connection: ConnectionId) -> Result<State, Fault> {
+pub(super) fn state(sql: &dyn Sql, connection: ConnectionId) -> Result<State, StoreFault> {
     sql.first(
         "SELECT state FROM connection WHERE id = $1",
         values![connection],
@@ -193,11 +193,11 @@ pub(super) fn state(sql: &dyn Sql, connection: ConnectionId) -> Result<State, Fa
     .ok_or_else(|| unknown(connection))
 }
 
-fn unknown(connection: ConnectionId) -> Fault {
-    Fault::Unknown(format!("connection {}", connection.0))
+fn unknown(connection: ConnectionId) -> StoreFault {
+    StoreFault::Unknown(format!("connection {}", connection.0))
 }
 
-fn found(changed: usize, connection: ConnectionId) -> Result<(), Fault> {
+fn found(changed: usize, connection: ConnectionId) -> Result<(), StoreFault> {
     if changed == 0 {
         Err(unknown(connection))
     } else {
@@ -205,7 +205,7 @@ fn found(changed: usize, connection: ConnectionId) -> Result<(), Fault> {
     }
 }
 
-fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
+fn connection_of(row: &SqlRow<'_>) -> Result<ConnectionRow, StoreFault> {
     let mut entered = BTreeMap::new();
     for (state, column) in [
         (State::Registered, "registered_at"),
@@ -217,7 +217,7 @@ fn connection_of(row: &Row<'_>) -> Result<Connection, Fault> {
             entered.insert(state, at);
         }
     }
-    Ok(Connection {
+    Ok(ConnectionRow {
         entered,
         id: row.get("id")?,
         name: row.get("name")?,

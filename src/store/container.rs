@@ -1,8 +1,8 @@
 //! Where the containers of the naming context are: what a delta needs to notice a rename or a move
 //! (R8).
 
-use super::error::Fault;
-use super::sql::{Row, Sql, values};
+use super::error::StoreFault;
+use super::sql::{Sql, SqlRow, values};
 use super::{ConnectionId, ReadEnd, Store, StoreError};
 use crate::identity::Guid;
 
@@ -48,7 +48,7 @@ const SOURCE: &str = "SELECT w.controller FROM watermark AS w WHERE w.connection
     ORDER BY CASE WHEN w.controller = $2 THEN 0 ELSE 1 END, w.read_at DESC LIMIT 1";
 
 /// Reads a row with the columns `guid` and `dn`.
-pub(super) fn container_of(row: &Row<'_>) -> Result<Container, Fault> {
+pub(super) fn container_of(row: &SqlRow<'_>) -> Result<Container, StoreFault> {
     Ok(Container {
         guid: row.get("guid")?,
         dn: row.get("dn")?,
@@ -57,7 +57,7 @@ pub(super) fn container_of(row: &Row<'_>) -> Result<Container, Fault> {
 
 /// Stores what a read learned of containers on its controller: after a full read these are all. To
 /// be called before its watermark is stored.
-pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), Fault> {
+pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), StoreFault> {
     let controller = end.watermark.controller;
     if end.met.is_some() {
         sql.execute(

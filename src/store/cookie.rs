@@ -1,6 +1,6 @@
 //! Where a DirSync search goes on (R2): one cookie a connection, since any controller may take it.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::{ConnectionId, ReadEnd, Store, StoreError};
 
@@ -39,7 +39,7 @@ impl Store {
 
 /// Stores the cookie of a read instead of the last one. A read of another scope makes that one
 /// worthless, even without one of its own, as with watermarks.
-pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), Fault> {
+pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Result<(), StoreFault> {
     let mark = &end.watermark;
     sql.execute(
         "DELETE FROM dirsync_cookie WHERE connection = $1 AND scope <> $2",

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::error::Fault;
-use super::sql::{Row, Sql, Table, Value, values};
+use super::error::StoreFault;
+use super::sql::{Sql, SqlRow, SqlTable, SqlValue, values};
 use super::tables::TABLES;
 use super::{Engine, Store, StoreError, open};
 use crate::failpoint::Commit;
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-fn copy_table(table: &Table, from: &dyn Sql, into: &dyn Sql) -> Result<(), Fault> {
+fn copy_table(table: &SqlTable, from: &dyn Sql, into: &dyn Sql) -> Result<(), StoreFault> {
     into.insert(table, &mut |insert| {
         from.query(&select(table), &[], &mut |row| {
             insert(&values_of(table, row)?)?;
@@ -101,7 +101,7 @@ fn copy_table(table: &Table, from: &dyn Sql, into: &dyn Sql) -> Result<(), Fault
 }
 
 /// Selects all rows of a table in the order of all its columns.
-fn select(table: &Table) -> String {
+fn select(table: &SqlTable) -> String {
     let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
     let columns = columns.join(", ");
     let mut order = String::new();
@@ -113,21 +113,21 @@ fn select(table: &Table) -> String {
     format!("SELECT {columns} FROM {} ORDER BY {order}", table.name)
 }
 
-fn values_of<'r>(table: &Table, row: &'r Row<'_>) -> Result<Vec<Value<'r>>, Fault> {
+fn values_of<'r>(table: &SqlTable, row: &'r SqlRow<'_>) -> Result<Vec<SqlValue<'r>>, StoreFault> {
     (0..table.columns.len()).map(|place| row.value(place)).collect()
 }
 
-fn digest(table: &Table, sql: &dyn Sql) -> Result<(u64, [u8; 32]), Fault> {
+fn digest(table: &SqlTable, sql: &dyn Sql) -> Result<(u64, [u8; 32]), StoreFault> {
     let (mut hash, mut rows) = (Sha256::new(), 0);
     sql.query(&select(table), &[], &mut |row| {
         rows += 1;
         for value in values_of(table, row)? {
             match value {
-                Value::Null => hash.update([0]),
-                Value::Integer(number) => hash.update([&[1], number.to_be_bytes().as_slice()].concat()),
+                SqlValue::Null => hash.update([0]),
+                SqlValue::Integer(number) => hash.update([&[1], number.to_be_bytes().as_slice()].concat()),
                 // PostgreSQL stores no U+0000.
-                Value::Text(text) => update(&mut hash, 2, text.replace('\0', "\u{FFFD}").as_bytes()),
-                Value::Blob(octets) => update(&mut hash, 3, octets),
+                SqlValue::Text(text) => update(&mut hash, 2, text.replace('\0', "\u{FFFD}").as_bytes()),
+                SqlValue::Blob(octets) => update(&mut hash, 3, octets),
             }
         }
         Ok(true)
@@ -142,7 +142,7 @@ fn update(hash: &mut Sha256, class: u8, octets: &[u8]) {
 }
 
 /// Lets the numbers that the database gives begin behind those that were copied.
-fn continue_numbers(sql: &dyn Sql) -> Result<(), Fault> {
+fn continue_numbers(sql: &dyn Sql) -> Result<(), StoreFault> {
     for table in NUMBERED.iter().chain(&["slice"]) {
         let next: i64 = sql.value(
             &format!(

@@ -198,7 +198,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 
 /// What ends a transaction: SQLite's word, or ours.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum StoreFault {
     Sql(rusqlite::Error),
     Postgres(PostgresFault),
     Refused(StoreError),
@@ -208,19 +208,19 @@ pub(super) enum Fault {
     Unreadable(String),
 }
 
-impl From<rusqlite::Error> for Fault {
+impl From<rusqlite::Error> for StoreFault {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for StoreFault {
     fn from(error: StoreError) -> Self {
         Self::Refused(error)
     }
 }
 
-impl Fault {
+impl StoreFault {
     /// A row that holds something else in `place` than it should.
     pub(super) fn unreadable(place: &str) -> Self {
         Self::Unreadable(place.to_owned())

@@ -1,8 +1,8 @@
 //! What was learnt about a gateway, kept for the next process: every call that finds it out again
 //! is lost.
 
-use super::error::Fault;
-use super::sql::{Row, values};
+use super::error::StoreFault;
+use super::sql::{SqlRow, values};
 use super::value::stored;
 use super::{ConnectionId, Store, StoreError};
 use crate::failpoint::Commit;
@@ -78,8 +78,8 @@ impl Store {
     }
 }
 
-fn read(row: &Row<'_>) -> Result<GatewayLimits, Fault> {
-    let number = |column| -> Result<Option<u64>, Fault> {
+fn read(row: &SqlRow<'_>) -> Result<GatewayLimits, StoreFault> {
+    let number = |column| -> Result<Option<u64>, StoreFault> {
         let value: Option<i64> = row.get(column)?;
         Ok(value.and_then(|value| u64::try_from(value).ok()))
     };
@@ -97,15 +97,15 @@ fn read(row: &Row<'_>) -> Result<GatewayLimits, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, Target};
+    use super::super::{AssetTarget, StoreAccess};
     use super::*;
 
     #[test]
     fn what_is_known_of_a_gateway_is_that_of_all_connections_with_its_target() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.db");
-        let store = Store::open(&path, Access::ReadWrite).unwrap();
-        let target = |connector: &str| Target {
+        let store = Store::open(&path, StoreAccess::ReadWrite).unwrap();
+        let target = |connector: &str| AssetTarget {
             gateway: "https://gateway.example".to_owned(),
             connector: connector.to_owned(),
         };
@@ -125,7 +125,7 @@ mod tests {
         };
         store.set_gateway_limits(one, &limits).unwrap();
         drop(store);
-        let store = Store::open(&path, Access::ReadOnly).unwrap();
+        let store = Store::open(&path, StoreAccess::ReadOnly).unwrap();
         assert_eq!(store.gateway_limits(one).unwrap(), limits);
         assert_eq!(store.gateway_limits(other).unwrap(), limits);
         assert_eq!(store.gateway_limits(elsewhere).unwrap(), GatewayLimits::default());

@@ -2,10 +2,10 @@
 //! So the history of a run that failed or was killed holds what it did until then, and its lists
 //! are as long as its counts say.
 
-use super::error::Fault;
-use super::sql::{Row, Sql, values};
+use super::error::StoreFault;
+use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
-use super::{Counts, Fate, KindCounts, RunId, Store, StoreError};
+use super::{Fate, KindCounts, ObjectTotals, RunId, Store, StoreError};
 use crate::identity::{Guid, Kind};
 
 /// Rows of `run_object` kept, by which old lists are measured: some 30 MB. The list of a
@@ -67,7 +67,7 @@ impl Store {
 }
 
 /// Adds to the counts of `run`.
-pub(super) fn add_counts(sql: &dyn Sql, run: RunId, more: &KindCounts) -> Result<(), Fault> {
+pub(super) fn add_counts(sql: &dyn Sql, run: RunId, more: &KindCounts) -> Result<(), StoreFault> {
     for (kind, counts) in &more.0 {
         sql.execute(
             "INSERT INTO run_count (run, kind, read, unchanged, staged, sent, accepted, rejected,
@@ -102,15 +102,15 @@ pub(super) fn add_counts(sql: &dyn Sql, run: RunId, more: &KindCounts) -> Result
 }
 
 /// Returns the counts of `run` so far.
-pub(super) fn counts(sql: &dyn Sql, run: RunId) -> Result<KindCounts, Fault> {
+pub(super) fn counts(sql: &dyn Sql, run: RunId) -> Result<KindCounts, StoreFault> {
     let counts = sql.rows("SELECT * FROM run_count WHERE run = $1", values![run], |row| {
         Ok((row.get("kind")?, counts_of(row)?))
     })?;
     Ok(KindCounts(counts.into_iter().collect()))
 }
 
-fn counts_of(row: &Row<'_>) -> Result<Counts, Fault> {
-    Ok(Counts {
+fn counts_of(row: &SqlRow<'_>) -> Result<ObjectTotals, StoreFault> {
+    Ok(ObjectTotals {
         read: row.count("read")?,
         unchanged: row.count("unchanged")?,
         staged: row.count("staged")?,
@@ -134,7 +134,11 @@ pub(super) struct RecordedObject<'a> {
 }
 
 /// Records one object in the list of `run`; the caller counts it.
-pub(super) fn record_object(sql: &dyn Sql, run: RunId, object: &RecordedObject<'_>) -> Result<(), Fault> {
+pub(super) fn record_object(
+    sql: &dyn Sql,
+    run: RunId,
+    object: &RecordedObject<'_>,
+) -> Result<(), StoreFault> {
     sql.execute(
         "INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -153,7 +157,7 @@ pub(super) fn record_object(sql: &dyn Sql, run: RunId, object: &RecordedObject<'
 
 /// Deletes the lists of runs so old that [`KEPT_OBJECTS`] came after them; each list is there as a
 /// whole, or not at all.
-pub(super) fn forget_old(sql: &dyn Sql) -> Result<(), Fault> {
+pub(super) fn forget_old(sql: &dyn Sql) -> Result<(), StoreFault> {
     sql.execute(
         "DELETE FROM run_object
          WHERE run <= (SELECT run FROM run_object

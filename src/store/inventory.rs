@@ -3,16 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::ownership::{CONFLICT, CONTENDERS};
 use super::rejections::rejection_of;
-use super::sql::{Row, values};
-use super::{ConnectionId, Rejection, RunId, Store, StoreError};
+use super::sql::{SqlRow, values};
+use super::{ConnectionId, RejectedObject, RunId, Store, StoreError};
 use crate::identity::Guid;
 
 /// A version of an asset that upstream has not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingVersion {
     /// One `assetData` element.
     pub asset: String,
     /// Since when it waits, Unix seconds.
@@ -41,7 +41,11 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn waiting(&self, connection: ConnectionId, guid: Guid) -> Result<Option<Waiting>, StoreError> {
+    pub fn waiting(
+        &self,
+        connection: ConnectionId,
+        guid: Guid,
+    ) -> Result<Option<WaitingVersion>, StoreError> {
         self.read(|sql| {
             let object: Option<i64> = sql.first(
                 "SELECT id FROM object WHERE connection = $1 AND guid = $2",
@@ -80,7 +84,7 @@ impl Store {
         connection: ConnectionId,
         after: Option<&RejectionPlace>,
         limit: usize,
-    ) -> Result<Vec<Rejection>, StoreError> {
+    ) -> Result<Vec<RejectedObject>, StoreError> {
         let guid = after.and_then(|after| after.guid);
         let guid = guid.map_or_else(Vec::new, |guid| guid.as_bytes().to_vec());
         let (dn, origin) = after.map_or(("", ""), |after| (after.dn.as_str(), after.origin.as_str()));
@@ -121,8 +125,8 @@ impl Store {
     }
 }
 
-fn waiting_of(row: &Row<'_>) -> Result<Waiting, Fault> {
-    Ok(Waiting {
+fn waiting_of(row: &SqlRow<'_>) -> Result<WaitingVersion, StoreFault> {
+    Ok(WaitingVersion {
         asset: row.get("json")?,
         staged_at: row.get("staged_at")?,
         removal: row.get::<Option<i64>>("object")?.is_none(),
@@ -140,8 +144,8 @@ pub struct RejectionPlace {
     origin: String,
 }
 
-impl From<&Rejection> for RejectionPlace {
-    fn from(rejection: &Rejection) -> Self {
+impl From<&RejectedObject> for RejectionPlace {
+    fn from(rejection: &RejectedObject) -> Self {
         Self {
             guid: rejection.guid,
             dn: rejection.dn.clone(),

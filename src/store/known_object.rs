@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::sql::{Value, values};
+use super::sql::{SqlValue, values};
 use super::{ConnectionId, Store, StoreError};
 use crate::identity::{Guid, Kind};
 
@@ -97,7 +97,7 @@ impl Store {
     fn find_named(
         &self,
         statement: &str,
-        values: &[Value<'_>],
+        values: &[SqlValue<'_>],
         wanted: &WantedName,
         known: &mut BTreeSet<(Option<Guid>, String)>,
         found: &mut Vec<KnownObject>,
@@ -115,7 +115,7 @@ impl Store {
     fn each_row(
         &self,
         statement: &str,
-        values: &[Value<'_>],
+        values: &[SqlValue<'_>],
         each: &mut dyn FnMut(&KnownObject, Option<&str>),
     ) -> Result<Option<i64>, StoreError> {
         self.read(|sql| {

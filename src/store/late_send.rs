@@ -1,10 +1,10 @@
 //! Requests that may have arrived after the lease of whoever sent them had ended (R34): the holder
 //! sends what was in them once more, since the gateway may hold an older version now.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::stage_page::DOCUMENT;
-use super::{ConnectionId, Engine, Item, Store, StoreError, ownership};
+use super::{ConnectionId, Engine, HandedOutVersion, Store, StoreError, ownership};
 use crate::failpoint::Commit;
 
 /// Lists what upstream holds of these assets and does not wait to be sent anyway.
@@ -30,7 +30,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub fn note_late_send(&self, connection: ConnectionId, items: &[Item]) -> Result<(), StoreError> {
+    pub fn note_late_send(
+        &self,
+        connection: ConnectionId,
+        items: &[HandedOutVersion],
+    ) -> Result<(), StoreError> {
         if let Engine::Sqlite(_) = self.engine {
             return Ok(());
         }
@@ -49,7 +53,7 @@ impl Store {
 
 /// Stages what was sent late once more. Its fate is unknown from now on, so that nothing takes it
 /// for what upstream holds (R17).
-pub(super) fn stage(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<(), Fault> {
+pub(super) fn stage(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<(), StoreFault> {
     if !sql.is_shared() {
         return Ok(());
     }

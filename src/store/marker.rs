@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{Fault, resolve};
+use super::error::{StoreFault, resolve};
 use super::sql::{Sql, values};
 use super::{Store, StoreError};
 use crate::failpoint::Commit;
@@ -27,16 +27,16 @@ const LIMIT: u64 = 1024;
 
 /// Marker of a state file that is open for writing.
 #[derive(Debug)]
-pub(super) struct Marker {
+pub(super) struct StateMarker {
     path: PathBuf,
     /// In hex.
     identity: String,
-    written: Mutex<Written>,
+    written: Mutex<WrittenMarker>,
 }
 
 /// State of the marker on the disk, as far as this process wrote it.
 #[derive(Debug, Default)]
-struct Written {
+struct WrittenMarker {
     number: Option<i64>,
     /// Time of the last attempt.
     at: Option<Instant>,
@@ -44,7 +44,7 @@ struct Written {
     failed: bool,
 }
 
-impl Marker {
+impl StateMarker {
     /// Compares `store` with its marker, and notes at `now` if it is an older copy.
     pub(super) fn of(store: &Store, now: i64) -> Result<Self, StoreError> {
         let path = path_of(&resolve(store.path()));
@@ -58,9 +58,9 @@ impl Marker {
         Ok(Self {
             path,
             identity,
-            written: Mutex::new(Written {
+            written: Mutex::new(WrittenMarker {
                 number,
-                ..Written::default()
+                ..WrittenMarker::default()
             }),
         })
     }
@@ -105,7 +105,7 @@ impl Marker {
 }
 
 /// Returns the identity of the state and the last number that it gave.
-fn standing(sql: &dyn Sql) -> Result<(String, i64), Fault> {
+fn standing(sql: &dyn Sql) -> Result<(String, i64), StoreFault> {
     let standing = sql.first("SELECT identity, last FROM sequence", &[], |row| {
         let octets: [u8; 16] = row.get("identity")?;
         let mut identity = String::new();
@@ -114,12 +114,12 @@ fn standing(sql: &dyn Sql) -> Result<(String, i64), Fault> {
         }
         Ok((identity, row.get("last")?))
     })?;
-    standing.ok_or_else(|| Fault::unreadable("sequence"))
+    standing.ok_or_else(|| StoreFault::unreadable("sequence"))
 }
 
 /// Notes that everything sent with a number up to `number` is not known any more. Such a number is
 /// not given again: an answer to a version is told from another one by it (R18).
-fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), Fault> {
+fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), StoreFault> {
     // Unless another process just did.
     if sql.execute("UPDATE sequence SET last = $1 WHERE last < $1", values![number])? > 0 {
         sql.execute("UPDATE connection SET restored_at = $1", values![now])?;

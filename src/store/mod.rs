@@ -74,50 +74,50 @@ use rusqlite::TransactionBehavior;
 
 use crate::config::{Database, StateLocation};
 use crate::failpoint::{self, Commit, Point, Progress};
-use error::Fault;
-use marker::Marker;
+use error::StoreFault;
+use marker::StateMarker;
 use postgres::PostgresEngine;
 use sql::Sql;
 
-pub use batch::{BatchLimits, Item};
-pub use connection::Connection;
+pub use batch::{BatchLimits, HandedOutVersion};
+pub use connection::ConnectionRow;
 pub use container::Container;
 pub use cookie::Cookie;
 pub use copy::Copied;
 pub use error::StoreError;
 pub use gateway::GatewayLimits;
 pub use history::RunObject;
-pub use inventory::{NoPlace, RejectionPlace, Waiting};
+pub use inventory::{NoPlace, RejectionPlace, WaitingVersion};
 pub use known_object::KnownObject;
 pub use lease::{LeaseGuard, RunLock};
 pub use lock::{FileLock, LockError};
-pub use object::{Object, first_value};
+pub use object::{HeldObject, first_value};
 pub use object_record::{AcceptedVersion, AssetClaim, FormerAsset, MissedObject, ObjectRecord};
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
-pub use page::{Reading, Staged};
+pub use page::{ObjectReading, StagedAsset};
 pub use postgres::{DatabaseError, DatabaseProblem};
-pub use recheck::{Candidate, ReadEnd, Verdict, Which};
-pub use rejections::{Origin, Pending, Rejection, Unidentified};
-pub use removal::{Conclusion, Decision, Excess, Limits};
-pub use removed::Removal;
-pub use requests::{Instance, RequestedRun};
+pub use recheck::{CandidateSelection, LookupVerdict, ReadEnd, RemovalCandidate};
+pub use rejections::{PendingCounts, RejectedObject, RejectionOrigin, UnidentifiedEntry};
+pub use removal::{RemovalConclusion, RemovalDecision, RemovalExcess, RemovalLimits};
+pub use removed::RemovedObject;
+pub use requests::{InstanceRow, RequestedRun};
 pub use review::ReviewSummary;
-pub use run_record::{Phases, Run, RunController, RunEnd, RunPlan};
-pub use settle::Answered;
-pub use target::Target;
-pub use unfinished_read::{Found, Slice, Unfinished};
-pub use unsent::Unsent;
-pub use value::{ConnectionId, Counts, Fate, KindCounts, Outcome, RunId, RunMode, State};
-pub use watermark::{Reached, Watermark};
+pub use run_record::{RunController, RunEnd, RunPhases, RunPlan, RunRow};
+pub use settle::SettledBatch;
+pub use target::AssetTarget;
+pub use unfinished_read::{ReadSlice, SliceContent, UnfinishedRead};
+pub use unsent::UnsentAssets;
+pub use value::{ConnectionId, Fate, KindCounts, ObjectTotals, Outcome, RunId, RunMode, State};
+pub use watermark::{ReachedController, Watermark};
 
 /// What the file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum StoreAccess {
     /// Runs: the file is created or migrated when needed.
     ReadWrite,
     /// Looking: no file is an error, and so is one that would have to be migrated.
     ReadOnly,
-    /// Dry runs: everything works as in [`Access::ReadWrite`], starting from what the file holds (or from nothing), and
+    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file holds (or from nothing), and
     /// nothing is stored. Other processes are not kept from writing.
     Scratch,
 }
@@ -128,8 +128,8 @@ pub struct Store {
     /// Path of the file, or URL of the database.
     path: PathBuf,
     engine: Engine,
-    /// Of a file, with [`Access::ReadWrite`].
-    marker: Option<Marker>,
+    /// Of a file, with [`StoreAccess::ReadWrite`].
+    marker: Option<StateMarker>,
 }
 
 /// What keeps the state.
@@ -140,13 +140,13 @@ enum Engine {
 }
 
 impl Store {
-    /// Opens the state file at `path`. With [`Access::ReadWrite`] a missing file is created with mode 0600, its missing
+    /// Opens the state file at `path`. With [`StoreAccess::ReadWrite`] a missing file is created with mode 0600, its missing
     /// directory with 0700; and a file that is an older copy of what it was is noticed
-    /// ([`Connection::restored_at`]).
+    /// ([`ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
-    pub fn open(location: impl Into<StateLocation>, access: Access) -> Result<Self, StoreError> {
+    pub fn open(location: impl Into<StateLocation>, access: StoreAccess) -> Result<Self, StoreError> {
         let path = match location.into() {
             StateLocation::File(path) => path,
             StateLocation::Database(database) => return Self::open_database(&database, access),
@@ -156,13 +156,13 @@ impl Store {
             path,
             marker: None,
         };
-        if access == Access::ReadWrite {
-            store.marker = Some(Marker::of(&store, Utc::now().timestamp())?);
+        if access == StoreAccess::ReadWrite {
+            store.marker = Some(StateMarker::of(&store, Utc::now().timestamp())?);
         }
         Ok(store)
     }
 
-    fn open_database(database: &Database, access: Access) -> Result<Self, StoreError> {
+    fn open_database(database: &Database, access: StoreAccess) -> Result<Self, StoreError> {
         let path = PathBuf::from(database.to_string());
         let engine = PostgresEngine::open(database, access).map_err(|fault| fault.at(&path))?;
         let store = Self {
@@ -171,8 +171,8 @@ impl Store {
             marker: None,
         };
         match access {
-            Access::Scratch => store.scratch_copy(),
-            Access::ReadWrite | Access::ReadOnly => Ok(store),
+            StoreAccess::Scratch => store.scratch_copy(),
+            StoreAccess::ReadWrite | StoreAccess::ReadOnly => Ok(store),
         }
     }
 
@@ -202,7 +202,7 @@ impl Store {
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>) -> Result<T, StoreError> {
         let value = match &self.engine {
             Engine::Sqlite(sqlite) => read(&*locked(sqlite)),
             Engine::Postgres(engine) => engine.read(read),
@@ -211,13 +211,13 @@ impl Store {
     }
 
     /// Runs statements that only read, all of one moment.
-    fn snapshot<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn snapshot<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>) -> Result<T, StoreError> {
         let value = match &self.engine {
             Engine::Sqlite(sqlite) => {
                 let mut sqlite = locked(sqlite);
                 sqlite
                     .transaction()
-                    .map_err(Fault::from)
+                    .map_err(StoreFault::from)
                     .and_then(|transaction| read(&*transaction))
             }
             Engine::Postgres(engine) => engine.snapshot(read),
@@ -229,7 +229,7 @@ impl Store {
     fn write<T>(
         &self,
         commit: Commit,
-        write: impl FnOnce(&dyn Sql) -> Result<T, Fault>,
+        write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
     ) -> Result<T, StoreError> {
         let sqlite = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite,
@@ -247,7 +247,7 @@ impl Store {
             failpoint::pass(Point::In(commit, Progress::Committed));
             Ok(value)
         })();
-        let value = result.map_err(|fault: Fault| fault.at(&self.path))?;
+        let value = result.map_err(|fault: StoreFault| fault.at(&self.path))?;
         if let Some(marker) = &self.marker {
             marker.follow(commit, &*sqlite);
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
-use super::sql::{Row, values};
+use super::error::StoreFault;
+use super::sql::{SqlRow, values};
 use super::{ConnectionId, RunId, Store, StoreError};
 use crate::identity::{Guid, Kind, LinkState, link_notes};
 
 /// An object that upstream accepted an asset of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
+pub struct HeldObject {
     /// objectGUID.
     pub guid: Guid,
     /// Its kind, as last read.
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn object(&self, connection: ConnectionId, guid: Guid) -> Result<Option<Object>, StoreError> {
+    pub fn object(&self, connection: ConnectionId, guid: Guid) -> Result<Option<HeldObject>, StoreError> {
         self.read(|sql| {
             sql.first(
                 concat!(known_in_whole!(), " AND o.guid = $2"),
@@ -75,7 +75,7 @@ impl Store {
         kind: Option<Kind>,
         after: Option<Guid>,
         limit: usize,
-    ) -> Result<Vec<Object>, StoreError> {
+    ) -> Result<Vec<HeldObject>, StoreError> {
         let after = after.map_or_else(Vec::new, |after| after.as_bytes().to_vec());
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
@@ -101,7 +101,7 @@ impl Store {
         connection: ConnectionId,
         text: &str,
         limit: usize,
-    ) -> Result<Vec<Object>, StoreError> {
+    ) -> Result<Vec<HeldObject>, StoreError> {
         if let Ok(guid) = text.parse::<Guid>() {
             return Ok(self.object(connection, guid)?.into_iter().take(limit).collect());
         }
@@ -172,7 +172,7 @@ impl Store {
                     link_notes::unpack(row.value(3)?.blob().unwrap_or_default(), &mut notes);
                     let guid = row.get(0)?;
                     let dn = row.value(2)?.text();
-                    let dn = dn.ok_or_else(|| Fault::unreadable("a name"))?;
+                    let dn = dn.ok_or_else(|| StoreFault::unreadable("a name"))?;
                     if !state.agrees(kind, guid, dn, &notes) {
                         misnamed.push((kind, guid));
                     }
@@ -185,9 +185,9 @@ impl Store {
 }
 
 /// Returns the text in a column without copying it.
-fn text_in<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
+fn text_in<'r>(row: &'r SqlRow<'_>, column: usize) -> Result<&'r str, StoreFault> {
     let text = row.value(column)?.text();
-    text.ok_or_else(|| Fault::unreadable("a name"))
+    text.ok_or_else(|| StoreFault::unreadable("a name"))
 }
 
 /// The value of a DN's first component, with `\,` and its like unescaped. Not a parser of DNs: it only has to find names
@@ -206,8 +206,8 @@ pub fn first_value(dn: &str) -> String {
     value
 }
 
-fn object_of(row: &Row<'_>) -> Result<Object, Fault> {
-    Ok(Object {
+fn object_of(row: &SqlRow<'_>) -> Result<HeldObject, StoreFault> {
+    Ok(HeldObject {
         guid: row.get("guid")?,
         kind: row.get("kind")?,
         dn: row.get("dn")?,

@@ -1,9 +1,9 @@
 //! Record of one object: everything that the store knows of it.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::removed::{LISTED, removal_of};
-use super::sql::{Row, Sql, values};
-use super::{ConnectionId, Fate, Removal, RunId, Store, StoreError, Waiting};
+use super::sql::{Sql, SqlRow, values};
+use super::{ConnectionId, Fate, RemovedObject, RunId, Store, StoreError, WaitingVersion};
 use crate::identity::{Guid, Kind};
 
 /// Runs whose word on an object is given, newest first.
@@ -15,7 +15,7 @@ pub struct ObjectRecord {
     /// The object as last read, where an asset could be made of it and it is not removed.
     pub claim: Option<AssetClaim>,
     /// Version that upstream has still to accept; of a removed object, the one that says so.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<WaitingVersion>,
     /// Reason why the mapping could make no asset of it when it was last read (R15), and since
     /// when.
     pub unmapped: Option<(String, i64)>,
@@ -26,7 +26,7 @@ pub struct ObjectRecord {
     /// Assets under ids that the object had before (R37 b).
     pub former: Vec<FormerAsset>,
     /// Assets of it that are listed as removed, newest first.
-    pub removed: Vec<Removal>,
+    pub removed: Vec<RemovedObject>,
     /// Runs that rejected, could not map or removed it, newest first, at most [`REMEMBERED_RUNS`].
     pub runs: Vec<(RunId, Fate, String)>,
 }
@@ -181,7 +181,7 @@ impl Store {
     }
 }
 
-fn claim_of(row: &Row<'_>) -> Result<AssetClaim, Fault> {
+fn claim_of(row: &SqlRow<'_>) -> Result<AssetClaim, StoreFault> {
     let owner: Option<String> = row.get("owner")?;
     let connection: Option<String> = row.get("owner_connection")?;
     let (at, run, asset): (Option<i64>, Option<RunId>, Option<String>) = (
@@ -205,7 +205,7 @@ fn claim_of(row: &Row<'_>) -> Result<AssetClaim, Fault> {
 }
 
 /// Adds a row of `recheck` to the record.
-fn note(record: &mut ObjectRecord, row: &Row<'_>) -> Result<(), Fault> {
+fn note(record: &mut ObjectRecord, row: &SqlRow<'_>) -> Result<(), StoreFault> {
     let (why, reason): (String, String) = (row.get("why")?, row.get("reason")?);
     let (since, held_at) = (row.get("since")?, row.get("held_at")?);
     match why.as_str() {
@@ -230,7 +230,7 @@ fn note(record: &mut ObjectRecord, row: &Row<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn missed_on(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<(String, i64)>, Fault> {
+fn missed_on(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<(String, i64)>, StoreFault> {
     sql.rows(
         "SELECT coalesce(w.host, 'a controller that was not read to its end') AS host, m.since
          FROM missed_on AS m
@@ -241,7 +241,11 @@ fn missed_on(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<
     )
 }
 
-fn runs_of(sql: &dyn Sql, connection: ConnectionId, guid: Guid) -> Result<Vec<(RunId, Fate, String)>, Fault> {
+fn runs_of(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    guid: Guid,
+) -> Result<Vec<(RunId, Fate, String)>, StoreFault> {
     sql.rows(
         "SELECT h.run, h.fate, h.reason FROM run_object AS h JOIN run AS r ON r.id = h.run
          WHERE r.connection = $1 AND h.guid = $2 ORDER BY h.id DESC LIMIT $3",

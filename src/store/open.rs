@@ -9,8 +9,8 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::error::{Fault, directory_of};
-use super::{Access, StoreError};
+use super::error::{StoreFault, directory_of};
+use super::{StoreAccess, StoreError};
 use crate::failpoint::{self, Commit, Point, Progress};
 
 /// How long a call waits for another process to finish with the file.
@@ -62,27 +62,27 @@ const TEMPORARY_CACHE_KIB: i64 = 4 << 10;
 const STATEMENTS: usize = 160;
 
 /// A connection to the file at `path`, ready for use.
-pub(super) fn opened(path: &Path, access: Access) -> Result<Connection, StoreError> {
+pub(super) fn opened(path: &Path, access: StoreAccess) -> Result<Connection, StoreError> {
     opened_with(path, access, MIGRATIONS)
 }
 
 /// As [`opened`], for any list of migrations.
 pub(super) fn opened_with(
     path: &Path,
-    access: Access,
+    access: StoreAccess,
     migrations: &[&str],
 ) -> Result<Connection, StoreError> {
     let known = version_after(migrations);
     let exists = path.try_exists().map_err(|cause| cannot_open(path, cause))?;
     match (access, exists) {
-        (Access::ReadOnly, false) => {
+        (StoreAccess::ReadOnly, false) => {
             return Err(StoreError::Missing {
                 path: path.to_owned(),
             });
         }
-        (Access::Scratch, false) => return fresh_copy(migrations).map_err(|fault| fault.at(path)),
-        (Access::ReadWrite, _) => create(path)?,
-        (Access::ReadOnly | Access::Scratch, true) => {
+        (StoreAccess::Scratch, false) => return fresh_copy(migrations).map_err(|fault| fault.at(path)),
+        (StoreAccess::ReadWrite, _) => create(path)?,
+        (StoreAccess::ReadOnly | StoreAccess::Scratch, true) => {
             OpenOptions::new()
                 .read(true)
                 .open(path)
@@ -91,21 +91,21 @@ pub(super) fn opened_with(
     }
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX
         | match access {
-            Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
-            Access::ReadOnly | Access::Scratch => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            StoreAccess::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE,
+            StoreAccess::ReadOnly | StoreAccess::Scratch => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-    let prepared = || -> Result<Connection, Fault> {
+    let prepared = || -> Result<Connection, StoreFault> {
         let mut sql = Connection::open_with_flags(path, flags)?;
         settings(&sql)?;
         let found = version(&sql, path)?;
         refuse_unknown(found, known, path)?;
         match access {
-            Access::ReadWrite => {
+            StoreAccess::ReadWrite => {
                 write_ahead_log(&sql, path)?;
                 migrate(&mut sql, path, migrations)?;
                 temporary(&sql)?;
             }
-            Access::ReadOnly | Access::Scratch if found < known => {
+            StoreAccess::ReadOnly | StoreAccess::Scratch if found < known => {
                 return Err(StoreError::Older {
                     path: path.to_owned(),
                     found,
@@ -113,8 +113,8 @@ pub(super) fn opened_with(
                 }
                 .into());
             }
-            Access::ReadOnly => {}
-            Access::Scratch => sql = copy_of(&sql)?,
+            StoreAccess::ReadOnly => {}
+            StoreAccess::Scratch => sql = copy_of(&sql)?,
         }
         Ok(sql)
     };
@@ -139,7 +139,7 @@ fn version_after(migrations: &[&str]) -> i32 {
 
 /// Copies the whole database to where a dry run may write: a nameless temporary file of SQLite,
 /// which ends with the connection.
-fn copy_of(source: &Connection) -> Result<Connection, Fault> {
+fn copy_of(source: &Connection) -> Result<Connection, StoreFault> {
     let mut copy = Connection::open("")?;
     // All pages in one step, so that they are of one moment.
     Backup::new(source, &mut copy)?.step(-1)?;
@@ -149,12 +149,12 @@ fn copy_of(source: &Connection) -> Result<Connection, Fault> {
 }
 
 /// Creates an empty database of the present schema that ends with the connection.
-pub(super) fn fresh() -> Result<Connection, Fault> {
+pub(super) fn fresh() -> Result<Connection, StoreFault> {
     fresh_copy(MIGRATIONS)
 }
 
 /// Creates an empty database that ends with the connection.
-fn fresh_copy(migrations: &[&str]) -> Result<Connection, Fault> {
+fn fresh_copy(migrations: &[&str]) -> Result<Connection, StoreFault> {
     let mut sql = Connection::open("")?;
     settings(&sql)?;
     migrate(&mut sql, Path::new(""), migrations)?;
@@ -162,7 +162,7 @@ fn fresh_copy(migrations: &[&str]) -> Result<Connection, Fault> {
     Ok(sql)
 }
 
-fn temporary(sql: &Connection) -> Result<(), Fault> {
+fn temporary(sql: &Connection) -> Result<(), StoreFault> {
     // Nothing of them outlives a transaction, so their journal needs no disk.
     sql.execute_batch(&format!(
         "PRAGMA temp.journal_mode = MEMORY; PRAGMA temp.cache_size = {};",
@@ -220,7 +220,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Settings of the connection, not of the file.
-fn settings(sql: &Connection) -> Result<(), Fault> {
+fn settings(sql: &Connection) -> Result<(), StoreFault> {
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.set_prepared_statement_cache_capacity(STATEMENTS);
     sql.pragma_update(None, "foreign_keys", true)?;
@@ -237,7 +237,7 @@ fn settings(sql: &Connection) -> Result<(), Fault> {
 }
 
 /// The schema version of the file; 0 is an empty file.
-fn version(sql: &Connection, path: &Path) -> Result<i32, Fault> {
+fn version(sql: &Connection, path: &Path) -> Result<i32, StoreFault> {
     let number = |pragma| sql.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application_id, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -253,7 +253,7 @@ fn version(sql: &Connection, path: &Path) -> Result<i32, Fault> {
 }
 
 /// Readers and one writer side by side, and commits that append.
-fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), Fault> {
+fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), StoreFault> {
     let mode: String = sql.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode == "wal" {
         return Ok(());
@@ -267,7 +267,7 @@ fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), Fault> {
 }
 
 /// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old version or of the new.
-fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Fault> {
+fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreFault> {
     let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may just have migrated.
     let found = version(&transaction, path)?;

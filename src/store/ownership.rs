@@ -1,12 +1,12 @@
 //! Owners of assets (R37): an asset at the gateway belongs to one live object of one connection. An
 //! object that claims the id of another's asset waits, and gets it when that one is gone.
 
-use super::error::Fault;
-use super::sql::{Class, Sql, Table, values};
+use super::error::StoreFault;
+use super::sql::{Class, Sql, SqlTable, values};
 use super::{ConnectionId, KindCounts, RunId};
 
 /// Assets that lost their owner in this transaction.
-pub(super) const RELEASED: Table = Table {
+pub(super) const RELEASED: SqlTable = SqlTable {
     name: "released",
     columns: &[("asset", Class::Integer)],
 };
@@ -65,7 +65,7 @@ const WAITING: &str = "
     WHERE a.id = r.asset AND s.object = a.owner AND s.asset = a.id";
 
 /// Takes `count` numbers from the sequence and returns the first of them.
-pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, Fault> {
+pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, StoreFault> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let last: i64 = sql.value(
         "UPDATE sequence SET last = last + $1 RETURNING last",
@@ -75,7 +75,7 @@ pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, Fault> {
 }
 
 /// Takes the owner from every asset in `released`.
-pub(super) fn release(sql: &dyn Sql) -> Result<(), Fault> {
+pub(super) fn release(sql: &dyn Sql) -> Result<(), StoreFault> {
     sql.execute(KEEP_TEXT, &[])?;
     sql.execute(RELEASE, &[])?;
     Ok(())
@@ -83,7 +83,7 @@ pub(super) fn release(sql: &dyn Sql) -> Result<(), Fault> {
 
 /// Gives the assets of objects whose connection is not configured any more to those that wait for
 /// them.
-pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
+pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), StoreFault> {
     sql.clear(&RELEASED)?;
     sql.execute(
         "INSERT INTO released (asset)
@@ -101,7 +101,7 @@ pub(super) fn pass_on_abandoned(sql: &dyn Sql) -> Result<(), Fault> {
 /// the connection that is `running` can be sent now. These get new numbers, so that a delivery that
 /// is under way finds them. Objects of other connections are read again by the next run of theirs,
 /// since the version that waits may be older than the one that upstream holds (R18).
-pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u64, Fault> {
+pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u64, StoreFault> {
     if sql.execute(PASS_ON, &[])? == 0 {
         return Ok(0);
     }
@@ -124,7 +124,7 @@ pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u6
 }
 
 /// Gives a version a new number, with its text: it is behind all others of the stage.
-pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
+pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), StoreFault> {
     let asset: Option<i64> = sql.first(
         "SELECT asset FROM stage WHERE connection = $1 AND seq = $2",
         values![connection, seq],
@@ -152,7 +152,7 @@ pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> R
 }
 
 /// Takes a version from the stage, with its text unless that is kept for its asset.
-pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), Fault> {
+pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), StoreFault> {
     for statement in [
         "DELETE FROM document WHERE seq IN (
              SELECT s.seq FROM stage AS s JOIN asset AS a ON a.id = s.asset
@@ -181,7 +181,7 @@ pub(super) fn record_conflicts(
     connection: ConnectionId,
     run: RunId,
     counts: &mut KindCounts,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     sql.execute(
         &format!(
             "INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
 use super::sql::Sql;
 use super::stage_page::PageWriter;
@@ -18,7 +18,7 @@ use crate::identity::{Guid, Kind, LinkNote};
 
 /// One object as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct ObjectReading {
     /// objectGUID: the identity of the object (R7).
     pub guid: Guid,
     /// Its kind.
@@ -26,14 +26,14 @@ pub struct Reading {
     /// Its distinguished name, as the controller wrote it.
     pub dn: String,
     /// Its asset, or why there is none (R15).
-    pub asset: Result<Staged, String>,
+    pub asset: Result<StagedAsset, String>,
     /// The objects that the asset names, sorted, each once; `None` where the mapping names none.
     pub linked: Option<Vec<LinkNote>>,
 }
 
 /// Asset to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Staged {
+pub struct StagedAsset {
     /// `externalAssetId` of the asset.
     pub external_id: String,
     /// One `assetData` element, byte-identical for the same content (R16).
@@ -74,7 +74,7 @@ impl Store {
     pub fn stage_page(
         &self,
         run: RunId,
-        page: &[Reading],
+        page: &[ObjectReading],
         resend: bool,
         now: i64,
     ) -> Result<KindCounts, StoreError> {
@@ -85,14 +85,14 @@ impl Store {
     /// containers and what it missed commit with it. Such a read has asked again for everything
     /// that could not be mapped before, so what of that it did not find is forgotten; and a full
     /// read has nothing left to go on with. A full read with `resend` ends the notice that the file
-    /// was restored from an older copy ([`super::Connection::restored_at`]).
+    /// was restored from an older copy ([`super::ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.
     pub fn complete_read(
         &self,
         run: RunId,
-        page: &[Reading],
+        page: &[ObjectReading],
         resend: bool,
         end: &ReadEnd,
         now: i64,
@@ -118,10 +118,10 @@ impl Store {
         &self,
         commit: Commit,
         run: RunId,
-        page: &[Reading],
+        page: &[ObjectReading],
         resend: bool,
         now: i64,
-        then: impl FnOnce(&dyn Sql, ConnectionId) -> Result<(), Fault>,
+        then: impl FnOnce(&dyn Sql, ConnectionId) -> Result<(), StoreFault>,
     ) -> Result<KindCounts, StoreError> {
         // Outside the transaction, so that others can use the file meanwhile.
         let page = latest_readings(page);
@@ -144,9 +144,9 @@ impl Store {
 
 /// Returns the last reading of each object with the fingerprint of its asset, in the order of the
 /// GUIDs: the index by GUID is then walked through once a commit, from one end to the other.
-fn latest_readings(page: &[Reading]) -> Vec<(&Reading, Fingerprint)> {
+fn latest_readings(page: &[ObjectReading]) -> Vec<(&ObjectReading, Fingerprint)> {
     let mut seen = HashSet::with_capacity(page.len());
-    let mut latest: Vec<(&Reading, Fingerprint)> = page
+    let mut latest: Vec<(&ObjectReading, Fingerprint)> = page
         .iter()
         .rev()
         .filter(|reading| seen.insert(reading.guid))

@@ -1,9 +1,9 @@
 //! Objects that may be gone: noted with the watermark of the read that missed them, kept until it
 //! is certain (R22).
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
-use super::sql::{Class, Sql, Table, values};
+use super::sql::{Class, Sql, SqlTable, values};
 use super::witness;
 use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
 use crate::failpoint::Commit;
@@ -38,7 +38,7 @@ pub struct ReadEnd {
 
 /// An object that may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct RemovalCandidate {
     /// objectGUID.
     pub guid: Guid,
     /// Its kind.
@@ -51,7 +51,7 @@ pub struct Candidate {
 
 /// Result of the look-up of a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LookupVerdict {
     /// In scope: it is staged as any other object, and with that is no candidate any more.
     Present,
     /// Gone, and why.
@@ -66,7 +66,7 @@ pub enum Verdict {
 
 /// Selection of candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum CandidateSelection {
     /// All.
     Every,
     /// The ones that the threshold holds back (R23).
@@ -74,7 +74,7 @@ pub enum Which {
 }
 
 /// Objects that a read missed (schema/sqlite_temporary.sql).
-const MISSED: Table = Table {
+const MISSED: SqlTable = SqlTable {
     name: "missed",
     columns: &[("guid", Class::Blob)],
 };
@@ -128,10 +128,10 @@ impl Store {
         &self,
         connection: ConnectionId,
         kinds: &[Kind],
-        which: Which,
+        which: CandidateSelection,
         after: Option<Guid>,
         limit: usize,
-    ) -> Result<Vec<Candidate>, StoreError> {
+    ) -> Result<Vec<RemovalCandidate>, StoreError> {
         let after: &[u8] = after.as_ref().map_or(&[], |guid| guid.as_bytes());
         self.read(|sql| {
             let mut candidates = Vec::new();
@@ -139,9 +139,9 @@ impl Store {
                 "SELECT guid, kind, dn, reason FROM recheck
                  WHERE connection = $1 AND why = 'missing' AND asset IS NULL AND guid > $2
                      AND ($3 = 0 OR held_at IS NOT NULL) ORDER BY guid",
-                values![connection, after, which == Which::Held],
+                values![connection, after, which == CandidateSelection::Held],
                 &mut |row| {
-                    let candidate = Candidate {
+                    let candidate = RemovalCandidate {
                         guid: row.get("guid")?,
                         kind: row.get("kind")?,
                         dn: row.get("dn")?,
@@ -165,20 +165,22 @@ impl Store {
     pub fn note_verdicts(
         &self,
         run: RunId,
-        verdicts: &[(Guid, Verdict)],
+        verdicts: &[(Guid, LookupVerdict)],
         now: i64,
     ) -> Result<(), StoreError> {
         self.write(Commit::NoteVerdicts, |sql| {
             let connection = open_run(sql, run)?;
             let controller = witness::controller_of(sql, run)?;
             for (guid, verdict) in verdicts {
-                if let (Some(controller), Verdict::Missed(_)) = (controller, verdict) {
+                if let (Some(controller), LookupVerdict::Missed(_)) = (controller, verdict) {
                     witness::record_missed(sql, connection, controller, *guid, now)?;
                 }
                 let (verdict, reason) = match verdict {
-                    Verdict::Present => (None, None),
-                    Verdict::Gone(reason) => (Some("gone"), Some(reason)),
-                    Verdict::Missed(reason) | Verdict::Unclear(reason) => (Some("unclear"), Some(reason)),
+                    LookupVerdict::Present => (None, None),
+                    LookupVerdict::Gone(reason) => (Some("gone"), Some(reason)),
+                    LookupVerdict::Missed(reason) | LookupVerdict::Unclear(reason) => {
+                        (Some("unclear"), Some(reason))
+                    }
                 };
                 sql.execute(
                     "UPDATE recheck SET verdict = $1, reason = $2, run = $3,
@@ -199,7 +201,7 @@ pub(super) fn record_missing(
     connection: ConnectionId,
     end: &ReadEnd,
     now: i64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let mut missed = end.missed.clone();
     if let Some(met) = end.met.as_ref().filter(|met| !met.is_everything()) {
         sql.query(

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::ownership::{CONFLICT, CONTENDERS};
 use super::run::open_run;
-use super::sql::{Row, Sql, stored_as, values};
+use super::sql::{Sql, SqlRow, stored_as, values};
 use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, Kind};
 
 /// Counts of what waits on the stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pending {
+pub struct PendingCounts {
     /// Assets of each kind; a kind without any is missing.
     pub counts: BTreeMap<Kind, u64>,
     /// When the version that waits longest was staged, Unix seconds.
@@ -24,7 +24,7 @@ pub struct Pending {
 
 /// Origin of a rejection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum RejectionOrigin {
     /// Another object has its externalAssetId; it waits until that one is gone (R37).
     Identity,
     /// The mapping could make no asset of it (R15).
@@ -33,7 +33,7 @@ pub enum Origin {
     Upstream,
 }
 
-impl Origin {
+impl RejectionOrigin {
     /// The word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -51,11 +51,16 @@ impl Origin {
     }
 }
 
-stored_as!(Text, Origin, |origin| origin.name(), Origin::from_name);
+stored_as!(
+    Text,
+    RejectionOrigin,
+    |origin| origin.name(),
+    RejectionOrigin::from_name
+);
 
 /// An object that did not get through; it is tried again on every run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection {
+pub struct RejectedObject {
     /// objectGUID; `None` where the entry showed none that can be read.
     pub guid: Option<Guid>,
     /// Its kind.
@@ -69,13 +74,13 @@ pub struct Rejection {
     /// Since when, Unix seconds.
     pub since: i64,
     /// Origin of the rejection.
-    pub origin: Origin,
+    pub origin: RejectionOrigin,
 }
 
 /// An entry in scope that shows no readable objectGUID: no object that could be told apart by
 /// anything but its name (R15).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unidentified {
+pub struct UnidentifiedEntry {
     /// Its kind.
     pub kind: Kind,
     /// Its distinguished name.
@@ -89,9 +94,9 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn pending(&self, connection: ConnectionId) -> Result<Pending, StoreError> {
+    pub fn pending(&self, connection: ConnectionId) -> Result<PendingCounts, StoreError> {
         self.read(|sql| {
-            let mut pending = Pending::default();
+            let mut pending = PendingCounts::default();
             sql.query(
                 "SELECT kind, count(*) AS count, min(staged_at) AS oldest,
                     min(CASE WHEN rejected_run IS NULL THEN staged_at END) AS undecided
@@ -114,7 +119,11 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn rejections(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Rejection>, StoreError> {
+    pub fn rejections(
+        &self,
+        connection: ConnectionId,
+        limit: usize,
+    ) -> Result<Vec<RejectedObject>, StoreError> {
         self.rejections_after(connection, None, limit)
     }
 
@@ -126,7 +135,7 @@ impl Store {
     pub fn for_each_conflict(
         &self,
         connection: ConnectionId,
-        mut each: impl FnMut(Rejection),
+        mut each: impl FnMut(RejectedObject),
     ) -> Result<(), StoreError> {
         self.read(|sql| {
             sql.query(
@@ -226,13 +235,13 @@ impl Store {
     pub fn note_unidentified(
         &self,
         run: RunId,
-        entries: &[Unidentified],
+        entries: &[UnidentifiedEntry],
         now: i64,
     ) -> Result<(), StoreError> {
         self.write(Commit::NoteUnidentified, |sql| {
             let connection = open_run(sql, run)?;
             let mut counts = KindCounts::default();
-            for Unidentified { kind, dn, reason } in entries {
+            for UnidentifiedEntry { kind, dn, reason } in entries {
                 let before: Option<RunId> = sql.first(
                     "SELECT run FROM recheck WHERE connection = $1 AND dn = $2 AND guid IS NULL",
                     values![connection, dn],
@@ -272,7 +281,7 @@ impl Store {
 /// Forgets what could not be mapped before `run`, which asked for all of it again, and was not
 /// found by it; but not what another controller returned, which may not be replicated to this one
 /// yet.
-pub(super) fn forget_unmapped(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<(), Fault> {
+pub(super) fn forget_unmapped(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<(), StoreFault> {
     sql.execute(
         "DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped' AND run <> $2
              AND (controller IS NULL OR controller = (SELECT controller FROM run WHERE id = $2))",
@@ -282,8 +291,8 @@ pub(super) fn forget_unmapped(sql: &dyn Sql, connection: ConnectionId, run: RunI
 }
 
 /// Reads a row of guid, kind, dn, external_id, reason, since and origin.
-pub(super) fn rejection_of(row: &Row<'_>) -> Result<Rejection, Fault> {
-    Ok(Rejection {
+pub(super) fn rejection_of(row: &SqlRow<'_>) -> Result<RejectedObject, StoreFault> {
+    Ok(RejectedObject {
         guid: row.get("guid")?,
         kind: row.get("kind")?,
         dn: row.get("dn")?,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
 use super::sql::{Sql, values};
 use super::{ConnectionId, KindCounts, RunId, Store, StoreError, history, ownership, remove};
@@ -12,7 +12,7 @@ use crate::identity::Kind;
 
 /// Limits of what is removed without asking (R23).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct RemovalLimits {
     /// Objects of one kind.
     pub max_count: u64,
     /// Percent of the known objects of one kind, 0 to 100.
@@ -23,16 +23,16 @@ pub struct Limits {
 
 /// Authority that decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum RemovalDecision {
     /// The threshold, over everything that the run found gone.
-    Threshold(Limits),
+    Threshold(RemovalLimits),
     /// Somebody approved the held list with this digest.
     Approved(String),
 }
 
 /// Count of a kind that is above the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
+pub struct RemovalExcess {
     /// The kind.
     pub kind: Kind,
     /// Objects gone.
@@ -43,11 +43,11 @@ pub struct Excess {
 
 /// Outcome for the objects that a run found gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conclusion {
+pub struct RemovalConclusion {
     /// `removed`, `held`, and `rejected` for objects that wait for the asset of another, by kind.
     pub counts: KindCounts,
     /// The kinds above the threshold; when there is one, nothing of any kind was removed.
-    pub excess: Vec<Excess>,
+    pub excess: Vec<RemovalExcess>,
     /// Assets staged to tell upstream.
     pub staged: u64,
     /// The approved list is not the one that is held any more: nothing was removed.
@@ -67,23 +67,23 @@ impl Store {
     pub fn conclude_removals(
         &self,
         run: RunId,
-        decision: &Decision,
+        decision: &RemovalDecision,
         marked: impl Fn(Kind, &str) -> Option<String>,
         now: i64,
-    ) -> Result<Conclusion, StoreError> {
+    ) -> Result<RemovalConclusion, StoreError> {
         let commit = match decision {
-            Decision::Threshold(_) => Commit::Conclude,
-            Decision::Approved(_) => Commit::Approve,
+            RemovalDecision::Threshold(_) => Commit::Conclude,
+            RemovalDecision::Approved(_) => Commit::Approve,
         };
         self.write(commit, |sql| {
             let connection = open_run(sql, run)?;
             let gone = gone(sql, connection, run)?;
-            let mut conclusion = Conclusion::default();
+            let mut conclusion = RemovalConclusion::default();
             match decision {
-                Decision::Threshold(limits) => {
+                RemovalDecision::Threshold(limits) => {
                     conclusion.excess = excess(sql, connection, limits, &gone)?;
                 }
-                Decision::Approved(list) => {
+                RemovalDecision::Approved(list) => {
                     conclusion.refused = !is_confirmed(sql, connection, run)?
                         || remove::held_list(sql, connection)?.as_deref() != Some(list);
                 }
@@ -91,16 +91,16 @@ impl Store {
             if !conclusion.excess.is_empty() {
                 hold(sql, connection, run, &gone, now, &mut conclusion.counts)?;
             } else if !conclusion.refused && !gone.is_empty() {
-                let removing = remove::Removing {
+                let removing = remove::RemovalTransaction {
                     sql,
                     connection,
                     run,
                     now,
                 };
-                let only_held = matches!(decision, Decision::Approved(_));
+                let only_held = matches!(decision, RemovalDecision::Approved(_));
                 removing.remove(only_held, &marked, &mut conclusion)?;
             }
-            if let Decision::Threshold(_) = decision {
+            if let RemovalDecision::Threshold(_) = decision {
                 ownership::record_conflicts(sql, connection, run, &mut conclusion.counts)?;
             }
             history::add_counts(sql, run, &conclusion.counts)?;
@@ -119,7 +119,7 @@ pub(super) fn is_gone(connection: &str, run: &str) -> String {
 }
 
 /// Counts what is gone, by kind.
-fn gone(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<BTreeMap<Kind, u64>, Fault> {
+fn gone(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<BTreeMap<Kind, u64>, StoreFault> {
     let gone = sql.rows(
         &format!(
             "SELECT r.kind, count(*) AS objects FROM recheck AS r WHERE {} GROUP BY r.kind",
@@ -132,7 +132,7 @@ fn gone(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<BTreeMap<
 }
 
 /// Returns `true` when `run` confirmed everything that is held back.
-fn is_confirmed(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<bool, Fault> {
+fn is_confirmed(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<bool, StoreFault> {
     let unconfirmed: i64 = sql.value(
         "SELECT count(*) FROM recheck WHERE connection = $1 AND held_at IS NOT NULL AND why = 'missing'
              AND run IS DISTINCT FROM $2",
@@ -149,7 +149,7 @@ fn hold(
     gone: &BTreeMap<Kind, u64>,
     now: i64,
     counts: &mut KindCounts,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     sql.execute(
         &format!(
             "UPDATE recheck SET held_at = $1 WHERE held_at IS NULL
@@ -170,9 +170,9 @@ fn hold(
 fn excess(
     sql: &dyn Sql,
     connection: ConnectionId,
-    limits: &Limits,
+    limits: &RemovalLimits,
     gone: &BTreeMap<Kind, u64>,
-) -> Result<Vec<Excess>, Fault> {
+) -> Result<Vec<RemovalExcess>, StoreFault> {
     if gone.is_empty() {
         return Ok(Vec::new());
     }
@@ -184,7 +184,7 @@ fn excess(
         )?
         .into_iter()
         .collect();
-    let found = gone.iter().map(|(kind, gone)| Excess {
+    let found = gone.iter().map(|(kind, gone)| RemovalExcess {
         kind: *kind,
         gone: *gone,
         known: known.get(kind).copied().unwrap_or_default(),
@@ -192,9 +192,9 @@ fn excess(
     Ok(found.filter(|found| limits.are_exceeded_by(found)).collect())
 }
 
-impl Limits {
+impl RemovalLimits {
     /// Returns `true` when that much may not be removed without asking.
-    pub(super) fn are_exceeded_by(&self, found: &Excess) -> bool {
+    pub(super) fn are_exceeded_by(&self, found: &RemovalExcess) -> bool {
         let share = if self.empty.contains(&found.kind) {
             self.max_percent < 100
         } else {

@@ -2,19 +2,19 @@
 
 use sha2::{Digest, Sha256};
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::page::fingerprint;
 use super::removal::is_gone;
-use super::sql::{Sql, Table, values};
+use super::sql::{Sql, SqlTable, values};
 use super::stage_page::DOCUMENT;
-use super::{Conclusion, ConnectionId, RunId, ownership, witness};
+use super::{ConnectionId, RemovalConclusion, RunId, ownership, witness};
 use crate::identity::Kind;
 
 /// Assets read at a time to make the versions of them that say that the object is gone.
 const CHUNK: i64 = 500;
 
 /// Rows of `recheck` that leave (schema/sqlite_temporary.sql).
-const LEAVING: Table = Table {
+const LEAVING: SqlTable = SqlTable {
     name: "leaving",
     columns: &[],
 };
@@ -76,22 +76,22 @@ const TEXTS: &str = "
     ORDER BY r.asset LIMIT $2";
 
 /// Removal of everything that is gone, in one transaction.
-pub(super) struct Removing<'a> {
+pub(super) struct RemovalTransaction<'a> {
     pub(super) sql: &'a dyn Sql,
     pub(super) connection: ConnectionId,
     pub(super) run: RunId,
     pub(super) now: i64,
 }
 
-impl Removing<'_> {
+impl RemovalTransaction<'_> {
     /// Removes what is gone, or of that only what is held back, and stages what says so to
     /// upstream.
     pub(super) fn remove(
         &self,
         only_held: bool,
         marked: &dyn Fn(Kind, &str) -> Option<String>,
-        conclusion: &mut Conclusion,
-    ) -> Result<(), Fault> {
+        conclusion: &mut RemovalConclusion,
+    ) -> Result<(), StoreFault> {
         let Self {
             sql,
             connection,
@@ -138,7 +138,7 @@ impl Removing<'_> {
 
     /// Notes for the other controllers what this one showed to be gone (R2), and forgets what was
     /// known of these objects otherwise.
-    fn note_removed_by(&self) -> Result<(), Fault> {
+    fn note_removed_by(&self) -> Result<(), StoreFault> {
         let Self {
             sql, connection, run, ..
         } = *self;
@@ -168,7 +168,7 @@ impl Removing<'_> {
     }
 
     /// Stages the versions that say that the objects are gone; returns how many.
-    fn stage_removals(&self, marked: &dyn Fn(Kind, &str) -> Option<String>) -> Result<u64, Fault> {
+    fn stage_removals(&self, marked: &dyn Fn(Kind, &str) -> Option<String>) -> Result<u64, StoreFault> {
         let Self {
             sql, connection, now, ..
         } = *self;
@@ -198,7 +198,7 @@ impl Removing<'_> {
 
 /// Returns the name of the held list: 12 hex digits of the SHA-256 of its GUIDs and replaced ids in
 /// order.
-pub(super) fn held_list(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, Fault> {
+pub(super) fn held_list(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, StoreFault> {
     let mut hash = Sha256::new();
     let mut any = false;
     sql.query(

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::error::Fault;
-use super::sql::{Row, Value, values};
+use super::error::StoreFault;
+use super::sql::{SqlRow, SqlValue, values};
 use super::{ConnectionId, RunId, Store, StoreError, remove};
 use crate::identity::{Guid, Kind};
 
 /// An object that is gone, that is held back, or that is not decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removal {
+pub struct RemovedObject {
     /// Place in the list, for the next page.
     pub place: i64,
     /// objectGUID.
@@ -56,7 +56,7 @@ impl Store {
         held: bool,
         after: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Removal>, StoreError> {
+    ) -> Result<Vec<RemovedObject>, StoreError> {
         self.listed(
             "SELECT r.id AS place, r.guid, r.kind, r.dn, a.external_id,
                  coalesce(r.reason, 'not looked up yet') AS reason, coalesce(r.held_at, r.since) AS at,
@@ -80,7 +80,7 @@ impl Store {
         run: Option<RunId>,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Removal>, StoreError> {
+    ) -> Result<Vec<RemovedObject>, StoreError> {
         let run = run.map_or(0, RunId::number);
         self.listed(
             &format!("{LISTED} AND r.id < $2 AND ($3 = 0 OR r.run = $3) ORDER BY r.id DESC LIMIT $4"),
@@ -88,7 +88,7 @@ impl Store {
         )
     }
 
-    fn listed(&self, statement: &str, values: &[Value<'_>]) -> Result<Vec<Removal>, StoreError> {
+    fn listed(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<RemovedObject>, StoreError> {
         self.read(|sql| sql.rows(statement, values, removal_of))
     }
 
@@ -134,8 +134,8 @@ fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-pub(super) fn removal_of(row: &Row<'_>) -> Result<Removal, Fault> {
-    Ok(Removal {
+pub(super) fn removal_of(row: &SqlRow<'_>) -> Result<RemovedObject, StoreFault> {
+    Ok(RemovedObject {
         place: row.get("place")?,
         guid: row.get("guid")?,
         kind: row.get("kind")?,

@@ -1,14 +1,14 @@
 //! Several instances: who they are, who holds which connection, and runs that were asked for at
 //! one that does not hold the connection.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::{ConnectionId, Engine, RunId, RunMode, Store, StoreError};
 use crate::failpoint::Commit;
 
 /// Service that shares the state, as the others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
+pub struct InstanceRow {
     /// `INSTANCE_NAME`.
     pub name: String,
     /// When it was heard of last, Unix seconds.
@@ -36,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn instances(&self) -> Result<Vec<Instance>, StoreError> {
+    pub fn instances(&self) -> Result<Vec<InstanceRow>, StoreError> {
         if let Engine::Sqlite(_) = self.engine {
             return Ok(Vec::new());
         }
@@ -54,7 +54,7 @@ impl Store {
                     values![holder],
                     |row| row.get(0),
                 )?;
-                instances.push(Instance {
+                instances.push(InstanceRow {
                     name,
                     seen_at,
                     connections,
@@ -137,7 +137,7 @@ impl Store {
 }
 
 /// Returns the name of the instance that holds a connection. Of a file nobody does.
-pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, Fault> {
+pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, StoreFault> {
     if !sql.is_shared() {
         return Ok(None);
     }

@@ -2,9 +2,9 @@
 //! the file would grow with time, and not only with the directory. [`super::run`] bounds the runs,
 //! [`history`] their lists.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::KEPT_RUNS;
-use super::sql::{Class, Sql, Table, values};
+use super::sql::{Class, Sql, SqlTable, values};
 use super::witness::LONGEST_TOMBSTONE_LIFETIME;
 use super::{ConnectionId, history};
 
@@ -18,7 +18,7 @@ const REMOVED_AT_ONCE: i64 = 2_000;
 const ASSETS_AT_ONCE: i64 = 100_000;
 
 /// Assets that are forgotten (schema/sqlite_temporary.sql).
-const UNNEEDED: Table = Table {
+const UNNEEDED: SqlTable = SqlTable {
     name: "unneeded",
     columns: &[("asset", Class::Integer)],
 };
@@ -91,7 +91,7 @@ const FORGET_NUMBERS: &str = "
 
 /// Forgets what is old, at the end of a run of the connection: old lists of runs, removed objects,
 /// what could not be mapped.
-pub(super) fn after_run(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<(), Fault> {
+pub(super) fn after_run(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<(), StoreFault> {
     history::forget_old(sql)?;
     sql.execute(FORGET_UNMAPPED, values![connection, KEPT_RUNS / 2])?;
     sql.clear(&UNNEEDED)?;
@@ -116,7 +116,7 @@ pub(super) fn after_run(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Re
 /// Forgets assets without an owner that nothing needs, and what hangs on controllers that were not
 /// read for long. It looks at every asset without an owner and at every object, so it is called at
 /// the end of a full read, after its watermark is stored.
-pub(super) fn after_full_read(sql: &dyn Sql, of: ConnectionId, now: i64) -> Result<(), Fault> {
+pub(super) fn after_full_read(sql: &dyn Sql, of: ConnectionId, now: i64) -> Result<(), StoreFault> {
     sql.clear(&UNNEEDED)?;
     let unneeded = sql.execute(
         &format!(
@@ -140,7 +140,7 @@ pub(super) fn after_full_read(sql: &dyn Sql, of: ConnectionId, now: i64) -> Resu
 }
 
 /// Forgets the assets in `unneeded` that no object claims.
-fn forget_assets(sql: &dyn Sql) -> Result<(), Fault> {
+fn forget_assets(sql: &dyn Sql) -> Result<(), StoreFault> {
     sql.execute(CLAIMED, &[])?;
     for statement in FORGET_ASSETS {
         sql.execute(statement, &[])?;

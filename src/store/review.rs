@@ -1,7 +1,7 @@
 //! Reviews of Qualys accounts: the last ones, each as one document.
 
-use super::error::Fault;
-use super::sql::{Row, values};
+use super::error::StoreFault;
+use super::sql::{SqlRow, values};
 use super::{Store, StoreError};
 use crate::failpoint::Commit;
 
@@ -79,7 +79,7 @@ impl Store {
     }
 }
 
-fn summary(row: &Row<'_>) -> Result<ReviewSummary, Fault> {
+fn summary(row: &SqlRow<'_>) -> Result<ReviewSummary, StoreFault> {
     Ok(ReviewSummary {
         number: row.get("id")?,
         at: row.get("at")?,

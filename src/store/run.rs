@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::connection::{state, step};
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run_record::run_of;
 use super::sql::{Sql, values};
 use super::value::stored;
 use super::{
-    ConnectionId, Outcome, Phases, Run, RunEnd, RunId, RunMode, RunPlan, State, Store, StoreError, history,
-    late_send, retention,
+    ConnectionId, Outcome, RunEnd, RunId, RunMode, RunPhases, RunPlan, RunRow, State, Store, StoreError,
+    history, late_send, retention,
 };
 use crate::failpoint::Commit;
 
@@ -136,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn runs(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+    pub fn runs(&self, connection: ConnectionId, limit: usize) -> Result<Vec<RunRow>, StoreError> {
         self.runs_before(connection, None, limit)
     }
 
@@ -149,7 +149,7 @@ impl Store {
         connection: ConnectionId,
         before: Option<i64>,
         limit: usize,
-    ) -> Result<Vec<Run>, StoreError> {
+    ) -> Result<Vec<RunRow>, StoreError> {
         let before = before.unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
@@ -184,7 +184,7 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such run (any more), or the file cannot be read.
-    pub fn run(&self, run: RunId) -> Result<Run, StoreError> {
+    pub fn run(&self, run: RunId) -> Result<RunRow, StoreError> {
         self.read(|sql| {
             let mut found = sql
                 .first("SELECT * FROM run WHERE id = $1", values![run], run_of)?
@@ -197,7 +197,7 @@ impl Store {
 
 /// Returns the connection of `run`, which must be open. In a transaction that writes it also proves
 /// that this process still holds the connection (R34).
-pub(super) fn open_run(sql: &dyn Sql, run: RunId) -> Result<ConnectionId, Fault> {
+pub(super) fn open_run(sql: &dyn Sql, run: RunId) -> Result<ConnectionId, StoreFault> {
     let connection = sql
         .first(
             "SELECT connection FROM run WHERE id = $1 AND ended IS NULL",
@@ -210,12 +210,12 @@ pub(super) fn open_run(sql: &dyn Sql, run: RunId) -> Result<ConnectionId, Fault>
 }
 
 /// Returns the fault of a run that does not exist, or has ended.
-fn unknown(run: RunId) -> Fault {
-    Fault::Unknown(format!("run {run}"))
+fn unknown(run: RunId) -> StoreFault {
+    StoreFault::Unknown(format!("run {run}"))
 }
 
 /// Closes what a dead process left open; returns the last such run.
-fn close_interrupted(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<Option<RunId>, Fault> {
+fn close_interrupted(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result<Option<RunId>, StoreFault> {
     sql.prove_lease(connection)?;
     if state(sql, connection)? == State::Processing {
         step(sql, connection, State::Scheduled, now)?;
@@ -238,8 +238,14 @@ fn close_interrupted(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Resul
 }
 
 /// Writes the end of a run into its row and its connection.
-fn close(sql: &dyn Sql, connection: ConnectionId, run: RunId, end: &RunEnd, now: i64) -> Result<(), Fault> {
-    let phase = |of: fn(&Phases) -> Duration| end.phases.as_ref().map(|phases| milliseconds(of(phases)));
+fn close(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    run: RunId,
+    end: &RunEnd,
+    now: i64,
+) -> Result<(), StoreFault> {
+    let phase = |of: fn(&RunPhases) -> Duration| end.phases.as_ref().map(|phases| milliseconds(of(phases)));
     sql.execute(
         "UPDATE run SET ended = $1, outcome = $2, error = $3, remedy = $4, retries = $5,
              pages = $6, referrals = $7, connecting_ms = $8, reading_ms = $9, examining_ms = $10,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::error::Fault;
-use super::sql::Row;
+use super::error::StoreFault;
+use super::sql::SqlRow;
 use super::{KindCounts, Outcome, RunId, RunMode};
 use crate::identity::Guid;
 
 /// Time of a run by phase. Delivery goes on beside the reading; the four follow each other, and
 /// are the whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Phases {
+pub struct RunPhases {
     /// Until it was known what to read: connecting, binding, planning.
     pub connecting: Duration,
     /// Until everything was read.
@@ -21,7 +21,7 @@ pub struct Phases {
     pub delivering: Duration,
 }
 
-impl Phases {
+impl RunPhases {
     /// Returns each phase with its name, in their order.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, Duration); 4] {
@@ -84,7 +84,7 @@ pub struct RunEnd {
     /// Requests upstream that were repeated ones.
     pub retries: u64,
     /// Time by phase; `None` when nobody was there to measure it.
-    pub phases: Option<Phases>,
+    pub phases: Option<RunPhases>,
     /// LDAP pages read.
     pub pages: u64,
     /// Referrals and continuation references met (R10).
@@ -107,7 +107,7 @@ impl Default for RunEnd {
 
 /// One run, as `runs` and the API show it. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub struct RunRow {
     /// Its number.
     pub id: RunId,
     /// Mode that was asked for.
@@ -129,7 +129,7 @@ pub struct Run {
     /// Advice about that.
     pub remedy: Option<String>,
     /// Its time by phase, once it has ended.
-    pub phases: Option<Phases>,
+    pub phases: Option<RunPhases>,
     /// Counts of the objects by what became of them.
     pub counts: KindCounts,
     /// Requests upstream.
@@ -153,8 +153,8 @@ pub struct Run {
 }
 
 /// Reads a row of `run`; the counts are in another table.
-pub(super) fn run_of(row: &Row<'_>) -> Result<Run, Fault> {
-    Ok(Run {
+pub(super) fn run_of(row: &SqlRow<'_>) -> Result<RunRow, StoreFault> {
+    Ok(RunRow {
         id: row.get("id")?,
         wanted: row.get("wanted")?,
         mode: row.get("mode")?,
@@ -186,8 +186,9 @@ pub(super) fn run_of(row: &Row<'_>) -> Result<Run, Fault> {
 }
 
 /// Reads the four phases of a run; `None` when they were not measured.
-fn phases_of(row: &Row<'_>) -> Result<Option<Phases>, Fault> {
-    let phase = |column| -> Result<_, Fault> { Ok(count_or_null(row, column)?.map(Duration::from_millis)) };
+fn phases_of(row: &SqlRow<'_>) -> Result<Option<RunPhases>, StoreFault> {
+    let phase =
+        |column| -> Result<_, StoreFault> { Ok(count_or_null(row, column)?.map(Duration::from_millis)) };
     let phases = (
         phase("connecting_ms")?,
         phase("reading_ms")?,
@@ -195,7 +196,7 @@ fn phases_of(row: &Row<'_>) -> Result<Option<Phases>, Fault> {
         phase("delivering_ms")?,
     );
     Ok(match phases {
-        (Some(connecting), Some(reading), Some(examining), Some(delivering)) => Some(Phases {
+        (Some(connecting), Some(reading), Some(examining), Some(delivering)) => Some(RunPhases {
             connecting,
             reading,
             examining,
@@ -206,7 +207,7 @@ fn phases_of(row: &Row<'_>) -> Result<Option<Phases>, Fault> {
 }
 
 /// Reads a number that is never negative, and may be missing.
-fn count_or_null(row: &Row<'_>, column: &str) -> Result<Option<u64>, Fault> {
+fn count_or_null(row: &SqlRow<'_>, column: &str) -> Result<Option<u64>, StoreFault> {
     let number: Option<i64> = row.get(column)?;
     Ok(number.map(|number| u64::try_from(number).unwrap_or(0)))
 }

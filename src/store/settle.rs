@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::batch::{BATCH, Item};
-use super::error::Fault;
+use super::batch::{BATCH, HandedOutVersion};
+use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::stage_page::DOCUMENT;
 use super::value::stored;
@@ -11,7 +11,7 @@ use super::{ConnectionId, Fate, KindCounts, RunId, history, ownership};
 
 /// Answer of upstream to a batch, each item by its seq.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answered {
+pub struct SettledBatch {
     /// Accepted.
     pub accepted: Vec<u64>,
     /// Rejected, with upstream's reason.
@@ -94,12 +94,12 @@ pub(super) fn settle(
     sql: &dyn Sql,
     connection: ConnectionId,
     run: RunId,
-    items: &[Item],
-    answered: &Answered,
+    items: &[HandedOutVersion],
+    answered: &SettledBatch,
     now: i64,
     counts: &mut KindCounts,
-) -> Result<(), Fault> {
-    let items: BTreeMap<u64, &Item> = items.iter().map(|item| (item.seq, item)).collect();
+) -> Result<(), StoreFault> {
+    let items: BTreeMap<u64, &HandedOutVersion> = items.iter().map(|item| (item.seq, item)).collect();
     fill(sql, &items, answered)?;
     let replaced: Vec<u64> = sql.rows(REPLACED, &[], |row| row.count(0))?;
     sql.insert(&DOCUMENT, &mut |insert| {
@@ -129,7 +129,11 @@ pub(super) fn settle(
 }
 
 /// Writes the batch with its fates into its temporary table.
-fn fill(sql: &dyn Sql, items: &BTreeMap<u64, &Item>, answered: &Answered) -> Result<(), Fault> {
+fn fill(
+    sql: &dyn Sql,
+    items: &BTreeMap<u64, &HandedOutVersion>,
+    answered: &SettledBatch,
+) -> Result<(), StoreFault> {
     let accepted: BTreeSet<u64> = answered.accepted.iter().copied().collect();
     let rejected: BTreeMap<u64, &str> = answered
         .rejected
@@ -163,10 +167,10 @@ fn fill(sql: &dyn Sql, items: &BTreeMap<u64, &Item>, answered: &Answered) -> Res
 fn record(
     sql: &dyn Sql,
     run: RunId,
-    items: &BTreeMap<u64, &Item>,
-    answered: &Answered,
+    items: &BTreeMap<u64, &HandedOutVersion>,
+    answered: &SettledBatch,
     counts: &mut KindCounts,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     if answered.requests > 0 {
         for item in items.values() {
             counts.of(item.kind).sent += 1;

@@ -3,15 +3,15 @@
 //! A statement is one text that SQLite and PostgreSQL both understand: parameters are `$1`, `$2`
 //! and so on in the order of their first use, booleans are 0 and 1, and `ON CONFLICT` and `IS NOT
 //! DISTINCT FROM` take the place of what one engine alone knows. What is set-based goes through a
-//! [`Table`]: rows are written with [`Sql::insert`], and statements read them.
+//! [`SqlTable`]: rows are written with [`Sql::insert`], and statements read them.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::{ConnectionId, RunId};
 use crate::identity::{Guid, Kind};
 
 /// Value of a parameter or of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(super) enum SqlValue<'a> {
     Null,
     Integer(i64),
     Text(&'a str),
@@ -28,50 +28,50 @@ pub(super) enum Class {
 
 /// Table that rows are written to in bulk.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct SqlTable {
     pub(super) name: &'static str,
     pub(super) columns: &'static [(&'static str, Class)],
 }
 
 /// Consumer of the rows of a bulk insertion.
-pub(super) type Insert<'a> = dyn FnMut(&[Value<'_>]) -> Result<(), Fault> + 'a;
+pub(super) type Insert<'a> = dyn FnMut(&[SqlValue<'_>]) -> Result<(), StoreFault> + 'a;
 
 /// Transaction of an SQL engine, or a connection that only reads.
 pub(super) trait Sql {
     /// Runs a statement and returns the number of rows that it changed.
-    fn execute(&self, statement: &str, values: &[Value<'_>]) -> Result<usize, Fault>;
+    fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault>;
 
     /// Runs a query and gives `each` its rows until that returns `false`.
     fn query(
         &self,
         statement: &str,
-        values: &[Value<'_>],
-        each: &mut dyn FnMut(&Row<'_>) -> Result<bool, Fault>,
-    ) -> Result<(), Fault>;
+        values: &[SqlValue<'_>],
+        each: &mut dyn FnMut(&SqlRow<'_>) -> Result<bool, StoreFault>,
+    ) -> Result<(), StoreFault>;
 
     /// Inserts the rows that `rows` produces, in the order of the columns of `table`.
     fn insert(
         &self,
-        table: &Table,
-        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault>;
+        table: &SqlTable,
+        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), StoreFault>,
+    ) -> Result<(), StoreFault>;
 
     /// Makes an empty temporary table, which lives as long as the transaction. Every transaction
     /// does so before it uses the table.
-    fn clear(&self, table: &Table) -> Result<(), Fault>;
+    fn clear(&self, table: &SqlTable) -> Result<(), StoreFault>;
 
     /// Refuses to go on while another instance holds a connection.
-    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), Fault>;
+    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), StoreFault>;
 
     /// Marks the connections as not configured that no other instance has.
-    fn mark_abandoned(&self) -> Result<(), Fault>;
+    fn mark_abandoned(&self) -> Result<(), StoreFault>;
 
     /// Returns whether several instances may share the state.
     fn is_shared(&self) -> bool;
 
     /// Proves that this process may run a connection, within a transaction that writes; nobody else
     /// can get that right before the commit (R34).
-    fn prove_lease(&self, connection: ConnectionId) -> Result<(), Fault>;
+    fn prove_lease(&self, connection: ConnectionId) -> Result<(), StoreFault>;
 }
 
 impl dyn Sql + '_ {
@@ -79,9 +79,9 @@ impl dyn Sql + '_ {
     pub(super) fn rows<T>(
         &self,
         statement: &str,
-        values: &[Value<'_>],
-        mut row_of: impl FnMut(&Row<'_>) -> Result<T, Fault>,
-    ) -> Result<Vec<T>, Fault> {
+        values: &[SqlValue<'_>],
+        mut row_of: impl FnMut(&SqlRow<'_>) -> Result<T, StoreFault>,
+    ) -> Result<Vec<T>, StoreFault> {
         let mut rows = Vec::new();
         self.query(statement, values, &mut |row| {
             rows.push(row_of(row)?);
@@ -94,9 +94,9 @@ impl dyn Sql + '_ {
     pub(super) fn first<T>(
         &self,
         statement: &str,
-        values: &[Value<'_>],
-        row_of: impl Fn(&Row<'_>) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
+        values: &[SqlValue<'_>],
+        row_of: impl Fn(&SqlRow<'_>) -> Result<T, StoreFault>,
+    ) -> Result<Option<T>, StoreFault> {
         let mut first = None;
         self.query(statement, values, &mut |row| {
             first = Some(row_of(row)?);
@@ -106,9 +106,13 @@ impl dyn Sql + '_ {
     }
 
     /// Returns the only value of a query that always has a row, such as a count.
-    pub(super) fn value<T: FromValue>(&self, statement: &str, values: &[Value<'_>]) -> Result<T, Fault> {
+    pub(super) fn value<T: FromValue>(
+        &self,
+        statement: &str,
+        values: &[SqlValue<'_>],
+    ) -> Result<T, StoreFault> {
         self.first(statement, values, |row| row.get(0))?
-            .ok_or_else(|| Fault::unreadable(statement))
+            .ok_or_else(|| StoreFault::unreadable(statement))
     }
 }
 
@@ -118,52 +122,53 @@ pub(super) trait Columns {
     fn position(&self, name: &str) -> Option<usize>;
 
     /// Returns the value at a position.
-    fn value(&self, position: usize) -> Result<Value<'_>, Fault>;
+    fn value(&self, position: usize) -> Result<SqlValue<'_>, StoreFault>;
 }
 
 /// Row of a query.
-pub(super) struct Row<'r>(pub(super) &'r dyn Columns);
+pub(super) struct SqlRow<'r>(pub(super) &'r dyn Columns);
 
 /// Name or position of a column.
 pub(super) trait Column: Copy {
-    fn position(self, columns: &dyn Columns) -> Result<usize, Fault>;
+    fn position(self, columns: &dyn Columns) -> Result<usize, StoreFault>;
 }
 
 impl Column for usize {
-    fn position(self, _: &dyn Columns) -> Result<usize, Fault> {
+    fn position(self, _: &dyn Columns) -> Result<usize, StoreFault> {
         Ok(self)
     }
 }
 
 impl Column for &str {
-    fn position(self, columns: &dyn Columns) -> Result<usize, Fault> {
-        columns.position(self).ok_or_else(|| Fault::unreadable(self))
+    fn position(self, columns: &dyn Columns) -> Result<usize, StoreFault> {
+        columns.position(self).ok_or_else(|| StoreFault::unreadable(self))
     }
 }
 
-impl Row<'_> {
+impl SqlRow<'_> {
     /// Returns the value of a column.
-    pub(super) fn get<T: FromValue>(&self, column: impl Column) -> Result<T, Fault> {
+    pub(super) fn get<T: FromValue>(&self, column: impl Column) -> Result<T, StoreFault> {
         let position = column.position(self.0)?;
-        T::from_value(self.0.value(position)?).ok_or_else(|| Fault::unreadable(&format!("column {position}")))
+        T::from_value(self.0.value(position)?)
+            .ok_or_else(|| StoreFault::unreadable(&format!("column {position}")))
     }
 
     /// Returns the value of a column without copying it.
-    pub(super) fn value(&self, column: impl Column) -> Result<Value<'_>, Fault> {
+    pub(super) fn value(&self, column: impl Column) -> Result<SqlValue<'_>, StoreFault> {
         self.0.value(column.position(self.0)?)
     }
 
     /// Returns the number in a column that is never negative.
-    pub(super) fn count(&self, column: impl Column) -> Result<u64, Fault> {
+    pub(super) fn count(&self, column: impl Column) -> Result<u64, StoreFault> {
         Ok(u64::try_from(self.get::<i64>(column)?).unwrap_or(0))
     }
 }
 
-impl<'a> Value<'a> {
+impl<'a> SqlValue<'a> {
     /// Returns the text, or nothing where it is another type.
     pub(super) const fn text(self) -> Option<&'a str> {
         match self {
-            Value::Text(text) => Some(text),
+            SqlValue::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -171,7 +176,7 @@ impl<'a> Value<'a> {
     /// Returns the octets, or nothing where it is another type.
     pub(super) const fn blob(self) -> Option<&'a [u8]> {
         match self {
-            Value::Blob(octets) => Some(octets),
+            SqlValue::Blob(octets) => Some(octets),
             _ => None,
         }
     }
@@ -179,12 +184,12 @@ impl<'a> Value<'a> {
 
 /// Type that can be a parameter.
 pub(super) trait ToValue {
-    fn to_value(&self) -> Value<'_>;
+    fn to_value(&self) -> SqlValue<'_>;
 }
 
 /// Type that a column can hold; `None` where it holds something else.
 pub(super) trait FromValue: Sized {
-    fn from_value(value: Value<'_>) -> Option<Self>;
+    fn from_value(value: SqlValue<'_>) -> Option<Self>;
 }
 
 /// Parameters of a statement.
@@ -196,21 +201,21 @@ macro_rules! values {
 pub(super) use values;
 
 impl<T: ToValue + ?Sized> ToValue for &T {
-    fn to_value(&self) -> Value<'_> {
+    fn to_value(&self) -> SqlValue<'_> {
         (**self).to_value()
     }
 }
 
 impl<T: ToValue> ToValue for Option<T> {
-    fn to_value(&self) -> Value<'_> {
-        self.as_ref().map_or(Value::Null, ToValue::to_value)
+    fn to_value(&self) -> SqlValue<'_> {
+        self.as_ref().map_or(SqlValue::Null, ToValue::to_value)
     }
 }
 
 impl<T: FromValue> FromValue for Option<T> {
-    fn from_value(value: Value<'_>) -> Option<Self> {
+    fn from_value(value: SqlValue<'_>) -> Option<Self> {
         match value {
-            Value::Null => Some(None),
+            SqlValue::Null => Some(None),
             value => T::from_value(value).map(Some),
         }
     }
@@ -220,15 +225,15 @@ impl<T: FromValue> FromValue for Option<T> {
 macro_rules! stored_as {
     ($variant:ident, $type:ty, |$this:ident| $to:expr, $from:expr) => {
         impl $crate::store::sql::ToValue for $type {
-            fn to_value(&self) -> $crate::store::sql::Value<'_> {
+            fn to_value(&self) -> $crate::store::sql::SqlValue<'_> {
                 let $this = self;
-                $crate::store::sql::Value::$variant($to)
+                $crate::store::sql::SqlValue::$variant($to)
             }
         }
 
         impl $crate::store::sql::FromValue for $type {
-            fn from_value(value: $crate::store::sql::Value<'_>) -> Option<Self> {
-                let $crate::store::sql::Value::$variant(value) = value else {
+            fn from_value(value: $crate::store::sql::SqlValue<'_>) -> Option<Self> {
+                let $crate::store::sql::SqlValue::$variant(value) = value else {
                     return None;
                 };
                 let from: fn(_) -> Option<$type> = $from;
@@ -266,13 +271,13 @@ stored_as!(
 );
 
 impl ToValue for str {
-    fn to_value(&self) -> Value<'_> {
-        Value::Text(self)
+    fn to_value(&self) -> SqlValue<'_> {
+        SqlValue::Text(self)
     }
 }
 
 impl ToValue for [u8] {
-    fn to_value(&self) -> Value<'_> {
-        Value::Blob(self)
+    fn to_value(&self) -> SqlValue<'_> {
+        SqlValue::Blob(self)
     }
 }

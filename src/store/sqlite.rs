@@ -6,11 +6,11 @@ use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 use super::ConnectionId;
-use super::error::Fault;
-use super::sql::{Columns, Insert, Row, Sql, Table, Value};
+use super::error::StoreFault;
+use super::sql::{Columns, Insert, Sql, SqlRow, SqlTable, SqlValue};
 
 impl Sql for Connection {
-    fn execute(&self, statement: &str, values: &[Value<'_>]) -> Result<usize, Fault> {
+    fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault> {
         let mut statement = self.prepare_cached(statement)?;
         bind(&mut statement, values)?;
         Ok(statement.raw_execute()?)
@@ -19,14 +19,14 @@ impl Sql for Connection {
     fn query(
         &self,
         statement: &str,
-        values: &[Value<'_>],
-        each: &mut dyn FnMut(&Row<'_>) -> Result<bool, Fault>,
-    ) -> Result<(), Fault> {
+        values: &[SqlValue<'_>],
+        each: &mut dyn FnMut(&SqlRow<'_>) -> Result<bool, StoreFault>,
+    ) -> Result<(), StoreFault> {
         let mut statement = self.prepare_cached(statement)?;
         bind(&mut statement, values)?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next()? {
-            if !each(&Row(row))? {
+            if !each(&SqlRow(row))? {
                 break;
             }
         }
@@ -35,9 +35,9 @@ impl Sql for Connection {
 
     fn insert(
         &self,
-        table: &Table,
-        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        table: &SqlTable,
+        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), StoreFault>,
+    ) -> Result<(), StoreFault> {
         let mut statement = format!(
             "INSERT INTO {} ({}) VALUES (",
             table.name,
@@ -61,16 +61,16 @@ impl Sql for Connection {
         })
     }
 
-    fn clear(&self, table: &Table) -> Result<(), Fault> {
+    fn clear(&self, table: &SqlTable) -> Result<(), StoreFault> {
         Sql::execute(self, &format!("DELETE FROM {}", table.name), &[])?;
         Ok(())
     }
 
-    fn refuse_if_held(&self, _: ConnectionId) -> Result<(), Fault> {
+    fn refuse_if_held(&self, _: ConnectionId) -> Result<(), StoreFault> {
         Ok(())
     }
 
-    fn mark_abandoned(&self) -> Result<(), Fault> {
+    fn mark_abandoned(&self) -> Result<(), StoreFault> {
         Sql::execute(self, "UPDATE connection SET configured = 0", &[])?;
         Ok(())
     }
@@ -80,13 +80,13 @@ impl Sql for Connection {
     }
 
     /// The lock on a file is as long as a run; nothing can take it away.
-    fn prove_lease(&self, _: ConnectionId) -> Result<(), Fault> {
+    fn prove_lease(&self, _: ConnectionId) -> Result<(), StoreFault> {
         Ok(())
     }
 }
 
 /// Binds the parameters `$1`, `$2` and so on, which SQLite numbers by their first use.
-fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> Result<(), Fault> {
+fn bind(statement: &mut rusqlite::Statement<'_>, values: &[SqlValue<'_>]) -> Result<(), StoreFault> {
     debug_assert_eq!(statement.parameter_count(), values.len());
     for (place, value) in values.iter().enumerate() {
         debug_assert_eq!(
@@ -98,13 +98,13 @@ fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value<'_>]) -> Result
     Ok(())
 }
 
-impl ToSql for Value<'_> {
+impl ToSql for SqlValue<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
-            Value::Null => ValueRef::Null,
-            Value::Integer(number) => ValueRef::Integer(*number),
-            Value::Text(text) => ValueRef::Text(text.as_bytes()),
-            Value::Blob(octets) => ValueRef::Blob(octets),
+            SqlValue::Null => ValueRef::Null,
+            SqlValue::Integer(number) => ValueRef::Integer(*number),
+            SqlValue::Text(text) => ValueRef::Text(text.as_bytes()),
+            SqlValue::Blob(octets) => ValueRef::Blob(octets),
         }))
     }
 }
@@ -114,15 +114,15 @@ impl Columns for rusqlite::Row<'_> {
         self.as_ref().column_index(name).ok()
     }
 
-    fn value(&self, position: usize) -> Result<Value<'_>, Fault> {
+    fn value(&self, position: usize) -> Result<SqlValue<'_>, StoreFault> {
         Ok(match self.get_ref(position)? {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(number) => Value::Integer(number),
+            ValueRef::Null => SqlValue::Null,
+            ValueRef::Integer(number) => SqlValue::Integer(number),
             ValueRef::Text(text) => {
-                Value::Text(std::str::from_utf8(text).map_err(|_| Fault::unreadable("a text"))?)
+                SqlValue::Text(std::str::from_utf8(text).map_err(|_| StoreFault::unreadable("a text"))?)
             }
-            ValueRef::Blob(octets) => Value::Blob(octets),
-            ValueRef::Real(_) => return Err(Fault::unreadable("a number")),
+            ValueRef::Blob(octets) => SqlValue::Blob(octets),
+            ValueRef::Real(_) => return Err(StoreFault::unreadable("a number")),
         })
     }
 }

@@ -1,16 +1,16 @@
 //! Pages: what was read becomes objects, their assets get owners (R37), and what upstream does not
 //! hold is staged (R17, R18).
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::ownership;
-use super::page::{Fingerprint, Reading};
+use super::page::{Fingerprint, ObjectReading};
 use super::page_statements as statements;
-use super::sql::{Class, Sql, Table, Value, values};
+use super::sql::{Class, Sql, SqlTable, SqlValue, values};
 use super::{ConnectionId, KindCounts, RunId, witness};
 use crate::identity::{Guid, Kind, link_notes};
 
 /// One page: an object each (schema/sqlite_temporary.sql).
-const PAGE: Table = Table {
+const PAGE: SqlTable = SqlTable {
     name: "page",
     columns: &[
         ("position", Class::Integer),
@@ -26,7 +26,7 @@ const PAGE: Table = Table {
 };
 
 /// Texts of versions.
-pub(super) const DOCUMENT: Table = Table {
+pub(super) const DOCUMENT: SqlTable = SqlTable {
     name: "document",
     columns: &[("seq", Class::Integer), ("json", Class::Text)],
 };
@@ -43,7 +43,7 @@ pub(super) struct PageWriter<'a> {
 
 impl PageWriter<'_> {
     /// Stores the readings, each of another object, and returns what became of them.
-    pub(super) fn store(&self, page: &[(&Reading, Fingerprint)]) -> Result<KindCounts, Fault> {
+    pub(super) fn store(&self, page: &[(&ObjectReading, Fingerprint)]) -> Result<KindCounts, StoreFault> {
         if page.is_empty() {
             return Ok(KindCounts::default());
         }
@@ -93,7 +93,7 @@ impl PageWriter<'_> {
     }
 
     /// Runs those of the statements whose table has rows.
-    fn forget(&self, statements: &[(&str, &str)], values: &[Value<'_>]) -> Result<(), Fault> {
+    fn forget(&self, statements: &[(&str, &str)], values: &[SqlValue<'_>]) -> Result<(), StoreFault> {
         for (table, statement) in statements {
             let any = self
                 .sql
@@ -105,7 +105,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    fn fill(&self, page: &[(&Reading, Fingerprint)]) -> Result<(), Fault> {
+    fn fill(&self, page: &[(&ObjectReading, Fingerprint)]) -> Result<(), StoreFault> {
         self.sql.clear(&PAGE)?;
         let mut first_with_id = std::collections::HashMap::new();
         self.sql.insert(&PAGE, &mut |insert| {
@@ -131,7 +131,7 @@ impl PageWriter<'_> {
     }
 
     /// Gives every asset that the page claims its owner (R37).
-    fn claim(&self) -> Result<(), Fault> {
+    fn claim(&self) -> Result<(), StoreFault> {
         let Self {
             sql, connection, now, ..
         } = *self;
@@ -149,7 +149,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    fn store_documents(&self, page: &[(&Reading, Fingerprint)], number: i64) -> Result<(), Fault> {
+    fn store_documents(&self, page: &[(&ObjectReading, Fingerprint)], number: i64) -> Result<(), StoreFault> {
         let staged: Vec<i64> = self.sql.rows(
             "SELECT position FROM page WHERE verdict = 'stage' ORDER BY position",
             &[],
@@ -158,7 +158,7 @@ impl PageWriter<'_> {
         self.sql.insert(&DOCUMENT, &mut |insert| {
             for position in &staged {
                 let reading = usize::try_from(*position).ok().and_then(|at| page.get(at));
-                if let Some((Reading { asset: Ok(asset), .. }, _)) = reading {
+                if let Some((ObjectReading { asset: Ok(asset), .. }, _)) = reading {
                     insert(values![number + position, asset.json])?;
                 }
             }
@@ -166,7 +166,7 @@ impl PageWriter<'_> {
         })
     }
 
-    fn unmapped(&self, controller: Option<Guid>) -> Result<(), Fault> {
+    fn unmapped(&self, controller: Option<Guid>) -> Result<(), StoreFault> {
         let Self {
             sql,
             connection,
@@ -181,7 +181,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    fn count(&self) -> Result<KindCounts, Fault> {
+    fn count(&self) -> Result<KindCounts, StoreFault> {
         let mut counts = KindCounts::default();
         self.sql.query(statements::COUNT, &[], &mut |row| {
             let kind: Kind = row.get("kind")?;

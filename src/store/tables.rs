@@ -1,19 +1,19 @@
 //! Tables of the state with their columns, each behind those that it refers to. Those that only
 //! several instances need are not among them.
 
-use super::sql::{Class, Table};
+use super::sql::{Class, SqlTable};
 
 const I: Class = Class::Integer;
 const T: Class = Class::Text;
 const B: Class = Class::Blob;
 
 /// Every table.
-pub(super) const TABLES: &[Table] = &[
-    Table {
+pub(super) const TABLES: &[SqlTable] = &[
+    SqlTable {
         name: "sequence",
         columns: &[("last", I), ("identity", B)],
     },
-    Table {
+    SqlTable {
         name: "target",
         columns: &[
             ("id", I),
@@ -29,7 +29,7 @@ pub(super) const TABLES: &[Table] = &[
             ("window_seconds", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "connection",
         columns: &[
             ("id", I),
@@ -54,7 +54,7 @@ pub(super) const TABLES: &[Table] = &[
             ("restored_at", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "run",
         columns: &[
             ("id", I),
@@ -87,7 +87,7 @@ pub(super) const TABLES: &[Table] = &[
             ("delivering_ms", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "run_count",
         columns: &[
             ("run", I),
@@ -103,7 +103,7 @@ pub(super) const TABLES: &[Table] = &[
             ("held", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "run_object",
         columns: &[
             ("id", I),
@@ -116,11 +116,11 @@ pub(super) const TABLES: &[Table] = &[
             ("reason", T),
         ],
     },
-    Table {
+    SqlTable {
         name: "controller",
         columns: &[("id", I), ("invocation_id", B)],
     },
-    Table {
+    SqlTable {
         name: "object",
         columns: &[
             ("id", I),
@@ -135,7 +135,7 @@ pub(super) const TABLES: &[Table] = &[
             ("changed_by", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "asset",
         columns: &[
             ("id", I),
@@ -151,15 +151,15 @@ pub(super) const TABLES: &[Table] = &[
             ("out_run", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "contender",
         columns: &[("object", I), ("asset", I), ("connection", I), ("since", I)],
     },
-    Table {
+    SqlTable {
         name: "document",
         columns: &[("seq", I), ("json", T)],
     },
-    Table {
+    SqlTable {
         name: "stage",
         columns: &[
             ("connection", I),
@@ -174,7 +174,7 @@ pub(super) const TABLES: &[Table] = &[
             ("reject_reason", T),
         ],
     },
-    Table {
+    SqlTable {
         name: "recheck",
         columns: &[
             ("id", I),
@@ -192,7 +192,7 @@ pub(super) const TABLES: &[Table] = &[
             ("held_at", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "removed",
         columns: &[
             ("id", I),
@@ -207,7 +207,7 @@ pub(super) const TABLES: &[Table] = &[
             ("sent_at", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "watermark",
         columns: &[
             ("connection", I),
@@ -221,7 +221,7 @@ pub(super) const TABLES: &[Table] = &[
             ("server", T),
         ],
     },
-    Table {
+    SqlTable {
         name: "dirsync_cookie",
         columns: &[
             ("connection", I),
@@ -232,15 +232,15 @@ pub(super) const TABLES: &[Table] = &[
             ("seq", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "last_change",
         columns: &[("connection", I), ("controller", B), ("seq", I)],
     },
-    Table {
+    SqlTable {
         name: "missed_on",
         columns: &[("connection", I), ("guid", B), ("controller", B), ("since", I)],
     },
-    Table {
+    SqlTable {
         name: "removed_by",
         columns: &[
             ("connection", I),
@@ -250,11 +250,11 @@ pub(super) const TABLES: &[Table] = &[
             ("seq", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "container",
         columns: &[("connection", I), ("controller", B), ("guid", B), ("dn", T)],
     },
-    Table {
+    SqlTable {
         name: "unfinished_read",
         columns: &[
             ("connection", I),
@@ -264,11 +264,11 @@ pub(super) const TABLES: &[Table] = &[
             ("begun_at", I),
         ],
     },
-    Table {
+    SqlTable {
         name: "unfinished_container",
         columns: &[("connection", I), ("guid", B), ("dn", T)],
     },
-    Table {
+    SqlTable {
         name: "slice",
         columns: &[
             ("id", I),
@@ -280,7 +280,7 @@ pub(super) const TABLES: &[Table] = &[
             ("met", B),
         ],
     },
-    Table {
+    SqlTable {
         name: "review",
         columns: &[
             ("id", I),

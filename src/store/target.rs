@@ -2,7 +2,7 @@
 //! sent there, and what waits goes there. What the former target holds stays as it is; nobody can
 //! say anything there any more.
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::{ConnectionId, State, Store, StoreError, ownership};
 use crate::failpoint::Commit;
@@ -10,7 +10,7 @@ use crate::failpoint::Commit;
 /// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
 /// their assets (R37).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Target {
+pub struct AssetTarget {
     /// URL of the gateway.
     pub gateway: String,
     /// UUID of the connector.
@@ -27,7 +27,7 @@ impl Store {
         &self,
         name: &str,
         description: &str,
-        target: &Target,
+        target: &AssetTarget,
         now: i64,
     ) -> Result<ConnectionId, StoreError> {
         self.write(Commit::Register, |sql| {
@@ -77,8 +77,8 @@ impl Store {
 }
 
 /// Returns the number of a target, a new one where it has none.
-fn target_number(sql: &dyn Sql, target: &Target) -> Result<i64, Fault> {
-    let Target { gateway, connector } = target;
+fn target_number(sql: &dyn Sql, target: &AssetTarget) -> Result<i64, StoreFault> {
+    let AssetTarget { gateway, connector } = target;
     sql.execute(
         "INSERT INTO target (gateway, connector) VALUES ($1, $2)
          ON CONFLICT (gateway, connector) DO NOTHING",
@@ -159,7 +159,7 @@ const HELD: [&str; 4] = [
 ];
 
 /// Moves everything of a connection to another target.
-fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> Result<(), Fault> {
+fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> Result<(), StoreFault> {
     for statement in LEAVE {
         sql.execute(statement, values![connection])?;
     }

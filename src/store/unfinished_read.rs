@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::container::container_of;
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
-use super::sql::{Row, Sql, values};
+use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
-use super::{ConnectionId, Container, KindCounts, Reading, RunId, Store, StoreError};
+use super::{ConnectionId, Container, KindCounts, ObjectReading, RunId, Store, StoreError};
 use crate::failpoint::Commit;
 use crate::identity::{Guid, GuidSet, Kind};
 
 /// A full read that has not come to its end.
 #[derive(Debug, Clone)]
-pub struct Unfinished {
+pub struct UnfinishedRead {
     /// The controller's invocationId.
     pub controller: Guid,
     /// Digest of what is read, as in [`super::Watermark`].
@@ -30,12 +30,12 @@ pub struct Unfinished {
     /// Place of every container of the naming context at that time.
     pub containers: Vec<Container>,
     /// Slices of it that are read and staged.
-    pub slices: Vec<Slice>,
+    pub slices: Vec<ReadSlice>,
 }
 
 /// Content of a range of uSNChanged.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct SliceContent {
     /// Every object.
     pub guids: GuidSet,
     /// Kinds of which there was any object.
@@ -46,11 +46,11 @@ pub struct Found {
 
 /// A range of uSNChanged that was read to its end.
 #[derive(Debug, Clone)]
-pub struct Slice {
+pub struct ReadSlice {
     /// The range.
     pub usns: RangeInclusive<u64>,
     /// Its content.
-    pub found: Found,
+    pub found: SliceContent,
 }
 
 impl Store {
@@ -59,7 +59,7 @@ impl Store {
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
-    pub fn begin_full_read(&self, run: RunId, begun: &Unfinished) -> Result<(), StoreError> {
+    pub fn begin_full_read(&self, run: RunId, begun: &UnfinishedRead) -> Result<(), StoreError> {
         self.write(Commit::BeginFullRead, |sql| {
             let connection = open_run(sql, run)?;
             forget(sql, connection)?;
@@ -93,9 +93,9 @@ impl Store {
     pub fn stage_slices(
         &self,
         run: RunId,
-        page: &[Reading],
+        page: &[ObjectReading],
         resend: bool,
-        slices: &[Slice],
+        slices: &[ReadSlice],
         now: i64,
     ) -> Result<KindCounts, StoreError> {
         self.apply(Commit::StagePage, run, page, resend, now, |sql, connection| {
@@ -107,14 +107,14 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn unfinished(&self, connection: ConnectionId) -> Result<Option<Unfinished>, StoreError> {
+    pub fn unfinished(&self, connection: ConnectionId) -> Result<Option<UnfinishedRead>, StoreError> {
         self.read(|sql| {
             let begun = sql.first(
                 "SELECT controller, scope, highest, begun_at FROM unfinished_read
                  WHERE connection = $1",
                 values![connection],
                 |row| {
-                    Ok(Unfinished {
+                    Ok(UnfinishedRead {
                         controller: row.get("controller")?,
                         scope: row.get("scope")?,
                         highest: row.count("highest")?,
@@ -143,8 +143,8 @@ impl Store {
     }
 }
 
-fn remember(sql: &dyn Sql, connection: ConnectionId, slices: &[Slice]) -> Result<(), Fault> {
-    for Slice { usns, found } in slices {
+fn remember(sql: &dyn Sql, connection: ConnectionId, slices: &[ReadSlice]) -> Result<(), StoreFault> {
+    for ReadSlice { usns, found } in slices {
         let kinds: Vec<&str> = found.kinds.iter().map(|kind| kind.name()).collect();
         sql.execute(
             "INSERT INTO slice (connection, low, high, kinds, parents, met)
@@ -164,18 +164,18 @@ fn remember(sql: &dyn Sql, connection: ConnectionId, slices: &[Slice]) -> Result
 
 /// Reads a row of `slice`. One that says something else than it should is an error of the file, as
 /// everywhere.
-fn slice_of(row: &Row<'_>) -> Result<Slice, Fault> {
+fn slice_of(row: &SqlRow<'_>) -> Result<ReadSlice, StoreFault> {
     let kinds = row.value("kinds")?.text().and_then(kinds_of);
     let parents = row.value("parents")?.text();
     let guids = row.value("met")?.blob().map(GuidSet::from_bytes);
-    Ok(Slice {
+    Ok(ReadSlice {
         usns: row.count("low")?..=row.count("high")?,
-        found: Found {
-            kinds: kinds.ok_or_else(|| Fault::unreadable("slice.kinds"))?,
+        found: SliceContent {
+            kinds: kinds.ok_or_else(|| StoreFault::unreadable("slice.kinds"))?,
             parents: parents
                 .and_then(|parents| serde_json::from_str(parents).ok())
-                .ok_or_else(|| Fault::unreadable("slice.parents"))?,
-            guids: guids.ok_or_else(|| Fault::unreadable("slice.met"))?,
+                .ok_or_else(|| StoreFault::unreadable("slice.parents"))?,
+            guids: guids.ok_or_else(|| StoreFault::unreadable("slice.met"))?,
         },
     })
 }
@@ -186,7 +186,7 @@ fn kinds_of(names: &str) -> Option<BTreeSet<Kind>> {
 }
 
 /// Deletes a full read that did not come to its end, with its slices.
-pub(super) fn forget(sql: &dyn Sql, connection: ConnectionId) -> Result<(), Fault> {
+pub(super) fn forget(sql: &dyn Sql, connection: ConnectionId) -> Result<(), StoreFault> {
     sql.execute(
         "DELETE FROM unfinished_read WHERE connection = $1",
         values![connection],

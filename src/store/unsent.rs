@@ -1,16 +1,16 @@
 //! Assets that a run has not sent although they could be sent: the run of another connection has a
 //! version of them in flight (R18), or they came to this connection while it ran (R37).
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::rejections::rejection_of;
 use super::run::open_run;
 use super::sql::{Sql, values};
-use super::{ConnectionId, Fate, KindCounts, Rejection, RunId, Store, StoreError, history};
+use super::{ConnectionId, Fate, KindCounts, RejectedObject, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;
 
 /// Assets on the stage that a run has still to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unsent {
+pub struct UnsentAssets {
     /// Connection whose run has them in flight; `None` when they can be sent now.
     pub in_flight: Option<ConnectionId>,
     /// Name of that connection.
@@ -47,14 +47,14 @@ impl Store {
     ///
     /// # Errors
     /// When the run is not open or the file cannot be read.
-    pub fn unsent(&self, run: RunId) -> Result<Vec<Unsent>, StoreError> {
+    pub fn unsent(&self, run: RunId) -> Result<Vec<UnsentAssets>, StoreError> {
         self.read(|sql| {
             let connection = open_run(sql, run)?;
             sql.rows(
                 &format!("SELECT n.id, n.name, count(*) AS assets FROM {UNSENT} GROUP BY n.id, n.name"),
                 values![run, connection],
                 |row| {
-                    Ok(Unsent {
+                    Ok(UnsentAssets {
                         in_flight: row.get("id")?,
                         holder: row.get::<Option<String>>("name")?.unwrap_or_default(),
                         assets: row.count("assets")?,
@@ -69,7 +69,7 @@ impl Store {
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
-    pub fn record_unsent(&self, run: RunId) -> Result<Vec<Rejection>, StoreError> {
+    pub fn record_unsent(&self, run: RunId) -> Result<Vec<RejectedObject>, StoreError> {
         let found = |sql: &dyn Sql| all_unsent(sql, open_run(sql, run)?, run);
         if self.read(found)?.is_empty() {
             return Ok(Vec::new());
@@ -95,7 +95,11 @@ impl Store {
     }
 }
 
-fn all_unsent(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<Vec<Rejection>, Fault> {
+fn all_unsent(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    run: RunId,
+) -> Result<Vec<RejectedObject>, StoreFault> {
     let mut unsent = sql.rows(
         &format!(
             "SELECT coalesce(o.guid, m.guid) AS guid, s.kind, coalesce(o.dn, m.dn) AS dn, a.external_id,

@@ -146,7 +146,7 @@ pub(super) fn stored(number: u64) -> i64 {
 /// What became of the objects of one kind. `read` = `unchanged` + `staged` + `unmapped`. An entry that comes twice in a run (a
 /// full read reads once more what changes meanwhile) is counted twice, but for one that could be mapped neither time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ObjectTotals {
     /// Objects read from the directory.
     pub read: u64,
     /// Of those, equal to what upstream holds (R17).
@@ -169,9 +169,9 @@ pub struct Counts {
 
 /// Counts by kind; a kind that nothing was counted of may be missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KindCounts(pub BTreeMap<Kind, Counts>);
+pub struct KindCounts(pub BTreeMap<Kind, ObjectTotals>);
 
-impl AddAssign for Counts {
+impl AddAssign for ObjectTotals {
     fn add_assign(&mut self, more: Self) {
         self.read += more.read;
         self.unchanged += more.unchanged;
@@ -195,14 +195,14 @@ impl AddAssign<&Self> for KindCounts {
 
 impl KindCounts {
     /// The counts of `kind`, to add to.
-    pub fn of(&mut self, kind: Kind) -> &mut Counts {
+    pub fn of(&mut self, kind: Kind) -> &mut ObjectTotals {
         self.0.entry(kind).or_default()
     }
 
     /// All kinds together.
     #[must_use]
-    pub fn total(&self) -> Counts {
-        let mut total = Counts::default();
+    pub fn total(&self) -> ObjectTotals {
+        let mut total = ObjectTotals::default();
         for counts in self.0.values() {
             total += *counts;
         }

@@ -1,6 +1,6 @@
 //! How far each domain controller has been read (R2).
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
 use super::sql::{Sql, values};
 use super::value::stored;
@@ -27,7 +27,7 @@ pub struct Watermark {
 /// Address of a controller that has a watermark. Empty texts where that is not known, of an older
 /// file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
+pub struct ReachedController {
     /// Its invocationId.
     pub controller: Guid,
     /// As in `AD_HOST`.
@@ -82,14 +82,14 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn reached(&self, connection: ConnectionId) -> Result<Vec<Reached>, StoreError> {
+    pub fn reached(&self, connection: ConnectionId) -> Result<Vec<ReachedController>, StoreError> {
         self.read(|sql| {
             sql.rows(
                 "SELECT controller, host, server FROM watermark
                  WHERE connection = $1 ORDER BY controller",
                 values![connection],
                 |row| {
-                    Ok(Reached {
+                    Ok(ReachedController {
                         controller: row.get("controller")?,
                         host: row.get("host")?,
                         server: row.get("server")?,
@@ -104,7 +104,12 @@ impl Store {
 /// into the history of `run`, how the controller was reached, and where a DirSync search goes on.
 /// Watermarks of another scope are worthless from here on: going back to the old scope must mean a
 /// full read, because what left it meanwhile was not watched.
-pub(super) fn reach(sql: &dyn Sql, connection: ConnectionId, run: RunId, end: &ReadEnd) -> Result<(), Fault> {
+pub(super) fn reach(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    run: RunId,
+    end: &ReadEnd,
+) -> Result<(), StoreFault> {
     let watermark = &end.watermark;
     sql.execute(
         "DELETE FROM watermark WHERE connection = $1 AND scope <> $2",

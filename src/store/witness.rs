@@ -16,7 +16,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use super::error::Fault;
+use super::error::StoreFault;
 use super::run::open_run;
 use super::sql::{Sql, values};
 use super::{ConnectionId, RunId, Store, StoreError};
@@ -153,12 +153,12 @@ impl Store {
 }
 
 /// Returns the controller that `run` reads, once that is known.
-pub(super) fn controller_of(sql: &dyn Sql, run: RunId) -> Result<Option<Guid>, Fault> {
+pub(super) fn controller_of(sql: &dyn Sql, run: RunId) -> Result<Option<Guid>, StoreFault> {
     sql.value("SELECT controller FROM run WHERE id = $1", values![run])
 }
 
 /// Returns the number of a controller, a new one where it has none.
-pub(super) fn controller_number(sql: &dyn Sql, controller: Guid) -> Result<i64, Fault> {
+pub(super) fn controller_number(sql: &dyn Sql, controller: Guid) -> Result<i64, StoreFault> {
     sql.execute(
         "INSERT INTO controller (invocation_id) VALUES ($1) ON CONFLICT (invocation_id) DO NOTHING",
         values![controller],
@@ -176,7 +176,7 @@ pub(super) fn record_change(
     connection: ConnectionId,
     controller: Option<Guid>,
     seq: i64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let Some(controller) = controller else {
         return Ok(());
     };
@@ -199,7 +199,7 @@ pub(super) fn record_missed(
     controller: Guid,
     guid: Guid,
     now: i64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     sql.execute(
         "INSERT INTO missed_on (connection, guid, controller, since) VALUES ($1, $2, $3, $4)
          ON CONFLICT (connection, guid, controller) DO NOTHING",
@@ -214,7 +214,7 @@ pub(super) fn forget_settled_removals(
     sql: &dyn Sql,
     connection: ConnectionId,
     now: i64,
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     sql.execute(
         "DELETE FROM removed_by WHERE connection = $1 AND NOT EXISTS (
              SELECT 1 FROM watermark AS w

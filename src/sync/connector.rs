@@ -15,7 +15,7 @@ pub struct Connector {
     /// Its row in the store.
     pub id: ConnectionId,
     /// Its settings.
-    pub settings: config::Connection,
+    pub settings: config::ConnectionSettings,
     /// Mapping table in force.
     pub mapping: Mapping,
     /// Qualys gateway.
@@ -38,7 +38,7 @@ pub struct RunRequest {
     /// Send unchanged assets too (`--resend`).
     pub resend: bool,
     /// Post nothing (`--dry-run`). The store must be opened with
-    /// [`crate::store::Access::Scratch`].
+    /// [`crate::store::StoreAccess::Scratch`].
     pub dry_run: bool,
     /// Read nothing: look up the held removals again, and accept the list with this name
     /// ([`crate::store::Store::held_list`]), if it is still the same.

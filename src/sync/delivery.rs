@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 use crate::failpoint::{self, Point};
 use crate::identity::Guid;
 use crate::store::GatewayLimits;
-use crate::store::{self, Answered, BatchLimits, Origin, RunId};
+use crate::store::{self, BatchLimits, RejectionOrigin, RunId, SettledBatch};
 use crate::upstream::{
     Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog, UpstreamError,
 };
@@ -94,7 +94,7 @@ pub(super) async fn deliver(
 
 /// Assets that are posted together.
 struct BatchPosting {
-    items: Vec<store::Item>,
+    items: Vec<store::HandedOutVersion>,
     occasion: BatchOccasion,
     /// Requests that were made for them.
     requests: u64,
@@ -129,7 +129,7 @@ struct Deliverer<'a> {
     /// must not arrive after a newer one (R18).
     comparing: bool,
     /// Results of batches that are not applied yet.
-    answered: Vec<(Vec<store::Item>, Answered)>,
+    answered: Vec<(Vec<store::HandedOutVersion>, SettledBatch)>,
     other_runs: OtherRunsWait,
     /// Requests that repeated another.
     retries: u64,
@@ -211,7 +211,7 @@ impl Deliverer<'_> {
             .await?;
         let of_gateway = rejections
             .into_iter()
-            .filter(|rejection| rejection.origin == Origin::Upstream);
+            .filter(|rejection| rejection.origin == RejectionOrigin::Upstream);
         self.rejected_before = of_gateway.filter_map(|rejection| rejection.guid).collect();
         Ok(())
     }
@@ -252,7 +252,7 @@ impl Deliverer<'_> {
 
     /// Applies the answers. Returns a further batch where one is wanted. On failure the answers are
     /// kept.
-    async fn apply_answers(&mut self, takes: bool) -> Result<Vec<store::Item>, RunError> {
+    async fn apply_answers(&mut self, takes: bool) -> Result<Vec<store::HandedOutVersion>, RunError> {
         let assets = self.connector.upstream.sizing().assets();
         let room = takes.then(|| BatchLimits {
             after: self.after,
@@ -284,7 +284,7 @@ impl Deliverer<'_> {
         if let Err(error) = write_lines(self.request, sent) {
             // The batch returns to the stage: nothing of it was sent.
             if !items.is_empty() {
-                self.answered.push((items, Answered::default()));
+                self.answered.push((items, SettledBatch::default()));
             }
             return Err(error);
         }
@@ -293,7 +293,7 @@ impl Deliverer<'_> {
 
     /// Adds a batch to the queue; the assets of it that were rejected before follow by themselves,
     /// after the others.
-    fn enqueue(&mut self, items: Vec<store::Item>) {
+    fn enqueue(&mut self, items: Vec<store::HandedOutVersion>) {
         let (before, first): (Vec<_>, Vec<_>) = items
             .into_iter()
             .partition(|item| self.rejected_before.contains(&item.guid));
@@ -360,7 +360,7 @@ impl Deliverer<'_> {
                 ..posting
             });
         } else {
-            let answered = Answered {
+            let answered = SettledBatch {
                 accepted: delivery.accepted,
                 rejected: delivery.rejected,
                 unclear: delivery.unclear,
@@ -383,7 +383,7 @@ impl Deliverer<'_> {
     }
 
     /// Logs the assets that the gateway rejected, with the reasons.
-    fn log_rejected(&self, items: &[store::Item], delivery: &BatchDelivery) {
+    fn log_rejected(&self, items: &[store::HandedOutVersion], delivery: &BatchDelivery) {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
         for (seq, reason) in &delivery.rejected {
@@ -412,10 +412,10 @@ impl Deliverer<'_> {
         // These assets are not decided in this run any more.
         let ended_run = matches!(&failure, Some(RunError::Upstream(failure)) if failure.may_be_of_assets());
         for posting in self.waiting.drain(..).chain(self.postponed.drain(..)) {
-            let answered = Answered {
+            let answered = SettledBatch {
                 requests: posting.requests,
                 ended_run,
-                ..Answered::default()
+                ..SettledBatch::default()
             };
             self.answered.push((posting.items, answered));
         }
@@ -505,7 +505,7 @@ pub(super) async fn write_only(
 /// Writes one asset a line.
 fn write_lines<'i>(
     request: &RunRequest,
-    items: impl IntoIterator<Item = &'i store::Item>,
+    items: impl IntoIterator<Item = &'i store::HandedOutVersion>,
 ) -> Result<(), RunError> {
     match &request.output {
         Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_ref()))?),

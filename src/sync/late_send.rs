@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::{ConnectionId, Item, Store};
+use crate::store::{ConnectionId, HandedOutVersion, Store};
 
 /// Tries to tell it, and the pause between two: the database may be what cannot be reached.
 const TRIES: u32 = 200;
@@ -14,7 +14,7 @@ const WAITED_FOR: u32 = 3;
 
 /// Notes that these assets may have been sent late, at once or as soon as the database can be
 /// reached.
-pub(super) async fn note(store: Arc<Store>, connection: ConnectionId, items: Vec<Item>) {
+pub(super) async fn note(store: Arc<Store>, connection: ConnectionId, items: Vec<HandedOutVersion>) {
     tracing::warn!(
         assets = items.len(),
         "A request was out when the lease of the connection ended; whoever holds it sends these assets once more."
@@ -37,7 +37,7 @@ pub(super) async fn note(store: Arc<Store>, connection: ConnectionId, items: Vec
 async fn try_to_note(
     store: &Arc<Store>,
     connection: ConnectionId,
-    items: &Arc<Vec<Item>>,
+    items: &Arc<Vec<HandedOutVersion>>,
     tries: u32,
 ) -> bool {
     for attempt in 0..tries {

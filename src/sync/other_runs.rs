@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{RunId, Unsent};
+use crate::store::{RunId, UnsentAssets};
 
 use super::{Connector, RunError, RunRequest};
 
@@ -74,7 +74,7 @@ impl OtherRunsWait {
 
 /// Closes the run that has the assets in flight if its process is dead: no answer can arrive any
 /// more.
-async fn close_if_dead(connector: &Connector, unsent: &Unsent) -> Result<(), RunError> {
+async fn close_if_dead(connector: &Connector, unsent: &UnsentAssets) -> Result<(), RunError> {
     let Some(holder) = unsent.in_flight else {
         return Ok(());
     };

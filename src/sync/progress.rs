@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::directory::{Session, SessionCounters};
-use crate::store::{Phases, RunId, RunMode};
+use crate::store::{RunId, RunMode, RunPhases};
 
 /// Progress of the run. Each counter only grows.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ pub enum RunPhase {
 }
 
 impl RunPhase {
-    /// Returns the word used in JSON, as in [`Phases::named`].
+    /// Returns the word used in JSON, as in [`RunPhases::named`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ pub struct DirectoryProgress {
 struct PhaseTimes {
     mode: Option<RunMode>,
     present: Option<(RunPhase, Instant)>,
-    past: Phases,
+    past: RunPhases,
 }
 
 impl RunProgress {
@@ -176,7 +176,7 @@ impl RunProgress {
 
     /// Returns the durations of the phases so far.
     #[must_use]
-    pub fn phases(&self) -> Phases {
+    pub fn phases(&self) -> RunPhases {
         self.course().until(Instant::now())
     }
 
@@ -198,7 +198,7 @@ impl RunProgress {
 
 impl PhaseTimes {
     /// Returns the phases until `now`, the present one included.
-    fn until(&self, now: Instant) -> Phases {
+    fn until(&self, now: Instant) -> RunPhases {
         let mut phases = self.past;
         if let Some((present, since)) = self.present {
             let spent: &mut Duration = match present {
@@ -244,7 +244,7 @@ mod tests {
             RunPhase::Delivering,
         ]
         .iter()
-        .zip(Phases::default().named())
+        .zip(RunPhases::default().named())
         {
             assert_eq!(phase.name(), name);
         }

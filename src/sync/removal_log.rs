@@ -1,7 +1,7 @@
 //! Log of the objects that a run found gone (R23, R24).
 
-use crate::config::Removal as Settings;
-use crate::store::{Conclusion, Excess, RunId};
+use crate::config::RemovalSettings as Settings;
+use crate::store::{RemovalConclusion, RemovalExcess, RunId};
 
 use super::{Connector, RunError};
 
@@ -16,7 +16,7 @@ pub(super) const ADVICE: &str = "see `ad-connector removed`; if these objects ar
 pub(super) fn log_removals(
     connector: &Connector,
     run: RunId,
-    conclusion: &Conclusion,
+    conclusion: &RemovalConclusion,
 ) -> Result<(), RunError> {
     if let Some(reason) = held(&conclusion.excess, &connector.settings.removal) {
         tracing::warn!(
@@ -51,7 +51,7 @@ pub(super) fn log_removals(
 }
 
 /// Returns the reason for which removals are held back, as a sentence; `None` when they are not.
-pub(super) fn held(excess: &[Excess], settings: &Settings) -> Option<String> {
+pub(super) fn held(excess: &[RemovalExcess], settings: &Settings) -> Option<String> {
     if excess.is_empty() {
         return None;
     }
@@ -81,7 +81,7 @@ mod tests {
             max_percent: 10,
         };
         assert_eq!(held(&[], &settings), None);
-        let excess = [(Kind::User, 12), (Kind::Group, 3)].map(|(kind, gone)| Excess {
+        let excess = [(Kind::User, 12), (Kind::Group, 3)].map(|(kind, gone)| RemovalExcess {
             kind,
             gone,
             known: 20,

@@ -1,7 +1,7 @@
 //! Result of a run, for the log, the history and the exit code.
 
 use crate::exit_code;
-use crate::store::{Counts, KindCounts, Phases, RunId, RunMode, State};
+use crate::store::{KindCounts, ObjectTotals, RunId, RunMode, RunPhases, State};
 
 use super::RunError;
 
@@ -31,7 +31,7 @@ pub struct RunReport {
     /// Wall time, seconds.
     pub seconds: f64,
     /// Durations of its phases.
-    pub phases: Phases,
+    pub phases: RunPhases,
     /// Reason for which removals are held back (R23), as a sentence.
     pub held: Option<String>,
     /// Error that kept the run from completing its request.
@@ -44,7 +44,7 @@ impl RunReport {
 
     /// Returns the sums over all kinds.
     #[must_use]
-    pub fn total(&self) -> Counts {
+    pub fn total(&self) -> ObjectTotals {
         self.counts.total()
     }
 

@@ -7,7 +7,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{Conclusion, Outcome, RunEnd, RunId, RunMode};
+use crate::store::{Outcome, RemovalConclusion, RunEnd, RunId, RunMode};
 
 use super::report::RunReport;
 use super::{
@@ -104,7 +104,7 @@ async fn stage_on_thread(
     now: i64,
     pieces: mpsc::Receiver<read::ReadPiece>,
     staged: watch::Sender<u64>,
-) -> Result<Conclusion, RunError> {
+) -> Result<RemovalConclusion, RunError> {
     let (connector, request) = (Arc::clone(connector), Arc::clone(request));
     let span = tracing::Span::current();
     let stager = tokio::task::spawn_blocking(move || {
@@ -156,7 +156,7 @@ async fn deliver_unless_dry(
 struct RunParts {
     plan: Option<Plan>,
     read: Result<read::ReadSummary, RunError>,
-    staged: Result<Conclusion, RunError>,
+    staged: Result<RemovalConclusion, RunError>,
     delivered: delivery::DeliverySummary,
 }
 
@@ -171,7 +171,7 @@ async fn conclude(
 ) -> Result<RunReport, RunError> {
     let (conclusion, stage_failure) = match ends.staged {
         Ok(conclusion) => (conclusion, None),
-        Err(error) => (Conclusion::default(), Some(error)),
+        Err(error) => (RemovalConclusion::default(), Some(error)),
     };
     let so_far = connector.on_store(move |store| store.run(run)).await?;
     let (summary, read_failure) = match ends.read {

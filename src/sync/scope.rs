@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Profile, SearchScope};
+use crate::config::{ProfileSettings, SearchScope};
 use crate::directory::{LdapSearch, RootDse};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
@@ -42,7 +42,7 @@ impl ReadScope {
     /// Returns the scope of `profile` with the attributes that `mapping` needs. Where the profile
     /// names no base context, it is the domain root that rootDSE names (`defaultNamingContext`).
     #[must_use]
-    pub fn new(profile: &Profile, mapping: &Mapping, root: &RootDse) -> Self {
+    pub fn new(profile: &ProfileSettings, mapping: &Mapping, root: &RootDse) -> Self {
         let base = match &profile.base_context {
             Some(base) => base.as_str().to_owned(),
             None => root.default_naming_context.clone(),

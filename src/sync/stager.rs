@@ -12,7 +12,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::directory::Entry;
 use crate::identity::Kind;
-use crate::store::{Conclusion, Decision, ReadEnd, Reading, RunId, Slice, Staged, Unidentified};
+use crate::store::{
+    ObjectReading, ReadEnd, ReadSlice, RemovalConclusion, RemovalDecision, RunId, StagedAsset,
+    UnidentifiedEntry,
+};
 
 use super::entry_fields::guid_of;
 use super::links::MappingLinks;
@@ -65,7 +68,7 @@ pub(super) fn stage(
     progress: &RunProgress,
     mut pieces: mpsc::Receiver<ReadPiece>,
     staged: &watch::Sender<u64>,
-) -> Result<Conclusion, RunError> {
+) -> Result<RemovalConclusion, RunError> {
     let mut stager = Stager {
         connector,
         run,
@@ -75,7 +78,7 @@ pub(super) fn stage(
         staged,
         unidentified: Vec::new(),
         links: MappingLinks::of(&connector.mapping),
-        conclusion: Conclusion::default(),
+        conclusion: RemovalConclusion::default(),
     };
     let mut held = HeldReadings::default();
     let runtime = Handle::current();
@@ -142,9 +145,9 @@ struct HeldReadings {
 /// Readings that are committed together.
 #[derive(Default)]
 struct CommitPortion {
-    readings: Vec<Reading>,
+    readings: Vec<ObjectReading>,
     /// Ranges of a full read that ended with these, or before.
-    slices: Vec<Slice>,
+    slices: Vec<ReadSlice>,
 }
 
 impl CommitPortion {
@@ -155,7 +158,7 @@ impl CommitPortion {
 }
 
 impl HeldReadings {
-    fn add(&mut self, readings: Vec<Reading>) {
+    fn add(&mut self, readings: Vec<ObjectReading>) {
         if let Some(last_since) = self.last_since.replace(Instant::now()) {
             self.since.get_or_insert(last_since);
             let last = std::mem::take(&mut self.last);
@@ -201,13 +204,13 @@ struct Stager<'a> {
     progress: &'a RunProgress,
     staged: &'a watch::Sender<u64>,
     /// Entries of the pages that are not committed yet.
-    unidentified: Vec<Unidentified>,
+    unidentified: Vec<UnidentifiedEntry>,
     links: MappingLinks,
-    conclusion: Conclusion,
+    conclusion: RemovalConclusion,
 }
 
 impl Stager<'_> {
-    fn map(&mut self, kind: Kind, entries: &[Entry]) -> Vec<Reading> {
+    fn map(&mut self, kind: Kind, entries: &[Entry]) -> Vec<ObjectReading> {
         entries
             .iter()
             .filter_map(|entry| self.map_one(kind, entry))
@@ -216,14 +219,14 @@ impl Stager<'_> {
 
     /// Returns the reading of one entry; `None` without a GUID: such an entry is recorded by its
     /// name.
-    fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<Reading> {
+    fn map_one(&mut self, kind: Kind, entry: &Entry) -> Option<ObjectReading> {
         let Some(guid) = guid_of(entry) else {
             let mut reason = "objectGUID is missing or not 16 octets long".to_owned();
             if let Some(unfit) = entry.unfit() {
                 reason = format!("{reason}; {unfit}");
             }
             self.record_unmapped(kind, &entry.dn, "unknown", &reason);
-            self.unidentified.push(Unidentified {
+            self.unidentified.push(UnidentifiedEntry {
                 kind,
                 dn: entry.dn.clone(),
                 reason,
@@ -239,7 +242,7 @@ impl Stager<'_> {
                 .map_err(|unmappable| unmappable.to_string()),
         };
         let asset = match asset {
-            Ok(asset) => Ok(Staged {
+            Ok(asset) => Ok(StagedAsset {
                 external_id: asset.external_id,
                 json: asset.json,
             }),
@@ -248,7 +251,7 @@ impl Stager<'_> {
                 Err(reason)
             }
         };
-        Some(Reading {
+        Some(ObjectReading {
             guid,
             kind,
             dn: entry.dn.clone(),
@@ -291,7 +294,7 @@ impl Stager<'_> {
     }
 
     /// Lets the store decide on everything that was found gone, and logs the result.
-    fn conclude(&mut self, decision: &Decision) -> Result<(), RunError> {
+    fn conclude(&mut self, decision: &RemovalDecision) -> Result<(), RunError> {
         let Connector {
             store,
             mapping,
@@ -301,7 +304,7 @@ impl Stager<'_> {
         let send = settings.removal.send;
         let marked = |kind, asset: &str| send.then(|| mapping.removed_asset(kind, asset)).flatten();
         let conclusion = store.conclude_removals(self.run, decision, marked, self.now)?;
-        if let Decision::Threshold(_) = decision {
+        if let RemovalDecision::Threshold(_) = decision {
             self.log_conflicts()?;
         }
         self.add_staged_rows(conclusion.staged);

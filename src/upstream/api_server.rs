@@ -69,9 +69,9 @@ impl ApiServer {
         url: &str,
         username: &str,
         password: &Secret,
-        settings: &config::Upstream,
+        settings: &config::UpstreamSettings,
     ) -> Result<Self, UpstreamError> {
-        let settings = config::Upstream {
+        let settings = config::UpstreamSettings {
             gateway: url.to_owned(),
             ..settings.clone()
         };

@@ -58,7 +58,7 @@ impl NoAnswer {
 }
 
 impl GatewayClient {
-    pub(super) fn new(settings: &config::Upstream) -> Result<Self, UpstreamError> {
+    pub(super) fn new(settings: &config::UpstreamSettings) -> Result<Self, UpstreamError> {
         let (tls, handshakes) = tls::config(settings)?;
         let mut builder = Client::builder()
             .no_proxy()

@@ -96,7 +96,7 @@ impl QualysGateway {
     /// # Errors
     /// [`UpstreamError::Setting`]: a certificate, the proxy or a credential cannot be used as it
     /// is.
-    pub fn new(settings: &config::Upstream) -> Result<Self, UpstreamError> {
+    pub fn new(settings: &config::UpstreamSettings) -> Result<Self, UpstreamError> {
         Self::with_pace(settings, ClockPace::default())
     }
 
@@ -104,7 +104,7 @@ impl QualysGateway {
     ///
     /// # Errors
     /// As [`QualysGateway::new`].
-    pub fn with_pace(settings: &config::Upstream, pace: ClockPace) -> Result<Self, UpstreamError> {
+    pub fn with_pace(settings: &config::UpstreamSettings, pace: ClockPace) -> Result<Self, UpstreamError> {
         let client = GatewayClient::new(settings)?;
         Ok(Self {
             tokens: TokenSource::new(settings, client.clone(), pace.token_life())?,

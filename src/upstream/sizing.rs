@@ -70,7 +70,7 @@ struct SizingState {
 }
 
 impl BatchSizing {
-    pub(super) fn new(settings: &config::Upstream) -> Self {
+    pub(super) fn new(settings: &config::UpstreamSettings) -> Self {
         let (most, first, grows) = match settings.batch_assets {
             BatchAssets::Auto => (MOST, FIRST, true),
             BatchAssets::AtMost(most) => (most, most, false),

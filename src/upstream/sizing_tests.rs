@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 use super::super::calls::CallHistory;
 use super::*;
-use crate::config::{BatchAssets, Upstream, UpstreamAuth};
+use crate::config::{BatchAssets, UpstreamAuth, UpstreamSettings};
 
 const WINDOW: Duration = Duration::from_secs(3600);
 
-fn settings(batch_assets: BatchAssets, batch_bytes: usize) -> Upstream {
-    Upstream {
+fn settings(batch_assets: BatchAssets, batch_bytes: usize) -> UpstreamSettings {
+    UpstreamSettings {
         gateway: "https://gateway.example".to_owned(),
         auth: UpstreamAuth::Client {
             id: "id-1".into(),

@@ -89,7 +89,9 @@ pub(super) fn setting(variable: &'static str, reason: &str) -> UpstreamError {
 
 /// Returns the TLS settings: the system's roots and those of `QUALYS_CA_CERTIFICATE`, TLS 1.2 and
 /// 1.3.
-pub(super) fn config(settings: &config::Upstream) -> Result<(ClientConfig, HandshakeRecord), UpstreamError> {
+pub(super) fn config(
+    settings: &config::UpstreamSettings,
+) -> Result<(ClientConfig, HandshakeRecord), UpstreamError> {
     let mut roots = RootCertStore::empty();
     for certificate in &settings.certificates {
         roots

@@ -102,7 +102,7 @@ struct CurrentToken {
 
 impl TokenSource {
     pub(super) fn new(
-        settings: &config::Upstream,
+        settings: &config::UpstreamSettings,
         client: GatewayClient,
         life: Duration,
     ) -> Result<Self, UpstreamError> {

@@ -38,8 +38,8 @@ impl Webhook {
     ///
     /// # Errors
     /// A root or the proxy cannot be used as it is.
-    pub fn new(url: &Secret, settings: &config::Upstream) -> Result<Self, UpstreamError> {
-        let settings = config::Upstream {
+    pub fn new(url: &Secret, settings: &config::UpstreamSettings) -> Result<Self, UpstreamError> {
+        let settings = config::UpstreamSettings {
             gateway: url.expose_secret().to_owned(),
             timeout: WITHIN,
             ..settings.clone()

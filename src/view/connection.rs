@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Progress, Run, time};
-use crate::config::{self, Transport};
+use super::{ProgressView, RunView, time};
+use crate::config::{self, LdapTransport};
 use crate::identity::Kind;
 use crate::store::{self, ConnectionId, GatewayLimits, State, Store, StoreError};
 use crate::sync::BacklogEstimate;
@@ -14,7 +14,8 @@ use crate::sync::BacklogEstimate;
 /// Connection as `status --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Connection {
+#[schema(as = Connection)]
+pub struct ConnectionView {
     /// `CONNECTION_NAME`.
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
@@ -25,7 +26,7 @@ pub struct Connection {
     #[schema(required)]
     pub state_since: Option<String>,
     /// Times at which each state was entered last.
-    pub states: States,
+    pub states: StateTimes,
     /// Time at which the last run ended, with any outcome.
     #[schema(required)]
     pub last_synced: Option<String>,
@@ -94,17 +95,18 @@ pub struct Connection {
     pub version: &'static str,
     /// Last run that ended.
     #[schema(required)]
-    pub last_run: Option<Run>,
+    pub last_run: Option<RunView>,
     /// Run that this service executes now; a command that runs in parallel is not shown here.
     #[schema(required)]
-    pub progress: Option<Progress>,
+    pub progress: Option<ProgressView>,
 }
 
 /// Times at which each state was entered last; `null` when it never was, or before version 4 of the
 /// state file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-pub struct States {
+#[schema(as = States)]
+pub struct StateTimes {
     /// The configuration is valid and stored.
     #[schema(required)]
     pub registered: Option<String>,
@@ -136,7 +138,7 @@ pub struct KindStanding {
 
 /// Numbers that are counted object by object: half a second with a million of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counted {
+pub struct ObjectCounts {
     /// Counts by kind.
     pub kinds: BTreeMap<Kind, KindStanding>,
     /// Time since which the oldest pending asset waits, Unix seconds.
@@ -149,7 +151,7 @@ pub struct Counted {
     pub limits: GatewayLimits,
 }
 
-impl Counted {
+impl ObjectCounts {
     /// Counts the objects of a connection.
     ///
     /// # Errors
@@ -180,15 +182,15 @@ impl Counted {
     }
 }
 
-impl Connection {
+impl ConnectionView {
     /// Returns the view of a connection from `row` and the counts at `now` (Unix seconds);
     /// `changes` is `true` when an `HTTP_TOKEN` is configured.
     #[must_use]
     pub fn new(
-        row: &store::Connection,
-        counted: &Counted,
-        last_run: Option<&store::Run>,
-        settings: &config::Connection,
+        row: &store::ConnectionRow,
+        counted: &ObjectCounts,
+        last_run: Option<&store::RunRow>,
+        settings: &config::ConnectionSettings,
         changes: bool,
         now: i64,
     ) -> Self {
@@ -208,7 +210,7 @@ impl Connection {
             description: row.description.clone(),
             state: row.state.name(),
             state_since: time(Some(row.state_since)),
-            states: States {
+            states: StateTimes {
                 registered: entered(State::Registered),
                 scheduled: entered(State::Scheduled),
                 processing: entered(State::Processing),
@@ -244,17 +246,17 @@ impl Connection {
             directory: directory(&settings.directory),
             upstream: settings.upstream.gateway.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            last_run: last_run.map(|run| Run::new(&row.name, run)),
+            last_run: last_run.map(|run| RunView::new(&row.name, run)),
             progress: None,
         }
     }
 }
 
 /// Returns the URLs of the directory.
-fn directory(settings: &config::Directory) -> String {
+fn directory(settings: &config::DirectorySettings) -> String {
     let scheme = match settings.transport {
-        Transport::Ldaps => "ldaps",
-        Transport::StartTls | Transport::Ldap => "ldap",
+        LdapTransport::Ldaps => "ldaps",
+        LdapTransport::StartTls | LdapTransport::Ldap => "ldap",
     };
     let url = |host: &String| match host.parse::<std::net::Ipv6Addr>() {
         Ok(v6) => format!("{scheme}://[{v6}]:{}", settings.port),

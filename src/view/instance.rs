@@ -9,7 +9,8 @@ use crate::store;
 /// An instance that shares the state with others, as `instances --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Instance {
+#[schema(as = Instance)]
+pub struct InstanceView {
     /// `INSTANCE_NAME`.
     pub name: String,
     /// When it was heard of last.
@@ -19,8 +20,8 @@ pub struct Instance {
     pub connections: Vec<String>,
 }
 
-impl From<store::Instance> for Instance {
-    fn from(instance: store::Instance) -> Self {
+impl From<store::InstanceRow> for InstanceView {
+    fn from(instance: store::InstanceRow) -> Self {
         Self {
             name: instance.name,
             seen_at: time(Some(instance.seen_at)),

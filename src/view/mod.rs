@@ -14,11 +14,11 @@ mod without_names;
 
 use chrono::DateTime;
 
-pub use connection::{Connection, Counted, KindStanding, States};
-pub use instance::Instance;
-pub use progress::Progress;
-pub use removal::{Rejection, Removal, RemovalState};
-pub use run::{KindCounts, PhaseSeconds, Run, RunObject};
+pub use connection::{ConnectionView, KindStanding, ObjectCounts, StateTimes};
+pub use instance::InstanceView;
+pub use progress::ProgressView;
+pub use removal::{RejectionView, RemovalState, RemovalView};
+pub use run::{KindCountsView, PhaseSeconds, RunObjectView, RunView};
 pub use trace::{ObjectTrace, TraceCandidate, TraceStep};
 pub use without_names::WithoutNames;
 

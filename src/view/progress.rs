@@ -9,7 +9,8 @@ use crate::sync;
 /// Progress of the run that this service executes.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Progress {
+#[schema(as = Progress)]
+pub struct ProgressView {
     /// Number of the run.
     pub run: i64,
     /// Requested mode: `delta` or `baseline`.
@@ -36,7 +37,7 @@ pub struct Progress {
     pub rejected: u64,
 }
 
-impl Progress {
+impl ProgressView {
     /// Returns the present progress; `None` before the run began.
     #[must_use]
     pub fn of(progress: &sync::RunProgress) -> Option<Self> {

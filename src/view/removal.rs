@@ -22,7 +22,8 @@ pub enum RemovalState {
 /// Object that is gone, as `removed --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Removal {
+#[schema(as = Removal)]
+pub struct RemovalView {
     /// Name of the connection.
     pub connection: String,
     /// List that contains the object.
@@ -52,10 +53,15 @@ pub struct Removal {
     pub list: Option<String>,
 }
 
-impl Removal {
+impl RemovalView {
     /// Returns an object of one of the lists; `list` is the name of that of the objects held back.
     #[must_use]
-    pub fn new(connection: &str, state: RemovalState, list: Option<&str>, removal: &store::Removal) -> Self {
+    pub fn new(
+        connection: &str,
+        state: RemovalState,
+        list: Option<&str>,
+        removal: &store::RemovedObject,
+    ) -> Self {
         Self {
             connection: connection.to_owned(),
             state,
@@ -75,7 +81,8 @@ impl Removal {
 /// Object that is rejected, as `status --json` and the API show it. It is tried again by every run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Rejection {
+#[schema(as = Rejection)]
+pub struct RejectionView {
     /// `user`, `group` or `computer`.
     pub kind: &'static str,
     /// `externalAssetId`, where there is an asset.
@@ -96,10 +103,10 @@ pub struct Rejection {
     pub origin: &'static str,
 }
 
-impl Rejection {
+impl RejectionView {
     /// Returns the view of a rejected object.
     #[must_use]
-    pub fn new(rejected: &store::Rejection) -> Self {
+    pub fn new(rejected: &store::RejectedObject) -> Self {
         Self {
             kind: rejected.kind.name(),
             external_asset_id: rejected.external_id.clone(),

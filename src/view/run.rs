@@ -7,12 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::time;
-use crate::store::{self, Counts, Phases};
+use crate::store::{self, ObjectTotals, RunPhases};
 
 /// Run as `runs --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Run {
+#[schema(as = Run)]
+pub struct RunView {
     /// Name of the connection.
     pub connection: String,
     /// Number of the run.
@@ -47,8 +48,8 @@ pub struct Run {
     #[schema(required)]
     pub remedy: Option<String>,
     /// Counts by kind: `users`, `groups`, `computers`.
-    #[schema(value_type = BTreeMap<String, KindCounts>)]
-    pub counts: BTreeMap<&'static str, KindCounts>,
+    #[schema(value_type = BTreeMap<String, KindCountsView>)]
+    pub counts: BTreeMap<&'static str, KindCountsView>,
     /// Requests to the gateway, repeated ones included.
     pub requests: u64,
     /// Repeated requests among these.
@@ -91,7 +92,8 @@ pub struct Run {
 /// it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RunObject {
+#[schema(as = RunObject)]
+pub struct RunObjectView {
     /// Name of the connection.
     pub connection: String,
     /// Number of the run.
@@ -112,7 +114,7 @@ pub struct RunObject {
     pub reason: String,
 }
 
-impl RunObject {
+impl RunObjectView {
     /// Returns the view of an object of the run with this number.
     #[must_use]
     pub fn new(connection: &str, run: i64, object: &store::RunObject) -> Self {
@@ -144,7 +146,8 @@ pub struct PhaseSeconds {
 
 /// Results for the objects of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-pub struct KindCounts {
+#[schema(as = KindCounts)]
+pub struct KindCountsView {
     /// Objects read from the directory.
     pub read: u64,
     /// Objects read that are equal to the version that upstream holds.
@@ -165,7 +168,7 @@ pub struct KindCounts {
     pub held: u64,
 }
 
-impl KindCounts {
+impl KindCountsView {
     /// Returns each count with its name.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, u64); 9] {
@@ -183,8 +186,8 @@ impl KindCounts {
     }
 }
 
-impl From<&Counts> for KindCounts {
-    fn from(counts: &Counts) -> Self {
+impl From<&ObjectTotals> for KindCountsView {
+    fn from(counts: &ObjectTotals) -> Self {
         Self {
             read: counts.read,
             unchanged: counts.unchanged,
@@ -199,8 +202,8 @@ impl From<&Counts> for KindCounts {
     }
 }
 
-impl From<&Phases> for PhaseSeconds {
-    fn from(phases: &Phases) -> Self {
+impl From<&RunPhases> for PhaseSeconds {
+    fn from(phases: &RunPhases) -> Self {
         Self {
             connecting: seconds(phases.connecting),
             reading: seconds(phases.reading),
@@ -215,10 +218,10 @@ pub(super) fn seconds(long: Duration) -> f64 {
     (long.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-impl Run {
+impl RunView {
     /// Returns the view of a run of the connection with this name.
     #[must_use]
-    pub fn new(connection: &str, run: &store::Run) -> Self {
+    pub fn new(connection: &str, run: &store::RunRow) -> Self {
         let counts = run.counts.0.iter();
         Self {
             connection: connection.to_owned(),

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Connection, Run};
+use super::{ConnectionView, RunView};
 
 /// Replacement for the text that was left out.
 const LEFT_OUT: &str = "… (in full with a token)";
@@ -31,17 +31,17 @@ pub trait WithoutNames {
     fn without_names(self) -> Self;
 }
 
-impl WithoutNames for Connection {
+impl WithoutNames for ConnectionView {
     fn without_names(self) -> Self {
         Self {
             last_error: self.last_error.map(|error| cut(&error)),
-            last_run: self.last_run.map(Run::without_names),
+            last_run: self.last_run.map(RunView::without_names),
             ..self
         }
     }
 }
 
-impl WithoutNames for Run {
+impl WithoutNames for RunView {
     fn without_names(self) -> Self {
         Self {
             reason: cut(&self.reason),

@@ -11,7 +11,7 @@ use ad_connector::config;
 use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
 use ad_connector::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
-use ad_connector::store::{Access, RunMode, Store, Target};
+use ad_connector::store::{AssetTarget, RunMode, Store, StoreAccess};
 use ad_connector::sync::{Connector, RunError, RunReport, RunRequest};
 use ad_connector::upstream::{ClockPace, QualysGateway};
 use lab::receiver;
@@ -59,7 +59,7 @@ pub struct Scope {
 /// # Errors
 /// What stands in its way.
 pub fn started(setting: &Setting, place: &Place, table: Table) -> Result<Vec<ScheduledConnection>, String> {
-    let store = Arc::new(Store::open(&place.state, Access::ReadWrite).map_err(text)?);
+    let store = Arc::new(Store::open(&place.state, StoreAccess::ReadWrite).map_err(text)?);
     store.check().map_err(text)?;
     let scopes = place.scopes.iter();
     scopes
@@ -78,7 +78,7 @@ fn connection(
     let connection = &config.connections[0];
     let store = Arc::clone(store);
     let now = chrono::Utc::now().timestamp();
-    let target = Target {
+    let target = AssetTarget {
         gateway: connection.upstream.gateway.clone(),
         connector: connection.upstream.connector_uuid.clone(),
     };

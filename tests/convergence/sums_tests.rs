@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use ad_connector::identity::{Guid, Kind};
 use ad_connector::store::{
-    Access, Counts, Fate, KindCounts, Outcome, Run, RunMode, RunObject, Store, Target,
+    AssetTarget, Fate, KindCounts, ObjectTotals, Outcome, RunMode, RunObject, RunRow, Store, StoreAccess,
 };
 use lab::receiver::Ledger;
 
 use super::sums::{check_run, check_sums, without_waiting};
 
 /// A run that read ten users, of whom one could not be mapped, sent five, of which one was rejected, and its list.
-fn truth() -> (Run, Vec<RunObject>) {
+fn truth() -> (RunRow, Vec<RunObject>) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("state.db"), Access::ReadWrite).unwrap();
-    let connection = store.register("corp", "", &Target::default(), 0).unwrap();
+    let store = Store::open(&folder.path().join("state.db"), StoreAccess::ReadWrite).unwrap();
+    let connection = store.register("corp", "", &AssetTarget::default(), 0).unwrap();
     store.schedule(connection, 0).unwrap();
     let id = store.begin_run(connection, RunMode::Delta, "a test", 0).unwrap();
-    let counts = Counts {
+    let counts = ObjectTotals {
         read: 10,
         unchanged: 4,
         staged: 5,
@@ -25,9 +25,9 @@ fn truth() -> (Run, Vec<RunObject>) {
         accepted: 4,
         rejected: 1,
         unmapped: 1,
-        ..Counts::default()
+        ..ObjectTotals::default()
     };
-    let run = Run {
+    let run = RunRow {
         outcome: Some(Outcome::Partial),
         counts: KindCounts(BTreeMap::from([(Kind::User, counts)])),
         requests: 2,
@@ -60,7 +60,7 @@ fn a_run_that_does_not_add_up_is_found() {
     let (run, objects) = truth();
     assert_eq!(check_run(&run, &objects), Ok(()));
     assert!(check_run(&run, &objects[..1]).is_err(), "the list is too short");
-    let lies: [fn(&mut Counts); 6] = [
+    let lies: [fn(&mut ObjectTotals); 6] = [
         |counts| counts.read += 1,
         |counts| counts.sent += 1,
         |counts| counts.accepted += 1,
@@ -119,7 +119,7 @@ fn r37_an_object_that_waits_is_rejected_and_was_not_sent() {
     nothing_rejected.rejected.clear();
     let without = without_waiting(&unsent, &objects);
     assert_eq!(check_sums(&[without], &nothing_rejected, 0, 100), Ok(()));
-    let processed = Run {
+    let processed = RunRow {
         outcome: Some(Outcome::Processed),
         ..unsent
     };

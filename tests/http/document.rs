@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ad_connector::store::{Access, Store};
+use ad_connector::store::{Store, StoreAccess};
 use lab::simulator::{Action, On};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ async fn reviewed(document: &mut Document, served: &Served, state: &std::path::P
         })
         .to_string()
     };
-    let store = Store::open(state, Access::ReadWrite).unwrap();
+    let store = Store::open(state, StoreAccess::ReadWrite).unwrap();
     store
         .keep_review(1_795_000_000, true, "{\"dormant\":1}", &review("dormant"))
         .unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ad_connector::store::{Access, Store, StoreError};
+use ad_connector::store::{Store, StoreAccess, StoreError};
 use lab::receiver::Receiver;
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl Ledger {
 /// `externalAssetId`s of what the state file lists as removed. The file must be intact; before its schema was made it lists nothing.
 #[track_caller]
 pub fn removed(state: &Path) -> BTreeSet<String> {
-    let store = match Store::open(state, Access::ReadOnly) {
+    let store = match Store::open(state, StoreAccess::ReadOnly) {
         Ok(store) => store,
         Err(StoreError::Missing { .. } | StoreError::Older { .. }) => return BTreeSet::new(),
         Err(error) => panic!("{error}"),

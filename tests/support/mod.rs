@@ -18,7 +18,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ad_connector::store::{Access, Run, Store};
+use ad_connector::store::{RunRow, Store, StoreAccess};
 use lab::receiver::{Books, Ledger, Options, Receiver};
 use lab::samba::{Change, Domain};
 use serde_json::Value;
@@ -176,11 +176,11 @@ const IN_FLIGHT: u64 = 500;
 /// the receiver read nothing.
 #[track_caller]
 fn assert_agree(path: &Path, ledger: &Ledger, unread: u64) {
-    let Ok(store) = Store::open(path, Access::ReadOnly) else {
+    let Ok(store) = Store::open(path, StoreAccess::ReadOnly) else {
         return;
     };
     let connections = store.connections().unwrap();
-    let mut runs: Vec<Run> = connections
+    let mut runs: Vec<RunRow> = connections
         .iter()
         .flat_map(|connection| store.runs(connection.id, usize::MAX).unwrap())
         .collect();

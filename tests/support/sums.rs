@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use ad_connector::identity::Kind;
-use ad_connector::store::{Counts, Fate, KindCounts, Outcome, Run, RunObject};
+use ad_connector::store::{Fate, KindCounts, ObjectTotals, Outcome, RunObject, RunRow};
 use lab::receiver::Ledger;
 
 /// What must be true of every run by itself.
 ///
 /// # Errors
 /// What is not.
-pub fn check_run(run: &Run, objects: &[RunObject]) -> Result<(), String> {
+pub fn check_run(run: &RunRow, objects: &[RunObject]) -> Result<(), String> {
     let mut told: BTreeMap<Kind, [u64; 3]> = BTreeMap::new();
     for object in objects {
         let fate = [Fate::Rejected, Fate::Unmapped, Fate::Removed]
@@ -52,7 +52,7 @@ pub fn check_run(run: &Run, objects: &[RunObject]) -> Result<(), String> {
 
 /// The run without the objects that it rejected since another one has their externalAssetId: these
 /// were not sent (R37).
-pub fn without_waiting(run: &Run, objects: &[RunObject]) -> Run {
+pub fn without_waiting(run: &RunRow, objects: &[RunObject]) -> RunRow {
     let mut run = run.clone();
     let waits = |object: &&RunObject| object.reason.contains("has to wait until");
     for object in objects.iter().filter(waits) {
@@ -68,7 +68,7 @@ pub fn without_waiting(run: &Run, objects: &[RunObject]) -> Run {
 ///
 /// # Errors
 /// What is not.
-pub fn check_sums(runs: &[Run], ledger: &Ledger, unread: u64, in_flight: u64) -> Result<(), String> {
+pub fn check_sums(runs: &[RunRow], ledger: &Ledger, unread: u64, in_flight: u64) -> Result<(), String> {
     let mut counts = KindCounts::default();
     for run in runs {
         counts += &run.counts;
@@ -113,7 +113,7 @@ pub fn check_sums(runs: &[Run], ledger: &Ledger, unread: u64, in_flight: u64) ->
     }
     for (kind, class) in [(Kind::User, "userAssetClass"), (Kind::Group, "groupAssetClass")] {
         let of = |by_class: &BTreeMap<String, u64>| by_class.get(class).copied().unwrap_or_default();
-        let mine: Counts = counts.0.get(&kind).copied().unwrap_or_default();
+        let mine: ObjectTotals = counts.0.get(&kind).copied().unwrap_or_default();
         // Another mapping may put assets under other names.
         if !ledger.accepted.contains_key("?") && !ledger.rejected.contains_key("?") {
             let accepted = of(&ledger.accepted);
@@ -135,12 +135,12 @@ pub fn check_sums(runs: &[Run], ledger: &Ledger, unread: u64, in_flight: u64) ->
 }
 
 /// Whether the run came to its end, with an answer to everything.
-fn is_whole(run: &Run) -> bool {
+fn is_whole(run: &RunRow) -> bool {
     matches!(run.outcome, Some(Outcome::Processed | Outcome::Partial))
 }
 
 /// Whether its process died, or still runs.
-fn has_died(run: &Run) -> bool {
+fn has_died(run: &RunRow) -> bool {
     matches!(run.outcome, None | Some(Outcome::Interrupted))
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use ad_connector::config::{Auth, Directory};
+use ad_connector::config::{DirectoryAuth, DirectorySettings};
 use ad_connector::directory::DirectoryError;
 
 use super::server::*;
@@ -25,7 +25,7 @@ async fn refused_credentials_are_77_and_not_tried_on_the_next_host() {
         "80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data 775, v4563\0";
     let server = refusing(49, diagnostic).await;
     let hosts = vec!["127.0.0.1".to_owned(), "127.0.0.1".to_owned()];
-    let error = connect(&Directory {
+    let error = connect(&DirectorySettings {
         hosts,
         ..settings(server.port)
     })
@@ -63,7 +63,7 @@ async fn an_unreachable_host_is_passed_over() {
     let server = Server::bound(|mut wire| async move { wire.until_gone().await }).await;
     // Nothing listens on this address of loopback, so that it refuses at once.
     let hosts = vec!["127.0.0.99".to_owned(), "127.0.0.1".to_owned()];
-    let session = connect(&Directory {
+    let session = connect(&DirectorySettings {
         hosts,
         ..settings(server.port)
     })
@@ -80,7 +80,7 @@ async fn when_all_hosts_fail_each_is_named_with_its_cause() {
         "no-such-host.invalid".to_owned(),
         "127.0.0.1".to_owned(),
     ];
-    let error = connect(&Directory {
+    let error = connect(&DirectorySettings {
         hosts,
         ..settings(server.port)
     })
@@ -100,11 +100,11 @@ async fn when_all_hosts_fail_each_is_named_with_its_cause() {
 #[tokio::test]
 async fn an_empty_password_is_not_sent() {
     let server = Server::bound(|mut wire| async move { wire.until_gone().await }).await;
-    let auth = Auth::Simple {
+    let auth = DirectoryAuth::Simple {
         name: "svc".to_owned(),
         password: "".into(),
     };
-    let error = connect(&Directory {
+    let error = connect(&DirectorySettings {
         auth,
         ..settings(server.port)
     })

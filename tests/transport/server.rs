@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
+use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport};
 use ad_connector::directory::{self, BindGuard, DirectoryError, LdapSearch, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -241,18 +241,18 @@ impl Server {
 }
 
 /// Connects as a process of its own does, which knows of no earlier attempt to bind.
-pub async fn connect(settings: &Directory) -> Result<Session, DirectoryError> {
+pub async fn connect(settings: &DirectorySettings) -> Result<Session, DirectoryError> {
     directory::connect(settings, &BindGuard::default()).await
 }
 
 /// Settings for a plain connection to `port`, with a time limit that a healthy exchange never meets.
-pub fn settings(port: u16) -> Directory {
-    Directory {
+pub fn settings(port: u16) -> DirectorySettings {
+    DirectorySettings {
         hosts: vec!["127.0.0.1".to_owned()],
         domain: None,
-        transport: Transport::Ldap,
+        transport: LdapTransport::Ldap,
         port,
-        auth: Auth::Simple {
+        auth: DirectoryAuth::Simple {
             name: "svc@corp.example".to_owned(),
             password: PASSWORD.into(),
         },
@@ -267,8 +267,8 @@ pub fn settings(port: u16) -> Directory {
 }
 
 /// As [`settings`], for scripts that never answer.
-pub fn impatient(port: u16) -> Directory {
-    Directory {
+pub fn impatient(port: u16) -> DirectorySettings {
+    DirectorySettings {
         timeout: Duration::from_millis(300),
         ..settings(port)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ad_connector::config::{Directory, Pin, Transport};
+use ad_connector::config::{CertificatePin, DirectorySettings, LdapTransport};
 use ad_connector::directory::DirectoryError;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
@@ -108,15 +108,15 @@ async fn starting(identity: &Identity, answer: Vec<u8>) -> Server {
     .await
 }
 
-fn ldaps(port: u16, ca: &Ca) -> Directory {
-    Directory {
-        transport: Transport::Ldaps,
+fn ldaps(port: u16, ca: &Ca) -> DirectorySettings {
+    DirectorySettings {
+        transport: LdapTransport::Ldaps,
         certificates: Some(vec![ca.der()]),
         ..settings(port)
     }
 }
 
-async fn failure(settings: Directory) -> DirectoryError {
+async fn failure(settings: DirectorySettings) -> DirectoryError {
     let error = connect(&settings).await.unwrap_err();
     assert_eq!(error.exit_code(), 69);
     error
@@ -154,7 +154,7 @@ async fn a_certificate_of_the_given_ca_is_accepted_and_kept() {
 async fn the_name_to_verify_can_be_given() {
     let ca = Ca::new();
     let server = secured(&ca.issue(&[NAME], |_| {})).await;
-    let named = Directory {
+    let named = DirectorySettings {
         server_name: Some(NAME.to_owned()),
         ..ldaps(server.port, &ca)
     };
@@ -217,8 +217,8 @@ async fn a_ca_certificate_as_server_certificate_is_explained() {
 async fn a_pin_stands_for_chain_and_name() {
     let identity = Ca::new().issue(&["elsewhere.example"], |_| {});
     let server = secured(&identity).await;
-    let pinned = |host: Option<&str>, sha256| Directory {
-        pins: vec![Pin {
+    let pinned = |host: Option<&str>, sha256| DirectorySettings {
+        pins: vec![CertificatePin {
             host: host.map(str::to_owned),
             sha256,
         }],
@@ -261,11 +261,11 @@ async fn a_pin_does_not_stand_for_the_key() {
         .with_cert_resolver(Arc::new(resolver));
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let server = Server::start(move |stream| serve(acceptor.clone(), stream)).await;
-    let pins = vec![Pin {
+    let pins = vec![CertificatePin {
         host: None,
         sha256: shown.sha256(),
     }];
-    let error = failure(Directory {
+    let error = failure(DirectorySettings {
         pins,
         ..ldaps(server.port, &Ca::new())
     })
@@ -308,14 +308,14 @@ async fn r12_a_silent_tls_server_ends_with_the_time_limit() {
     })
     .await;
     let patience = impatient(silent.port).timeout;
-    let error = failure(Directory {
+    let error = failure(DirectorySettings {
         timeout: patience,
         ..ldaps(silent.port, &Ca::new())
     })
     .await;
     explains(&error, "no answer to the TLS handshake within 0.3 s", "AD_PORT");
-    let starting = Directory {
-        transport: Transport::StartTls,
+    let starting = DirectorySettings {
+        transport: LdapTransport::StartTls,
         ..impatient(silent.port)
     };
     explains(&failure(starting).await, "no answer to StartTLS", "AD_TRANSPORT");
@@ -323,12 +323,12 @@ async fn r12_a_silent_tls_server_ends_with_the_time_limit() {
 
 #[tokio::test]
 async fn an_unusable_ca_file_is_named() {
-    let unusable = Directory {
+    let unusable = DirectorySettings {
         certificates: Some(vec![vec![1, 2, 3]]),
         ..ldaps(1, &Ca::new())
     };
     let server = secured(&Ca::new().server()).await;
-    let error = failure(Directory {
+    let error = failure(DirectorySettings {
         port: server.port,
         ..unusable
     })
@@ -346,8 +346,8 @@ async fn starttls_secures_the_connection() {
         &[],
     );
     let server = starting(&ca.server(), yes).await;
-    let settings = Directory {
-        transport: Transport::StartTls,
+    let settings = DirectorySettings {
+        transport: LdapTransport::StartTls,
         ..ldaps(server.port, &ca)
     };
     let session = connect(&settings).await.unwrap();
@@ -363,8 +363,8 @@ async fn r12_clear_text_after_the_answer_to_starttls_is_refused() {
     ]
     .concat();
     let server = starting(&ca.server(), injected).await;
-    let settings = Directory {
-        transport: Transport::StartTls,
+    let settings = DirectorySettings {
+        transport: LdapTransport::StartTls,
         ..ldaps(server.port, &ca)
     };
     explains(
@@ -379,8 +379,8 @@ async fn a_refused_starttls_is_explained_and_nothing_goes_on_in_clear() {
     let ca = Ca::new();
     let no = message(1, 0x78, &result(52, "Error initializing SSL/TLS"), &[]);
     let server = starting(&ca.server(), no).await;
-    let settings = Directory {
-        transport: Transport::StartTls,
+    let settings = DirectorySettings {
+        transport: LdapTransport::StartTls,
         ..ldaps(server.port, &ca)
     };
     explains(
@@ -394,7 +394,7 @@ async fn a_refused_starttls_is_explained_and_nothing_goes_on_in_clear() {
         message(0, 0x78, &result(0, ""), &[]),
     ] {
         let server = starting(&ca.server(), other).await;
-        let error = failure(Directory {
+        let error = failure(DirectorySettings {
             port: server.port,
             ..settings.clone()
         })

@@ -82,7 +82,7 @@ async fn r18_without_evidence_nothing_is_accepted_nor_rejected_and_the_answer_is
 #[tokio::test]
 async fn r18_accept_unknown_takes_what_says_nothing_known() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         accept_unknown: true,
         ..settings(&receiver)
     };
@@ -205,7 +205,7 @@ async fn r18_what_was_accepted_before_a_failure_stays_accepted_and_the_rest_is_o
 #[tokio::test]
 async fn too_many_assets_are_learnt_however_the_gateway_refuses_them() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         batch_assets: config::BatchAssets::Auto,
         ..settings(&receiver)
     };
@@ -239,7 +239,7 @@ async fn too_many_assets_are_learnt_however_the_gateway_refuses_them() {
 #[tokio::test]
 async fn a_size_that_the_gateway_is_too_slow_for_is_learnt() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         batch_assets: config::BatchAssets::Auto,
         timeout: Duration::from_secs(2),
         ..settings(&receiver)
@@ -260,7 +260,7 @@ async fn no_call_is_made_beyond_the_announced_rate_by_any_sender() {
         ..Options::default()
     })
     .await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         concurrency: 3,
         ..settings(&receiver)
     };

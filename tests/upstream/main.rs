@@ -26,9 +26,9 @@ const CONNECTOR: &str = "5f1c1c9e-6c1d-4f4b-9a0e-0d8a4b7c2f11";
 const FAST: ClockPace = ClockPace::hurried(1000);
 
 /// Settings that fit a receiver with default options.
-fn settings(receiver: &Receiver) -> config::Upstream {
+fn settings(receiver: &Receiver) -> config::UpstreamSettings {
     let options = Options::default();
-    config::Upstream {
+    config::UpstreamSettings {
         gateway: receiver.url(),
         auth: config::UpstreamAuth::Client {
             id: options.client_id.into(),

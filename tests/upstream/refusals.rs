@@ -103,7 +103,7 @@ async fn r32_one_refused_asset_of_sixty_delays_no_other() {
 #[tokio::test]
 async fn r32_a_time_out_that_comes_each_time_is_searched_too() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         timeout: Duration::from_millis(300),
         ..settings(&receiver)
     };
@@ -290,7 +290,7 @@ async fn a_proxy_that_requires_a_log_in_is_final_at_once() {
 #[tokio::test]
 async fn r32_a_batch_that_is_not_answered_in_time_is_halved_at_once() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         timeout: Duration::from_millis(400),
         ..settings(&receiver)
     };
@@ -347,7 +347,7 @@ async fn r19_retry_after_is_kept_on_every_status() {
 #[tokio::test]
 async fn r20_failures_between_acceptances_add_up_and_pauses_to_limit_calls_do_not() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         give_up_after: Duration::from_millis(500),
         ..settings(&receiver)
     };

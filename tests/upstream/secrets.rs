@@ -27,7 +27,7 @@ impl io::Write for Log {
 }
 
 /// One delivery after another, through every kind of answer that tells something.
-async fn deliveries(receiver: &Receiver, settings: &config::Upstream, shown: &mut String) {
+async fn deliveries(receiver: &Receiver, settings: &config::UpstreamSettings, shown: &mut String) {
     let credentials = match &settings.auth {
         UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
         UpstreamAuth::Password { username, password } => [username, password],
@@ -81,7 +81,7 @@ async fn r27_no_secret_in_any_log_line_or_error() {
         username: known.username.clone().into(),
         password: known.password.clone().into(),
     };
-    let over_tls = config::Upstream {
+    let over_tls = config::UpstreamSettings {
         certificates: vec![der.to_vec()],
         https_proxy: Some(proxy.into()),
         ..settings(&tls)
@@ -90,7 +90,7 @@ async fn r27_no_secret_in_any_log_line_or_error() {
     deliveries(&plain, &settings(&plain), &mut shown).await;
     deliveries(
         &plain,
-        &config::Upstream {
+        &config::UpstreamSettings {
             auth: password.clone(),
             ..settings(&plain)
         },
@@ -100,7 +100,7 @@ async fn r27_no_secret_in_any_log_line_or_error() {
     deliveries(&tls, &over_tls, &mut shown).await;
     deliveries(
         &tls,
-        &config::Upstream {
+        &config::UpstreamSettings {
             auth: password,
             ..over_tls
         },

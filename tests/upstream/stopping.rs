@@ -41,7 +41,7 @@ async fn r26_a_stop_before_the_start_sends_nothing() {
 #[tokio::test]
 async fn r26_a_stop_ends_a_wait_at_once() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         give_up_after: 2 * LONG,
         ..settings(&receiver)
     };

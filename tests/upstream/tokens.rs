@@ -34,7 +34,7 @@ fn modes() -> [UpstreamAuth; 3] {
 async fn each_mode_gets_a_token_and_delivers() {
     for auth in modes() {
         let receiver = Receiver::start(Options::default()).await;
-        let settings = config::Upstream {
+        let settings = config::UpstreamSettings {
             auth,
             ..settings(&receiver)
         };
@@ -111,7 +111,7 @@ async fn r19_a_second_refusal_is_about_the_credentials() {
 #[tokio::test]
 async fn many_senders_ask_for_one_token() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         concurrency: 8,
         ..settings(&receiver)
     };
@@ -167,7 +167,7 @@ async fn r19_trouble_at_the_token_endpoint_is_retried_as_any() {
 #[tokio::test]
 async fn r20_a_token_endpoint_that_stays_broken_is_given_up() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         give_up_after: Duration::from_millis(100),
         ..settings(&receiver)
     };

@@ -10,7 +10,7 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(250);
 
 fn impatient(receiver: &Receiver, give_up_after: Duration) -> QualysGateway {
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         give_up_after,
         ..settings(receiver)
     };
@@ -69,7 +69,7 @@ async fn r18_a_cut_connection_is_retried_and_may_deliver_twice_but_never_not() {
 #[tokio::test]
 async fn r19_silence_is_retried_after_the_timeout() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         timeout: Duration::from_secs(1),
         ..settings(&receiver)
     };
@@ -111,7 +111,7 @@ async fn r19_a_rate_limit_is_waited_out_as_long_as_asked() {
 #[tokio::test]
 async fn r19_one_pause_holds_all_senders() {
     let receiver = Receiver::start(Options::default()).await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         concurrency: 4,
         ..settings(&receiver)
     };

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 /// A receiver that speaks TLS, and settings that trust it.
-async fn tls_receiver() -> (Receiver, config::Upstream) {
+async fn tls_receiver() -> (Receiver, config::UpstreamSettings) {
     let (certificate, key) = throwaway_certificate(&["127.0.0.1"]);
     let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let receiver = Receiver::start(Options {
@@ -21,7 +21,7 @@ async fn tls_receiver() -> (Receiver, config::Upstream) {
         ..Options::default()
     })
     .await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         certificates: vec![der.to_vec()],
         ..settings(&receiver)
     };
@@ -39,7 +39,7 @@ async fn over_tls_it_speaks_http_2() {
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_refused_with_the_way_out() {
     let (receiver, settings) = tls_receiver().await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         certificates: Vec::new(),
         ..settings
     };
@@ -66,7 +66,7 @@ async fn a_certificate_for_another_host_is_refused() {
         ..Options::default()
     })
     .await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         certificates: vec![der.to_vec()],
         ..settings(&receiver)
     };
@@ -96,7 +96,7 @@ fn r27_settings_that_cannot_be_used_are_named_without_their_value() {
             id: String::from("i").into(),
             secret: String::from("s").into(),
         };
-        config::Upstream {
+        config::UpstreamSettings {
             gateway,
             auth,
             connector_uuid: CONNECTOR.to_owned(),
@@ -177,7 +177,7 @@ async fn the_proxy_is_used_unless_the_host_is_excepted() {
         (Some("*,0.0.0.0/0,::/0"), 0),
     ] {
         let (url, tunnels) = proxy().await;
-        let settings = config::Upstream {
+        let settings = config::UpstreamSettings {
             https_proxy: Some(url.into()),
             no_proxy: no_proxy.map(str::to_owned),
             ..settings.clone()
@@ -192,7 +192,7 @@ async fn the_proxy_is_used_unless_the_host_is_excepted() {
 async fn r27_a_proxy_that_refuses_is_named_without_its_password() {
     let (_receiver, settings) = tls_receiver().await;
     let (url, _) = proxy().await;
-    let settings = config::Upstream {
+    let settings = config::UpstreamSettings {
         https_proxy: Some(url.replace("geheim", "falsch").into()),
         ..settings
     };

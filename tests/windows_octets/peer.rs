@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::recorded::{header, id_of, with_id};
-use ad_connector::config::{Auth, DeltaMethod, Directory, Transport};
+use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ pub enum Turn {
 
 /// The other side; it gives the requests that came.
 pub struct Peer {
-    pub settings: Directory,
+    pub settings: DirectorySettings,
     requests: JoinHandle<Vec<Vec<u8>>>,
 }
 
@@ -33,12 +33,12 @@ impl Peer {
             let (stream, _) = listener.accept().await.unwrap();
             talk(stream, turns, size).await
         });
-        let settings = Directory {
+        let settings = DirectorySettings {
             hosts: vec!["127.0.0.1".to_owned()],
             domain: None,
-            transport: Transport::Ldap,
+            transport: LdapTransport::Ldap,
             port,
-            auth: Auth::Simple {
+            auth: DirectoryAuth::Simple {
                 name: "someone".to_owned(),
                 password: "a-password".into(),
             },

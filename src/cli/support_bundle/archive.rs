@@ -12,13 +12,13 @@ use flate2::write::GzEncoder;
 const BLOCK: usize = 512;
 
 /// Archive that is written.
-pub(super) struct Archive {
+pub(super) struct TarArchive {
     gzip: GzEncoder<File>,
     /// Unix seconds, of every file in it.
     now: i64,
 }
 
-impl Archive {
+impl TarArchive {
     /// Creates the file, which must not exist: what somebody else may read is never written to.
     pub(super) fn create(path: &Path, now: i64) -> io::Result<Self> {
         let file = OpenOptions::new()

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 
 use crate::exit_code::USAGE;
 
@@ -27,7 +27,7 @@ pub(super) struct LogLines {
 impl LogLines {
     /// Reads the log at `path`, `-` for standard input; without one, the journal where there is
     /// one.
-    pub(super) fn read(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn read(path: Option<&Path>) -> Result<Self, CommandFailure> {
         let Some(path) = path else {
             return Ok(journal());
         };
@@ -38,7 +38,7 @@ impl LogLines {
             });
         }
         let file = std::fs::File::open(path).map_err(|error| {
-            Failure::new(
+            CommandFailure::new(
                 USAGE,
                 format_args!("the log {} cannot be read: {error}", path.display()),
                 "give the path of the log, or - for standard input",
@@ -73,7 +73,7 @@ fn journal() -> LogLines {
 }
 
 /// Returns the last lines, each of a bounded length.
-fn last_lines(source: impl Read) -> Result<String, Failure> {
+fn last_lines(source: impl Read) -> Result<String, CommandFailure> {
     let mut reader = BufReader::new(source);
     let mut kept: VecDeque<String> = VecDeque::new();
     let mut line = Vec::new();

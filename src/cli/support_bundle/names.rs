@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::identity::Kind;
 use crate::store::{KnownObject, Store, StoreError};
 
-use super::super::failure::Failure;
+use super::super::failure::CommandFailure;
 
 /// Words of a name at most; of a longer one these first are removed.
 const MOST_WORDS: usize = 6;
@@ -25,20 +25,21 @@ const SHORTEST: usize = 3;
 const NAME: &str = "[name]";
 
 /// Names that are removed from texts.
-pub(super) struct Names {
+pub(super) struct NamesOfPeople {
     common_name: Regex,
     address: Regex,
     known: HashSet<String>,
 }
 
-impl Names {
+impl NamesOfPeople {
     /// Returns the names of people in the store that occur in one of these texts. What looks like a
     /// common name or a mail address is removed in any case.
-    pub(super) fn in_texts(store: Option<&Store>, texts: &[&str]) -> Result<Self, Failure> {
+    pub(super) fn in_texts(store: Option<&Store>, texts: &[&str]) -> Result<Self, CommandFailure> {
         let mut names = Self {
             // Up to the comma that ends it (RFC 4514 section 3).
-            common_name: Regex::new(r#"(?i)\b(CN|UID)=(?:\\.|[^,\\"\n])+"#).map_err(Failure::internal)?,
-            address: Regex::new(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+").map_err(Failure::internal)?,
+            common_name: Regex::new(r#"(?i)\b(CN|UID)=(?:\\.|[^,\\"\n])+"#)
+                .map_err(CommandFailure::internal)?,
+            address: Regex::new(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+").map_err(CommandFailure::internal)?,
             known: HashSet::new(),
         };
         let Some(store) = store else {
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn names_are_removed_wherever_they_stand() {
-        let mut names = Names::in_texts(None, &[]).unwrap();
+        let mut names = NamesOfPeople::in_texts(None, &[]).unwrap();
         names.known = ["zoë o brien", "schmidt", "mary ann van der berg"]
             .map(str::to_owned)
             .into();

@@ -1,6 +1,6 @@
 //! The keys of the file: the variables in lower case, and a few that the file alone has.
 
-use crate::config::variables::{self as v, Variable};
+use crate::config::variables::{self as v, VariableDefinition};
 
 /// A table of one directory.
 pub(in crate::config) const CONNECTION: &str = "connection";
@@ -8,17 +8,17 @@ pub(in crate::config) const CONNECTION: &str = "connection";
 pub(in crate::config) const PROFILE: &str = "profile";
 
 /// Short names of keys, in a `[[connection]]` and in a `[[connection.profile]]`.
-pub(in crate::config) const SHORT: [(&str, &Variable); 3] = [
+pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [
     ("name", &v::CONNECTION_NAME),
     ("description", &v::CONNECTION_DESCRIPTION),
     ("member_of", &v::AD_MEMBER_OF),
 ];
 
 /// What can only be meant for one connection, and so has no place at the top level, nor beside the file.
-pub(super) const PER_CONNECTION: [&Variable; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
+pub(super) const PER_CONNECTION: [&VariableDefinition; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
 /// What may be written as a list.
-pub(in crate::config) const LISTS: [&Variable; 7] = [
+pub(in crate::config) const LISTS: [&VariableDefinition; 7] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
     &v::AD_ASSETS,
@@ -32,11 +32,11 @@ pub(in crate::config) const LISTS: [&Variable; 7] = [
 pub(in crate::config) const PROCESS: [&str; 2] = ["Review of Qualys accounts", "State, HTTP and log"];
 
 /// Read in lower case as well, as by other programs.
-const LOWER_CASE_TOO: [&Variable; 2] = [&v::HTTPS_PROXY, &v::NO_PROXY];
+const LOWER_CASE_TOO: [&VariableDefinition; 2] = [&v::HTTPS_PROXY, &v::NO_PROXY];
 
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum KeyPlace {
     /// The top level of the file.
     Top,
     /// A `[[connection]]` or a `[[connection.profile]]`.
@@ -44,8 +44,8 @@ pub(super) enum Place {
 }
 
 /// The variable that a key says, by its name: `AD_HOST`, or `AD_PASSWORD_FILE`. `None` for a key that is not known.
-pub(super) fn variable(key: &str, place: Place) -> Option<(&'static Variable, String)> {
-    if place == Place::Inner
+pub(super) fn variable(key: &str, place: KeyPlace) -> Option<(&'static VariableDefinition, String)> {
+    if place == KeyPlace::Inner
         && let Some((_, variable)) = SHORT.iter().find(|(short, _)| *short == key)
     {
         return Some((variable, variable.name.to_owned()));
@@ -61,7 +61,7 @@ pub(super) fn variable(key: &str, place: Place) -> Option<(&'static Variable, St
 }
 
 /// Every key that may stand in this place.
-pub(super) fn known(place: Place) -> Vec<String> {
+pub(super) fn known(place: KeyPlace) -> Vec<String> {
     let short = SHORT.iter().map(|(short, _)| (*short).to_owned());
     let all = v::all()
         .filter(|variable| misplaced(variable, place).is_none())
@@ -69,30 +69,33 @@ pub(super) fn known(place: Place) -> Vec<String> {
         .flatten()
         .map(|name| name.to_ascii_lowercase());
     match place {
-        Place::Top => all.chain([CONNECTION.to_owned()]).collect(),
-        Place::Inner => all.chain(short).chain([PROFILE.to_owned()]).collect(),
+        KeyPlace::Top => all.chain([CONNECTION.to_owned()]).collect(),
+        KeyPlace::Inner => all.chain(short).chain([PROFILE.to_owned()]).collect(),
     }
 }
 
 /// Why a variable cannot be said in this place.
-pub(super) fn misplaced(variable: &Variable, place: Place) -> Option<(&'static str, &'static str)> {
+pub(super) fn misplaced(
+    variable: &VariableDefinition,
+    place: KeyPlace,
+) -> Option<(&'static str, &'static str)> {
     if *variable == v::CONNECTIONS_FILE {
         return Some(("names this very file", "set it in the environment alone"));
     }
     match place {
-        Place::Top if PER_CONNECTION.contains(&variable) => Some((
+        KeyPlace::Top if PER_CONNECTION.contains(&variable) => Some((
             "is of one connection",
             "write name and description in each [[connection]]",
         )),
-        Place::Inner if is_of_the_process(variable) => Some((
+        KeyPlace::Inner if is_of_the_process(variable) => Some((
             "is of the whole service, not of one connection",
             "write it above the first [[connection]], or set it in the environment",
         )),
-        Place::Top | Place::Inner => None,
+        KeyPlace::Top | KeyPlace::Inner => None,
     }
 }
 
-fn is_of_the_process(variable: &Variable) -> bool {
+fn is_of_the_process(variable: &VariableDefinition) -> bool {
     v::GROUPS
         .iter()
         .any(|group| PROCESS.contains(&group.title) && group.variables.contains(variable))
@@ -100,7 +103,7 @@ fn is_of_the_process(variable: &Variable) -> bool {
 
 /// Every way to say a variable: itself, as a file, in the lower case of the proxy variables. Who says one of them says them all.
 pub(super) fn forms(name: &str) -> Vec<String> {
-    let same = |variable: &&Variable| {
+    let same = |variable: &&VariableDefinition| {
         variable.name == name
             || variable.file_name().as_deref() == Some(name)
             || (LOWER_CASE_TOO.contains(variable) && variable.name.to_ascii_lowercase() == name)

@@ -3,35 +3,35 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::File;
+use super::ConnectionsFile;
 use super::keys::{self, forms};
-use super::table::{Table, in_words};
+use super::table::{ConnectionTable, in_words};
 use crate::config::environment::Variables;
-use crate::config::refused::{Fault, Problem, printable};
+use crate::config::refused::{ConfigProblem, ValueFault, printable};
 use crate::config::variables as v;
 
 /// What a connection of the file, or the process, is told.
-pub(in crate::config) struct Layered<'a, V> {
-    file: &'a File,
+pub(in crate::config) struct ConnectionVariables<'a, V> {
+    file: &'a ConnectionsFile,
     /// From the inside out: profile, connection. None for the process.
-    inner: Vec<&'a Table>,
+    inner: Vec<&'a ConnectionTable>,
     environment: &'a V,
     /// `CONNECTION`, or `CONNECTION.PROFILE`.
     connection: Option<String>,
 }
 
 /// Where a variable is said.
-enum Said<'a> {
-    Table(&'a Table),
+enum VariableSource<'a> {
+    Table(&'a ConnectionTable),
     Environment,
     Nowhere,
 }
 
-impl<'a, V: Variables> Layered<'a, V> {
+impl<'a, V: Variables> ConnectionVariables<'a, V> {
     pub(super) fn new(
-        file: &'a File,
+        file: &'a ConnectionsFile,
         environment: &'a V,
-        inner: Vec<&'a Table>,
+        inner: Vec<&'a ConnectionTable>,
         connection: Option<String>,
     ) -> Self {
         Self {
@@ -55,27 +55,27 @@ impl<'a, V: Variables> Layered<'a, V> {
     /// The innermost layer that says the variable in any of its forms: `ad_password_file` of a connection stands over
     /// `AD_PASSWORD` of the environment. An empty text in the file takes back what is said further out; in the environment it
     /// counts as nothing.
-    fn said(&self, name: &str) -> Said<'a> {
+    fn said(&self, name: &str) -> VariableSource<'a> {
         let forms = forms(name);
-        let has = |table: &Table| forms.iter().any(|form| table.has(form));
+        let has = |table: &ConnectionTable| forms.iter().any(|form| table.has(form));
         if let Some(table) = self.inner.iter().find(|table| has(table)) {
-            return Said::Table(table);
+            return VariableSource::Table(table);
         }
         let in_environment =
             |form: &String| self.environment.get(form).is_some_and(|value| !value.is_empty());
         if forms.iter().any(in_environment) {
-            return Said::Environment;
+            return VariableSource::Environment;
         }
         if has(&self.file.defaults) {
-            return Said::Table(&self.file.defaults);
+            return VariableSource::Table(&self.file.defaults);
         }
-        Said::Nowhere
+        VariableSource::Nowhere
     }
 
     /// A problem with these variables, named as the file names them: with file, line, connection and key, unless the
     /// environment says what is wrong.
-    pub(in crate::config) fn in_the_files_words(&self, problem: Problem) -> Problem {
-        let Problem {
+    pub(in crate::config) fn in_the_files_words(&self, problem: ConfigProblem) -> ConfigProblem {
+        let ConfigProblem {
             name, cause, advice, ..
         } = problem;
         let of_connection = || {
@@ -83,32 +83,34 @@ impl<'a, V: Variables> Layered<'a, V> {
             label.map_or_else(String::new, |name| format!("connection {}", printable(name)))
         };
         let (line, label, key) = match self.said(&name) {
-            Said::Environment => return Fault::new(cause, advice).of(&name),
+            VariableSource::Environment => return ValueFault::new(cause, advice).of(&name),
             // A default of the file is bad for the file, not for each of its connections.
-            Said::Table(table) if std::ptr::eq(table, &raw const self.file.defaults) => {
+            VariableSource::Table(table) if std::ptr::eq(table, &raw const self.file.defaults) => {
                 let (key, line) = place(table, &name);
                 (line, String::new(), key)
             }
-            Said::Table(table) => {
+            VariableSource::Table(table) => {
                 let (key, line) = place(table, &name);
                 (line, of_connection(), key)
             }
-            Said::Nowhere if self.connection.is_none() => return Fault::new(cause, advice).of(&name),
-            Said::Nowhere => (self.line(), of_connection(), name.to_ascii_lowercase()),
+            VariableSource::Nowhere if self.connection.is_none() => {
+                return ValueFault::new(cause, advice).of(&name);
+            }
+            VariableSource::Nowhere => (self.line(), of_connection(), name.to_ascii_lowercase()),
         };
         let cause = in_words(&in_words(&label, &key), &keys::in_lower_case(&cause));
         let advice = keys::in_lower_case(&advice).replace("; in .env, put the value in single quotes", "");
-        Fault::new(cause, advice).at(&self.file.name, line)
+        ValueFault::new(cause, advice).at(&self.file.name, line)
     }
 
     /// Whether a value of the file was complained about already: that it is missing is no news.
     pub(in crate::config) fn is_known_to_be_bad(&self, name: &str) -> bool {
-        matches!(self.said(name), Said::Table(table) if forms(name).iter().any(|form| table.is_bad(form)))
+        matches!(self.said(name), VariableSource::Table(table) if forms(name).iter().any(|form| table.is_bad(form)))
     }
 }
 
 /// Key and line of a variable in the table that says it, in whichever form.
-fn place(table: &Table, name: &str) -> (String, usize) {
+fn place(table: &ConnectionTable, name: &str) -> (String, usize) {
     let others = forms(name);
     let found = std::iter::once(name)
         .chain(others.iter().map(String::as_str))
@@ -119,15 +121,15 @@ fn place(table: &Table, name: &str) -> (String, usize) {
     )
 }
 
-impl<V: Variables> Variables for Layered<'_, V> {
+impl<V: Variables> Variables for ConnectionVariables<'_, V> {
     fn get(&self, name: &str) -> Option<OsString> {
         if name == v::CONNECTION_NAME.name {
             return self.connection.as_ref().map(OsString::from);
         }
         match self.said(name) {
-            Said::Table(table) => table.text(name).map(OsString::from),
-            Said::Environment => self.environment.get(name),
-            Said::Nowhere => None,
+            VariableSource::Table(table) => table.text(name).map(OsString::from),
+            VariableSource::Environment => self.environment.get(name),
+            VariableSource::Nowhere => None,
         }
     }
 
@@ -136,7 +138,7 @@ impl<V: Variables> Variables for Layered<'_, V> {
     }
 
     fn names(&self) -> Vec<String> {
-        let said = v::all().filter(|variable| !matches!(self.said(variable.name), Said::Nowhere));
+        let said = v::all().filter(|variable| !matches!(self.said(variable.name), VariableSource::Nowhere));
         let said = said.map(|variable| variable.name.to_owned());
         let names: BTreeSet<String> = self.environment.names().into_iter().chain(said).collect();
         names.into_iter().collect()

@@ -1,7 +1,7 @@
 //! The file of connections (`CONNECTIONS_FILE`): any number of directories in one service, each with its profiles.
 //!
 //! It says what the environment says, under the same names in lower case, and goes through the same checks: each
-//! connection is read from a set of [`Variables`] of its own ([`Layered`]). The most specific place wins:
+//! connection is read from a set of [`Variables`] of its own ([`ConnectionVariables`]). The most specific place wins:
 //!
 //! profile > connection > real environment > `.env` > top level of the file > default.
 
@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::environment::Variables;
-use super::refused::{Fault, Problem, quoted};
+use super::refused::{ConfigProblem, ValueFault, quoted};
 use super::variables as v;
-pub(super) use layered::Layered;
-use table::Table;
+pub(super) use layered::ConnectionVariables;
+use table::ConnectionTable;
 
 pub(super) use keys::{CONNECTION, PROCESS, PROFILE, SHORT};
 
@@ -30,26 +30,26 @@ pub(super) const DEFAULT: &str = "config/connections.toml";
 const LARGEST: u64 = 4 << 20;
 
 /// What a file of connections says, as far as it could be read.
-pub(super) struct File {
+pub(super) struct ConnectionsFile {
     /// As it was named.
     name: String,
     /// Its top level.
-    defaults: Table,
-    connections: Vec<Connection>,
+    defaults: ConnectionTable,
+    connections: Vec<FileConnection>,
     /// Variables that a `${…}` named: no mistakes, whatever they are called.
     pub(super) references: BTreeSet<String>,
     /// It is TOML throughout. Where it is not, tables may be lost, and what they would have said is not missed.
     pub(super) is_whole: bool,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<ConfigProblem>,
 }
 
 /// A `[[connection]]`.
-struct Connection {
-    table: Table,
-    profiles: Vec<Table>,
+struct FileConnection {
+    table: ConnectionTable,
+    profiles: Vec<ConnectionTable>,
 }
 
-impl File {
+impl ConnectionsFile {
     /// Reads the file at `path`; `environment` is asked for what a `${…}` names.
     pub(super) fn read(path: &Path, environment: &impl Variables) -> Self {
         use std::io::Read as _;
@@ -70,7 +70,7 @@ impl File {
             v::CONNECTIONS_FILE.name
         );
         let mut file = Self::empty(&name);
-        file.problems.push(Fault::new(cause, advice).at(&name, 1));
+        file.problems.push(ValueFault::new(cause, advice).at(&name, 1));
         file
     }
 
@@ -83,7 +83,7 @@ impl File {
     fn empty(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            defaults: Table::default(),
+            defaults: ConnectionTable::default(),
             connections: Vec::new(),
             references: BTreeSet::new(),
             is_whole: false,
@@ -92,22 +92,26 @@ impl File {
     }
 
     /// The variables of the process: the environment over the file's top level.
-    pub(super) fn process<'a, V: Variables>(&'a self, environment: &'a V) -> Layered<'a, V> {
-        Layered::new(self, environment, Vec::new(), None)
+    pub(super) fn process<'a, V: Variables>(&'a self, environment: &'a V) -> ConnectionVariables<'a, V> {
+        ConnectionVariables::new(self, environment, Vec::new(), None)
     }
 
     /// The variables of each connection that the file describes, in its order: one for every profile, where a connection has
     /// profiles.
-    pub(super) fn connections<'a, V: Variables>(&'a self, environment: &'a V) -> Vec<Layered<'a, V>> {
-        let name = |table: &Table| table.text(v::CONNECTION_NAME.name).unwrap_or_default().to_owned();
+    pub(super) fn connections<'a, V: Variables>(
+        &'a self,
+        environment: &'a V,
+    ) -> Vec<ConnectionVariables<'a, V>> {
+        let name =
+            |table: &ConnectionTable| table.text(v::CONNECTION_NAME.name).unwrap_or_default().to_owned();
         self.connections
             .iter()
             .flat_map(|connection| {
                 let outer = &connection.table;
-                let whole = || Layered::new(self, environment, vec![outer], Some(name(outer)));
+                let whole = || ConnectionVariables::new(self, environment, vec![outer], Some(name(outer)));
                 let profile = |profile| {
                     let name = format!("{}.{}", name(outer), name(profile));
-                    Layered::new(self, environment, vec![profile, outer], Some(name))
+                    ConnectionVariables::new(self, environment, vec![profile, outer], Some(name))
                 };
                 if connection.profiles.is_empty() {
                     vec![whole()]
@@ -123,7 +127,7 @@ impl File {
     pub(super) fn check(&mut self, environment: &impl Variables) {
         let mut problems = Vec::new();
         if self.connections.is_empty() && self.is_whole {
-            let fault = Fault::new(
+            let fault = ValueFault::new(
                 "has no [[connection]]",
                 "write a [[connection]] table for each directory (see docs/configure.md), or remove the file",
             );
@@ -134,7 +138,7 @@ impl File {
                 .get(variable.name)
                 .is_some_and(|value| !value.is_empty())
             {
-                let fault = Fault::new(
+                let fault = ValueFault::new(
                     format!("would be of every connection in {}", quoted(&self.name)),
                     "remove it: each [[connection]] of the file has its own name and description",
                 );
@@ -147,7 +151,8 @@ impl File {
             let profiles = connection.profiles.iter().map(|profile| (profile, PROFILE));
             for (table, what) in tables.chain(profiles) {
                 if table.text(v::CONNECTION_NAME.name).is_none() && !table.is_bad(v::CONNECTION_NAME.name) {
-                    let fault = Fault::new(format!("the [[{what}]] has no name"), "write name = \"…\" in it");
+                    let fault =
+                        ValueFault::new(format!("the [[{what}]] has no name"), "write name = \"…\" in it");
                     problems.push(fault.at(&self.name, table.line));
                 }
             }
@@ -161,7 +166,7 @@ impl File {
                 continue;
             }
             if let Some(first) = seen.insert(name.to_owned(), line) {
-                let fault = Fault::new(
+                let fault = ValueFault::new(
                     format!(
                         "a second connection is named {}, after that of line {first}",
                         quoted(name)

@@ -6,28 +6,28 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, CONNECTION, PROFILE, Place};
-use super::value::{self, References};
-use super::{Connection, File};
+use super::keys::{self, CONNECTION, KeyPlace, PROFILE};
+use super::value::{self, EnvironmentReferences};
+use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;
-use crate::config::refused::{Fault, nearest, printable};
+use crate::config::refused::{ValueFault, nearest, printable};
 
 /// The keys of one table, as the variables that they say.
 #[derive(Default)]
-pub(super) struct Table {
+pub(super) struct ConnectionTable {
     /// Where it begins, counted from 1.
     pub(super) line: usize,
     /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained about.
-    keys: BTreeMap<String, Given>,
+    keys: BTreeMap<String, GivenValue>,
 }
 
-struct Given {
+struct GivenValue {
     key: String,
     line: usize,
     text: Option<String>,
 }
 
-impl Table {
+impl ConnectionTable {
     /// The text under the name of a variable, where there is one; it may be empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.keys.get(name)?.text.as_deref()
@@ -50,30 +50,30 @@ impl Table {
 }
 
 /// Reads `text`, the contents of the file called `name`.
-pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> File {
-    let mut file = File::empty(name);
+pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> ConnectionsFile {
+    let mut file = ConnectionsFile::empty(name);
     // Editors on Windows begin a file with a byte order mark; a character in its place keeps the lines.
     let text = text.trim_start_matches('\u{feff}');
     let (document, mistakes) = DeTable::parse_recoverable(text);
-    let mut reading = Reading {
+    let mut reading = TableReading {
         text,
         file: &mut file,
         environment,
     };
     reading.file.is_whole = mistakes.is_empty();
     for mistake in &mistakes {
-        let fault = Fault::new(
+        let fault = ValueFault::new(
             format!("is not TOML: {}", printable(mistake.message())),
             "write KEY = \"VALUE\", and [[connection]] above the keys of each connection",
         );
         reading.note(&mistake.span().unwrap_or(0..0), "", fault);
     }
-    let (defaults, connections) = reading.table(document.get_ref(), 1, Place::Top, "");
-    let connections: Vec<Connection> = connections
+    let (defaults, connections) = reading.table(document.get_ref(), 1, KeyPlace::Top, "");
+    let connections: Vec<FileConnection> = connections
         .into_iter()
         .map(|(table, line)| {
             let label = format!("connection {}", named(table));
-            let (table, profiles) = reading.table(table, line, Place::Inner, &label);
+            let (table, profiles) = reading.table(table, line, KeyPlace::Inner, &label);
             let profiles = profiles
                 .into_iter()
                 .map(|(profile, line)| {
@@ -81,7 +81,7 @@ pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> Fil
                     reading.profile(profile, line, &label)
                 })
                 .collect();
-            Connection { table, profiles }
+            FileConnection { table, profiles }
         })
         .collect();
     file.defaults = defaults;
@@ -97,28 +97,28 @@ fn named(table: &DeTable<'_>) -> String {
     name.map_or_else(|| "without a name".to_owned(), printable)
 }
 
-struct Reading<'a, V> {
+struct TableReading<'a, V> {
     text: &'a str,
-    file: &'a mut File,
+    file: &'a mut ConnectionsFile,
     environment: &'a V,
 }
 
-type Inner<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
+type InnerTable<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
 
-impl<V: Variables> Reading<'_, V> {
+impl<V: Variables> TableReading<'_, V> {
     /// The keys of a table, and the tables that it holds: connections at the top level, profiles in a connection.
     fn table<'t, 'i>(
         &mut self,
         table: &'t DeTable<'i>,
         line: usize,
-        place: Place,
+        place: KeyPlace,
         label: &str,
-    ) -> (Table, Inner<'t, 'i>) {
+    ) -> (ConnectionTable, InnerTable<'t, 'i>) {
         let inner = match place {
-            Place::Top => CONNECTION,
-            Place::Inner => PROFILE,
+            KeyPlace::Top => CONNECTION,
+            KeyPlace::Inner => PROFILE,
         };
-        let mut read = Table {
+        let mut read = ConnectionTable {
             line,
             keys: BTreeMap::new(),
         };
@@ -133,10 +133,10 @@ impl<V: Variables> Reading<'_, V> {
         (read, tables)
     }
 
-    fn profile(&mut self, table: &DeTable<'_>, line: usize, label: &str) -> Table {
-        let (read, deeper) = self.table(table, line, Place::Inner, label);
+    fn profile(&mut self, table: &DeTable<'_>, line: usize, label: &str) -> ConnectionTable {
+        let (read, deeper) = self.table(table, line, KeyPlace::Inner, label);
         if let Some((_, line)) = deeper.first() {
-            let fault = Fault::new(
+            let fault = ValueFault::new(
                 "a profile has no profiles",
                 "write [[connection.profile]] for each of them",
             );
@@ -145,12 +145,17 @@ impl<V: Variables> Reading<'_, V> {
         read
     }
 
-    fn tables<'t, 'i>(&mut self, inner: &str, value: &'t Spanned<DeValue<'i>>, label: &str) -> Inner<'t, 'i> {
+    fn tables<'t, 'i>(
+        &mut self,
+        inner: &str,
+        value: &'t Spanned<DeValue<'i>>,
+        label: &str,
+    ) -> InnerTable<'t, 'i> {
         let rows = value
             .get_ref()
             .as_array()
             .map(|rows| rows.iter().collect::<Vec<_>>());
-        let tables: Option<Inner<'t, 'i>> = rows.and_then(|rows| {
+        let tables: Option<InnerTable<'t, 'i>> = rows.and_then(|rows| {
             rows.into_iter()
                 .map(|row| Some((row.get_ref().as_table()?, self.line(&row.span()))))
                 .collect()
@@ -161,7 +166,7 @@ impl<V: Variables> Reading<'_, V> {
             } else {
                 inner
             };
-            let fault = Fault::new(
+            let fault = ValueFault::new(
                 format!("`{inner}` is a list of tables"),
                 format!("write [[{path}]], in double brackets, above the keys of each"),
             );
@@ -172,10 +177,10 @@ impl<V: Variables> Reading<'_, V> {
 
     fn key(
         &mut self,
-        read: &mut Table,
+        read: &mut ConnectionTable,
         key: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
-        place: Place,
+        place: KeyPlace,
         label: &str,
     ) {
         let written = key.get_ref().as_ref();
@@ -187,12 +192,12 @@ impl<V: Variables> Reading<'_, V> {
                 Some(near) => format!("did you mean {near}? Otherwise remove it"),
                 None => "remove it; the keys are the variables of docs/configure.md in lower case".to_owned(),
             };
-            return self.push(line, &said, Fault::new("is not a key of this table", advice));
+            return self.push(line, &said, ValueFault::new("is not a key of this table", advice));
         };
         if let Some((cause, advice)) = keys::misplaced(variable, place) {
-            return self.push(line, &said, Fault::new(cause, advice));
+            return self.push(line, &said, ValueFault::new(cause, advice));
         }
-        let mut references = References::new(self.environment);
+        let mut references = EnvironmentReferences::new(self.environment);
         let text = value::text(variable, &name, value.get_ref(), &mut references);
         self.file.references.append(&mut references.names);
         let text = match text {
@@ -202,24 +207,24 @@ impl<V: Variables> Reading<'_, V> {
                 None
             }
         };
-        let given = Given {
+        let given = GivenValue {
             key: written.to_owned(),
             line,
             text,
         };
         if let Some(other) = read.keys.insert(name, given) {
             let cause = format!("says the same as {} in line {}", other.key, other.line);
-            self.push(line, &said, Fault::new(cause, "keep one of the two"));
+            self.push(line, &said, ValueFault::new(cause, "keep one of the two"));
         }
     }
 
-    fn note(&mut self, place: &Range<usize>, label: &str, fault: Fault) {
+    fn note(&mut self, place: &Range<usize>, label: &str, fault: ValueFault) {
         self.push(self.line(place), label, fault);
     }
 
-    fn push(&mut self, line: usize, label: &str, fault: Fault) {
+    fn push(&mut self, line: usize, label: &str, fault: ValueFault) {
         let cause = in_words(label, &fault.cause);
-        let problem = Fault::new(cause, fault.advice).at(&self.file.name, line);
+        let problem = ValueFault::new(cause, fault.advice).at(&self.file.name, line);
         self.file.problems.push(problem);
     }
 

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
-use super::{File, keys};
-use crate::config::{Auth, Config, DeltaMethod, Environment, Refused, load, variables};
+use super::{ConnectionsFile, keys};
+use crate::config::{Config, ConfigError, DeltaMethod, DirectoryAuth, Environment, load, variables};
 use crate::identity::Kind;
 
 type Given = BTreeMap<String, String>;
@@ -37,9 +37,9 @@ fn environment() -> Given {
     ])
 }
 
-fn parsed(text: &str, environment: &Given) -> Result<Config, Refused> {
+fn parsed(text: &str, environment: &Given) -> Result<Config, ConfigError> {
     load::from_file(
-        File::parse("connections.toml", text, environment),
+        ConnectionsFile::parse("connections.toml", text, environment),
         environment,
         now(),
     )
@@ -72,8 +72,8 @@ sync_cron = "*/5 * * * *"
 sync_on_start = false
 "#;
 
-fn password(connection: &crate::config::Connection) -> &str {
-    let Auth::Simple { password, .. } = &connection.directory.auth else {
+fn password(connection: &crate::config::ConnectionSettings) -> &str {
+    let DirectoryAuth::Simple { password, .. } = &connection.directory.auth else {
         panic!("another way to prove the account")
     };
     password.expose_secret()
@@ -272,7 +272,7 @@ fn r27_what_env_says_in_two_ways_is_no_secret_of_the_file() {
         Environment::over(real, folder.path()).unwrap()
     };
     let refused = |environment: &Environment| {
-        let file = File::parse("connections.toml", EMEA, environment);
+        let file = ConnectionsFile::parse("connections.toml", EMEA, environment);
         load::from_file(file, environment, now()).unwrap_err().to_string()
     };
     let said = refused(&set("hunter2$x", &[]));
@@ -289,7 +289,7 @@ fn r27_what_env_says_in_two_ways_is_no_secret_of_the_file() {
 fn everything_that_the_environment_can_say_the_file_can() {
     for variable in variables::all() {
         let key = variable.name.to_ascii_lowercase();
-        let placed = [keys::Place::Top, keys::Place::Inner]
+        let placed = [keys::KeyPlace::Top, keys::KeyPlace::Inner]
             .into_iter()
             .filter(|place| {
                 keys::variable(&key, *place).is_some() && keys::misplaced(variable, *place).is_none()

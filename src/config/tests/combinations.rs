@@ -156,8 +156,8 @@ fn the_site_and_read_only_controllers_are_settings_of_the_domain() {
 fn kerberos_needs_neither_name_nor_password() {
     const BARE: [(&str, &str); 3] = [("AD_AUTH", "kerberos"), ("AD_PASSWORD", ""), ("AD_BIND_DN", "")];
     let principal = |changes: &[(&str, &str)]| match connection(&[&BARE, changes].concat()).directory.auth {
-        Auth::Kerberos { principal, .. } => principal,
-        Auth::Simple { .. } => panic!("a simple bind"),
+        DirectoryAuth::Kerberos { principal, .. } => principal,
+        DirectoryAuth::Simple { .. } => panic!("a simple bind"),
     };
     assert_eq!(principal(&[]), None);
     assert_eq!(

@@ -9,8 +9,8 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(connection.mapping_file, None);
     let directory = &connection.directory;
     assert_eq!(directory.hosts, ["dc1.corp.example.com"]);
-    assert_eq!((directory.transport, directory.port), (Transport::Ldaps, 636));
-    let Auth::Simple { name, password } = &directory.auth else {
+    assert_eq!((directory.transport, directory.port), (LdapTransport::Ldaps, 636));
+    let DirectoryAuth::Simple { name, password } = &directory.auth else {
         panic!("{:?}", directory.auth)
     };
     assert_eq!(
@@ -110,7 +110,7 @@ fn every_variable_reaches_its_field() {
     assert_eq!(all.directory.hosts, ["dc1", "dc2"]);
     assert_eq!(
         (all.directory.transport, all.directory.port),
-        (Transport::StartTls, 3270)
+        (LdapTransport::StartTls, 3270)
     );
     assert_eq!(all.directory.server_name.as_deref(), Some("dc.corp"));
     assert_eq!(
@@ -218,7 +218,7 @@ fn an_empty_value_counts_as_unset() {
 fn spaces_around_a_value_are_no_part_of_it_but_of_a_secret() {
     let connection = connection(&[("AD_PORT", " 3270 "), ("AD_PASSWORD", " x ")]);
     assert_eq!(connection.directory.port, 3270);
-    let Auth::Simple { password, .. } = connection.directory.auth else {
+    let DirectoryAuth::Simple { password, .. } = connection.directory.auth else {
         panic!("{:?}", connection.directory.auth)
     };
     assert_eq!(password.expose_secret(), " x ");

@@ -47,7 +47,7 @@ fn config(changes: &[(&str, &str)]) -> Config {
     parse_at(&given(changes), now()).unwrap()
 }
 
-fn connection(changes: &[(&str, &str)]) -> Connection {
+fn connection(changes: &[(&str, &str)]) -> ConnectionSettings {
     config(changes).connections.remove(0)
 }
 

@@ -18,7 +18,7 @@ fn any_secret_may_be_in_a_file() {
         let file = file(content.as_bytes());
         let path = file.path().to_str().unwrap();
         let connection = connection(&[("AD_PASSWORD", ""), ("AD_PASSWORD_FILE", path)]);
-        let Auth::Simple { password, .. } = connection.directory.auth else {
+        let DirectoryAuth::Simple { password, .. } = connection.directory.auth else {
             panic!("{:?}", connection.directory.auth)
         };
         assert_eq!(password.expose_secret(), secret);

@@ -7,18 +7,18 @@ use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 
 /// A bundle of every public root is a quarter of this; what is larger is not a certificate file.
 const LARGEST: u64 = 4 << 20;
 
 /// The certificates of a file, DER: one in DER, or one or several in PEM. Each is known to parse.
-pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, Fault> {
-    let fault = |cause: String, advice: String| Fault::new(format!("{}: {cause}", quoted(path)), advice);
+pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, ValueFault> {
+    let fault = |cause: String, advice: String| ValueFault::new(format!("{}: {cause}", quoted(path)), advice);
     let usual = || "give a file with the CA certificate in DER or PEM".to_owned();
     let content =
         content(Path::new(path)).map_err(|error| fault(format!("cannot be read: {error}"), usual()))?;
-    decode(&content).map_err(|cause| match Container::of(&content) {
+    decode(&content).map_err(|cause| match CertificateContainer::of(&content) {
         Some(container) => fault(container.description().to_owned(), container.conversion(path)),
         None => fault(cause, usual()),
     })
@@ -39,7 +39,7 @@ pub fn decode(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
 
 /// Form of a file that holds certificates and is not read, since OpenSSL converts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Container {
+enum CertificateContainer {
     /// PKCS #7 in DER, as the certificate export of Windows writes a `.p7b`.
     Pkcs7Der,
     /// PKCS #7 in PEM.
@@ -52,7 +52,7 @@ enum Container {
     Pkcs12,
 }
 
-impl Container {
+impl CertificateContainer {
     fn of(content: &[u8]) -> Option<Self> {
         /// DER of the OIDs pkcs7-signedData and pkcs7-data (RFC 2315, RFC 7292).
         const SIGNED_DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";

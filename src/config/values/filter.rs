@@ -1,6 +1,6 @@
 //! LDAP filters (RFC 4515).
 
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 use crate::identity::DistinguishedName;
 use crate::schema;
 
@@ -15,7 +15,7 @@ pub fn member_of(group: &DistinguishedName) -> String {
 }
 
 /// A filter in parentheses; they are added when the text has none.
-pub fn filter(text: &str) -> Result<String, Fault> {
+pub fn filter(text: &str) -> Result<String, ValueFault> {
     let advice =
         "write an LDAP filter such as (department=Sales); in a value, ( ) * \\ are \\28 \\29 \\2a \\5c";
     let whole = if text.starts_with('(') {
@@ -28,7 +28,7 @@ pub fn filter(text: &str) -> Result<String, Fault> {
         None if ldap3::parse_filter(&whole).is_ok() => return Ok(whole),
         None => likely_cause(&whole),
     };
-    Err(Fault::new(
+    Err(ValueFault::new(
         format!("{} is not an LDAP filter: {cause}", quoted(text)),
         advice,
     ))
@@ -36,13 +36,13 @@ pub fn filter(text: &str) -> Result<String, Fault> {
 
 /// Returns a fault for each attribute of `filter` that a delta cannot follow, in its order (R31).
 /// `filter` was checked.
-pub fn find_untracked(filter: &str) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
+pub fn find_untracked(filter: &str) -> Vec<ValueFault> {
+    let mut faults: Vec<ValueFault> = Vec::new();
     for (attribute, rule) in split_terms(filter) {
         let fault = if rule == Some(schema::IN_CHAIN) {
             refuse_in_chain(attribute)
         } else if let Some(reason) = schema::classify(attribute) {
-            Fault::new(
+            ValueFault::new(
                 format!("tests {}, which {reason}", quoted(attribute)),
                 schema::describe_remedy(schema::suggest_for_filter(attribute)),
             )
@@ -58,10 +58,10 @@ pub fn find_untracked(filter: &str) -> Vec<Fault> {
 
 /// Fault of the in-chain rule, which follows links from object to object (MS-ADTS 3.1.1.3.4.4.3):
 /// where one in the middle changes, the object at the end has no change of its own.
-fn refuse_in_chain(attribute: &str) -> Fault {
+fn refuse_in_chain(attribute: &str) -> ValueFault {
     let group = "memberOf".eq_ignore_ascii_case(attribute) || attribute.is_empty();
     let instead = schema::suggest_for_filter(if group { "memberOf" } else { attribute });
-    Fault::new(
+    ValueFault::new(
         format!(
             "follows {} in-chain ({}): a change of an object in the middle of the chain leaves the uSNChanged of this one as it \
              was, so a delta would miss it",

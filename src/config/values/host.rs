@@ -3,15 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::SitePolicy;
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 
 /// `AD_HOST`: hosts separated by commas, in order, each as [`host`] gives it.
-pub fn hosts(text: &str) -> Result<Vec<String>, Fault> {
+pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
     text.split(',')
         .map(str::trim)
         .map(|item| {
             if item.is_empty() {
-                return Err(Fault::new(
+                return Err(ValueFault::new(
                     format!("{} has an empty item", quoted(text)),
                     "write host names or addresses with one comma between them",
                 ));
@@ -23,10 +23,10 @@ pub fn hosts(text: &str) -> Result<Vec<String>, Fault> {
 
 /// A host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or without brackets,
 /// returned without.
-pub fn host(text: &str) -> Result<String, Fault> {
+pub fn host(text: &str) -> Result<String, ValueFault> {
     let advice = "write a host name such as dc1.corp.example.com, or an IP address";
     if text.contains("://") {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} is a URL", quoted(text)),
             "write the host alone; AD_TRANSPORT and AD_PORT say the rest",
         ));
@@ -43,14 +43,14 @@ pub fn host(text: &str) -> Result<String, Fault> {
         && (!name.contains(':') || name.ends_with(']'))
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} has a port", quoted(text)),
             "write the host alone, and the port in AD_PORT",
         ));
     }
     match name_fault(text) {
         None => Ok(text.to_owned()),
-        Some(cause) => Err(Fault::new(
+        Some(cause) => Err(ValueFault::new(
             format!("{} is not a host: {cause}", quoted(text)),
             advice,
         )),
@@ -85,11 +85,11 @@ fn name_fault(name: &str) -> Option<String> {
 }
 
 /// `AD_DOMAIN`: a host name, no address.
-pub fn domain(text: &str) -> Result<String, Fault> {
+pub fn domain(text: &str) -> Result<String, ValueFault> {
     let name = host(text)?;
     if name.parse::<IpAddr>().is_ok() {
         let cause = format!("{} is an address", quoted(text));
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             cause,
             "write the DNS name of the domain, such as corp.example.com",
         ));
@@ -99,9 +99,9 @@ pub fn domain(text: &str) -> Result<String, Fault> {
 
 /// `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63 octets
 /// (MS-ADTS 6.3.2.3).
-pub fn site(text: &str) -> Result<SitePolicy, Fault> {
+pub fn site(text: &str) -> Result<SitePolicy, ValueFault> {
     let fault = |cause: String| {
-        Err(Fault::new(
+        Err(ValueFault::new(
             cause,
             "write `auto`, `off`, or a name as Active Directory Sites and Services shows it",
         ))
@@ -133,11 +133,11 @@ pub fn site(text: &str) -> Result<SitePolicy, Fault> {
 }
 
 /// `AD_DNS_SERVER`: an address, with a port when it is not 53 (RFC 1035 section 4.2).
-pub fn dns_server(text: &str) -> Result<SocketAddr, Fault> {
+pub fn dns_server(text: &str) -> Result<SocketAddr, ValueFault> {
     let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
     address.or_else(|_| text.parse()).map_err(|_| {
         let cause = format!("{} is not an IP address", quoted(text));
-        Fault::new(
+        ValueFault::new(
             cause,
             "write it like 10.0.0.53, 10.0.0.53:5353 or [2001:db8::53]:5353",
         )
@@ -145,7 +145,7 @@ pub fn dns_server(text: &str) -> Result<SocketAddr, Fault> {
 }
 
 /// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the system choose.
-pub fn listen(text: &str) -> Result<Option<SocketAddr>, Fault> {
+pub fn listen(text: &str) -> Result<Option<SocketAddr>, ValueFault> {
     if text == "off" {
         return Ok(None);
     }
@@ -158,6 +158,6 @@ pub fn listen(text: &str) -> Result<Option<SocketAddr>, Fault> {
         } else {
             format!("{} is not an address with a port", quoted(text))
         };
-        Fault::new(cause, "write it like 127.0.0.1:8080 or [::1]:8080, or `off`")
+        ValueFault::new(cause, "write it like 127.0.0.1:8080 or [::1]:8080, or `off`")
     })
 }

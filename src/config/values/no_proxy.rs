@@ -7,14 +7,14 @@
 use std::net::IpAddr;
 
 use super::host;
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 
 /// Longest list, in characters.
 const LONGEST: usize = 8192;
 
 /// Hosts separated by commas or spaces, as a list that the HTTP library knows. An item with another
 /// port than `port`, that of the gateway, is left out.
-pub fn exceptions(port: u16) -> impl Fn(&str) -> Result<String, Fault> {
+pub fn exceptions(port: u16) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         let text = super::plain::text(LONGEST)(text)?;
         let items = text.split(|character: char| character == ',' || character.is_whitespace());
@@ -26,9 +26,9 @@ pub fn exceptions(port: u16) -> impl Fn(&str) -> Result<String, Fault> {
     }
 }
 
-fn exception(item: &str, port: u16) -> Result<Option<String>, Fault> {
+fn exception(item: &str, port: u16) -> Result<Option<String>, ValueFault> {
     let refused = || {
-        Fault::new(
+        ValueFault::new(
             format!("{} is in no form that is taken", quoted(item)),
             "write names, `.example.com`, `*.example.com`, addresses or networks such as 10.0.0.0/8, each also with a port, or `*` \
              for every host",

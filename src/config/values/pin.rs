@@ -1,32 +1,32 @@
 //! Certificate pins (`AD_CERTIFICATE_SHA256`).
 
 use super::host::host;
-use crate::config::Pin;
-use crate::config::refused::{Fault, quoted};
+use crate::config::CertificatePin;
+use crate::config::refused::{ValueFault, quoted};
 
 /// Pins separated by commas: SHA-256 in hex (with or without colons) or base64, optionally with `HOST=` before it.
-pub fn pins(text: &str) -> Result<Vec<Pin>, Fault> {
+pub fn pins(text: &str) -> Result<Vec<CertificatePin>, ValueFault> {
     text.split(',').map(str::trim).map(pin).collect()
 }
 
-fn pin(text: &str) -> Result<Pin, Fault> {
+fn pin(text: &str) -> Result<CertificatePin, ValueFault> {
     // The padding of base64 is a `=` too, so a digest alone is tried first.
     if let Some(sha256) = digest(text) {
-        return Ok(Pin { host: None, sha256 });
+        return Ok(CertificatePin { host: None, sha256 });
     }
     let advice = "write the SHA-256 of the server certificate as 64 hexadecimal digits (colons allowed) or base64, \
                   as `ad-connector check` and `openssl x509 -noout -fingerprint -sha256` print it, optionally HOST= before it";
     if text.is_empty() {
-        return Err(Fault::new("has an empty item", advice));
+        return Err(ValueFault::new("has an empty item", advice));
     }
     let Some((name, value)) = text.split_once('=') else {
-        return Err(Fault::new(no_sha256(text), advice));
+        return Err(ValueFault::new(no_sha256(text), advice));
     };
     let Some(sha256) = digest(value.trim()) else {
-        return Err(Fault::new(no_sha256(value.trim()), advice));
+        return Err(ValueFault::new(no_sha256(value.trim()), advice));
     };
     let host = host(name.trim())?.to_ascii_lowercase();
-    Ok(Pin {
+    Ok(CertificatePin {
         host: Some(host),
         sha256,
     })

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use crate::config::refused::{Fault, nearest, quoted};
+use crate::config::refused::{ValueFault, nearest, quoted};
 use crate::identity::{DistinguishedName, Kind};
 
 /// `true` or `false`.
-pub fn boolean(text: &str) -> Result<bool, Fault> {
+pub fn boolean(text: &str) -> Result<bool, ValueFault> {
     choice(&[("true", true), ("false", false)])(text)
 }
 
 /// One of a few words.
-pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, Fault> {
+pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, ValueFault> {
     move |text| {
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return Ok(*value);
@@ -28,7 +28,7 @@ pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result
             Some(near) => format!("write {known}, perhaps `{near}` is meant"),
             None => format!("write {known}"),
         };
-        Err(Fault::new(
+        Err(ValueFault::new(
             format!("{} is not a value of it", quoted(text)),
             advice,
         ))
@@ -36,10 +36,10 @@ pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result
 }
 
 /// Any text of one line, up to `longest` characters. (That it is one line, the reader has checked.)
-pub fn text(longest: usize) -> impl Fn(&str) -> Result<String, Fault> {
+pub fn text(longest: usize) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         if text.chars().count() > longest {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 format!("is {} characters long", text.chars().count()),
                 format!("write at most {longest} characters"),
             ));
@@ -49,25 +49,28 @@ pub fn text(longest: usize) -> impl Fn(&str) -> Result<String, Fault> {
 }
 
 /// A name that can be part of a file name and of a URL path.
-pub fn connection_name(text: &str) -> Result<String, Fault> {
+pub fn connection_name(text: &str) -> Result<String, ValueFault> {
     let advice = "write 1 to 64 of A-Z a-z 0-9 . _ -, and not `.` or `..`";
     let fits = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
     if let Some(character) = text.chars().find(|character| !fits(*character)) {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} holds {}", quoted(text), quoted(&character.to_string())),
             advice,
         ));
     }
     if !(1..=64).contains(&text.len()) || text == "." || text == ".." {
-        return Err(Fault::new(format!("{} cannot be a name", quoted(text)), advice));
+        return Err(ValueFault::new(
+            format!("{} cannot be a name", quoted(text)),
+            advice,
+        ));
     }
     Ok(text.to_owned())
 }
 
 /// A distinguished name of at least one part.
-pub fn distinguished_name(text: &str) -> Result<DistinguishedName, Fault> {
+pub fn distinguished_name(text: &str) -> Result<DistinguishedName, ValueFault> {
     DistinguishedName::parse(text).map_err(|error| {
-        Fault::new(
+        ValueFault::new(
             error.to_string(),
             "copy the attribute distinguishedName from the container's properties in Active Directory",
         )
@@ -75,22 +78,25 @@ pub fn distinguished_name(text: &str) -> Result<DistinguishedName, Fault> {
 }
 
 /// `AD_ASSETS`: kinds by their plural, comma-separated, in the order of [`Kind`].
-pub fn kinds(text: &str) -> Result<Vec<Kind>, Fault> {
+pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
     let advice = "write a comma-separated list of `users`, `groups`, `computers`";
     let mut kinds = Vec::new();
     for item in text.split(',').map(str::trim) {
         if item.is_empty() {
-            return Err(Fault::new(format!("{} has an empty item", quoted(text)), advice));
+            return Err(ValueFault::new(
+                format!("{} has an empty item", quoted(text)),
+                advice,
+            ));
         }
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.plural() == item) else {
             let cause = format!("{} is not a kind of object", quoted(item));
             return Err(match nearest(item, Kind::ALL.map(Kind::plural)) {
-                Some(near) => Fault::new(cause, format!("did you mean `{near}`? Otherwise {advice}")),
-                None => Fault::new(cause, advice),
+                Some(near) => ValueFault::new(cause, format!("did you mean `{near}`? Otherwise {advice}")),
+                None => ValueFault::new(cause, advice),
             });
         };
         if kinds.contains(&kind) {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 format!("{} is listed twice", quoted(item)),
                 "list each kind once",
             ));
@@ -102,14 +108,14 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, Fault> {
 }
 
 /// A UUID in its text form of 36 characters; lower-case is returned. That of zeros alone stands in .env.example for one's own.
-pub fn uuid(text: &str) -> Result<String, Fault> {
+pub fn uuid(text: &str) -> Result<String, ValueFault> {
     match Uuid::try_parse(text) {
-        Ok(uuid) if uuid.is_nil() && text.len() == 36 => Err(Fault::new(
+        Ok(uuid) if uuid.is_nil() && text.len() == 36 => Err(ValueFault::new(
             "is still the one of the example",
             "copy it from the connector's page in the Qualys UI",
         )),
         Ok(uuid) if text.len() == 36 => Ok(uuid.to_string()),
-        _ => Err(Fault::new(
+        _ => Err(ValueFault::new(
             format!("{} is not a UUID", quoted(text)),
             "copy it from the connector's page in the Qualys UI: 8-4-4-4-12 hexadecimal digits",
         )),
@@ -117,7 +123,7 @@ pub fn uuid(text: &str) -> Result<String, Fault> {
 }
 
 /// A filter of tracing-subscriber.
-pub fn log_filter(text: &str) -> Result<String, Fault> {
+pub fn log_filter(text: &str) -> Result<String, ValueFault> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let advice = "write error, warn, info, debug, trace or off, or TARGET=LEVEL pairs, comma-separated";
     // To the library a misspelt level is the name of a target, to be logged in full: `inof` would silence everything.
@@ -129,22 +135,22 @@ pub fn log_filter(text: &str) -> Result<String, Fault> {
         if !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) {
             let cause = format!("{} is not a level", quoted(word));
             return Err(match nearest(word, LEVELS) {
-                Some(near) => Fault::new(cause, format!("did you mean `{near}`? Otherwise {advice}")),
-                None => Fault::new(cause, advice),
+                Some(near) => ValueFault::new(cause, format!("did you mean `{near}`? Otherwise {advice}")),
+                None => ValueFault::new(cause, advice),
             });
         }
     }
     // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts between bytes), and no
     // target has any.
     if !text.is_ascii() {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} holds a character beyond ASCII", quoted(text)),
             advice,
         ));
     }
     match EnvFilter::builder().parse(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(Fault::new(
+        Err(error) => Err(ValueFault::new(
             format!("{} is not a log filter: {error}", quoted(text)),
             advice,
         )),
@@ -152,12 +158,15 @@ pub fn log_filter(text: &str) -> Result<String, Fault> {
 }
 
 /// A file that can be opened now; its content is checked by whoever reads it.
-pub fn file(text: &str) -> Result<PathBuf, Fault> {
+pub fn file(text: &str) -> Result<PathBuf, ValueFault> {
     let path = PathBuf::from(text);
     let advice = "give the path of a readable file";
     let about = match std::fs::metadata(&path) {
         Ok(about) if about.is_dir() => {
-            return Err(Fault::new(format!("{} is a directory", quoted(text)), advice));
+            return Err(ValueFault::new(
+                format!("{} is a directory", quoted(text)),
+                advice,
+            ));
         }
         other => other,
     };
@@ -170,7 +179,7 @@ pub fn file(text: &str) -> Result<PathBuf, Fault> {
         }
     }) {
         Ok(()) => Ok(path),
-        Err(error) => Err(Fault::new(
+        Err(error) => Err(ValueFault::new(
             format!("{} cannot be read: {error}", quoted(text)),
             advice,
         )),

@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 
 /// A whole number within `range`.
-pub fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, Fault>
+pub fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, ValueFault>
 where
     T: FromStr + PartialOrd + Display,
 {
@@ -17,20 +17,23 @@ where
         // `+5` parses in Rust, but is no way to write a port.
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 format!("{} is not a whole number", quoted(text)),
                 advice(),
             ));
         }
         match text.parse() {
             Ok(value) if range.contains(&value) => Ok(value),
-            _ => Err(Fault::new(format!("{} is out of range", quoted(text)), advice())),
+            _ => Err(ValueFault::new(
+                format!("{} is out of range", quoted(text)),
+                advice(),
+            )),
         }
     }
 }
 
 /// A whole number with a unit, `500ms`, `30s`, `15m`, `2h`, `1d`, within `range`.
-pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Fault> {
+pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, ValueFault> {
     const UNITS: &[(&str, u64)] = &[
         ("ms", 1),
         ("s", 1_000),
@@ -50,7 +53,7 @@ pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Dura
             return Ok(value);
         }
         let (least, most) = (written(*range.start()), written(*range.end()));
-        Err(Fault::new(
+        Err(ValueFault::new(
             format!("{} is out of range", quoted(text)),
             format!("write a duration from {least} to {most}"),
         ))
@@ -58,7 +61,7 @@ pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Dura
 }
 
 /// A whole number with a unit, `1000B`, `512KiB`, `4MB`, in bytes, within `range`.
-pub fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, Fault> {
+pub fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, ValueFault> {
     const UNITS: &[(&str, u64)] = &[
         ("B", 1),
         ("KB", 1_000),
@@ -77,7 +80,7 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, Fault>
         )?;
         match usize::try_from(bytes) {
             Ok(value) if range.contains(&bytes) => Ok(value),
-            _ => Err(Fault::new(
+            _ => Err(ValueFault::new(
                 format!("{} is out of range", quoted(text)),
                 format!("write a size from {}B to {}B", range.start(), range.end()),
             )),
@@ -85,27 +88,27 @@ pub fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, Fault>
     }
 }
 
-fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str, likely: &str) -> Result<u64, Fault> {
+fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str, likely: &str) -> Result<u64, ValueFault> {
     let split = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let advice = || format!("write {wanted}");
     if digits.is_empty() {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} does not begin with a whole number", quoted(text)),
             advice(),
         ));
     }
     if unit.is_empty() {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} has no unit", quoted(text)),
             format!("write {text}{likely} if that is meant, or {wanted}"),
         ));
     }
     let unit = unit.trim_start();
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             format!("{} has the unknown unit {}", quoted(text), quoted(unit)),
             advice(),
         ));
@@ -114,7 +117,7 @@ fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str, likely: &str) -> R
         .parse::<u64>()
         .ok()
         .and_then(|count| count.checked_mul(*factor));
-    value.ok_or_else(|| Fault::new(format!("{} is too large", quoted(text)), advice()))
+    value.ok_or_else(|| ValueFault::new(format!("{} is too large", quoted(text)), advice()))
 }
 
 /// A duration in the largest unit that divides it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use crate::config::refused::{Fault, quoted};
+use crate::config::refused::{ValueFault, quoted};
 use crate::config::{Database, StateLocation};
 
 /// Port of PostgreSQL.
@@ -15,24 +15,30 @@ const LONGEST_NAME: usize = 63;
 
 /// `sqlite:PATH`, `sqlite://PATH` or `postgres://USER@HOST[:PORT]/DATABASE`. Whether it can be
 /// opened, the store finds out.
-pub fn location(text: &str) -> Result<StateLocation, Fault> {
+pub fn location(text: &str) -> Result<StateLocation, ValueFault> {
     match text.split_once(':') {
         Some(("sqlite", path)) => file(text, path).map(StateLocation::File),
         Some(("postgres" | "postgresql", _)) => {
             database(text).map(|database| StateLocation::Database(Box::new(database)))
         }
         // A URL of another database server may hold a password.
-        Some(_) => Err(Fault::new("names another store than sqlite or postgres", USUAL)),
-        None => Err(Fault::new("does not begin with `sqlite:` or `postgres:`", USUAL)),
+        Some(_) => Err(ValueFault::new(
+            "names another store than sqlite or postgres",
+            USUAL,
+        )),
+        None => Err(ValueFault::new(
+            "does not begin with `sqlite:` or `postgres:`",
+            USUAL,
+        )),
     }
 }
 
 const USUAL: &str = "write sqlite:PATH such as sqlite:/var/lib/ad-connector/state.db, or \
     postgres://USER@HOST/DATABASE";
 
-fn file(text: &str, path: &str) -> Result<PathBuf, Fault> {
+fn file(text: &str, path: &str) -> Result<PathBuf, ValueFault> {
     let path = path.strip_prefix("//").unwrap_or(path);
-    let fault = |cause: &str| Err(Fault::new(format!("{} {cause}", quoted(text)), USUAL));
+    let fault = |cause: &str| Err(ValueFault::new(format!("{} {cause}", quoted(text)), USUAL));
     match path {
         "" => fault("has no path"),
         ":memory:" => fault("would forget everything at a restart"),
@@ -45,9 +51,9 @@ fn file(text: &str, path: &str) -> Result<PathBuf, Fault> {
 }
 
 /// No message shows the URL: somebody may have written a password into it.
-fn database(text: &str) -> Result<Database, Fault> {
+fn database(text: &str) -> Result<Database, ValueFault> {
     let advice = "write it like postgres://ad_connector@db.example/ad_connector; the password goes into STATE_PASSWORD";
-    let fault = |cause: String| Fault::new(cause, advice);
+    let fault = |cause: String| ValueFault::new(cause, advice);
     let url = Url::parse(text).map_err(|error| fault(format!("the value is not a URL: {error}")))?;
     if url.password().is_some() {
         return Err(fault("the URL holds a password".to_owned()));
@@ -63,7 +69,7 @@ fn database(text: &str) -> Result<Database, Fault> {
             ("sslmode", "verify-full") => is_encrypted = true,
             ("sslmode", "disable") => is_encrypted = false,
             ("sslmode", _) => {
-                return Err(Fault::new(
+                return Err(ValueFault::new(
                     "the URL has another sslmode than verify-full",
                     "leave sslmode out: the certificate is always verified; sslmode=disable is for loopback and Unix sockets",
                 ));
@@ -90,7 +96,7 @@ fn database(text: &str) -> Result<Database, Fault> {
     }
     let is_socket = host.starts_with('/');
     if !is_encrypted && !is_socket && !is_loopback(&host) {
-        return Err(Fault::new(
+        return Err(ValueFault::new(
             "sslmode=disable would send the state unencrypted",
             "leave sslmode out; without TLS only loopback and Unix sockets are allowed",
         ));

@@ -4,14 +4,15 @@ use chrono::{DateTime, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use croner::Cron;
 
-use crate::config::refused::{Fault, nearest, quoted};
+use crate::config::refused::{ValueFault, nearest, quoted};
 
 /// A cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as `@daily`, that has a
 /// moment to run after `now`. It is returned as written.
-pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
+pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         let advice = "write minute, hour, day, month and weekday such as `*/15 * * * *`; seconds may go before, a year after";
-        let bad = |cause: String| Fault::new(format!("{} is not a schedule: {cause}", quoted(text)), advice);
+        let bad =
+            |cause: String| ValueFault::new(format!("{} is not a schedule: {cause}", quoted(text)), advice);
         // croner takes time in the square of what is listed; no schedule needs as much as this.
         if text.len() > 200 {
             return Err(bad("it is longer than 200 characters".to_owned()));
@@ -26,7 +27,7 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
             return Err(bad(format!("it has {fields} of 5, 6 or 7 fields")));
         }
         if let Some(part) = text.split_whitespace().enumerate().find_map(idle_step(fields)) {
-            return Err(Fault::new(
+            return Err(ValueFault::new(
                 format!(
                     "{} is not a schedule: the step of {} is longer than what it steps through, so it would never repeat",
                     quoted(text),
@@ -40,7 +41,7 @@ pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, Fault> {
             .map_err(|error: croner::errors::CronError| bad(reason(&error)))?;
         match schedule.find_next_occurrence(&now, false) {
             Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err(Fault::new(
+            Err(_) => Err(ValueFault::new(
                 format!("{} has no moment left to run", quoted(text)),
                 "name a day that the calendar has, and a year that is not over",
             )),
@@ -85,7 +86,7 @@ fn reason(error: &croner::errors::CronError) -> String {
 }
 
 /// `BASELINE_CRON`: a cron expression, or `off` (`None`).
-pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>, Fault> {
+pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>, ValueFault> {
     move |text| {
         if text == "off" {
             return Ok(None);
@@ -95,7 +96,7 @@ pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>
 }
 
 /// An IANA time zone, spelt as in its database.
-pub fn time_zone(text: &str) -> Result<Tz, Fault> {
+pub fn time_zone(text: &str) -> Result<Tz, ValueFault> {
     text.parse().map_err(|_| {
         let names = || TZ_VARIANTS.into_iter().map(Tz::name);
         // People know the city, and often not its continent.
@@ -108,6 +109,6 @@ pub fn time_zone(text: &str) -> Result<Tz, Fault> {
             Some(near) => format!("did you mean {near}?"),
             None => "write an IANA name such as Europe/Berlin or America/New_York".to_owned(),
         };
-        Fault::new(format!("{} is not a time zone", quoted(text)), advice)
+        ValueFault::new(format!("{} is not a time zone", quoted(text)), advice)
     })
 }

@@ -3,17 +3,17 @@ use std::sync::atomic::AtomicUsize;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::config::{DeltaMethod, Directory, Domain, SitePolicy, Transport};
+use crate::config::{DeltaMethod, DirectorySettings, DomainSettings, LdapTransport, SitePolicy};
 use crate::directory::put_off::written;
 use crate::directory::{KerberosFault, KerberosProblem, LdapResult};
 
-fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {
-    Directory {
+fn settings(account: &str, password: &str, hosts: &[&str]) -> DirectorySettings {
+    DirectorySettings {
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
         domain: None,
-        transport: Transport::Ldaps,
+        transport: LdapTransport::Ldaps,
         port: 636,
-        auth: Auth::Simple {
+        auth: DirectoryAuth::Simple {
             name: account.to_owned(),
             password: password.into(),
         },
@@ -27,7 +27,7 @@ fn settings(account: &str, password: &str, hosts: &[&str]) -> Directory {
     }
 }
 
-fn with(password: &str) -> Directory {
+fn with(password: &str) -> DirectorySettings {
     settings("svc@corp.example", password, &["dc1", "dc2"])
 }
 
@@ -53,11 +53,11 @@ impl Controller {
         *self.password.lock().unwrap() = password.to_owned();
     }
 
-    async fn bind(&self, guard: &BindGuard, settings: &Directory) -> Result<(), DirectoryError> {
+    async fn bind(&self, guard: &BindGuard, settings: &DirectorySettings) -> Result<(), DirectoryError> {
         guard.attempt(settings, self.judge(settings)).await
     }
 
-    async fn judge(&self, settings: &Directory) -> Result<(), DirectoryError> {
+    async fn judge(&self, settings: &DirectorySettings) -> Result<(), DirectoryError> {
         self.binds.fetch_add(1, Ordering::SeqCst);
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_open.fetch_max(open, Ordering::SeqCst);
@@ -91,7 +91,7 @@ fn refusal(sub_code: &str) -> DirectoryError {
 async fn all_at_once(
     controller: &Controller,
     guards: &[BindGuard],
-    settings: &Directory,
+    settings: &DirectorySettings,
 ) -> Vec<DirectoryError> {
     let binds = guards.iter().map(|guard| controller.bind(guard, settings));
     let results = futures_util::future::join_all(binds).await;
@@ -110,7 +110,7 @@ fn put_off(error: &DirectoryError) -> &PutOff {
     }
 }
 
-fn is_put_off(guard: &BindGuard, settings: &Directory) -> bool {
+fn is_put_off(guard: &BindGuard, settings: &DirectorySettings) -> bool {
     guard.check(settings).is_err()
 }
 
@@ -320,9 +320,9 @@ async fn r40_an_account_is_one_whatever_the_case_and_the_order_of_hosts_and_anot
     controller.bind(&guard, &with("old")).await.unwrap_err();
     let same = settings("SVC@Corp.Example", "old", &["DC2", "dc1"]);
     assert!(is_put_off(&guard, &same));
-    let domain = |name: &str| Directory {
+    let domain = |name: &str| DirectorySettings {
         hosts: vec![],
-        domain: Some(Domain {
+        domain: Some(DomainSettings {
             name: name.to_owned(),
             dns_server: None,
             site: SitePolicy::Auto,
@@ -351,8 +351,8 @@ async fn r40_a_keytab_with_another_content_is_tried_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let keytab = folder.path().join("keytab");
     std::fs::write(&keytab, "old key").unwrap();
-    let settings = Directory {
-        auth: Auth::Kerberos {
+    let settings = DirectorySettings {
+        auth: DirectoryAuth::Kerberos {
             principal: None,
             keytab: Some(keytab.clone()),
         },

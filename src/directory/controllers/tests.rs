@@ -172,13 +172,13 @@ async fn answering(address: std::net::IpAddr, port: u16, code: u8) -> std::net::
     address
 }
 
-fn plain(port: u16) -> config::Directory {
-    config::Directory {
+fn plain(port: u16) -> config::DirectorySettings {
+    config::DirectorySettings {
         hosts: vec![],
         domain: None,
-        transport: config::Transport::Ldap,
+        transport: config::LdapTransport::Ldap,
         port,
-        auth: config::Auth::Simple {
+        auth: config::DirectoryAuth::Simple {
             name: "svc".to_owned(),
             password: "secret".into(),
         },

@@ -124,20 +124,20 @@ fn without_answers_the_order_is_that_of_dns() {
     );
 }
 
-fn settings() -> (config::Domain, config::Directory) {
-    let domain = config::Domain {
+fn settings() -> (config::DomainSettings, config::DirectorySettings) {
+    let domain = config::DomainSettings {
         name: "corp.example".to_owned(),
         // Nobody listens there.
         dns_server: Some(([127, 0, 0, 1], 9).into()),
         site: SitePolicy::Auto,
         allow_read_only: false,
     };
-    let directory = config::Directory {
+    let directory = config::DirectorySettings {
         hosts: Vec::new(),
         domain: Some(domain.clone()),
-        transport: config::Transport::Ldaps,
+        transport: config::LdapTransport::Ldaps,
         port: 636,
-        auth: config::Auth::Simple {
+        auth: config::DirectoryAuth::Simple {
             name: "someone".to_owned(),
             password: "the-password".into(),
         },

@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Mode;
-use crate::http::extract::{Named, Of};
+use super::WantedMode;
+use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::Changer;
-use crate::http::problem::{Body, ChangeRefusals, Problem, Refusals};
+use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::schedule::CommandRefusal;
 use crate::store::{LockError, RunMode};
 use crate::sync::{RunError, RunRequest};
@@ -17,31 +17,35 @@ use crate::sync::{RunError, RunRequest};
 /// What `sync` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sync {
+#[schema(as = Sync)]
+pub(super) struct SyncBody {
     /// How much is to be read.
-    mode: Mode,
+    mode: WantedMode,
 }
 
 /// A run that has begun.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Begun {
+#[schema(as = Begun)]
+pub(super) struct StartedRun {
     /// Its number in the history.
     run: i64,
     /// What was asked for.
-    mode: Mode,
+    mode: WantedMode,
 }
 
 /// What `approve-removals` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Approval {
+#[schema(as = Approval)]
+pub(super) struct ApprovalBody {
     /// The list that is held back, as `removed` names it.
     list: String,
 }
 
 /// A run that lets removals through.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Approved {
+#[schema(as = Approved)]
+pub(super) struct ApprovedRun {
     /// Its number in the history.
     run: i64,
     /// The list.
@@ -52,36 +56,36 @@ pub(super) struct Approved {
 #[utoipa::path(
     post, path = "/api/v1/connections/{name}/sync", tag = "changes", operation_id = "sync",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
-    request_body = Sync,
+    request_body = SyncBody,
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 202, description = "The run has begun.", body = Begun), ChangeRefusals, Refusals)
+    responses((status = 202, description = "The run has begun.", body = StartedRun), ChangeRefusals, RefusalResponses)
 )]
 pub(super) async fn sync(
     changer: Changer,
-    Named(handle): Named,
-    Body(Sync { mode }): Body<Sync>,
-) -> Result<(StatusCode, Json<Begun>), Problem> {
+    NamedConnection(handle): NamedConnection,
+    CheckedBody(SyncBody { mode }): CheckedBody<SyncBody>,
+) -> Result<(StatusCode, Json<StartedRun>), HttpProblem> {
     let begun = handle
         .ask(RunRequest::new(mode.into(), &changer.asked_by()))
         .await?;
     let run = begun.run.number();
-    Ok((StatusCode::ACCEPTED, Json(Begun { run, mode })))
+    Ok((StatusCode::ACCEPTED, Json(StartedRun { run, mode })))
 }
 
 /// Lets the removals through that the threshold holds back, if they are still the same.
 #[utoipa::path(
     post, path = "/api/v1/connections/{name}/approve-removals", tag = "changes", operation_id = "approveRemovals",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
-    request_body = Approval,
+    request_body = ApprovalBody,
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 202, description = "The run has begun.", body = Approved), ChangeRefusals, Refusals)
+    responses((status = 202, description = "The run has begun.", body = ApprovedRun), ChangeRefusals, RefusalResponses)
 )]
 pub(super) async fn approve_removals(
     changer: Changer,
-    State(service): Of,
-    Named(handle): Named,
-    Body(Approval { list }): Body<Approval>,
-) -> Result<(StatusCode, Json<Approved>), Problem> {
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedBody(ApprovalBody { list }): CheckedBody<ApprovalBody>,
+) -> Result<(StatusCode, Json<ApprovedRun>), HttpProblem> {
     let id = handle.connector().id;
     let held = service.read(move |store| store.held_list(id)).await?;
     let Some(list) = held.filter(|held| held.eq_ignore_ascii_case(&list)) else {
@@ -93,10 +97,10 @@ pub(super) async fn approve_removals(
     };
     let begun = handle.ask(request).await?;
     let run = begun.run.number();
-    Ok((StatusCode::ACCEPTED, Json(Approved { run, list })))
+    Ok((StatusCode::ACCEPTED, Json(ApprovedRun { run, list })))
 }
 
-impl From<CommandRefusal> for Problem {
+impl From<CommandRefusal> for HttpProblem {
     fn from(refused: CommandRefusal) -> Self {
         let busy = |remedy: &str| Self::new(StatusCode::CONFLICT, "run_in_progress", &refused, remedy);
         match &refused {

@@ -15,13 +15,13 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::http::access::{Client, Rights};
-use crate::http::extract::{Named, Of};
-use crate::http::problem::{Problem, Refusals};
-use crate::http::service::Service;
-use crate::http::slots::Slot;
+use crate::http::access::{RequestRights, RequestSender};
+use crate::http::extract::{NamedConnection, ServiceState};
+use crate::http::problem::{HttpProblem, RefusalResponses};
+use crate::http::service::HttpService;
+use crate::http::slots::HeldSlot;
 use crate::schedule::{ConnectionHandle, CurrentRun};
-use crate::view::{Connection, Progress, Run};
+use crate::view::{ConnectionView, ProgressView, RunView};
 
 /// How often the progress of a run is looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -40,25 +40,25 @@ const COME_BACK: Duration = Duration::from_secs(3);
     get, path = "/api/v1/connections/{name}/events", tag = "connections", operation_id = "streamEvents",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
     responses(
-        (status = 200, description = "Server-sent events: `connection` with a Connection, `progress` with a Progress, `run` with a Run. \
+        (status = 200, description = "Server-sent events: `connection` with a ConnectionView, `progress` with a ProgressView, `run` with a RunView. \
             The first two come at once, then each on change.",
          body = String, content_type = "text/event-stream"),
-        Refusals
+        RefusalResponses
     )
 )]
 pub(super) async fn stream(
-    rights: Rights,
-    client: Client,
-    State(service): Of,
-    Named(handle): Named,
-) -> Result<impl IntoResponse, Problem> {
+    rights: RequestRights,
+    client: RequestSender,
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+) -> Result<impl IntoResponse, HttpProblem> {
     let slot = service.streams.take(client.peer()).await;
     slot.activity().set_answering(true);
     // Whatever keeps the file from being read is better told as a status than in a stream.
     service.standing(&handle).await?;
     let mut every = interval(LOOK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watcher = Watcher {
+    let watcher = EventWatcher {
         live: handle.live(),
         ended: handle.live().borrow().ended,
         service,
@@ -80,21 +80,21 @@ pub(super) async fn stream(
 }
 
 /// What one client has been told.
-struct Watcher {
-    service: Arc<Service>,
+struct EventWatcher {
+    service: Arc<HttpService>,
     handle: ConnectionHandle,
     live: watch::Receiver<CurrentRun>,
     every: Interval,
     looks: u32,
     waiting: VecDeque<Event>,
-    connection: Option<Connection>,
-    progress: Option<Progress>,
+    connection: Option<ConnectionView>,
+    progress: Option<ProgressView>,
     ended: u64,
-    rights: Rights,
-    slot: Slot,
+    rights: RequestRights,
+    slot: HeldSlot,
 }
 
-impl Watcher {
+impl EventWatcher {
     /// The next event; `None` when the service stops, or the slot is given to another stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -123,7 +123,7 @@ impl Watcher {
         }
         self.looks = self.looks.wrapping_add(1);
         let running = self.live.borrow_and_update().progress.clone();
-        let progress = running.and_then(|running| Progress::of(&running));
+        let progress = running.and_then(|running| ProgressView::of(&running));
         if let Some(now) = &progress
             && self.progress.as_ref() != Some(now)
         {
@@ -132,15 +132,15 @@ impl Watcher {
         self.progress = progress;
     }
 
-    async fn read(&mut self) -> Result<(), Problem> {
+    async fn read(&mut self) -> Result<(), HttpProblem> {
         let ended = self.live.borrow().ended;
         let standing = self.service.standing(&self.handle).await?;
         let connection = standing.shown(&self.service, &self.handle);
         // A run that ends tells so even when it changed nothing that is seen.
         if self.connection.as_ref() != Some(&connection) || ended != self.ended {
             let running = self.live.borrow().progress.clone();
-            let told = Connection {
-                progress: running.and_then(|running| Progress::of(&running)),
+            let told = ConnectionView {
+                progress: running.and_then(|running| ProgressView::of(&running)),
                 ..connection.clone()
             };
             let shown = self.rights.shown(told);
@@ -150,7 +150,9 @@ impl Watcher {
             && self.last_run_told() != Some(run.id.number())
             && self.connection.is_some()
         {
-            let shown = self.rights.shown(Run::new(self.handle.connector().name(), &run));
+            let shown = self
+                .rights
+                .shown(RunView::new(self.handle.connector().name(), &run));
             self.push("run", &shown);
         }
         self.ended = ended;

@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use super::search::{self, Pattern};
+use super::search::{self, SearchPattern};
 use super::{limited, position};
-use crate::http::extract::{Named, Of, part};
+use crate::http::extract::{NamedConnection, ServiceState, part};
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::service::Service;
+use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
+use crate::http::service::HttpService;
 use crate::identity::{Guid, Kind};
 use crate::store;
 use crate::view::time;
@@ -32,7 +32,7 @@ const LONGEST_SEARCH: usize = 256;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct InventoryQuery {
     /// Only this kind: `user`, `group` or `computer`.
     kind: Option<String>,
     /// A part of any value of the asset (name, mail, …), of the SID, of the GUID or of the DN; case does not matter. 1 to 256
@@ -48,7 +48,8 @@ pub(super) struct Wanted {
 
 /// A page of the inventory, by GUID.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Inventory {
+#[schema(as = Inventory)]
+pub(super) struct InventoryPage {
     /// What is on this page.
     items: Vec<InventoryItem>,
     /// `after` of the next page; `null` at the end.
@@ -141,16 +142,16 @@ struct PendingAsset {
 /// The inventory, page by page; with `q`, what has that in it.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/inventory", tag = "inventory", operation_id = "listInventory",
-    params(("name" = String, Path, description = "CONNECTION_NAME"), Wanted),
+    params(("name" = String, Path, description = "CONNECTION_NAME"), InventoryQuery),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page, by GUID.", body = Inventory), Refusals)
+    responses((status = 200, description = "A page, by GUID.", body = InventoryPage), RefusalResponses)
 )]
 pub(super) async fn list(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Inventory>, Problem> {
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedQuery(wanted): CheckedQuery<InventoryQuery>,
+) -> Result<Json<InventoryPage>, HttpProblem> {
     let limit = limited(wanted.limit)?;
     let after: Option<Guid> = position(wanted.after.as_deref())?;
     let kind = wanted.kind.as_deref().map(kind_named).transpose()?;
@@ -165,32 +166,32 @@ pub(super) async fn list(
     let _goes = stop.clone().drop_guard();
     let found = service
         .read(move |store| {
-            let area = search::Area { connection: id, kind };
+            let area = search::SearchArea { connection: id, kind };
             let until = std::time::Instant::now() + SEARCH_FOR;
             search::look(store, area, pattern.as_ref(), after, limit, || {
                 stop.is_cancelled() || std::time::Instant::now() >= until
             })
         })
         .await?;
-    Ok(Json(Inventory {
+    Ok(Json(InventoryPage {
         items: found.objects.iter().map(item).collect(),
         next: found.next.map(|guid| guid.to_string()),
         truncated: found.truncated,
     }))
 }
 
-fn kind_named(name: &str) -> Result<Kind, Problem> {
-    Kind::from_name(name).ok_or_else(|| Problem::invalid("kind: it is none of user, group, computer"))
+fn kind_named(name: &str) -> Result<Kind, HttpProblem> {
+    Kind::from_name(name).ok_or_else(|| HttpProblem::invalid("kind: it is none of user, group, computer"))
 }
 
-fn pattern(text: &str) -> Result<Pattern, Problem> {
+fn pattern(text: &str) -> Result<SearchPattern, HttpProblem> {
     let length = text.chars().count();
     if !(1..=LONGEST_SEARCH).contains(&length) {
-        return Err(Problem::invalid(format_args!(
+        return Err(HttpProblem::invalid(format_args!(
             "q: {length} characters are not within 1 to {LONGEST_SEARCH}"
         )));
     }
-    Pattern::new(text).map_err(|error| Problem::invalid(format_args!("q: {error}")))
+    SearchPattern::new(text).map_err(|error| HttpProblem::invalid(format_args!("q: {error}")))
 }
 
 /// One object with its asset.
@@ -198,27 +199,27 @@ fn pattern(text: &str) -> Result<Pattern, Problem> {
     get, path = "/api/v1/connections/{name}/inventory/{guid}", tag = "inventory", operation_id = "getAsset",
     params(("name" = String, Path, description = "CONNECTION_NAME"), ("guid" = String, Path, description = "objectGUID")),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "The object and its asset.", body = InventoryAsset), Refusals)
+    responses((status = 200, description = "The object and its asset.", body = InventoryAsset), RefusalResponses)
 )]
 pub(super) async fn one(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
     ObjectGuid(guid): ObjectGuid,
-) -> Result<Json<InventoryAsset>, Problem> {
+) -> Result<Json<InventoryAsset>, HttpProblem> {
     let id = handle.connector().id;
     let found = service
         .read(move |store| Ok((store.object(id, guid)?, store.waiting(id, guid)?)))
         .await?;
     let (Some(object), waiting) = found else {
-        return Err(Problem::not_found(
+        return Err(HttpProblem::not_found(
             format_args!("upstream holds no asset of the object {guid}"),
             "see `rejected` and `removed`, or search the inventory",
         ));
     };
     let item = item(&object);
     let pending = waiting.map(|waiting| {
-        Ok::<_, Problem>(PendingAsset {
+        Ok::<_, HttpProblem>(PendingAsset {
             asset: raw(waiting.asset)?,
             staged_at: time(Some(waiting.staged_at)),
             removal: waiting.removal,
@@ -242,12 +243,12 @@ pub(super) async fn one(
 }
 
 /// JSON of the state file, as it is.
-pub(super) fn raw(json: String) -> Result<Box<RawValue>, Problem> {
+pub(super) fn raw(json: String) -> Result<Box<RawValue>, HttpProblem> {
     RawValue::from_string(json)
-        .map_err(|error| Problem::internal(format_args!("internal error: the stored asset: {error}")))
+        .map_err(|error| HttpProblem::internal(format_args!("internal error: the stored asset: {error}")))
 }
 
-fn item(object: &store::Object) -> InventoryItem {
+fn item(object: &store::HeldObject) -> InventoryItem {
     let asset: Value = serde_json::from_str(&object.asset).unwrap_or_default();
     // The tables of `asset.assetDetail` are one a kind, and each object has one of them.
     let detail = asset["asset"]["assetDetail"]
@@ -281,14 +282,14 @@ fn first_part(dn: &str) -> String {
 /// The object that a path names.
 pub(super) struct ObjectGuid(pub(super) Guid);
 
-impl FromRequestParts<Arc<Service>> for ObjectGuid {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<HttpService>> for ObjectGuid {
+    type Rejection = HttpProblem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<HttpService>) -> Result<Self, HttpProblem> {
         let guid = part(parts, "guid").await;
         let guid = guid.and_then(|guid| guid.parse().ok());
         guid.map(Self).ok_or_else(|| {
-            Problem::invalid("guid: it is not a GUID, such as a34d55ee-0f3c-4c1b-9a53-6c1f6c0e7f11")
+            HttpProblem::invalid("guid: it is not a GUID, such as a34d55ee-0f3c-4c1b-9a53-6c1f6c0e7f11")
         })
     }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::http::extract::Named;
-use crate::http::problem::{Problem, Refusals};
+use crate::http::extract::NamedConnection;
+use crate::http::problem::{HttpProblem, RefusalResponses};
 use crate::identity::Kind;
 use crate::mapping::{RowOrigin, TableRow};
 
@@ -71,9 +71,11 @@ struct RemovedRow {
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/mapping", tag = "mapping", operation_id = "getMapping",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
-    responses((status = 200, description = "The table.", body = MappingTable), Refusals)
+    responses((status = 200, description = "The table.", body = MappingTable), RefusalResponses)
 )]
-pub(super) async fn table(Named(handle): Named) -> Result<Json<MappingTable>, Problem> {
+pub(super) async fn table(
+    NamedConnection(handle): NamedConnection,
+) -> Result<Json<MappingTable>, HttpProblem> {
     let connector = handle.connector();
     let (settings, mapping) = (&connector.settings, &connector.mapping);
     let file = settings.mapping_file.as_ref();

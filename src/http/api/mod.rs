@@ -24,8 +24,8 @@ use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
-use super::service::Service;
+use super::problem::HttpProblem;
+use super::service::HttpService;
 use crate::store::RunMode;
 
 /// Items of a page where nothing else is asked for, and at most.
@@ -40,15 +40,15 @@ const LARGEST_PAGE: usize = 200;
             way of a proxy, every call needs a token; on loopback those that show names of people (HTTP_TOKEN or HTTP_READ_TOKEN) and those \
             that change something (HTTP_TOKEN)."
     ),
-    modifiers(&Token),
-    components(schemas(Problem))
+    modifiers(&TokenSchemes),
+    components(schemas(HttpProblem))
 )]
-struct Document;
+struct ApiDocument;
 
 /// A token, in the two ways in which it is taken.
-struct Token;
+struct TokenSchemes;
 
-impl Modify for Token {
+impl Modify for TokenSchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         for (name, scheme) in [
@@ -61,8 +61,8 @@ impl Modify for Token {
     }
 }
 
-fn described() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn described() -> OpenApiRouter<Arc<HttpService>> {
+    OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(connections::list))
         .routes(routes!(connections::one))
         .routes(routes!(instances::list))
@@ -93,14 +93,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// Every call, and the document.
-pub(super) fn routes() -> Router<Arc<Service>> {
+pub(super) fn routes() -> Router<Arc<HttpService>> {
     let (routes, document) = described().split_for_parts();
     routes.route("/api/openapi.json", get(move || async move { Json(document) }))
 }
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
-struct List<T> {
+#[schema(as = List)]
+struct ListPage<T> {
     /// What is on this page.
     items: Vec<T>,
     /// `after` of the next page; `null` at the end.
@@ -108,7 +109,7 @@ struct List<T> {
     next: Option<String>,
 }
 
-impl<T> List<T> {
+impl<T> ListPage<T> {
     /// A page of what was asked for one longer: what is too much says that there is another page, behind `key` of the last one.
     fn page<S>(mut found: Vec<S>, limit: usize, key: impl Fn(&S) -> String, shown: impl Fn(&S) -> T) -> Self {
         let more = found.len() > limit;
@@ -124,7 +125,7 @@ impl<T> List<T> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Paging {
+struct PageQuery {
     /// Items at most, 1 to 200; 50 where it is missing.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<usize>,
@@ -133,36 +134,37 @@ struct Paging {
 }
 
 /// The length of a page.
-fn limited(limit: Option<usize>) -> Result<usize, Problem> {
+fn limited(limit: Option<usize>) -> Result<usize, HttpProblem> {
     match limit.unwrap_or(PAGE) {
         limit @ 1..=LARGEST_PAGE => Ok(limit),
-        other => Err(Problem::invalid(format_args!(
+        other => Err(HttpProblem::invalid(format_args!(
             "limit: {other} is not within 1 to {LARGEST_PAGE}"
         ))),
     }
 }
 
 /// What `after` stands for.
-fn position<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>, Problem> {
+fn position<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>, HttpProblem> {
     let parsed = after.map(str::parse).transpose();
-    parsed.map_err(|_| Problem::invalid("after: it is not the `next` of a page of this list"))
+    parsed.map_err(|_| HttpProblem::invalid("after: it is not the `next` of a page of this list"))
 }
 
 /// What is to be read.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+#[schema(as = Mode)]
+enum WantedMode {
     /// What changed, where that is known.
     Delta,
     /// Everything.
     Baseline,
 }
 
-impl From<Mode> for RunMode {
-    fn from(mode: Mode) -> Self {
+impl From<WantedMode> for RunMode {
+    fn from(mode: WantedMode) -> Self {
         match mode {
-            Mode::Delta => Self::Delta,
-            Mode::Baseline => Self::Baseline,
+            WantedMode::Delta => Self::Delta,
+            WantedMode::Baseline => Self::Baseline,
         }
     }
 }

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use super::inventory::{ObjectGuid, raw};
 use crate::directory::{self, DirectoryError, Entry};
-use crate::http::extract::{Named, Of};
+use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Refusals};
+use crate::http::problem::{HttpProblem, RefusalResponses};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{RowExplanation, RowOutcome};
 use crate::sync::{self, Connector, EntrySource, ReadScope};
@@ -20,7 +20,8 @@ use crate::sync::{self, Connector, EntrySource, ReadScope};
 /// An object of the directory.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Preview {
+#[schema(as = Preview)]
+pub(super) struct ObjectPreview {
     /// `user`, `group` or `computer`.
     kind: &'static str,
     /// Its distinguished name.
@@ -60,7 +61,7 @@ struct PreviewRow {
     #[schema(required)]
     reason: Option<String>,
     /// Sources whose value cannot be decoded.
-    faults: Vec<Fault>,
+    faults: Vec<DecodeMistake>,
 }
 
 /// An attribute as the directory gave it.
@@ -76,7 +77,8 @@ struct SourceValues {
 
 /// A value that cannot be decoded.
 #[derive(Debug, Serialize, ToSchema)]
-struct Fault {
+#[schema(as = Fault)]
+struct DecodeMistake {
     /// Its attribute.
     attribute: String,
     /// Why.
@@ -89,21 +91,21 @@ struct Fault {
     params(("name" = String, Path, description = "CONNECTION_NAME"), ("guid" = String, Path, description = "objectGUID")),
     security(("bearer" = []), ("basic" = [])),
     responses(
-        (status = 200, description = "The object, row by row.", body = Preview),
-        (status = 502, description = "The directory cannot be read.", body = Problem),
-        Refusals
+        (status = 200, description = "The object, row by row.", body = ObjectPreview),
+        (status = 502, description = "The directory cannot be read.", body = HttpProblem),
+        RefusalResponses
     )
 )]
 pub(super) async fn one(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
     ObjectGuid(guid): ObjectGuid,
-) -> Result<Json<Preview>, Problem> {
+) -> Result<Json<ObjectPreview>, HttpProblem> {
     let _permit = service.object_look_up()?;
     let connector = handle.connector();
     let (kind, entry) = find(connector, guid).await?.ok_or_else(|| {
-        Problem::not_found(
+        HttpProblem::not_found(
             format_args!("no object in scope has the GUID {guid}"),
             "it may be deleted, moved out of AD_BASE_CONTEXT, or hidden from the account",
         )
@@ -118,7 +120,7 @@ pub(super) async fn one(
         Ok(asset) => (Some(asset.json), None),
         Err(unmappable) => (None, Some(unmappable.to_string())),
     };
-    Ok(Json(Preview {
+    Ok(Json(ObjectPreview {
         kind: kind.name(),
         dn: entry.dn,
         vendor_asset_id: guid.to_string(),
@@ -142,7 +144,7 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
     Ok(found)
 }
 
-fn shown(row: RowExplanation) -> Result<PreviewRow, Problem> {
+fn shown(row: RowExplanation) -> Result<PreviewRow, HttpProblem> {
     let (outcome, reason) = match &row.outcome {
         RowOutcome::Value(_) => ("value", None),
         RowOutcome::Constant(_) => ("constant", None),
@@ -171,12 +173,12 @@ fn shown(row: RowExplanation) -> Result<PreviewRow, Problem> {
         faults: row
             .faults
             .into_iter()
-            .map(|(attribute, reason)| Fault { attribute, reason })
+            .map(|(attribute, reason)| DecodeMistake { attribute, reason })
             .collect(),
     })
 }
 
-impl From<DirectoryError> for Problem {
+impl From<DirectoryError> for HttpProblem {
     fn from(error: DirectoryError) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "unreachable", &error, error.advice())
     }

@@ -5,18 +5,18 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{List, Paging, limited, position};
-use crate::http::extract::{Named, Of};
+use super::{ListPage, PageQuery, limited, position};
+use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Query, Refusals};
+use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
 use crate::store::RejectionPlace;
-use crate::view::{Rejection, Removal, RemovalState};
+use crate::view::{RejectionView, RemovalState, RemovalView};
 
 /// Which list, and which page of it.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct RemovedQuery {
     /// `removed` (the newest first), `held` or `undecided`; `removed` where it is missing.
     #[param(inline)]
     state: Option<RemovalState>,
@@ -34,7 +34,7 @@ pub(super) struct RemovalList {
     #[schema(required)]
     list: Option<String>,
     /// What is on this page.
-    items: Vec<Removal>,
+    items: Vec<RemovalView>,
     /// `after` of the next page; `null` at the end.
     #[schema(required)]
     next: Option<String>,
@@ -43,16 +43,16 @@ pub(super) struct RemovalList {
 /// The objects that are gone, held back, or not decided.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/removed", tag = "removals", operation_id = "listRemoved",
-    params(("name" = String, Path, description = "CONNECTION_NAME"), Wanted),
+    params(("name" = String, Path, description = "CONNECTION_NAME"), RemovedQuery),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of the list.", body = RemovalList), Refusals)
+    responses((status = 200, description = "A page of the list.", body = RemovalList), RefusalResponses)
 )]
 pub(super) async fn list(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<RemovalList>, Problem> {
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedQuery(wanted): CheckedQuery<RemovedQuery>,
+) -> Result<Json<RemovalList>, HttpProblem> {
     let limit = limited(wanted.limit)?;
     let state = wanted.state.unwrap_or_default();
     let after = wanted.after.as_deref();
@@ -70,11 +70,11 @@ pub(super) async fn list(
             .read(move |store| Ok((store.held_list(id)?, store.undecided(id, held, after, limit + 1)?)))
             .await?
     };
-    let page = List::page(
+    let page = ListPage::page(
         found,
         limit,
         |last| last.place.to_string(),
-        |removal| Removal::new(name, state, list.as_deref(), removal),
+        |removal| RemovalView::new(name, state, list.as_deref(), removal),
     );
     Ok(Json(RemovalList {
         items: page.items,
@@ -86,26 +86,26 @@ pub(super) async fn list(
 /// The objects that did not get through: the mapping could make no asset of them, or upstream refused it.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/rejected", tag = "inventory", operation_id = "listRejected",
-    params(("name" = String, Path, description = "CONNECTION_NAME"), Paging),
+    params(("name" = String, Path, description = "CONNECTION_NAME"), PageQuery),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = List<Rejection>), Refusals)
+    responses((status = 200, description = "A page of them.", body = ListPage<RejectionView>), RefusalResponses)
 )]
 pub(super) async fn rejected(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
-    Query(paging): Query<Paging>,
-) -> Result<Json<List<Rejection>>, Problem> {
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedQuery(paging): CheckedQuery<PageQuery>,
+) -> Result<Json<ListPage<RejectionView>>, HttpProblem> {
     let limit = limited(paging.limit)?;
     let after: Option<RejectionPlace> = position(paging.after.as_deref())?;
     let id = handle.connector().id;
     let found = service
         .read(move |store| store.rejections_after(id, after.as_ref(), limit + 1))
         .await?;
-    Ok(Json(List::page(
+    Ok(Json(ListPage::page(
         found,
         limit,
         |last| RejectionPlace::from(last).to_string(),
-        Rejection::new,
+        RejectionView::new,
     )))
 }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{limited, position};
-use crate::http::extract::Of;
+use crate::http::extract::ServiceState;
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::service::Service;
+use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
+use crate::http::service::HttpService;
 use crate::review::{Finding, FindingCode, Review};
 
 /// Findings that are new or resolved, shown with the summary at most.
@@ -96,9 +96,12 @@ pub(super) struct ReviewList {
 #[utoipa::path(
     get, path = "/api/v1/review", tag = "review", operation_id = "getReview",
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "The last review.", body = ReviewStanding), Refusals)
+    responses((status = 200, description = "The last review.", body = ReviewStanding), RefusalResponses)
 )]
-pub(super) async fn standing(_: NameReader, State(service): Of) -> Result<Json<ReviewStanding>, Problem> {
+pub(super) async fn standing(
+    _: NameReader,
+    State(service): ServiceState,
+) -> Result<Json<ReviewStanding>, HttpProblem> {
     let mut last = reviews(&service, 2).await?.into_iter();
     let review = last.next().ok_or_else(no_review)?;
     let before = last.next();
@@ -137,13 +140,13 @@ pub(super) async fn standing(_: NameReader, State(service): Of) -> Result<Json<R
     get, path = "/api/v1/review/users", tag = "review", operation_id = "listReviewedUsers",
     params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
+    responses((status = 200, description = "A page of them.", body = ReviewList), RefusalResponses)
 )]
 pub(super) async fn users(
     _: NameReader,
-    State(service): Of,
-    Query(wanted): Query<ReviewFilter>,
-) -> Result<Json<ReviewList>, Problem> {
+    State(service): ServiceState,
+    CheckedQuery(wanted): CheckedQuery<ReviewFilter>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
     review
@@ -162,13 +165,13 @@ pub(super) async fn users(
     get, path = "/api/v1/review/asset-groups", tag = "review", operation_id = "listReviewedAssetGroups",
     params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
+    responses((status = 200, description = "A page of them.", body = ReviewList), RefusalResponses)
 )]
 pub(super) async fn asset_groups(
     _: NameReader,
-    State(service): Of,
-    Query(wanted): Query<ReviewFilter>,
-) -> Result<Json<ReviewList>, Problem> {
+    State(service): ServiceState,
+    CheckedQuery(wanted): CheckedQuery<ReviewFilter>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
     let found = &review.findings;
@@ -188,13 +191,13 @@ pub(super) async fn asset_groups(
     get, path = "/api/v1/review/roles", tag = "review", operation_id = "listReviewedRoles",
     params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
+    responses((status = 200, description = "A page of them.", body = ReviewList), RefusalResponses)
 )]
 pub(super) async fn roles(
     _: NameReader,
-    State(service): Of,
-    Query(wanted): Query<ReviewFilter>,
-) -> Result<Json<ReviewList>, Problem> {
+    State(service): ServiceState,
+    CheckedQuery(wanted): CheckedQuery<ReviewFilter>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     wanted.code()?;
     let review = latest(&service).await?;
     wanted.page(values(&review.roles)?)
@@ -205,13 +208,13 @@ pub(super) async fn roles(
     get, path = "/api/v1/review/findings", tag = "review", operation_id = "listFindings",
     params(ReviewFilter),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = ReviewList), Refusals)
+    responses((status = 200, description = "A page of them.", body = ReviewList), RefusalResponses)
 )]
 pub(super) async fn findings(
     _: NameReader,
-    State(service): Of,
-    Query(wanted): Query<ReviewFilter>,
-) -> Result<Json<ReviewList>, Problem> {
+    State(service): ServiceState,
+    CheckedQuery(wanted): CheckedQuery<ReviewFilter>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     let code = wanted.code()?;
     let mut review = latest(&service).await?;
     review
@@ -225,13 +228,13 @@ pub(super) async fn findings(
     get, path = "/api/v1/review/access", tag = "review", operation_id = "listAccess",
     params(AccessFilter),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of it.", body = ReviewList), Refusals)
+    responses((status = 200, description = "A page of it.", body = ReviewList), RefusalResponses)
 )]
 pub(super) async fn access(
     _: NameReader,
-    State(service): Of,
-    Query(wanted): Query<AccessFilter>,
-) -> Result<Json<ReviewList>, Problem> {
+    State(service): ServiceState,
+    CheckedQuery(wanted): CheckedQuery<AccessFilter>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     let mut review = latest(&service).await?;
     review.access.retain(|access| {
         let group = wanted.asset_group.as_deref();
@@ -242,21 +245,21 @@ pub(super) async fn access(
 }
 
 impl ReviewFilter {
-    fn code(&self) -> Result<Option<FindingCode>, Problem> {
+    fn code(&self) -> Result<Option<FindingCode>, HttpProblem> {
         let Some(name) = self.code.as_deref() else {
             return Ok(None);
         };
         let code = FindingCode::from_name(name);
         code.map(Some).ok_or_else(|| {
             let known = FindingCode::ALL.map(FindingCode::name).join(", ");
-            Problem::invalid(format_args!("code: it is none of {known}"))
+            HttpProblem::invalid(format_args!("code: it is none of {known}"))
         })
     }
 
-    fn page(&self, mut items: Vec<Value>) -> Result<Json<ReviewList>, Problem> {
+    fn page(&self, mut items: Vec<Value>) -> Result<Json<ReviewList>, HttpProblem> {
         if let Some(q) = &self.q {
             if !(1..=LONGEST_SEARCH).contains(&q.chars().count()) {
-                return Err(Problem::invalid(format_args!(
+                return Err(HttpProblem::invalid(format_args!(
                     "q: its characters are not within 1 to {LONGEST_SEARCH}"
                 )));
             }
@@ -267,7 +270,11 @@ impl ReviewFilter {
     }
 }
 
-fn paged(items: Vec<Value>, limit: Option<usize>, after: Option<&str>) -> Result<Json<ReviewList>, Problem> {
+fn paged(
+    items: Vec<Value>,
+    limit: Option<usize>,
+    after: Option<&str>,
+) -> Result<Json<ReviewList>, HttpProblem> {
     let limit = limited(limit)?;
     let from: usize = position(after)?.unwrap_or(0);
     let total = items.len();
@@ -289,32 +296,32 @@ fn holds(value: &Value, q: &str) -> bool {
     }
 }
 
-fn values<T: Serialize>(items: &[T]) -> Result<Vec<Value>, Problem> {
+fn values<T: Serialize>(items: &[T]) -> Result<Vec<Value>, HttpProblem> {
     let values = items.iter().map(serde_json::to_value).collect::<Result<_, _>>();
-    values.map_err(|error| Problem::internal(format_args!("internal error: the review: {error}")))
+    values.map_err(|error| HttpProblem::internal(format_args!("internal error: the review: {error}")))
 }
 
 fn written(review: &Review) -> String {
     review.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-fn no_review() -> Problem {
-    Problem::not_found(
+fn no_review() -> HttpProblem {
+    HttpProblem::not_found(
         "no review was made yet",
         "set QUALYS_API_URL, QUALYS_API_USERNAME and QUALYS_API_PASSWORD, and wait for REVIEW_CRON (docs/review.md)",
     )
 }
 
-async fn latest(service: &Service) -> Result<Review, Problem> {
+async fn latest(service: &HttpService) -> Result<Review, HttpProblem> {
     let mut last = reviews(service, 1).await?.into_iter();
     last.next().ok_or_else(no_review)
 }
 
 /// Reads the last reviews, as few at a time as searches.
-async fn reviews(service: &Service, limit: u32) -> Result<Vec<Review>, Problem> {
+async fn reviews(service: &HttpService, limit: u32) -> Result<Vec<Review>, HttpProblem> {
     let _turn = service.searches.acquire().await.ok();
     let documents = service.read(move |store| store.reviews(limit)).await?;
     let read = |document: &String| serde_json::from_str(document);
     let reviews = documents.iter().map(read).collect::<Result<_, _>>();
-    reviews.map_err(|error| Problem::internal(format_args!("internal error: the stored review: {error}")))
+    reviews.map_err(|error| HttpProblem::internal(format_args!("internal error: the stored review: {error}")))
 }

@@ -6,26 +6,26 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 
-use super::{List, Paging, limited, position};
-use crate::http::access::Rights;
-use crate::http::extract::{Named, Of, part};
+use super::{ListPage, PageQuery, limited, position};
+use crate::http::access::RequestRights;
+use crate::http::extract::{NamedConnection, ServiceState, part};
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Query, Refusals};
-use crate::http::service::Service;
-use crate::view::{Run, RunObject};
+use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
+use crate::http::service::HttpService;
+use crate::view::{RunObjectView, RunView};
 
 /// The runs of a connection, newest first.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/runs", tag = "runs", operation_id = "listRuns",
-    params(("name" = String, Path, description = "CONNECTION_NAME"), Paging),
-    responses((status = 200, description = "Runs, the newest first.", body = List<Run>), Refusals)
+    params(("name" = String, Path, description = "CONNECTION_NAME"), PageQuery),
+    responses((status = 200, description = "Runs, the newest first.", body = ListPage<RunView>), RefusalResponses)
 )]
 pub(super) async fn list(
-    rights: Rights,
-    State(service): Of,
-    Named(handle): Named,
-    Query(paging): Query<Paging>,
-) -> Result<Json<List<Run>>, Problem> {
+    rights: RequestRights,
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedQuery(paging): CheckedQuery<PageQuery>,
+) -> Result<Json<ListPage<RunView>>, HttpProblem> {
     let limit = limited(paging.limit)?;
     let before: Option<i64> = position(paging.after.as_deref())?;
     let id = handle.connector().id;
@@ -33,11 +33,11 @@ pub(super) async fn list(
         .read(move |store| store.runs_before(id, before, limit + 1))
         .await?;
     let name = handle.connector().name();
-    Ok(Json(List::page(
+    Ok(Json(ListPage::page(
         runs,
         limit,
         |run| run.id.to_string(),
-        |run| rights.shown(Run::new(name, run)),
+        |run| rights.shown(RunView::new(name, run)),
     )))
 }
 
@@ -46,18 +46,18 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/runs/{run}/objects", tag = "runs", operation_id = "listRunObjects",
     params(
-        ("name" = String, Path, description = "CONNECTION_NAME"), ("run" = i64, Path, description = "Number of the run"), Paging
+        ("name" = String, Path, description = "CONNECTION_NAME"), ("run" = i64, Path, description = "Number of the run"), PageQuery
     ),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "A page of them.", body = List<RunObject>), Refusals)
+    responses((status = 200, description = "A page of them.", body = ListPage<RunObjectView>), RefusalResponses)
 )]
 pub(super) async fn objects(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
     RunNumber(number): RunNumber,
-    Query(paging): Query<Paging>,
-) -> Result<Json<List<RunObject>>, Problem> {
+    CheckedQuery(paging): CheckedQuery<PageQuery>,
+) -> Result<Json<ListPage<RunObjectView>>, HttpProblem> {
     let limit = limited(paging.limit)?;
     let after: Option<i64> = position(paging.after.as_deref())?;
     let id = handle.connector().id;
@@ -71,31 +71,31 @@ pub(super) async fn objects(
         })
         .await?;
     let Some(objects) = found else {
-        return Err(Problem::not_found(
+        return Err(HttpProblem::not_found(
             format_args!("there is no run {number} in the history of the connection"),
             "GET …/runs lists those that are kept",
         ));
     };
     let name = handle.connector().name();
-    Ok(Json(List::page(
+    Ok(Json(ListPage::page(
         objects,
         limit,
         |object| object.place.to_string(),
-        |object| RunObject::new(name, number, object),
+        |object| RunObjectView::new(name, number, object),
     )))
 }
 
 /// The run that a path names.
 pub(super) struct RunNumber(i64);
 
-impl FromRequestParts<Arc<Service>> for RunNumber {
-    type Rejection = Problem;
+impl FromRequestParts<Arc<HttpService>> for RunNumber {
+    type Rejection = HttpProblem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Service>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<HttpService>) -> Result<Self, HttpProblem> {
         let number = part(parts, "run").await;
         let number = number.and_then(|number| number.parse().ok());
         number
             .map(Self)
-            .ok_or_else(|| Problem::invalid("run: it is not the number of a run"))
+            .ok_or_else(|| HttpProblem::invalid("run: it is not the number of a run"))
     }
 }

@@ -5,21 +5,21 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::identity::{Guid, Kind};
-use crate::store::{ConnectionId, Object, Store, StoreError};
+use crate::store::{ConnectionId, HeldObject, Store, StoreError};
 
 /// Objects looked at in one go.
 const CHUNK: usize = 500;
 
 /// Where to look.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Area {
+pub(super) struct SearchArea {
     pub(super) connection: ConnectionId,
     pub(super) kind: Option<Kind>,
 }
 
 /// A text that is looked for, whatever its case.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(super) struct SearchPattern {
     text: Regex,
     /// The same as JSON writes it: an asset without this need not be parsed.
     json: Regex,
@@ -27,15 +27,15 @@ pub(super) struct Pattern {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) objects: Vec<Object>,
+pub(super) struct SearchHits {
+    pub(super) objects: Vec<HeldObject>,
     /// The last object that was looked at, when there are more.
     pub(super) next: Option<Guid>,
     /// It stopped before it had found enough.
     pub(super) truncated: bool,
 }
 
-impl Pattern {
+impl SearchPattern {
     /// `text` as it is, no wildcards.
     pub(super) fn new(text: &str) -> Result<Self, regex::Error> {
         let any_case = |text: &str| {
@@ -51,7 +51,7 @@ impl Pattern {
     }
 
     /// Whether it is a part of the object's DN, SID or GUID, or of a value of its asset.
-    fn is_in(&self, object: &Object) -> bool {
+    fn is_in(&self, object: &HeldObject) -> bool {
         self.text.is_match(&object.dn)
             || self.text.is_match(&object.external_id)
             || self.text.is_match(&object.guid.to_string())
@@ -72,15 +72,15 @@ impl Pattern {
 /// The first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop` is asked between two goes.
 pub(super) fn look(
     store: &Store,
-    area: Area,
-    pattern: Option<&Pattern>,
+    area: SearchArea,
+    pattern: Option<&SearchPattern>,
     after: Option<Guid>,
     limit: usize,
     stop: impl Fn() -> bool,
-) -> Result<Found, StoreError> {
-    let mut found = Found {
+) -> Result<SearchHits, StoreError> {
+    let mut found = SearchHits {
         next: after,
-        ..Found::default()
+        ..SearchHits::default()
     };
     let chunk = if pattern.is_some() { CHUNK } else { limit + 1 };
     loop {
@@ -109,10 +109,10 @@ pub(super) fn look(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Access, Answered, Reading, RunMode, Staged};
+    use crate::store::{ObjectReading, RunMode, SettledBatch, StagedAsset, StoreAccess};
 
     fn values(json: &str, text: &str) -> bool {
-        let pattern = Pattern::new(text).unwrap();
+        let pattern = SearchPattern::new(text).unwrap();
         pattern.json.is_match(json) && pattern.is_in_value(&serde_json::from_str(json).unwrap())
     }
 
@@ -129,18 +129,18 @@ mod tests {
 
     /// A store that holds so many users, `Person 0` and on.
     fn inventory(folder: &std::path::Path, count: u128) -> (Store, ConnectionId) {
-        let store = Store::open(&folder.join("state.db"), Access::ReadWrite).unwrap();
+        let store = Store::open(&folder.join("state.db"), StoreAccess::ReadWrite).unwrap();
         let id = store
-            .register("x", "", &crate::store::Target::default(), 1)
+            .register("x", "", &crate::store::AssetTarget::default(), 1)
             .unwrap();
         store.schedule(id, 1).unwrap();
         let run = store.begin_run(id, RunMode::Baseline, "", 1).unwrap();
-        let people: Vec<Reading> = (0..count)
-            .map(|number| Reading {
+        let people: Vec<ObjectReading> = (0..count)
+            .map(|number| ObjectReading {
                 guid: Guid::from(number.to_be_bytes()),
                 kind: Kind::User,
                 dn: format!("CN=Person {number}"),
-                asset: Ok(Staged {
+                asset: Ok(StagedAsset {
                     external_id: format!("S-1-5-21-{number}"),
                     json: format!(r#"{{"asset":{{"name":"Person {number}"}}}}"#),
                 }),
@@ -149,10 +149,10 @@ mod tests {
             .collect();
         store.stage_page(run, &people, false, 1).unwrap();
         let items = store.next_batch(run, 0, people.len(), usize::MAX, 0).unwrap();
-        let answered = Answered {
+        let answered = SettledBatch {
             accepted: items.iter().map(|item| item.seq).collect(),
             requests: 1,
-            ..Answered::default()
+            ..SettledBatch::default()
         };
         store.settle(run, &items, &answered, 1).unwrap();
         (store, id)
@@ -162,11 +162,11 @@ mod tests {
     fn a_search_that_is_stopped_says_where_and_goes_on_there() {
         let folder = tempfile::tempdir().unwrap();
         let (store, connection) = inventory(folder.path(), 3 * CHUNK as u128);
-        let area = Area {
+        let area = SearchArea {
             connection,
             kind: Some(Kind::User),
         };
-        let pattern = Pattern::new(&format!("person {}", 2 * CHUNK + 7)).unwrap();
+        let pattern = SearchPattern::new(&format!("person {}", 2 * CHUNK + 7)).unwrap();
         let (mut after, mut goes) = (None, 0);
         let found = loop {
             goes += 1;
@@ -189,7 +189,7 @@ mod tests {
     fn pages_hold_what_was_asked_for_and_say_whether_there_are_more() {
         let folder = tempfile::tempdir().unwrap();
         let (store, connection) = inventory(folder.path(), 10);
-        let area = Area {
+        let area = SearchArea {
             connection,
             kind: None,
         };

@@ -6,9 +6,9 @@ use chrono::Utc;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::extract::{Named, Of};
+use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::NameReader;
-use crate::http::problem::{Problem, Query, Refusals};
+use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
 use crate::sync::Tracer;
 use crate::view::ObjectTrace;
 
@@ -32,17 +32,17 @@ pub(super) struct WantedObject {
     get, path = "/api/v1/connections/{name}/why", tag = "inventory", operation_id = "explainObject",
     params(("name" = String, Path, description = "CONNECTION_NAME"), WantedObject),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "Every step, and the sentence that they end in.", body = ObjectTrace), Refusals)
+    responses((status = 200, description = "Every step, and the sentence that they end in.", body = ObjectTrace), RefusalResponses)
 )]
 pub(super) async fn one(
     _: NameReader,
-    State(service): Of,
-    Named(handle): Named,
-    Query(wanted): Query<WantedObject>,
-) -> Result<Json<ObjectTrace>, Problem> {
+    State(service): ServiceState,
+    NamedConnection(handle): NamedConnection,
+    CheckedQuery(wanted): CheckedQuery<WantedObject>,
+) -> Result<Json<ObjectTrace>, HttpProblem> {
     let length = wanted.object.chars().count();
     if !(1..=LONGEST_NAME).contains(&length) {
-        return Err(Problem::invalid(format_args!(
+        return Err(HttpProblem::invalid(format_args!(
             "object: {length} characters are not within 1 to {LONGEST_NAME}"
         )));
     }

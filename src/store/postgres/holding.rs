@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::fault::PostgresFault;
 use super::keeper;
-use super::lease_statements::{self as statements, Identity};
-use super::leases::{ANSWERS_WITHIN, Held, Leases, clock};
-use super::session::Session;
+use super::lease_statements::{self as statements, InstanceIdentity};
+use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
+use super::session::DatabaseSession;
 use super::statements::Statements;
-use crate::store::error::Fault;
+use crate::store::error::StoreFault;
 use crate::store::lease::LeaseGuard;
 use crate::store::{ConnectionId, LockError};
 
@@ -34,7 +34,7 @@ impl Leases {
         }
         let taken = self.take(connection, purpose, digest).map_err(|fault| {
             LockError::Database(match fault {
-                Fault::Postgres(fault) => fault.of(&self.database.to_string()),
+                StoreFault::Postgres(fault) => fault.of(&self.database.to_string()),
                 fault => PostgresFault::Other(format!("{fault:?}")).of(&self.database.to_string()),
             })
         })?;
@@ -53,10 +53,10 @@ impl Leases {
         connection: ConnectionId,
         purpose: &str,
         digest: &str,
-    ) -> Result<Result<(), String>, Fault> {
-        let session = Session::open(&self.database, ANSWERS_WITHIN)?;
+    ) -> Result<Result<(), String>, StoreFault> {
+        let session = DatabaseSession::open(&self.database, ANSWERS_WITHIN)?;
         let id = self.id(&session)?;
-        let identity = Identity {
+        let identity = InstanceIdentity {
             id: &id,
             name: &self.database.instance,
         };
@@ -66,7 +66,7 @@ impl Leases {
             inner
                 .takeovers
                 .insert(connection, u64::try_from(takeovers).unwrap_or(0));
-            let held = Held {
+            let held = HeldLease {
                 epoch,
                 renewed: before,
                 in_use: true,
@@ -108,8 +108,8 @@ impl Leases {
         };
         if let (Some(id), Some(held)) = (id, held) {
             // What cannot be resigned ends by itself.
-            let resigned = Session::open(&self.database, ANSWERS_WITHIN)
-                .map_err(Fault::from)
+            let resigned = DatabaseSession::open(&self.database, ANSWERS_WITHIN)
+                .map_err(StoreFault::from)
                 .and_then(|session| statements::resign(&session, connection, &id, held.epoch));
             if resigned.is_err() {
                 tracing::debug!("A lease could not be resigned; it ends by itself.");
@@ -133,8 +133,8 @@ impl Leases {
         };
         self.changed();
         let Some(id) = id else { return };
-        let left = Session::open(&self.database, ANSWERS_WITHIN)
-            .map_err(Fault::from)
+        let left = DatabaseSession::open(&self.database, ANSWERS_WITHIN)
+            .map_err(StoreFault::from)
             .and_then(|session| {
                 for (connection, held) in &held {
                     statements::resign(&session, *connection, &id, held.epoch)?;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::lease_statements::{self as statements, Identity, Standing};
-use super::leases::{ANSWERS_WITHIN, Held, Leases, clock};
-use super::session::Session;
+use super::lease_statements::{self as statements, InstanceIdentity, LeaseStanding};
+use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
+use super::session::DatabaseSession;
 use crate::store::ConnectionId;
-use crate::store::error::Fault;
+use crate::store::error::StoreFault;
 
 /// Pause between two looks: less than a third of the time that a lease holds, so that two renewals
 /// may fail.
@@ -68,7 +68,7 @@ fn keep(watched: &Weak<Leases>) {
 
 #[derive(Default)]
 struct Keeper {
-    session: Option<Session>,
+    session: Option<DatabaseSession>,
     /// It has failed, which is logged once.
     is_failing: bool,
     /// Connections whose settings differ from the holder's, which is logged once.
@@ -76,10 +76,10 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn beat(&mut self, leases: &Leases) -> Result<(), Fault> {
-        let session = match self.session.take().filter(Session::is_open) {
+    fn beat(&mut self, leases: &Leases) -> Result<(), StoreFault> {
+        let session = match self.session.take().filter(DatabaseSession::is_open) {
             Some(session) => session,
-            None => Session::open(&leases.database, ANSWERS_WITHIN)?,
+            None => DatabaseSession::open(&leases.database, ANSWERS_WITHIN)?,
         };
         let id = leases.id(&session)?;
         let held: Vec<(ConnectionId, i64)> = {
@@ -112,11 +112,11 @@ impl Keeper {
     fn take_turns(
         &mut self,
         leases: &Leases,
-        session: &Session,
+        session: &DatabaseSession,
         id: &str,
         candidates: &[(ConnectionId, String)],
-    ) -> Result<(), Fault> {
-        let identity = Identity {
+    ) -> Result<(), StoreFault> {
+        let identity = InstanceIdentity {
             id,
             name: &leases.database.instance,
         };
@@ -139,7 +139,7 @@ impl Keeper {
             let taken = statements::take(session, *connection, identity, "service", digest)?;
             let Some((epoch, takeovers)) = taken else { continue };
             count += 1;
-            let held = Held {
+            let held = HeldLease {
                 epoch,
                 renewed: before,
                 in_use: false,
@@ -166,7 +166,7 @@ impl Keeper {
     }
 
     /// Resigns one connection that no run uses: the others take it with their next look.
-    fn resign_one(&self, leases: &Leases, session: &Session, id: &str) -> Result<(), Fault> {
+    fn resign_one(&self, leases: &Leases, session: &DatabaseSession, id: &str) -> Result<(), StoreFault> {
         let free = {
             let mut inner = leases.inner();
             let free = inner
@@ -185,7 +185,7 @@ impl Keeper {
 
     /// Returns whether the settings of a connection are those that it was run with last, or nobody
     /// runs it with those any more.
-    fn agrees(&mut self, standing: &Standing, digest: &str) -> bool {
+    fn agrees(&mut self, standing: &LeaseStanding, digest: &str) -> bool {
         let agrees = standing.digest == digest || standing.digest.is_empty() || standing.with_its_digest == 0;
         if agrees {
             self.refused.remove(&standing.connection);
@@ -201,7 +201,7 @@ impl Keeper {
         agrees
     }
 
-    fn fail(&mut self, leases: &Leases, fault: Fault) {
+    fn fail(&mut self, leases: &Leases, fault: StoreFault) {
         self.session = None;
         if !std::mem::replace(&mut self.is_failing, true) {
             let error = fault.at(leases.database.to_string().as_ref());
@@ -217,7 +217,7 @@ impl Keeper {
 }
 
 /// Returns how many connections an instance should hold: each is shared by those that could run it.
-fn share(standings: &[Standing]) -> usize {
+fn share(standings: &[LeaseStanding]) -> usize {
     let shares: f64 = standings
         .iter()
         .map(|standing| 1.0 / f64::from(i32::try_from(standing.candidates.max(1)).unwrap_or(i32::MAX)))

@@ -1,10 +1,10 @@
 //! Statements about leases (R34). Each is a transaction of its own, and judges time by the clock of
 //! the database.
 
-use super::session::Session;
+use super::session::DatabaseSession;
 use super::statements::Statements;
 use crate::store::ConnectionId;
-use crate::store::error::Fault;
+use crate::store::error::StoreFault;
 use crate::store::sql::{Sql, values};
 
 /// Time that a lease holds without being renewed, as the statements have it.
@@ -58,7 +58,7 @@ pub(super) const ABANDONED: &str = "
 
 /// Holder of a lease, as its row says.
 #[derive(Debug, Clone)]
-pub(super) struct Holder {
+pub(super) struct LeaseHolder {
     pub(super) name: String,
     pub(super) purpose: String,
     pub(super) digest: String,
@@ -69,29 +69,29 @@ pub(super) struct Holder {
 
 /// Identity of a holder.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Identity<'a> {
+pub(super) struct InstanceIdentity<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
 }
 
 /// Returns an identity that no other holder has.
-pub(super) fn new_id(session: &Session) -> Result<String, Fault> {
+pub(super) fn new_id(session: &DatabaseSession) -> Result<String, StoreFault> {
     let row = session.batch("SELECT gen_random_uuid()")?;
     row.into_iter()
         .next()
         .flatten()
-        .ok_or_else(|| Fault::unreadable("gen_random_uuid"))
+        .ok_or_else(|| StoreFault::unreadable("gen_random_uuid"))
 }
 
 /// Takes the lease of a connection where it has ended; returns its epoch, and how often one ended
 /// without being resigned.
 pub(super) fn take(
-    session: &Session,
+    session: &DatabaseSession,
     connection: ConnectionId,
-    identity: Identity<'_>,
+    identity: InstanceIdentity<'_>,
     purpose: &str,
     digest: &str,
-) -> Result<Option<(i64, i64)>, Fault> {
+) -> Result<Option<(i64, i64)>, StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(ENSURE, values![connection])?;
     sql.first(
@@ -103,17 +103,22 @@ pub(super) fn take(
 
 /// Renews a lease; `false` when it is another's.
 pub(super) fn renew(
-    session: &Session,
+    session: &DatabaseSession,
     connection: ConnectionId,
     id: &str,
     epoch: i64,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     Ok(sql.execute(RENEW, values![connection, id, epoch])? > 0)
 }
 
 /// Ends a lease.
-pub(super) fn resign(session: &Session, connection: ConnectionId, id: &str, epoch: i64) -> Result<(), Fault> {
+pub(super) fn resign(
+    session: &DatabaseSession,
+    connection: ConnectionId,
+    id: &str,
+    epoch: i64,
+) -> Result<(), StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(RESIGN, values![connection, id, epoch])?;
     Ok(())
@@ -125,16 +130,16 @@ pub(super) fn prove(
     connection: ConnectionId,
     id: &str,
     epoch: i64,
-) -> Result<bool, Fault> {
+) -> Result<bool, StoreFault> {
     let sql: &dyn Sql = sql;
     let row = sql.first(PROVE, values![connection, id, epoch], |_| Ok(()))?;
     Ok(row.is_some())
 }
 
 /// Returns the holder of a lease.
-pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<Holder>, Fault> {
+pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<LeaseHolder>, StoreFault> {
     sql.first(HOLDER, values![connection], |row| {
-        Ok(Holder {
+        Ok(LeaseHolder {
             name: row.get("holder_name")?,
             purpose: row.get("purpose")?,
             digest: row.get("digest")?,
@@ -146,10 +151,10 @@ pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<H
 
 /// Notes that an instance lives and which connections it could run; forgets those that do not.
 pub(super) fn announce(
-    session: &Session,
-    identity: Identity<'_>,
+    session: &DatabaseSession,
+    identity: InstanceIdentity<'_>,
     candidates: &[(ConnectionId, String)],
-) -> Result<(), Fault> {
+) -> Result<(), StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(
         "INSERT INTO instance (holder, name, started_at, seen_at)
@@ -172,7 +177,7 @@ pub(super) fn announce(
 }
 
 /// Forgets an instance.
-pub(super) fn leave(session: &Session, id: &str) -> Result<(), Fault> {
+pub(super) fn leave(session: &DatabaseSession, id: &str) -> Result<(), StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     sql.execute("DELETE FROM instance WHERE holder = $1", values![id])?;
     Ok(())
@@ -180,7 +185,7 @@ pub(super) fn leave(session: &Session, id: &str) -> Result<(), Fault> {
 
 /// Lease of a connection that an instance could run, as it decides about it.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(super) struct LeaseStanding {
     pub(super) connection: ConnectionId,
     /// Somebody holds it.
     pub(super) is_held: bool,
@@ -194,7 +199,7 @@ pub(super) struct Standing {
 }
 
 /// Returns the leases of the connections that an instance could run.
-pub(super) fn standings(session: &Session, id: &str) -> Result<Vec<Standing>, Fault> {
+pub(super) fn standings(session: &DatabaseSession, id: &str) -> Result<Vec<LeaseStanding>, StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
     sql.rows(
         &format!(
@@ -210,7 +215,7 @@ pub(super) fn standings(session: &Session, id: &str) -> Result<Vec<Standing>, Fa
         ),
         values![id],
         |row| {
-            Ok(Standing {
+            Ok(LeaseStanding {
                 connection: row.get(0)?,
                 is_held: row.get(1)?,
                 with_its_digest: row.get(2)?,

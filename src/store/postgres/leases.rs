@@ -13,10 +13,10 @@ use tokio::sync::watch;
 
 use super::keeper::Nudge;
 use super::lease_statements::{self as statements, TTL};
-use super::session::Session;
+use super::session::DatabaseSession;
 use super::statements::Statements;
 use crate::config::Database;
-use crate::store::error::Fault;
+use crate::store::error::StoreFault;
 use crate::store::{ConnectionId, StoreError};
 
 /// Time before the end of a lease from which on nothing is handed out and nothing sent.
@@ -29,17 +29,17 @@ pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Leases {
     pub(super) database: Database,
-    inner: Mutex<Inner>,
+    inner: Mutex<LeasesState>,
     /// Counts the changes of what is held.
     changes: watch::Sender<u64>,
     pub(super) nudge: Nudge,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Inner {
+pub(super) struct LeasesState {
     /// Identity of this process as a holder, once it is known.
     pub(super) id: Option<String>,
-    pub(super) held: BTreeMap<ConnectionId, Held>,
+    pub(super) held: BTreeMap<ConnectionId, HeldLease>,
     /// Connections that this process could run as an instance, each with the digest of its
     /// settings. `None` where it is no instance.
     pub(super) candidates: Option<Vec<(ConnectionId, String)>>,
@@ -50,7 +50,7 @@ pub(super) struct Inner {
 
 /// Lease that this process holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Held {
+pub(super) struct HeldLease {
     pub(super) epoch: i64,
     /// Clock before the last renewal was sent.
     pub(super) renewed: Duration,
@@ -69,7 +69,7 @@ pub(super) fn clock() -> Duration {
     )
 }
 
-impl Held {
+impl HeldLease {
     /// Returns whether it certainly holds at `now`, for long enough to act.
     pub(super) fn is_certain(self, now: Duration) -> bool {
         now < self.renewed + Duration::from_secs(TTL) - MARGIN
@@ -86,7 +86,7 @@ impl Leases {
         }
     }
 
-    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, LeasesState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +101,7 @@ impl Leases {
     }
 
     /// Returns the identity of this process as a holder.
-    pub(super) fn id(&self, session: &Session) -> Result<String, Fault> {
+    pub(super) fn id(&self, session: &DatabaseSession) -> Result<String, StoreFault> {
         if let Some(id) = &self.inner().id {
             return Ok(id.clone());
         }
@@ -138,7 +138,7 @@ impl Leases {
     }
 
     /// Proves a lease within a transaction that writes.
-    pub(super) fn prove(&self, sql: &Statements<'_>, connection: ConnectionId) -> Result<(), Fault> {
+    pub(super) fn prove(&self, sql: &Statements<'_>, connection: ConnectionId) -> Result<(), StoreFault> {
         let (id, held) = {
             let inner = self.inner();
             (inner.id.clone(), inner.held.get(&connection).copied())
@@ -154,7 +154,11 @@ impl Leases {
 
     /// Refuses to go on while another instance holds a connection: what it runs with is not changed
     /// under its hands.
-    pub(super) fn refuse_if_held(&self, sql: &Statements<'_>, connection: ConnectionId) -> Result<(), Fault> {
+    pub(super) fn refuse_if_held(
+        &self,
+        sql: &Statements<'_>,
+        connection: ConnectionId,
+    ) -> Result<(), StoreFault> {
         if self.inner().held.contains_key(&connection) {
             return self.prove(sql, connection);
         }

@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::Access;
-use super::error::Fault;
+use super::StoreAccess;
+use super::error::StoreFault;
 use super::sql::Sql;
 use crate::config::Database;
 use crate::failpoint::{self, Commit, Point, Progress};
@@ -31,7 +31,7 @@ use crate::failpoint::{self, Commit, Point, Progress};
 pub(super) use fault::PostgresFault;
 pub use fault::{DatabaseError, DatabaseProblem};
 pub(super) use leases::Leases;
-use session::Session;
+use session::DatabaseSession;
 use statements::Statements;
 
 /// Time after which the program stops waiting for a statement. It is longer than what [`BEGIN`]
@@ -57,7 +57,7 @@ const DECIDES: (u32, Duration) = (8, Duration::from_secs(1));
 /// Database with one session, which is opened again when it broke, and the leases of this process.
 pub(super) struct PostgresEngine {
     database: Database,
-    session: Mutex<Option<Session>>,
+    session: Mutex<Option<DatabaseSession>>,
     pub(super) leases: Arc<Leases>,
 }
 
@@ -69,11 +69,11 @@ impl fmt::Debug for PostgresEngine {
 
 impl PostgresEngine {
     /// Connects, and creates or migrates the schema where `access` allows it.
-    pub(super) fn open(database: &Database, access: Access) -> Result<Self, Fault> {
-        let session = Session::open(database, ANSWERS_WITHIN)?;
+    pub(super) fn open(database: &Database, access: StoreAccess) -> Result<Self, StoreFault> {
+        let session = DatabaseSession::open(database, ANSWERS_WITHIN)?;
         match access {
-            Access::ReadWrite => schema::migrate(&session, &database.to_string(), BEGIN)?,
-            Access::ReadOnly | Access::Scratch => schema::check(&session, &database.to_string())?,
+            StoreAccess::ReadWrite => schema::migrate(&session, &database.to_string(), BEGIN)?,
+            StoreAccess::ReadOnly | StoreAccess::Scratch => schema::check(&session, &database.to_string())?,
         }
         Ok(Self {
             database: database.clone(),
@@ -84,29 +84,35 @@ impl PostgresEngine {
 
     /// The place of the session. It is empty while the session is in use, so that one that was in
     /// the middle of something when it failed, or its thread panicked, is not used again.
-    fn place(&self) -> MutexGuard<'_, Option<Session>> {
+    fn place(&self) -> MutexGuard<'_, Option<DatabaseSession>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn opened(&self, session: Option<Session>) -> Result<Session, PostgresFault> {
-        match session.filter(Session::is_open) {
+    fn opened(&self, session: Option<DatabaseSession>) -> Result<DatabaseSession, PostgresFault> {
+        match session.filter(DatabaseSession::is_open) {
             Some(session) => Ok(session),
-            None => Session::open(&self.database, ANSWERS_WITHIN),
+            None => DatabaseSession::open(&self.database, ANSWERS_WITHIN),
         }
     }
 
     /// Runs statements that only read, each in a transaction of its own.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         let mut place = self.place();
         let session = self.opened(place.take())?;
         let value = read(&Statements::reading(&session));
-        let is_broken = matches!(&value, Err(Fault::Postgres(fault)) if fault.ends_session());
+        let is_broken = matches!(&value, Err(StoreFault::Postgres(fault)) if fault.ends_session());
         *place = Some(session).filter(|_| !is_broken);
         value
     }
 
     /// Runs statements that only read, all of one moment.
-    pub(super) fn snapshot<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         let mut place = self.place();
         let session = self.opened(place.take())?;
         session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
@@ -120,8 +126,8 @@ impl PostgresEngine {
     pub(super) fn write<T>(
         &self,
         commit: Commit,
-        write: impl FnOnce(&dyn Sql) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
         let mut place = self.place();
         let (session, number) = self.begun(place.take())?;
         failpoint::pass(Point::In(commit, Progress::Begun));
@@ -150,7 +156,7 @@ impl PostgresEngine {
 
     /// Begins a transaction that writes. A session that broke while nobody used it shows it here,
     /// before anything was done, and another one is opened.
-    fn begun(&self, session: Option<Session>) -> Result<(Session, String), Fault> {
+    fn begun(&self, session: Option<DatabaseSession>) -> Result<(DatabaseSession, String), StoreFault> {
         let mut session = self.opened(session)?;
         let row = match session.batch(BEGIN) {
             Err(fault) if fault.ends_session() => {
@@ -167,7 +173,7 @@ impl PostgresEngine {
 
     /// Finds out whether a transaction was committed whose connection broke meanwhile. Returns a
     /// new session if it was.
-    fn committed(&self, number: &str, fault: PostgresFault) -> Result<Session, Fault> {
+    fn committed(&self, number: &str, fault: PostgresFault) -> Result<DatabaseSession, StoreFault> {
         let (tries, pause) = DECIDES;
         for _ in 0..tries {
             thread::sleep(pause);

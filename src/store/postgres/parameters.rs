@@ -6,34 +6,34 @@ use std::error::Error;
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::store::error::Fault;
-use crate::store::sql::{Class, Columns, Value};
+use crate::store::error::StoreFault;
+use crate::store::sql::{Class, Columns, SqlValue};
 
-type Failure = Box<dyn Error + Sync + Send>;
+type ParameterFault = Box<dyn Error + Sync + Send>;
 
 /// Parameter of a statement.
 #[derive(Debug)]
-pub(super) struct Parameter<'a>(pub(super) Value<'a>);
+pub(super) struct Parameter<'a>(pub(super) SqlValue<'a>);
 
 impl Parameter<'_> {
     /// Returns the type that the statement is parsed with. That of NULL is left to the server.
     pub(super) const fn of(&self) -> Type {
         match self.0 {
-            Value::Null => Type::UNKNOWN,
-            Value::Integer(_) => Type::INT8,
-            Value::Text(_) => Type::TEXT,
-            Value::Blob(_) => Type::BYTEA,
+            SqlValue::Null => Type::UNKNOWN,
+            SqlValue::Integer(_) => Type::INT8,
+            SqlValue::Text(_) => Type::TEXT,
+            SqlValue::Blob(_) => Type::BYTEA,
         }
     }
 }
 
 impl ToSql for Parameter<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, ParameterFault> {
         match self.0 {
-            Value::Null => return Ok(IsNull::Yes),
-            Value::Integer(number) => out.put_i64(number),
-            Value::Text(text) => out.put_slice(storable(text).as_bytes()),
-            Value::Blob(octets) => out.put_slice(octets),
+            SqlValue::Null => return Ok(IsNull::Yes),
+            SqlValue::Integer(number) => out.put_i64(number),
+            SqlValue::Text(text) => out.put_slice(storable(text).as_bytes()),
+            SqlValue::Blob(octets) => out.put_slice(octets),
         }
         Ok(IsNull::No)
     }
@@ -74,28 +74,28 @@ impl ColumnArray {
     }
 
     /// Appends a value.
-    pub(super) fn push(&mut self, value: Value<'_>) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, value: SqlValue<'_>) -> Result<(), StoreFault> {
         self.rows += 1;
         let text;
         let octets: &[u8] = match (self.class, value) {
-            (_, Value::Null) => {
+            (_, SqlValue::Null) => {
                 self.has_null = true;
                 self.elements.put_i32(-1);
                 return Ok(());
             }
-            (Class::Integer, Value::Integer(number)) => {
+            (Class::Integer, SqlValue::Integer(number)) => {
                 self.elements.put_i32(8);
                 self.elements.put_i64(number);
                 return Ok(());
             }
-            (Class::Text, Value::Text(given)) => {
+            (Class::Text, SqlValue::Text(given)) => {
                 text = storable(given);
                 text.as_bytes()
             }
-            (Class::Blob, Value::Blob(octets)) => octets,
-            _ => return Err(Fault::unreadable("a value to insert")),
+            (Class::Blob, SqlValue::Blob(octets)) => octets,
+            _ => return Err(StoreFault::unreadable("a value to insert")),
         };
-        let length = i32::try_from(octets.len()).map_err(|_| Fault::unreadable("a value to insert"))?;
+        let length = i32::try_from(octets.len()).map_err(|_| StoreFault::unreadable("a value to insert"))?;
         self.elements.put_i32(length);
         self.elements.put_slice(octets);
         Ok(())
@@ -117,7 +117,7 @@ impl ColumnArray {
 }
 
 impl ToSql for ColumnArray {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, ParameterFault> {
         let element = match self.class {
             Class::Integer => Type::INT8,
             Class::Text => Type::TEXT,
@@ -145,7 +145,7 @@ impl ToSql for ColumnArray {
 struct Received<'a>(&'a Type, &'a [u8]);
 
 impl<'a> FromSql<'a> for Received<'a> {
-    fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+    fn from_sql(of: &Type, raw: &'a [u8]) -> Result<Self, ParameterFault> {
         // The names of types are static, but the reference that comes in is not.
         Ok(Self(known(of).ok_or("a type that no column has")?, raw))
     }
@@ -176,25 +176,25 @@ impl Columns for tokio_postgres::Row {
         self.columns().iter().position(|column| column.name() == name)
     }
 
-    fn value(&self, position: usize) -> Result<Value<'_>, Fault> {
-        let unreadable = || Fault::unreadable(&format!("column {position}"));
+    fn value(&self, position: usize) -> Result<SqlValue<'_>, StoreFault> {
+        let unreadable = || StoreFault::unreadable(&format!("column {position}"));
         let received: Option<Received<'_>> = self.try_get(position).map_err(|_| unreadable())?;
         let Some(Received(of, raw)) = received else {
-            return Ok(Value::Null);
+            return Ok(SqlValue::Null);
         };
         let value = match *of {
-            Type::INT8 => raw.try_into().ok().map(i64::from_be_bytes).map(Value::Integer),
+            Type::INT8 => raw.try_into().ok().map(i64::from_be_bytes).map(SqlValue::Integer),
             Type::INT4 => raw
                 .try_into()
                 .ok()
-                .map(|octets| Value::Integer(i64::from(i32::from_be_bytes(octets)))),
+                .map(|octets| SqlValue::Integer(i64::from(i32::from_be_bytes(octets)))),
             Type::INT2 => raw
                 .try_into()
                 .ok()
-                .map(|octets| Value::Integer(i64::from(i16::from_be_bytes(octets)))),
-            Type::BOOL => raw.first().map(|octet| Value::Integer(i64::from(*octet))),
-            Type::BYTEA => Some(Value::Blob(raw)),
-            _ => std::str::from_utf8(raw).ok().map(Value::Text),
+                .map(|octets| SqlValue::Integer(i64::from(i16::from_be_bytes(octets)))),
+            Type::BOOL => raw.first().map(|octet| SqlValue::Integer(i64::from(*octet))),
+            Type::BYTEA => Some(SqlValue::Blob(raw)),
+            _ => std::str::from_utf8(raw).ok().map(SqlValue::Text),
         };
         value.ok_or_else(unreadable)
     }

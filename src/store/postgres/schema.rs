@@ -2,10 +2,10 @@
 //! (R28).
 
 use super::fault::PostgresFault;
-use super::session::Session;
+use super::session::DatabaseSession;
 use crate::failpoint::{self, Commit, Point, Progress};
 use crate::store::StoreError;
-use crate::store::error::Fault;
+use crate::store::error::StoreFault;
 use crate::store::open::{FIRST_VERSION, SCHEMA_VERSION};
 
 /// The schema of version [`FIRST_VERSION`].
@@ -22,7 +22,7 @@ const VERSION: &str = "
         OR to_regclass('object') IS NOT NULL OR to_regclass('run') IS NOT NULL";
 
 /// Returns the version of the schema; 0 where there is none.
-fn version(session: &Session, database: &str) -> Result<i32, Fault> {
+fn version(session: &DatabaseSession, database: &str) -> Result<i32, StoreFault> {
     let found = session.batch(VERSION)?;
     let is = |place: usize| found.get(place).and_then(Option::as_deref) == Some("t");
     if !is(0) {
@@ -39,11 +39,11 @@ fn version(session: &Session, database: &str) -> Result<i32, Fault> {
         .first()
         .and_then(Option::as_deref)
         .and_then(|version| version.parse().ok())
-        .ok_or_else(|| Fault::unreadable("ad_connector"))
+        .ok_or_else(|| StoreFault::unreadable("ad_connector"))
 }
 
 /// Makes sure that the database can be read by this program.
-pub(super) fn check(session: &Session, database: &str) -> Result<(), Fault> {
+pub(super) fn check(session: &DatabaseSession, database: &str) -> Result<(), StoreFault> {
     let found = version(session, database)?;
     let path = database.into();
     match found {
@@ -66,10 +66,10 @@ pub(super) fn check(session: &Session, database: &str) -> Result<(), Fault> {
 
 /// Creates the schema, or brings it to the present version. Another instance that does the same
 /// waits, and finds it done.
-pub(super) fn migrate(session: &Session, database: &str, begin: &str) -> Result<(), Fault> {
+pub(super) fn migrate(session: &DatabaseSession, database: &str, begin: &str) -> Result<(), StoreFault> {
     match check(session, database) {
         Ok(()) => return Ok(()),
-        Err(Fault::Refused(StoreError::Missing { .. } | StoreError::Older { .. })) => {}
+        Err(StoreFault::Refused(StoreError::Missing { .. } | StoreError::Older { .. })) => {}
         Err(fault) => return Err(fault),
     }
     let begun = session.batch(begin)?;

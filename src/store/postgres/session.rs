@@ -22,7 +22,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 5);
 
 /// Session with the server.
-pub(super) struct Session {
+pub(super) struct DatabaseSession {
     pub(super) client: Client,
     /// Time that the server may take to answer a request.
     answers_within: Duration,
@@ -30,7 +30,7 @@ pub(super) struct Session {
     _end: oneshot::Sender<()>,
 }
 
-impl Session {
+impl DatabaseSession {
     /// Connects and authenticates.
     pub(super) fn open(database: &Database, answers_within: Duration) -> Result<Self, PostgresFault> {
         let within = answers_within.min(CONNECT_WITHIN);

@@ -16,10 +16,10 @@ use super::fault::PostgresFault;
 use super::lease_statements;
 use super::leases::Leases;
 use super::parameters::{ColumnArray, Parameter};
-use super::session::Session;
+use super::session::DatabaseSession;
 use crate::store::ConnectionId;
-use crate::store::error::Fault;
-use crate::store::sql::{Insert, Row, Sql, Table, Value};
+use crate::store::error::StoreFault;
+use crate::store::sql::{Insert, Sql, SqlRow, SqlTable, SqlValue};
 
 /// Rows inserted by one statement, at most.
 const ROWS: usize = 5000;
@@ -32,7 +32,7 @@ const TEMPORARY: &str = include_str!("../schema/postgres_temporary.sql");
 
 /// Statements of a transaction, or of reads outside one.
 pub(super) struct Statements<'s> {
-    session: &'s Session,
+    session: &'s DatabaseSession,
     /// Temporary tables that the transaction has created.
     created: RefCell<BTreeSet<&'static str>>,
     /// In a transaction that writes.
@@ -41,7 +41,7 @@ pub(super) struct Statements<'s> {
 
 impl<'s> Statements<'s> {
     /// Statements that only read.
-    pub(super) const fn reading(session: &'s Session) -> Self {
+    pub(super) const fn reading(session: &'s DatabaseSession) -> Self {
         Self {
             session,
             created: RefCell::new(BTreeSet::new()),
@@ -50,7 +50,7 @@ impl<'s> Statements<'s> {
     }
 
     /// Statements of a transaction that writes.
-    pub(super) const fn writing(session: &'s Session, leases: &'s Leases) -> Self {
+    pub(super) const fn writing(session: &'s DatabaseSession, leases: &'s Leases) -> Self {
         Self {
             session,
             created: RefCell::new(BTreeSet::new()),
@@ -58,7 +58,7 @@ impl<'s> Statements<'s> {
         }
     }
 
-    fn insert_arrays(&self, statement: &str, arrays: &[ColumnArray]) -> Result<(), Fault> {
+    fn insert_arrays(&self, statement: &str, arrays: &[ColumnArray]) -> Result<(), StoreFault> {
         let parameters: Vec<(&(dyn ToSql + Sync), Type)> = arrays
             .iter()
             .map(|array| (array as &(dyn ToSql + Sync), array.of()))
@@ -81,7 +81,7 @@ macro_rules! typed {
 }
 
 impl Sql for Statements<'_> {
-    fn execute(&self, statement: &str, values: &[Value<'_>]) -> Result<usize, Fault> {
+    fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault> {
         let owned;
         let parameters = typed!(owned, values);
         let rows = self
@@ -93,9 +93,9 @@ impl Sql for Statements<'_> {
     fn query(
         &self,
         statement: &str,
-        values: &[Value<'_>],
-        each: &mut dyn FnMut(&Row<'_>) -> Result<bool, Fault>,
-    ) -> Result<(), Fault> {
+        values: &[SqlValue<'_>],
+        each: &mut dyn FnMut(&SqlRow<'_>) -> Result<bool, StoreFault>,
+    ) -> Result<(), StoreFault> {
         let owned: Vec<Parameter<'_>> = values.iter().map(|value| Parameter(*value)).collect();
         let parameters = owned.iter().map(|parameter| (parameter, parameter.of()));
         let rows = self
@@ -103,7 +103,7 @@ impl Sql for Statements<'_> {
             .wait(self.session.client.query_typed_raw(statement, parameters))?;
         let mut rows = pin!(rows);
         while let Some(row) = self.session.wait(rows.try_next())? {
-            if !each(&Row(&row))? {
+            if !each(&SqlRow(&row))? {
                 break;
             }
         }
@@ -112,9 +112,9 @@ impl Sql for Statements<'_> {
 
     fn insert(
         &self,
-        table: &Table,
-        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        table: &SqlTable,
+        rows: &mut dyn FnMut(&mut Insert<'_>) -> Result<(), StoreFault>,
+    ) -> Result<(), StoreFault> {
         let mut statement = format!("INSERT INTO {} (", table.name);
         let mut arrays = String::new();
         for (place, (name, _)) in table.columns.iter().enumerate() {
@@ -145,7 +145,7 @@ impl Sql for Statements<'_> {
         Ok(())
     }
 
-    fn clear(&self, table: &Table) -> Result<(), Fault> {
+    fn clear(&self, table: &SqlTable) -> Result<(), StoreFault> {
         let is_new = self.created.borrow_mut().insert(table.name);
         if !is_new {
             self.execute(&format!("DELETE FROM {}", table.name), &[])?;
@@ -155,21 +155,21 @@ impl Sql for Statements<'_> {
         let definition = TEMPORARY
             .split(';')
             .find_map(|text| text.find(&named).map(|at| &text[at..]));
-        let definition = definition.ok_or_else(|| Fault::unreadable(table.name))?;
+        let definition = definition.ok_or_else(|| StoreFault::unreadable(table.name))?;
         self.session.batch(definition)?;
         Ok(())
     }
 
-    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), Fault> {
+    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), StoreFault> {
         match self.leases {
             Some(leases) => leases.refuse_if_held(self, connection),
             None => Ok(()),
         }
     }
 
-    fn mark_abandoned(&self) -> Result<(), Fault> {
+    fn mark_abandoned(&self) -> Result<(), StoreFault> {
         let own = self.leases.and_then(Leases::known_id).unwrap_or_default();
-        self.execute(lease_statements::ABANDONED, &[Value::Text(&own)])?;
+        self.execute(lease_statements::ABANDONED, &[SqlValue::Text(&own)])?;
         Ok(())
     }
 
@@ -177,13 +177,13 @@ impl Sql for Statements<'_> {
         true
     }
 
-    fn prove_lease(&self, connection: ConnectionId) -> Result<(), Fault> {
+    fn prove_lease(&self, connection: ConnectionId) -> Result<(), StoreFault> {
         self.leases
             .map_or(Ok(()), |leases| leases.prove(self, connection))
     }
 }
 
-impl From<PostgresFault> for Fault {
+impl From<PostgresFault> for StoreFault {
     fn from(fault: PostgresFault) -> Self {
         Self::Postgres(fault)
     }

@@ -42,12 +42,12 @@ impl Tls {
 
 impl MakeTlsConnect<Socket> for Tls {
     type Stream = Encrypted;
-    type TlsConnect = Handshake;
+    type TlsConnect = DatabaseHandshake;
     type Error = io::Error;
 
-    fn make_tls_connect(&mut self, domain: &str) -> io::Result<Handshake> {
+    fn make_tls_connect(&mut self, domain: &str) -> io::Result<DatabaseHandshake> {
         let name = ServerName::try_from(domain.to_owned()).map_err(io::Error::other)?;
-        Ok(Handshake {
+        Ok(DatabaseHandshake {
             connector: self.0.clone(),
             name,
         })
@@ -55,12 +55,12 @@ impl MakeTlsConnect<Socket> for Tls {
 }
 
 /// Handshake with a server of a name.
-pub(super) struct Handshake {
+pub(super) struct DatabaseHandshake {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
-impl TlsConnect<Socket> for Handshake {
+impl TlsConnect<Socket> for DatabaseHandshake {
     type Stream = Encrypted;
     type Error = io::Error;
     type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted>> + Send>>;

@@ -72,7 +72,7 @@ fn r02_r03_a_cookie_commits_with_its_read_and_goes_with_its_scope() {
 /// The marks of [`Store::changed_elsewhere`] and [`Store::proven_by_absence`] of one room.
 impl Room {
     /// Reads `page` from `controller` in a run of its own; with an end, the read is complete.
-    fn read(&self, controller: u8, page: &[Reading], end: Option<&ReadEnd>) {
+    fn read(&self, controller: u8, page: &[ObjectReading], end: Option<&ReadEnd>) {
         let run = self.run();
         self.store.read_from(run, guid(controller)).unwrap();
         match end {
@@ -83,7 +83,7 @@ impl Room {
     }
 
     /// The same, as a full read that gave `page` and nothing else.
-    fn read_in_full(&self, controller: u8, page: &[Reading]) {
+    fn read_in_full(&self, controller: u8, page: &[ObjectReading]) {
         let mut met = GuidSet::default();
         page.iter().for_each(|reading| met.insert(reading.guid));
         met.sort();
@@ -95,7 +95,7 @@ impl Room {
     }
 
     /// The same, as a delta.
-    fn read_delta(&self, controller: u8, page: &[Reading], missed: &[u8]) {
+    fn read_delta(&self, controller: u8, page: &[ObjectReading], missed: &[u8]) {
         let end = ReadEnd {
             missed: missed.iter().map(|number| guid(*number)).collect(),
             ..end_of_read(controller, 7, None)
@@ -185,14 +185,14 @@ fn r02_what_another_controller_removed_is_asked_for_again() {
         let run = room.run();
         room.drain(run);
         room.store.read_from(run, guid(controller)).unwrap();
-        let gone = [(guid(number), Verdict::Gone("deleted".to_owned()))];
+        let gone = [(guid(number), LookupVerdict::Gone("deleted".to_owned()))];
         room.store.note_verdicts(run, &gone, NOW).unwrap();
-        let limits = Limits {
+        let limits = RemovalLimits {
             max_count: 9,
             max_percent: 100,
             empty: Vec::new(),
         };
-        let decision = Decision::Threshold(limits);
+        let decision = RemovalDecision::Threshold(limits);
         let conclusion = room.store.conclude_removals(run, &decision, |_, _| None, NOW);
         assert_eq!(conclusion.unwrap().counts.total().removed, 1);
         room.end(run);
@@ -290,7 +290,7 @@ fn r22_an_object_that_was_missed_and_came_elsewhere_is_asked_for_again() {
 #[test]
 fn r02_a_full_read_that_broke_off_is_not_resumed_after_another_controller_changed_something() {
     let room = Room::new();
-    let begun = Unfinished {
+    let begun = UnfinishedRead {
         controller: guid(1),
         scope: [7; 32],
         highest: 100,

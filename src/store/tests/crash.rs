@@ -15,11 +15,11 @@ const PAGE: u64 = 40;
 /// How often the child is killed.
 const DEATHS: u64 = 20;
 
-fn numbered(number: u64) -> Reading {
+fn numbered(number: u64) -> ObjectReading {
     let mut bytes = [0; 16];
     // Spread, so that a page touches many of the tree's pages.
     bytes[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
-    Reading {
+    ObjectReading {
         guid: Guid::from(bytes),
         ..user(1, &format!("{number} {}", "x".repeat(400)))
     }
@@ -28,8 +28,12 @@ fn numbered(number: u64) -> Reading {
 #[test]
 #[ignore = "the process that r18_killed_anywhere_the_watermark_is_never_ahead_of_the_stage kills"]
 fn child_stages_pages() {
-    let store = Store::open(Path::new(&std::env::var_os(STATE).unwrap()), Access::ReadWrite).unwrap();
-    let connection = store.register("corp", "", &Target::default(), NOW).unwrap();
+    let store = Store::open(
+        Path::new(&std::env::var_os(STATE).unwrap()),
+        StoreAccess::ReadWrite,
+    )
+    .unwrap();
+    let connection = store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
     let run = begin(&store, connection);
     let mut next = store
         .watermarks(connection)
@@ -38,7 +42,7 @@ fn child_stages_pages() {
         .map_or(0, |mark| mark.usn);
     eprintln!("opened");
     loop {
-        let page: Vec<Reading> = (next..next + PAGE).map(numbered).collect();
+        let page: Vec<ObjectReading> = (next..next + PAGE).map(numbered).collect();
         next += PAGE;
         // The watermark says how many objects were staged with it.
         let mark = Watermark {
@@ -78,7 +82,7 @@ fn r18_killed_anywhere_the_watermark_is_never_ahead_of_the_stage() {
         victim.kill().unwrap();
         victim.wait().unwrap();
 
-        let store = Store::open(&path, Access::ReadWrite).unwrap();
+        let store = Store::open(&path, StoreAccess::ReadWrite).unwrap();
         store.check().unwrap();
         let connection = store.connection("corp").unwrap().unwrap();
         assert_eq!(connection.state, State::Processing);

@@ -76,14 +76,14 @@ fn a_rejected_asset_waits_for_the_next_run_and_is_told_meanwhile() {
     let told = room.store.rejections(room.connection, 9).unwrap();
     assert_eq!(
         told,
-        [Rejection {
+        [RejectedObject {
             guid: Some(guid(2)),
             kind: Kind::User,
             dn: batch[1].dn.clone(),
             external_id: Some("S-1-5-21-2".into()),
             reason: "name is too long".into(),
             since: NOW + 3,
-            origin: Origin::Upstream,
+            origin: RejectionOrigin::Upstream,
         }]
     );
     assert_eq!(
@@ -150,8 +150,11 @@ fn nothing_is_out_any_more_when_a_run_has_ended() {
 fn pending_counts_kinds_and_knows_the_oldest() {
     let room = Room::new();
     let run = room.run();
-    assert_eq!(room.store.pending(room.connection).unwrap(), Pending::default());
-    let group = Reading {
+    assert_eq!(
+        room.store.pending(room.connection).unwrap(),
+        PendingCounts::default()
+    );
+    let group = ObjectReading {
         kind: Kind::Group,
         ..user(9, "a")
     };
@@ -171,11 +174,11 @@ fn pending_counts_kinds_and_knows_the_oldest() {
 fn objects_are_found_by_guid_sid_and_name() {
     let room = Room::new();
     let run = room.run();
-    let named = |number, dn: &str| Reading {
+    let named = |number, dn: &str| ObjectReading {
         dn: dn.into(),
         ..user(number, "a")
     };
-    let group = Reading {
+    let group = ObjectReading {
         kind: Kind::Group,
         ..named(3, "CN=Zürich Admins,OU=Doe,DC=corp")
     };

@@ -12,8 +12,8 @@ fn told(room: &Room, run: RunId) -> Vec<(Fate, bool, String)> {
         .collect()
 }
 
-fn nameless(dn: &str) -> Unidentified {
-    Unidentified {
+fn nameless(dn: &str) -> UnidentifiedEntry {
+    UnidentifiedEntry {
         kind: Kind::User,
         dn: dn.to_owned(),
         reason: "objectGUID is missing".to_owned(),
@@ -47,14 +47,14 @@ fn a_run_that_died_tells_what_it_did_until_then() {
     let history = room.store.run(run).unwrap();
     assert_eq!(
         history.counts.total(),
-        Counts {
+        ObjectTotals {
             read: 3,
             staged: 2,
             sent: 2,
             accepted: 1,
             rejected: 1,
             unmapped: 1,
-            ..Counts::default()
+            ..ObjectTotals::default()
         }
     );
     assert_eq!((history.requests, history.watermark_after), (1, Some(77)));
@@ -74,8 +74,11 @@ fn what_never_went_out_is_not_counted_as_sent() {
     let run = room.run();
     room.stage(run, &[user(1, "a")]);
     let batch = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
-    let counts = room.store.settle(run, &batch, &Answered::default(), NOW).unwrap();
-    assert_eq!(counts.total(), Counts::default());
+    let counts = room
+        .store
+        .settle(run, &batch, &SettledBatch::default(), NOW)
+        .unwrap();
+    assert_eq!(counts.total(), ObjectTotals::default());
 }
 
 #[test]
@@ -84,7 +87,7 @@ fn an_object_that_cannot_be_mapped_is_counted_and_told_once_a_run() {
     let run = room.run();
     let page = [unmappable(1, "no SID")];
     assert_eq!(room.stage(run, &page).unmapped, 1);
-    assert_eq!(room.stage(run, &page), Counts::default(), "read once more");
+    assert_eq!(room.stage(run, &page), ObjectTotals::default(), "read once more");
     room.store
         .note_unidentified(run, &[nameless("CN=A"), nameless("CN=A")], NOW)
         .unwrap();

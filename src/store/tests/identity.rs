@@ -13,7 +13,7 @@ impl Pair {
         let room = Room::new();
         let other = room
             .store
-            .register("branch", "", &Target::default(), NOW)
+            .register("branch", "", &AssetTarget::default(), NOW)
             .unwrap();
         Self { room, other }
     }
@@ -33,9 +33,9 @@ impl Pair {
 }
 
 /// Object `number` with the id `id`.
-fn with_id(number: u8, id: &str, version: &str) -> Reading {
-    Reading {
-        asset: Ok(Staged {
+fn with_id(number: u8, id: &str, version: &str) -> ObjectReading {
+    ObjectReading {
+        asset: Ok(StagedAsset {
             external_id: id.to_owned(),
             json: asset(version),
         }),
@@ -44,7 +44,7 @@ fn with_id(number: u8, id: &str, version: &str) -> Reading {
 }
 
 /// Lets `run` find that the objects are gone, and sends it if nothing claims their ids.
-fn lose(store: &Store, run: RunId, numbers: &[u8]) -> Conclusion {
+fn lose(store: &Store, run: RunId, numbers: &[u8]) -> RemovalConclusion {
     let mut end = end_at(Watermark {
         controller: guid(99),
         scope: [1; 32],
@@ -56,14 +56,14 @@ fn lose(store: &Store, run: RunId, numbers: &[u8]) -> Conclusion {
     let verdicts: Vec<_> = end
         .missed
         .iter()
-        .map(|guid| (*guid, Verdict::Gone("not found".to_owned())))
+        .map(|guid| (*guid, LookupVerdict::Gone("not found".to_owned())))
         .collect();
     store.note_verdicts(run, &verdicts, NOW).unwrap();
     conclude(store, run, 100)
 }
 
-fn conclude(store: &Store, run: RunId, max_percent: u8) -> Conclusion {
-    let limits = Limits {
+fn conclude(store: &Store, run: RunId, max_percent: u8) -> RemovalConclusion {
+    let limits = RemovalLimits {
         max_count: 1000,
         max_percent,
         empty: Vec::new(),
@@ -71,7 +71,7 @@ fn conclude(store: &Store, run: RunId, max_percent: u8) -> Conclusion {
     store
         .conclude_removals(
             run,
-            &Decision::Threshold(limits),
+            &RemovalDecision::Threshold(limits),
             |_, json| Some(format!("REMOVED {json}")),
             NOW,
         )
@@ -199,7 +199,7 @@ fn r37_an_object_with_another_id_leaves_the_old_one_as_a_removal() {
 fn r23_r37_replaced_ids_above_the_threshold_are_held_and_go_back_with_the_mapping() {
     let room = Room::new();
     let run = room.run();
-    let all = |prefix: &str| -> Vec<Reading> {
+    let all = |prefix: &str| -> Vec<ObjectReading> {
         (1..=9)
             .map(|number| with_id(number, &format!("{prefix}-{number}"), "a"))
             .collect()
@@ -228,7 +228,7 @@ fn r23_r37_replaced_ids_above_the_threshold_are_held_and_go_back_with_the_mappin
         .store
         .conclude_removals(
             run,
-            &Decision::Approved(list),
+            &RemovalDecision::Approved(list),
             |_, json| Some(format!("REMOVED {json}")),
             NOW,
         )
@@ -255,7 +255,7 @@ fn r37_two_objects_that_exchange_their_ids_remove_nothing() {
         room.stage(run, &[with_id(1, "S-1", "a"), with_id(2, "S-2", "b")]);
         room.drain(run);
         for page in pages {
-            let page: Vec<Reading> = page
+            let page: Vec<ObjectReading> = page
                 .into_iter()
                 .map(|(number, id)| with_id(number, id, &format!("{number}")))
                 .collect();
@@ -313,7 +313,7 @@ fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     assert_eq!(sent, [asset("a"), asset("b"), asset("waits")]);
     // And back: what that one certainly holds is not sent again.
     pair.room.end(run);
-    store.register("corp", "", &Target::default(), NOW).unwrap();
+    store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
     let run = pair.room.run();
     let sent = pair.room.drain(run);
     let mut sent = assets(&sent);

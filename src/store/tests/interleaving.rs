@@ -29,13 +29,13 @@ struct Process {
     connection: ConnectionId,
     run: RunId,
     next_page: u8,
-    out: Vec<Item>,
+    out: Vec<HandedOutVersion>,
     ended: bool,
 }
 
 impl Process {
     fn start(location: &StateLocation, number: usize) -> Self {
-        let store = Store::open(location, Access::ReadWrite).unwrap();
+        let store = Store::open(location, StoreAccess::ReadWrite).unwrap();
         // Half of them share a target.
         let target = target(&(number / 2).to_string());
         let connection = store.register(&format!("c{number}"), "", &target, NOW).unwrap();
@@ -100,7 +100,7 @@ impl Process {
     }
 }
 
-fn page(number: usize, page: u8) -> Vec<Reading> {
+fn page(number: usize, page: u8) -> Vec<ObjectReading> {
     let first = u8::try_from(number).unwrap() * PAGES * OBJECTS + page * OBJECTS;
     (first..first + OBJECTS).map(|object| user(object, "a")).collect()
 }

@@ -24,15 +24,15 @@ fn two() -> Option<(Room, Store)> {
     }
     let directory = tempfile::tempdir().unwrap();
     let location = engines::location(&directory);
-    let store = Store::open(&location, Access::ReadWrite).unwrap();
-    let connection = store.register("corp", "", &Target::default(), NOW).unwrap();
+    let store = Store::open(&location, StoreAccess::ReadWrite).unwrap();
+    let connection = store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
     let room = Room {
         directory,
         location,
         store,
         connection,
     };
-    let other = room.open(Access::ReadWrite).unwrap();
+    let other = room.open(StoreAccess::ReadWrite).unwrap();
     Some((room, other))
 }
 

@@ -26,7 +26,7 @@ fn in_state(state: State) -> (Room, Option<RunId>) {
     (room, run)
 }
 
-fn the_connection(room: &Room) -> Connection {
+fn the_connection(room: &Room) -> ConnectionRow {
     room.store.connection("corp").unwrap().unwrap()
 }
 
@@ -102,13 +102,13 @@ fn a_connection_is_registered_once_and_its_description_follows() {
     room.store.schedule(room.connection, NOW + 1).unwrap();
     assert_eq!(
         room.store
-            .register("corp", "renamed", &Target::default(), NOW + 2)
+            .register("corp", "renamed", &AssetTarget::default(), NOW + 2)
             .unwrap(),
         room.connection
     );
     let other = room
         .store
-        .register("branch", "", &Target::default(), NOW + 3)
+        .register("branch", "", &AssetTarget::default(), NOW + 3)
         .unwrap();
     assert_ne!(other, room.connection);
     let connections = room.store.connections().unwrap();
@@ -147,7 +147,7 @@ fn a_processed_run_is_told_in_full() {
         watermark_before: None,
     };
     room.store.plan_run(run, &plan).unwrap();
-    let counts = Counts {
+    let counts = ObjectTotals {
         read: 1,
         unchanged: 2,
         staged: 3,
@@ -161,7 +161,7 @@ fn a_processed_run_is_told_in_full() {
     let mut by_kind = KindCounts::default();
     *by_kind.of(Kind::Group) = counts;
     // In two steps, as a run does it.
-    for part in [counts, Counts::default()] {
+    for part in [counts, ObjectTotals::default()] {
         let part = KindCounts(BTreeMap::from([(Kind::Group, part)]));
         room.store
             .write(Commit::Register, |sql| {
@@ -178,12 +178,12 @@ fn a_processed_run_is_told_in_full() {
     room.store
         .complete_read(run, &[], false, &end_at(mark), NOW)
         .unwrap();
-    let answer = Answered {
+    let answer = SettledBatch {
         requests: 11,
-        ..Answered::default()
+        ..SettledBatch::default()
     };
     room.store.settle(run, &[], &answer, NOW).unwrap();
-    let phases = Phases {
+    let phases = RunPhases {
         connecting: Duration::from_millis(21),
         reading: Duration::from_millis(22),
         examining: Duration::from_millis(23),
@@ -197,7 +197,7 @@ fn a_processed_run_is_told_in_full() {
         ..RunEnd::default()
     };
     room.store.end_run(run, &end, NOW + 9).unwrap();
-    let expected = Run {
+    let expected = RunRow {
         id: run,
         wanted: RunMode::Delta,
         mode: RunMode::Baseline,
@@ -258,7 +258,7 @@ fn a_run_that_fails_keeps_the_last_success_and_says_why() {
 fn a_run_left_open_by_a_dead_process_is_closed_as_interrupted() {
     let room = Room::new();
     let dead = room.run();
-    let store = room.open(Access::ReadWrite).unwrap();
+    let store = room.open(StoreAccess::ReadWrite).unwrap();
     engines::hold(&store, room.connection);
     let next = store
         .begin_run(room.connection, RunMode::Delta, "a test", NOW + 60)
@@ -317,7 +317,7 @@ fn old_runs_are_forgotten_by_connection() {
     let room = Room::new();
     let other = room
         .store
-        .register("branch", "", &Target::default(), NOW)
+        .register("branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     let kept = begin(&room.store, other);
     let first = room.run();

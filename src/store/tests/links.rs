@@ -22,10 +22,10 @@ fn member_of(group: u8, dn: &str) -> LinkNote {
 }
 
 /// User `number`, whose asset is made of these.
-fn linked(number: u8, notes: &[LinkNote]) -> Reading {
+fn linked(number: u8, notes: &[LinkNote]) -> ObjectReading {
     let mut notes = notes.to_vec();
     notes.sort_unstable();
-    Reading {
+    ObjectReading {
         linked: Some(notes),
         ..user(number, "a")
     }
@@ -33,7 +33,7 @@ fn linked(number: u8, notes: &[LinkNote]) -> Reading {
 
 /// The state of a directory.
 #[derive(Default)]
-struct Found {
+struct SliceContent {
     changed: Vec<NamedObject>,
     groups: Option<Vec<NamedObject>>,
     asked: BTreeSet<u64>,
@@ -41,27 +41,27 @@ struct Found {
     by_name: bool,
 }
 
-impl Found {
-    fn changed(objects: &[NamedObject]) -> Found {
+impl SliceContent {
+    fn changed(objects: &[NamedObject]) -> SliceContent {
         let mut changed = objects.to_vec();
         changed.sort_unstable();
-        Found {
+        SliceContent {
             changed,
-            ..Found::default()
+            ..SliceContent::default()
         }
     }
 
-    fn members(groups: &[(u8, &[u8])]) -> Found {
+    fn members(groups: &[(u8, &[u8])]) -> SliceContent {
         let link = |group: u8| move |member: &u8| (number(*member), number(group));
         let mut members: Vec<_> = groups
             .iter()
             .flat_map(|(group, members)| members.iter().map(link(*group)))
             .collect();
         members.sort_unstable();
-        Found {
+        SliceContent {
             asked: groups.iter().map(|(group, _)| number(*group)).collect(),
             members,
-            ..Found::default()
+            ..SliceContent::default()
         }
     }
 
@@ -89,7 +89,7 @@ fn r31_an_object_is_misnamed_when_its_groups_say_other_members() {
     let room = Room::new();
     let run = room.run();
     let [ten, twenty] = [member_of(10, "CN=Ten,DC=x"), member_of(20, "CN=Twenty,DC=x")];
-    let computer = Reading {
+    let computer = ObjectReading {
         kind: Kind::Computer,
         ..linked(9, &[member_of(77, "CN=Other,DC=x")])
     };
@@ -109,7 +109,7 @@ fn r31_an_object_is_misnamed_when_its_groups_say_other_members() {
             computer,
         ],
     );
-    let found = |groups: &[(u8, &[u8])]| Found::members(groups).misnamed(&room.store, room.connection);
+    let found = |groups: &[(u8, &[u8])]| SliceContent::members(groups).misnamed(&room.store, room.connection);
     assert_eq!(found(&[]), [0_u8; 0]);
     assert_eq!(found(&[(10, &[1, 2])]), [0_u8; 0]);
     // 2 left and 3 came; 20 is not asked.
@@ -148,7 +148,7 @@ fn r38_an_object_is_misnamed_when_what_it_names_has_other_octets() {
             linked(5, &[member_of(51, "CN=Strasse,OU=A,DC=x")]),
         ],
     );
-    let found = |object| Found::changed(&[object]).misnamed(&room.store, room.connection);
+    let found = |object| SliceContent::changed(&[object]).misnamed(&room.store, room.connection);
     let present = |dn: &str| NamedObject::present(&called(50, dn));
     assert_eq!(found(present("CN=Strasse,OU=A,DC=x")), [0_u8; 0]);
     assert_eq!(found(present("CN=Straße,OU=A,DC=x")), [1, 2, 4]);
@@ -184,9 +184,9 @@ fn r31_after_a_full_read_a_group_that_is_not_there_is_noticed() {
         let groups = groups
             .iter()
             .map(|(number, dn)| NamedObject::present(&called(*number, dn)));
-        let found = Found {
+        let found = SliceContent {
             groups: Some(groups.collect()),
-            ..Found::default()
+            ..SliceContent::default()
         };
         found.misnamed(&room.store, room.connection)
     };
@@ -216,11 +216,11 @@ fn r38_where_no_guids_come_names_stand_for_objects() {
         guid: None,
         dn: dn.as_bytes(),
     });
-    let found = Found {
+    let found = SliceContent {
         asked: BTreeSet::from([object_number(&group)]),
         members: vec![(member, object_number(&group))],
         by_name: true,
-        ..Found::default()
+        ..SliceContent::default()
     };
     assert_eq!(found.misnamed(&room.store, room.connection), [1, 2]);
 }
@@ -231,13 +231,13 @@ fn r03_notes_commit_with_the_asset_and_stay_when_it_is_accepted() {
     let run = room.run();
     room.stage(run, &[linked(1, &[member_of(10, "CN=Ten,DC=x")])]);
     room.drain(run);
-    let members = Found::members(&[(10, &[1])]);
+    let members = SliceContent::members(&[(10, &[1])]);
     assert_eq!(members.misnamed(&room.store, room.connection), [0_u8; 0]);
     // Unchanged as an asset, and of another group: one that has the same name.
     let other = linked(1, &[member_of(30, "CN=Ten,DC=x")]);
     assert_eq!(room.stage(run, &[other]).unchanged, 1);
     assert_eq!(
-        Found::members(&[(30, &[1])]).misnamed(&room.store, room.connection),
+        SliceContent::members(&[(30, &[1])]).misnamed(&room.store, room.connection),
         [0_u8; 0]
     );
 }
@@ -249,8 +249,8 @@ fn a_dry_run_notes_links_for_itself_alone() {
     let ten = member_of(10, "CN=Ten,DC=x");
     room.stage(run, &[linked(1, &[ten]), linked(2, &[ten])]);
     room.drain(run);
-    let members = Found::members(&[(10, &[2])]);
-    let scratch = room.open(Access::Scratch).unwrap();
+    let members = SliceContent::members(&[(10, &[2])]);
+    let scratch = room.open(StoreAccess::Scratch).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [1]);
     scratch.stage_page(run, &[linked(1, &[])], false, NOW).unwrap();
     assert_eq!(members.misnamed(&scratch, room.connection), [0_u8; 0]);

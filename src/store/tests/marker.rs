@@ -25,7 +25,7 @@ fn last(store: &Store) -> i64 {
 }
 
 /// Stages this version of object 1 and has it accepted.
-fn send(room: &Room, version: &str) -> Vec<Item> {
+fn send(room: &Room, version: &str) -> Vec<HandedOutVersion> {
     let run = room.run();
     room.stage(run, &[user(1, version)]);
     let sent = room.drain(run);
@@ -164,7 +164,10 @@ fn r17_a_copy_older_than_what_it_sent_is_noticed_until_everything_was_sent_again
 #[test]
 fn the_notice_ends_for_each_connection_by_itself() {
     let room = Room::new();
-    let other = room.store.register("other", "", &Target::default(), NOW).unwrap();
+    let other = room
+        .store
+        .register("other", "", &AssetTarget::default(), NOW)
+        .unwrap();
     send(&room, "a");
     let room = restored_from_before(room, |room| {
         send(room, "b");
@@ -186,18 +189,18 @@ fn looking_and_dry_runs_neither_write_the_marker_nor_mind_it() {
     send(&room, "a");
     let (identity, number) = written(&room);
     fs::write(marker(&room), format!("{identity} {}\n", number + 5)).unwrap();
-    for access in [Access::ReadOnly, Access::Scratch] {
+    for access in [StoreAccess::ReadOnly, StoreAccess::Scratch] {
         let store = Store::open(&room.path(), access).unwrap();
         assert_eq!(restored_at(&store), None, "{access:?}");
         assert_eq!(last(&store), number, "{access:?}");
     }
     let dry = Room {
-        store: room.open(Access::Scratch).unwrap(),
+        store: room.open(StoreAccess::Scratch).unwrap(),
         ..room
     };
     send(&dry, "b");
     assert_eq!(written(&dry), (identity, number + 5));
-    let store = Store::open(&dry.path(), Access::ReadWrite).unwrap();
+    let store = Store::open(&dry.path(), StoreAccess::ReadWrite).unwrap();
     assert!(restored_at(&store).is_some());
     assert_eq!(last(&store), number + 5);
 }
@@ -260,9 +263,9 @@ fn a_marker_that_cannot_be_written_is_a_warning_once() {
 fn another_process_that_goes_on_meanwhile_makes_no_older_copy() {
     let room = Room::new();
     send(&room, "a");
-    let beside = room.open(Access::ReadWrite).unwrap();
+    let beside = room.open(StoreAccess::ReadWrite).unwrap();
     send(&room, "b");
-    let third = room.open(Access::ReadWrite).unwrap();
+    let third = room.open(StoreAccess::ReadWrite).unwrap();
     for store in [&beside, &third] {
         store.write(Commit::EndRun, |_| Ok(())).unwrap();
         assert_eq!(restored_at(store), None);

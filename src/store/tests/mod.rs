@@ -57,9 +57,9 @@ impl Room {
 
     fn within(directory: TempDir) -> Self {
         let location = engines::location(&directory);
-        let store = Store::open(&location, Access::ReadWrite).unwrap();
+        let store = Store::open(&location, StoreAccess::ReadWrite).unwrap();
         let connection = store
-            .register("corp", "the directory", &Target::default(), NOW)
+            .register("corp", "the directory", &AssetTarget::default(), NOW)
             .unwrap();
         engines::hold(&store, connection);
         Self {
@@ -71,7 +71,7 @@ impl Room {
     }
 
     /// Opens the state once more.
-    fn open(&self, access: Access) -> Result<Store, StoreError> {
+    fn open(&self, access: StoreAccess) -> Result<Store, StoreError> {
         Store::open(&self.location, access)
     }
 
@@ -88,12 +88,12 @@ impl Room {
         self.store.end_run(run, &RunEnd::default(), NOW).unwrap();
     }
 
-    fn stage(&self, run: RunId, page: &[Reading]) -> Counts {
+    fn stage(&self, run: RunId, page: &[ObjectReading]) -> ObjectTotals {
         self.store.stage_page(run, page, false, NOW).unwrap().total()
     }
 
     /// What waits, sent and accepted, until nothing is left; gives what was sent.
-    fn drain(&self, run: RunId) -> Vec<Item> {
+    fn drain(&self, run: RunId) -> Vec<HandedOutVersion> {
         let mut sent = Vec::new();
         loop {
             let batch = self.store.next_batch(run, 0, 100, ANY, 0).unwrap();
@@ -134,12 +134,12 @@ fn guid(number: u8) -> Guid {
 }
 
 /// Object `number` as a user whose asset holds `version`.
-fn user(number: u8, version: &str) -> Reading {
-    Reading {
+fn user(number: u8, version: &str) -> ObjectReading {
+    ObjectReading {
         guid: guid(number),
         kind: Kind::User,
         dn: format!("CN=User {number},OU=Staff,DC=corp,DC=example"),
-        asset: Ok(Staged {
+        asset: Ok(StagedAsset {
             external_id: format!("S-1-5-21-{number}"),
             json: asset(version),
         }),
@@ -147,8 +147,8 @@ fn user(number: u8, version: &str) -> Reading {
     }
 }
 
-fn unmappable(number: u8, reason: &str) -> Reading {
-    Reading {
+fn unmappable(number: u8, reason: &str) -> ObjectReading {
+    ObjectReading {
         asset: Err(reason.to_owned()),
         ..user(number, "")
     }
@@ -158,17 +158,17 @@ fn asset(version: &str) -> String {
     format!(r#"{{"asset":{{"version":"{version}"}}}}"#)
 }
 
-fn seqs(items: &[Item]) -> Vec<u64> {
+fn seqs(items: &[HandedOutVersion]) -> Vec<u64> {
     items.iter().map(|item| item.seq).collect()
 }
 
-fn assets(items: &[Item]) -> Vec<&str> {
+fn assets(items: &[HandedOutVersion]) -> Vec<&str> {
     items.iter().map(|item| item.asset.as_ref()).collect()
 }
 
 /// An answer to one request.
-fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> Answered {
-    Answered {
+fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> SettledBatch {
+    SettledBatch {
         accepted: accepted.to_vec(),
         rejected: rejected.to_vec(),
         unclear: unclear.to_vec(),
@@ -178,8 +178,8 @@ fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> An
 }
 
 /// Target with the connector of this name.
-fn target(connector: &str) -> Target {
-    Target {
+fn target(connector: &str) -> AssetTarget {
+    AssetTarget {
         gateway: "https://gateway.example".to_owned(),
         connector: connector.to_owned(),
     }

@@ -64,18 +64,18 @@ struct World {
     resent: BTreeSet<Guid>,
     /// The last version handed out.
     handed_out: BTreeMap<Guid, (u64, String)>,
-    out: Vec<Vec<Item>>,
+    out: Vec<Vec<HandedOutVersion>>,
 }
 
 impl World {
     fn stage(&mut self, room: &Room, run: RunId, page: &[(u8, u8)], resend: bool) {
-        let page: Vec<Reading> = page
+        let page: Vec<ObjectReading> = page
             .iter()
             .map(|(object, version)| user(*object, &version.to_string()))
             .collect();
         room.store.stage_page(run, &page, resend, NOW).unwrap();
         // Of an object that comes twice in a page the later reading counts.
-        let latest: BTreeMap<Guid, Reading> =
+        let latest: BTreeMap<Guid, ObjectReading> =
             page.into_iter().map(|reading| (reading.guid, reading)).collect();
         for reading in latest.into_values() {
             let version = reading.asset.unwrap().json;
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    fn take(&mut self, batch: Vec<Item>) {
+    fn take(&mut self, batch: Vec<HandedOutVersion>) {
         for item in &batch {
             let guid = item.guid;
             assert_eq!(
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Lets `fates` happen to a batch; gives what upstream's answer says.
-    fn happen(&mut self, batch: &[Item], fates: &[Fate]) -> (Vec<u64>, Vec<(u64, String)>) {
+    fn happen(&mut self, batch: &[HandedOutVersion], fates: &[Fate]) -> (Vec<u64>, Vec<(u64, String)>) {
         let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
         for (item, fate) in batch.iter().zip(fates.iter().cycle()) {
             match fate {
@@ -206,7 +206,7 @@ fn live(steps: Vec<Step>) {
                 for batch in std::mem::take(&mut world.out) {
                     world.happen(&batch, &unheard);
                 }
-                room.store = room.open(Access::ReadWrite).unwrap();
+                room.store = room.open(StoreAccess::ReadWrite).unwrap();
                 run = room.run();
                 last = 0;
             }

@@ -29,8 +29,8 @@ fn refusal(result: Result<Store, StoreError>) -> StoreError {
 fn files_and_directories_are_made_for_the_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("var/lib/state.db");
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
-    store.register("corp", "", &Target::default(), NOW).unwrap();
+    let store = Store::open(&path, StoreAccess::ReadWrite).unwrap();
+    store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for file in ["state.db", "state.db-wal", "state.db-shm"] {
         assert_eq!(mode(&path.with_file_name(file)), 0o600, "{file}");
@@ -58,7 +58,7 @@ fn every_commit_waits_for_the_disk_and_the_log_is_bounded() {
 fn looking_without_a_file_makes_none() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.db");
-    let error = refusal(Store::open(&path, Access::ReadOnly));
+    let error = refusal(Store::open(&path, StoreAccess::ReadOnly));
     assert!(matches!(error, StoreError::Missing { .. }), "{error}");
     assert!(error.advice().contains("ad-connector sync"));
     assert!(!path.exists());
@@ -72,7 +72,11 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
         .sqlite()
         .pragma_update(None, "user_version", 99)
         .unwrap();
-    for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
+    for access in [
+        StoreAccess::ReadWrite,
+        StoreAccess::ReadOnly,
+        StoreAccess::Scratch,
+    ] {
         let error = refusal(Store::open(&path, access));
         assert!(
             matches!(
@@ -88,7 +92,7 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
         assert!(error.to_string().contains("99") && error.to_string().contains(&SCHEMA_VERSION.to_string()));
     }
     room.store
-        .register("still there", "", &Target::default(), NOW)
+        .register("still there", "", &AssetTarget::default(), NOW)
         .unwrap();
 }
 
@@ -100,7 +104,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     let path = room.path();
     drop(room.store);
     let later = and_then(&["ALTER TABLE connection ADD COLUMN colour TEXT NOT NULL DEFAULT 'blue'"]);
-    for access in [Access::ReadOnly, Access::Scratch] {
+    for access in [StoreAccess::ReadOnly, StoreAccess::Scratch] {
         let error = opened_with(&path, access, &later).unwrap_err();
         assert!(
             matches!(
@@ -110,7 +114,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
             "{error}"
         );
     }
-    let sql = opened_with(&path, Access::ReadWrite, &later).unwrap();
+    let sql = opened_with(&path, StoreAccess::ReadWrite, &later).unwrap();
     let colour: String = sql
         .query_row("SELECT colour FROM connection", [], |row| row.get(0))
         .unwrap();
@@ -131,7 +135,7 @@ fn r28_an_older_file_is_migrated_with_what_it_holds() {
     drop(sql);
     // And the program of before refuses it.
     assert!(matches!(
-        refusal(Store::open(&path, Access::ReadWrite)),
+        refusal(Store::open(&path, StoreAccess::ReadWrite)),
         StoreError::Newer { found, known, .. } if known == SCHEMA_VERSION && found == known + 1
     ));
 }
@@ -143,7 +147,11 @@ fn r28_a_file_from_before_the_first_release_is_refused_with_what_to_do() {
         .sqlite()
         .pragma_update(None, "user_version", 11)
         .unwrap();
-    for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
+    for access in [
+        StoreAccess::ReadWrite,
+        StoreAccess::ReadOnly,
+        StoreAccess::Scratch,
+    ] {
         let error = refusal(Store::open(&room.path(), access));
         assert!(matches!(error, StoreError::Former { found: 11, .. }), "{error}");
         assert!(error.advice().contains("state.db-wal"), "{}", error.advice());
@@ -157,8 +165,8 @@ fn r28_a_migration_that_fails_leaves_the_old_version() {
     let path = room.path();
     drop(room.store);
     let broken = and_then(&["DROP TABLE watermark", "INSERT INTO nowhere VALUES (1)"]);
-    opened_with(&path, Access::ReadWrite, &broken).unwrap_err();
-    let store = Store::open(&path, Access::ReadWrite).unwrap();
+    opened_with(&path, StoreAccess::ReadWrite, &broken).unwrap_err();
+    let store = Store::open(&path, StoreAccess::ReadWrite).unwrap();
     assert_eq!(store.watermarks(room.connection).unwrap(), []);
 }
 
@@ -168,7 +176,11 @@ fn r29_a_file_that_is_no_database_is_damaged_and_not_touched() {
     let path = directory.path().join("state.db");
     let text = "not a database at all, but long enough to look like one. ".repeat(40);
     fs::write(&path, &text).unwrap();
-    for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
+    for access in [
+        StoreAccess::ReadWrite,
+        StoreAccess::ReadOnly,
+        StoreAccess::Scratch,
+    ] {
         let error = refusal(Store::open(&path, access));
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
         assert!(error.advice().contains("state.db-wal"));
@@ -190,7 +202,10 @@ fn r29_a_damaged_page_is_found() {
     let middle = bytes.len() / 2 / 4096 * 4096;
     bytes[middle..middle + 4096].fill(0xA5);
     fs::write(&path, bytes).unwrap();
-    let error = Store::open(&path, Access::ReadOnly).unwrap().check().unwrap_err();
+    let error = Store::open(&path, StoreAccess::ReadOnly)
+        .unwrap()
+        .check()
+        .unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
 }
 
@@ -202,7 +217,7 @@ fn r29_another_programs_database_is_refused() {
         .unwrap()
         .execute_batch("CREATE TABLE theirs (x)")
         .unwrap();
-    let error = refusal(Store::open(&path, Access::ReadWrite));
+    let error = refusal(Store::open(&path, StoreAccess::ReadWrite));
     assert!(
         matches!(
             error,
@@ -221,19 +236,21 @@ fn r29_a_path_that_cannot_be_is_explained() {
     fs::write(directory.path().join("file"), "").unwrap();
     let error = refusal(Store::open(
         &directory.path().join("file/state.db"),
-        Access::ReadWrite,
+        StoreAccess::ReadWrite,
     ));
     assert!(matches!(error, StoreError::CannotOpen { .. }), "{error}");
-    let error = refusal(Store::open(directory.path(), Access::ReadWrite));
+    let error = refusal(Store::open(directory.path(), StoreAccess::ReadWrite));
     assert!(matches!(error, StoreError::CannotOpen { .. }), "{error}");
 }
 
 #[test]
 fn r29_writing_where_only_reading_is_allowed_is_explained() {
     let room = Room::new();
-    let reader = room.open(Access::ReadOnly).unwrap();
+    let reader = room.open(StoreAccess::ReadOnly).unwrap();
     assert_eq!(reader.connections().unwrap().len(), 1);
-    let error = reader.register("new", "", &Target::default(), NOW).unwrap_err();
+    let error = reader
+        .register("new", "", &AssetTarget::default(), NOW)
+        .unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
 }
 
@@ -251,7 +268,7 @@ fn r29_a_full_disk_stores_nothing_of_the_page_and_loses_nothing_before() {
             .pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(()))
             .unwrap();
     }
-    let page: Vec<Reading> = (2..250).map(|number| user(number, &"x".repeat(1000))).collect();
+    let page: Vec<ObjectReading> = (2..250).map(|number| user(number, &"x".repeat(1000))).collect();
     let watermark = Watermark {
         controller: guid(1),
         scope: [1; 32],
@@ -279,12 +296,16 @@ fn r29_a_file_held_by_another_process_is_busy() {
         .unwrap();
     let error = room
         .store
-        .register("new", "", &Target::default(), NOW)
+        .register("new", "", &AssetTarget::default(), NOW)
         .unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     // Looking goes on meanwhile.
     assert_eq!(
-        room.open(Access::ReadOnly).unwrap().connections().unwrap().len(),
+        room.open(StoreAccess::ReadOnly)
+            .unwrap()
+            .connections()
+            .unwrap()
+            .len(),
         1
     );
 }
@@ -339,11 +360,11 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
         )
     };
     let before = dump(&room.store);
-    let scratch = room.open(Access::Scratch).unwrap();
+    let scratch = room.open(StoreAccess::Scratch).unwrap();
     assert_eq!(dump(&scratch), before);
     assert_eq!(
         scratch
-            .register("corp", "the directory", &Target::default(), NOW)
+            .register("corp", "the directory", &AssetTarget::default(), NOW)
             .unwrap(),
         room.connection
     );
@@ -375,8 +396,10 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
 #[test]
 fn a_dry_run_without_a_file_starts_from_nothing_and_makes_none() {
     let directory = tempfile::tempdir().unwrap();
-    let scratch = Store::open(&directory.path().join("var/state.db"), Access::Scratch).unwrap();
-    let connection = scratch.register("corp", "", &Target::default(), NOW).unwrap();
+    let scratch = Store::open(&directory.path().join("var/state.db"), StoreAccess::Scratch).unwrap();
+    let connection = scratch
+        .register("corp", "", &AssetTarget::default(), NOW)
+        .unwrap();
     assert_eq!(
         dry_run(&scratch, connection),
         [asset("b"), asset("a"), asset("new")]

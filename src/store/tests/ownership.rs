@@ -54,7 +54,7 @@ struct World {
     /// Assets that upstream holds.
     upstream: BTreeMap<String, String>,
     /// Batches in flight.
-    out: [Vec<Vec<Item>>; 2],
+    out: [Vec<Vec<HandedOutVersion>>; 2],
 }
 
 impl World {
@@ -66,7 +66,7 @@ impl World {
         };
         let other = room
             .store
-            .register("branch", "", &Target::default(), NOW)
+            .register("branch", "", &AssetTarget::default(), NOW)
             .unwrap();
         let connections = [room.connection, other];
         let runs = connections.map(|connection| begin(&room.store, connection));
@@ -81,7 +81,7 @@ impl World {
     }
 
     fn read(&mut self, who: usize, page: &[(u8, u8, u8)]) {
-        let page: Vec<Reading> = page
+        let page: Vec<ObjectReading> = page
             .iter()
             .map(|(object, id, version)| {
                 let (id, json) = (
@@ -89,8 +89,8 @@ impl World {
                     asset(&format!("{who} {object} {id} {version}")),
                 );
                 self.live.insert((who, *object), (id.clone(), json.clone()));
-                Reading {
-                    asset: Ok(Staged {
+                ObjectReading {
+                    asset: Ok(StagedAsset {
                         external_id: id,
                         json,
                     }),
@@ -117,20 +117,20 @@ impl World {
         store
             .complete_read(self.runs[who], &[], false, &end, NOW)
             .unwrap();
-        let verdict = [(guid(object), Verdict::Gone("not found".to_owned()))];
+        let verdict = [(guid(object), LookupVerdict::Gone("not found".to_owned()))];
         store.note_verdicts(self.runs[who], &verdict, NOW).unwrap();
         self.live.remove(&(who, object));
         self.conclude(who);
     }
 
     fn conclude(&self, who: usize) {
-        let limits = Limits {
+        let limits = RemovalLimits {
             max_count: 1000,
             max_percent: 100,
             empty: Vec::new(),
         };
         // More assets than objects may go at once, since objects change their ids.
-        let list = Decision::Threshold(limits);
+        let list = RemovalDecision::Threshold(limits);
         let marked = |_, json: &str| Some(format!("REMOVED {json}"));
         let conclusion = self
             .room
@@ -139,7 +139,7 @@ impl World {
             .unwrap();
         if !conclusion.excess.is_empty() {
             let held = self.room.store.held_list(self.connections[who]).unwrap().unwrap();
-            let approved = Decision::Approved(held);
+            let approved = RemovalDecision::Approved(held);
             self.room
                 .store
                 .conclude_removals(self.runs[who], &approved, marked, NOW)
@@ -194,7 +194,7 @@ impl World {
             .unwrap();
     }
 
-    fn arrive(&mut self, batch: &[Item], arrival: Arrival) {
+    fn arrive(&mut self, batch: &[HandedOutVersion], arrival: Arrival) {
         if matches!(arrival, Arrival::Accepted | Arrival::Unanswered) {
             for item in batch {
                 self.upstream
@@ -216,7 +216,7 @@ impl World {
         for batch in std::mem::take(&mut self.out).iter().flatten() {
             self.arrive(batch, arrival);
         }
-        self.room.store = self.room.open(Access::ReadWrite).unwrap();
+        self.room.store = self.room.open(StoreAccess::ReadWrite).unwrap();
         self.runs = self
             .connections
             .map(|connection| begin(&self.room.store, connection));
@@ -232,11 +232,11 @@ impl World {
             let asset = self.live.get(&(who, object));
             asset.filter(|_| again.contains(&guid(object)))
         };
-        let page: Vec<Reading> = (0..OBJECTS)
+        let page: Vec<ObjectReading> = (0..OBJECTS)
             .filter_map(|object| {
                 let (id, json) = live(object)?.clone();
-                Some(Reading {
-                    asset: Ok(Staged {
+                Some(ObjectReading {
+                    asset: Ok(StagedAsset {
                         external_id: id,
                         json,
                     }),

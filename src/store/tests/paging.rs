@@ -8,7 +8,7 @@ fn every_object_that_did_not_get_through_is_on_one_page() {
     let room = Room::new();
     let run = room.run();
     // Five of upstream, the third also of the mapping, and two of the mapping alone.
-    let people: Vec<Reading> = (1..=5).map(|number| user(number, "1")).collect();
+    let people: Vec<ObjectReading> = (1..=5).map(|number| user(number, "1")).collect();
     room.stage(run, &people);
     let batch = room.store.next_batch(run, 0, 100, ANY, 0).unwrap();
     let refused: Vec<(u64, String)> = seqs(&batch)
@@ -18,12 +18,12 @@ fn every_object_that_did_not_get_through_is_on_one_page() {
     room.store
         .settle(run, &batch, &answered(&[], &refused, &[]), NOW)
         .unwrap();
-    let unmappable = |number| Reading {
+    let unmappable = |number| ObjectReading {
         asset: Err("no name".to_owned()),
         ..user(number, "1")
     };
     room.stage(run, &[unmappable(3), unmappable(7), unmappable(8)]);
-    let nameless = ["CN=b", "CN=a/b"].map(|dn| Unidentified {
+    let nameless = ["CN=b", "CN=a/b"].map(|dn| UnidentifiedEntry {
         kind: Kind::User,
         dn: dn.to_owned(),
         reason: "no GUID".to_owned(),
@@ -94,7 +94,7 @@ fn runs_go_on_from_a_number_and_a_waiting_version_is_shown_with_its_reason() {
 fn a_run_tells_who_asked_what_to_do_and_what_its_time_went_to_and_a_connection_when_it_was_what() {
     let room = Room::new();
     let run = room.run();
-    let phases = Phases {
+    let phases = RunPhases {
         connecting: std::time::Duration::from_millis(1),
         reading: std::time::Duration::from_millis(20),
         examining: std::time::Duration::from_millis(300),

@@ -11,16 +11,16 @@ fn unmarked(_: Kind, _: &str) -> Option<String> {
     None
 }
 
-fn no_limit() -> Decision {
-    Decision::Threshold(Limits {
+fn no_limit() -> RemovalDecision {
+    RemovalDecision::Threshold(RemovalLimits {
         max_count: u64::MAX,
         max_percent: 100,
         empty: Vec::new(),
     })
 }
 
-fn limit(max_count: u64) -> Decision {
-    Decision::Threshold(Limits {
+fn limit(max_count: u64) -> RemovalDecision {
+    RemovalDecision::Threshold(RemovalLimits {
         max_count,
         max_percent: 100,
         empty: Vec::new(),
@@ -47,7 +47,13 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
 /// The numbers of all candidates.
 fn candidates(room: &Room) -> Vec<Guid> {
     room.store
-        .candidates(room.connection, &[Kind::User], Which::Every, None, 99)
+        .candidates(
+            room.connection,
+            &[Kind::User],
+            CandidateSelection::Every,
+            None,
+            99,
+        )
         .unwrap()
         .into_iter()
         .map(|candidate| candidate.guid)
@@ -59,12 +65,12 @@ fn conclude(
     room: &Room,
     run: RunId,
     gone: &[u8],
-    decision: &Decision,
+    decision: &RemovalDecision,
     asset: fn(Kind, &str) -> Option<String>,
-) -> Conclusion {
+) -> RemovalConclusion {
     let verdicts: Vec<_> = gone
         .iter()
-        .map(|number| (guid(*number), Verdict::Gone("deleted".to_owned())))
+        .map(|number| (guid(*number), LookupVerdict::Gone("deleted".to_owned())))
         .collect();
     room.store.note_verdicts(run, &verdicts, NOW).unwrap();
     room.store.conclude_removals(run, decision, asset, NOW).unwrap()
@@ -105,13 +111,13 @@ fn r03_r22_what_is_missed_commits_with_the_watermark() {
 #[test]
 fn r22_a_verdict_of_an_earlier_run_counts_no_more() {
     let (room, run) = missing_third();
-    let gone = [(guid(3), Verdict::Gone("deleted".to_owned()))];
+    let gone = [(guid(3), LookupVerdict::Gone("deleted".to_owned()))];
     room.store.note_verdicts(run, &gone, NOW).unwrap();
     room.end(run);
     let run = room.run();
     assert_eq!(
         conclude(&room, run, &[], &no_limit(), unmarked),
-        Conclusion::default()
+        RemovalConclusion::default()
     );
     assert_eq!(removed(&room), []);
     assert_eq!(
@@ -228,7 +234,7 @@ fn r23_held_together_and_let_through_by_the_name_of_the_list() {
     let held = conclude(&room, run, &[3], &limit(0), unmarked);
     assert_eq!(
         held.excess,
-        [Excess {
+        [RemovalExcess {
             kind: Kind::User,
             gone: 1,
             known: 3
@@ -236,12 +242,12 @@ fn r23_held_together_and_let_through_by_the_name_of_the_list() {
     );
     assert_eq!((held.counts.total().held, removed(&room)), (1, vec![]));
     let list = room.store.held_list(room.connection).unwrap().unwrap();
-    let other = Decision::Approved("0123456789ab".to_owned());
+    let other = RemovalDecision::Approved("0123456789ab".to_owned());
     assert!(conclude(&room, run, &[3], &other, unmarked).refused);
     room.end(run);
     let run = room.run();
     // Not looked up again by this run: refused.
-    let approved = Decision::Approved(list);
+    let approved = RemovalDecision::Approved(list);
     assert!(conclude(&room, run, &[], &approved, unmarked).refused);
     assert_eq!(
         conclude(&room, run, &[3], &approved, unmarked)
@@ -255,12 +261,12 @@ fn r23_held_together_and_let_through_by_the_name_of_the_list() {
 
 #[test]
 fn r23_count_percent_and_zero_results_each_hold() {
-    let found = |gone, known| Excess {
+    let found = |gone, known| RemovalExcess {
         kind: Kind::User,
         gone,
         known,
     };
-    let limits = |max_count, max_percent, empty: &[Kind]| Limits {
+    let limits = |max_count, max_percent, empty: &[Kind]| RemovalLimits {
         max_count,
         max_percent,
         empty: empty.to_vec(),

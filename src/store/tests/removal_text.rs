@@ -21,7 +21,7 @@ fn send(room: &Room, run: RunId, answer: Answer) {
     settle(room, run, &batch, answer);
 }
 
-fn settle(room: &Room, run: RunId, batch: &[Item], answer: Answer) {
+fn settle(room: &Room, run: RunId, batch: &[HandedOutVersion], answer: Answer) {
     let all = seqs(batch);
     let rejected: Vec<_> = all.iter().map(|seq| (*seq, "no".to_owned())).collect();
     let answer = match answer {
@@ -34,8 +34,8 @@ fn settle(room: &Room, run: RunId, batch: &[Item], answer: Answer) {
 }
 
 /// A user with this number under the id of user 1.
-fn owner(number: u8, version: &str) -> Reading {
-    Reading {
+fn owner(number: u8, version: &str) -> ObjectReading {
+    ObjectReading {
         guid: guid(number),
         ..user(1, version)
     }
@@ -53,16 +53,16 @@ fn removal(room: &Room, number: u8) -> Vec<String> {
     end.missed = vec![guid(number)];
     let store = &room.store;
     store.complete_read(run, &[], false, &end, NOW).unwrap();
-    let gone = [(guid(number), Verdict::Gone("deleted".to_owned()))];
+    let gone = [(guid(number), LookupVerdict::Gone("deleted".to_owned()))];
     store.note_verdicts(run, &gone, NOW).unwrap();
-    let limits = Limits {
+    let limits = RemovalLimits {
         max_count: 9,
         max_percent: 100,
         empty: Vec::new(),
     };
     let marked = |_, json: &str| Some(format!("REMOVED {json}"));
     store
-        .conclude_removals(run, &Decision::Threshold(limits), marked, NOW)
+        .conclude_removals(run, &RemovalDecision::Threshold(limits), marked, NOW)
         .unwrap();
     let sent = room.drain(run);
     store.check().unwrap();
@@ -82,7 +82,7 @@ fn r37_a_removal_is_made_of_what_upstream_accepted_last_even_of_a_former_owner()
         room.stage(run, &[owner(1, "a")]);
         send(&room, run, Answer::Accepted);
         // User 1 has another id; user 2 has this one now.
-        let other = Reading {
+        let other = ObjectReading {
             guid: guid(1),
             ..user(3, "c")
         };
@@ -168,7 +168,7 @@ fn r32_what_a_run_ended_at_is_behind_what_waits_in_the_next_one() {
     let run = room.run();
     room.stage(run, &[user(1, "a"), user(2, "a"), user(3, "a"), user(4, "a")]);
     let first = room.store.next_batch(run, 0, 3, ANY, 0).unwrap();
-    let ended = Answered {
+    let ended = SettledBatch {
         ended_run: true,
         ..answered(&[], &[(first[1].seq, "no".to_owned())], &[])
     };
@@ -194,7 +194,7 @@ fn r18_what_was_put_behind_may_still_have_arrived() {
     send(&room, run, Answer::Accepted);
     room.stage(run, &[user(1, "b"), user(2, "a")]);
     let out = room.store.next_batch(run, 0, 1, ANY, 0).unwrap();
-    let ended = Answered {
+    let ended = SettledBatch {
         ended_run: true,
         ..answered(&[], &[], &[])
     };

@@ -39,12 +39,12 @@ impl Room {
     }
 
     /// A full read on `controller` that ends at `now` and meets these objects.
-    fn full_read(&self, controller: u8, page: &[Reading], now: i64) {
+    fn full_read(&self, controller: u8, page: &[ObjectReading], now: i64) {
         self.full_read_with(controller, page, now, None);
     }
 
     /// The same with a cookie for DirSync.
-    fn full_read_with(&self, controller: u8, page: &[Reading], now: i64, cookie: Option<&[u8]>) {
+    fn full_read_with(&self, controller: u8, page: &[ObjectReading], now: i64, cookie: Option<&[u8]>) {
         let run = self.run();
         self.store.read_from(run, guid(controller)).unwrap();
         let mut met = GuidSet::default();
@@ -75,15 +75,15 @@ impl Room {
     /// know.
     fn remove(&self, number: u8, marked: bool) -> RunId {
         let run = self.run();
-        let gone = [(guid(number), Verdict::Gone("deleted".to_owned()))];
+        let gone = [(guid(number), LookupVerdict::Gone("deleted".to_owned()))];
         self.store.note_verdicts(run, &gone, NOW).unwrap();
-        let limits = Limits {
+        let limits = RemovalLimits {
             max_count: 99,
             max_percent: 100,
             empty: Vec::new(),
         };
         let marked = |_, json: &str| marked.then(|| json.replace("}}", r#","gone":true}}"#));
-        let decision = Decision::Threshold(limits);
+        let decision = RemovalDecision::Threshold(limits);
         let concluded = self.store.conclude_removals(run, &decision, marked, NOW).unwrap();
         assert_eq!(concluded.counts.total().removed, 1);
         run
@@ -210,7 +210,7 @@ fn r37_an_asset_whose_version_is_in_flight_is_kept_until_it_is_settled() {
              (SELECT max(id) FROM run)
          FROM object WHERE dn LIKE 'CN=User 1,%'",
     );
-    let all = Decision::Threshold(Limits {
+    let all = RemovalDecision::Threshold(RemovalLimits {
         max_count: 99,
         max_percent: 100,
         empty: Vec::new(),
@@ -218,7 +218,10 @@ fn r37_an_asset_whose_version_is_in_flight_is_kept_until_it_is_settled() {
     room.store.conclude_removals(run, &all, |_, _| None, NOW).unwrap();
     assert_eq!(room.removed(), 1);
     // The end of a run of another connection.
-    let other = room.store.register("other", "", &Target::default(), NOW).unwrap();
+    let other = room
+        .store
+        .register("other", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let beside = begin(&room.store, other);
     room.store
         .end_run(beside, &RunEnd::default(), NOW + 401 * DAY)
@@ -241,7 +244,10 @@ fn r37_assets_that_were_left_behind_go_with_the_next_full_read_and_no_others() {
     room.stage(run, &[user(1, "a"), user(2, "a")]);
     room.drain(run);
     room.end(run);
-    let other = room.store.register("other", "", &Target::default(), NOW).unwrap();
+    let other = room
+        .store
+        .register("other", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let run = begin(&room.store, other);
     room.store.stage_page(run, &[user(3, "a")], false, NOW).unwrap();
     room.end(run);
@@ -260,7 +266,7 @@ fn r37_removed_and_contended_assets_stay_through_full_reads() {
     let room = with_one_missing();
     let run = room.remove(1, true);
     room.end(run);
-    let twin = Reading {
+    let twin = ObjectReading {
         guid: guid(3),
         ..user(2, "b")
     };

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_last_reviews_are_kept_and_older_ones_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("state.db"), Access::ReadWrite).unwrap();
+    let store = Store::open(&folder.path().join("state.db"), StoreAccess::ReadWrite).unwrap();
     assert_eq!(store.last_review().unwrap(), None);
     assert_eq!(store.reviews(2).unwrap(), Vec::<String>::new());
     for number in 1..=12 {

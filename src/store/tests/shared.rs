@@ -66,7 +66,7 @@ fn r28_both_schemas_have_the_same_tables_and_columns() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let file = Store::open(&directory.path().join("state.db"), Access::ReadWrite).unwrap();
+    let file = Store::open(&directory.path().join("state.db"), StoreAccess::ReadWrite).unwrap();
     let room = Room::new();
     let there: BTreeSet<Column> = columns_of_postgres(&room.store)
         .into_iter()
@@ -102,7 +102,7 @@ fn a_state_is_copied_both_ways_and_is_the_same() {
     room.end(run);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("copy.db");
-    let file = Store::open(&path, Access::ReadWrite).unwrap();
+    let file = Store::open(&path, StoreAccess::ReadWrite).unwrap();
     let copied = room.store.copy_to(&file).unwrap();
     assert!(copied.rows.contains(&("object", 2)), "{copied:?}");
     assert!(matches!(
@@ -110,7 +110,7 @@ fn a_state_is_copied_both_ways_and_is_the_same() {
         Err(StoreError::NotEmpty { .. })
     ));
     let back = StateLocation::Database(Box::new(engines::new_database("back")));
-    let back = Store::open(&back, Access::ReadWrite).unwrap();
+    let back = Store::open(&back, StoreAccess::ReadWrite).unwrap();
     assert_eq!(file.copy_to(&back).unwrap(), copied);
     // The numbers go on behind those that were copied.
     let run = begin(&back, room.connection);
@@ -130,7 +130,11 @@ fn r28_a_newer_schema_is_refused_and_a_foreign_database_left_alone() {
             sql.execute("UPDATE ad_connector SET schema_version = $1", values![99_i64])
         })
         .unwrap();
-    for access in [Access::ReadWrite, Access::ReadOnly, Access::Scratch] {
+    for access in [
+        StoreAccess::ReadWrite,
+        StoreAccess::ReadOnly,
+        StoreAccess::Scratch,
+    ] {
         let refused = room.open(access);
         assert!(
             matches!(refused, Err(StoreError::Newer { found: 99, .. })),
@@ -140,7 +144,7 @@ fn r28_a_newer_schema_is_refused_and_a_foreign_database_left_alone() {
     let foreign = engines::new_database("one");
     engines::sql(&foreign, "CREATE TABLE connection (id INTEGER)");
     let location = StateLocation::Database(Box::new(foreign));
-    let refused = Store::open(&location, Access::ReadWrite);
+    let refused = Store::open(&location, StoreAccess::ReadWrite);
     assert!(
         matches!(refused, Err(StoreError::ForeignDatabase { .. })),
         "{refused:?}"
@@ -155,7 +159,7 @@ fn r29_what_is_wrong_with_the_database_is_told_with_its_remedy() {
     let good = engines::new_database("one");
     let failure = |database: config::Database| {
         let location = StateLocation::Database(Box::new(database));
-        let error = Store::open(&location, Access::ReadWrite).unwrap_err();
+        let error = Store::open(&location, StoreAccess::ReadWrite).unwrap_err();
         (error.exit_code(), format!("{error}; {}", error.advice()))
     };
     let cases = [

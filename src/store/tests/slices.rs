@@ -4,8 +4,8 @@ use super::*;
 use crate::identity::GuidSet;
 
 /// A full read of USNs up to 999, without slices.
-fn begun() -> Unfinished {
-    Unfinished {
+fn begun() -> UnfinishedRead {
+    UnfinishedRead {
         controller: guid(201),
         scope: [9; 32],
         highest: 999,
@@ -19,14 +19,14 @@ fn begun() -> Unfinished {
 }
 
 /// A slice with user `number`.
-fn slice(usns: std::ops::RangeInclusive<u64>, number: u8) -> Slice {
-    let mut found = Found {
+fn slice(usns: std::ops::RangeInclusive<u64>, number: u8) -> ReadSlice {
+    let mut found = SliceContent {
         kinds: [Kind::User].into(),
         parents: ["CN=PC\\0AOne,DC=corp,DC=example".to_owned()].into(),
-        ..Found::default()
+        ..SliceContent::default()
     };
     found.guids.insert(guid(number));
-    Slice { usns, found }
+    ReadSlice { usns, found }
 }
 
 fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
@@ -74,7 +74,7 @@ fn r03_a_slice_is_remembered_with_the_objects_that_it_holds() {
     room.store.stage_slices(run, &page, false, &slices, NOW).unwrap();
     room.end(run);
     assert_eq!(room.waiting(), 2);
-    let Unfinished {
+    let UnfinishedRead {
         controller,
         scope,
         highest,
@@ -130,7 +130,10 @@ fn a_full_read_that_begins_or_ends_forgets_the_slices_and_a_delta_does_not() {
 #[test]
 fn connections_have_slices_of_their_own() {
     let room = Room::new();
-    let other = room.store.register("other", "", &Target::default(), NOW).unwrap();
+    let other = room
+        .store
+        .register("other", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let (run, run_of_other) = (room.run(), begin(&room.store, other));
     for run in [run, run_of_other] {
         room.store.begin_full_read(run, &begun()).unwrap();
@@ -152,7 +155,7 @@ fn a_dry_run_goes_on_too_and_the_file_stays_as_it_is() {
         .unwrap();
     room.end(run);
 
-    let scratch = room.open(Access::Scratch).unwrap();
+    let scratch = room.open(StoreAccess::Scratch).unwrap();
     let seen = scratch.unfinished(room.connection).unwrap().unwrap();
     assert_eq!((seen.containers.len(), seen.slices.len()), (1, 1));
     let run = begin(&scratch, room.connection);

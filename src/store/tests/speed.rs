@@ -15,14 +15,14 @@ static OBJECTS: LazyLock<u64> = LazyLock::new(|| {
 });
 const PAGE: u64 = 1000;
 
-fn person(number: u64, version: u64) -> Reading {
+fn person(number: u64, version: u64) -> ObjectReading {
     let guid = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let name = format!("Person Number {number}");
-    Reading {
+    ObjectReading {
         guid: Guid::from(guid.to_be_bytes()),
         kind: Kind::User,
         dn: format!("CN={name},OU=Staff,OU=Headquarters,DC=corp,DC=example,DC=com"),
-        asset: Ok(Staged {
+        asset: Ok(StagedAsset {
             external_id: format!("S-1-5-21-1004336348-1177238915-682003330-{number}"),
             json: format!(
                 r#"{{"asset":{{"assetHeader":{{"externalAssetId":"S-1-5-21-1004336348-1177238915-682003330-{number}","vendorAssetId":"{guid:032x}"}},"assetDetail":{{"userAssetClass":{{"name":"{name}","email":"person.{number}@corp.example.com","displayName":"{name} the {version}th","activationDate":"2026-11-22T02:10:34Z","passwordLastChangedAt":"2026-11-22T02:10:34Z"}}}}}}}}"#
@@ -52,7 +52,7 @@ fn a_million_objects() {
     let read = |what: &str, version| {
         let begun = Instant::now();
         for first in (0..*OBJECTS).step_by(1000) {
-            let page: Vec<Reading> = (first..first + PAGE)
+            let page: Vec<ObjectReading> = (first..first + PAGE)
                 .map(|number| person(number, version))
                 .collect();
             room.stage(run, &page);
@@ -116,7 +116,7 @@ fn a_million_objects_that_name_ten_others() {
     };
     let begun = Instant::now();
     for first in (0..*OBJECTS).step_by(1000) {
-        let page: Vec<Reading> = (first..first + PAGE)
+        let page: Vec<ObjectReading> = (first..first + PAGE)
             .map(|number| {
                 let notes = (0..10).map(|group| {
                     let object = LinkedName {
@@ -127,7 +127,7 @@ fn a_million_objects_that_name_ten_others() {
                 });
                 let mut notes: Vec<LinkNote> = notes.collect();
                 notes.sort_unstable();
-                Reading {
+                ObjectReading {
                     linked: Some(notes),
                     ..person(number, 1)
                 }

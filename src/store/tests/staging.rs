@@ -38,21 +38,21 @@ fn r17_an_accepted_asset_is_not_staged_again() {
     let counts = room.stage(run, &[user(2, "a"), user(1, "a")]);
     assert_eq!(
         counts,
-        Counts {
+        ObjectTotals {
             read: 2,
             staged: 2,
-            ..Counts::default()
+            ..ObjectTotals::default()
         }
     );
     assert_eq!(room.drain(run).len(), 2);
     let counts = room.stage(run, &[user(2, "a"), user(1, "b")]);
     assert_eq!(
         counts,
-        Counts {
+        ObjectTotals {
             read: 2,
             staged: 1,
             unchanged: 1,
-            ..Counts::default()
+            ..ObjectTotals::default()
         }
     );
     assert_eq!(assets(&room.drain(run)), [asset("b")]);
@@ -80,7 +80,7 @@ fn watermarks_of_controllers_stand_side_by_side_until_the_scope_changes() {
     assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 9, 30)]);
     let other = room
         .store
-        .register("branch", "", &Target::default(), NOW)
+        .register("branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     assert_eq!(room.store.watermarks(other).unwrap(), []);
 }
@@ -139,7 +139,9 @@ fn r17_a_return_to_the_accepted_version_withdraws_what_was_handed_out_and_never_
     room.drain(run);
     room.stage(run, &[user(1, "b")]);
     let kept = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
-    room.store.settle(run, &kept, &Answered::default(), NOW).unwrap();
+    room.store
+        .settle(run, &kept, &SettledBatch::default(), NOW)
+        .unwrap();
     assert_eq!(room.stage(run, &[user(1, "a")]).unchanged, 1);
     assert_eq!(room.waiting(), 0);
 }
@@ -229,7 +231,7 @@ fn r07_a_rename_alone_changes_names_and_sends_nothing() {
     let run = room.run();
     room.stage(run, &[user(1, "a")]);
     room.drain(run);
-    let moved = Reading {
+    let moved = ObjectReading {
         dn: "CN=Moved,OU=Other,DC=corp,DC=example".into(),
         kind: Kind::Computer,
         ..user(1, "a")
@@ -246,7 +248,7 @@ fn r07_a_rename_reaches_an_asset_that_waits_or_is_out() {
     let run = room.run();
     room.stage(run, &[user(1, "a"), user(2, "a")]);
     let out = room.store.next_batch(run, 0, 1, ANY, 0).unwrap();
-    let renamed = |number| Reading {
+    let renamed = |number| ObjectReading {
         dn: format!("CN=New {number},DC=corp,DC=example"),
         ..user(number, "a")
     };
@@ -275,10 +277,10 @@ fn r15_an_unmappable_object_is_noted_and_leaves_what_waits_alone() {
     );
     assert_eq!(
         counts,
-        Counts {
+        ObjectTotals {
             read: 2,
             unmapped: 2,
-            ..Counts::default()
+            ..ObjectTotals::default()
         }
     );
     assert_eq!(room.waiting(), 2);
@@ -304,7 +306,7 @@ fn r15_an_unmappable_object_is_noted_and_leaves_what_waits_alone() {
     );
     assert_eq!(
         (rejections[0].origin, rejections[0].external_id.as_ref()),
-        (Origin::Mapping, None)
+        (RejectionOrigin::Mapping, None)
     );
     room.end(run);
     let next = room.run();

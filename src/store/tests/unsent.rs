@@ -7,17 +7,17 @@ fn two() -> (Room, ConnectionId, [RunId; 2]) {
     let room = Room::new();
     let other = room
         .store
-        .register("branch", "", &Target::default(), NOW)
+        .register("branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     let runs = [room.run(), begin(&room.store, other)];
     (room, other, runs)
 }
 
-fn take(room: &Room, run: RunId) -> Vec<Item> {
+fn take(room: &Room, run: RunId) -> Vec<HandedOutVersion> {
     room.store.next_batch(run, 0, 9, ANY, 0).unwrap()
 }
 
-fn settle(room: &Room, run: RunId, batch: &[Item]) {
+fn settle(room: &Room, run: RunId, batch: &[HandedOutVersion]) {
     room.store
         .settle(run, batch, &answered(&seqs(batch), &[], &[]), NOW)
         .unwrap();
@@ -25,15 +25,15 @@ fn settle(room: &Room, run: RunId, batch: &[Item]) {
 
 /// The object of the first connection gets another id while its version with the former one is in
 /// flight; the object of the second connection waits for that.
-fn passed_on_in_flight(room: &Room, runs: [RunId; 2]) -> Vec<Item> {
+fn passed_on_in_flight(room: &Room, runs: [RunId; 2]) -> Vec<HandedOutVersion> {
     room.stage(runs[0], &[user(1, "a")]);
     let out = take(room, runs[0]);
-    let contender = Reading {
+    let contender = ObjectReading {
         guid: guid(2),
         ..user(1, "b")
     };
     room.stage(runs[1], &[contender]);
-    let renamed = Reading {
+    let renamed = ObjectReading {
         guid: guid(1),
         ..user(3, "c")
     };
@@ -62,13 +62,13 @@ fn r18_what_another_run_has_in_flight_is_known_until_it_is_answered() {
     room.end(runs[1]);
     let other = room.store.connection("branch").unwrap().unwrap().id;
     let run = begin(&room.store, other);
-    let again = Reading {
+    let again = ObjectReading {
         guid: guid(2),
         ..user(1, "b")
     };
     room.stage(run, &[again]);
     assert_eq!(take(&room, run), []);
-    let holder = Unsent {
+    let holder = UnsentAssets {
         in_flight: Some(room.connection),
         holder: "corp".to_owned(),
         assets: 1,
@@ -83,7 +83,7 @@ fn r18_what_another_run_has_in_flight_is_known_until_it_is_answered() {
     }
 
     settle(&room, runs[0], &out);
-    let ready = Unsent {
+    let ready = UnsentAssets {
         in_flight: None,
         holder: String::new(),
         assets: 1,
@@ -100,7 +100,7 @@ fn r18_the_run_of_a_dead_process_has_nothing_in_flight_once_it_is_closed() {
     room.end(runs[1]);
     let other = room.store.connection("branch").unwrap().unwrap().id;
     let run = begin(&room.store, other);
-    let again = Reading {
+    let again = ObjectReading {
         guid: guid(2),
         ..user(1, "b")
     };

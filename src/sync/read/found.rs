@@ -5,13 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::directory::Entry;
 use crate::identity::{Guid, Kind};
-use crate::store::Found;
+use crate::store::SliceContent;
 
 use crate::sync::entry_fields::guid_of;
 
 /// Results of searches in scope; several connections add to it in parallel.
 #[derive(Debug, Default)]
-pub(super) struct FoundInScope(Mutex<Found>);
+pub(super) struct FoundInScope(Mutex<SliceContent>);
 
 impl FoundInScope {
     /// Adds a page of objects of `kind`, and their parents that are no container by class.
@@ -25,7 +25,7 @@ impl FoundInScope {
     }
 
     /// Adds the results of another read.
-    pub(super) fn extend(&self, more: &Found) {
+    pub(super) fn extend(&self, more: &SliceContent) {
         let mut found = self.locked();
         found.kinds.extend(&more.kinds);
         found.guids.extend(&more.guids);
@@ -40,11 +40,11 @@ impl FoundInScope {
     }
 
     /// Returns everything that was found.
-    pub(super) fn into_found(self) -> Found {
+    pub(super) fn into_found(self) -> SliceContent {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked(&self) -> MutexGuard<'_, Found> {
+    fn locked(&self) -> MutexGuard<'_, SliceContent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

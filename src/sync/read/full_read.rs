@@ -10,7 +10,7 @@ use futures_util::future::{try_join, try_join_all};
 
 use crate::directory::{RootDse, Session};
 use crate::identity::GuidSet;
-use crate::store::{Slice, Unfinished};
+use crate::store::{ReadSlice, UnfinishedRead};
 
 use super::context::{CompletedRead, ReadContext, SearchCounts};
 use super::found::FoundInScope;
@@ -96,7 +96,7 @@ impl ReadContext<'_> {
     }
 
     /// Returns the unfinished full read, if this run may resume it.
-    async fn resumable(&mut self, root: &RootDse) -> Result<Option<Unfinished>, RunError> {
+    async fn resumable(&mut self, root: &RootDse) -> Result<Option<UnfinishedRead>, RunError> {
         // `resend` is for all objects; and an account that cannot read uSNChanged, for which ranges
         // are empty, gets the advice to read without them.
         if self.request.resend || !self.is_by_ranges() {
@@ -124,10 +124,10 @@ impl ReadContext<'_> {
     }
 
     /// Records the beginning of a full read.
-    async fn begin(&mut self, root: &RootDse) -> Result<Unfinished, RunError> {
+    async fn begin(&mut self, root: &RootDse) -> Result<UnfinishedRead, RunError> {
         self.load_containers().await?;
         let (containers, _) = self.containers.changes();
-        let begun = Unfinished {
+        let begun = UnfinishedRead {
             controller: self.controller,
             scope: self.scope.digest(),
             highest: root.highest_committed_usn,
@@ -155,7 +155,7 @@ impl ReadContext<'_> {
     async fn read_rest(
         &mut self,
         root: &RootDse,
-        begun: Unfinished,
+        begun: UnfinishedRead,
         in_scope: &FoundInScope,
     ) -> Result<(), RunError> {
         if !self.is_by_ranges() {
@@ -225,7 +225,7 @@ impl ReadContext<'_> {
             // A range without entries costs nothing to read again; and the account may get the
             // right to read them before that.
             if entries > 0 {
-                self.send(ReadPiece::Slice(Box::new(Slice { usns, found })))
+                self.send(ReadPiece::Slice(Box::new(ReadSlice { usns, found })))
                     .await?;
             }
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::{DirectoryError, Entry, LdapSearch};
 use crate::identity::Guid;
-use crate::store::{Candidate, Verdict, Which};
+use crate::store::{CandidateSelection, LookupVerdict, RemovalCandidate};
 
 use super::context::ReadContext;
 use super::found::FoundInScope;
@@ -29,7 +29,7 @@ const NOT_THERE: &str = "no such object: deleted, or no longer visible to the ac
 impl ReadContext<'_> {
     /// Looks up every candidate: an object in scope is sent to the stager as an ordinary change,
     /// for all others the verdict is recorded.
-    pub(super) async fn examine(&mut self, which: Which) -> Result<(), RunError> {
+    pub(super) async fn examine(&mut self, which: CandidateSelection) -> Result<(), RunError> {
         let mut after = None;
         loop {
             let (id, kinds) = (self.connector.id, self.kinds());
@@ -42,11 +42,15 @@ impl ReadContext<'_> {
             };
             after = Some(last.guid);
             let absent = self.absent(&candidates).await?;
-            let (absent, present): (Vec<Candidate>, Vec<Candidate>) = candidates
+            let (absent, present): (Vec<RemovalCandidate>, Vec<RemovalCandidate>) = candidates
                 .into_iter()
                 .partition(|candidate| absent.contains(&candidate.guid));
             let mut verdicts = self.verdicts(&absent).await?;
-            verdicts.extend(present.iter().map(|candidate| (candidate.guid, Verdict::Present)));
+            verdicts.extend(
+                present
+                    .iter()
+                    .map(|candidate| (candidate.guid, LookupVerdict::Present)),
+            );
             for candidate in &absent {
                 log_undecided(candidate, &verdicts);
             }
@@ -58,7 +62,7 @@ impl ReadContext<'_> {
     }
 
     /// Searches in scope for `candidates`, and returns those that are not found.
-    async fn absent(&mut self, candidates: &[Candidate]) -> Result<BTreeSet<Guid>, RunError> {
+    async fn absent(&mut self, candidates: &[RemovalCandidate]) -> Result<BTreeSet<Guid>, RunError> {
         let mut absent = BTreeSet::new();
         for kind in self.kinds() {
             let of_kind = candidates.iter().filter(|candidate| candidate.kind == kind);
@@ -73,7 +77,10 @@ impl ReadContext<'_> {
     }
 
     /// Returns the verdicts on candidates that are not in scope.
-    async fn verdicts(&mut self, absent: &[Candidate]) -> Result<BTreeMap<Guid, Verdict>, RunError> {
+    async fn verdicts(
+        &mut self,
+        absent: &[RemovalCandidate],
+    ) -> Result<BTreeMap<Guid, LookupVerdict>, RunError> {
         let guids: Vec<Guid> = absent.iter().map(|candidate| candidate.guid).collect();
         let found = self.locate(&guids).await?;
         let alive: Vec<Guid> = found
@@ -93,23 +100,23 @@ impl ReadContext<'_> {
             let guid = candidate.guid;
             let proves = proven.contains(&guid);
             let verdict = match found.get(&guid) {
-                Some(entry) if is_deleted(entry) => Verdict::Gone(format!("deleted: {}", entry.dn)),
+                Some(entry) if is_deleted(entry) => LookupVerdict::Gone(format!("deleted: {}", entry.dn)),
                 Some(entry) if !in_scope.contains(&guid) => {
-                    Verdict::Gone(format!("left the scope: it is {} now", entry.dn))
+                    LookupVerdict::Gone(format!("left the scope: it is {} now", entry.dn))
                 }
                 Some(entry) => match self.verdict_in_scope(candidate, &entry.dn).await {
                     // It may have been deleted since it was located.
                     Err(RunError::Directory(error)) if matches!(*error, DirectoryError::Search { .. }) => {
-                        Verdict::Unclear(format!("the look-up failed: {error}"))
+                        LookupVerdict::Unclear(format!("the look-up failed: {error}"))
                     }
                     verdict => verdict?,
                 },
                 None if proves => self.verdict_by_name(guid).await?,
-                None => Verdict::Gone("no such object".to_owned()),
+                None => LookupVerdict::Gone("no such object".to_owned()),
             };
             let is_deleted = found.get(&guid).is_some_and(is_deleted);
             let verdict = match verdict {
-                Verdict::Gone(reason) if !proves && !is_deleted => Verdict::Missed(format!(
+                LookupVerdict::Gone(reason) if !proves && !is_deleted => LookupVerdict::Missed(format!(
                     "{reason}, on {}, which never returned the object in scope: what another controller returned may still arrive \
                      there; it counts as gone when it is missed there for REMOVAL_LAG",
                     self.session.host()
@@ -145,20 +152,20 @@ impl ReadContext<'_> {
 
     /// Looks up one object that the naming context does not hold: the controller has to answer that
     /// it does not exist.
-    async fn verdict_by_name(&mut self, guid: Guid) -> Result<Verdict, RunError> {
+    async fn verdict_by_name(&mut self, guid: Guid) -> Result<LookupVerdict, RunError> {
         let name = format!("<GUID={guid}>");
         match self
             .session
             .lookup(&name, &["objectGUID"], self.shows_deleted)
             .await
         {
-            Ok(None) => Ok(Verdict::Gone(NOT_THERE.to_owned())),
-            Ok(Some(entry)) => Ok(Verdict::Unclear(format!(
+            Ok(None) => Ok(LookupVerdict::Gone(NOT_THERE.to_owned())),
+            Ok(Some(entry)) => Ok(LookupVerdict::Unclear(format!(
                 "{} is there, and the naming context does not show it",
                 entry.dn
             ))),
             Err(error @ (DirectoryError::Search { .. } | DirectoryError::Answer { .. })) => {
-                Ok(Verdict::Unclear(format!("the look-up failed: {error}")))
+                Ok(LookupVerdict::Unclear(format!("the look-up failed: {error}")))
             }
             Err(error) => Err(error.into()),
         }
@@ -166,12 +173,16 @@ impl ReadContext<'_> {
 
     /// Returns the verdict on an object that is at its place, but was not returned by the search:
     /// because of the filter, a right, or the moment.
-    async fn verdict_in_scope(&mut self, candidate: &Candidate, dn: &str) -> Result<Verdict, RunError> {
-        let Candidate { guid, kind, .. } = *candidate;
+    async fn verdict_in_scope(
+        &mut self,
+        candidate: &RemovalCandidate,
+        dn: &str,
+    ) -> Result<LookupVerdict, RunError> {
+        let RemovalCandidate { guid, kind, .. } = *candidate;
         if let Some(search) = self.scope.refused_by_extra_filter(kind, guid)
             && !self.guids_given(vec![search]).await?.is_empty()
         {
-            return Ok(Verdict::Gone(format!(
+            return Ok(LookupVerdict::Gone(format!(
                 "{dn} no longer matches the extra filter for {}",
                 kind.plural()
             )));
@@ -179,9 +190,9 @@ impl ReadContext<'_> {
         if let Some(search) = self.scope.only(kind, guid)
             && self.search(kind, search, &FoundInScope::default()).await? > 0
         {
-            return Ok(Verdict::Present);
+            return Ok(LookupVerdict::Present);
         }
-        Ok(Verdict::Unclear(format!(
+        Ok(LookupVerdict::Unclear(format!(
             "{dn} is there, but does not match the filter, nor its opposite: the account may have lost the right to read \
              attributes of it"
         )))
@@ -189,11 +200,12 @@ impl ReadContext<'_> {
 }
 
 /// Logs that an object is not decided: a warning when that is new, since it may stay so for long.
-fn log_undecided(candidate: &Candidate, verdicts: &BTreeMap<Guid, Verdict>) {
-    let Some(Verdict::Missed(reason) | Verdict::Unclear(reason)) = verdicts.get(&candidate.guid) else {
+fn log_undecided(candidate: &RemovalCandidate, verdicts: &BTreeMap<Guid, LookupVerdict>) {
+    let Some(LookupVerdict::Missed(reason) | LookupVerdict::Unclear(reason)) = verdicts.get(&candidate.guid)
+    else {
         return;
     };
-    let Candidate { guid, kind, dn, .. } = candidate;
+    let RemovalCandidate { guid, kind, dn, .. } = candidate;
     if candidate.reason.as_ref() == Some(reason) {
         tracing::debug!(%kind, dn, %guid, reason, "The object is still not decided: it is kept, and looked up again by the next run.");
     } else {

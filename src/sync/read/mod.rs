@@ -28,7 +28,7 @@ use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{Controllers, FaultOf, NextController, RootDse, Session};
-use crate::store::{Decision, Limits, ReadEnd, RunId, Watermark, Which};
+use crate::store::{CandidateSelection, ReadEnd, RemovalDecision, RemovalLimits, RunId, Watermark};
 
 use crate::sync::links::MappingLinks;
 use crate::sync::{Connector, Plan, ReadScope, RunError, RunPhase, RunRequest};
@@ -170,8 +170,8 @@ impl ReadContext<'_> {
         self.connector
             .on_store(move |store| store.read_from(run, controller))
             .await?;
-        self.examine(Which::Held).await?;
-        self.send(ReadPiece::Conclude(Decision::Approved(list.to_owned())))
+        self.examine(CandidateSelection::Held).await?;
+        self.send(ReadPiece::Conclude(RemovalDecision::Approved(list.to_owned())))
             .await
     }
 
@@ -199,14 +199,15 @@ impl ReadContext<'_> {
         let empty = known.empty.clone();
         self.complete(known).await?;
         self.request.progress.enter(RunPhase::Examining);
-        self.examine(Which::Every).await?;
+        self.examine(CandidateSelection::Every).await?;
         let removal = &self.connector.settings.removal;
-        let limits = Limits {
+        let limits = RemovalLimits {
             max_count: removal.max_count,
             max_percent: removal.max_percent,
             empty,
         };
-        self.send(ReadPiece::Conclude(Decision::Threshold(limits))).await
+        self.send(ReadPiece::Conclude(RemovalDecision::Threshold(limits)))
+            .await
     }
 
     /// Sends the end of the read to the stager, and waits until it is stored: missed objects are

@@ -7,7 +7,7 @@
 use chrono::DateTime;
 
 use crate::identity::Guid;
-use crate::store::Unfinished;
+use crate::store::UnfinishedRead;
 
 /// Seconds after which a full read begins anew. A change that no delta shows (a right that was
 /// given or taken, a deletion that the account may not see) is missed in the part that was read
@@ -29,7 +29,7 @@ pub(super) struct ResumptionFacts {
 }
 
 /// Returns the reason for which `unfinished` is not to be resumed; `None` when it is.
-pub(super) fn unfit(unfinished: &Unfinished, facts: &ResumptionFacts) -> Option<String> {
+pub(super) fn unfit(unfinished: &UnfinishedRead, facts: &ResumptionFacts) -> Option<String> {
     if unfinished.slices.is_empty() {
         return Some("nothing of it was read to its end".to_owned());
     }
@@ -56,7 +56,7 @@ pub(super) fn unfit(unfinished: &Unfinished, facts: &ResumptionFacts) -> Option<
 }
 
 /// Describes the resumption of `unfinished`, as the reason of the run.
-pub(super) fn describe(unfinished: &Unfinished) -> String {
+pub(super) fn describe(unfinished: &UnfinishedRead) -> String {
     let read: u128 = unfinished
         .slices
         .iter()
@@ -69,7 +69,7 @@ pub(super) fn describe(unfinished: &Unfinished) -> String {
     )
 }
 
-fn time(unfinished: &Unfinished) -> String {
+fn time(unfinished: &UnfinishedRead) -> String {
     DateTime::from_timestamp(unfinished.begun_at, 0).map_or_else(
         || format!("{} s", unfinished.begun_at),
         |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -79,7 +79,7 @@ fn time(unfinished: &Unfinished) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Found, Slice};
+    use crate::store::{ReadSlice, SliceContent};
 
     const NOW: i64 = 1_795_342_000;
 
@@ -92,12 +92,12 @@ mod tests {
         }
     }
 
-    fn unfinished() -> Unfinished {
-        let slice = |usns| Slice {
+    fn unfinished() -> UnfinishedRead {
+        let slice = |usns| ReadSlice {
             usns,
-            found: Found::default(),
+            found: SliceContent::default(),
         };
-        Unfinished {
+        UnfinishedRead {
             controller: facts().controller,
             scope: facts().scope,
             highest: 3_999,
@@ -140,7 +140,7 @@ mod tests {
             (-60, true),
             (-86_400, false),
         ] {
-            let begun = Unfinished {
+            let begun = UnfinishedRead {
                 begun_at: NOW - age,
                 ..unfinished()
             };
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn nothing_read_is_nothing_to_go_on_with() {
-        let begun = Unfinished {
+        let begun = UnfinishedRead {
             slices: Vec::new(),
             ..unfinished()
         };

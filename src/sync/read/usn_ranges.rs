@@ -33,7 +33,11 @@ const SMALL: u64 = 16;
 /// Opens further connections for a full read (`AD_PARALLEL_READS`), all to the controller of
 /// `first` and not behind it: a name may stand for several controllers, and another one's USNs mean
 /// something else (R2). When a connection cannot be opened, the read continues with fewer.
-pub(super) async fn helpers(settings: &config::Directory, first: &Session, known: &RootDse) -> Vec<Session> {
+pub(super) async fn helpers(
+    settings: &config::DirectorySettings,
+    first: &Session,
+    known: &RootDse,
+) -> Vec<Session> {
     let mut helpers = Vec::new();
     while helpers.len() + 1 < settings.parallel_reads {
         match helper(settings, first, known).await {
@@ -60,7 +64,7 @@ pub(super) async fn helpers(settings: &config::Directory, first: &Session, known
 }
 
 async fn helper(
-    settings: &config::Directory,
+    settings: &config::DirectorySettings,
     first: &Session,
     known: &RootDse,
 ) -> Result<Option<Session>, DirectoryError> {

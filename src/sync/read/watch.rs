@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::directory::{DirectoryError, Entry, LdapSearch};
 use crate::identity::Guid;
-use crate::store::Unfinished;
+use crate::store::UnfinishedRead;
 
 use super::containers::{self, Containers};
 use super::context::ReadContext;
@@ -161,7 +161,10 @@ impl ReadContext<'_> {
 
     /// Compares the places of the containers that changed since `unfinished` began with those at
     /// that time. Returns a description of the one that was renamed or moved since.
-    pub(super) async fn moved_since(&mut self, unfinished: &Unfinished) -> Result<Option<String>, RunError> {
+    pub(super) async fn moved_since(
+        &mut self,
+        unfinished: &UnfinishedRead,
+    ) -> Result<Option<String>, RunError> {
         self.containers = Containers::begun(&unfinished.containers);
         let since = unfinished.highest;
         let mut pages = self.session.search(LdapSearch {

@@ -4,7 +4,7 @@ use super::phrases::NEXT_RUN;
 use super::verdict::{TraceConclusion, TraceVerdict};
 use super::{LocatedObject, TracedObject, moment};
 use crate::directory::DirectoryError;
-use crate::store::{AssetClaim, MissedObject, Removal, Waiting};
+use crate::store::{AssetClaim, MissedObject, RemovedObject, WaitingVersion};
 use crate::sync::inspection::PresentObject;
 
 impl TracedObject {
@@ -96,7 +96,7 @@ impl TracedObject {
         }
     }
 
-    fn removed(&self, removed: &Removal) -> TraceConclusion {
+    fn removed(&self, removed: &RemovedObject) -> TraceConclusion {
         let asset = removed.external_id.as_deref().unwrap_or("an unknown id");
         let begin = format!(
             "{} was removed at {} in run {} on this evidence: {}",
@@ -234,7 +234,7 @@ impl TracedObject {
     }
 
     /// Concludes on an object of which a version waits on the stage.
-    fn waiting(&self, claim: &AssetClaim, waiting: &Waiting) -> TraceConclusion {
+    fn waiting(&self, claim: &AssetClaim, waiting: &WaitingVersion) -> TraceConclusion {
         let begin = self.subject("", "is not in ETM yet");
         let in_etm = Some(self.accepted().is_some());
         let version = match self.accepted() {

@@ -18,7 +18,7 @@ use crate::config;
 use crate::directory::{self, BindGuard, DirectoryError, RootDse, Session};
 use crate::identity::Guid;
 use crate::mapping::Mapping;
-use crate::store::{Connection, ConnectionId, KnownObject, ObjectRecord, Run, Store, StoreError};
+use crate::store::{ConnectionId, ConnectionRow, KnownObject, ObjectRecord, RunRow, Store, StoreError};
 
 use super::RunError;
 use super::inspection::{Inspection, LocatedObject, ObjectOfName, PresentObject, find_by_name, inspect};
@@ -34,7 +34,7 @@ const MOST_NAMED: usize = 20;
 #[derive(Debug, Clone, Copy)]
 pub struct Tracer<'a> {
     /// Settings of the connection.
-    pub settings: &'a config::Connection,
+    pub settings: &'a config::ConnectionSettings,
     /// Mapping table in force.
     pub mapping: &'a Mapping,
     /// Decides whether the bind may be tried (R40).
@@ -64,9 +64,9 @@ pub struct TracedObject {
     /// Reason why an entry without a readable objectGUID was rejected, and since when.
     pub unidentified: Option<(String, i64)>,
     /// The connection, where it is registered.
-    pub connection: Option<Connection>,
+    pub connection: Option<ConnectionRow>,
     /// Its last run that ended.
-    pub last_run: Option<Run>,
+    pub last_run: Option<RunRow>,
     /// USN up to which the runs have read the changes of the controller in the present scope.
     pub watermark: Option<u64>,
     /// Another live object that owns the asset under the id that the mapping gives now: its

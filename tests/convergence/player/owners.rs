@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ad_connector::identity::Guid;
-use ad_connector::store::{Fate, Removal, RunMode};
+use ad_connector::store::{Fate, RemovedObject, RunMode};
 use ad_connector::sync::{RunError, RunReport};
 
 use super::super::arrivals;
@@ -282,7 +282,7 @@ impl Player {
 
     /// The lists of every profile.
     fn lists(&mut self) -> Result<Vec<Lists>, String> {
-        let of = |list: Vec<Removal>| list.iter().map(listed).collect();
+        let of = |list: Vec<RemovedObject>| list.iter().map(listed).collect();
         self.programs()?
             .iter()
             .map(|program| {
@@ -299,7 +299,7 @@ impl Player {
     }
 }
 
-fn listed(removal: &Removal) -> Listed {
+fn listed(removal: &RemovedObject) -> Listed {
     Listed {
         guid: removal.guid.to_string(),
         id: removal.external_id.clone().unwrap_or_default(),

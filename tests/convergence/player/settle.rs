@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ad_connector::identity::Guid;
-use ad_connector::store::Removal;
+use ad_connector::store::RemovedObject;
 
 use super::super::audit;
 use super::super::history::{Event, Mode, Run, Step};
@@ -167,7 +167,7 @@ impl Player {
         let (store, id) = (&connector.store, connector.id);
         let removed = store.removed(id, None, None, 10_000).map_err(text)?;
         let held = store.undecided(id, true, None, 10_000).map_err(text)?;
-        let guids = |list: &[Removal]| list.iter().map(|one| one.guid.to_string()).collect();
+        let guids = |list: &[RemovedObject]| list.iter().map(|one| one.guid.to_string()).collect();
         let (world, assets) = (lock(&self.world), self.receiver.assets());
         world.check_held(self.replica(), &assets)?;
         world.check_listed(&guids(&removed), &guids(&held), &assets, expected)

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use proptest::prelude::*;
 
 use super::{certificate, filter, host, no_proxy, pin, plain, quantity, state, time, url};
-use crate::config::refused::Fault;
+use crate::config::refused::ValueFault;
 use crate::identity::Kind;
 
 fn now() -> DateTime<Utc> {
@@ -20,7 +20,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// Each text is refused, the cause says this and the advice that.
-fn refused<T: Debug>(check: impl Fn(&str) -> Result<T, Fault>, table: &[(&str, &str, &str)]) {
+fn refused<T: Debug>(check: impl Fn(&str) -> Result<T, ValueFault>, table: &[(&str, &str, &str)]) {
     for (text, cause, advice) in table {
         let fault = check(text).expect_err(text);
         assert!(
@@ -36,7 +36,7 @@ fn refused<T: Debug>(check: impl Fn(&str) -> Result<T, Fault>, table: &[(&str, &
     }
 }
 
-fn taken<T: Debug + PartialEq>(check: impl Fn(&str) -> Result<T, Fault>, table: &[(&str, T)]) {
+fn taken<T: Debug + PartialEq>(check: impl Fn(&str) -> Result<T, ValueFault>, table: &[(&str, T)]) {
     for (text, value) in table {
         assert_eq!(check(text).as_ref(), Ok(value), "{text:?}");
     }
