@@ -12,12 +12,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::environment::is_ours;
-use super::refused::{ConfigError, ConfigProblem, ValueFault};
-use super::variables;
-
-/// The name of the file, and the name under which its problems are reported.
-pub(super) const FILE: &str = ".env";
+use super::refused::{ConfigError, ConfigProblem, DOTENV_FILE as FILE, ValueFault};
+use super::variables::{self, is_ours};
 
 /// What `.env` says.
 #[derive(Default)]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::refused::{ConfigError, ConfigProblem, ValueFault, nearest, printable};
+use super::variables::is_ours;
 use super::{dotenv, variables};
 
 /// A set of variables: the process environment with `.env`, or a map in a test.
@@ -127,26 +128,6 @@ pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -
             ValueFault::new("is not a variable of ad-connector", advice).of(&printable(&name))
         })
         .collect()
-}
-
-/// Whether a name has one of our prefixes, and was not put there by the platform we run on.
-pub(super) fn is_ours(name: &str) -> bool {
-    // STATE_DIRECTORY, LOG_NAMESPACE and NOTIFY_SOCKET come from systemd (systemd.exec(5),
-    // sd_notify(3)), HTTP_PROXY is the proxy for plain http.
-    const FOREIGN: &[&str] = &["HTTP_PROXY", "STATE_DIRECTORY", "LOG_NAMESPACE", "NOTIFY_SOCKET"];
-    variables::PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        && !FOREIGN.contains(&name)
-        && !is_service_link(name)
-}
-
-/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`, `AD_CONNECTOR_PORT`,
-/// `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like our own.
-fn is_service_link(name: &str) -> bool {
-    let after_port = name.split_once("_PORT_").map(|(_, rest)| rest);
-    name == "AD_CONNECTOR_PORT"
-        || name.contains("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || after_port.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 #[cfg(test)]

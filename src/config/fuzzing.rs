@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::environment::is_ours;
 use super::refused::{ConfigError, ConfigProblem};
 use super::values::certificate;
+use super::variables::is_ours;
 use super::{Config, connections, dotenv, load, parse_at, variables};
 
 /// Put into every secret, to be looked for in everything that is said.

@@ -6,6 +6,9 @@ use super::variables;
 
 use crate::exit_code;
 
+/// Name of the file `.env`, under which its problems are reported.
+pub(super) const DOTENV_FILE: &str = ".env";
+
 /// The configuration as a whole is refused; every bad key is listed.
 ///
 /// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it (R27).
@@ -33,7 +36,7 @@ impl ConfigError {
     pub(super) fn new(mut problems: Vec<ConfigProblem>) -> Self {
         problems.sort_by_cached_key(|problem| {
             let place = match problem.name.as_str() {
-                super::dotenv::FILE => 0,
+                DOTENV_FILE => 0,
                 _ if problem.line.is_some() => usize::MAX - 1,
                 name => variables::position(name).map_or(usize::MAX, |position| position + 1),
             };

@@ -2,36 +2,14 @@
 
 use std::sync::Arc;
 
+use super::bulk_tables::BATCH;
 use super::error::StoreFault;
-use super::page::Fingerprint;
-use super::run::open_run;
-use super::sql::{Class, Sql, SqlTable, values};
+use super::handed_out::HandedOutVersion;
+use super::open_run::open_run;
+use super::sql::{Sql, values};
 use super::value::stored;
 use super::{ConnectionId, KindCounts, RunId, SettledBatch, Store, StoreError, history, settle};
 use crate::failpoint::Commit;
-use crate::identity::{Guid, Kind};
-
-/// One version of one object's asset, handed out to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandedOutVersion {
-    /// Place in the order of the stage; another version of the object has another.
-    pub seq: u64,
-    /// objectGUID.
-    pub guid: Guid,
-    /// Kind of the object.
-    pub kind: Kind,
-    /// Distinguished name of the object.
-    pub dn: String,
-    /// `externalAssetId` of the asset.
-    pub external_id: String,
-    /// One `assetData` element.
-    pub asset: Arc<str>,
-    /// `true` when it says that the object is gone.
-    pub removal: bool,
-    /// Row of the asset.
-    pub(super) row: i64,
-    pub(super) fingerprint: Fingerprint,
-}
 
 /// Bounds of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -45,19 +23,6 @@ pub struct BatchLimits {
     /// Octets that each of them takes besides its own.
     pub item_overhead: usize,
 }
-
-/// Versions that are handed out or answered (schema/sqlite_temporary.sql).
-pub(super) const BATCH: SqlTable = SqlTable {
-    name: "batch",
-    columns: &[
-        ("seq", Class::Integer),
-        ("asset", Class::Integer),
-        ("removal", Class::Integer),
-        ("fingerprint", Class::Blob),
-        ("fate", Class::Text),
-        ("reason", Class::Text),
-    ],
-};
 
 /// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and
 /// removals of an asset without an owner, so that no request holds an id twice (R37 d). What

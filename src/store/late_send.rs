@@ -1,9 +1,9 @@
 //! Requests that may have arrived after the lease of whoever sent them had ended (R34): the holder
 //! sends what was in them once more, since the gateway may hold an older version now.
 
+use super::bulk_tables::DOCUMENT;
 use super::error::StoreFault;
 use super::sql::{Sql, values};
-use super::stage_page::DOCUMENT;
 use super::{ConnectionId, Engine, HandedOutVersion, Store, StoreError, ownership};
 use crate::failpoint::Commit;
 

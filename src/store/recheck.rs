@@ -2,7 +2,7 @@
 //! is certain (R22).
 
 use super::error::StoreFault;
-use super::run::open_run;
+use super::open_run::open_run;
 use super::sql::{Class, Sql, SqlTable, values};
 use super::witness;
 use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};

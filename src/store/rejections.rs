@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreFault;
+use super::open_run::open_run;
 use super::ownership::{CONFLICT, CONTENDERS};
-use super::run::open_run;
 use super::sql::{Sql, SqlRow, stored_as, values};
 use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;

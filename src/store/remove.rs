@@ -2,12 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
+use super::bulk_tables::DOCUMENT;
 use super::error::StoreFault;
-use super::page::fingerprint;
-use super::removal::is_gone;
+use super::reading::fingerprint;
+use super::removal_decision::{RemovalConclusion, is_gone};
 use super::sql::{Sql, SqlTable, values};
-use super::stage_page::DOCUMENT;
-use super::{ConnectionId, RemovalConclusion, RunId, ownership, witness};
+use super::{ConnectionId, RunId, ownership, witness};
 use crate::identity::Kind;
 
 /// Assets read at a time to make the versions of them that say that the object is gone.

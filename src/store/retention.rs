@@ -3,10 +3,15 @@
 //! [`history`] their lists.
 
 use super::error::StoreFault;
-use super::run::KEPT_RUNS;
 use super::sql::{Class, Sql, SqlTable, values};
-use super::witness::LONGEST_TOMBSTONE_LIFETIME;
 use super::{ConnectionId, history};
+
+/// Runs kept for each connection: a week and a half of runs every quarter of an hour.
+pub(super) const KEPT_RUNS: i64 = 1000;
+
+/// Seconds after which a watermark leads to a full read (R9): a year is twice the usual
+/// tombstoneLifetime of 180 days (MS-ADTS 3.1.1.5.5).
+pub(super) const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
 
 /// Seconds that a removed object is listed: more than a year, so that a yearly audit finds it.
 const KEPT_REMOVED: i64 = 400 * 86_400;

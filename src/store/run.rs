@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::connection::{state, step};
 use super::error::StoreFault;
+use super::open_run::{open_run, unknown};
+use super::retention::KEPT_RUNS;
 use super::run_record::run_of;
 use super::sql::{Sql, values};
 use super::value::stored;
@@ -12,9 +14,6 @@ use super::{
     history, late_send, retention,
 };
 use crate::failpoint::Commit;
-
-/// Runs kept for each connection: a week and a half of runs every quarter of an hour.
-pub(super) const KEPT_RUNS: i64 = 1000;
 
 /// Text of `last_error` and of the run's `error` after a run whose process died.
 const INTERRUPTED: &str =
@@ -193,25 +192,6 @@ impl Store {
             Ok(found)
         })
     }
-}
-
-/// Returns the connection of `run`, which must be open. In a transaction that writes it also proves
-/// that this process still holds the connection (R34).
-pub(super) fn open_run(sql: &dyn Sql, run: RunId) -> Result<ConnectionId, StoreFault> {
-    let connection = sql
-        .first(
-            "SELECT connection FROM run WHERE id = $1 AND ended IS NULL",
-            values![run],
-            |row| row.get(0),
-        )?
-        .ok_or_else(|| unknown(run))?;
-    sql.prove_lease(connection)?;
-    Ok(connection)
-}
-
-/// Returns the fault of a run that does not exist, or has ended.
-fn unknown(run: RunId) -> StoreFault {
-    StoreFault::Unknown(format!("run {run}"))
 }
 
 /// Closes what a dead process left open; returns the last such run.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::batch::{BATCH, HandedOutVersion};
+use super::bulk_tables::{BATCH, DOCUMENT};
 use super::error::StoreFault;
+use super::handed_out::HandedOutVersion;
 use super::sql::{Sql, values};
-use super::stage_page::DOCUMENT;
 use super::value::stored;
 use super::{ConnectionId, Fate, KindCounts, RunId, history, ownership};
 

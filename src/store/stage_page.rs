@@ -1,10 +1,11 @@
 //! Pages: what was read becomes objects, their assets get owners (R37), and what upstream does not
 //! hold is staged (R17, R18).
 
+use super::bulk_tables::DOCUMENT;
 use super::error::StoreFault;
 use super::ownership;
-use super::page::{Fingerprint, ObjectReading};
 use super::page_statements as statements;
+use super::reading::{Fingerprint, ObjectReading};
 use super::sql::{Class, Sql, SqlTable, SqlValue, values};
 use super::{ConnectionId, KindCounts, RunId, witness};
 use crate::identity::{Guid, Kind, link_notes};
@@ -23,12 +24,6 @@ const PAGE: SqlTable = SqlTable {
         ("reason", Class::Text),
         ("linked", Class::Blob),
     ],
-};
-
-/// Texts of versions.
-pub(super) const DOCUMENT: SqlTable = SqlTable {
-    name: "document",
-    columns: &[("seq", Class::Integer), ("json", Class::Text)],
 };
 
 /// Page of a run, in the transaction that stores it.

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use super::container::container_of;
 use super::error::StoreFault;
-use super::run::open_run;
+use super::open_run::open_run;
 use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
 use super::{ConnectionId, Container, KindCounts, ObjectReading, RunId, Store, StoreError};

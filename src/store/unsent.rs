@@ -2,8 +2,8 @@
 //! version of them in flight (R18), or they came to this connection while it ran (R37).
 
 use super::error::StoreFault;
+use super::open_run::open_run;
 use super::rejections::rejection_of;
-use super::run::open_run;
 use super::sql::{Sql, values};
 use super::{ConnectionId, Fate, KindCounts, RejectedObject, RunId, Store, StoreError, history};
 use crate::failpoint::Commit;

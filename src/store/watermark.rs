@@ -1,7 +1,7 @@
 //! How far each domain controller has been read (R2).
 
 use super::error::StoreFault;
-use super::run::open_run;
+use super::open_run::open_run;
 use super::sql::{Sql, values};
 use super::value::stored;
 use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, cookie};

@@ -17,7 +17,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::error::StoreFault;
-use super::run::open_run;
+use super::open_run::open_run;
+use super::retention::LONGEST_TOMBSTONE_LIFETIME;
 use super::sql::{Sql, values};
 use super::{ConnectionId, RunId, Store, StoreError};
 use crate::failpoint::Commit;
@@ -38,10 +39,6 @@ pub(super) fn returned_by(connection: &str, controller: &str) -> String {
                          AND m.controller = {controller})))"
     )
 }
-
-/// Seconds after which a watermark leads to a full read (R9): a year is twice the usual
-/// tombstoneLifetime of 180 days (MS-ADTS 3.1.1.5.5).
-pub(super) const LONGEST_TOMBSTONE_LIFETIME: i64 = 365 * 86_400;
 
 impl Store {
     /// Notes which controller `run` reads from here on: what is staged afterwards is what that one

@@ -1,4 +1,5 @@
 use super::*;
+use crate::identity::Kind;
 
 #[test]
 fn the_least_configuration_has_the_defaults_of_the_contract() {

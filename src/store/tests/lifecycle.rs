@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::store::run::KEPT_RUNS;
+use crate::store::retention::KEPT_RUNS;
 
 /// Brings a new connection into `state`.
 fn in_state(state: State) -> (Room, Option<RunId>) {
