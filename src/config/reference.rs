@@ -80,7 +80,7 @@ fn keys_of_the_file() -> String {
     let mut text = format!(
         "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
          stand at its top level alone, `{}` not at all. In a `[[{CONNECTION}]]` and a `[[{CONNECTION}.{PROFILE}]]`, some have a short \
-         name as well:\n\n| Key | VariableDefinition | Meaning |\n|---|---|---|\n",
+         name as well:\n\n| Key | Variable | Meaning |\n|---|---|---|\n",
         connections::PROCESS.join("\" and \""),
         variables::CONNECTIONS_FILE.name,
     );

@@ -97,7 +97,7 @@ fn summary(page: &mut String, review: &Review) {
 }
 
 fn findings<'a>(page: &mut String, title: &str, findings: impl Iterator<Item = &'a Finding>) {
-    heading(page, title, &["Finding", "About", "Reason", "FindingEvidence"]);
+    heading(page, title, &["Finding", "About", "Reason", "Evidence"]);
     for finding in findings {
         let evidence: Vec<String> = finding
             .evidence

@@ -40,7 +40,7 @@ const COME_BACK: Duration = Duration::from_secs(3);
     get, path = "/api/v1/connections/{name}/events", tag = "connections", operation_id = "streamEvents",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
     responses(
-        (status = 200, description = "Server-sent events: `connection` with a ConnectionView, `progress` with a ProgressView, `run` with a RunView. \
+        (status = 200, description = "Server-sent events: `connection` with a Connection, `progress` with a Progress, `run` with a Run. \
             The first two come at once, then each on change.",
          body = String, content_type = "text/event-stream"),
         RefusalResponses
