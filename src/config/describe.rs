@@ -152,7 +152,7 @@ impl ConnectionSettings {
             }
         }
         if let Some(path) = &self.mapping_file {
-            // One that cannot be read is told by whoever needs it.
+            // A file that cannot be read is reported by the code that needs it.
             hash.update(std::fs::read(path).unwrap_or_default());
         }
         let octets = hash.finalize();

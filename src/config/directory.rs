@@ -62,7 +62,8 @@ pub(super) fn directory(
     })
 }
 
-/// `AD_HOST`, or `AD_DOMAIN`. Both are no mistake: the contract knows both, and the host is what was meant.
+/// `AD_HOST`, or `AD_DOMAIN`. Both are no mistake: the contract knows both, and the host is what
+/// was meant.
 fn hosts(reader: &mut VariableReader<'_, impl Variables>) -> Option<(Vec<String>, Option<DomainSettings>)> {
     let domain = reader.optional(&v::AD_DOMAIN, host::domain);
     let dns_server = reader.optional(&v::AD_DNS_SERVER, host::dns_server).optional();
@@ -87,7 +88,8 @@ fn hosts(reader: &mut VariableReader<'_, impl Variables>) -> Option<(Vec<String>
     }
 }
 
-/// `AD_CERTIFICATE_SHA256`. A pin that can never speak would leave its host to any CA, without a word: it is refused.
+/// `AD_CERTIFICATE_SHA256`. A pin that can never speak would leave its host to any CA, without a
+/// word: it is refused.
 fn pins(
     reader: &mut VariableReader<'_, impl Variables>,
     hosts: Option<&[String]>,

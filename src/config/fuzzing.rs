@@ -1,7 +1,8 @@
-//! Any text as `.env` and as an environment, any bytes as a certificate file: a configuration or a refusal, on clean lines,
-//! without a secret.
+//! Any text as `.env` and as an environment, any bytes as a certificate file: a configuration or a
+//! refusal, on clean lines, without a secret.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below
+//! replays what is kept of them.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::values::certificate;
 use super::variables::is_ours;
 use super::{Config, connections, dotenv, load, parse_at, variables};
 
-/// Put into every secret, to be looked for in everything that is said.
+/// Text that is put into every secret, to be looked for in all output.
 const CANARY: &str = "hunter2.Zq7";
 
 /// The text up to the first NUL, also as a file of connections; behind it a certificate file.
@@ -52,8 +53,8 @@ fn certificates(content: &[u8]) {
     }
 }
 
-/// Whatever is under a key that is a secret's, or was meant to be, is one: it has no place in the file and is shown nowhere.
-/// What a `${…}` names is the canary.
+/// Whatever is under a key that is a secret's, or was meant to be, is one: it has no place in the
+/// file and is shown nowhere. What a `${…}` names is the canary.
 fn connections(text: &str) {
     // The machine's own files are none of the fuzzer's business.
     if text.contains("file") || text.contains("certificate") {
@@ -127,7 +128,8 @@ fn environment(mut given: BTreeMap<String, String>) {
     assert!(!secrets || !said.contains(CANARY), "R27: {said}");
 }
 
-/// A secret, or what may hold one: a proxy's password, or a value under a name that was meant to be one of ours.
+/// A secret, or what may hold one: a proxy's password, or a value under a name that was meant to be
+/// one of ours.
 fn is_secret(name: &str) -> bool {
     let known = variables::all().find(|variable| variable.name == name);
     match known {
@@ -141,7 +143,8 @@ fn reads_a_file(name: &str) -> bool {
     secret || ["AD_CERTIFICATE", "QUALYS_CA_CERTIFICATE", "CONNECTIONS_FILE"].contains(&name)
 }
 
-/// Each problem is one line that names its variable, and nothing in it moves the cursor of a terminal.
+/// Each problem is one line that names its variable, and nothing in it moves the cursor of a
+/// terminal.
 fn clean(problems: &[ConfigProblem]) {
     assert!(!problems.is_empty());
     for problem in problems {
@@ -156,7 +159,7 @@ fn clean(problems: &[ConfigProblem]) {
     }
 }
 
-/// What the rest of the program relies on.
+/// Checks the properties on which the rest of the program relies.
 fn sound(config: &Config) {
     for connection in &config.connections {
         let (directory, profile, upstream) =

@@ -15,8 +15,8 @@ use super::{
     StateLocation, directory, review, service, upstream, variables as v,
 };
 
-/// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
-/// `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
+/// Reads `.env` of the working directory and the process environment, and checks everything. The
+/// connections come from `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
 ///
 /// # Errors
 /// Every bad key, in one pass.
@@ -32,8 +32,8 @@ pub fn parse(variables: &impl Variables) -> Result<Config, ConfigError> {
     parse_at(variables, Utc::now())
 }
 
-/// Checks everything. `now` decides whether a cron expression has a moment left to run. Files that variables name
-/// are read.
+/// Checks everything. `now` decides whether a cron expression has a moment left to run. Files that
+/// variables name are read.
 ///
 /// # Errors
 /// Every bad key, in one pass.
@@ -72,7 +72,7 @@ fn connections_file(
     let mut reader = VariableReader::new(variables);
     match reader.optional(&v::CONNECTIONS_FILE, plain::file).optional() {
         Some(named) => Ok(named.or(usual)),
-        // What else is wrong depends on what the file would have said.
+        // Further problems depend on the content of the file.
         None => Err(ConfigError::new(reader.into_problems())),
     }
 }
@@ -116,7 +116,8 @@ pub(super) fn from_file(
     conclude(config, problems, variables, &file.references)
 }
 
-/// What a reader complained about, in the words of the file. What was complained about already is not called missing.
+/// Returns the problems that a reader found, in the words of the file. A value that was complained
+/// about already is not called missing.
 fn told<V: Variables>(
     reader: VariableReader<'_, ConnectionVariables<'_, V>>,
     layered: &ConnectionVariables<'_, V>,
@@ -158,7 +159,7 @@ fn connection(
     })
 }
 
-/// What there is one of, whatever the number of connections.
+/// Settings that exist once, whatever the number of connections.
 struct ServiceSettings {
     state: StateLocation,
     http: HttpSettings,
@@ -197,7 +198,8 @@ impl ServiceSettings {
     }
 }
 
-/// Reads a place of the state as `STATE_URL` is, with what of the environment belongs to a database.
+/// Reads a place of the state as `STATE_URL` is, with what of the environment belongs to a
+/// database.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -216,7 +218,7 @@ pub struct MappingSettings {
     pub connection: String,
     /// `MAPPING_FILE`; `None` is the built-in table.
     pub file: Option<PathBuf>,
-    /// How changes are found. The default where it is bad.
+    /// Method by which changes are found. The default where it is bad.
     pub delta: DeltaMethod,
 }
 

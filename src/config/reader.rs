@@ -7,10 +7,10 @@ use super::refused::{ConfigProblem, ValueFault, quoted};
 use super::secret::{self, Secret, SecretCheck, SecretFile};
 use super::variables::{DefaultValue, VariableDefinition};
 
-/// What was found under a name.
+/// Value that was found under a name.
 ///
-/// `Bad` is apart from `Absent` so that a value already complained about is not called missing as well.
-/// It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
+/// `Bad` is apart from `Absent` so that a value already complained about is not called missing as
+/// well. It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
 pub(super) enum FieldValue<T> {
     Absent,
     Bad,
@@ -61,7 +61,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         std::mem::take(&mut self.secret_files)
     }
 
-    /// How many problems were noted so far.
+    /// Returns the number of problems that were found so far.
     pub fn count(&self) -> usize {
         self.problems.len()
     }
@@ -71,7 +71,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         self.variables.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Notes a variable of a library that is given in `.env` alone, where the library does not find it.
+    /// Notes a variable of a library that is given in `.env` alone, where the library does not find
+    /// it.
     pub fn must_be_exported(&mut self, name: &str) {
         if self.variables.get(name).is_some_and(|value| !value.is_empty())
             && !self.variables.is_exported(name)
@@ -139,7 +140,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no problem (R27).
+    /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no
+    /// problem (R27).
     pub fn secret(&mut self, variable: &'static VariableDefinition) -> FieldValue<Secret> {
         self.checked_secret(variable, |_| Ok(()))
     }
@@ -225,7 +227,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// The value as given. An empty one counts as unset, because docker compose passes on what is not set so.
+    /// The value as given. An empty one counts as unset, because docker compose passes on what is
+    /// not set so.
     fn raw(&mut self, name: &str) -> FieldValue<String> {
         match self.variables.get(name) {
             None => FieldValue::Absent,

@@ -1,4 +1,5 @@
-//! Everything about the service itself: its name, its schedule, removals, state, status page and log.
+//! Everything about the service itself: its name, its schedule, removals, state, status page and
+//! log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(super) fn name(reader: &mut VariableReader<'_, impl Variables>) -> Option<(S
     Some((name?, description?.unwrap_or_default()))
 }
 
-/// When to read. `now` decides whether a schedule has a moment left.
+/// Reads the times of the runs. `now` decides whether a schedule has a moment left.
 pub(super) fn schedule(
     reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
@@ -52,7 +53,7 @@ pub(super) fn mapping_file(reader: &mut VariableReader<'_, impl Variables>) -> O
 /// 3.1.1.5.5) never arrives.
 const LONGEST_LAG: Duration = Duration::from_secs(60 * 86_400);
 
-/// What to do about objects that are gone.
+/// Reads the handling of objects that are gone.
 pub(super) fn removal(reader: &mut VariableReader<'_, impl Variables>) -> Option<RemovalSettings> {
     let send = reader.value(
         &v::REMOVED_OBJECTS,

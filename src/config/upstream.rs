@@ -104,7 +104,8 @@ fn auth(reader: &mut VariableReader<'_, impl Variables>) -> Option<UpstreamAuth>
     let begun = |pair: &[FieldValue<Secret>; 2]| !pair.iter().all(FieldValue::is_absent);
     let endpoint = match asked {
         FieldValue::Given(endpoint) => endpoint,
-        // Which secrets are needed is unknown until this is mended; to ask for any would be a guess.
+        // Which secrets are needed is unknown until this is mended; to ask for any would be a
+        // guess.
         FieldValue::Bad => return None,
         FieldValue::Absent => match (begun(&client), begun(&account)) {
             (true, false) => TokenEndpoint::Client,

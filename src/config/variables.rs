@@ -1,11 +1,12 @@
-//! The one table of all variables: name, default, meaning. Everything else that lists variables is made from it.
+//! The one table of all variables: name, default, meaning. Everything else that lists variables is
+//! made from it.
 
 /// One variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VariableDefinition {
     /// Its name.
     pub name: &'static str,
-    /// What holds when it is not set.
+    /// Value that holds when it is not set.
     pub unset: DefaultValue,
     /// A secret is never printed, and may be given as `NAME_FILE` (R27).
     pub secret: bool,
@@ -13,7 +14,7 @@ pub struct VariableDefinition {
     pub meaning: &'static str,
 }
 
-/// What holds when a variable is not set.
+/// Value that holds when a variable is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
     /// It must be set. The example file shows this value.
@@ -27,7 +28,7 @@ pub enum DefaultValue {
     },
     /// This value, in the notation of the variable.
     Default(&'static str),
-    /// What this text describes.
+    /// The value that this text describes.
     Described(&'static str),
     /// Nothing.
     Nothing,
@@ -285,8 +286,9 @@ pub(super) fn is_ours(name: &str) -> bool {
         && !is_service_link(name)
 }
 
-/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`, `AD_CONNECTOR_PORT`,
-/// `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like our own.
+/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`,
+/// `AD_CONNECTOR_PORT`, `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like
+/// our own.
 fn is_service_link(name: &str) -> bool {
     let after_port = name.split_once("_PORT_").map(|(_, rest)| rest);
     name == "AD_CONNECTOR_PORT"

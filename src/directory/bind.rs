@@ -12,7 +12,8 @@ use crate::config::{self, DirectoryAuth, Secret};
 /// Binds `link` as the settings say.
 ///
 /// # Errors
-/// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in none of them (R27).
+/// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in
+/// none of them (R27).
 pub async fn bind(
     link: &mut ControllerLink,
     host: &str,
@@ -66,7 +67,8 @@ pub async fn bind(
     }
 }
 
-/// The error for an operation whose connection ended under it; `password` is not in it, even if the server repeats it.
+/// The error for an operation whose connection ended under it; `password` is not in it, even if the
+/// server repeats it.
 pub async fn lost(link: &mut ControllerLink, host: String, password: &Secret) -> DirectoryError {
     match link.fault().await {
         Some(fault) => DirectoryError::Protocol {

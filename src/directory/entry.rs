@@ -1,8 +1,9 @@
 //! One object as the controller sent it: names as written, values as octets, in order.
 //!
-//! An entry shares the octets that came from the network; nothing is copied but the name. Its shape is checked when it is
-//! read, so that its values can be walked through without a look back. Whoever keeps one for long copies it
-//! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::entry_channel`]).
+//! An entry shares the octets that came from the network; nothing is copied but the name. Its shape
+//! is checked when it is read, so that its values can be walked through without a look back.
+//! Whoever keeps one for long copies it ([`Entry::copied`]): it holds the octets of its neighbours
+//! too, and part of its connection's budget ([`super::entry_channel`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,7 @@ use super::ber::{self, BerElements, BerFault, OCTET_STRING, SEQUENCE, SET};
 use super::message::readable;
 use crate::identity::LinkedName;
 
-/// Why an object is rejected whose name cannot be repeated as it is (R15).
+/// Reason to reject an object whose name cannot be repeated as it is (R15).
 const UNREADABLE_NAME: &str =
     "its distinguished name has octets that are not UTF-8; rename it, or the container that it is in";
 
@@ -28,7 +29,7 @@ pub struct Entry {
     /// The distinguished name, as the controller writes it; octets that are not UTF-8 as `\xx` (RFC
     /// 4514 section 2.4).
     pub dn: String,
-    /// Where names and values are.
+    /// Octets that hold names and values.
     octets: Bytes,
     attributes: Vec<EntryAttribute>,
     /// Attributes that came in parts.
@@ -38,7 +39,8 @@ pub struct Entry {
     extended_names: bool,
 }
 
-/// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
+/// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and
+/// a row of values.
 #[derive(Debug, Clone)]
 struct EntryAttribute {
     name: Range<usize>,
@@ -62,7 +64,7 @@ impl<'a> AttributeValues<'a> {
         Self(BerElements::new(row))
     }
 
-    /// Whether there is none left.
+    /// Returns `true` when there is none left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -173,7 +175,8 @@ impl Entry {
         })
     }
 
-    /// The values of an attribute, in the order of the controller; none when it is absent. Names compare without case.
+    /// The values of an attribute, in the order of the controller; none when it is absent. Names
+    /// compare without case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.rows()
             .filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
@@ -203,16 +206,16 @@ impl Entry {
         })
     }
 
-    /// Why no asset may be made of the object, although its entry came: the object alone is to be
-    /// rejected then (R15). Its objectGUID, where there is one, is good.
+    /// Returns the reason why no asset may be made of the object, although its entry came: the
+    /// object alone is to be rejected then (R15). Its objectGUID, where there is one, is good.
     #[must_use]
     pub fn unfit(&self) -> Option<&str> {
         self.incomplete()
             .or(self.unreadable_name.then_some(UNREADABLE_NAME))
     }
 
-    /// Why values are missing that the controller has, although it was not asked for a part of
-    /// them.
+    /// Returns the reason why values are missing that the controller has, although it was not asked
+    /// for a part of them.
     #[must_use]
     pub(super) fn incomplete(&self) -> Option<&str> {
         self.incomplete.as_deref()
@@ -236,7 +239,8 @@ impl Entry {
         self.copied_but(|_| false)
     }
 
-    /// The same with octets of its own, and without the values of the attributes that `emptied` names.
+    /// The same with octets of its own, and without the values of the attributes that `emptied`
+    /// names.
     pub(super) fn copied_but(&self, emptied: impl Fn(&str) -> bool) -> Self {
         let parts = self.attributes().map(|(name, values)| {
             let row = if emptied(name) { &[] } else { values.row() };
@@ -266,7 +270,8 @@ impl Entry {
         self.joined.push(JoinedAttribute { name, values });
     }
 
-    /// Adds an attribute that no server gave, under a name that none has, in the place of an earlier one of that name.
+    /// Adds an attribute that no server gave, under a name that none has, in the place of an
+    /// earlier one of that name.
     pub fn add<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
         let mut row = Vec::new();
         for value in values {
@@ -335,7 +340,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Where `part`, which was taken from `whole`, stands in it.
+/// Returns the place of `part`, which was taken from `whole`, in `whole`.
 fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
     start..start.wrapping_add(part.len())

@@ -1,13 +1,16 @@
-//! The lane of the search entries: from the guard to whoever asked, past the LDAP library.
+//! Channel of the search entries: from the guard to the caller of the search, past the LDAP
+//! library.
 //!
-//! Entries are nearly all that a controller sends, and what the library does with each (a tree of its elements, then a copy
-//! of that) costs more than reading, mapping and storing it together. So the guard hands them over as the octets that came,
-//! checked and shared, and the library gets everything else: the end of the search among it.
+//! Entries are nearly all that a controller sends, and what the library does with each (a tree of
+//! its elements, then a copy of that) costs more than reading, mapping and storing it together. So
+//! the guard hands them over as the octets that came, checked and shared, and the library gets
+//! everything else: the end of the search among it.
 //!
-//! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in the lane or as entries
-//! in anybody's hands, are at most [`AHEAD`] a connection, or [`BUDGET`] where a single message is that large. The guard takes
-//! credit before it reads, and credit comes back when the last entry of a run is dropped. So a server is read no faster
-//! than its entries are used up.
+//! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in
+//! the channel or as entries of any holder, are at most [`AHEAD`] a connection, or [`BUDGET`] where
+//! a single message is that large. The guard takes credit before it reads, and credit comes back
+//! when the last entry of a run is dropped. So a server is read no faster than its entries are used
+//! up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,29 +22,33 @@ use tokio::time::Instant;
 
 use super::frame::MAX_MESSAGE;
 
-/// How much is read from the socket at once, in octets.
+/// Number of octets that are read from the socket at once.
 pub const CHUNK: usize = 64 * 1024;
 
-/// Octets of entries after which a reader hands on what it has, though the page goes on. A page of 1000 users is smaller.
+/// Octets of entries after which a reader hands on what it has, though the page goes on. A page of
+/// 1000 users is smaller.
 pub const PIECE: usize = 2 * 1024 * 1024;
 
-/// Octets of one connection that are held at a time: a piece that is gathered, some that wait, one that is used. Enough that
-/// whoever hands pieces on is held up by those who use them, before the server is.
+/// Octets of one connection that are held at a time: a piece that is gathered, some that wait, one
+/// that is used. Enough that whoever hands pieces on is held up by those who use them, before the
+/// server is.
 pub const AHEAD: usize = 5 * PIECE;
 
-/// The same while a large message is read. A piece that is being gathered never keeps the largest message from being read,
-/// since only that could complete the piece.
+/// The same while a large message is read. A piece that is being gathered never keeps the largest
+/// message from being read, since only that could complete the piece.
 pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 
-/// What comes over the lane.
+/// Item that comes over the channel.
 #[derive(Debug)]
 pub enum ChannelItem {
-    /// Whole messages, one after another: search entries and references that answer the open request.
+    /// Whole messages, one after another: search entries and references that answer the open
+    /// request.
     Entries(Bytes),
     /// One search entry that was too large to be held: a message with what was kept of it, and why
     /// that is not all.
     Incomplete(Bytes, String),
-    /// All entries of the open request came before this. Its result is with the library now, or will be in a moment.
+    /// All entries of the open request came before this. Its result is with the library now, or
+    /// will be in a moment.
     End,
 }
 
@@ -63,19 +70,20 @@ pub struct EntryReceiver {
 }
 
 impl EntryReceiver {
-    /// What comes next; `None` when the guard has ended.
+    /// Returns the next item; `None` when the guard has ended.
     pub async fn recv(&mut self) -> Option<ChannelItem> {
         self.items.recv().await
     }
 
-    /// For how long, since the lane was opened, the server was not read because its entries were not used up.
+    /// Returns the time, since the channel was opened, for which the server was not read because
+    /// its entries were not used up.
     pub fn stalled(&self) -> Duration {
         let stalls = self.stalls.0.lock().unwrap_or_else(PoisonError::into_inner);
         stalls.ended + stalls.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
-/// When the guard waited for credit.
+/// Times during which the guard waited for credit.
 #[derive(Debug, Default)]
 struct StallRecord(Mutex<StallState>);
 
@@ -98,7 +106,7 @@ impl StallRecord {
     }
 }
 
-/// A lane without anything on it.
+/// Returns the two ends of an empty channel.
 pub fn open() -> (EntrySender, EntryReceiver) {
     // The budget bounds the channel: what lies in it is part of what is held.
     let (to, from) = unbounded_channel();
@@ -119,7 +127,8 @@ impl EntrySender {
         let Some(more) = octets.checked_sub(held).filter(|more| *more > 0) else {
             return;
         };
-        // What is no large message leaves the credit for one untouched: it waits until that is there, and gives it back.
+        // What is no large message leaves the credit for one untouched: it waits until that is
+        // there, and gives it back.
         let untouched = if octets > PIECE { 0 } else { BUDGET - AHEAD };
         let wanted = u32::try_from(more + untouched).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
@@ -142,8 +151,8 @@ impl EntrySender {
         }
     }
 
-    /// Hands over whole messages; their credit comes back when the last part of them is dropped. `false` when nobody
-    /// reads any more.
+    /// Hands over whole messages; their credit comes back when the last part of them is dropped.
+    /// `false` when nobody reads any more.
     #[must_use]
     pub fn send(&mut self, octets: Bytes) -> bool {
         let octets = self.with_credit(octets);

@@ -1,6 +1,8 @@
-//! Any octets as the answers of a server, by the whole way: guard, LDAP library, entries, ranges, pages.
+//! Any octets as the answers of a server, by the whole way: guard, LDAP library, entries, ranges,
+//! pages.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below
+//! replays what is kept of them.
 
 use std::time::Duration;
 

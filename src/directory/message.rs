@@ -1,4 +1,5 @@
-//! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder that trusts it needs.
+//! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder
+//! that trusts it needs.
 //!
 //! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in
 //! order. The decoder behind the guard unwraps each of these without looking, and every text as
@@ -16,7 +17,8 @@ pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 /// Identifier octet of a `SearchResultEntry`, `[APPLICATION 4]`.
 pub const ENTRY: u8 = 0x64;
 
-/// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier octet.
+/// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier
+/// octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOperation {
     /// `[APPLICATION 1]`
@@ -43,7 +45,7 @@ impl AnswerOperation {
         }
     }
 
-    /// Whether nothing more comes for the request after this.
+    /// Returns `true` when nothing more comes for the request after this.
     #[must_use]
     pub const fn is_last(self) -> bool {
         !matches!(self, Self::Entry | Self::Reference)
@@ -62,7 +64,8 @@ pub enum RequestOperation {
 }
 
 impl RequestOperation {
-    /// Whether `answer` may come for this request. Intermediate responses are never asked for.
+    /// Returns `true` when `answer` may come for this request. Intermediate responses are never
+    /// asked for.
     #[must_use]
     pub const fn admits(self, answer: AnswerOperation) -> bool {
         match self {
@@ -76,14 +79,14 @@ impl RequestOperation {
     }
 }
 
-/// What arrived.
+/// Message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LdapMessage {
     /// Something that answers the request with this message id.
     Answer {
         /// `messageID`, never 0.
         id: u32,
-        /// What it is.
+        /// Its operation.
         answer: AnswerOperation,
     },
     /// Message id 0: an unsolicited notification (RFC 4511 section 4.4).
@@ -127,7 +130,8 @@ pub fn answer(bytes: &[u8]) -> Result<LdapMessage, BerFault> {
     Ok(LdapMessage::Answer { id, answer })
 }
 
-/// Active Directory puts the name of its Notice of Disconnection outside of the operation; both places are read.
+/// Active Directory puts the name of its Notice of Disconnection outside of the operation; both
+/// places are read.
 fn notification(
     answer: AnswerOperation,
     content: &[u8],

@@ -32,7 +32,7 @@ pub struct OversizedEntry {
     pub id: u32,
     /// Octets of the whole message.
     pub length: usize,
-    /// Why it is not read as a whole.
+    /// Reason why it is not read as a whole.
     fault: FrameFault,
     part: OversizedPart,
     /// Octets of the message that were not seen yet.
@@ -53,7 +53,7 @@ enum OversizedPart {
     Attribute,
 }
 
-/// How the beginning of a message that is too large looks.
+/// Form of the beginning of a message that is too large.
 #[derive(Debug)]
 pub enum OversizedBeginning {
     /// Too short to see what it is.
@@ -62,7 +62,7 @@ pub enum OversizedBeginning {
     Entry(OversizedEntry, usize),
 }
 
-/// How far a call of [`OversizedEntry::advance`] came.
+/// Progress of a call of [`OversizedEntry::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OversizedAdvance {
     /// Octets that were used up.

@@ -14,17 +14,20 @@ const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// Longest cookie that is sent back. Active Directory's have some hundred octets.
 const MAX_COOKIE: usize = 64 * 1024;
 
-/// Empty pages in a row with a cookie. A controller may send some where its time slice ends before anything matched.
+/// Empty pages in a row with a cookie. A controller may send some where its time slice ends before
+/// anything matched.
 const MAX_EMPTY: u32 = 1000;
 
-/// Pages that may come a second time. Objects that change between two pages move to the end of a search by uSNChanged, so an
-/// honest one can give a page again, most easily a small one. A circle goes on and on.
+/// Pages that may come a second time. Objects that change between two pages move to the end of a
+/// search by uSNChanged, so an honest one can give a page again, most easily a small one. A circle
+/// goes on and on.
 const MAX_REPEATED: u32 = 32;
 
 /// Most pages of one search: a thousand million entries at the usual page size.
 const MAX_PAGES: u64 = 1_000_000;
 
-/// The request control for the next `size` entries, critical, so that a server without paging says so.
+/// The request control for the next `size` entries, critical, so that a server without paging says
+/// so.
 pub fn request(size: u32, cookie: &[u8]) -> RawControl {
     let mut parts = Vec::new();
     let octets = i64::from(size).to_be_bytes();
@@ -69,8 +72,8 @@ fn parse(value: &[u8]) -> Result<&[u8], BerFault> {
 
 /// Watches one search for pages that lead nowhere (R12).
 ///
-/// A cookie that comes again proves nothing by itself: Samba's names the search, and stays. The same page with it does, and so
-/// do the same pages again and again.
+/// A cookie that comes again proves nothing by itself: Samba's names the search, and stays. The
+/// same page with it does, and so do the same pages again and again.
 #[derive(Debug, Default)]
 pub struct PagingGuard {
     pages: u64,
@@ -86,7 +89,7 @@ pub struct PagingGuard {
 }
 
 impl PagingGuard {
-    /// Whether nothing came yet.
+    /// Returns `true` when nothing came yet.
     pub const fn is_fresh(&self) -> bool {
         self.pages == 0 && self.entries == 0
     }

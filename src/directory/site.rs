@@ -132,9 +132,9 @@ struct Discovery {
     site: Option<String>,
     /// Sites that answers named and that were looked up.
     looked_up: Vec<String>,
-    /// When no answer is waited for any longer.
+    /// Time after which no answer is waited for any longer.
     until: Instant,
-    /// When every ping is over.
+    /// Time at which every ping is over.
     deadline: Instant,
     domain: config::DomainSettings,
     settings: config::DirectorySettings,

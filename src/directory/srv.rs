@@ -27,7 +27,7 @@ use crate::text::printable;
 /// Longest wait for all DNS servers together, each asked twice.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// How long one DNS server may take to answer.
+/// Time that one DNS server may take to answer.
 const ANSWER: Duration = Duration::from_secs(4);
 
 /// Longest wait for the records of a site. The servers have just named the controllers of the

@@ -1,7 +1,8 @@
 //! The TLS side of a connection: which certificates are trusted, and the handshake.
 //!
-//! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a certificate that either
-//! chains to a trusted root and bears the expected name, or is pinned. There is no way to turn this off.
+//! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a
+//! certificate that either chains to a trusted root and bears the expected name, or is pinned.
+//! There is no way to turn this off.
 
 use std::sync::Arc;
 
@@ -60,7 +61,7 @@ pub async fn handshake(
     }
 }
 
-/// Whether `AD_CERTIFICATE` holds what the server shows.
+/// Returns `true` when `AD_CERTIFICATE` holds the certificate that the server shows.
 fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::DirectorySettings) -> bool {
     let given = settings.certificates.as_deref().unwrap_or_default();
     shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
@@ -81,7 +82,8 @@ fn client_config(
 ) -> Result<(ClientConfig, HandshakeRecord), TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
-    // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
+    // A pin names exactly one certificate; roots need not be there then, so that a missing CA file
+    // cannot stop it.
     let verifier: Arc<dyn ServerCertVerifier> = if pins.is_empty() {
         chain_verifier(settings, &provider)?
     } else {

@@ -82,7 +82,8 @@ fn is_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The text of `value` for `variable`, under the `name` of it or of its `_FILE` form. No secret is in a fault (R27).
+/// The text of `value` for `variable`, under the `name` of it or of its `_FILE` form. No secret is
+/// in a fault (R27).
 pub(super) fn text(
     variable: &VariableDefinition,
     name: &str,
@@ -128,14 +129,15 @@ pub(super) fn text(
     }
 }
 
-/// Whether a text is one `${NAME}` and nothing else.
+/// Returns `true` when a text is one `${NAME}` and nothing else.
 fn is_reference(text: &str) -> bool {
     text.strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'))
         .is_some_and(is_name)
 }
 
-/// A file of connections is copied, compared, kept under version control: no place for a secret, whoever may read it today.
+/// A file of connections is copied, compared, kept under version control: no place for a secret,
+/// whoever may read it today.
 fn literal_secret(variable: &VariableDefinition) -> ValueFault {
     let key = variable.name.to_ascii_lowercase();
     let example = quoted(&format!("{key} = \"${{{}_2}}\"", variable.name));

@@ -24,7 +24,8 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, ValueFault> {
     })
 }
 
-/// The certificates in the content of a file, or what is wrong with it; nothing of the content is in the message.
+/// The certificates in the content of a file, or what is wrong with it; nothing of the content is
+/// in the message.
 pub fn decode(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let found = parse(content)?;
     for (index, der) in found.iter().enumerate() {

@@ -21,8 +21,8 @@ pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
         .collect()
 }
 
-/// A host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or without brackets,
-/// returned without.
+/// A host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or
+/// without brackets, returned without.
 pub fn host(text: &str) -> Result<String, ValueFault> {
     let advice = "write a host name such as dc1.corp.example.com, or an IP address";
     if text.contains("://") {
@@ -58,7 +58,8 @@ pub fn host(text: &str) -> Result<String, ValueFault> {
 }
 
 fn name_fault(name: &str) -> Option<String> {
-    // RFC 1035 section 2.3.4: 253 characters in text form, 63 a label. One final dot says that the name is complete.
+    // RFC 1035 section 2.3.4: 253 characters in text form, 63 a label. One final dot says that the
+    // name is complete.
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() || name.len() > 253 {
         return Some("a name has 1 to 253 characters".to_owned());
@@ -97,8 +98,8 @@ pub fn domain(text: &str) -> Result<String, ValueFault> {
     Ok(name)
 }
 
-/// `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63 octets
-/// (MS-ADTS 6.3.2.3).
+/// `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63
+/// octets (MS-ADTS 6.3.2.3).
 pub fn site(text: &str) -> Result<SitePolicy, ValueFault> {
     let fault = |cause: String| {
         Err(ValueFault::new(
@@ -144,7 +145,8 @@ pub fn dns_server(text: &str) -> Result<SocketAddr, ValueFault> {
     })
 }
 
-/// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the system choose.
+/// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the
+/// system choose.
 pub fn listen(text: &str) -> Result<Option<SocketAddr>, ValueFault> {
     if text == "off" {
         return Ok(None);

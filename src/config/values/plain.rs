@@ -107,7 +107,8 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
     Ok(kinds)
 }
 
-/// A UUID in its text form of 36 characters; lower-case is returned. That of zeros alone stands in .env.example for one's own.
+/// A UUID in its text form of 36 characters; lower-case is returned. That of zeros alone stands in
+/// .env.example for one's own.
 pub fn uuid(text: &str) -> Result<String, ValueFault> {
     match Uuid::try_parse(text) {
         Ok(uuid) if uuid.is_nil() && text.len() == 36 => Err(ValueFault::new(
@@ -126,7 +127,8 @@ pub fn uuid(text: &str) -> Result<String, ValueFault> {
 pub fn log_filter(text: &str) -> Result<String, ValueFault> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let advice = "write error, warn, info, debug, trace or off, or TARGET=LEVEL pairs, comma-separated";
-    // To the library a misspelt level is the name of a target, to be logged in full: `inof` would silence everything.
+    // To the library a misspelt level is the name of a target, to be logged in full: `inof` would
+    // silence everything.
     let is_word = |item: &&str| {
         item.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -140,8 +142,8 @@ pub fn log_filter(text: &str) -> Result<String, ValueFault> {
             });
         }
     }
-    // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts between bytes), and no
-    // target has any.
+    // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts
+    // between bytes), and no target has any.
     if !text.is_ascii() {
         return Err(ValueFault::new(
             format!("{} holds a character beyond ASCII", quoted(text)),

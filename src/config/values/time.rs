@@ -6,8 +6,8 @@ use croner::Cron;
 
 use crate::config::refused::{ValueFault, nearest, quoted};
 
-/// A cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as `@daily`, that has a
-/// moment to run after `now`. It is returned as written.
+/// A cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as
+/// `@daily`, that has a moment to run after `now`. It is returned as written.
 pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         let advice = "write minute, hour, day, month and weekday such as `*/15 * * * *`; seconds may go before, a year after";

@@ -4,9 +4,11 @@ use reqwest::Url;
 
 use crate::config::refused::{ValueFault, quoted};
 
-/// `QUALYS_GATEWAY_URL` without a trailing slash: https, or http to loopback; a path before the API's is allowed.
+/// `QUALYS_GATEWAY_URL` without a trailing slash: https, or http to loopback; a path before the
+/// API's is allowed.
 ///
-/// A message shows the value only where it holds no `@`: somebody may have written a password into it.
+/// A message shows the value only where it holds no `@`: somebody may have written a password into
+/// it.
 pub fn gateway(text: &str) -> Result<String, ValueFault> {
     server(
         text,
@@ -103,7 +105,8 @@ pub fn ingest_path(text: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// `HTTPS_PROXY`: checked, never shown, because it may hold a password. As with curl, `http://` may be left out.
+/// `HTTPS_PROXY`: checked, never shown, because it may hold a password. As with curl, `http://` may
+/// be left out.
 pub fn proxy(text: &str) -> Result<String, ValueFault> {
     let advice = "write it like http://proxy.example.com:3128";
     let whole = if text.contains("://") {

@@ -228,7 +228,7 @@ enum Operation {
 }
 
 /// Expected classification of a line of the table, by its `meaning`: the operation, the fault, and
-/// a word of what is said.
+/// a word of the message.
 fn expected(meaning: &str) -> (Operation, FaultOf, &'static str) {
     use FaultOf::{Account, Controller, ControllerOrSearch, Request};
     use Operation::{Bind, Notice, Search, StartTls};

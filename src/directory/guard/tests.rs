@@ -37,7 +37,8 @@ fn entry(id: u8, dn: &[u8]) -> Vec<u8> {
     )
 }
 
-/// Asks a search with message id 1, lets the server say `chunks`, and gives what came through and why the guard ended.
+/// Asks a search with message id 1, lets the server say `chunks`, and gives what came through and
+/// why the guard ended.
 async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     let (server, mut peer) = tokio::io::duplex(1 << 16);
     let (ours, mut library) = UnixStream::pair().unwrap();
@@ -232,7 +233,8 @@ async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     library.write_all(&message(1, 0x63, &[])).await.unwrap();
     let one = entry(1, &vec![b'x'; 64 << 10]);
     let mut taken = 0;
-    // Nobody takes the entries: the peer is stopped by the budget, not by the end of what it has to say.
+    // Nobody takes the entries: the peer is stopped by the budget, not by the end of what it has to
+    // say.
     while let Ok(written) =
         tokio::time::timeout(std::time::Duration::from_millis(200), peer.write_all(&one)).await
     {

@@ -1,7 +1,9 @@
-//! The GSS-API library (RFC 2743) with its Kerberos mechanism (RFC 4121): tickets, tokens, protected messages.
+//! The GSS-API library (RFC 2743) with its Kerberos mechanism (RFC 4121): tickets, tokens,
+//! protected messages.
 //!
-//! Where credentials come from is the library's own business, with the variables that every Kerberos program knows:
-//! `KRB5_CLIENT_KTNAME` (keytab), `KRB5CCNAME` (credential cache), `KRB5_CONFIG`.
+//! Where credentials come from is the library's own business, with the variables that every
+//! Kerberos program knows: `KRB5_CLIENT_KTNAME` (keytab), `KRB5CCNAME` (credential cache),
+//! `KRB5_CONFIG`.
 
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
 use libgssapi::credential::{Cred, CredUsage};
@@ -13,16 +15,17 @@ use super::super::kerberos_fault::{KerberosFault, KerberosProblem};
 use super::seal::SealLayer;
 use crate::text::printable;
 
-/// What a Kerberos exchange needs to know.
+/// Parameters of a Kerberos exchange.
 #[derive(Debug, Clone)]
 pub struct GssTarget {
     /// The service: `ldap/dc1.corp.example`.
     pub service: String,
-    /// The account, `user@REALM`; `None` leaves it to the library: the keytab's first entry, the cache's owner.
+    /// The account, `user@REALM`; `None` leaves it to the library: the keytab's first entry, the
+    /// cache's owner.
     pub principal: Option<String>,
     /// Channel bindings (RFC 5929), where there is a channel.
     pub binding: Option<Vec<u8>>,
-    /// Whether messages are to be sealed.
+    /// `true` when messages are to be sealed.
     pub seal: bool,
 }
 
@@ -37,7 +40,8 @@ pub struct GssContext {
 }
 
 impl GssContext {
-    /// Gets a ticket for the service, and the first token for it. **Blocks** while the library asks key distribution centers.
+    /// Gets a ticket for the service, and the first token for it. **Blocks** while the library asks
+    /// key distribution centers.
     ///
     /// # Errors
     /// With what the library says.
@@ -46,7 +50,8 @@ impl GssContext {
         let principal = target.principal.as_deref().map(name).transpose()?;
         let credentials =
             Cred::acquire(principal.as_ref(), None, CredUsage::Initiate, Some(&mechanisms)).map_err(said)?;
-        // Without a realm: the library asks the account's own, and follows referrals of the forest from there.
+        // Without a realm: the library asks the account's own, and follows referrals of the forest
+        // from there.
         let service = name(&format!("{}@", target.service))?;
         let mut needed = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
         if target.seal {
@@ -79,7 +84,7 @@ impl GssContext {
         Ok(next.map(|token| token.to_vec()))
     }
 
-    /// Whether no further token is expected, and the service has proved itself.
+    /// Returns `true` when no further token is expected, and the service has proved itself.
     ///
     /// # Errors
     /// When the exchange is over and gave less than was asked for.
@@ -104,7 +109,7 @@ impl GssContext {
         Ok(self.inner.wrap(false, message).map_err(said)?.to_vec())
     }
 
-    /// What a protected message holds, sealed or not.
+    /// Returns the content of a protected message, sealed or not.
     ///
     /// # Errors
     /// When it was altered, repeated or left out.
@@ -130,8 +135,9 @@ impl SealLayer for GssContext {
     }
 }
 
-/// Whether a token is sealed, of the form that AES keys have: token id `05 04`, and in the flags "sealed" (RFC 4121 section
-/// 4.2.6.2). The library opens merely signed ones too, and those of RC4.
+/// Returns `true` when a token is sealed, of the form that AES keys have: token id `05 04`, and in
+/// the flags "sealed" (RFC 4121 section 4.2.6.2). The library opens merely signed ones too, and
+/// those of RC4.
 fn is_sealed(token: &[u8]) -> bool {
     matches!(token, [0x05, 0x04, flags, ..] if flags & 0x02 != 0)
 }
@@ -146,8 +152,9 @@ fn said(error: Error) -> KerberosFault {
     KerberosFault::new(problem, &told(&error))
 }
 
-/// What the Kerberos mechanism says, where it says something: `CLASS OF ERROR (ERROR)` is how the library writes it. It keeps
-/// the text for the thread that met the error: to be asked right there.
+/// Returns the text of the Kerberos mechanism, where there is one: `CLASS OF ERROR (ERROR)` is how
+/// the library writes it. The library keeps the text for the thread that met the error, so it must
+/// be asked for in that thread at once.
 fn told(error: &Error) -> String {
     let text = error.to_string();
     let inner = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));
