@@ -43,14 +43,14 @@ pub(super) fn read(directory: &Path) -> Result<DotenvPairs, ConfigError> {
     }
 }
 
-/// The pairs of `text`, or every line that is wrong. A value is in no problem (R27): dotenvy's own
-/// message shows the line, so it is not used.
+/// Reads the pairs of `text`, or every line that is wrong. A value is in no problem (R27):
+/// dotenvy's own message shows the line, so it is not used.
 #[cfg(any(test, fuzzing))]
 pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<ConfigProblem>> {
     said(text).map(|said| said.pairs)
 }
 
-/// The same with what is doubtful about other names than ours.
+/// Reads the pairs with the doubts about other names than ours.
 fn said(text: &str) -> Result<DotenvPairs, Vec<ConfigProblem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
@@ -112,8 +112,8 @@ fn said(text: &str) -> Result<DotenvPairs, Vec<ConfigProblem>> {
     }
 }
 
-/// The name at the start of a malformed line is safe to show when it is one of ours; nothing else
-/// of the line is.
+/// Returns the problem of a malformed line. The name at its start is safe to show when it is one of
+/// ours; nothing else of the line is.
 fn malformed(number: usize, line: &str) -> ConfigProblem {
     let name = line
         .split('=')

@@ -61,8 +61,8 @@ pub(super) fn kerberos(
     (reader.count() == before).then_some(DirectoryAuth::Kerberos { principal, keytab })
 }
 
-/// `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however it
-/// was written.
+/// Reads `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however
+/// it was written.
 fn principal(name: &str) -> Result<String, ValueFault> {
     match name.split_once('@') {
         Some((user, realm)) if is_part(user) && is_part(realm) => {

@@ -26,7 +26,7 @@ impl<T> FieldValue<T> {
         matches!(self, Self::Absent)
     }
 
-    /// `None` only when the value is bad; absent is `Some(None)`.
+    /// Returns `None` only when the value is bad; absent is `Some(None)`.
     pub fn optional(self) -> Option<Option<T>> {
         match self {
             Self::Absent => Some(None),
@@ -102,7 +102,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         );
     }
 
-    /// A variable that may be absent.
+    /// Reads a variable that may be absent.
     pub fn optional<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -121,7 +121,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// A variable with a default, or a required one.
+    /// Reads a variable with a default, or a required one.
     pub fn value<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -140,13 +140,13 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no
-    /// problem (R27).
+    /// Reads a secret, from the variable or from the file that `NAME_FILE` names. Its value is in
+    /// no problem (R27).
     pub fn secret(&mut self, variable: &'static VariableDefinition) -> FieldValue<Secret> {
         self.checked_secret(variable, |_| Ok(()))
     }
 
-    /// The same with a further check.
+    /// Reads a secret in the same way, with a further check.
     pub fn checked_secret(
         &mut self,
         variable: &'static VariableDefinition,
@@ -186,7 +186,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         FieldValue::Given(secret)
     }
 
-    /// The first of several spellings of one name that is set.
+    /// Reads the first of several spellings of one name that is set.
     pub fn either<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -210,7 +210,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// The value without spaces around it, of one line.
+    /// Reads the value without spaces around it, of one line.
     fn text(&mut self, variable: &VariableDefinition) -> FieldValue<String> {
         match self.raw(variable.name) {
             FieldValue::Given(text) => match text.trim() {
@@ -227,8 +227,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// The value as given. An empty one counts as unset, because docker compose passes on what is
-    /// not set so.
+    /// Reads the value as given. An empty one counts as unset, because docker compose passes on an
+    /// unset variable as an empty one.
     fn raw(&mut self, name: &str) -> FieldValue<String> {
         match self.variables.get(name) {
             None => FieldValue::Absent,

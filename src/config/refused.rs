@@ -50,13 +50,13 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// Every problem found, in a stable order.
+    /// Returns every problem found, in a stable order.
     #[must_use]
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
-    /// The exit code of the program: always 64.
+    /// Returns the exit code of the program: always 64.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         exit_code::USAGE
@@ -106,7 +106,7 @@ impl ValueFault {
         }
     }
 
-    /// The problem of a line of the file of connections.
+    /// Returns the problem of a line of the file of connections.
     pub fn at(self, file: &str, line: usize) -> ConfigProblem {
         ConfigProblem {
             line: Some(line),
@@ -115,12 +115,13 @@ impl ValueFault {
     }
 }
 
-/// `text` between backquotes, as [`printable`].
+/// Returns `text` between backquotes, as [`printable`].
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", printable(text))
 }
 
-/// `text` fit for one line of a terminal: control characters escaped, at most 80 characters.
+/// Returns `text` fit for one line of a terminal: control characters escaped, at most 80
+/// characters.
 pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown = String::with_capacity(LONGEST + 3);
@@ -138,7 +139,8 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-/// The candidate nearest to `text`, where one is near enough to be a likely slip of the keyboard.
+/// Returns the candidate nearest to `text`, where one is near enough to be a likely slip of the
+/// keyboard.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // 0.75: measured on the known names: one or two slips in a name stay above it, another name
     // falls below.

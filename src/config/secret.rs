@@ -93,7 +93,7 @@ impl SecretFile {
         }
     }
 
-    /// Name of the variable that names the file.
+    /// Returns the name of the variable that names the file.
     #[must_use]
     pub fn variable(&self) -> String {
         self.variable.file_name().unwrap_or_default()

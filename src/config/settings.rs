@@ -162,7 +162,7 @@ impl DirectoryAuth {
 }
 
 impl DirectorySettings {
-    /// The pins that speak about `host`, as in [`DirectorySettings::hosts`].
+    /// Returns the pins that speak about `host`, as in [`DirectorySettings::hosts`].
     pub fn pins_for<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a CertificatePin> {
         self.pins.iter().filter(move |pin| pin.speaks_about(host))
     }

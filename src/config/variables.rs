@@ -249,24 +249,24 @@ pub const PREFIXES: &[&str] = &[
     "LOG_",
 ];
 
-/// Every variable, in the order of the reference.
+/// Returns every variable, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static VariableDefinition> {
     GROUPS.iter().flat_map(|group| group.variables)
 }
 
-/// The place of a variable, or of its `_FILE` form, in the reference.
+/// Returns the place of a variable, or of its `_FILE` form, in the reference.
 pub(super) fn position(name: &str) -> Option<usize> {
     all().position(|variable| variable.name == name || variable.file_name().as_deref() == Some(name))
 }
 
 impl VariableDefinition {
-    /// `NAME_FILE` for a secret.
+    /// Returns `NAME_FILE` for a secret.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
         self.secret.then(|| format!("{}_FILE", self.name))
     }
 
-    /// The default in the notation of the variable, where there is one.
+    /// Returns the default in the notation of the variable, where there is one.
     #[must_use]
     pub const fn default(&self) -> Option<&'static str> {
         match self.unset {

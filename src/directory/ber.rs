@@ -62,7 +62,7 @@ pub enum BerFault {
     Unexpected(&'static str),
 }
 
-/// The header at the start of `bytes`; `None` when more octets are needed to know it.
+/// Reads the header at the start of `bytes`; `None` when more octets are needed to know it.
 ///
 /// # Errors
 /// When no further octet could make it a header that LDAP allows.
@@ -110,7 +110,7 @@ pub struct BerElements<'a> {
 }
 
 impl<'a> BerElements<'a> {
-    /// The elements that `bytes` consist of.
+    /// Returns the elements that `bytes` consist of.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
@@ -128,13 +128,13 @@ impl<'a> BerElements<'a> {
         self.rest
     }
 
-    /// The tag of the next element.
+    /// Returns the tag of the next element.
     #[must_use]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    /// Tag and content of the next element; `None` at the end.
+    /// Reads tag and content of the next element; `None` at the end.
     ///
     /// # Errors
     /// When what is left does not begin with a whole element.
@@ -149,7 +149,7 @@ impl<'a> BerElements<'a> {
         Ok(Some((header.tag, content)))
     }
 
-    /// The content of the next element, which must have this tag.
+    /// Reads the content of the next element, which must have this tag.
     ///
     /// # Errors
     /// [`BerFault::Unexpected`] with `what` when it is missing or another one; else as
@@ -162,8 +162,8 @@ impl<'a> BerElements<'a> {
     }
 }
 
-/// A non-negative INTEGER or ENUMERATED of at most 32 bits, which is all that LDAP messages hold
-/// (`maxInt`, RFC 4511 section 4.1.1).
+/// Reads a non-negative INTEGER or ENUMERATED of at most 32 bits, which is all that LDAP messages
+/// hold (`maxInt`, RFC 4511 section 4.1.1).
 ///
 /// # Errors
 /// [`BerFault::Unexpected`] with `what` when it is empty, negative or larger.

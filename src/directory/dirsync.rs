@@ -1,8 +1,9 @@
 //! Changes since a cookie, by the DirSync control (MS-ADTS 3.1.1.3.4.1.3): answer by answer, as
 //! long as there is more.
 //!
-//! An entry shows objectGUID and what changed of the object, and is therefore never whole. A cookie
-//! is the controller's own: it is kept and sent back as it came, to this controller or another one.
+//! An entry shows objectGUID and the changed attributes of the object, and is therefore never
+//! whole. A cookie is the controller's own: it is kept and sent back as it came, to this controller
+//! or another one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -90,14 +91,14 @@ impl DirSyncPages {
         }
     }
 
-    /// The next entries, at least one of them; `None` only after the last answer ended with result
-    /// code 0 (R4).
+    /// Reads the next entries, at least one of them; `None` only after the last answer ended with
+    /// result code 0 (R4).
     ///
     /// # Errors
     /// Whenever the search cannot be completed. Every further call is an error too.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
-            // Whoever breaks off from here on leaves a broken search behind.
+            // A caller that stops waiting from here on leaves a broken search behind.
             let entries = match std::mem::replace(&mut self.state, DirSyncState::Broken) {
                 DirSyncState::Between => {
                     let answer = self.ask().await?;
@@ -131,8 +132,7 @@ impl DirSyncPages {
             base: &self.base,
             scope: SearchScope::Subtree,
             filter: &self.filter,
-            // All of them: a list would be one more condition, under which what changed is not
-            // shown.
+            // All attributes: a list would be one more condition under which a change is not shown.
             attributes: Vec::new(),
             controls: std::iter::once(request(&self.cookie)).chain(deleted).collect(),
             most: MAX_ENTRIES,
@@ -187,21 +187,21 @@ impl DirSyncPages {
         matches!(self.state, DirSyncState::Complete).then_some(self.cookie)
     }
 
-    /// Answers so far.
+    /// Returns the number of answers so far.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.answers.into()
     }
 
-    /// Continuation references met so far; none was followed (R10).
+    /// Returns the number of continuation references so far; none was followed (R10).
     #[must_use]
     pub const fn referrals(&self) -> u64 {
         self.referrals
     }
 }
 
-/// The request control: `SEQUENCE { Flags INTEGER, MaxBytes INTEGER, Cookie OCTET STRING }`. It
-/// must be critical.
+/// Returns the request control:
+/// `SEQUENCE { Flags INTEGER, MaxBytes INTEGER, Cookie OCTET STRING }`. It must be critical.
 fn request(cookie: &[u8]) -> RawControl {
     let mut parts = Vec::new();
     // As signed numbers of 32 bits, which is what Active Directory reads.
@@ -217,7 +217,7 @@ fn request(cookie: &[u8]) -> RawControl {
     }
 }
 
-/// A number that is not negative, without the octets that say nothing.
+/// Returns a number that is not negative, without its leading octets that carry no value.
 fn shortest(mut octets: &[u8]) -> &[u8] {
     while let [0, rest @ ..] = octets
         && rest.first().is_some_and(|next| *next < 0x80)
@@ -244,7 +244,7 @@ fn response(controls: &[RawControl]) -> Result<(bool, Vec<u8>), &'static str> {
     Ok((more, cookie.to_vec()))
 }
 
-/// `SEQUENCE { MoreResults INTEGER, unused INTEGER, CookieServer OCTET STRING }`
+/// Reads `SEQUENCE { MoreResults INTEGER, unused INTEGER, CookieServer OCTET STRING }`.
 fn parse(value: &[u8]) -> Result<(bool, &[u8]), BerFault> {
     let mut parts = BerElements::new(BerElements::new(value).expect(SEQUENCE, "")?);
     let more = parts.expect(INTEGER, "")?;

@@ -1,9 +1,9 @@
 //! One object as the controller sent it: names as written, values as octets, in order.
 //!
 //! An entry shares the octets that came from the network; nothing is copied but the name. Its shape
-//! is checked when it is read, so that its values can be walked through without a look back.
-//! Whoever keeps one for long copies it ([`Entry::copied`]): it holds the octets of its neighbours
-//! too, and part of its connection's budget ([`super::entry_channel`]).
+//! is checked when it is read, so that its values can be iterated over without a further check.
+//! Code that keeps an entry for long copies it ([`Entry::copied`]): an entry holds the octets of
+//! its neighbours too, and part of its connection's budget ([`super::entry_channel`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -59,7 +59,7 @@ struct JoinedAttribute {
 pub struct AttributeValues<'a>(BerElements<'a>);
 
 impl<'a> AttributeValues<'a> {
-    /// The values that a row of octet strings holds.
+    /// Returns the values that a row of octet strings holds.
     pub(super) const fn new(row: &'a [u8]) -> Self {
         Self(BerElements::new(row))
     }
@@ -70,7 +70,7 @@ impl<'a> AttributeValues<'a> {
         self.0.is_empty()
     }
 
-    /// The octets of the row.
+    /// Returns the octets of the row.
     pub(super) const fn row(&self) -> &'a [u8] {
         self.0.rest()
     }
@@ -80,13 +80,13 @@ impl<'a> Iterator for AttributeValues<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whoever made the row has looked at every value.
+        // Every value was checked when the row was made.
         self.0.next().ok().flatten().map(|(_, value)| value)
     }
 }
 
 impl Entry {
-    /// An entry of the given parts, for tests and tools.
+    /// Returns an entry of the given parts, for tests and tools.
     #[must_use]
     pub fn new(dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
         let rows: Vec<(String, Vec<u8>)> = attributes
@@ -102,7 +102,7 @@ impl Entry {
         Self::of_parts(dn, rows.iter().map(|(name, row)| (name.as_str(), row.as_slice())))
     }
 
-    /// An entry with octets of its own: names, each with a row of values.
+    /// Returns an entry with octets of its own: names, each with a row of values.
     fn of_parts<'a>(dn: &str, parts: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut octets = Vec::new();
         let mut attributes = Vec::new();
@@ -175,29 +175,29 @@ impl Entry {
         })
     }
 
-    /// The values of an attribute, in the order of the controller; none when it is absent. Names
-    /// compare without case.
+    /// Returns the values of an attribute, in the order of the controller; none when it is absent.
+    /// Names compare without case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.rows()
             .filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
             .flat_map(|(_, row)| AttributeValues::new(row))
     }
 
-    /// The first value.
+    /// Returns the first value.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }
 
-    /// The first value as text; `None` when it is absent or not UTF-8.
+    /// Returns the first value as text; `None` when it is absent or not UTF-8.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.first(name).and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// All attributes with their values, in the order of the controller.
+    /// Returns all attributes with their values, in the order of the controller.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, AttributeValues<'_>)> {
-        // The names were looked at when the entry was read.
+        // The names were checked when the entry was read.
         self.rows().map(|(name, row)| {
             (
                 str::from_utf8(name).unwrap_or_default(),
@@ -233,14 +233,14 @@ impl Entry {
         self.extended_names = true;
     }
 
-    /// The same with octets of its own, which no other entry shares.
+    /// Returns the same entry with octets of its own, which no other entry shares.
     #[must_use]
     pub fn copied(&self) -> Self {
         self.copied_but(|_| false)
     }
 
-    /// The same with octets of its own, and without the values of the attributes that `emptied`
-    /// names.
+    /// Returns the same entry with octets of its own, and without the values of the attributes that
+    /// `emptied` names.
     pub(super) fn copied_but(&self, emptied: impl Fn(&str) -> bool) -> Self {
         let parts = self.attributes().map(|(name, values)| {
             let row = if emptied(name) { &[] } else { values.row() };
@@ -285,7 +285,7 @@ impl Entry {
         self.incomplete = Some(reason);
     }
 
-    /// The octets of names and values.
+    /// Returns the number of octets of names and values.
     pub(super) fn size(&self) -> usize {
         self.dn.len()
             + self
@@ -307,7 +307,7 @@ impl Entry {
     }
 }
 
-/// Everything that makes one entry differ from another.
+/// Everything by which one entry can differ from another.
 impl Hash for Entry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.dn.hash(state);

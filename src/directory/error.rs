@@ -1,5 +1,4 @@
-//! Everything that can go wrong with the directory: one sentence with the cause, one with the next
-//! step.
+//! Errors of the directory: one sentence with the cause, one with the next step.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -148,7 +147,7 @@ pub enum DirectoryError {
         /// Why.
         fault: GuardFault,
     },
-    /// The server's messages are sound, but what they say is not.
+    /// The server's messages are well-formed, but their content is not valid.
     #[error("{host}: {what}")]
     Answer {
         /// As in `AD_HOST`.
@@ -225,7 +224,7 @@ fn untried_clause(untried: usize) -> String {
 }
 
 impl DirectoryError {
-    /// The exit code of the command that ends with this error: 77 when the credentials were
+    /// Returns the exit code of the command that ends with this error: 77 when the credentials were
     /// refused, else 69.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -257,8 +256,8 @@ impl DirectoryError {
         matches!(self, Self::PutOff(put_off) if put_off.repeated)
     }
 
-    /// The certificates that were refused, each with the host that showed it, in the order of
-    /// `AD_HOST`.
+    /// Returns the certificates that were refused, each with the host that showed it, in the order
+    /// of `AD_HOST`.
     #[must_use]
     pub fn refused_certificates(&self) -> Vec<(&str, &PeerCertificate)> {
         match self {
@@ -273,7 +272,7 @@ impl DirectoryError {
         }
     }
 
-    /// The next step for whoever reads the error.
+    /// Returns the next step for the reader of the error.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {

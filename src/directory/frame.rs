@@ -64,7 +64,7 @@ pub struct WholeMessage {
 }
 
 impl FrameScan {
-    /// Octets of the message, once its header has arrived.
+    /// Returns the number of octets of the message, once its header has arrived.
     #[must_use]
     pub fn announced(&self) -> Option<usize> {
         self.ends.first().copied()
@@ -125,10 +125,10 @@ impl FrameScan {
         }
     }
 
-    /// A header of which only the `present` octets have arrived must still be able to end inside
+    /// Checks that a header of which only the `present` octets have arrived can still end inside
     /// the element around it.
     fn fits_header(&self, present: &[u8]) -> Result<Option<WholeMessage>, FrameFault> {
-        // The second octet says how many of the length follow.
+        // The second octet holds the number of length octets that follow.
         let size = match present {
             [_, first, ..] => 2 + usize::from(first & 0x7F),
             _ => 2,

@@ -28,15 +28,15 @@ use super::result_code::{LdapResult, without};
 use crate::config::Secret;
 use crate::text::printable;
 
-/// Most that may answer one request, in octets: one page of results, which is used up piece by
-/// piece. A page of 1000 groups with 1500 members each, as large as Windows makes them, is about
-/// 150 MiB; of users, 3 MiB.
+/// Most octets that may answer one request: one page of results, which is used up piece by piece. A
+/// page of 1000 groups with 1500 members each, as large as Windows makes them, is about 150 MiB; of
+/// users, 3 MiB.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
 /// Most octets that are discarded of entries that are too large in the answer to one request.
 const MAX_DISCARDED: usize = 4 * MAX_ANSWER;
 
-/// Largest message for the library, in octets, an element counted as [`ELEMENT`] more: a result
+/// Largest message for the library, in octets, each element counted as [`ELEMENT`] more: a result
 /// code, some texts, referrals, and a paging cookie, which is at most 64 KiB.
 const MAX_RESULT: usize = 1024 * 1024;
 
@@ -77,7 +77,7 @@ pub enum GuardFault {
     /// A message lacks a part or has one too many.
     #[error("refused a message with {0}")]
     Message(BerFault),
-    /// A well-formed answer that answers nothing.
+    /// A well-formed answer to no open request.
     #[error("refused a message that answers no open request (message id {0})")]
     Unasked(u32),
     /// The answer to one request is larger than any page may be.
@@ -96,14 +96,14 @@ pub enum GuardFault {
 pub struct GuardFaults(Arc<OnceLock<GuardFault>>);
 
 impl GuardFaults {
-    /// The reason, once there is one.
+    /// Returns the reason, once there is one.
     #[must_use]
     pub fn get(&self) -> Option<GuardFault> {
         self.0.get().cloned()
     }
 
     fn set(&self, fault: GuardFault) {
-        // Only the first says what went wrong; what follows are its consequences.
+        // Only the first is the cause; the others are its consequences.
         let _ = self.0.set(fault);
     }
 }
@@ -118,7 +118,8 @@ pub(super) struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// One in which `request` was asked with this message id, and nothing was answered.
+    /// Returns the open request in which `request` was asked with this message id, and nothing was
+    /// answered.
     pub(super) const fn of(id: u32, request: RequestOperation) -> Self {
         Self {
             open: Some((id, request)),
@@ -146,7 +147,7 @@ where
     }
 }
 
-/// Carries requests to the server and notes what is asked. `None` when the library is done.
+/// Carries requests to the server and records each. `None` when the library is done.
 async fn requests(
     mut library: impl AsyncRead + Unpin,
     mut server: impl AsyncWrite + Unpin,
@@ -200,8 +201,8 @@ async fn answers(
     let mut inbox = ReceivedOctets::default();
     loop {
         let (entries, then) = inbox.check(exchange);
-        // What was good before a fault still counts. Where nobody takes it any more, nobody asks
-        // why either.
+        // Messages that were good before a fault still count. Where no receiver is left, no reason
+        // is needed either.
         if !entries.is_empty() && !lane.send(entries.freeze()) {
             return None;
         }
@@ -253,9 +254,9 @@ pub(super) enum AfterEntries {
     Incomplete { message: Vec<u8>, reason: String },
     /// So many octets of a notification, which is ignored, or of an entry that is too large.
     Dropped(usize),
-    /// Nothing good.
+    /// A message that is refused, with the fault.
     Fault(GuardFault),
-    /// Nothing whole.
+    /// No whole message yet: more octets are needed.
     Read,
 }
 
@@ -350,7 +351,7 @@ impl ReceivedOctets {
         }
     }
 
-    /// Octets that are held.
+    /// Returns the number of octets that are held.
     fn held(&self) -> usize {
         self.buffer.len() + self.oversized.as_ref().map_or(0, OversizedEntry::held)
     }
@@ -421,7 +422,7 @@ fn admit(
 }
 
 impl GuardFault {
-    /// The same without `secret`, should the server repeat it (R27).
+    /// Returns the same fault without `secret`, should the server repeat it (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         match self {

@@ -58,7 +58,7 @@ const CREDENTIALS_EXPIRED: u32 = 11 << 16;
 const BASE: i32 = -1_765_328_384;
 
 impl KerberosProblem {
-    /// By the two status numbers of the library.
+    /// Returns the kind of fault by the two status numbers of the library.
     #[must_use]
     pub fn of(major: u32, minor: i32) -> Self {
         match (minor.wrapping_sub(BASE), major & ROUTINE_ERRORS) {
@@ -153,7 +153,7 @@ impl KerberosFault {
         }
     }
 
-    /// The next step.
+    /// Returns the next step.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         self.meaning().advice
@@ -270,7 +270,7 @@ mod tests {
         KerberosFault::refused(LdapResult::new(code, "", said, vec![]))
     }
 
-    /// The numbers of `krb5.h` as they stand there.
+    /// Checks the numbers of `krb5.h` as they stand there.
     #[test]
     fn the_librarys_numbers_are_told_apart() {
         for (minor, problem) in [

@@ -49,7 +49,7 @@ impl SessionLine {
         }
     }
 
-    /// As [`SessionLine::object`], but with ranges as the server gives them.
+    /// Reads one object as [`SessionLine::object`] does, but with ranges as the server gives them.
     ///
     /// # Errors
     /// As [`Session::lookup`](super::Session::lookup).

@@ -27,7 +27,7 @@ use crate::config::SearchScope;
 /// Shortest wait before the time limit is checked again.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// For how long a server that waits for entries to be used up is waited for: as long as it keeps an
+/// Longest wait for a server that itself waits for entries to be used up: as long as it keeps an
 /// idle connection (`MaxConnIdleTime`, MS-ADTS 3.1.1.3.4.6).
 const LONGEST_STALL: Duration = Duration::from_secs(900);
 
@@ -39,7 +39,7 @@ pub struct SearchOperation<'a> {
     pub filter: &'a str,
     pub attributes: Vec<String>,
     pub controls: Vec<RawControl>,
-    /// Entries above this are an answer to another question.
+    /// Most entries of the answer; more of them answer another request.
     pub most: usize,
 }
 
@@ -112,7 +112,7 @@ impl SessionLine {
         }
     }
 
-    /// The next entries of `answer`, a piece of them or what is left; none only at its end, after
+    /// Reads the next entries of `answer`, a piece of them or the rest; none only at its end, after
     /// which [`SessionLine::end`] is to be called.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl SessionLine {
         let gathered = loop {
             let left = answer.left.max(SHORTEST);
             let gathered = timeout(left, answer.gather(&mut entries, &mut size)).await;
-            // The server is not to blame for what the entries before these are waiting for.
+            // The time for which the entries before these wait is not the server's.
             let stalled = answer.link.lane.stalled().saturating_sub(stalled);
             let waited = started.elapsed().saturating_sub(stalled.min(LONGEST_STALL));
             let left = limit.saturating_sub(waited);
@@ -146,8 +146,8 @@ impl SessionLine {
         }
     }
 
-    /// The result of an answer that was read to its end; then the next operation can be asked. An
-    /// outcome that is no success is returned, not an error.
+    /// Returns the result of an answer that was read to its end; then the next operation can be
+    /// asked. An outcome that is no success is returned, not an error.
     ///
     /// # Errors
     /// As [`SessionLine::more`].
@@ -233,7 +233,7 @@ pub struct OperationEntries {
 }
 
 impl OperationEntries {
-    /// Nothing yet, and at most so many entries.
+    /// Returns a collection without entries, for at most so many of them.
     pub const fn at_most(most: usize) -> Self {
         Self {
             most,
@@ -242,7 +242,7 @@ impl OperationEntries {
         }
     }
 
-    /// Continuation references so far; none is followed (R10).
+    /// Returns the number of continuation references so far; none is followed (R10).
     pub const fn references(&self) -> u64 {
         self.references
     }

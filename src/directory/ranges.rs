@@ -92,8 +92,8 @@ pub fn is_partial(entry: &Entry) -> bool {
             .any(|(name, _)| RangePart::read(name).is_some())
 }
 
-/// A copy of `entry` without the values of such attributes, which [`complete`] then reads from the
-/// first.
+/// Returns a copy of `entry` without the values of such attributes, which [`complete`] then reads
+/// from the first.
 pub fn emptied(entry: &Entry) -> Entry {
     entry.copied_but(|name| RangePart::read(name).is_some())
 }
@@ -382,7 +382,7 @@ impl GatheredValues {
 mod tests {
     use super::*;
 
-    /// An entry with one attribute of this name and so many values.
+    /// Returns an entry with one attribute of this name and so many values.
     fn part(name: &str, count: usize) -> Entry {
         Entry::new("CN=a", vec![(name.to_owned(), vec![b"v".to_vec(); count])])
     }

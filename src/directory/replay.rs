@@ -1,4 +1,4 @@
-//! The way of a server's octets without a connection, for fuzzing and for tests: guard, entries,
+//! Processing of a server's octets without a connection, for fuzzing and for tests: guard, entries,
 //! result.
 
 use std::sync::Mutex;
@@ -121,7 +121,7 @@ mod tests {
             let whole = replay([octets.as_slice()], 2);
             let cut = replay(octets.chunks(size), 2);
             prop_assert_eq!(&whole.entries, &cut.entries);
-            // What is quoted of something that is no LDAP may be shorter.
+            // The quoted beginning of an answer that is not LDAP may be shorter.
             prop_assert_eq!(whole.fault.is_some(), cut.fault.is_some());
             prop_assert_eq!(whole.outcome, cut.outcome);
         }

@@ -7,10 +7,10 @@ use secrecy::ExposeSecret;
 use crate::config::Secret;
 use crate::text::printable;
 
-/// A shorter secret is looked for in vain: its letters stand in too many innocent texts.
+/// Shortest secret that is looked for: the letters of a shorter one occur in too many other texts.
 const SHORTEST_SECRET: usize = 4;
 
-/// `text`, which is printable, without `secret` (R27).
+/// Returns `text`, which is printable, without `secret` (R27).
 #[must_use]
 pub fn without(text: &str, secret: &Secret) -> String {
     let secret = printable(secret.expose_secret());
@@ -50,7 +50,7 @@ impl LdapResult {
         }
     }
 
-    /// The same without `secret`, should the server repeat it in its texts (R27).
+    /// Returns the same without `secret`, should the server repeat it in its texts (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl LdapResult {
         self.code == 0
     }
 
-    /// The Win32 error in hexadecimal that Active Directory writes as `data 52e` into the
+    /// Returns the Win32 error in hexadecimal that Active Directory writes as `data 52e` into the
     /// diagnostic message (MS-ADTS 3.1.1.3.1.9 names the format), lower-case; `None` where there is
     /// none, or it is 0.
     #[must_use]
@@ -92,7 +92,7 @@ impl LdapResult {
     }
 
     /// Reports whether the controller takes the connection for anonymous: ERROR_NOT_AUTHENTICATED
-    /// of Windows, and the words of Windows and of Samba.
+    /// of Windows, and the texts of Windows and of Samba.
     #[must_use]
     pub fn wants_bind(&self) -> bool {
         self.code != 0
@@ -101,7 +101,7 @@ impl LdapResult {
                 || self.diagnostic.contains("unavailable without authentication"))
     }
 
-    /// The name of the code (RFC 4511 appendix A).
+    /// Returns the name of the code (RFC 4511 appendix A).
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.code {

@@ -1,8 +1,8 @@
 //! A search, page by page (R5): one operation a page, the critical paging control, the server's
 //! cookie sent back as it came.
 //!
-//! A page is handed on in pieces, so that memory does not grow with its size. What its entries lack
-//! ([`ranges`]) is asked for when the page has ended: one operation at a time.
+//! A page is handed on in pieces, so that memory does not grow with its size. The values that its
+//! entries lack ([`ranges`]) are asked for when the page has ended: one operation at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -89,25 +89,26 @@ impl Pages {
         }
     }
 
-    /// The same, with the controller asked what each page costs it, where it offers to say
-    /// ([`Pages::cost`]). A log at debug asks by itself.
+    /// Returns the same search, for each page of which the controller is asked for the cost, where
+    /// it offers to report it ([`Pages::cost`]). With a log at debug the cost is asked for without
+    /// this call.
     #[must_use]
     pub fn measured(mut self) -> Self {
         self.measured = true;
         self
     }
 
-    /// The next entries, a page or a piece of a large one, at least one of them, every attribute
-    /// whole (R11). `None` only after the last page ended with result code 0 (R4). They hold part
-    /// of what the connection may have in memory: use them up or copy them ([`Entry::copied`])
-    /// before the next call.
+    /// Reads the next entries, a page or a piece of a large one, at least one of them, every
+    /// attribute whole (R11). `None` only after the last page ended with result code 0 (R4). They
+    /// hold part of what the connection may have in memory: use them up or copy them
+    /// ([`Entry::copied`]) before the next call.
     ///
     /// # Errors
     /// Whenever the search cannot be completed. Every further call is an error too: start the
     /// search again.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
-            // Whoever breaks off from here on leaves a broken search behind.
+            // A caller that stops waiting from here on leaves a broken search behind.
             let state = std::mem::replace(&mut self.state, SearchState::Broken);
             let (entries, state) = match state {
                 state if !self.shelf.is_empty() && !matches!(state, SearchState::Within(_)) => {
@@ -166,8 +167,8 @@ impl Pages {
         self.line.begin(question).await
     }
 
-    /// The next piece of a page, and what comes after it. The last piece is given only when the
-    /// page ended well.
+    /// Reads the next piece of a page, and returns it with the state that follows. The last piece
+    /// is given only when the page ended well.
     async fn within(
         &mut self,
         mut answer: Box<OperationAnswer>,
@@ -245,7 +246,7 @@ impl Pages {
         self.measured && self.line.offers_stats.load(Ordering::Relaxed)
     }
 
-    /// Keeps and logs what the controller says that a page cost it.
+    /// Keeps and logs the cost of a page that the controller reports.
     fn note_cost(&mut self, controls: &[RawControl]) {
         if !self.is_measured() {
             return;
@@ -276,13 +277,13 @@ impl Pages {
         self.cost.as_ref()
     }
 
-    /// Continuation references met so far; none was followed (R10).
+    /// Returns the number of continuation references so far; none was followed (R10).
     #[must_use]
     pub const fn referrals(&self) -> u64 {
         self.referrals
     }
 
-    /// Pages read so far.
+    /// Returns the number of pages read so far.
     #[must_use]
     pub const fn pages(&self) -> u64 {
         self.pages

@@ -1,4 +1,4 @@
-//! A bound connection to one controller, and the one way in which anything is asked over it.
+//! A bound connection to one controller, and the only way in which operations are sent over it.
 //!
 //! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the
 //! [`ControllerLink`] out and puts it back only when its answer was read to the end
@@ -37,7 +37,7 @@ pub(super) async fn reach(
     bound(link, certificate, endpoint, settings, guard).await
 }
 
-/// The session over a connection that is open.
+/// Binds over a connection that is open, and returns the session.
 pub(super) async fn bound(
     mut link: ControllerLink,
     certificate: Option<PeerCertificate>,
@@ -113,7 +113,7 @@ pub struct SessionCounters {
 }
 
 impl Session {
-    /// The host that was reached, as in `AD_HOST`.
+    /// Returns the host that was reached, as in `AD_HOST`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.line.host
@@ -141,7 +141,7 @@ impl Session {
         reach(&self.endpoint, settings, &self.guard).await
     }
 
-    /// The certificate that the server showed and that was accepted; `None` without TLS.
+    /// Returns the certificate that the server showed and that was accepted; `None` without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.line.certificate.as_ref()
@@ -181,7 +181,7 @@ impl Session {
         Ok(root)
     }
 
-    /// The `invocationId` of the controller's database: another one means another history of
+    /// Reads the `invocationId` of the controller's database: another one means another history of
     /// changes (R2).
     ///
     /// # Errors
@@ -224,9 +224,9 @@ impl Session {
         Pages::new(Arc::clone(&self.line), search)
     }
 
-    /// Starts a DirSync search for what changed in the naming context `base` since `cookie`, none
-    /// for everything, of what `filter` selects; nothing is asked before [`DirSyncPages::next`].
-    /// Other operations may come between its answers, not within one.
+    /// Starts a DirSync search for the changes since `cookie` (of everything without one) of the
+    /// objects in the naming context `base` that `filter` selects; nothing is asked before
+    /// [`DirSyncPages::next`]. Other operations may come between its answers, not within one.
     #[must_use]
     pub fn changes(&self, base: &str, filter: &str, cookie: Vec<u8>, show_deleted: bool) -> DirSyncPages {
         DirSyncPages::new(

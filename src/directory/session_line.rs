@@ -78,7 +78,7 @@ impl SessionLine {
         self.asks_for_extended_names.load(Ordering::Relaxed)
     }
 
-    /// The extended-DN control, critical, where searches ask for it.
+    /// Returns the extended-DN control, critical, where searches ask for it.
     pub fn extended_names_control(&self) -> Option<RawControl> {
         self.asks_for_extended_names().then(|| RawControl {
             ctype: EXTENDED_DN.to_owned(),

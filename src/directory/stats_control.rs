@@ -54,7 +54,7 @@ impl SearchCost {
         self.visited > 1_000 && self.returned < self.visited / 10
     }
 
-    /// The same without `secret`, should the server repeat it (R27).
+    /// Returns the same figures without `secret`, should the server repeat it (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         Self {
@@ -64,8 +64,8 @@ impl SearchCost {
     }
 }
 
-/// The request control. Without a value it asks for the search as ever, and for the figures beside
-/// it.
+/// Returns the request control. Without a value it asks for the search as usual, and for the
+/// figures beside it.
 #[must_use]
 pub fn request() -> RawControl {
     RawControl {
@@ -130,7 +130,7 @@ fn read(value: &[u8]) -> Result<SearchCost, BerFault> {
     }
 }
 
-/// An INTEGER of up to 64 bits. Counters of 32 bits may come as negative numbers, above 2³¹.
+/// Reads an INTEGER of up to 64 bits. Counters of 32 bits may come as negative numbers, above 2³¹.
 fn number(content: &[u8]) -> Result<u64, BerFault> {
     match content {
         [] => Err(BerFault::Unexpected("a number without octets")),

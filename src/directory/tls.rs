@@ -24,7 +24,8 @@ use crate::tls::{
 /// Turns `stream` into a TLS connection to `host`.
 ///
 /// # Errors
-/// [`TlsFault`] with what the server showed, as far as it came to that. No time limit of its own.
+/// [`TlsFault`] with the certificate that the server showed, where there is one. No time limit of
+/// its own.
 pub async fn handshake(
     stream: TcpStream,
     host: &str,
@@ -67,7 +68,7 @@ fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::Director
     shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
 }
 
-/// The CAs in `AD_CERTIFICATE`.
+/// Returns the CAs in `AD_CERTIFICATE`.
 fn trusted(settings: &config::DirectorySettings) -> Vec<IssuerCertificate> {
     let given = settings.certificates.as_deref().unwrap_or_default();
     given
@@ -125,7 +126,7 @@ fn chain_verifier(
         None => {
             let system = rustls_native_certs::load_native_certs();
             refused.extend(system.errors.iter().map(ToString::to_string));
-            // One unreadable root among a hundred good ones must not cost the others.
+            // One unreadable root among a hundred good ones must not make the others unusable.
             let (_, ignored) = roots.add_parsable_certificates(system.certs);
             if ignored > 0 {
                 tracing::debug!(

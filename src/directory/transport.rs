@@ -66,7 +66,7 @@ impl Drop for OwnedTask {
 }
 
 impl ControllerLink {
-    /// Says goodbye to the server; gives up after a second.
+    /// Sends an unbind request to the server; gives up after a second.
     pub async fn close(mut self) {
         let goodbye = async {
             let _ = self.ldap.unbind().await;
@@ -143,7 +143,8 @@ pub async fn open(
     Ok((link(stream).await?, certificate))
 }
 
-/// A host as written in a URL or in AD_HOST: an IPv6 address may stand in brackets.
+/// Returns a host, as written in a URL or in AD_HOST, without the brackets that an IPv6 address may
+/// stand in.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -201,8 +202,9 @@ async fn connect(
     })
 }
 
-/// Small requests leave at once, and a peer that vanished is noticed. Where the system refuses, the
-/// connection works all the same, and the time limits of the operations remain.
+/// Sets the options of the socket: small requests leave at once, and a peer that vanished is
+/// noticed. Where the system refuses, the connection works all the same, and the time limits of the
+/// operations remain.
 fn tune(stream: &TcpStream, limit: Duration) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()

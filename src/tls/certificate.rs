@@ -11,8 +11,8 @@ use x509_parser::public_key::PublicKey;
 
 use crate::text::printable;
 
-/// Most names of a certificate that are shown. A controller's has a handful; whoever shows
-/// thousands is none.
+/// Most names of a certificate that are shown. A controller's has a handful; a server that shows
+/// thousands is no controller.
 const MOST_NAMES: usize = 32;
 /// Most certificates of CAs that are looked at. A chain has two or three.
 const MOST_ISSUERS: usize = 16;
@@ -26,7 +26,7 @@ pub struct PeerCertificate {
     pub subject: String,
     /// Issuer.
     pub issuer: String,
-    /// `true` when subject and issuer are the same: no CA vouches for it.
+    /// `true` when subject and issuer are the same: no other CA has signed it.
     pub self_issued: bool,
     /// The names of subjectAltName that a client compares: DNS names, then addresses; the first of
     /// them where there are many.
@@ -140,14 +140,14 @@ impl fmt::Display for PeerCertificate {
     }
 }
 
-/// The day of a time in seconds since the Unix epoch, `2026-11-22`, UTC.
+/// Returns the day of a time in seconds since the Unix epoch, `2026-11-22`, UTC.
 #[must_use]
 pub fn date(seconds: i64) -> String {
     chrono::DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| seconds.to_string(), |time| time.format("%Y-%m-%d").to_string())
 }
 
-/// Lower-case hexadecimal.
+/// Returns lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

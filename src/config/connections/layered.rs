@@ -43,12 +43,12 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         }
     }
 
-    /// The name of the connection; `None` for the process.
+    /// Returns the name of the connection; `None` for the process.
     pub(in crate::config) fn connection(&self) -> Option<&str> {
         self.connection.as_deref()
     }
 
-    /// The line where the table of the connection, or of its profile, begins.
+    /// Returns the line where the table of the connection, or of its profile, begins.
     pub(super) fn line(&self) -> usize {
         self.inner.first().map_or(1, |table| table.line)
     }
@@ -73,8 +73,8 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         VariableSource::Nowhere
     }
 
-    /// A problem with these variables, named as the file names them: with file, line, connection
-    /// and key, unless the environment says what is wrong.
+    /// Names a problem with these variables as the file names them: with file, line, connection and
+    /// key, unless the cause is in the environment.
     pub(in crate::config) fn in_the_files_words(&self, problem: ConfigProblem) -> ConfigProblem {
         let ConfigProblem {
             name, cause, advice, ..
@@ -111,7 +111,7 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
     }
 }
 
-/// Key and line of a variable in the table that says it, in whichever form.
+/// Returns key and line of a variable in the table that sets it, in whichever form.
 fn place(table: &ConnectionTable, name: &str) -> (String, usize) {
     let others = forms(name);
     let found = std::iter::once(name)

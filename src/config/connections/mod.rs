@@ -1,7 +1,7 @@
 //! The file of connections (`CONNECTIONS_FILE`): any number of directories in one service, each
 //! with its profiles.
 //!
-//! It says what the environment says, under the same names in lower case, and goes through the same
+//! It sets the same variables as the environment, under the same names in lower case, with the same
 //! checks: each connection is read from a set of [`Variables`] of its own
 //! ([`ConnectionVariables`]). The most specific place wins:
 //!
@@ -95,13 +95,13 @@ impl ConnectionsFile {
         }
     }
 
-    /// The variables of the process: the environment over the file's top level.
+    /// Returns the variables of the process: the environment over the file's top level.
     pub(super) fn process<'a, V: Variables>(&'a self, environment: &'a V) -> ConnectionVariables<'a, V> {
         ConnectionVariables::new(self, environment, Vec::new(), None)
     }
 
-    /// The variables of each connection that the file describes, in its order: one for every
-    /// profile, where a connection has profiles.
+    /// Returns the variables of each connection that the file describes, in its order: one for
+    /// every profile, where a connection has profiles.
     pub(super) fn connections<'a, V: Variables>(
         &'a self,
         environment: &'a V,

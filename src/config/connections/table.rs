@@ -29,7 +29,7 @@ struct GivenValue {
 }
 
 impl ConnectionTable {
-    /// The text under the name of a variable, where there is one; it may be empty.
+    /// Returns the text under the name of a variable, where there is one; it may be empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.keys.get(name)?.text.as_deref()
     }
@@ -44,7 +44,7 @@ impl ConnectionTable {
         self.keys.get(name).is_some_and(|given| given.text.is_none())
     }
 
-    /// Key, as written, and line.
+    /// Returns key, as written, and line.
     pub(super) fn place(&self, name: &str) -> Option<(&str, usize)> {
         self.keys.get(name).map(|given| (given.key.as_str(), given.line))
     }
@@ -108,8 +108,8 @@ struct TableReading<'a, V> {
 type InnerTable<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
 
 impl<V: Variables> TableReading<'_, V> {
-    /// The keys of a table, and the tables that it holds: connections at the top level, profiles in
-    /// a connection.
+    /// Reads the keys of a table, and the tables that it holds: connections at the top level,
+    /// profiles in a connection.
     fn table<'t, 'i>(
         &mut self,
         table: &'t DeTable<'i>,
@@ -231,7 +231,7 @@ impl<V: Variables> TableReading<'_, V> {
         self.file.problems.push(problem);
     }
 
-    /// The line of a place, counted from 1.
+    /// Returns the line of a place, counted from 1.
     fn line(&self, place: &Range<usize>) -> usize {
         let before = self
             .text
@@ -242,7 +242,7 @@ impl<V: Variables> TableReading<'_, V> {
     }
 }
 
-/// `connection emea: ad_host`.
+/// Joins the two texts: `connection emea: ad_host`.
 pub(super) fn in_words(label: &str, rest: &str) -> String {
     if label.is_empty() {
         rest.to_owned()

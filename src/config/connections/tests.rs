@@ -45,7 +45,7 @@ fn parsed(text: &str, environment: &Given) -> Result<Config, ConfigError> {
     )
 }
 
-/// The lines of the refusal.
+/// Returns the lines of the refusal.
 fn refusal(text: &str, environment: &Given) -> Vec<String> {
     let refused = parsed(text, environment).unwrap_err().to_string();
     refused.lines().map(str::to_owned).collect()

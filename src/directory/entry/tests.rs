@@ -169,8 +169,8 @@ fn text_of(tag: StructureTag) -> Option<String> {
     String::from_utf8(octets_of(tag)?).ok()
 }
 
-/// A message with an entry, lengths in four octets as Active Directory writes them, or as short as
-/// can be.
+/// Returns a message with an entry, lengths in four octets as Active Directory writes them, or as
+/// short as can be.
 fn encoded(dn: &str, attributes: &[(String, Vec<Vec<u8>>)], long: bool) -> Vec<u8> {
     let element = |tag: u8, content: &[u8]| {
         if !long {
@@ -339,7 +339,7 @@ fn captured() -> Vec<u8> {
     ask(2, 0x63, &search, 0x65)
 }
 
-/// The messages that `octets` consist of; `None` when the last one is not whole.
+/// Returns the messages that `octets` consist of; `None` when the last one is not whole.
 fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = octets;
     let mut all = Vec::new();
@@ -352,7 +352,7 @@ fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
     Some(all)
 }
 
-/// The tag of the operation of a message.
+/// Returns the tag of the operation of a message.
 fn operation(message: &[u8]) -> u8 {
     let mut parts = BerElements::new(BerElements::new(message).expect(SEQUENCE, "").unwrap());
     parts.expect(INTEGER, "").unwrap();

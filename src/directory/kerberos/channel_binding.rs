@@ -12,8 +12,9 @@ const PREFIX: &[u8] = b"tls-server-end-point:";
 /// RSASSA-PSS (RFC 4055 section 3.1).
 const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// The channel binding of a connection to the server that showed this DER certificate. `None` where
-/// the standard defines none: the signature algorithm has no hash of its own, or an unknown one.
+/// Returns the channel binding of a connection to the server that showed this DER certificate.
+/// `None` where the standard defines none: the signature algorithm has no hash of its own, or an
+/// unknown one.
 #[must_use]
 pub fn of(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
@@ -65,8 +66,8 @@ mod tests {
         parameters.self_signed(&key).unwrap().der().to_vec()
     }
 
-    /// The certificate as if it were signed by another algorithm: of its two object identifiers,
-    /// both of the same length.
+    /// Returns the certificate as if it were signed by another algorithm: it replaces its two
+    /// object identifiers, both of the same length.
     fn signed_by(oid: &[u8]) -> Vec<u8> {
         const ECDSA_SHA256: &[u8] = &[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
         let mut der = certificate(&PKCS_ECDSA_P256_SHA256);

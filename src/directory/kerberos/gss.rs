@@ -1,9 +1,8 @@
 //! The GSS-API library (RFC 2743) with its Kerberos mechanism (RFC 4121): tickets, tokens,
 //! protected messages.
 //!
-//! Where credentials come from is the library's own business, with the variables that every
-//! Kerberos program knows: `KRB5_CLIENT_KTNAME` (keytab), `KRB5CCNAME` (credential cache),
-//! `KRB5_CONFIG`.
+//! The library finds the credentials itself, by the variables that every Kerberos program knows:
+//! `KRB5_CLIENT_KTNAME` (keytab), `KRB5CCNAME` (credential cache), `KRB5_CONFIG`.
 
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
 use libgssapi::credential::{Cred, CredUsage};
@@ -29,13 +28,13 @@ pub struct GssTarget {
     pub seal: bool,
 }
 
-/// A security context on its way, or ready.
+/// A security context, in negotiation or ready.
 #[derive(Debug)]
 pub struct GssContext {
     inner: ClientCtx,
     binding: Option<Vec<u8>>,
     needed: CtxFlags,
-    /// Whose credentials these are, as the library says.
+    /// Owner of the credentials, as the library names it.
     pub account: String,
 }
 
@@ -60,7 +59,7 @@ impl GssContext {
         let asked = needed | CtxFlags::GSS_C_SEQUENCE_FLAG | CtxFlags::GSS_C_REPLAY_FLAG;
         let mut inner = ClientCtx::new(Some(credentials.clone()), service, asked, Some(GSS_MECH_KRB5));
         let token = inner.step(None, target.binding.as_deref()).map_err(said)?;
-        // Known only now, where a keytab decides.
+        // Where a keytab decides, the name is known only now.
         let account = credentials.name().map_err(said)?;
         let account = printable(&account.to_string());
         let context = Self {

@@ -1,8 +1,8 @@
 //! The security layer of a SASL bind (RFC 4422 section 3.7) over a connection without TLS: every
 //! octet in both directions is in a buffer, four octets of length and a sealed token.
 //!
-//! INVARIANT: nothing is read past a buffer that is longer than agreed, unsealed or altered, and
-//! nothing leaves unsealed. Memory grows with what has arrived, never with what a length claims.
+//! INVARIANT: nothing is read past a buffer that is longer than agreed, unsealed or altered, and no
+//! octet is sent unsealed. Memory grows with what has arrived, never with what a length claims.
 
 use std::io;
 use std::pin::Pin;
@@ -13,11 +13,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Seals and opens messages, in their order.
 pub trait SealLayer {
+    /// Seals the next message.
+    ///
     /// # Errors
-    /// Why it cannot be sealed.
+    /// With the reason, when it cannot be sealed.
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String>;
+    /// Opens the next token.
+    ///
     /// # Errors
-    /// Why it is not what the other side sealed.
+    /// With the reason, when it is not a token that the other side sealed.
     fn open(&mut self, token: &[u8]) -> Result<Vec<u8>, String>;
 }
 
@@ -52,8 +56,8 @@ pub struct SealedStream<S, L> {
 }
 
 impl<S, L> SealedStream<S, L> {
-    /// Over `socket`, whose other side takes tokens of at most `theirs` octets. `None` when that is
-    /// too little for anything.
+    /// Returns the layer over `socket`, whose other side takes tokens of at most `theirs` octets.
+    /// `None` when that is too little for anything.
     pub fn new(socket: S, layer: L, theirs: usize) -> Option<Self> {
         let most = theirs.checked_sub(OVERHEAD).filter(|most| *most >= OVERHEAD)?;
         Some(Self {
