@@ -1,9 +1,9 @@
 //! The `.env` file of the working directory.
 //!
 //! Its syntax is dotenvy's. The same file is read by shells and by docker compose, which read some
-//! lines in another way: a password that silently loses a character locks an account. So a line of
-//! ours that one of them would read otherwise is refused, with the form that all read alike: the
-//! whole value in one pair of quotes.
+//! lines in another way: a password that silently loses a character locks an account. So a line
+//! with a name of ours that one of them would read otherwise is refused, with the form that all
+//! read alike: the whole value in one pair of quotes.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -232,7 +232,7 @@ fn split_unescaped(text: &str) -> Vec<String> {
         item.push(character);
     }
     items.push(item);
-    // One that ends with a semicolon ends a list, and names nothing more.
+    // A semicolon at the end ends the list, and names nothing more.
     items.retain(|item| !item.trim().is_empty());
     items
 }

@@ -30,7 +30,7 @@ impl Secret {
             value,
             next: OnceLock::new(),
         });
-        // Where another thread adds a value first, this one comes behind it.
+        // Where another thread adds a value first, this one is placed after it.
         while let Err(refused) = self.last().next.set(next) {
             next = refused;
         }

@@ -89,7 +89,7 @@ pub struct DirectorySettings {
 pub struct DomainSettings {
     /// `AD_DOMAIN`: its DNS name.
     pub name: String,
-    /// `AD_DNS_SERVER`: who is asked instead of the system's DNS servers.
+    /// `AD_DNS_SERVER`: the server that is asked instead of the system's DNS servers.
     pub dns_server: Option<SocketAddr>,
     /// `AD_SITE`.
     pub site: SitePolicy,
@@ -134,8 +134,8 @@ pub enum DirectoryAuth {
     /// or the credential cache that its own variables name (`KRB5_CLIENT_KTNAME`, `KRB5CCNAME`,
     /// `KRB5_CONFIG`). Only where the feature `kerberos` is built in.
     Kerberos {
-        /// `AD_BIND_DN`: whose ticket, `user@REALM`. `None` is the keytab's first entry, or the
-        /// cache's owner.
+        /// `AD_BIND_DN`: the owner of the ticket, `user@REALM`. `None` is the keytab's first entry,
+        /// or the cache's owner.
         principal: Option<String>,
         /// The file that `KRB5_CLIENT_KTNAME` names; a keytab with another content holds another
         /// key (R40).

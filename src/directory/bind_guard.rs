@@ -166,7 +166,7 @@ impl BindGuard {
                     },
                 );
             }
-            // Not judged.
+            // The account was not judged.
             Err(_) => {}
         }
         drop(accounts);

@@ -3,8 +3,8 @@
 //! The library trusts what it reads: nested BER overflows its stack, a long length makes it buffer
 //! without end, an operation that it does not expect makes it panic. So it never gets the socket,
 //! but one end of a socket pair; the guard holds the other end and the real connection, and passes
-//! on whole messages that it has checked ([`frame`], [`message`]): search entries and references
-//! over the [`entry_channel`], everything else to the library.
+//! on whole messages that it has checked ([`super::frame`], [`message`]): search entries and
+//! references over the [`entry_channel`], everything else to the library.
 //!
 //! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one
 //! request that is open. The end of a search is in the channel, after its entries, before the
@@ -252,7 +252,7 @@ pub(super) enum AfterEntries {
     Result(BytesMut, AnswerOperation),
     /// A message with what was kept of an entry that is too large, and why that is not all of it.
     Incomplete { message: Vec<u8>, reason: String },
-    /// So many octets of a notification, which is ignored, or of an entry that is too large.
+    /// Number of octets of a notification, which is ignored, or of an entry that is too large.
     Dropped(usize),
     /// A message that is refused, with the fault.
     Fault(GuardFault),

@@ -70,7 +70,7 @@ pub use site::ControllerChoice;
 pub use stats_control::SearchCost;
 
 /// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as
-/// `(target, lowest level)`. What they log today holds no password (a test looks, at trace), but
+/// `(target, lowest level)`. Their present messages hold no password (a test checks, at trace), but
 /// the LDAP library prints whole values of its own where it warns, and one line a message when a
 /// search is dropped.
 pub const QUIET_LOG_TARGETS: [(&str, &str); 3] = [("ldap3", "error"), ("lber", "error"), ("rustls", "warn")];

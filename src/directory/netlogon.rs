@@ -309,7 +309,7 @@ impl<'a> NetlogonFields<'a> {
     fn name(&mut self) -> Result<String, NetlogonFault> {
         let mut name = Vec::new();
         let mut at = self.at;
-        // Where the labels begin that are read now. A pointer must lead to before that, so their
+        // Start of the labels that are read now. A pointer must lead to a place before it, so their
         // number is bounded.
         let mut begin = at;
         let mut end = None;

@@ -92,7 +92,7 @@ impl SessionLine {
             controls: self
                 .deleted_control(show_deleted)
                 .into_iter()
-                // What rootDSE names is used as a base, which has the plain form.
+                // A name in rootDSE is used as a base, which has the plain form.
                 .chain(self.extended_names_control().filter(|_| !dn.is_empty()))
                 .collect(),
             most: 1,

@@ -39,7 +39,7 @@ pub struct SearchOperation<'a> {
     pub filter: &'a str,
     pub attributes: Vec<String>,
     pub controls: Vec<RawControl>,
-    /// Most entries of the answer; more of them answer another request.
+    /// Most entries of the answer; an answer with more of them is unsound.
     pub most: usize,
 }
 
