@@ -1,5 +1,5 @@
 //! Description of a configuration in force, for people who look for a fault in it: every variable
-//! with its value, of a secret whether it is set (R27).
+//! with its value; for a secret only whether it is set (R27).
 
 use sha2::{Digest as _, Sha256};
 
@@ -32,7 +32,7 @@ const OF_THE_HOST: [&str; 10] = [
 const SET: &str = "[set]";
 
 impl Config {
-    /// Describes what there is one of in a process.
+    /// Describes the settings that exist once in a process.
     #[must_use]
     pub fn describe(&self) -> Vec<DescribedVariable> {
         let database = match &self.state {
@@ -152,7 +152,7 @@ impl ConnectionSettings {
             }
         }
         if let Some(path) = &self.mapping_file {
-            // One that cannot be read is told by whoever needs it.
+            // A file that cannot be read is reported by the code that needs it.
             hash.update(std::fs::read(path).unwrap_or_default());
         }
         let octets = hash.finalize();

@@ -1,4 +1,4 @@
-//! `AD_*`: where the directory is, how to talk to it, what to read there.
+//! `AD_*`: address of the directory, the way to connect to it, and the objects to read there.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::identity::Kind;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The directory; `None` when anything in it is bad.
+/// Reads the directory; `None` when anything in it is bad.
 pub(super) fn directory(
     reader: &mut VariableReader<'_, impl Variables>,
     delta: Option<DeltaMethod>,
@@ -62,7 +62,8 @@ pub(super) fn directory(
     })
 }
 
-/// `AD_HOST`, or `AD_DOMAIN`. Both are no mistake: the contract knows both, and the host is what was meant.
+/// Reads `AD_HOST`, or `AD_DOMAIN`. Both together are no mistake: the contract knows both, and the
+/// host is what was meant.
 fn hosts(reader: &mut VariableReader<'_, impl Variables>) -> Option<(Vec<String>, Option<DomainSettings>)> {
     let domain = reader.optional(&v::AD_DOMAIN, host::domain);
     let dns_server = reader.optional(&v::AD_DNS_SERVER, host::dns_server).optional();
@@ -87,7 +88,8 @@ fn hosts(reader: &mut VariableReader<'_, impl Variables>) -> Option<(Vec<String>
     }
 }
 
-/// `AD_CERTIFICATE_SHA256`. A pin that can never speak would leave its host to any CA, without a word: it is refused.
+/// Reads `AD_CERTIFICATE_SHA256`. A pin that can never match is refused: it would leave its host to
+/// any CA without a message.
 fn pins(
     reader: &mut VariableReader<'_, impl Variables>,
     hosts: Option<&[String]>,
@@ -116,7 +118,7 @@ fn pins(
     Some(pins)
 }
 
-/// `AD_PORT`. The ports of the global catalogue are refused: it holds the attributes that
+/// Reads `AD_PORT`. The ports of the global catalogue are refused: it holds the attributes that
 /// isMemberOfPartialAttributeSet marks and no others, so an attribute that is absent there says
 /// nothing of the object, and a change of it is not seen.
 fn port(reader: &mut VariableReader<'_, impl Variables>, transport: Option<LdapTransport>) -> Option<u16> {
@@ -148,7 +150,7 @@ enum AuthMethod {
     Kerberos,
 }
 
-/// `built_in`: whether this program was built with Kerberos.
+/// Reads the method; `built_in` is `true` when this program was built with Kerberos.
 fn method(text: &str, built_in: bool) -> Result<AuthMethod, ValueFault> {
     match plain::choice(&[("simple", AuthMethod::Simple), ("kerberos", AuthMethod::Kerberos)])(text)? {
         AuthMethod::Kerberos if !built_in => Err(ValueFault::new(
@@ -173,7 +175,7 @@ fn auth(
     match method? {
         AuthMethod::Simple => simple(reader, transport, plaintext_allowed, name, password),
         AuthMethod::Kerberos => {
-            // A bad one is known to be bad; whether it is needed as well is then not asked.
+            // A bad server name is one problem; it is not asked as well whether a name is needed.
             let server_name = server_name.map_or(Some(""), |name| name.as_deref());
             super::kerberos::kerberos(reader, name, !password.is_absent(), hosts, server_name)
         }
@@ -208,7 +210,7 @@ fn simple(
     }
 }
 
-/// `AD_DELTA`.
+/// Reads `AD_DELTA`.
 pub(super) fn delta(reader: &mut VariableReader<'_, impl Variables>) -> Option<DeltaMethod> {
     reader.value(
         &v::AD_DELTA,
@@ -227,8 +229,8 @@ pub(super) fn has_member_of(reader: &mut VariableReader<'_, impl Variables>) -> 
         .is_absent()
 }
 
-/// Profile to read there; `None` when anything in it is bad. With a `delta`, the filters name
-/// nothing that it cannot follow.
+/// Reads the profile; `None` when anything in it is bad. With a `delta`, the filters name nothing
+/// that it cannot follow.
 pub(super) fn profile(
     reader: &mut VariableReader<'_, impl Variables>,
     delta: Option<DeltaMethod>,
@@ -245,7 +247,7 @@ pub(super) fn profile(
         ]),
     );
     let kinds = reader.value(&v::AD_ASSETS, plain::kinds);
-    // Every filter is checked, also of a kind not read now: it will be read some day.
+    // Every filter is checked, also that of a kind which is not read now: it may be read later.
     let filters = Kind::ALL.map(|kind| (kind, reader.optional(filter_of(kind), filter::filter).optional()));
     let member_of = reader.optional(&v::AD_MEMBER_OF, plain::distinguished_name);
     // With AD_MEMBER_OF every run is a full read, whatever AD_DELTA says.
@@ -275,7 +277,7 @@ pub(super) fn profile(
     })
 }
 
-/// Both filters, where there are two.
+/// Joins both filters, where there are two.
 fn both(one: Option<String>, other: Option<String>) -> Option<String> {
     match (one, other) {
         (Some(one), Some(other)) => Some(format!("(&{one}{other})")),

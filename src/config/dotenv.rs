@@ -1,9 +1,9 @@
 //! The `.env` file of the working directory.
 //!
 //! Its syntax is dotenvy's. The same file is read by shells and by docker compose, which read some
-//! lines in another way: a password that silently loses a character locks an account. So a line of
-//! ours that one of them would read otherwise is refused, with the form that all read alike: the
-//! whole value in one pair of quotes.
+//! lines in another way: a password that silently loses a character locks an account. So a line
+//! with a name of ours that one of them would read otherwise is refused, with the form that all
+//! read alike: the whole value in one pair of quotes.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -15,16 +15,17 @@ use std::rc::Rc;
 use super::refused::{ConfigError, ConfigProblem, DOTENV_FILE as FILE, ValueFault};
 use super::variables::{self, is_ours};
 
-/// What `.env` says.
+/// Content of `.env`.
 #[derive(Default)]
 pub(super) struct DotenvPairs {
     /// Names and values.
     pub pairs: BTreeMap<String, String>,
-    /// What two readers of the file would read in two ways, of names that are not ours: a mistake only where the value is asked for.
+    /// Faults of values that two readers of the file would read in two ways, by name, for names
+    /// that are not ours: a mistake only where the value is asked for.
     pub doubts: BTreeMap<String, ValueFault>,
 }
 
-/// What `.env` in `directory` says; nothing when there is no such file.
+/// Reads `.env` in `directory`; nothing when there is no such file.
 pub(super) fn read(directory: &Path) -> Result<DotenvPairs, ConfigError> {
     let path = directory.join(FILE);
     let refuse =
@@ -42,14 +43,14 @@ pub(super) fn read(directory: &Path) -> Result<DotenvPairs, ConfigError> {
     }
 }
 
-/// The pairs of `text`, or every line that is wrong. A value is in no problem (R27): dotenvy's own message shows the
-/// line, so it is not used.
+/// Reads the pairs of `text`, or every line that is wrong. A value is in no problem (R27):
+/// dotenvy's own message shows the line, so it is not used.
 #[cfg(any(test, fuzzing))]
 pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Vec<ConfigProblem>> {
     said(text).map(|said| said.pairs)
 }
 
-/// The same with what is doubtful about other names than ours.
+/// Reads the pairs with the doubts about other names than ours.
 fn said(text: &str) -> Result<DotenvPairs, Vec<ConfigProblem>> {
     // Editors on Windows begin a file with a byte order mark.
     let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
@@ -111,7 +112,8 @@ fn said(text: &str) -> Result<DotenvPairs, Vec<ConfigProblem>> {
     }
 }
 
-/// The name at the start of a malformed line is safe to show when it is one of ours; nothing else of the line is.
+/// Returns the problem of a malformed line. The name at its start is safe to show when it is one of
+/// ours; nothing else of the line is.
 fn malformed(number: usize, line: &str) -> ConfigProblem {
     let name = line
         .split('=')
@@ -223,7 +225,7 @@ fn doubt_without_quotes(value: &str, is_secret: bool) -> Option<&'static str> {
     None
 }
 
-/// Hands out a line at a time, so that the number of lines taken tells where dotenvy stands.
+/// Hands out a line at a time, so that the number of lines taken shows where dotenvy stands.
 struct LineByLine<'a> {
     lines: &'a [&'a str],
     offset: usize,

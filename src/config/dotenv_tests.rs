@@ -162,7 +162,8 @@ fn what_is_read_in_one_way_only_is_taken() {
     assert_eq!(pairs("MINE=a$b\nMINE=c\n")[0].0, "MINE");
 }
 
-/// Every value of up to four of these, of which each means something to one of the readers.
+/// Compares the readers on every value of up to four of these, of which each means something to one
+/// of the readers.
 #[test]
 fn a_shell_reads_what_is_taken_in_the_same_way() {
     const PARTS: [&str; 13] = [

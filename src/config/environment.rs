@@ -1,4 +1,4 @@
-//! Where variables come from, and which names are ours.
+//! Sources of variables, and the names that are ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -10,18 +10,19 @@ use super::{dotenv, variables};
 
 /// A set of variables: the process environment with `.env`, or a map in a test.
 pub trait Variables {
-    /// The value as given; `None` when the variable is not there.
+    /// Returns the value as given; `None` when the variable is not there.
     fn get(&self, name: &str) -> Option<OsString>;
 
-    /// The names of all variables, in order.
+    /// Returns the names of all variables, in order.
     fn names(&self) -> Vec<String>;
 
-    /// Why the value of a name that is not ours may not be what was meant.
+    /// Returns the reason why the value of a name that is not ours may not be what was meant.
     fn doubt(&self, _name: &str) -> Option<ConfigProblem> {
         None
     }
 
-    /// Whether a library of this process finds the variable by itself, as it does not when it stands in `.env` alone.
+    /// Returns `true` when a library of this process finds the variable by itself, as it does not
+    /// when it stands in `.env` alone.
     fn is_exported(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -45,8 +46,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads the process environment, and `.env` in `directory` when it is there. Nothing is written to the process
-    /// environment, where every child and every debugger could read it.
+    /// Reads the process environment, and `.env` in `directory` when it is there. Nothing is
+    /// written to the process environment, where every child and every debugger could read it.
     ///
     /// # Errors
     /// When `.env` cannot be read or parsed; each bad line is named.
@@ -68,7 +69,8 @@ impl Environment {
 }
 
 impl Variables for Environment {
-    /// The real environment wins, unless it says nothing: an empty value counts as unset.
+    /// Returns the value of the real environment, unless it is empty: an empty value counts as
+    /// unset.
     fn get(&self, name: &str) -> Option<OsString> {
         let real = self.process.get(std::ffi::OsStr::new(name));
         match (real, self.file.get(name)) {
@@ -99,8 +101,9 @@ impl Variables for Environment {
 /// Variables that were renamed, with their present names.
 const FORMER_NAMES: [(&str, &str); 1] = [("AD_CONNECTIONS", "AD_PARALLEL_READS")];
 
-/// A problem for each name that begins like ours and is none of ours. Its value is not looked at further than to see
-/// that there is one. `wanted` are names that the file of connections asks for: those are no mistake.
+/// Returns a problem for each name that begins like ours and is none of ours. Of its value it is
+/// only checked that there is one. `wanted` are names that the file of connections asks for: those
+/// are no mistake.
 pub(super) fn unknown_names(given: &impl Variables, wanted: &BTreeSet<String>) -> Vec<ConfigProblem> {
     let known: Vec<String> = variables::all()
         .flat_map(|variable| [Some(variable.name.to_owned()), variable.file_name()])

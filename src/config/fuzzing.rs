@@ -1,7 +1,8 @@
-//! Any text as `.env` and as an environment, any bytes as a certificate file: a configuration or a refusal, on clean lines,
-//! without a secret.
+//! Any text as `.env` and as an environment, any bytes as a certificate file: a configuration or a
+//! refusal, on clean lines, without a secret.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below
+//! replays what is kept of them.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,11 @@ use super::values::certificate;
 use super::variables::is_ours;
 use super::{Config, connections, dotenv, load, parse_at, variables};
 
-/// Put into every secret, to be looked for in everything that is said.
+/// Text that is put into every secret, to be looked for in all output.
 const CANARY: &str = "hunter2.Zq7";
 
-/// The text up to the first NUL, also as a file of connections; behind it a certificate file.
+/// Checks the text up to the first NUL, also as a file of connections; behind it a certificate
+/// file.
 pub fn run(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let (text, file) = bytes.split_at(end);
@@ -36,7 +38,7 @@ pub fn run(bytes: &[u8]) {
         Err(problems) => clean(&problems),
     }
     connections(text);
-    // `AD_HOST=${AD_PASSWORD}` is shown, for who writes that has made it public.
+    // `AD_HOST=${AD_PASSWORD}` is shown: its author has made the secret public.
     if !text.contains('$') {
         planted_in(text);
     }
@@ -52,10 +54,11 @@ fn certificates(content: &[u8]) {
     }
 }
 
-/// Whatever is under a key that is a secret's, or was meant to be, is one: it has no place in the file and is shown nowhere.
-/// What a `${…}` names is the canary.
+/// Checks a file of connections. A value under a key that is a secret's, or was meant to be, is a
+/// secret: it has no place in the file and is shown nowhere. The value that a `${…}` names is the
+/// canary.
 fn connections(text: &str) {
-    // The machine's own files are none of the fuzzer's business.
+    // The fuzzer leaves the machine's own files out.
     if text.contains("file") || text.contains("certificate") {
         return;
     }
@@ -84,7 +87,8 @@ fn connections(text: &str) {
     }
 }
 
-/// A secret in a line that is malformed.
+/// Puts the canary into every secret of `text`, also where the line is malformed, and checks the
+/// outcome.
 fn planted_in(text: &str) {
     let lines = text.lines().map(|line| match line.split_once('=') {
         Some((name, value)) if is_secret(name.trim().trim_start_matches("export ").trim()) => {
@@ -107,7 +111,7 @@ fn environment(mut given: BTreeMap<String, String>) {
             let middle = value.floor_char_boundary(value.len() / 2);
             value.insert_str(middle, CANARY);
         } else if reads_a_file(name) && !value.is_empty() {
-            // The machine's own files are none of the fuzzer's business.
+            // The fuzzer leaves the machine's own files out.
             "/no/such/file".clone_into(value);
         }
     }
@@ -127,7 +131,8 @@ fn environment(mut given: BTreeMap<String, String>) {
     assert!(!secrets || !said.contains(CANARY), "R27: {said}");
 }
 
-/// A secret, or what may hold one: a proxy's password, or a value under a name that was meant to be one of ours.
+/// Returns `true` for the name of a secret, or of a value that may hold one: a proxy's password, or
+/// a value under a name that was meant to be one of ours.
 fn is_secret(name: &str) -> bool {
     let known = variables::all().find(|variable| variable.name == name);
     match known {
@@ -141,7 +146,8 @@ fn reads_a_file(name: &str) -> bool {
     secret || ["AD_CERTIFICATE", "QUALYS_CA_CERTIFICATE", "CONNECTIONS_FILE"].contains(&name)
 }
 
-/// Each problem is one line that names its variable, and nothing in it moves the cursor of a terminal.
+/// Checks that each problem is one line that names its variable, and that nothing in it moves the
+/// cursor of a terminal.
 fn clean(problems: &[ConfigProblem]) {
     assert!(!problems.is_empty());
     for problem in problems {
@@ -156,7 +162,7 @@ fn clean(problems: &[ConfigProblem]) {
     }
 }
 
-/// What the rest of the program relies on.
+/// Checks the properties on which the rest of the program relies.
 fn sound(config: &Config) {
     for connection in &config.connections {
         let (directory, profile, upstream) =
@@ -194,7 +200,7 @@ fn sound(config: &Config) {
     assert_eq!(names.len(), config.connections.len());
 }
 
-/// 2026-11-22, 10:00 UTC.
+/// Returns 2026-11-22, 10:00 UTC.
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_341_600, 0).unwrap_or_default()
 }

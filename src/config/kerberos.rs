@@ -12,11 +12,12 @@ use super::variables as v;
 /// The library's variable for the keytab.
 const KEYTAB: &str = "KRB5_CLIENT_KTNAME";
 
-/// The variables of the Kerberos library itself (MIT), which reads them from the process environment alone.
+/// The variables of the Kerberos library itself (MIT), which reads them from the process
+/// environment alone.
 const OF_THE_LIBRARY: [&str; 3] = [KEYTAB, "KRB5CCNAME", "KRB5_CONFIG"];
 
-/// What `AD_AUTH=kerberos` comes to; `None` when anything about it is bad. `name` is `AD_BIND_DN`; `hosts` and `server_name`
-/// are as far known as they are good.
+/// Returns the bind that `AD_AUTH=kerberos` asks for; `None` when anything about it is bad. `name`
+/// is `AD_BIND_DN`; `hosts` and `server_name` are as far known as they are good.
 pub(super) fn kerberos(
     reader: &mut VariableReader<'_, impl Variables>,
     name: FieldValue<String>,
@@ -60,7 +61,8 @@ pub(super) fn kerberos(
     (reader.count() == before).then_some(DirectoryAuth::Kerberos { principal, keytab })
 }
 
-/// `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however it was written.
+/// Reads `user@REALM`. The realm of an Active Directory domain is its DNS name in capitals, however
+/// it was written.
 fn principal(name: &str) -> Result<String, ValueFault> {
     match name.split_once('@') {
         Some((user, realm)) if is_part(user) && is_part(realm) => {
@@ -73,7 +75,8 @@ fn principal(name: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// Whether it is one part of a principal without anything that would have to be escaped; `/` divides the parts of a user.
+/// Returns `true` when the text is one part of a principal without anything that would have to be
+/// escaped; `/` divides the parts of a user.
 fn is_part(text: &str) -> bool {
     !text.is_empty() && !text.contains(['@', '\\', '=', ',', ' '])
 }

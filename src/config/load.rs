@@ -1,4 +1,4 @@
-//! From variables to a [`Config`], or to everything that is wrong with them.
+//! Reading of a [`Config`] from variables, or of all their problems.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use super::{
     StateLocation, directory, review, service, upstream, variables as v,
 };
 
-/// Reads `.env` of the working directory and the process environment, and checks everything. The connections come from
-/// `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
+/// Reads `.env` of the working directory and the process environment, and checks everything. The
+/// connections come from `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
 ///
 /// # Errors
 /// Every bad key, in one pass.
@@ -24,7 +24,7 @@ pub fn load() -> Result<Config, ConfigError> {
     parse_or(&Environment::read(Path::new("."))?, usual_file(), Utc::now())
 }
 
-/// [`parse_at`] the present moment.
+/// Checks everything as [`parse_at`] does, at the present moment.
 ///
 /// # Errors
 /// Every bad key, in one pass.
@@ -32,8 +32,8 @@ pub fn parse(variables: &impl Variables) -> Result<Config, ConfigError> {
     parse_at(variables, Utc::now())
 }
 
-/// Checks everything. `now` decides whether a cron expression has a moment left to run. Files that variables name
-/// are read.
+/// Checks everything. `now` decides whether a cron expression has a moment left to run. Files that
+/// variables name are read.
 ///
 /// # Errors
 /// Every bad key, in one pass.
@@ -41,13 +41,14 @@ pub fn parse_at(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config
     parse_or(variables, None, now)
 }
 
-/// The file of connections that is read where no variable names one.
+/// Returns the path of the file of connections that is read where no variable names one.
 fn usual_file() -> Option<PathBuf> {
     let path = PathBuf::from(connections::DEFAULT);
     path.exists().then_some(path)
 }
 
-/// The same, with the file of connections `usual` where `CONNECTIONS_FILE` is not set.
+/// Checks everything in the same way, with the file of connections `usual` where `CONNECTIONS_FILE`
+/// is not set.
 fn parse_or(
     variables: &impl Variables,
     usual: Option<PathBuf>,
@@ -72,12 +73,12 @@ fn connections_file(
     let mut reader = VariableReader::new(variables);
     match reader.optional(&v::CONNECTIONS_FILE, plain::file).optional() {
         Some(named) => Ok(named.or(usual)),
-        // What else is wrong depends on what the file would have said.
+        // Further problems depend on the content of the file.
         None => Err(ConfigError::new(reader.into_problems())),
     }
 }
 
-/// One connection, all of it in variables.
+/// Reads one connection, all of it in variables.
 fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
     let mut reader = VariableReader::new(variables);
     let connection = connection(&mut reader, now);
@@ -89,7 +90,7 @@ fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Conf
     conclude(config, reader.into_problems(), variables, &BTreeSet::new())
 }
 
-/// The connections of a file.
+/// Reads the connections of a file.
 pub(super) fn from_file(
     mut file: ConnectionsFile,
     variables: &impl Variables,
@@ -116,7 +117,8 @@ pub(super) fn from_file(
     conclude(config, problems, variables, &file.references)
 }
 
-/// What a reader complained about, in the words of the file. What was complained about already is not called missing.
+/// Returns the problems that a reader found, in the words of the file. A value that was complained
+/// about already is not called missing.
 fn told<V: Variables>(
     reader: VariableReader<'_, ConnectionVariables<'_, V>>,
     layered: &ConnectionVariables<'_, V>,
@@ -128,7 +130,7 @@ fn told<V: Variables>(
         .collect()
 }
 
-/// Everything about one connection.
+/// Reads all settings of one connection.
 fn connection(
     reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
@@ -158,7 +160,7 @@ fn connection(
     })
 }
 
-/// What there is one of, whatever the number of connections.
+/// Settings that exist once, whatever the number of connections.
 struct ServiceSettings {
     state: StateLocation,
     http: HttpSettings,
@@ -197,10 +199,11 @@ impl ServiceSettings {
     }
 }
 
-/// Reads a place of the state as `STATE_URL` is, with what of the environment belongs to a database.
+/// Reads a place of the state as `STATE_URL` is, with the variables of the environment that belong
+/// to a database.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The problems of it.
 pub fn state_location(text: &str) -> Result<StateLocation, ConfigError> {
     let environment = Environment::read(Path::new("."))?;
     let mut reader = VariableReader::new(&environment);
@@ -216,7 +219,7 @@ pub struct MappingSettings {
     pub connection: String,
     /// `MAPPING_FILE`; `None` is the built-in table.
     pub file: Option<PathBuf>,
-    /// How changes are found. The default where it is bad.
+    /// Method by which changes are found. The default where it is bad.
     pub delta: DeltaMethod,
 }
 
@@ -270,7 +273,7 @@ fn build_mapping_settings(
     file: Option<PathBuf>,
     variables: &impl Variables,
 ) -> MappingSettings {
-    // What is bad here is a matter of the commands that connect.
+    // Bad values here are reported by the commands that connect.
     let mut reader = VariableReader::new(variables);
     let delta = directory::delta(&mut reader).unwrap_or(DeltaMethod::Usn);
     let delta = if directory::has_member_of(&mut reader) {

@@ -1,7 +1,9 @@
-//! Every variable of the environment, its default and its check. Nothing else in the program reads the environment.
+//! Every variable of the environment, its default and its check. Nothing else in the program reads
+//! the environment.
 //!
-//! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`], so that tests
-//! need no process environment. Every bad key is reported in one pass ([`ConfigError`]).
+//! [`load`] reads `.env` and the process environment; [`parse`] does the work on any [`Variables`],
+//! so that tests need no process environment. Every bad key is reported in one pass
+//! ([`ConfigError`]).
 
 mod connections;
 mod describe;

@@ -7,10 +7,10 @@ use super::refused::{ConfigProblem, ValueFault, quoted};
 use super::secret::{self, Secret, SecretCheck, SecretFile};
 use super::variables::{DefaultValue, VariableDefinition};
 
-/// What was found under a name.
+/// Value that was found under a name.
 ///
-/// `Bad` is apart from `Absent` so that a value already complained about is not called missing as well.
-/// It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
+/// `Bad` is apart from `Absent` so that a value already complained about is not called missing as
+/// well. It has no `Debug`: it may hold a secret that is not wrapped yet (R27).
 pub(super) enum FieldValue<T> {
     Absent,
     Bad,
@@ -26,7 +26,7 @@ impl<T> FieldValue<T> {
         matches!(self, Self::Absent)
     }
 
-    /// `None` only when the value is bad; absent is `Some(None)`.
+    /// Returns `None` only when the value is bad; absent is `Some(None)`.
     pub fn optional(self) -> Option<Option<T>> {
         match self {
             Self::Absent => Some(None),
@@ -61,7 +61,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         std::mem::take(&mut self.secret_files)
     }
 
-    /// How many problems were noted so far.
+    /// Returns the number of problems that were found so far.
     pub fn count(&self) -> usize {
         self.problems.len()
     }
@@ -71,7 +71,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         self.variables.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Notes a variable of a library that is given in `.env` alone, where the library does not find it.
+    /// Notes a variable of a library that is given in `.env` alone, where the library does not find
+    /// it.
     pub fn must_be_exported(&mut self, name: &str) {
         if self.variables.get(name).is_some_and(|value| !value.is_empty())
             && !self.variables.is_exported(name)
@@ -101,7 +102,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         );
     }
 
-    /// A variable that may be absent.
+    /// Reads a variable that may be absent.
     pub fn optional<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -120,7 +121,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// A variable with a default, or a required one.
+    /// Reads a variable with a default, or a required one.
     pub fn value<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -139,12 +140,13 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// A secret, from the variable or from the file that `NAME_FILE` names. Its value is in no problem (R27).
+    /// Reads a secret, from the variable or from the file that `NAME_FILE` names. Its value is in
+    /// no problem (R27).
     pub fn secret(&mut self, variable: &'static VariableDefinition) -> FieldValue<Secret> {
         self.checked_secret(variable, |_| Ok(()))
     }
 
-    /// The same with a further check.
+    /// Reads a secret in the same way, with a further check.
     pub fn checked_secret(
         &mut self,
         variable: &'static VariableDefinition,
@@ -184,7 +186,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         FieldValue::Given(secret)
     }
 
-    /// The first of several spellings of one name that is set.
+    /// Reads the first of several spellings of one name that is set.
     pub fn either<T>(
         &mut self,
         variable: &VariableDefinition,
@@ -208,7 +210,7 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// The value without spaces around it, of one line.
+    /// Reads the value without spaces around it, of one line.
     fn text(&mut self, variable: &VariableDefinition) -> FieldValue<String> {
         match self.raw(variable.name) {
             FieldValue::Given(text) => match text.trim() {
@@ -225,7 +227,8 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// The value as given. An empty one counts as unset, because docker compose passes on what is not set so.
+    /// Reads the value as given. An empty one counts as unset, because docker compose passes on an
+    /// unset variable as an empty one.
     fn raw(&mut self, name: &str) -> FieldValue<String> {
         match self.variables.get(name) {
             None => FieldValue::Absent,

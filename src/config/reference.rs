@@ -1,11 +1,13 @@
-//! What is written from the table of variables: `.env.example`, the reference in docs/configure.md, `--help`.
+//! Texts that are written from the table of variables: `.env.example`, the reference in
+//! docs/configure.md, `--help`.
 
 use std::fmt::Write as _;
 
 use super::connections::{self, CONNECTION, PROFILE};
 use super::variables::{self, DefaultValue, GROUPS, VariableDefinition};
 
-/// The text of `.env.example`: what must be set with an example, everything else commented out with its default.
+/// Returns the text of `.env.example`: the variables that must be set with an example, everything
+/// else commented out with its default.
 #[must_use]
 pub fn env_example() -> String {
     let mut text = String::from(
@@ -38,7 +40,8 @@ fn example_note(variable: &VariableDefinition) -> String {
     }
 }
 
-/// In single quotes, unless every character is one that no reader of a `.env` file takes for anything but itself.
+/// Returns the value in single quotes, unless every character is one that no reader of a `.env`
+/// file takes for anything but itself.
 fn shell_quoted(value: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "._-/:@,".contains(character);
     if value.chars().all(plain) {
@@ -48,7 +51,7 @@ fn shell_quoted(value: &str) -> String {
     }
 }
 
-/// The tables of docs/configure.md, in Markdown.
+/// Returns the tables of docs/configure.md, in Markdown.
 #[must_use]
 pub fn markdown() -> String {
     let mut text = String::new();
@@ -75,7 +78,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// What the file of connections has beside the variables.
+/// Returns the section on the keys that the file of connections has beside the variables.
 fn keys_of_the_file() -> String {
     let mut text = format!(
         "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
@@ -100,7 +103,7 @@ fn keys_of_the_file() -> String {
     text
 }
 
-/// The variables for the end of `--help`: name, default and meaning of each, by group.
+/// Returns the variables for the end of `--help`: name, default and meaning of each, by group.
 #[must_use]
 pub fn help() -> String {
     let mut text =

@@ -1,4 +1,5 @@
-//! Set `UPDATE_REFERENCE=1` to write the files anew: `UPDATE_REFERENCE=1 cargo test --lib config::reference`.
+//! Set `UPDATE_REFERENCE=1` to write the files anew:
+//! `UPDATE_REFERENCE=1 cargo test --lib config::reference`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

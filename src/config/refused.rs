@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said in one pass.
+//! Problems of a configuration, all reported in one pass.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ pub(super) const DOTENV_FILE: &str = ".env";
 
 /// The configuration as a whole is refused; every bad key is listed.
 ///
-/// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it (R27).
+/// `Display` gives one line per problem, `NAME: cause; next step`. No value of a secret is in it
+/// (R27).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
@@ -20,19 +21,21 @@ pub struct ConfigError {
 /// One bad key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The variable, `.env` where the file itself is the problem, or `FILE:LINE` in the file of connections.
+    /// The variable, `.env` where the file itself is the problem, or `FILE:LINE` in the file of
+    /// connections.
     pub name: String,
     /// Line in the file of connections, counted from 1.
     pub line: Option<usize>,
-    /// What is wrong, lower-case, without a full stop.
+    /// Cause of the problem, lower-case, without a full stop.
     pub cause: String,
-    /// What to do about it.
+    /// Remedy.
     pub advice: String,
 }
 
 impl ConfigError {
-    /// Sorts the problems: `.env` first, then the variables in the order of the reference, the file of connections line by
-    /// line, then unknown names. What is said twice (of each connection, by one variable) is kept once.
+    /// Sorts the problems: `.env` first, then the variables in the order of the reference, the file
+    /// of connections line by line, then unknown names. A problem that comes twice (of each
+    /// connection, by one variable) is kept once.
     pub(super) fn new(mut problems: Vec<ConfigProblem>) -> Self {
         problems.sort_by_cached_key(|problem| {
             let place = match problem.name.as_str() {
@@ -47,13 +50,13 @@ impl ConfigError {
         Self { problems }
     }
 
-    /// Every problem found, in a stable order.
+    /// Returns every problem found, in a stable order.
     #[must_use]
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 
-    /// The exit code of the program: always 64.
+    /// Returns the exit code of the program: always 64.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         exit_code::USAGE
@@ -78,7 +81,8 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Why a text is not a value of the kind asked for. It becomes a [`ConfigProblem`] once the variable's name is known.
+/// Reason why a text is not a value of the kind asked for. It becomes a [`ConfigProblem`] once the
+/// variable's name is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ValueFault {
     pub cause: String,
@@ -102,7 +106,7 @@ impl ValueFault {
         }
     }
 
-    /// The problem of a line of the file of connections.
+    /// Returns the problem of a line of the file of connections.
     pub fn at(self, file: &str, line: usize) -> ConfigProblem {
         ConfigProblem {
             line: Some(line),
@@ -111,12 +115,13 @@ impl ValueFault {
     }
 }
 
-/// `text` between backquotes, as [`printable`].
+/// Returns `text` between backquotes, as [`printable`].
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", printable(text))
 }
 
-/// `text` fit for one line of a terminal: control characters escaped, at most 80 characters.
+/// Returns `text` fit for one line of a terminal: control characters escaped, at most 80
+/// characters.
 pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 80;
     let mut shown = String::with_capacity(LONGEST + 3);
@@ -134,9 +139,11 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
-/// The candidate nearest to `text`, where one is near enough to be a likely slip of the keyboard.
+/// Returns the candidate nearest to `text`, where one is near enough to be a likely slip of the
+/// keyboard.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // 0.75: measured on the known names: one or two slips in a name stay above it, another name falls below.
+    // 0.75: measured on the known names: one or two slips in a name stay above it, another name
+    // falls below.
     const LIKELY: f64 = 0.75;
     let wanted = text.to_ascii_lowercase();
     candidates

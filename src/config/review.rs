@@ -107,7 +107,7 @@ pub(super) fn review(
     }))
 }
 
-/// `QUALYS_API_URL`: as the gateway, with advice of its own.
+/// Reads `QUALYS_API_URL`: as the gateway, with advice of its own.
 fn server(text: &str) -> Result<String, ValueFault> {
     url::server(
         text,
@@ -116,7 +116,8 @@ fn server(text: &str) -> Result<String, ValueFault> {
     )
 }
 
-/// A colon would end the name within HTTP Basic (RFC 7617 section 2).
+/// Reads the name of an account, without a colon, which would end the name within HTTP Basic (RFC
+/// 7617 section 2).
 fn username(text: &str) -> Result<String, ValueFault> {
     match text.contains(':') {
         true => Err(ValueFault::new(
@@ -130,7 +131,7 @@ fn username(text: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// Comma-separated texts, each of them once.
+/// Reads comma-separated texts, each of them once.
 fn listed(text: &str, what: &str, advice: &str) -> Result<Vec<String>, ValueFault> {
     let mut list: Vec<String> = Vec::new();
     for item in text.split(',').map(str::trim) {
@@ -180,7 +181,8 @@ fn logins(text: &str) -> Result<Vec<String>, ValueFault> {
     listed(text, "login", "write logins of Qualys accounts, comma-separated")
 }
 
-/// `Role=DN;Role=DN`. A semicolon within a distinguished name is escaped (RFC 4514 section 2.4).
+/// Reads `Role=DN;Role=DN`. A semicolon within a distinguished name is escaped (RFC 4514 section
+/// 2.4).
 fn role_groups(text: &str) -> Result<Vec<RoleGroup>, ValueFault> {
     let advice = "write it like Manager=CN=Qualys Admins,OU=Groups,DC=corp,DC=example;Auditor=CN=…";
     let mut groups = Vec::new();
@@ -230,7 +232,7 @@ fn split_unescaped(text: &str) -> Vec<String> {
         item.push(character);
     }
     items.push(item);
-    // One that ends with a semicolon ends a list, and names nothing more.
+    // A semicolon at the end ends the list, and names nothing more.
     items.retain(|item| !item.trim().is_empty());
     items
 }

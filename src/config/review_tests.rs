@@ -31,7 +31,7 @@ fn settings(changes: &[(&str, &str)]) -> ReviewSettings {
     parse(&given(&all)).unwrap().review.unwrap()
 }
 
-/// Names that are refused.
+/// Returns the names that are refused.
 fn refused(changes: &[(&str, &str)]) -> Vec<String> {
     let refused = parse(&given(changes)).unwrap_err();
     refused

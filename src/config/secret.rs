@@ -30,7 +30,7 @@ impl Secret {
             value,
             next: OnceLock::new(),
         });
-        // Where another thread adds a value first, this one comes behind it.
+        // Where another thread adds a value first, this one is placed after it.
         while let Err(refused) = self.last().next.set(next) {
             next = refused;
         }
@@ -93,7 +93,7 @@ impl SecretFile {
         }
     }
 
-    /// Name of the variable that names the file.
+    /// Returns the name of the variable that names the file.
     #[must_use]
     pub fn variable(&self) -> String {
         self.variable.file_name().unwrap_or_default()

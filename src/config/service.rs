@@ -1,4 +1,5 @@
-//! Everything about the service itself: its name, its schedule, removals, state, status page and log.
+//! Everything about the service itself: its name, its schedule, removals, state, status page and
+//! log.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::{
     HttpSettings, LogFormat, LogSettings, RemovalSettings, ScheduleSettings, Secret, StateLocation, host_name,
 };
 
-/// Name and description of the connection.
+/// Reads name and description of the connection.
 pub(super) fn name(reader: &mut VariableReader<'_, impl Variables>) -> Option<(String, String)> {
     let name = reader.value(&v::CONNECTION_NAME, plain::connection_name);
     let description = reader
@@ -26,7 +27,7 @@ pub(super) fn name(reader: &mut VariableReader<'_, impl Variables>) -> Option<(S
     Some((name?, description?.unwrap_or_default()))
 }
 
-/// When to read. `now` decides whether a schedule has a moment left.
+/// Reads the times of the runs. `now` decides whether a schedule has a moment left.
 pub(super) fn schedule(
     reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
@@ -43,7 +44,7 @@ pub(super) fn schedule(
     })
 }
 
-/// `MAPPING_FILE`; the file is opened here, and read by `mapping`.
+/// Reads `MAPPING_FILE`; the file is opened here, and read by `mapping`.
 pub(super) fn mapping_file(reader: &mut VariableReader<'_, impl Variables>) -> Option<Option<PathBuf>> {
     reader.optional(&v::MAPPING_FILE, plain::file).optional()
 }
@@ -52,7 +53,7 @@ pub(super) fn mapping_file(reader: &mut VariableReader<'_, impl Variables>) -> O
 /// 3.1.1.5.5) never arrives.
 const LONGEST_LAG: Duration = Duration::from_secs(60 * 86_400);
 
-/// What to do about objects that are gone.
+/// Reads the handling of objects that are gone.
 pub(super) fn removal(reader: &mut VariableReader<'_, impl Variables>) -> Option<RemovalSettings> {
     let send = reader.value(
         &v::REMOVED_OBJECTS,
@@ -69,13 +70,13 @@ pub(super) fn removal(reader: &mut VariableReader<'_, impl Variables>) -> Option
     })
 }
 
-/// `STATE_URL`, and what belongs to a database server.
+/// Reads `STATE_URL`, and the variables that belong to a database server.
 pub(super) fn state(reader: &mut VariableReader<'_, impl Variables>) -> Option<StateLocation> {
     let location = reader.value(&v::STATE_URL, state::location);
     with_database(reader, location)
 }
 
-/// The same for a URL that is given otherwise.
+/// Reads the place of the state from a URL that is given otherwise.
 pub(super) fn state_at(reader: &mut VariableReader<'_, impl Variables>, url: &str) -> Option<StateLocation> {
     let location = state::location(url).map_err(|fault| reader.refuse(&v::STATE_URL, fault));
     with_database(reader, location.ok())
@@ -140,7 +141,7 @@ pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<Ht
     })
 }
 
-/// A token that requests show.
+/// Reads a token that requests show.
 fn http_token(
     reader: &mut VariableReader<'_, impl Variables>,
     variable: &'static VariableDefinition,
@@ -159,7 +160,7 @@ fn check_token(text: &str) -> Result<(), ValueFault> {
     Ok(())
 }
 
-/// `NOTIFY_URL`.
+/// Reads `NOTIFY_URL`.
 pub(super) fn notify(reader: &mut VariableReader<'_, impl Variables>) -> Option<Option<Secret>> {
     match header_secret(reader, &v::NOTIFY_URL) {
         FieldValue::Absent => Some(None),
@@ -174,7 +175,7 @@ pub(super) fn notify(reader: &mut VariableReader<'_, impl Variables>) -> Option<
     }
 }
 
-/// Form and filter of the log.
+/// Reads form and filter of the log.
 pub(super) fn log(reader: &mut VariableReader<'_, impl Variables>) -> Option<LogSettings> {
     let format = reader.value(
         &v::LOG_FORMAT,

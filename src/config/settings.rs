@@ -10,12 +10,13 @@ use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
 
-/// Everything that the program is told from outside.
+/// All settings that the program gets from outside.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `CONNECTIONS_FILE`, where the connections are read from one.
     pub connections_file: Option<PathBuf>,
-    /// The configured directories, each with its profile, schedule and upstream. Never empty; names are unique.
+    /// The configured directories, each with its profile, schedule and upstream. Never empty; names
+    /// are unique.
     pub connections: Vec<ConnectionSettings>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
@@ -34,25 +35,26 @@ pub struct Config {
 /// One configured directory with its profile, schedule, mapping and upstream.
 #[derive(Debug, Clone)]
 pub struct ConnectionSettings {
-    /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a file name and a URL path).
+    /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a
+    /// file name and a URL path).
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
     pub description: String,
-    /// Where the directory is and how to talk to it.
+    /// Address of the directory and the way to connect to it.
     pub directory: DirectorySettings,
-    /// What to read there.
+    /// Objects and attributes to read there.
     pub profile: ProfileSettings,
-    /// When to read.
+    /// Times of the runs.
     pub schedule: ScheduleSettings,
     /// `MAPPING_FILE`; `None` is the built-in table.
     pub mapping_file: Option<PathBuf>,
-    /// What to do about objects that are gone.
+    /// Handling of objects that are gone.
     pub removal: RemovalSettings,
-    /// Where the assets go.
+    /// Destination of the assets.
     pub upstream: UpstreamSettings,
 }
 
-/// Where the directory is and how to talk to it (`AD_*`).
+/// Address of the directory and the way to connect to it (`AD_*`).
 #[derive(Debug, Clone)]
 pub struct DirectorySettings {
     /// `AD_HOST`: names or addresses, tried in order. Empty only where the domain is named instead.
@@ -87,7 +89,7 @@ pub struct DirectorySettings {
 pub struct DomainSettings {
     /// `AD_DOMAIN`: its DNS name.
     pub name: String,
-    /// `AD_DNS_SERVER`: who is asked instead of the system's DNS servers.
+    /// `AD_DNS_SERVER`: the server that is asked instead of the system's DNS servers.
     pub dns_server: Option<SocketAddr>,
     /// `AD_SITE`.
     pub site: SitePolicy,
@@ -122,15 +124,18 @@ pub enum LdapTransport {
 pub enum DirectoryAuth {
     /// LDAP simple bind with `AD_BIND_DN` (a DN, `user@domain` or `DOMAIN\user`) and `AD_PASSWORD`.
     Simple {
-        /// As written by the user; AD accepts all three forms in the name field (MS-ADTS 5.1.1.1.1).
+        /// As written by the user; AD accepts all three forms in the name field (MS-ADTS
+        /// 5.1.1.1.1).
         name: String,
         /// Never empty: an empty password is an unauthenticated bind (RFC 4513 section 5.1.2).
         password: Secret,
     },
-    /// SASL bind with a Kerberos ticket (RFC 4752), which the Kerberos library gets from the keytab or the credential cache that
-    /// its own variables name (`KRB5_CLIENT_KTNAME`, `KRB5CCNAME`, `KRB5_CONFIG`). Only where the feature `kerberos` is built in.
+    /// SASL bind with a Kerberos ticket (RFC 4752), which the Kerberos library gets from the keytab
+    /// or the credential cache that its own variables name (`KRB5_CLIENT_KTNAME`, `KRB5CCNAME`,
+    /// `KRB5_CONFIG`). Only where the feature `kerberos` is built in.
     Kerberos {
-        /// `AD_BIND_DN`: whose ticket, `user@REALM`. `None` is the keytab's first entry, or the cache's owner.
+        /// `AD_BIND_DN`: the owner of the ticket, `user@REALM`. `None` is the keytab's first entry,
+        /// or the cache's owner.
         principal: Option<String>,
         /// The file that `KRB5_CLIENT_KTNAME` names; a keytab with another content holds another
         /// key (R40).
@@ -139,7 +144,8 @@ pub enum DirectoryAuth {
 }
 
 impl DirectoryAuth {
-    /// What is sent and must never be repeated (R27); empty where it is no secret.
+    /// Returns the secret that is sent and must never be repeated (R27); empty where it is no
+    /// secret.
     #[must_use]
     pub fn secret(&self) -> Secret {
         match self {
@@ -148,7 +154,7 @@ impl DirectoryAuth {
         }
     }
 
-    /// Whether it is by Kerberos.
+    /// Returns `true` when the bind is by Kerberos.
     #[must_use]
     pub const fn is_kerberos(&self) -> bool {
         matches!(self, Self::Kerberos { .. })
@@ -156,7 +162,7 @@ impl DirectoryAuth {
 }
 
 impl DirectorySettings {
-    /// The pins that speak about `host`, as in [`DirectorySettings::hosts`].
+    /// Returns the pins that speak about `host`, as in [`DirectorySettings::hosts`].
     pub fn pins_for<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a CertificatePin> {
         self.pins.iter().filter(move |pin| pin.speaks_about(host))
     }
@@ -172,7 +178,8 @@ pub struct CertificatePin {
 }
 
 impl CertificatePin {
-    /// Whether it is for `host`. The final dot of a complete name makes no other name of it.
+    /// Returns `true` when the pin is for `host`. The final dot of a complete name makes no other
+    /// name of it.
     #[must_use]
     pub fn speaks_about(&self, host: &str) -> bool {
         let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
@@ -193,17 +200,19 @@ pub enum DeltaMethod {
     Off,
 }
 
-/// What is read from the directory.
+/// Objects and attributes that are read from the directory.
 #[derive(Debug, Clone)]
 pub struct ProfileSettings {
     /// `AD_BASE_CONTEXT`; `None` is the domain root that rootDSE names.
     pub base_context: Option<DistinguishedName>,
     /// `AD_SEARCH_SCOPE`.
     pub scope: SearchScope,
-    /// `AD_MEMBER_OF`: the group to whose members the extra filters are narrowed. A change of membership leaves the member's
-    /// `uSNChanged` as it was, so a delta would miss it: `directory.delta` is off.
+    /// `AD_MEMBER_OF`: the group to whose members the extra filters are narrowed. A change of
+    /// membership leaves the member's `uSNChanged` as it was, so a delta would miss it:
+    /// `directory.delta` is off.
     pub member_of: Option<DistinguishedName>,
-    /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …, and `AD_MEMBER_OF`), in the order of [`Kind`]. Never empty.
+    /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …, and `AD_MEMBER_OF`), in the
+    /// order of [`Kind`]. Never empty.
     pub assets: Vec<(Kind, Option<String>)>,
 }
 
@@ -218,7 +227,7 @@ pub enum SearchScope {
     Base,
 }
 
-/// When runs happen.
+/// Times of the runs.
 #[derive(Debug, Clone)]
 pub struct ScheduleSettings {
     /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
@@ -231,10 +240,11 @@ pub struct ScheduleSettings {
     pub on_start: bool,
 }
 
-/// What to do about objects that are gone from the directory (R22 to R24).
+/// Handling of objects that are gone from the directory (R22 to R24).
 #[derive(Debug, Clone)]
 pub struct RemovalSettings {
-    /// `REMOVED_OBJECTS=send`: also post the object's last asset with the mapping's `[removed]` constants.
+    /// `REMOVED_OBJECTS=send`: also post the object's last asset with the mapping's `[removed]`
+    /// constants.
     pub send: bool,
     /// `REMOVAL_LAG`: how long a controller that never returned an object must miss it.
     pub lag: Duration,
@@ -333,7 +343,7 @@ pub struct HttpSettings {
     pub read_token: Option<Secret>,
 }
 
-/// How the log is written.
+/// Form and level of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// `LOG_FORMAT`.

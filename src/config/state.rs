@@ -1,4 +1,4 @@
-//! Where the state is kept: a file, or a database server that several instances share.
+//! Location of the state: a file, or a database server that several instances share.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `QUALYS_*`: where the assets go.
+//! `QUALYS_*`: the gateway to which the assets are sent.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{BatchAssets, Secret, UpstreamAuth, UpstreamSettings};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The Qualys gateway; `None` when anything in it is bad.
+/// Reads the settings of the Qualys gateway; `None` when anything in it is bad.
 pub(super) fn upstream(reader: &mut VariableReader<'_, impl Variables>) -> Option<UpstreamSettings> {
     let gateway = reader.value(&v::QUALYS_GATEWAY_URL, url::gateway);
     let auth = auth(reader);
@@ -63,7 +63,7 @@ pub(super) fn upstream(reader: &mut VariableReader<'_, impl Variables>) -> Optio
     })
 }
 
-/// `auto`, or a number.
+/// Reads `auto`, or a number.
 fn batch_assets(text: &str) -> Result<BatchAssets, ValueFault> {
     if text.trim().eq_ignore_ascii_case("auto") {
         return Ok(BatchAssets::Auto);
@@ -104,7 +104,8 @@ fn auth(reader: &mut VariableReader<'_, impl Variables>) -> Option<UpstreamAuth>
     let begun = |pair: &[FieldValue<Secret>; 2]| !pair.iter().all(FieldValue::is_absent);
     let endpoint = match asked {
         FieldValue::Given(endpoint) => endpoint,
-        // Which secrets are needed is unknown until this is mended; to ask for any would be a guess.
+        // It is unknown which secrets are needed until this value is corrected, so none is asked
+        // for.
         FieldValue::Bad => return None,
         FieldValue::Absent => match (begun(&client), begun(&account)) {
             (true, false) => TokenEndpoint::Client,
@@ -188,7 +189,7 @@ fn missing_half(
     }
 }
 
-/// A secret that goes into an HTTP header.
+/// Reads a secret that goes into an HTTP header.
 pub(super) fn header_secret(
     reader: &mut VariableReader<'_, impl Variables>,
     variable: &'static VariableDefinition,

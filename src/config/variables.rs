@@ -1,11 +1,12 @@
-//! The one table of all variables: name, default, meaning. Everything else that lists variables is made from it.
+//! The one table of all variables: name, default, meaning. Everything else that lists variables is
+//! made from it.
 
 /// One variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VariableDefinition {
     /// Its name.
     pub name: &'static str,
-    /// What holds when it is not set.
+    /// Value that holds when it is not set.
     pub unset: DefaultValue,
     /// A secret is never printed, and may be given as `NAME_FILE` (R27).
     pub secret: bool,
@@ -13,7 +14,7 @@ pub struct VariableDefinition {
     pub meaning: &'static str,
 }
 
-/// What holds when a variable is not set.
+/// Value that holds when a variable is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultValue {
     /// It must be set. The example file shows this value.
@@ -27,7 +28,7 @@ pub enum DefaultValue {
     },
     /// This value, in the notation of the variable.
     Default(&'static str),
-    /// What this text describes.
+    /// The value that this text describes.
     Described(&'static str),
     /// Nothing.
     Nothing,
@@ -248,24 +249,24 @@ pub const PREFIXES: &[&str] = &[
     "LOG_",
 ];
 
-/// Every variable, in the order of the reference.
+/// Returns every variable, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static VariableDefinition> {
     GROUPS.iter().flat_map(|group| group.variables)
 }
 
-/// The place of a variable, or of its `_FILE` form, in the reference.
+/// Returns the place of a variable, or of its `_FILE` form, in the reference.
 pub(super) fn position(name: &str) -> Option<usize> {
     all().position(|variable| variable.name == name || variable.file_name().as_deref() == Some(name))
 }
 
 impl VariableDefinition {
-    /// `NAME_FILE` for a secret.
+    /// Returns `NAME_FILE` for a secret.
     #[must_use]
     pub fn file_name(&self) -> Option<String> {
         self.secret.then(|| format!("{}_FILE", self.name))
     }
 
-    /// The default in the notation of the variable, where there is one.
+    /// Returns the default in the notation of the variable, where there is one.
     #[must_use]
     pub const fn default(&self) -> Option<&'static str> {
         match self.unset {
@@ -285,8 +286,9 @@ pub(super) fn is_ours(name: &str) -> bool {
         && !is_service_link(name)
 }
 
-/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`, `AD_CONNECTOR_PORT`,
-/// `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like our own.
+/// Kubernetes announces each service in a pod's environment (`AD_CONNECTOR_SERVICE_HOST`,
+/// `AD_CONNECTOR_PORT`, `AD_CONNECTOR_PORT_8080_TCP_ADDR`), so one named `ad-connector` looks like
+/// our own.
 fn is_service_link(name: &str) -> bool {
     let after_port = name.split_once("_PORT_").map(|(_, rest)| rest);
     name == "AD_CONNECTOR_PORT"

@@ -1,4 +1,5 @@
-//! The little of BER that LDAP uses (RFC 4511 section 5.1): definite lengths, single-octet tags, no constructed strings.
+//! The little of BER that LDAP uses (RFC 4511 section 5.1): definite lengths, single-octet tags, no
+//! constructed strings.
 //!
 //! Nothing here copies, recurses or trusts a length before it was compared with what is there.
 
@@ -18,7 +19,8 @@ pub const SET: u8 = 0x31;
 /// The bit of an identifier octet that says: the content is itself a row of elements.
 const CONSTRUCTED: u8 = 0x20;
 
-/// Most length octets that are read. Active Directory always writes four (`84 00 00 01 2c`); more cannot be needed below 4 GiB.
+/// Most length octets that are read. Active Directory always writes four (`84 00 00 01 2c`); more
+/// cannot be needed below 4 GiB.
 const MAX_LENGTH_OCTETS: usize = 4;
 
 /// Identifier and length of one element.
@@ -33,14 +35,14 @@ pub struct BerHeader {
 }
 
 impl BerHeader {
-    /// Whether the content is a row of elements.
+    /// `true` when the content is a row of elements.
     #[must_use]
     pub const fn is_constructed(self) -> bool {
         self.tag & CONSTRUCTED != 0
     }
 }
 
-/// Why bytes are not BER as LDAP uses it.
+/// Reason why bytes are not BER as LDAP uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BerFault {
     /// A tag number above 30. LDAP has none.
@@ -60,7 +62,7 @@ pub enum BerFault {
     Unexpected(&'static str),
 }
 
-/// The header at the start of `bytes`; `None` when more octets are needed to know it.
+/// Reads the header at the start of `bytes`; `None` when more octets are needed to know it.
 ///
 /// # Errors
 /// When no further octet could make it a header that LDAP allows.
@@ -108,31 +110,31 @@ pub struct BerElements<'a> {
 }
 
 impl<'a> BerElements<'a> {
-    /// The elements that `bytes` consist of.
+    /// Returns the elements that `bytes` consist of.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether nothing is left.
+    /// Returns `true` when nothing is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// What is left.
+    /// Returns the octets that are left.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The tag of the next element.
+    /// Returns the tag of the next element.
     #[must_use]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
-    /// Tag and content of the next element; `None` at the end.
+    /// Reads tag and content of the next element; `None` at the end.
     ///
     /// # Errors
     /// When what is left does not begin with a whole element.
@@ -147,10 +149,11 @@ impl<'a> BerElements<'a> {
         Ok(Some((header.tag, content)))
     }
 
-    /// The content of the next element, which must have this tag.
+    /// Reads the content of the next element, which must have this tag.
     ///
     /// # Errors
-    /// [`BerFault::Unexpected`] with `what` when it is missing or another one; else as [`BerElements::next`].
+    /// [`BerFault::Unexpected`] with `what` when it is missing or another one; else as
+    /// [`BerElements::next`].
     pub fn expect(&mut self, tag: u8, what: &'static str) -> Result<&'a [u8], BerFault> {
         match self.next()? {
             Some((found, content)) if found == tag => Ok(content),
@@ -159,7 +162,8 @@ impl<'a> BerElements<'a> {
     }
 }
 
-/// A non-negative INTEGER or ENUMERATED of at most 32 bits, which is all that LDAP messages hold (`maxInt`, RFC 4511 section 4.1.1).
+/// Reads a non-negative INTEGER or ENUMERATED of at most 32 bits, which is all that LDAP messages
+/// hold (`maxInt`, RFC 4511 section 4.1.1).
 ///
 /// # Errors
 /// [`BerFault::Unexpected`] with `what` when it is empty, negative or larger.

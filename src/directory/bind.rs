@@ -1,4 +1,4 @@
-//! The bind: who the service is to the controller.
+//! The bind, by which the service authenticates to the controller.
 
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
@@ -12,7 +12,8 @@ use crate::config::{self, DirectoryAuth, Secret};
 /// Binds `link` as the settings say.
 ///
 /// # Errors
-/// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in none of them (R27).
+/// [`DirectoryError::Bind`] when the controller refuses; else as any operation. The password is in
+/// none of them (R27).
 pub async fn bind(
     link: &mut ControllerLink,
     host: &str,
@@ -35,7 +36,8 @@ pub async fn bind(
         outcome: LdapResult::hiding(outcome, password),
     };
     if name.is_empty() || password.expose_secret().is_empty() {
-        // The controller would take it for an anonymous bind and say yes (RFC 4513 section 5.1.2).
+        // The controller would take it for an anonymous bind and accept it (RFC 4513 section
+        // 5.1.2).
         return Err(refused(LdapResult::new(
             48,
             "",
@@ -61,20 +63,22 @@ pub async fn bind(
             &result.text,
             result.refs,
         ))),
-        // The library's own error is left out: it may hold the request, and the guard knows better.
+        // The library's own error is left out: it may hold the request, and the guard has the exact
+        // reason.
         Ok(Err(_)) => Err(lost(link, host(), password).await),
     }
 }
 
-/// The error for an operation whose connection ended under it; `password` is not in it, even if the server repeats it.
+/// Returns the error for an operation during which the connection ended; `password` is not in it,
+/// even if the server repeats it.
 pub async fn lost(link: &mut ControllerLink, host: String, password: &Secret) -> DirectoryError {
     match link.fault().await {
         Some(fault) => DirectoryError::Protocol {
             host,
             fault: fault.hiding(password),
         },
-        // The library could not go on with what came, or the guard is late: of this connection in
-        // any case (R39).
+        // The library could not go on with the answer, or the guard is late: in any case the fault
+        // is of this connection (R39).
         None => DirectoryError::Protocol {
             host,
             fault: GuardFault::Broken("the LDAP library ended it".to_owned()),

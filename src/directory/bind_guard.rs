@@ -4,8 +4,8 @@
 //! `lockoutThreshold`; MS-ADTS 3.1.1.5.3.1.5). Connections of one process often share an account.
 //! INVARIANTS: a password that a controller refused is not tried again for [`PUT_OFF_FOR`], unless
 //! an operator asks; of one account at most [`MOST_REFUSED`] attempts are refused within that time,
-//! attempts without an answer yet included; a password that was not accepted a moment ago is tried
-//! by one connection alone, while the others wait for the result.
+//! attempts without an answer yet included; a password that was not accepted recently is tried by
+//! one connection alone, while the others wait for the result.
 //!
 //! All of it is in memory: another process knows nothing of it. A password is kept only as a salted
 //! digest.
@@ -136,7 +136,7 @@ impl BindGuard {
         }
     }
 
-    /// Runs `bind` when it is the connection's turn, and records what came of it.
+    /// Runs `bind` when it is the connection's turn, and records the outcome.
     ///
     /// # Errors
     /// The errors of `bind`, and [`DirectoryError::PutOff`].
@@ -166,7 +166,7 @@ impl BindGuard {
                     },
                 );
             }
-            // Not judged.
+            // The account was not judged.
             Err(_) => {}
         }
         drop(accounts);
@@ -183,7 +183,7 @@ impl BindGuard {
         loop {
             let ended = self.attempts.ended.notified();
             tokio::pin!(ended);
-            // From here on no end of an attempt is missed.
+            // From here on each end of an attempt is noticed.
             ended.as_mut().enable();
             let now = Instant::now();
             let turn = {
@@ -242,7 +242,7 @@ impl fmt::Debug for BindGuard {
 }
 
 impl BindAttempts {
-    /// No change of the record can be left half-done by a panic.
+    /// Locks the record. No change of the record can be left half-done by a panic.
     fn accounts(&self) -> MutexGuard<'_, HashMap<AccountKey, AccountAttempts>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -315,7 +315,7 @@ impl AccountAttempts {
         {
             return BindTurn::PutOff(last.clone(), first.at + PUT_OFF_FOR);
         }
-        // A password that works must not stand still because another connection has a wrong one.
+        // A password that works must not wait because another connection has a wrong one.
         if self.open.len() >= room.max(1) {
             return BindTurn::AfterAnother(None);
         }

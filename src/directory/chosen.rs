@@ -9,7 +9,7 @@ use super::site::ControllerChoice;
 use crate::config::SitePolicy;
 use crate::text::printable;
 
-/// Why a controller was chosen, and where it is.
+/// Reason for the choice of a controller, and its location.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChosenController {
     /// Reason for its place among the controllers.

@@ -202,7 +202,7 @@ impl Controllers {
             match reach(&endpoint, settings, &self.guard).await {
                 Ok(mut session) => match session.locate(settings, choice).await {
                     Ok(()) => return Ok(session),
-                    // The session ended with that, whatever the error is of.
+                    // The session ended with that, wherever the fault lies.
                     Err(error) => {
                         let error = located(error, &endpoint, is_one_of_several);
                         self.pass_over(&endpoint.host, error);

@@ -1,7 +1,9 @@
-//! What changed since a cookie, by the DirSync control (MS-ADTS 3.1.1.3.4.1.3): answer by answer, as long as there is more.
+//! Changes since a cookie, by the DirSync control (MS-ADTS 3.1.1.3.4.1.3): answer by answer, as
+//! long as there is more.
 //!
-//! An entry shows objectGUID and what changed of the object, and is therefore never whole. A cookie is the controller's own: it is
-//! kept and sent back as it came, to this controller or another one.
+//! An entry shows objectGUID and the changed attributes of the object, and is therefore never
+//! whole. A cookie is the controller's own: it is kept and sent back as it came, to this controller
+//! or another one.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,27 +21,29 @@ use crate::config::SearchScope;
 pub const DIRSYNC: &str = "1.2.840.113556.1.4.841";
 
 /// LDAP_DIRSYNC_OBJECT_SECURITY, 0x1: needs no right to replicate, shows what the account may read.
-/// LDAP_DIRSYNC_INCREMENTAL_VALUES, 0x8000_0000: of `member` and the like the values that changed, not all of them.
+/// LDAP_DIRSYNC_INCREMENTAL_VALUES, 0x8000_0000: of `member` and the like the values that changed,
+/// not all of them.
 const FLAGS: i32 = i32::MIN | 0x1;
 
 /// Octets that an answer should have, at most (`MaxBytes`).
 const ANSWER: i32 = 1 << 20;
 
-/// Longest cookie that is kept: it holds 24 to 32 octets for every controller that the domain ever had.
+/// Longest cookie that is kept: it holds 24 to 32 octets for every controller that the domain ever
+/// had.
 const MAX_COOKIE: usize = 256 * 1024;
 
 /// Most answers of one search. One of [`ANSWER`] octets holds a thousand objects and more.
 const MAX_ANSWERS: u32 = 100_000;
 
-/// Most answers without an entry in a row: a controller may give up the turn after some thousand objects that the filter does not
-/// select.
+/// Most answers without an entry in a row: a controller may give up the turn after some thousand
+/// objects that the filter does not select.
 const MAX_EMPTY: u32 = 10_000;
 
 /// Most entries of one answer: servers that know no limit of octets give everything at once.
 const MAX_ENTRIES: usize = 10_000_000;
 
-/// The answers of one search. Dropping it between two answers leaves the session usable; dropping it within one ends the
-/// connection.
+/// The answers of one search. Dropping it between two answers leaves the session usable; dropping
+/// it within one ends the connection.
 #[derive(Debug)]
 pub struct DirSyncPages {
     line: Arc<SessionLine>,
@@ -87,13 +91,14 @@ impl DirSyncPages {
         }
     }
 
-    /// The next entries, at least one of them; `None` only after the last answer ended with result code 0 (R4).
+    /// Reads the next entries, at least one of them; `None` only after the last answer ended with
+    /// result code 0 (R4).
     ///
     /// # Errors
     /// Whenever the search cannot be completed. Every further call is an error too.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
-            // Whoever breaks off from here on leaves a broken search behind.
+            // A caller that stops waiting from here on leaves a broken search behind.
             let entries = match std::mem::replace(&mut self.state, DirSyncState::Broken) {
                 DirSyncState::Between => {
                     let answer = self.ask().await?;
@@ -127,7 +132,7 @@ impl DirSyncPages {
             base: &self.base,
             scope: SearchScope::Subtree,
             filter: &self.filter,
-            // All of them: a list would be one more condition, under which what changed is not shown.
+            // All attributes: a list would be one more condition under which a change is not shown.
             attributes: Vec::new(),
             controls: std::iter::once(request(&self.cookie)).chain(deleted).collect(),
             most: MAX_ENTRIES,
@@ -176,26 +181,27 @@ impl DirSyncPages {
         Ok(entries)
     }
 
-    /// Where the next search goes on: `None` before the end of this one.
+    /// Returns the cookie at which the next search goes on: `None` before the end of this one.
     #[must_use]
     pub fn into_cookie(self) -> Option<Vec<u8>> {
         matches!(self.state, DirSyncState::Complete).then_some(self.cookie)
     }
 
-    /// Answers so far.
+    /// Returns the number of answers so far.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.answers.into()
     }
 
-    /// Continuation references met so far; none was followed (R10).
+    /// Returns the number of continuation references so far; none was followed (R10).
     #[must_use]
     pub const fn referrals(&self) -> u64 {
         self.referrals
     }
 }
 
-/// The request control: `SEQUENCE { Flags INTEGER, MaxBytes INTEGER, Cookie OCTET STRING }`. It must be critical.
+/// Returns the request control:
+/// `SEQUENCE { Flags INTEGER, MaxBytes INTEGER, Cookie OCTET STRING }`. It must be critical.
 fn request(cookie: &[u8]) -> RawControl {
     let mut parts = Vec::new();
     // As signed numbers of 32 bits, which is what Active Directory reads.
@@ -211,7 +217,7 @@ fn request(cookie: &[u8]) -> RawControl {
     }
 }
 
-/// A number that is not negative, without the octets that say nothing.
+/// Returns a number that is not negative, without its leading octets that carry no value.
 fn shortest(mut octets: &[u8]) -> &[u8] {
     while let [0, rest @ ..] = octets
         && rest.first().is_some_and(|next| *next < 0x80)
@@ -221,7 +227,7 @@ fn shortest(mut octets: &[u8]) -> &[u8] {
     octets
 }
 
-/// Whether more is to come, and the cookie to ask for it, or to keep.
+/// Returns `true` when more is to come, with the cookie to ask for it, or to keep.
 fn response(controls: &[RawControl]) -> Result<(bool, Vec<u8>), &'static str> {
     let control = controls
         .iter()
@@ -238,7 +244,7 @@ fn response(controls: &[RawControl]) -> Result<(bool, Vec<u8>), &'static str> {
     Ok((more, cookie.to_vec()))
 }
 
-/// `SEQUENCE { MoreResults INTEGER, unused INTEGER, CookieServer OCTET STRING }`
+/// Reads `SEQUENCE { MoreResults INTEGER, unused INTEGER, CookieServer OCTET STRING }`.
 fn parse(value: &[u8]) -> Result<(bool, &[u8]), BerFault> {
     let mut parts = BerElements::new(BerElements::new(value).expect(SEQUENCE, "")?);
     let more = parts.expect(INTEGER, "")?;

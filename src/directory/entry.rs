@@ -1,8 +1,9 @@
 //! One object as the controller sent it: names as written, values as octets, in order.
 //!
-//! An entry shares the octets that came from the network; nothing is copied but the name. Its shape is checked when it is
-//! read, so that its values can be walked through without a look back. Whoever keeps one for long copies it
-//! ([`Entry::copied`]): it holds the octets of its neighbours too, and part of its connection's budget ([`super::entry_channel`]).
+//! An entry shares the octets that came from the network; nothing is copied but the name. Its shape
+//! is checked when it is read, so that its values can be iterated over without a further check.
+//! Code that keeps an entry for long copies it ([`Entry::copied`]): an entry holds the octets of
+//! its neighbours too, and part of its connection's budget ([`super::entry_channel`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,7 @@ use super::ber::{self, BerElements, BerFault, OCTET_STRING, SEQUENCE, SET};
 use super::message::readable;
 use crate::identity::LinkedName;
 
-/// Why an object is rejected whose name cannot be repeated as it is (R15).
+/// Reason to reject an object whose name cannot be repeated as it is (R15).
 const UNREADABLE_NAME: &str =
     "its distinguished name has octets that are not UTF-8; rename it, or the container that it is in";
 
@@ -28,7 +29,7 @@ pub struct Entry {
     /// The distinguished name, as the controller writes it; octets that are not UTF-8 as `\xx` (RFC
     /// 4514 section 2.4).
     pub dn: String,
-    /// Where names and values are.
+    /// Octets that hold names and values.
     octets: Bytes,
     attributes: Vec<EntryAttribute>,
     /// Attributes that came in parts.
@@ -38,7 +39,8 @@ pub struct Entry {
     extended_names: bool,
 }
 
-/// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and a row of values.
+/// One attribute of the octets around it: a name, perhaps with options (`member;range=0-1499`), and
+/// a row of values.
 #[derive(Debug, Clone)]
 struct EntryAttribute {
     name: Range<usize>,
@@ -57,18 +59,18 @@ struct JoinedAttribute {
 pub struct AttributeValues<'a>(BerElements<'a>);
 
 impl<'a> AttributeValues<'a> {
-    /// The values that a row of octet strings holds.
+    /// Returns the values that a row of octet strings holds.
     pub(super) const fn new(row: &'a [u8]) -> Self {
         Self(BerElements::new(row))
     }
 
-    /// Whether there is none left.
+    /// Returns `true` when there is none left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The octets of the row.
+    /// Returns the octets of the row.
     pub(super) const fn row(&self) -> &'a [u8] {
         self.0.rest()
     }
@@ -78,13 +80,13 @@ impl<'a> Iterator for AttributeValues<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Whoever made the row has looked at every value.
+        // Every value was checked when the row was made.
         self.0.next().ok().flatten().map(|(_, value)| value)
     }
 }
 
 impl Entry {
-    /// An entry of the given parts, for tests and tools.
+    /// Returns an entry of the given parts, for tests and tools.
     #[must_use]
     pub fn new(dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Self {
         let rows: Vec<(String, Vec<u8>)> = attributes
@@ -100,7 +102,7 @@ impl Entry {
         Self::of_parts(dn, rows.iter().map(|(name, row)| (name.as_str(), row.as_slice())))
     }
 
-    /// An entry with octets of its own: names, each with a row of values.
+    /// Returns an entry with octets of its own: names, each with a row of values.
     fn of_parts<'a>(dn: &str, parts: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {
         let mut octets = Vec::new();
         let mut attributes = Vec::new();
@@ -173,28 +175,29 @@ impl Entry {
         })
     }
 
-    /// The values of an attribute, in the order of the controller; none when it is absent. Names compare without case.
+    /// Returns the values of an attribute, in the order of the controller; none when it is absent.
+    /// Names compare without case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.rows()
             .filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))
             .flat_map(|(_, row)| AttributeValues::new(row))
     }
 
-    /// The first value.
+    /// Returns the first value.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }
 
-    /// The first value as text; `None` when it is absent or not UTF-8.
+    /// Returns the first value as text; `None` when it is absent or not UTF-8.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.first(name).and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// All attributes with their values, in the order of the controller.
+    /// Returns all attributes with their values, in the order of the controller.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, AttributeValues<'_>)> {
-        // The names were looked at when the entry was read.
+        // The names were checked when the entry was read.
         self.rows().map(|(name, row)| {
             (
                 str::from_utf8(name).unwrap_or_default(),
@@ -203,16 +206,16 @@ impl Entry {
         })
     }
 
-    /// Why no asset may be made of the object, although its entry came: the object alone is to be
-    /// rejected then (R15). Its objectGUID, where there is one, is good.
+    /// Returns the reason why no asset may be made of the object, although its entry came: the
+    /// object alone is to be rejected then (R15). Its objectGUID, where there is one, is good.
     #[must_use]
     pub fn unfit(&self) -> Option<&str> {
         self.incomplete()
             .or(self.unreadable_name.then_some(UNREADABLE_NAME))
     }
 
-    /// Why values are missing that the controller has, although it was not asked for a part of
-    /// them.
+    /// Returns the reason why values are missing that the controller has, although it was not asked
+    /// for a part of them.
     #[must_use]
     pub(super) fn incomplete(&self) -> Option<&str> {
         self.incomplete.as_deref()
@@ -230,13 +233,14 @@ impl Entry {
         self.extended_names = true;
     }
 
-    /// The same with octets of its own, which no other entry shares.
+    /// Returns the same entry with octets of its own, which no other entry shares.
     #[must_use]
     pub fn copied(&self) -> Self {
         self.copied_but(|_| false)
     }
 
-    /// The same with octets of its own, and without the values of the attributes that `emptied` names.
+    /// Returns the same entry with octets of its own, and without the values of the attributes that
+    /// `emptied` names.
     pub(super) fn copied_but(&self, emptied: impl Fn(&str) -> bool) -> Self {
         let parts = self.attributes().map(|(name, values)| {
             let row = if emptied(name) { &[] } else { values.row() };
@@ -266,7 +270,8 @@ impl Entry {
         self.joined.push(JoinedAttribute { name, values });
     }
 
-    /// Adds an attribute that no server gave, under a name that none has, in the place of an earlier one of that name.
+    /// Adds an attribute that no server gave, under a name that none has, in the place of an
+    /// earlier one of that name.
     pub fn add<'v>(&mut self, name: &str, values: impl IntoIterator<Item = &'v str>) {
         let mut row = Vec::new();
         for value in values {
@@ -280,7 +285,7 @@ impl Entry {
         self.incomplete = Some(reason);
     }
 
-    /// The octets of names and values.
+    /// Returns the number of octets of names and values.
     pub(super) fn size(&self) -> usize {
         self.dn.len()
             + self
@@ -302,7 +307,7 @@ impl Entry {
     }
 }
 
-/// Everything that makes one entry differ from another.
+/// Everything by which one entry can differ from another.
 impl Hash for Entry {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.dn.hash(state);
@@ -335,7 +340,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Where `part`, which was taken from `whole`, stands in it.
+/// Returns the place of `part`, which was taken from `whole`, in `whole`.
 fn place(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
     start..start.wrapping_add(part.len())

@@ -1,13 +1,16 @@
-//! The lane of the search entries: from the guard to whoever asked, past the LDAP library.
+//! Channel of the search entries: from the guard to the caller of the search, past the LDAP
+//! library.
 //!
-//! Entries are nearly all that a controller sends, and what the library does with each (a tree of its elements, then a copy
-//! of that) costs more than reading, mapping and storing it together. So the guard hands them over as the octets that came,
-//! checked and shared, and the library gets everything else: the end of the search among it.
+//! Nearly all octets that a controller sends are entries. The library's work on each (a tree of its
+//! elements, then a copy of that) costs more than reading, mapping and storing it together. So the
+//! guard hands them over as the octets that came, checked and shared, and the library gets
+//! everything else, with the end of the search.
 //!
-//! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in the lane or as entries
-//! in anybody's hands, are at most [`AHEAD`] a connection, or [`BUDGET`] where a single message is that large. The guard takes
-//! credit before it reads, and credit comes back when the last entry of a run is dropped. So a server is read no faster
-//! than its entries are used up.
+//! INVARIANT: octets that have been read from a server and are still held, be it by the guard, in
+//! the channel or as entries of any holder, are at most [`AHEAD`] a connection, or [`BUDGET`] where
+//! a single message is that large. The guard takes credit before it reads, and credit comes back
+//! when the last entry of a run is dropped. So a server is read no faster than its entries are used
+//! up.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,29 +22,33 @@ use tokio::time::Instant;
 
 use super::frame::MAX_MESSAGE;
 
-/// How much is read from the socket at once, in octets.
+/// Number of octets that are read from the socket at once.
 pub const CHUNK: usize = 64 * 1024;
 
-/// Octets of entries after which a reader hands on what it has, though the page goes on. A page of 1000 users is smaller.
+/// Octets of entries after which a reader hands on the entries that it has, though the page goes
+/// on. A page of 1000 users is smaller.
 pub const PIECE: usize = 2 * 1024 * 1024;
 
-/// Octets of one connection that are held at a time: a piece that is gathered, some that wait, one that is used. Enough that
-/// whoever hands pieces on is held up by those who use them, before the server is.
+/// Octets of one connection that are held at a time: a piece that is gathered, some that wait, one
+/// that is used. Enough that the code which hands pieces on waits for the code that uses them
+/// before the server has to wait.
 pub const AHEAD: usize = 5 * PIECE;
 
-/// The same while a large message is read. A piece that is being gathered never keeps the largest message from being read,
-/// since only that could complete the piece.
+/// The same while a large message is read. A piece that is being gathered never keeps the largest
+/// message from being read, since only that could complete the piece.
 pub const BUDGET: usize = MAX_MESSAGE + CHUNK + PIECE;
 
-/// What comes over the lane.
+/// Item that comes over the channel.
 #[derive(Debug)]
 pub enum ChannelItem {
-    /// Whole messages, one after another: search entries and references that answer the open request.
+    /// Whole messages, one after another: search entries and references that answer the open
+    /// request.
     Entries(Bytes),
     /// One search entry that was too large to be held: a message with what was kept of it, and why
     /// that is not all.
     Incomplete(Bytes, String),
-    /// All entries of the open request came before this. Its result is with the library now, or will be in a moment.
+    /// All entries of the open request came before this. Its result is with the library now, or
+    /// will be in a moment.
     End,
 }
 
@@ -63,19 +70,20 @@ pub struct EntryReceiver {
 }
 
 impl EntryReceiver {
-    /// What comes next; `None` when the guard has ended.
+    /// Returns the next item; `None` when the guard has ended.
     pub async fn recv(&mut self) -> Option<ChannelItem> {
         self.items.recv().await
     }
 
-    /// For how long, since the lane was opened, the server was not read because its entries were not used up.
+    /// Returns the time, since the channel was opened, for which the server was not read because
+    /// its entries were not used up.
     pub fn stalled(&self) -> Duration {
         let stalls = self.stalls.0.lock().unwrap_or_else(PoisonError::into_inner);
         stalls.ended + stalls.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 
-/// When the guard waited for credit.
+/// Times during which the guard waited for credit.
 #[derive(Debug, Default)]
 struct StallRecord(Mutex<StallState>);
 
@@ -98,9 +106,9 @@ impl StallRecord {
     }
 }
 
-/// A lane without anything on it.
+/// Returns the two ends of an empty channel.
 pub fn open() -> (EntrySender, EntryReceiver) {
-    // The budget bounds the channel: what lies in it is part of what is held.
+    // The budget bounds the channel: the octets in it are part of those that are held.
     let (to, from) = unbounded_channel();
     let stalls = Arc::<StallRecord>::default();
     let sender = EntrySender {
@@ -119,7 +127,8 @@ impl EntrySender {
         let Some(more) = octets.checked_sub(held).filter(|more| *more > 0) else {
             return;
         };
-        // What is no large message leaves the credit for one untouched: it waits until that is there, and gives it back.
+        // A message that is not large leaves the credit for a large one untouched: it waits until
+        // that credit is there, and gives it back.
         let untouched = if octets > PIECE { 0 } else { BUDGET - AHEAD };
         let wanted = u32::try_from(more + untouched).unwrap_or(u32::MAX);
         let budget = Arc::clone(&self.budget);
@@ -142,16 +151,16 @@ impl EntrySender {
         }
     }
 
-    /// Hands over whole messages; their credit comes back when the last part of them is dropped. `false` when nobody
-    /// reads any more.
+    /// Hands over whole messages; their credit comes back when the last part of them is dropped.
+    /// `false` when nobody reads any more.
     #[must_use]
     pub fn send(&mut self, octets: Bytes) -> bool {
         let octets = self.with_credit(octets);
         self.items.send(ChannelItem::Entries(octets)).is_ok()
     }
 
-    /// As [`Self::send`], for a message with a part of an entry; `reason` says why the rest is
-    /// missing.
+    /// Hands over a message with a part of an entry, as [`Self::send`] does; `reason` says why the
+    /// rest is missing.
     #[must_use]
     pub fn send_incomplete(&mut self, octets: Bytes, reason: String) -> bool {
         let octets = self.with_credit(octets);
@@ -166,14 +175,15 @@ impl EntrySender {
         })
     }
 
-    /// Says that the open request has no further entries. `false` when nobody reads any more.
+    /// Reports to the reader that the open request has no further entries. `false` when nobody
+    /// reads any more.
     #[must_use]
     pub fn end(&self) -> bool {
         self.items.send(ChannelItem::End).is_ok()
     }
 
-    /// Gives up the credit for `octets`, which the guard no longer holds. What was made of an
-    /// oversized entry is some octets longer than what was held of it.
+    /// Gives up the credit for `octets`, which the guard no longer holds. The message made of an
+    /// oversized entry is some octets longer than the part that was held of it.
     pub fn release(&mut self, octets: usize) -> Option<OwnedSemaphorePermit> {
         let held = self.held.as_mut()?;
         held.split(octets.min(held.num_permits()))
@@ -224,7 +234,7 @@ mod tests {
             sent += CHUNK;
         }
         assert_eq!(sent, AHEAD);
-        // As a reader does: it has less than a piece when it waits for more.
+        // A reader has less than a piece when it waits for more.
         for _ in 0..(AHEAD - PIECE) / CHUNK + 1 {
             drop(receiver.recv().await);
         }

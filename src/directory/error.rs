@@ -1,4 +1,4 @@
-//! Everything that can go wrong with the directory: one sentence with the cause, one with the next step.
+//! Errors of the directory: one sentence with the cause, one with the next step.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ impl fmt::Display for TimedPhase {
     }
 }
 
-/// Why the directory could not be used.
+/// Reason why the directory could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
     /// No controller of the domain is known.
@@ -60,7 +60,7 @@ pub enum DirectoryError {
     Discover {
         /// `AD_DOMAIN`.
         domain: String,
-        /// What the resolver said.
+        /// Text of the resolver.
         cause: String,
     },
     /// No address for the name.
@@ -68,7 +68,7 @@ pub enum DirectoryError {
     Resolve {
         /// As in `AD_HOST`.
         host: String,
-        /// What the resolver said.
+        /// Text of the resolver.
         cause: String,
     },
     /// No address of the host accepts a connection.
@@ -147,12 +147,12 @@ pub enum DirectoryError {
         /// Why.
         fault: GuardFault,
     },
-    /// The server's messages are sound, but what they say is not.
+    /// The server's messages are well-formed, but their content is not valid.
     #[error("{host}: {what}")]
     Answer {
         /// As in `AD_HOST`.
         host: String,
-        /// What is wrong.
+        /// Cause, to be read after the name of the host.
         what: String,
     },
     /// The controller answers, and cannot be read now (R39).
@@ -197,7 +197,7 @@ pub enum DirectoryError {
     /// A fault of this program or its computer.
     #[error("the connection could not be set up on this computer: {what}")]
     Internal {
-        /// What happened.
+        /// Cause, to be read after the name of the failed step.
         what: String,
     },
 }
@@ -224,7 +224,8 @@ fn untried_clause(untried: usize) -> String {
 }
 
 impl DirectoryError {
-    /// The exit code of the command that ends with this error: 77 when the credentials were refused, else 69.
+    /// Returns the exit code of the command that ends with this error: 77 when the credentials were
+    /// refused, else 69.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.refuses_credentials() {
@@ -255,7 +256,8 @@ impl DirectoryError {
         matches!(self, Self::PutOff(put_off) if put_off.repeated)
     }
 
-    /// The certificates that were refused, each with the host that showed it, in the order of `AD_HOST`.
+    /// Returns the certificates that were refused, each with the host that showed it, in the order
+    /// of `AD_HOST`.
     #[must_use]
     pub fn refused_certificates(&self) -> Vec<(&str, &PeerCertificate)> {
         match self {
@@ -270,7 +272,7 @@ impl DirectoryError {
         }
     }
 
-    /// The next step for whoever reads the error.
+    /// Returns the next step for the reader of the error.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {

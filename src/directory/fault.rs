@@ -45,7 +45,7 @@ impl DirectoryError {
     }
 
     /// Reports whether the same read may succeed on the same controller when it begins again: the
-    /// controller dropped the state of a paged search, which it does to make room for others
+    /// controller dropped the state of a paged search, as it does in favour of other searches
     /// (MS-ADTS 3.1.1.3.4.6, MaxResultSetSize).
     #[must_use]
     pub fn is_dropped_paging_state(&self) -> bool {

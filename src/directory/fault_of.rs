@@ -19,7 +19,8 @@ pub enum FaultOf {
 }
 
 impl FaultOf {
-    /// Fault behind a refused bind. Sub-codes are Win32 errors (MS-ERREF 2.2).
+    /// Returns the location of the fault behind a refused bind. Sub-codes are Win32 errors
+    /// (MS-ERREF 2.2).
     #[must_use]
     pub fn of_bind(outcome: &LdapResult) -> Self {
         match outcome.code {
@@ -39,7 +40,7 @@ impl FaultOf {
         }
     }
 
-    /// Fault behind a refused search.
+    /// Returns the location of the fault behind a refused search.
     #[must_use]
     pub fn of_search(outcome: &LdapResult) -> Self {
         match outcome.code {

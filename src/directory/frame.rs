@@ -1,24 +1,28 @@
-//! Where one LDAP message ends, and whether its structure can be handed to a decoder that trusts it.
+//! End of one LDAP message, and the check that a decoder which trusts its structure can be given
+//! it.
 //!
-//! INVARIANT: a message that [`FrameScan::advance`] reports as whole has definite lengths only, lies within [`MAX_MESSAGE`],
-//! [`MAX_DEPTH`] and [`MAX_ELEMENTS`], and every element in it ends inside the one around it. Each limit trips as soon as
-//! the octets that break it have arrived: a header that claims a gigabyte is refused before anything is stored for it.
+//! INVARIANT: a message that [`FrameScan::advance`] reports as whole has definite lengths only,
+//! lies within [`MAX_MESSAGE`], [`MAX_DEPTH`] and [`MAX_ELEMENTS`], and every element in it ends
+//! inside the one around it. Each limit trips as soon as the octets that break it have arrived: a
+//! header that claims a gigabyte is refused before anything is stored for it.
 
 use super::ber::{self, BerFault, SEQUENCE};
 
-/// Largest message, in octets. The largest that a controller sends is a group with its members: Windows hands out 1500 of
-/// them at a time (`MaxValRange`, MS-ADTS 3.1.1.3.4.6), Samba all at once; 16 MiB hold 160 000 members of 100 octets.
+/// Largest message, in octets. The largest that a controller sends is a group with its members:
+/// Windows hands out 1500 of them at a time (`MaxValRange`, MS-ADTS 3.1.1.3.4.6), Samba all at
+/// once; 16 MiB hold 160 000 members of 100 octets.
 pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
-/// Deepest nesting. The deepest message that LDAP defines for a client is a search entry: message, entry, attribute list,
-/// attribute, set, value, which makes 6.
+/// Deepest nesting. The deepest message that LDAP defines for a client is a search entry: message,
+/// entry, attribute list, attribute, set, value, which makes 6.
 pub const MAX_DEPTH: usize = 12;
 
-/// Most elements in one message. Each may become a value of an asset (tens of octets even when it is empty), so that a
-/// message of empty elements would take thirty times its length in memory. More than [`MAX_MESSAGE`] of members.
+/// Most elements in one message. Each may become a value of an asset (tens of octets even when it
+/// is empty), so that a message of empty elements would take thirty times its length in memory.
+/// More than [`MAX_MESSAGE`] of members.
 pub const MAX_ELEMENTS: usize = 400_000;
 
-/// Why a message is refused before it is whole.
+/// Reason why a message is refused before it is whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameFault {
     /// The first octet is not that of an LDAP message.
@@ -38,12 +42,13 @@ pub enum FrameFault {
     Ber(#[from] BerFault),
 }
 
-/// The incremental check of one message. Fed with the octets from its start as they arrive, it looks at each header once.
+/// The incremental check of one message. Fed with the octets from its start as they arrive, it
+/// looks at each header once.
 #[derive(Debug, Default)]
 pub struct FrameScan {
     /// Offset of the next header.
     at: usize,
-    /// Where the constructed elements around `at` end, outermost first.
+    /// Ends of the constructed elements around `at`, outermost first.
     ends: Vec<usize>,
     /// Headers seen.
     elements: usize,
@@ -59,7 +64,7 @@ pub struct WholeMessage {
 }
 
 impl FrameScan {
-    /// Octets of the message, once its header has arrived.
+    /// Returns the number of octets of the message, once its header has arrived.
     #[must_use]
     pub fn announced(&self) -> Option<usize> {
         self.ends.first().copied()
@@ -71,8 +76,8 @@ impl FrameScan {
         (self.at, self.elements) = (0, 0);
     }
 
-    /// Goes on with `bytes`, which begin where the message begins and may hold less or more than it.
-    /// `None` means: well-formed so far, more octets are needed.
+    /// Goes on with `bytes`, which begin where the message begins and may hold less or more than
+    /// it. `None` means: well-formed so far, more octets are needed.
     ///
     /// # Errors
     /// As soon as no further octets could make it acceptable.
@@ -120,9 +125,10 @@ impl FrameScan {
         }
     }
 
-    /// A header of which only the `present` octets have arrived must still be able to end inside the element around it.
+    /// Checks that a header of which only the `present` octets have arrived can still end inside
+    /// the element around it.
     fn fits_header(&self, present: &[u8]) -> Result<Option<WholeMessage>, FrameFault> {
-        // The second octet says how many of the length follow.
+        // The second octet holds the number of length octets that follow.
         let size = match present {
             [_, first, ..] => 2 + usize::from(first & 0x7F),
             _ => 2,

@@ -1,6 +1,8 @@
-//! Any octets as the answers of a server, by the whole way: guard, LDAP library, entries, ranges, pages.
+//! Fuzzing with any octets as the answers of a server, through guard, LDAP library, entries, ranges
+//! and pages.
 //!
-//! Compiled for the fuzzer and the tests alone. `tests/fuzz` makes up the bytes; the test below replays what is kept of them.
+//! Compiled for the fuzzer and the tests alone. `tests/fuzz` generates the bytes; the test below
+//! replays those that are kept.
 
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ use crate::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport
 /// `BindResponse` and `SearchResultDone`: the server waits for the next request after them.
 const LAST: [u8; 2] = [0x61, 0x65];
 
-/// The first octet says how many octets the server sends at once, the others what.
+/// Runs a client against `bytes`: the first octet is the number of octets that the server sends at
+/// once, the others are the octets that it sends.
 pub fn run(bytes: &[u8]) {
     thread_local! { static RUNTIME: Option<Runtime> = Builder::new_current_thread().enable_all().build().ok() }
     let Some((chunk, answers)) = bytes.split_first() else {
@@ -74,7 +77,7 @@ async fn client(stream: DuplexStream, octets: usize) -> Result<(), DirectoryErro
     Ok(())
 }
 
-/// After each request sends what is there up to an answer that ends one.
+/// Sends, after each request, the octets up to the end of an answer.
 async fn server(mut stream: DuplexStream, mut rest: &[u8], chunk: usize) {
     let mut request = [0; 4096];
     while !rest.is_empty() && matches!(stream.read(&mut request).await, Ok(count) if count > 0) {
@@ -89,7 +92,8 @@ async fn server(mut stream: DuplexStream, mut rest: &[u8], chunk: usize) {
     }
 }
 
-/// Octets up to the end of the first message that ends an answer; all of them where there is none.
+/// Returns the number of octets up to the end of the first message that ends an answer; all of them
+/// where there is none.
 fn turn(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(rest) = bytes.get(at..)
@@ -113,7 +117,7 @@ fn endpoint() -> session::ControllerEndpoint {
     }
 }
 
-/// Pages of three.
+/// Returns settings with pages of three.
 fn settings() -> DirectorySettings {
     DirectorySettings {
         hosts: vec!["dc1".to_owned()],
@@ -134,7 +138,7 @@ fn settings() -> DirectorySettings {
     }
 }
 
-/// The octets as the answer to a netlogon ping: as a datagram, and as the value alone.
+/// Decodes the octets as the answer to a netlogon ping: as a datagram, and as the value alone.
 pub fn run_netlogon(bytes: &[u8]) {
     for answer in [netlogon::decode(bytes), netlogon::response(bytes, 1)] {
         match answer {

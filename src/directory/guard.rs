@@ -1,14 +1,16 @@
 //! The guard between the socket and the LDAP library.
 //!
-//! The library trusts what it reads: nested BER overflows its stack, a long length makes it buffer without end, an
-//! operation that it does not expect makes it panic. So it never gets the socket, but one end of a socket pair; the guard
-//! holds the other end and the real connection, and passes on whole messages that it has checked ([`frame`], [`message`]):
-//! search entries and references over the [`lane`], everything else to the library.
+//! The library trusts what it reads: nested BER overflows its stack, a long length makes it buffer
+//! without end, an operation that it does not expect makes it panic. So it never gets the socket,
+//! but one end of a socket pair; the guard holds the other end and the real connection, and passes
+//! on whole messages that it has checked ([`super::frame`], [`message`]): search entries and
+//! references over the [`entry_channel`], everything else to the library.
 //!
-//! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one request that is open. The
-//! end of a search is on the lane, after its entries, before the library gets it. The socket is read no faster than entries
-//! are used up ([`entry_channel::AHEAD`]) and the library takes the rest, which is bounded by [`MAX_RESULT`]. The first reason to
-//! stop is kept ([`GuardFaults`]) and is what the caller gets to see.
+//! INVARIANTS: a message is passed on only when it is whole and well-formed and answers the one
+//! request that is open. The end of a search is in the channel, after its entries, before the
+//! library gets it. The socket is read no faster than entries are used up
+//! ([`entry_channel::AHEAD`]) and the library takes the rest, which is bounded by [`MAX_RESULT`].
+//! The first reason to stop is kept ([`GuardFaults`]) and is what the caller gets to see.
 
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -26,27 +28,29 @@ use super::result_code::{LdapResult, without};
 use crate::config::Secret;
 use crate::text::printable;
 
-/// Most that may answer one request, in octets: one page of results, which is used up piece by piece. A page of 1000 groups
-/// with 1500 members each, as large as Windows makes them, is about 150 MiB; of users, 3 MiB.
+/// Most octets that may answer one request: one page of results, which is used up piece by piece. A
+/// page of 1000 groups with 1500 members each, as large as Windows makes them, is about 150 MiB; of
+/// users, 3 MiB.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
 
 /// Most octets that are discarded of entries that are too large in the answer to one request.
 const MAX_DISCARDED: usize = 4 * MAX_ANSWER;
 
-/// Largest message for the library, in octets, an element counted as [`ELEMENT`] more: a result code, some texts, referrals,
-/// and a paging cookie, which is at most 64 KiB.
+/// Largest message for the library, in octets, each element counted as [`ELEMENT`] more: a result
+/// code, some texts, referrals, and a paging cookie, which is at most 64 KiB.
 const MAX_RESULT: usize = 1024 * 1024;
 
-/// What an element costs in the library beside its octets.
+/// Octets that an element costs in the library beside its own.
 const ELEMENT: usize = 64;
 
 /// The socket is read into what is left of a buffer, unless that is less than this.
 const LEAST: usize = 16 * 1024;
 
-/// Notifications other than Notice of Disconnection are ignored, as RFC 4511 section 4.4 demands, but not for ever.
+/// Notifications other than Notice of Disconnection are ignored, as RFC 4511 section 4.4 demands,
+/// but not for ever.
 const MAX_NOTIFICATIONS: u32 = 100;
 
-/// Why the guard ended the connection.
+/// Reason why the guard ended the connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardFault {
     /// The server closed between two messages.
@@ -58,13 +62,13 @@ pub enum GuardFault {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
-    /// The server announced the end of the connection and said why.
+    /// The server announced the end of the connection and gave a reason.
     #[error("the server ended the connection: {0}")]
     Disconnected(LdapResult),
-    /// What speaks there is no LDAP server; the first octets, printable.
+    /// The peer is no LDAP server; the first octets, printable.
     #[error("the answer is not LDAP, it begins with \"{0}\"")]
     NotLdap(String),
-    /// What speaks there expects TLS.
+    /// The peer expects TLS.
     #[error("the server answered with a TLS record")]
     SpeaksTls,
     /// A message breaks a limit or is malformed.
@@ -73,7 +77,7 @@ pub enum GuardFault {
     /// A message lacks a part or has one too many.
     #[error("refused a message with {0}")]
     Message(BerFault),
-    /// A well-formed answer that answers nothing.
+    /// A well-formed answer to no open request.
     #[error("refused a message that answers no open request (message id {0})")]
     Unasked(u32),
     /// The answer to one request is larger than any page may be.
@@ -87,19 +91,19 @@ pub enum GuardFault {
     Notifications,
 }
 
-/// Where the guard leaves the reason for its end. Clones share it; the first reason stays.
+/// Shared place for the reason why the guard ended. Clones share it; the first reason stays.
 #[derive(Debug, Clone, Default)]
 pub struct GuardFaults(Arc<OnceLock<GuardFault>>);
 
 impl GuardFaults {
-    /// The reason, once there is one.
+    /// Returns the reason, once there is one.
     #[must_use]
     pub fn get(&self) -> Option<GuardFault> {
         self.0.get().cloned()
     }
 
     fn set(&self, fault: GuardFault) {
-        // Only the first says what went wrong; what follows are its consequences.
+        // Only the first is the cause; the others are its consequences.
         let _ = self.0.set(fault);
     }
 }
@@ -114,7 +118,8 @@ pub(super) struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// One in which `request` was asked with this message id, and nothing was answered.
+    /// Returns the open request in which `request` was asked with this message id, and nothing was
+    /// answered.
     pub(super) const fn of(id: u32, request: RequestOperation) -> Self {
         Self {
             open: Some((id, request)),
@@ -124,7 +129,8 @@ impl OpenRequest {
     }
 }
 
-/// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP library holds.
+/// Runs until either side ends. `socket` is the server, `library` the other end of what the LDAP
+/// library holds.
 pub async fn run<S>(socket: S, library: UnixStream, lane: entry_channel::EntrySender, faults: GuardFaults)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -141,7 +147,7 @@ where
     }
 }
 
-/// Carries requests to the server and notes what is asked. `None` when the library is done.
+/// Carries requests to the server and records each. `None` when the library is done.
 async fn requests(
     mut library: impl AsyncRead + Unpin,
     mut server: impl AsyncWrite + Unpin,
@@ -185,7 +191,7 @@ async fn requests(
     }
 }
 
-/// Carries answers to the lane and to the library, each after its check.
+/// Carries answers to the channel of the entries and to the library, each after its check.
 async fn answers(
     mut server: impl AsyncRead + Unpin,
     mut library: impl AsyncWrite + Unpin,
@@ -195,7 +201,8 @@ async fn answers(
     let mut inbox = ReceivedOctets::default();
     loop {
         let (entries, then) = inbox.check(exchange);
-        // What was good before a fault still counts. Where nobody takes it any more, nobody asks why either.
+        // Messages that were good before a fault still count. Where no receiver is left, no reason
+        // is needed either.
         if !entries.is_empty() && !lane.send(entries.freeze()) {
             return None;
         }
@@ -228,7 +235,7 @@ async fn answers(
     }
 }
 
-/// What has arrived from the server and was not passed on.
+/// Octets that have arrived from the server and were not passed on.
 #[derive(Debug, Default)]
 pub(super) struct ReceivedOctets {
     buffer: BytesMut,
@@ -238,23 +245,24 @@ pub(super) struct ReceivedOctets {
     notifications: u32,
 }
 
-/// What follows after the entries that a check has found.
+/// Item that follows after the entries that a check has found.
 #[derive(Debug)]
 pub(super) enum AfterEntries {
     /// A message for the library.
     Result(BytesMut, AnswerOperation),
     /// A message with what was kept of an entry that is too large, and why that is not all of it.
     Incomplete { message: Vec<u8>, reason: String },
-    /// So many octets of a notification, which is ignored, or of an entry that is too large.
+    /// Number of octets of a notification, which is ignored, or of an entry that is too large.
     Dropped(usize),
-    /// Nothing good.
+    /// A message that is refused, with the fault.
     Fault(GuardFault),
-    /// Nothing whole.
+    /// No whole message yet: more octets are needed.
     Read,
 }
 
 impl ReceivedOctets {
-    /// Takes out the whole messages for the lane, up to the first octet that is none of theirs, and what stands there.
+    /// Takes out the whole messages for the channel of the entries, up to the first octet that
+    /// belongs to none of them, and returns them with the item that follows.
     pub(super) fn check(&mut self, exchange: &Mutex<OpenRequest>) -> (BytesMut, AfterEntries) {
         if let Some(oversized) = self.oversized.take() {
             return (BytesMut::new(), self.skip(oversized, exchange));
@@ -343,17 +351,17 @@ impl ReceivedOctets {
         }
     }
 
-    /// Octets that are held.
+    /// Returns the number of octets that are held.
     fn held(&self) -> usize {
         self.buffer.len() + self.oversized.as_ref().map_or(0, OversizedEntry::held)
     }
 
-    /// Where octets arrive.
+    /// Returns the buffer into which octets are read.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// How many octets should be held, those that are here included.
+    /// Returns the number of octets that should be held, those that are here included.
     fn wanted(&self) -> usize {
         self.scan.announced().unwrap_or_else(|| self.held()) + CHUNK
     }
@@ -372,14 +380,16 @@ impl ReceivedOctets {
         match server.read_buf(&mut (&mut self.buffer).limit(room)).await {
             Ok(0) => Some(cut),
             Ok(_) => None,
-            // Many TLS peers close without close_notify; whether it cut a message is all that matters.
+            // Many TLS peers close without close_notify; whether it cut a message is all that
+            // matters.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some(cut),
             Err(error) => Some(broken(&error)),
         }
     }
 }
 
-/// What one whole message is that may be passed on; `None` for a notification, which is dropped.
+/// Returns the operation of one whole message that may be passed on; `None` for a notification,
+/// which is dropped.
 fn admit(
     bytes: &[u8],
     elements: usize,
@@ -412,7 +422,7 @@ fn admit(
 }
 
 impl GuardFault {
-    /// The same without `secret`, should the server repeat it (R27).
+    /// Returns the same fault without `secret`, should the server repeat it (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         match self {
@@ -423,7 +433,7 @@ impl GuardFault {
     }
 }
 
-/// What is there instead of LDAP, as far as its first octets tell.
+/// Returns the fault of a peer that does not send LDAP, as far as its first octets show.
 pub(super) fn refusal(fault: FrameFault, bytes: &[u8]) -> GuardFault {
     if fault != FrameFault::NotLdap {
         return GuardFault::Frame(fault);

@@ -1,7 +1,9 @@
-//! The bind by Kerberos: SASL with the mechanism GSSAPI (RFC 4752), before the LDAP library gets the connection.
+//! The bind by Kerberos: SASL with the mechanism GSSAPI (RFC 4752), before the LDAP library gets
+//! the connection.
 //!
-//! INVARIANT: inside TLS the ticket is bound to the server's certificate ([`channel_binding`]) and no layer lies on top; without
-//! TLS everything after the bind is sealed ([`seal`]). There is no bind with less.
+//! INVARIANT: inside TLS the ticket is bound to the server's certificate ([`channel_binding`]) and
+//! no layer lies on top; without TLS everything after the bind is sealed ([`seal`]). There is no
+//! bind with less.
 
 mod channel_binding;
 mod gss;
@@ -39,16 +41,18 @@ const CONFIDENTIALITY: u8 = 4;
 /// Most tokens of one exchange. Kerberos takes two, and the layer one more.
 const MOST_STEPS: u32 = 10;
 
-/// Largest answer to one step. A controller's token with the data of a domain trust is a few kilobytes.
+/// Largest answer to one step. A controller's token with the data of a domain trust is a few
+/// kilobytes.
 const MAX_ANSWER: usize = 256 * 1024;
 
-/// What may not follow the answer to a step: without TLS it would be taken for the first of what is sealed.
+/// Cause of the error for octets that follow the answer to a step: without TLS they would be taken
+/// for the first of the sealed octets.
 const SURPLUS: &str = "further octets after the answer to a bind";
 
 /// Proves the account inside TLS, where `AD_AUTH` says so. The connection stays what it is.
 ///
 /// # Errors
-/// [`DirectoryError::Kerberos`] when Kerberos or the controller says no; else as any operation.
+/// [`DirectoryError::Kerberos`] when Kerberos or the controller refuses; else as any operation.
 pub async fn inside_tls(
     mut stream: TlsStream<TcpStream>,
     host: &str,
@@ -116,7 +120,8 @@ fn target(
     }
 }
 
-/// The ticket, then the exchange. Gives the context, and the longest token that the other side takes.
+/// Gets the ticket, then runs the exchange. Gives the context, and the longest token that the other
+/// side takes.
 async fn bind<S>(
     stream: &mut S,
     target: GssTarget,
@@ -160,13 +165,13 @@ where
     Ok(bound)
 }
 
-/// Why there is no ticket.
+/// Reason why there is no ticket.
 enum TicketFault {
     Kerberos(KerberosFault),
     Thread(String),
 }
 
-/// Why an exchange ended early.
+/// Reason why an exchange ended early.
 enum ExchangeFault {
     Kerberos(KerberosFault),
     Connection(GuardFault),
@@ -184,8 +189,9 @@ impl From<BerFault> for ExchangeFault {
     }
 }
 
-/// Asks the library for a ticket on a thread of its own, which nobody waits for: the library cannot be interrupted, and
-/// neither the runtime nor the end of the program shall hang on a key distribution center that is silent.
+/// Asks the library for a ticket on a thread of its own, whose end is not waited for: the library
+/// cannot be interrupted, and neither the runtime nor the end of the program shall hang on a key
+/// distribution center that is silent.
 async fn ticket(target: GssTarget) -> Result<(GssContext, Vec<u8>), TicketFault> {
     let (answer, answered) = oneshot::channel();
     let started = std::thread::Builder::new()
@@ -201,7 +207,7 @@ async fn ticket(target: GssTarget) -> Result<(GssContext, Vec<u8>), TicketFault>
     }
 }
 
-/// The steps of the bind, after which the server has accepted.
+/// Runs the steps of the bind, after which the server has accepted.
 async fn exchange<S>(
     stream: &mut S,
     mut context: GssContext,
@@ -215,7 +221,7 @@ where
     for id in 1..MOST_STEPS {
         let (outcome, answered) = step(stream, id, token.as_deref()).await?;
         if outcome.code != IN_PROGRESS {
-            // A success before the layer was agreed upon is none.
+            // A success before the layer was agreed upon does not count.
             return Err(KerberosFault::refused(outcome).into());
         }
         if !context.is_complete()? {
@@ -234,7 +240,8 @@ where
     Err(KerberosFault::new(KerberosProblem::Other, "the controller asks for step after step").into())
 }
 
-/// The answer to the server's offer of layers (RFC 4752 section 3.1), and the longest token that it takes.
+/// Returns the answer to the server's offer of layers (RFC 4752 section 3.1), and the longest token
+/// that it takes.
 fn choose(offer: &[u8], seal: bool) -> Result<([u8; 4], usize), KerberosFault> {
     let [layers, size @ ..] = <[u8; 4]>::try_from(offer).map_err(|_| {
         KerberosFault::new(
@@ -254,7 +261,8 @@ fn choose(offer: &[u8], seal: bool) -> Result<([u8; 4], usize), KerberosFault> {
     Ok(([wanted, high, middle, low], theirs))
 }
 
-/// One bind request and its answer: the result, and the server's token, empty where there is none.
+/// Sends one bind request and reads its answer: the result, and the server's token, empty where
+/// there is none.
 async fn step<S>(
     stream: &mut S,
     id: u32,
@@ -278,7 +286,7 @@ where
     }
 }
 
-/// `BindRequest` with `SaslCredentials` (RFC 4511 section 4.2).
+/// Encodes a `BindRequest` with `SaslCredentials` (RFC 4511 section 4.2).
 fn request(id: u32, token: Option<&[u8]>) -> Vec<u8> {
     let mut credentials = Vec::new();
     ber::write(&mut credentials, OCTET_STRING, MECHANISM);
@@ -298,7 +306,8 @@ fn request(id: u32, token: Option<&[u8]>) -> Vec<u8> {
     request
 }
 
-/// Result and `serverSaslCreds` of a whole `BindResponse`, which [`message::answer`] accepted.
+/// Reads result and `serverSaslCreds` of a whole `BindResponse`, which [`message::answer`]
+/// accepted.
 fn outcome_and_token(bytes: &[u8]) -> Result<(LdapResult, Vec<u8>), BerFault> {
     let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "no LDAP message")?);
     parts.expect(INTEGER, "no message id")?;

@@ -1,18 +1,18 @@
-//! What can go wrong with Kerberos, as sentences with a next step.
+//! Faults of Kerberos, as sentences with a next step.
 
 use std::fmt;
 
 use super::fault_of::{FaultOf, refuses_password};
 use super::result_code::{self, LdapResult, ResultMeaning};
 
-/// Why Kerberos could not prove the account to the controller.
+/// Reason why Kerberos could not prove the account to the controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KerberosFault {
     problem: KerberosProblem,
     said: String,
 }
 
-/// What is wrong.
+/// Kind of the fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KerberosProblem {
     /// Neither a keytab nor a credential cache that can be used.
@@ -41,23 +41,24 @@ pub enum KerberosProblem {
     Encryption,
     /// The exchange gave less protection than is needed.
     Weak,
-    /// The controller said no to the bind.
+    /// The controller refused the bind.
     Refused(LdapResult),
     /// Anything else.
     Other,
 }
 
-/// `GSS_S_NO_CRED` and `GSS_S_CREDENTIALS_EXPIRED` (RFC 2744 section 3.9.1) with the bits of routine errors around them.
+/// `GSS_S_NO_CRED` and `GSS_S_CREDENTIALS_EXPIRED` (RFC 2744 section 3.9.1) with the bits of
+/// routine errors around them.
 const ROUTINE_ERRORS: u32 = 0x00FF_0000;
 const NO_CRED: u32 = 7 << 16;
 const CREDENTIALS_EXPIRED: u32 = 11 << 16;
 
-/// Where the error numbers of MIT Kerberos begin (`ERROR_TABLE_BASE_krb5` of `krb5.h`). Up to 127 they are those of the
-/// protocol (RFC 4120 section 7.5.9).
+/// First of the error numbers of MIT Kerberos (`ERROR_TABLE_BASE_krb5` of `krb5.h`). Up to 127 they
+/// are those of the protocol (RFC 4120 section 7.5.9).
 const BASE: i32 = -1_765_328_384;
 
 impl KerberosProblem {
-    /// By the two status numbers of the library.
+    /// Returns the kind of fault by the two status numbers of the library.
     #[must_use]
     pub fn of(major: u32, minor: i32) -> Self {
         match (minor.wrapping_sub(BASE), major & ROUTINE_ERRORS) {
@@ -91,7 +92,7 @@ impl KerberosProblem {
 }
 
 impl KerberosFault {
-    /// With what the library or the controller said about it.
+    /// Returns the fault with the text that the library or the controller gave for it.
     #[must_use]
     pub fn new(problem: KerberosProblem, said: &str) -> Self {
         Self {
@@ -100,7 +101,7 @@ impl KerberosFault {
         }
     }
 
-    /// The controller said no.
+    /// Returns the fault of a bind that the controller refused.
     #[must_use]
     pub fn refused(outcome: LdapResult) -> Self {
         let said = outcome.to_string();
@@ -110,7 +111,7 @@ impl KerberosFault {
         }
     }
 
-    /// What is wrong.
+    /// Returns the kind of the fault.
     #[must_use]
     pub const fn problem(&self) -> &KerberosProblem {
         &self.problem
@@ -152,7 +153,7 @@ impl KerberosFault {
         }
     }
 
-    /// The next step.
+    /// Returns the next step.
     #[must_use]
     pub fn advice(&self) -> &'static str {
         self.meaning().advice
@@ -226,7 +227,7 @@ impl KerberosFault {
     }
 }
 
-/// What a refused SASL bind means.
+/// Returns the meaning of a refused SASL bind.
 fn refusal(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
         // SEC_E_BAD_BINDINGS (MS-ERREF 2.1.1)
@@ -269,7 +270,7 @@ mod tests {
         KerberosFault::refused(LdapResult::new(code, "", said, vec![]))
     }
 
-    /// The numbers of `krb5.h` as they stand there.
+    /// Checks the numbers of `krb5.h` as they stand there.
     #[test]
     fn the_librarys_numbers_are_told_apart() {
         for (minor, problem) in [

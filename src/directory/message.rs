@@ -1,7 +1,8 @@
-//! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder that trusts it needs.
+//! The grammar of the messages that a client may receive (RFC 4511 section 4), as far as a decoder
+//! that trusts it needs.
 //!
 //! INVARIANT: a message that [`answer`] accepts has exactly the parts that its operation has, in
-//! order. The decoder behind the guard unwraps each of these without looking, and every text as
+//! order. The decoder behind the guard unwraps each of these without a check, and every text as
 //! UTF-8: it gets results as [`readable_result`] writes them.
 
 use std::borrow::Cow;
@@ -16,7 +17,8 @@ pub const NOTICE_OF_DISCONNECTION: &str = "1.3.6.1.4.1.1466.20036";
 /// Identifier octet of a `SearchResultEntry`, `[APPLICATION 4]`.
 pub const ENTRY: u8 = 0x64;
 
-/// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier octet.
+/// The operation of an answer: `protocolOp` of RFC 4511 section 4.2 to 4.14, by its identifier
+/// octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOperation {
     /// `[APPLICATION 1]`
@@ -43,7 +45,7 @@ impl AnswerOperation {
         }
     }
 
-    /// Whether nothing more comes for the request after this.
+    /// Returns `true` when nothing more comes for the request after this.
     #[must_use]
     pub const fn is_last(self) -> bool {
         !matches!(self, Self::Entry | Self::Reference)
@@ -62,7 +64,8 @@ pub enum RequestOperation {
 }
 
 impl RequestOperation {
-    /// Whether `answer` may come for this request. Intermediate responses are never asked for.
+    /// Returns `true` when `answer` may come for this request. Intermediate responses are never
+    /// asked for.
     #[must_use]
     pub const fn admits(self, answer: AnswerOperation) -> bool {
         match self {
@@ -76,14 +79,14 @@ impl RequestOperation {
     }
 }
 
-/// What arrived.
+/// Message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LdapMessage {
     /// Something that answers the request with this message id.
     Answer {
         /// `messageID`, never 0.
         id: u32,
-        /// What it is.
+        /// Its operation.
         answer: AnswerOperation,
     },
     /// Message id 0: an unsolicited notification (RFC 4511 section 4.4).
@@ -127,7 +130,8 @@ pub fn answer(bytes: &[u8]) -> Result<LdapMessage, BerFault> {
     Ok(LdapMessage::Answer { id, answer })
 }
 
-/// Active Directory puts the name of its Notice of Disconnection outside of the operation; both places are read.
+/// Reads a notification. Active Directory puts the name of its Notice of Disconnection outside of
+/// the operation; both places are read.
 fn notification(
     answer: AnswerOperation,
     content: &[u8],
@@ -147,8 +151,8 @@ fn notification(
     Ok(LdapMessage::Notification { name, outcome })
 }
 
-/// Octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this is the
-/// escape of RFC 4514 section 2.4, so the text names the same object to the server.
+/// Returns octets as text: UTF-8 as it is, every other octet as `\xx`. In a distinguished name this
+/// is the escape of RFC 4514 section 2.4, so the text names the same object to the server.
 pub fn readable(octets: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = str::from_utf8(octets) {
         return Cow::Borrowed(text);
@@ -164,9 +168,9 @@ pub fn readable(octets: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where there is one.
-/// Texts that are not UTF-8 are made [`readable`]: Windows sends the challenge of a Sicily bind
-/// where the matched DN stands.
+/// Reads an `LDAPResult` (RFC 4511 section 4.1.9) with the name of an extended response, where
+/// there is one. Texts that are not UTF-8 are made [`readable`]: Windows sends the challenge of a
+/// Sicily bind where the matched DN stands.
 ///
 /// # Errors
 /// When a part is missing or misshapen.
@@ -195,8 +199,8 @@ pub fn result(content: &[u8]) -> Result<(LdapResult, Option<String>), BerFault> 
     Ok((LdapResult::new(code, &matched, &diagnostic, referrals), name))
 }
 
-/// A result that [`answer`] accepted, with every text in UTF-8: the message itself, or one with its
-/// texts made [`readable`]. `None` when it is no result after all.
+/// Returns a result that [`answer`] accepted, with every text in UTF-8: the message itself, or one
+/// with its texts made [`readable`]. `None` when it is no result after all.
 #[must_use]
 pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);
@@ -228,7 +232,7 @@ pub fn readable_result(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(whole))
 }
 
-/// A row of texts, each made [`readable`].
+/// Returns a row of texts, each made [`readable`].
 fn readable_texts(row: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut changed = false;
     let mut texts = Vec::new();
@@ -252,7 +256,7 @@ fn octets_of(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-/// `Controls` (RFC 4511 section 4.1.11).
+/// Checks `Controls` (RFC 4511 section 4.1.11).
 fn controls(content: &[u8]) -> Result<(), BerFault> {
     let mut row = BerElements::new(content);
     while !row.is_empty() {
@@ -284,7 +288,7 @@ fn texts(content: &[u8]) -> Result<Vec<String>, BerFault> {
     Ok(found)
 }
 
-/// The result of the answer to StartTLS, which this client asks for with message id 1.
+/// Returns the result of the answer to StartTLS, which this client asks for with message id 1.
 ///
 /// # Errors
 /// When it is another message.
@@ -303,7 +307,7 @@ pub fn start_tls_outcome(bytes: &[u8]) -> Result<LdapResult, BerFault> {
     }
 }
 
-/// The result of a `SearchResultDone`; `None` for another message.
+/// Returns the result of a `SearchResultDone`; `None` for another message.
 #[must_use]
 pub fn search_outcome(bytes: &[u8]) -> Option<LdapResult> {
     let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);
@@ -311,7 +315,7 @@ pub fn search_outcome(bytes: &[u8]) -> Option<LdapResult> {
     Some(result(parts.expect(0x65, "").ok()?).ok()?.0)
 }
 
-/// Message id and kind of a message that this client sends; `None` for what it never sends.
+/// Returns message id and kind of a message that this client sends; `None` for any other message.
 #[must_use]
 pub fn request(bytes: &[u8]) -> Option<(u32, RequestOperation)> {
     let mut parts = BerElements::new(BerElements::new(bytes).expect(SEQUENCE, "").ok()?);

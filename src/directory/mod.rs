@@ -1,8 +1,10 @@
 //! The directory: connection, bind, rootDSE, searches page by page, single look-ups. Reads only.
 //!
-//! The way of the octets: socket and TLS are ours ([`transport`]), a [`guard`] checks each message; entries take a [`lane`] of
-//! their own and become an [`Entry`] each ([`exchange`]), the LDAP library decodes the rest. Whatever goes wrong ends as one [`DirectoryError`] with a cause and a
-//! next step. No referral is ever chased (R10), and an error is never "not found" (R4).
+//! The octets pass these steps: this program owns socket and TLS ([`transport`]), and a [`guard`]
+//! checks each message. Entries take a channel of their own ([`entry_channel`]) and become an
+//! [`Entry`] each ([`operation`]); the LDAP library decodes the rest. Each fault ends as one
+//! [`DirectoryError`] with a cause and a next step. No referral is ever chased (R10), and an error
+//! is never "not found" (R4).
 
 mod ber;
 mod bind;
@@ -67,7 +69,8 @@ pub use session::{ControllerEndpoint, Session, SessionCounters};
 pub use site::ControllerChoice;
 pub use stats_control::SearchCost;
 
-/// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as `(target, lowest level)`. What they
-/// log today holds no password (a test looks, at trace), but the LDAP library prints whole values of its own where it
-/// warns, and one line a message when a search is dropped.
+/// Log targets that must never be shown below a level, whatever `LOG_LEVEL` says, as
+/// `(target, lowest level)`. Their present messages hold no password (a test checks, at trace), but
+/// the LDAP library prints whole values of its own where it warns, and one line a message when a
+/// search is dropped.
 pub const QUIET_LOG_TARGETS: [(&str, &str); 3] = [("ldap3", "error"), ("lber", "error"), ("rustls", "warn")];

@@ -1,9 +1,9 @@
 //! Netlogon ping: the rootDSE search for the attribute `netlogon`, by which a client of a domain
 //! asks a controller where both are (MS-ADTS 6.3.3), and the value of the answer (MS-ADTS 6.3.1.9).
 //!
-//! INVARIANT: what is decoded here may come from anybody, since over UDP nothing proves the sender.
-//! Decoding reads each octet of a name at most once a pointer, follows pointers to smaller offsets
-//! alone, and copies at most [`LONGEST_NAME`] octets a name.
+//! INVARIANT: the octets that are decoded here may come from anybody, since over UDP nothing proves
+//! the sender. Decoding reads each octet of a name at most once a pointer, follows pointers to
+//! smaller offsets alone, and copies at most [`LONGEST_NAME`] octets a name.
 
 use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE, SET};
 use super::message::ENTRY;
@@ -183,7 +183,7 @@ pub fn request(message_id: u32, domain: &str) -> Vec<u8> {
 }
 
 /// Decodes the first LDAP message of `octets`, which is to be the entry that answers the request
-/// with `message_id`. What follows it is the result of the search, which says nothing more.
+/// with `message_id`. The octets after it are the result of the search, which holds nothing more.
 ///
 /// # Errors
 /// When it is anything else.
@@ -309,7 +309,7 @@ impl<'a> NetlogonFields<'a> {
     fn name(&mut self) -> Result<String, NetlogonFault> {
         let mut name = Vec::new();
         let mut at = self.at;
-        // Where the labels begin that are read now. A pointer must lead to before that, so their
+        // Start of the labels that are read now. A pointer must lead to a place before it, so their
         // number is bounded.
         let mut begin = at;
         let mut end = None;

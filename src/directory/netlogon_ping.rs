@@ -110,7 +110,7 @@ mod tests {
         element(0x30, &[element(2, id), element(0x64, &entry)].concat())
     }
 
-    /// The message id of a request, as it is encoded.
+    /// Returns the message id of a request, as it is encoded.
     fn id_of(request: &[u8]) -> Vec<u8> {
         let length = usize::from(request[3]);
         request[4..4 + length].to_vec()

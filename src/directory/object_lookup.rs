@@ -49,7 +49,7 @@ impl SessionLine {
         }
     }
 
-    /// As [`SessionLine::object`], but with ranges as the server gives them.
+    /// Reads one object as [`SessionLine::object`] does, but with ranges as the server gives them.
     ///
     /// # Errors
     /// As [`Session::lookup`](super::Session::lookup).
@@ -92,7 +92,7 @@ impl SessionLine {
             controls: self
                 .deleted_control(show_deleted)
                 .into_iter()
-                // What rootDSE names is used as a base, which has the plain form.
+                // A name in rootDSE is used as a base, which has the plain form.
                 .chain(self.extended_names_control().filter(|_| !dn.is_empty()))
                 .collect(),
             most: 1,

@@ -1,7 +1,9 @@
-//! One search operation and its answer: entries piece by piece over the [`super::entry_channel`], then the result from the library.
+//! One search operation and its answer: entries piece by piece over the [`super::entry_channel`],
+//! then the result from the library.
 //!
-//! INVARIANT: an [`OperationAnswer`] holds the [`ControllerLink`] until its result was read, and only then puts it back. Dropped before, it
-//! ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
+//! INVARIANT: an [`OperationAnswer`] holds the [`ControllerLink`] until its result was read, and
+//! only then puts it back. An answer that is dropped before ends the connection, which also makes
+//! the server stop (RFC 4511 section 5.3).
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,11 +24,11 @@ use super::session_line::SessionLine;
 use super::transport::ControllerLink;
 use crate::config::SearchScope;
 
-/// What is waited for at least before it is looked again whether the time is up.
+/// Shortest wait before the time limit is checked again.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// For how long a server that waits for entries to be used up is waited for: as long as it keeps an idle connection
-/// (`MaxConnIdleTime`, MS-ADTS 3.1.1.3.4.6).
+/// Longest wait for a server that itself waits for entries to be used up: as long as it keeps an
+/// idle connection (`MaxConnIdleTime`, MS-ADTS 3.1.1.3.4.6).
 const LONGEST_STALL: Duration = Duration::from_secs(900);
 
 /// One search operation.
@@ -37,7 +39,7 @@ pub struct SearchOperation<'a> {
     pub filter: &'a str,
     pub attributes: Vec<String>,
     pub controls: Vec<RawControl>,
-    /// Entries above this are an answer to another question.
+    /// Most entries of the answer; an answer with more of them is unsound.
     pub most: usize,
 }
 
@@ -48,11 +50,12 @@ pub struct OperationAnswer {
     result: SearchStream<'static, String, Vec<String>>,
     entries: OperationEntries,
     ended: bool,
-    /// What is left of the time limit of the operation. It goes by only while somebody waits for the server.
+    /// Rest of the time limit of the operation. It goes by only while a caller waits for the
+    /// server.
     left: Duration,
 }
 
-/// How the answer to one search operation ended.
+/// End of the answer to one search operation.
 #[derive(Debug)]
 pub struct OperationEnd {
     /// Continuation references among the entries.
@@ -61,7 +64,7 @@ pub struct OperationEnd {
     pub controls: Vec<RawControl>,
 }
 
-/// Why an operation broke off.
+/// Reason why an operation broke off.
 enum BrokenOperation {
     /// The connection ended.
     Lost,
@@ -73,7 +76,8 @@ impl SessionLine {
     /// Asks one search operation.
     ///
     /// # Errors
-    /// When it could not be asked. The session can be used again only where the filter was the reason.
+    /// When it could not be asked. The session can be used again only where the filter was the
+    /// reason.
     pub async fn begin(&self, question: SearchOperation<'_>) -> Result<OperationAnswer, DirectoryError> {
         let mut held = self.link.lock().await;
         let mut link = held.take().ok_or_else(|| DirectoryError::Gone {
@@ -108,8 +112,8 @@ impl SessionLine {
         }
     }
 
-    /// The next entries of `answer`, a piece of them or what is left; none only at its end, after which
-    /// [`SessionLine::end`] is to be called.
+    /// Reads the next entries of `answer`, a piece of them or the rest; none only at its end, after
+    /// which [`SessionLine::end`] is to be called.
     ///
     /// # Errors
     /// When no complete answer can come any more. `answer` is to be dropped then.
@@ -121,7 +125,7 @@ impl SessionLine {
         let gathered = loop {
             let left = answer.left.max(SHORTEST);
             let gathered = timeout(left, answer.gather(&mut entries, &mut size)).await;
-            // The server is not to blame for what the entries before these are waiting for.
+            // The time for which the entries before these wait is not the server's.
             let stalled = answer.link.lane.stalled().saturating_sub(stalled);
             let waited = started.elapsed().saturating_sub(stalled.min(LONGEST_STALL));
             let left = limit.saturating_sub(waited);
@@ -142,8 +146,8 @@ impl SessionLine {
         }
     }
 
-    /// The result of an answer that was read to its end; then the next operation can be asked. An outcome that is no success
-    /// is returned, not an error.
+    /// Returns the result of an answer that was read to its end; then the next operation can be
+    /// asked. An outcome that is no success is returned, not an error.
     ///
     /// # Errors
     /// As [`SessionLine::more`].
@@ -178,12 +182,13 @@ impl SessionLine {
 }
 
 impl OperationAnswer {
-    /// Whether all entries were read.
+    /// Returns `true` when all entries were read.
     pub const fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// Adds to `entries`, of which `size` octets came, until a piece or the rest is there. Can be dropped and called again.
+    /// Adds to `entries`, of which `size` octets came, until a piece or the rest is there. Can be
+    /// dropped and called again.
     async fn gather(&mut self, entries: &mut Vec<Entry>, size: &mut usize) -> Result<(), BrokenOperation> {
         while *size < PIECE && !self.ended {
             match self.link.lane.recv().await.ok_or(BrokenOperation::Lost)? {
@@ -219,7 +224,7 @@ impl OperationAnswer {
     }
 }
 
-/// What one operation has found so far.
+/// Entries and references that one operation has found so far.
 #[derive(Debug)]
 pub struct OperationEntries {
     most: usize,
@@ -228,7 +233,7 @@ pub struct OperationEntries {
 }
 
 impl OperationEntries {
-    /// Nothing yet, and at most so many entries.
+    /// Returns a collection without entries, for at most so many of them.
     pub const fn at_most(most: usize) -> Self {
         Self {
             most,
@@ -237,7 +242,7 @@ impl OperationEntries {
         }
     }
 
-    /// Continuation references so far; none is followed (R10).
+    /// Returns the number of continuation references so far; none is followed (R10).
     pub const fn references(&self) -> u64 {
         self.references
     }

@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: of the octets that were given to [`OversizedEntry::advance`], at most [`MAX_NAME`]
 //! and [`MAX_KEPT`] are held. A message that is no search entry, or is longer than
-//! [`MAX_OVERSIZED`], is refused like before.
+//! [`MAX_OVERSIZED`], is refused as without this module.
 //!
 //! So one such object is rejected alone (R15) and identified by its objectGUID (R7): a read that
 //! did not keep it would take it for gone (R22).
@@ -18,8 +18,8 @@ pub const MAX_OVERSIZED: usize = 256 * 1024 * 1024;
 /// Longest distinguished name of such an entry, in octets.
 const MAX_NAME: usize = 64 * 1024;
 
-/// Largest attribute that is kept, in octets: what the service decides by (objectGUID, isDeleted,
-/// objectClass, USNs) is smaller.
+/// Largest attribute that is kept, in octets: the attributes by which the service decides
+/// (objectGUID, isDeleted, objectClass, USNs) are smaller.
 const MAX_ATTRIBUTE: usize = 4 * 1024;
 
 /// Most octets of attributes that are kept of one entry.
@@ -32,7 +32,7 @@ pub struct OversizedEntry {
     pub id: u32,
     /// Octets of the whole message.
     pub length: usize,
-    /// Why it is not read as a whole.
+    /// Reason why it is not read as a whole.
     fault: FrameFault,
     part: OversizedPart,
     /// Octets of the message that were not seen yet.
@@ -53,7 +53,7 @@ enum OversizedPart {
     Attribute,
 }
 
-/// How the beginning of a message that is too large looks.
+/// Form of the beginning of a message that is too large.
 #[derive(Debug)]
 pub enum OversizedBeginning {
     /// Too short to see what it is.
@@ -62,7 +62,7 @@ pub enum OversizedBeginning {
     Entry(OversizedEntry, usize),
 }
 
-/// How far a call of [`OversizedEntry::advance`] came.
+/// Progress of a call of [`OversizedEntry::advance`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OversizedAdvance {
     /// Octets that were used up.
@@ -77,8 +77,8 @@ impl OversizedEntry {
     /// Looks at the beginning of a message that was refused with `fault`.
     ///
     /// # Errors
-    /// `fault`, when its entries cannot be skipped: it is another message, or its size is not what
-    /// is too large.
+    /// `fault`, when its entries cannot be skipped: it is another message, or it was refused for
+    /// another reason than its size.
     pub fn begin(bytes: &[u8], fault: FrameFault) -> Result<OversizedBeginning, FrameFault> {
         if !matches!(fault, FrameFault::TooLong(_) | FrameFault::TooMany) {
             return Err(fault);
@@ -209,12 +209,13 @@ impl OversizedEntry {
         }
     }
 
-    /// Octets that are held.
+    /// Returns the number of octets that are held.
     pub const fn held(&self) -> usize {
         self.name.len() + self.attributes.len()
     }
 
-    /// A message with the entry as far as it was kept, and why that is not all of it.
+    /// Returns a message with the entry as far as it was kept, and the reason why that is not all
+    /// of it.
     pub fn finish(&self) -> (Vec<u8>, String) {
         let mut entry = Vec::new();
         ber::write(&mut entry, OCTET_STRING, &self.name);

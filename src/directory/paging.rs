@@ -1,4 +1,4 @@
-//! The simple paged results control (RFC 2696), and whether pages get anywhere.
+//! The simple paged results control (RFC 2696), and the detection of pages that repeat.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,17 +14,20 @@ const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 /// Longest cookie that is sent back. Active Directory's have some hundred octets.
 const MAX_COOKIE: usize = 64 * 1024;
 
-/// Empty pages in a row with a cookie. A controller may send some where its time slice ends before anything matched.
+/// Empty pages in a row with a cookie. A controller may send some where its time slice ends before
+/// anything matched.
 const MAX_EMPTY: u32 = 1000;
 
-/// Pages that may come a second time. Objects that change between two pages move to the end of a search by uSNChanged, so an
-/// honest one can give a page again, most easily a small one. A circle goes on and on.
+/// Pages that may come a second time. Objects that change between two pages move to the end of a
+/// search by uSNChanged, so a correct search can give a page again, most easily a small one. A
+/// circle does not end.
 const MAX_REPEATED: u32 = 32;
 
 /// Most pages of one search: a thousand million entries at the usual page size.
 const MAX_PAGES: u64 = 1_000_000;
 
-/// The request control for the next `size` entries, critical, so that a server without paging says so.
+/// Returns the request control for the next `size` entries, critical, so that a server without
+/// paging refuses it.
 pub fn request(size: u32, cookie: &[u8]) -> RawControl {
     let mut parts = Vec::new();
     let octets = i64::from(size).to_be_bytes();
@@ -44,10 +47,11 @@ pub fn request(size: u32, cookie: &[u8]) -> RawControl {
     }
 }
 
-/// The cookie for the next page; empty after the last one.
+/// Returns the cookie for the next page; empty after the last one.
 ///
 /// # Errors
-/// When the control is missing or misshapen: nobody knows then whether the result is complete (R4).
+/// When the control is missing or misshapen: then it is unknown whether the result is complete
+/// (R4).
 pub fn cookie(controls: &[RawControl]) -> Result<Vec<u8>, &'static str> {
     let control = controls
         .iter()
@@ -67,10 +71,10 @@ fn parse(value: &[u8]) -> Result<&[u8], BerFault> {
     parts.expect(OCTET_STRING, "")
 }
 
-/// Watches one search for pages that lead nowhere (R12).
+/// Detects pages of one search that repeat without end (R12).
 ///
-/// A cookie that comes again proves nothing by itself: Samba's names the search, and stays. The same page with it does, and so
-/// do the same pages again and again.
+/// A repeated cookie proves nothing by itself: Samba's cookie names the search, and stays the same.
+/// A repeated cookie with the same page proves it, and so do the same pages again and again.
 #[derive(Debug, Default)]
 pub struct PagingGuard {
     pages: u64,
@@ -86,12 +90,12 @@ pub struct PagingGuard {
 }
 
 impl PagingGuard {
-    /// Whether nothing came yet.
+    /// Returns `true` when nothing came yet.
     pub const fn is_fresh(&self) -> bool {
         self.pages == 0 && self.entries == 0
     }
 
-    /// Takes note of entries of the page that is being read.
+    /// Records entries of the page that is being read.
     pub fn observe(&mut self, entries: &[Entry]) {
         for entry in entries {
             entry.hash(&mut self.page);
@@ -99,10 +103,10 @@ impl PagingGuard {
         self.entries += entries.len() as u64;
     }
 
-    /// Takes note of the end of the page, which came with this cookie for a further one.
+    /// Records the end of the page, which came with this cookie for a further one.
     ///
     /// # Errors
-    /// With the reason, when it leads nowhere.
+    /// With the reason, when the pages repeat.
     pub fn turn(&mut self, cookie: &[u8]) -> Result<(), &'static str> {
         let same_cookie = self.cookie == cookie;
         cookie.clone_into(&mut self.cookie);

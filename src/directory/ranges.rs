@@ -1,7 +1,8 @@
 //! Attributes with more values than the controller gives at once (R11; MS-ADTS 3.1.1.3.1.3.3).
 //!
-//! Windows answers a request for `member` with an empty `member` and a first part named `member;range=0-1499`; the next
-//! part is `member;range=1500-*` asked for by name, until the answer's own range ends with `*`.
+//! Windows answers a request for `member` with an empty `member` and a first part named
+//! `member;range=0-1499`; the next part is `member;range=1500-*` asked for by name, until the
+//! answer's own range ends with `*`.
 
 use super::ber::{self, OCTET_STRING};
 use super::entry::{AttributeValues, Entry};
@@ -14,13 +15,15 @@ use crate::text::printable;
 /// Most parts of one attribute. At Windows' 1500 values a part, [`MAX_VALUES`] are 267.
 const MAX_PARTS: u32 = 1_000;
 
-/// Most octets of one attribute, the same whether it comes at once or in parts: 160 000 members of 100 octets.
+/// Most octets of one attribute, the same whether it comes at once or in parts: 160 000 members of
+/// 100 octets.
 const MAX_OCTETS: usize = MAX_MESSAGE;
 
 /// Most values of one attribute, for the same reason.
 const MAX_VALUES: usize = MAX_ELEMENTS;
 
-/// How often an attribute is read from its start when its values change under the reading.
+/// Number of times that an attribute is read from its start when its values change during the
+/// reading.
 const ATTEMPTS: u32 = 3;
 
 /// The part of an attribute that a name with a range option stands for.
@@ -35,7 +38,8 @@ struct RangePart<'a> {
 }
 
 impl<'a> RangePart<'a> {
-    /// Reads `name;range=from-to`. `None` when there is no range option; `Some(None)` when there is one that makes no sense.
+    /// Reads `name;range=from-to`. `None` when there is no range option; `Some(None)` when there is
+    /// one that makes no sense.
     fn read(attribute: &'a str) -> Option<Option<Self>> {
         let (name, option) = attribute.split_once(';')?;
         let range = option
@@ -51,14 +55,14 @@ impl<'a> RangePart<'a> {
     }
 }
 
-/// What one step of the reading has led to.
+/// Outcome of one step of the reading.
 #[derive(Debug, PartialEq, Eq)]
 enum RangeStep {
     /// All values are there.
     Complete,
     /// The next part begins at this index.
     From(usize),
-    /// The values have changed under the reading.
+    /// The values have changed during the reading.
     Changed,
     /// There are more of them than are taken.
     TooMuch,
@@ -88,7 +92,8 @@ pub fn is_partial(entry: &Entry) -> bool {
             .any(|(name, _)| RangePart::read(name).is_some())
 }
 
-/// A copy of `entry` without the values of such attributes, which [`complete`] then reads from the first.
+/// Returns a copy of `entry` without the values of such attributes, which [`complete`] then reads
+/// from the first.
 pub fn emptied(entry: &Entry) -> Entry {
     entry.copied_but(|name| RangePart::read(name).is_some())
 }
@@ -139,7 +144,8 @@ pub async fn complete(
     Ok(Some(entry))
 }
 
-/// How the object is named in further requests: by its GUID, which no rename changes, or else by its DN.
+/// Returns the base DN that names the object in further requests: its GUID, which no rename
+/// changes, or else its DN.
 fn address(entry: &Entry) -> String {
     let guid = entry
         .first("objectGUID")
@@ -203,8 +209,9 @@ async fn gather(
     )))
 }
 
-/// Gives `take` the values of one attribute of an object, part by part as they come, so that no more than a part of them is in memory;
-/// none when there is no such object or attribute. Values that change meanwhile may be left out or come twice.
+/// Gives `take` the values of one attribute of an object, part by part as they come, so that no
+/// more than a part of them is in memory; none when there is no such object or attribute. Values
+/// that change meanwhile may be left out or come twice.
 ///
 /// # Errors
 /// When a part cannot be read, or the parts do not end.
@@ -289,7 +296,8 @@ async fn part(
         // Samba finds the name of a deleted object, but does not show the object: success without
         // an entry.
         (0, None) | (NO_SUCH_OBJECT | REFERRAL, _) => Ok(RangeAnswer::NoSuchObject),
-        // operationsError: the range begins beyond the end, because values were removed in the meantime.
+        // operationsError: the range begins beyond the end, because values were removed in the
+        // meantime.
         (1, _) => Ok(RangeAnswer::BeyondTheEnd),
         _ => Err(DirectoryError::Search {
             host: line.host.clone(),
@@ -374,7 +382,7 @@ impl GatheredValues {
 mod tests {
     use super::*;
 
-    /// An entry with one attribute of this name and so many values.
+    /// Returns an entry with one attribute of this name and so many values.
     fn part(name: &str, count: usize) -> Entry {
         Entry::new("CN=a", vec![(name.to_owned(), vec![b"v".to_vec(); count])])
     }

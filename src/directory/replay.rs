@@ -1,4 +1,5 @@
-//! The way of a server's octets without a connection, for fuzzing and for tests: guard, entries, result.
+//! Processing of a server's octets without a connection, for fuzzing and for tests: guard, entries,
+//! result.
 
 use std::sync::Mutex;
 
@@ -13,7 +14,7 @@ use super::result_code::LdapResult;
 /// The message id of the search that [`replay`] takes to be open: the first one after a bind.
 pub const MESSAGE_ID: u32 = 2;
 
-/// What a server's answer to one search came to.
+/// Outcome of a server's answer to one search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayedAnswer {
     /// Entries before the result, or before the fault.
@@ -22,12 +23,13 @@ pub struct ReplayedAnswer {
     pub references: u64,
     /// The result, with which the search ends.
     pub outcome: Option<LdapResult>,
-    /// Why the connection would be ended.
+    /// Reason why the connection would be ended.
     pub fault: Option<String>,
 }
 
-/// What `chunks`, which arrive one after the other, come to as the answer to a search with [`MESSAGE_ID`] for at most `most`
-/// entries. Neither a result nor a fault means: more octets are needed.
+/// Returns the outcome of `chunks`, which arrive one after the other, as the answer to a search
+/// with [`MESSAGE_ID`] for at most `most` entries. Neither a result nor a fault means: more octets
+/// are needed.
 #[must_use]
 pub fn replay<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most: usize) -> ReplayedAnswer {
     let exchange = Mutex::new(OpenRequest::of(MESSAGE_ID, RequestOperation::Search));
@@ -119,7 +121,7 @@ mod tests {
             let whole = replay([octets.as_slice()], 2);
             let cut = replay(octets.chunks(size), 2);
             prop_assert_eq!(&whole.entries, &cut.entries);
-            // What is quoted of something that is no LDAP may be shorter.
+            // The quoted beginning of an answer that is not LDAP may be shorter.
             prop_assert_eq!(whole.fault.is_some(), cut.fault.is_some());
             prop_assert_eq!(whole.outcome, cut.outcome);
         }

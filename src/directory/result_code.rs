@@ -7,10 +7,10 @@ use secrecy::ExposeSecret;
 use crate::config::Secret;
 use crate::text::printable;
 
-/// A shorter secret is looked for in vain: its letters stand in too many innocent texts.
+/// Shortest secret that is looked for: the letters of a shorter one occur in too many other texts.
 const SHORTEST_SECRET: usize = 4;
 
-/// `text`, which is printable, without `secret` (R27).
+/// Returns `text`, which is printable, without `secret` (R27).
 #[must_use]
 pub fn without(text: &str, secret: &Secret) -> String {
     let secret = printable(secret.expose_secret());
@@ -29,7 +29,7 @@ pub struct LdapResult {
     pub matched: String,
     /// `diagnosticMessage`, printable, without the NUL that Active Directory ends it with.
     pub diagnostic: String,
-    /// Where the server says that the answer is to be found. Never followed (R10).
+    /// Addresses at which, by the server, the answer is to be found. Never followed (R10).
     pub referrals: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl LdapResult {
         }
     }
 
-    /// The same without `secret`, should the server repeat it in its texts (R27).
+    /// Returns the same without `secret`, should the server repeat it in its texts (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         Self {
@@ -65,14 +65,15 @@ impl LdapResult {
         }
     }
 
-    /// Whether the operation was done.
+    /// Returns `true` when the operation was done.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.code == 0
     }
 
-    /// The Win32 error in hexadecimal that Active Directory writes as `data 52e` into the diagnostic message
-    /// (MS-ADTS 3.1.1.3.1.9 names the format), lower-case; `None` where there is none, or it is 0.
+    /// Returns the Win32 error in hexadecimal that Active Directory writes as `data 52e` into the
+    /// diagnostic message (MS-ADTS 3.1.1.3.1.9 names the format), lower-case; `None` where there is
+    /// none, or it is 0.
     #[must_use]
     pub fn sub_code(&self) -> Option<String> {
         let lower = self.diagnostic.to_ascii_lowercase();
@@ -91,7 +92,7 @@ impl LdapResult {
     }
 
     /// Reports whether the controller takes the connection for anonymous: ERROR_NOT_AUTHENTICATED
-    /// of Windows, and the words of Windows and of Samba.
+    /// of Windows, and the texts of Windows and of Samba.
     #[must_use]
     pub fn wants_bind(&self) -> bool {
         self.code != 0
@@ -100,7 +101,7 @@ impl LdapResult {
                 || self.diagnostic.contains("unavailable without authentication"))
     }
 
-    /// The name of the code (RFC 4511 appendix A).
+    /// Returns the name of the code (RFC 4511 appendix A).
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self.code {
@@ -150,7 +151,7 @@ const MOST_REFERRALS: usize = 4;
 /// A cause and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResultMeaning {
-    /// What happened, to be read after the name of what it happened to.
+    /// Cause, to be read after the name of the object that it concerns.
     pub cause: &'static str,
     /// The next step.
     pub advice: &'static str,
@@ -163,7 +164,8 @@ pub fn is_base_outside(outcome: &LdapResult) -> bool {
     outcome.code != 0 && outcome.has_error("000020d6")
 }
 
-/// What a refused bind means. Sub-codes: Win32 errors (MS-ERREF 2.2) that AD gives with result code 49.
+/// Returns the meaning of a refused bind. Sub-codes: Win32 errors (MS-ERREF 2.2) that AD gives with
+/// result code 49.
 #[must_use]
 pub fn bind_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match (outcome.code, outcome.sub_code().as_deref()) {
@@ -279,7 +281,7 @@ pub fn bind_meaning(outcome: &LdapResult) -> ResultMeaning {
     ResultMeaning { cause, advice }
 }
 
-/// What a failed search means.
+/// Returns the meaning of a failed search.
 #[must_use]
 pub fn search_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match outcome.code {
@@ -369,7 +371,7 @@ pub fn search_meaning(outcome: &LdapResult) -> ResultMeaning {
     ResultMeaning { cause, advice }
 }
 
-/// What a refused StartTLS means (RFC 4511 section 4.14.1).
+/// Returns the meaning of a refused StartTLS (RFC 4511 section 4.14.1).
 #[must_use]
 pub fn start_tls_meaning(outcome: &LdapResult) -> ResultMeaning {
     let (cause, advice) = match outcome.code {

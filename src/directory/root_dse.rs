@@ -1,9 +1,9 @@
-//! What a controller says about itself (MS-ADTS 3.1.1.3.2).
+//! RootDSE: the attributes by which a controller describes itself (MS-ADTS 3.1.1.3.2).
 
 use super::entry::Entry;
 use crate::text::printable;
 
-/// What is read.
+/// Attributes that are read.
 pub const ATTRIBUTES: &[&str] = &[
     "configurationNamingContext",
     "currentTime",
@@ -20,7 +20,7 @@ pub const ATTRIBUTES: &[&str] = &[
     "supportedControl",
 ];
 
-/// What a controller says about itself at one moment.
+/// Description of a controller by itself at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootDse {
     /// Root of the domain.
@@ -35,11 +35,12 @@ pub struct RootDse {
     pub dns_host_name: Option<String>,
     /// DN of the controller's "NTDS Settings" object, which holds the invocationId.
     pub ds_service_name: String,
-    /// The USN of the last committed change on this controller: the watermark of a read that begins now (R1).
+    /// The USN of the last committed change on this controller: the watermark of a read that begins
+    /// now (R1).
     pub highest_committed_usn: u64,
     /// The controller's clock, generalized time as written (`20261122021034.0Z`).
     pub current_time: Option<String>,
-    /// Whether the initial synchronisation with other controllers is done.
+    /// `true` when the initial synchronisation with other controllers is done.
     pub is_synchronized: Option<bool>,
     /// OIDs of controls.
     pub supported_controls: Vec<String>,

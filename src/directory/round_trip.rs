@@ -1,5 +1,5 @@
-//! One question and its one answer over a connection that the LDAP library does not have yet: StartTLS, the steps of a SASL
-//! bind.
+//! One question and its one answer over a connection that the LDAP library does not have yet:
+//! StartTLS, the steps of a SASL bind.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -7,10 +7,12 @@ use super::ber::BerFault;
 use super::frame::FrameScan;
 use super::guard::{self, GuardFault};
 
-/// Sends `request` and reads the whole message of at most `most` octets that answers it. `surplus` says what is refused after it.
+/// Sends `request` and reads the whole message of at most `most` octets that answers it. `surplus`
+/// is the cause of the error for octets after it.
 ///
-/// What follows the answer was not asked for: whoever sits in between put it there, to have it taken for what comes after the
-/// protection begins (RFC 4511 section 6 warns of it). So it is refused, not carried over.
+/// Octets after the answer were not asked for: an attacker in between may have put them there, so
+/// that they are taken for octets under the protection that begins (RFC 4511 section 6 warns of
+/// it). So they are refused, not carried over.
 ///
 /// # Errors
 /// When no whole, well-formed message comes, or more than one. No time limit of its own.

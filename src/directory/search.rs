@@ -1,7 +1,8 @@
-//! A search, page by page (R5): one operation a page, the critical paging control, the server's cookie sent back as it came.
+//! A search, page by page (R5): one operation a page, the critical paging control, the server's
+//! cookie sent back as it came.
 //!
-//! A page is handed on in pieces, so that memory does not grow with its size. What its entries lack ([`ranges`]) is asked for
-//! when the page has ended: one operation at a time.
+//! A page is handed on in pieces, so that memory does not grow with its size. The values that its
+//! entries lack ([`ranges`]) are asked for when the page has ended: one operation at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,29 +21,30 @@ use super::stats_control::{self, SearchCost};
 use crate::config::SearchScope;
 use crate::text::printable;
 
-/// Most octets of a page's incomplete entries with the values that came: beyond, these values are read once more from the first.
+/// Most octets of a page's incomplete entries with the values that came: beyond, these values are
+/// read once more from the first.
 const SHELF: usize = PIECE;
 
 /// Most octets of a page's incomplete entries without these values.
 const MAX_SHELF: usize = 8 * PIECE;
 
-/// What is searched for. It stays the same over all pages.
+/// Parameters of a search. They stay the same over all pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LdapSearch {
     /// DN of the base.
     pub base: String,
-    /// How far below the base.
+    /// Depth below the base.
     pub scope: SearchScope,
     /// LDAP filter (RFC 4515).
     pub filter: String,
     /// Attributes to return; none means all.
     pub attributes: Vec<String>,
-    /// Whether deleted objects are returned too.
+    /// `true` when deleted objects are returned too.
     pub show_deleted: bool,
 }
 
-/// The pages of one search. Dropping it between two pages leaves the session usable, and the controller forgets the rest;
-/// dropping it within a page ends the connection.
+/// The pages of one search. Dropping it between two pages leaves the session usable, and the
+/// controller forgets the rest; dropping it within a page ends the connection.
 #[derive(Debug)]
 pub struct Pages {
     line: Arc<SessionLine>,
@@ -58,7 +60,7 @@ pub struct Pages {
     cost: Option<SearchCost>,
 }
 
-/// How far a search has come.
+/// Progress of a search.
 #[derive(Debug)]
 enum SearchState {
     /// The next page is asked for with this cookie, empty for the first.
@@ -87,23 +89,26 @@ impl Pages {
         }
     }
 
-    /// The same, with the controller asked what each page costs it, where it offers to say ([`Pages::cost`]). A log at debug asks
-    /// by itself.
+    /// Returns the same search, for each page of which the controller is asked for the cost, where
+    /// it offers to report it ([`Pages::cost`]). With a log at debug the cost is asked for without
+    /// this call.
     #[must_use]
     pub fn measured(mut self) -> Self {
         self.measured = true;
         self
     }
 
-    /// The next entries, a page or a piece of a large one, at least one of them, every attribute whole (R11). `None` only after
-    /// the last page ended with result code 0 (R4). They hold part of what the connection may have in memory: use them up
-    /// or copy them ([`Entry::copied`]) before the next call.
+    /// Reads the next entries, a page or a piece of a large one, at least one of them, every
+    /// attribute whole (R11). `None` only after the last page ended with result code 0 (R4). They
+    /// hold part of what the connection may have in memory: use them up or copy them
+    /// ([`Entry::copied`]) before the next call.
     ///
     /// # Errors
-    /// Whenever the search cannot be completed. Every further call is an error too: start the search again.
+    /// Whenever the search cannot be completed. Every further call is an error too: start the
+    /// search again.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>, DirectoryError> {
         loop {
-            // Whoever breaks off from here on leaves a broken search behind.
+            // A caller that stops waiting from here on leaves a broken search behind.
             let state = std::mem::replace(&mut self.state, SearchState::Broken);
             let (entries, state) = match state {
                 state if !self.shelf.is_empty() && !matches!(state, SearchState::Within(_)) => {
@@ -131,13 +136,14 @@ impl Pages {
         }
     }
 
-    /// Whether the controller holds further pages.
+    /// Returns `true` when the controller holds further pages.
     #[must_use]
     pub fn has_more(&self) -> bool {
         matches!(&self.state, SearchState::Reading(cookie) if !cookie.is_empty())
     }
 
-    /// Whether the page of the entries that came last goes on. No other operation can be asked over the session then.
+    /// Returns `true` when the page of the entries that came last goes on. No other operation can
+    /// be asked over the session then.
     #[must_use]
     pub fn is_within_page(&self) -> bool {
         matches!(self.state, SearchState::Within(_)) || !self.shelf.is_empty()
@@ -161,7 +167,8 @@ impl Pages {
         self.line.begin(question).await
     }
 
-    /// The next piece of a page, and what comes after it. The last piece is given only when the page ended well.
+    /// Reads the next piece of a page, and returns it with the state that follows. The last piece
+    /// is given only when the page ended well.
     async fn within(
         &mut self,
         mut answer: Box<OperationAnswer>,
@@ -239,7 +246,7 @@ impl Pages {
         self.measured && self.line.offers_stats.load(Ordering::Relaxed)
     }
 
-    /// Keeps and logs what the controller says that a page cost it.
+    /// Keeps and logs the cost of a page that the controller reports.
     fn note_cost(&mut self, controls: &[RawControl]) {
         if !self.is_measured() {
             return;
@@ -264,19 +271,19 @@ impl Pages {
         }
     }
 
-    /// What the last page cost the controller, where it was asked and said so.
+    /// Returns the cost of the last page for the controller, where it was asked for and reported.
     #[must_use]
     pub const fn cost(&self) -> Option<&SearchCost> {
         self.cost.as_ref()
     }
 
-    /// Continuation references met so far; none was followed (R10).
+    /// Returns the number of continuation references so far; none was followed (R10).
     #[must_use]
     pub const fn referrals(&self) -> u64 {
         self.referrals
     }
 
-    /// Pages read so far.
+    /// Returns the number of pages read so far.
     #[must_use]
     pub const fn pages(&self) -> u64 {
         self.pages

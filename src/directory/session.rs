@@ -1,8 +1,9 @@
-//! A bound connection to one controller, and the one way in which anything is asked over it.
+//! A bound connection to one controller, and the only way in which operations are sent over it.
 //!
-//! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the [`ControllerLink`] out and puts it
-//! back only when its answer was read to the end ([`super::operation`]). A time-out, a malformed answer or a caller that stops waiting
-//! therefore ends the connection, which also tells the server to stop (RFC 4511 section 5.3).
+//! INVARIANT: one operation at a time, and none after one that broke off: an operation takes the
+//! [`ControllerLink`] out and puts it back only when its answer was read to the end
+//! ([`super::operation`]). A time-out, a malformed answer or a caller that stops waiting therefore
+//! ends the connection, which also makes the server stop (RFC 4511 section 5.3).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub(super) async fn reach(
     bound(link, certificate, endpoint, settings, guard).await
 }
 
-/// The session over a connection that is open.
+/// Binds over a connection that is open, and returns the session.
 pub(super) async fn bound(
     mut link: ControllerLink,
     certificate: Option<PeerCertificate>,
@@ -100,7 +101,7 @@ pub struct Session {
     refuses_read_only: bool,
 }
 
-/// What a session has done so far.
+/// Counts of a session so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SessionCounters {
     /// Search operations asked and answered: pages, ranges and look-ups.
@@ -112,7 +113,7 @@ pub struct SessionCounters {
 }
 
 impl Session {
-    /// The host that was reached, as in `AD_HOST`.
+    /// Returns the host that was reached, as in `AD_HOST`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.line.host
@@ -140,13 +141,13 @@ impl Session {
         reach(&self.endpoint, settings, &self.guard).await
     }
 
-    /// The certificate that the server showed and that was accepted; `None` without TLS.
+    /// Returns the certificate that the server showed and that was accepted; `None` without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<&PeerCertificate> {
         self.line.certificate.as_ref()
     }
 
-    /// What the session has done so far.
+    /// Returns the counts of the session so far.
     #[must_use]
     pub fn counters(&self) -> SessionCounters {
         SessionCounters {
@@ -156,7 +157,7 @@ impl Session {
         }
     }
 
-    /// What the controller says about itself, asked anew at each call (R1 needs the USN of this moment).
+    /// Reads rootDSE, anew at each call (R1 needs the USN of this moment).
     ///
     /// # Errors
     /// As any operation, and when what answers is no Active Directory controller.
@@ -180,7 +181,8 @@ impl Session {
         Ok(root)
     }
 
-    /// The `invocationId` of the controller's database: another one means another history of changes (R2).
+    /// Reads the `invocationId` of the controller's database: another one means another history of
+    /// changes (R2).
     ///
     /// # Errors
     /// As any operation, and when the object that `dsServiceName` names shows none.
@@ -215,15 +217,16 @@ impl Session {
         self.line.asks_for_extended_names()
     }
 
-    /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between its pages, not within one
-    /// ([`Pages::is_within_page`]).
+    /// Starts a search; nothing is asked before [`Pages::next`]. Other operations may come between
+    /// its pages, not within one ([`Pages::is_within_page`]).
     #[must_use]
     pub fn search(&self, search: LdapSearch) -> Pages {
         Pages::new(Arc::clone(&self.line), search)
     }
 
-    /// Starts a DirSync search for what changed in the naming context `base` since `cookie`, none for everything, of what `filter`
-    /// selects; nothing is asked before [`DirSyncPages::next`]. Other operations may come between its answers, not within one.
+    /// Starts a DirSync search for the changes since `cookie` (of everything without one) of the
+    /// objects in the naming context `base` that `filter` selects; nothing is asked before
+    /// [`DirSyncPages::next`]. Other operations may come between its answers, not within one.
     #[must_use]
     pub fn changes(&self, base: &str, filter: &str, cookie: Vec<u8>, show_deleted: bool) -> DirSyncPages {
         DirSyncPages::new(
@@ -249,8 +252,9 @@ impl Session {
         self.line.object(dn, attributes, show_deleted).await
     }
 
-    /// Gives `take` the values of one attribute of an object, part by part (R11), so that their number does not matter; none when
-    /// there is no such object or attribute. Values that change meanwhile may be left out or come twice.
+    /// Gives `take` the values of one attribute of an object, part by part (R11), so that their
+    /// number does not matter; none when there is no such object or attribute. Values that change
+    /// meanwhile may be left out or come twice.
     ///
     /// # Errors
     /// As any operation, and when the parts do not end.

@@ -41,7 +41,7 @@ pub(super) struct SessionLine {
     pub round_trips: AtomicU64,
     pub pages: AtomicU64,
     pub referrals: AtomicU64,
-    /// Whether rootDSE, once it was read, offers to say what a search costs.
+    /// `true` when rootDSE, once it was read, offers to report the cost of a search.
     pub offers_stats: AtomicBool,
     /// `true` when it offers to show recycled objects.
     pub offers_recycled: AtomicBool,
@@ -78,7 +78,7 @@ impl SessionLine {
         self.asks_for_extended_names.load(Ordering::Relaxed)
     }
 
-    /// The extended-DN control, critical, where searches ask for it.
+    /// Returns the extended-DN control, critical, where searches ask for it.
     pub fn extended_names_control(&self) -> Option<RawControl> {
         self.asks_for_extended_names().then(|| RawControl {
             ctype: EXTENDED_DN.to_owned(),
@@ -87,7 +87,8 @@ impl SessionLine {
         })
     }
 
-    /// An error about what the server said, on one line whatever it said.
+    /// Returns the error for an unsound answer of the server, on one line whatever the answer
+    /// holds.
     pub fn unsound(&self, what: String) -> DirectoryError {
         DirectoryError::Answer {
             host: self.host.clone(),

@@ -132,9 +132,9 @@ struct Discovery {
     site: Option<String>,
     /// Sites that answers named and that were looked up.
     looked_up: Vec<String>,
-    /// When no answer is waited for any longer.
+    /// Time after which no answer is waited for any longer.
     until: Instant,
-    /// When every ping is over.
+    /// Time at which every ping is over.
     deadline: Instant,
     domain: config::DomainSettings,
     settings: config::DirectorySettings,
@@ -181,7 +181,7 @@ impl Discovery {
             let batch_at = match (self.unasked.is_empty(), self.tasks.is_empty()) {
                 (true, true) => return,
                 (true, false) => None,
-                // Everyone that was asked has answered or refuses.
+                // Every controller that was asked has answered or refuses.
                 (false, true) => Some(Instant::now()),
                 (false, false) => next_batch,
             };
@@ -289,7 +289,7 @@ impl Discovery {
         for at in near {
             self.ping(at);
         }
-        // One that answered before may be near by what DNS says.
+        // A controller that answered before may be near by the records of DNS.
         let good = self.answers.iter().enumerate();
         let mut good = good.filter_map(|(at, answer)| Some((at, answer.as_ref()?)));
         if good.any(|(at, answer)| self.is_good(at, answer)) {

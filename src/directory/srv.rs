@@ -27,7 +27,7 @@ use crate::text::printable;
 /// Longest wait for all DNS servers together, each asked twice.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// How long one DNS server may take to answer.
+/// Time that one DNS server may take to answer.
 const ANSWER: Duration = Duration::from_secs(4);
 
 /// Longest wait for the records of a site. The servers have just named the controllers of the
@@ -54,8 +54,8 @@ pub struct NamedController {
     pub ldap_port: u16,
 }
 
-/// The controllers of `domain`, in the order in which they are to be tried: all of them (R39).
-/// Their number is bounded by the length of a DNS message, 64 KiB (RFC 1035 section 4.2.2).
+/// Finds the controllers of `domain`, in the order in which they are to be tried: all of them
+/// (R39). Their number is bounded by the length of a DNS message, 64 KiB (RFC 1035 section 4.2.2).
 ///
 /// # Errors
 /// When DNS names none, with the reason.
@@ -85,9 +85,9 @@ pub async fn controllers(
     Ok(named)
 }
 
-/// The controllers that serve `site`, in the order of their records; none where DNS does not name
-/// any in time. Read-only controllers are among them, which register for their site alone (MS-ADTS
-/// 6.3.2.3).
+/// Finds the controllers that serve `site`, in the order of their records; none where DNS does not
+/// name any in time. Read-only controllers are among them, which register for their site alone
+/// (MS-ADTS 6.3.2.3).
 pub async fn site_controllers(
     domain: &config::DomainSettings,
     site: &str,
@@ -163,7 +163,7 @@ fn allowed(
     settings: &config::DirectorySettings,
     rng: &mut Rng,
 ) -> (Vec<NamedController>, usize) {
-    // A pin for one host says nothing of the others.
+    // A pin for one host does not apply to the others.
     let anywhere = settings.certificates.is_some() || settings.pins.iter().any(|pin| pin.host.is_none());
     let mut named: Vec<NamedController> = Vec::new();
     let mut outside = 0;
@@ -197,8 +197,8 @@ fn resolver(domain: &config::DomainSettings) -> Result<TokioResolver, NetError> 
     builder.build()
 }
 
-/// The host that a record names; `None` for the root, which says that there is none, and for what
-/// no host is called.
+/// Returns the host that a record names; `None` for the root, which says that there is none, and
+/// for a name that no host can have.
 fn host(target: &Name) -> Option<String> {
     let name = target.to_ascii();
     let name = name.trim_end_matches('.');
@@ -213,8 +213,8 @@ fn is_of(host: &str, domain: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// By priority, the lowest number first; among equals at random, the heavier ones more often first
-/// (RFC 2782).
+/// Orders the targets by priority, the lowest number first; among equals at random, the heavier
+/// ones more often first (RFC 2782).
 fn ordered(mut targets: Vec<SrvTarget>, rng: &mut Rng) -> Vec<SrvTarget> {
     // Those without weight first, as the RFC wants it.
     targets.sort_by_key(|target| (target.priority, target.weight > 0));

@@ -1,7 +1,9 @@
-//! What a search cost the controller: the STATS control (`LDAP_SERVER_GET_STATS_OID`, MS-ADTS 3.1.1.3.4.1.6).
+//! Cost of a search for the controller: the STATS control (`LDAP_SERVER_GET_STATS_OID`, MS-ADTS
+//! 3.1.1.3.4.1.6).
 //!
-//! It is asked for only where rootDSE offers it, and never critical: nothing depends on the answer, so one that cannot be
-//! understood is ignored, and a search that was refused with it is asked again without.
+//! It is asked for only where rootDSE offers it, and never critical: nothing depends on the answer,
+//! so one that cannot be understood is ignored, and a search that was refused with it is asked
+//! again without.
 
 use ldap3::controls::RawControl;
 
@@ -13,8 +15,8 @@ use crate::text::printable;
 /// The control's OID.
 pub const STATS: &str = "1.2.840.113556.1.4.970";
 
-/// Tags of the pairs in an answer to a request without a value (`StatsResponseValueV2` and `V3`: Windows Server 2003 and
-/// later). Windows 2000 gives none of these but the first.
+/// Tags of the pairs in an answer to a request without a value (`StatsResponseValueV2` and `V3`:
+/// Windows Server 2003 and later). Windows 2000 gives none of these but the first.
 mod tag {
     pub const CALL_TIME: u64 = 3;
     pub const ENTRIES_RETURNED: u64 = 5;
@@ -22,35 +24,37 @@ mod tag {
     pub const INDEX: u64 = 8;
 }
 
-/// What a page cost the controller, in its own figures. All are zero and empty for an account without the right to debug
-/// the controller (`SE_DEBUG_PRIVILEGE`).
+/// Cost of a page for the controller, in its own figures. All are zero and empty for an account
+/// without the right to debug the controller (`SE_DEBUG_PRIVILEGE`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SearchCost {
     /// Entries that were looked at.
     pub visited: u64,
     /// Entries that matched.
     pub returned: u64,
-    /// The indices that led to them, as the controller writes it: `idx_objectCategory:1021:N;`. Printable.
+    /// The indices that led to them, as the controller writes it: `idx_objectCategory:1021:N;`.
+    /// Printable.
     pub index: String,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub milliseconds: u64,
 }
 
 impl SearchCost {
-    /// Whether there is anything in it.
+    /// Returns `true` when there is anything in it.
     #[must_use]
     pub fn is_told(&self) -> bool {
         self.visited > 0 || self.returned > 0 || !self.index.is_empty()
     }
 
-    /// Whether far more was looked at than matched: above the thresholds by which a controller itself logs a search as
-    /// inefficient (1,000 entries visited, of which less than a tenth is returned; "Inefficient Search Results Threshold").
+    /// Returns `true` when far more was looked at than matched: above the thresholds by which a
+    /// controller itself logs a search as inefficient (1,000 entries visited, of which less than a
+    /// tenth is returned; "Inefficient Search Results Threshold").
     #[must_use]
     pub const fn is_inefficient(&self) -> bool {
         self.visited > 1_000 && self.returned < self.visited / 10
     }
 
-    /// The same without `secret`, should the server repeat it (R27).
+    /// Returns the same figures without `secret`, should the server repeat it (R27).
     #[must_use]
     pub fn hiding(self, secret: &Secret) -> Self {
         Self {
@@ -60,7 +64,8 @@ impl SearchCost {
     }
 }
 
-/// The request control. Without a value it asks for the search as ever, and for the figures beside it.
+/// Returns the request control. Without a value it asks for the search as usual, and for the
+/// figures beside it.
 #[must_use]
 pub fn request() -> RawControl {
     RawControl {
@@ -70,15 +75,16 @@ pub fn request() -> RawControl {
     }
 }
 
-/// Whether the request control may be why a search was refused, though it was not critical: MS-ADTS says of some versions that
-/// a client without `SE_DEBUG_PRIVILEGE` must not send it. The codes are unavailableCriticalExtension,
-/// insufficientAccessRights and unwillingToPerform (RFC 4511 appendix A).
+/// Returns `true` when the request control may be why a search was refused, though it was not
+/// critical: MS-ADTS says of some versions that a client without `SE_DEBUG_PRIVILEGE` must not send
+/// it. The codes are unavailableCriticalExtension, insufficientAccessRights and unwillingToPerform
+/// (RFC 4511 appendix A).
 #[must_use]
 pub const fn refuses(outcome: &LdapResult) -> bool {
     matches!(outcome.code, 12 | 50 | 53)
 }
 
-/// What the controls of an answer say; `None` when there is no such control.
+/// Returns the cost that the controls of an answer report; `None` when there is no such control.
 ///
 /// # Errors
 /// When it cannot be understood.
@@ -124,7 +130,7 @@ fn read(value: &[u8]) -> Result<SearchCost, BerFault> {
     }
 }
 
-/// An INTEGER of up to 64 bits. Counters of 32 bits may come as negative numbers, above 2³¹.
+/// Reads an INTEGER of up to 64 bits. Counters of 32 bits may come as negative numbers, above 2³¹.
 fn number(content: &[u8]) -> Result<u64, BerFault> {
     match content {
         [] => Err(BerFault::Unexpected("a number without octets")),

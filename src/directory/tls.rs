@@ -1,7 +1,8 @@
 //! The TLS side of a connection: which certificates are trusted, and the handshake.
 //!
-//! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a certificate that either
-//! chains to a trusted root and bears the expected name, or is pinned. There is no way to turn this off.
+//! INVARIANT: a connection comes out of [`handshake`] only when the server proved the key of a
+//! certificate that either chains to a trusted root and bears the expected name, or is pinned.
+//! There is no way to turn this off.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ use crate::tls::{
 /// Turns `stream` into a TLS connection to `host`.
 ///
 /// # Errors
-/// [`TlsFault`] with what the server showed, as far as it came to that. No time limit of its own.
+/// [`TlsFault`] with the certificate that the server showed, where there is one. No time limit of
+/// its own.
 pub async fn handshake(
     stream: TcpStream,
     host: &str,
@@ -60,13 +62,13 @@ pub async fn handshake(
     }
 }
 
-/// Whether `AD_CERTIFICATE` holds what the server shows.
+/// Returns `true` when `AD_CERTIFICATE` holds the certificate that the server shows.
 fn is_given_as_root(shown: Option<&PeerCertificate>, settings: &config::DirectorySettings) -> bool {
     let given = settings.certificates.as_deref().unwrap_or_default();
     shown.is_some_and(|shown| given.iter().any(|der| hex(&Sha256::digest(der)) == shown.sha256))
 }
 
-/// The CAs in `AD_CERTIFICATE`.
+/// Returns the CAs in `AD_CERTIFICATE`.
 fn trusted(settings: &config::DirectorySettings) -> Vec<IssuerCertificate> {
     let given = settings.certificates.as_deref().unwrap_or_default();
     given
@@ -81,7 +83,8 @@ fn client_config(
 ) -> Result<(ClientConfig, HandshakeRecord), TlsFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let pins: Vec<[u8; 32]> = settings.pins_for(host).map(|pin| pin.sha256).collect();
-    // A pin names exactly one certificate; roots need not be there then, so that a missing CA file cannot stop it.
+    // A pin names exactly one certificate; roots need not be there then, so that a missing CA file
+    // cannot stop it.
     let verifier: Arc<dyn ServerCertVerifier> = if pins.is_empty() {
         chain_verifier(settings, &provider)?
     } else {
@@ -123,7 +126,7 @@ fn chain_verifier(
         None => {
             let system = rustls_native_certs::load_native_certs();
             refused.extend(system.errors.iter().map(ToString::to_string));
-            // One unreadable root among a hundred good ones must not cost the others.
+            // One unreadable root among a hundred good ones must not make the others unusable.
             let (_, ignored) = roots.add_parsable_certificates(system.certs);
             if ignored > 0 {
                 tracing::debug!(

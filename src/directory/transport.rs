@@ -23,11 +23,12 @@ use super::tls;
 use crate::config::{self, LdapTransport};
 use crate::tls::PeerCertificate;
 
-/// Longest wait for one address to accept a connection: a controller on the same continent answers in a tenth of a
-/// second, and the next host waits behind a dead one.
+/// Longest wait for one address to accept a connection: a controller on the same continent answers
+/// in a tenth of a second, and the next host waits behind a dead one.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Idle time before the first keepalive probe: below the five minutes after which common firewalls forget a connection.
+/// Idle time before the first keepalive probe: below the five minutes after which common firewalls
+/// forget a connection.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 /// Time between keepalive probes.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -35,7 +36,7 @@ const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 /// Largest StartTLS response. It holds a result code, an OID and a sentence.
 const MAX_START_TLS: usize = 16 * 1024;
 
-/// What may not follow the answer to StartTLS.
+/// Cause of the error for octets that follow the answer to StartTLS.
 const SURPLUS: &str = "further octets in clear text after the answer to StartTLS";
 
 /// The OID of StartTLS (RFC 4511 section 4.14.1).
@@ -46,9 +47,9 @@ const START_TLS: &[u8] = b"1.3.6.1.4.1.1466.20037";
 pub struct ControllerLink {
     /// The library's handle. Operations go through it one at a time.
     pub ldap: Ldap,
-    /// Where the entries of the open search come from, which the library does not get.
+    /// Channel of the entries of the open search, which the library does not get.
     pub lane: entry_channel::EntryReceiver,
-    /// Why the guard ended the connection, once it has.
+    /// Reason why the guard ended the connection, once it has.
     pub faults: GuardFaults,
     driver: OwnedTask,
     guard: OwnedTask,
@@ -65,7 +66,7 @@ impl Drop for OwnedTask {
 }
 
 impl ControllerLink {
-    /// Says goodbye to the server; gives up after a second.
+    /// Sends an unbind request to the server; gives up after a second.
     pub async fn close(mut self) {
         let goodbye = async {
             let _ = self.ldap.unbind().await;
@@ -75,7 +76,8 @@ impl ControllerLink {
         let _ = timeout(Duration::from_secs(1), goodbye).await;
     }
 
-    /// Waits until the guard has said why the connection ended. `None` when it does not know: then the fault is in this program.
+    /// Waits until the guard has recorded the reason for the end of the connection. `None` when
+    /// there is none: then the fault is in this program.
     pub async fn fault(&mut self) -> Option<GuardFault> {
         // The library has seen the end of its stream, so the guard is ending or has ended.
         let _ = timeout(Duration::from_secs(1), &mut self.guard.0).await;
@@ -141,7 +143,8 @@ pub async fn open(
     Ok((link(stream).await?, certificate))
 }
 
-/// A host as written in a URL or in AD_HOST: an IPv6 address may stand in brackets.
+/// Returns a host, as written in a URL or in AD_HOST, without the brackets that an IPv6 address may
+/// stand in.
 fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
@@ -199,8 +202,9 @@ async fn connect(
     })
 }
 
-/// Small requests leave at once, and a peer that vanished is noticed. Where the system refuses, the connection works
-/// all the same, and the time limits of the operations remain.
+/// Sets the options of the socket: small requests leave at once, and a peer that vanished is
+/// noticed. Where the system refuses, the connection works all the same, and the time limits of the
+/// operations remain.
 fn tune(stream: &TcpStream, limit: Duration) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()

@@ -1,4 +1,4 @@
-//! What a server certificate says, for `check` and for errors.
+//! Content of a server certificate, for `check` and for errors.
 
 use std::fmt;
 
@@ -11,22 +11,25 @@ use x509_parser::public_key::PublicKey;
 
 use crate::text::printable;
 
-/// Most names of a certificate that are shown. A controller's has a handful; whoever shows thousands is none.
+/// Most names of a certificate that are shown. A controller's has a handful; a server that shows
+/// thousands is no controller.
 const MOST_NAMES: usize = 32;
 /// Most certificates of CAs that are looked at. A chain has two or three.
 const MOST_ISSUERS: usize = 16;
 
-/// The certificate that a server showed, whether or not it was accepted. Its texts are printable, and of bounded length: anybody
-/// may have written them.
+/// The certificate that a server showed, whether or not it was accepted. Its texts are printable,
+/// and of bounded length: anybody may have written them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// Subject, RFC 4514 order of the certificate; empty for certificates that Windows enrolled by itself.
+    /// Subject, RFC 4514 order of the certificate; empty for certificates that Windows enrolled by
+    /// itself.
     pub subject: String,
     /// Issuer.
     pub issuer: String,
-    /// Whether subject and issuer are the same: no CA vouches for it.
+    /// `true` when subject and issuer are the same: no other CA has signed it.
     pub self_issued: bool,
-    /// The names of subjectAltName that a client compares: DNS names, then addresses; the first of them where there are many.
+    /// The names of subjectAltName that a client compares: DNS names, then addresses; the first of
+    /// them where there are many.
     pub names: Vec<String>,
     /// Start of validity, seconds since the Unix epoch.
     pub not_before: i64,
@@ -36,7 +39,8 @@ pub struct PeerCertificate {
     pub sha256: String,
     /// The same in base64, which it takes as well.
     pub sha256_base64: String,
-    /// SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hexadecimal; it stays when a certificate is renewed with its key.
+    /// SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hexadecimal; it stays when a
+    /// certificate is renewed with its key.
     pub spki_sha256: String,
     /// Size of the RSA key in bits; `None` for a key of another kind.
     pub rsa_bits: Option<usize>,
@@ -136,14 +140,14 @@ impl fmt::Display for PeerCertificate {
     }
 }
 
-/// The day of a time in seconds since the Unix epoch, `2026-11-22`, UTC.
+/// Returns the day of a time in seconds since the Unix epoch, `2026-11-22`, UTC.
 #[must_use]
 pub fn date(seconds: i64) -> String {
     chrono::DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| seconds.to_string(), |time| time.format("%Y-%m-%d").to_string())
 }
 
-/// Lower-case hexadecimal.
+/// Returns lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,17 +1,16 @@
-//! Sentences about a TLS connection that failed, each with a remedy: without them each is a support
-//! call.
+//! Sentences about a TLS connection that failed, each with a remedy.
 
 use std::fmt;
 
 use super::certificate::{PeerCertificate, date};
 use super::problem::{FEWEST_RSA_BITS, TlsProblem};
 
-/// Why there is no TLS connection, with the certificate that the server showed.
+/// Reason why there is no TLS connection, with the certificate that the server showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFault {
-    /// What went wrong.
+    /// Kind of the fault.
     pub problem: TlsProblem,
-    /// What the server showed, if it came to that.
+    /// Certificate that the server showed, if it came to that.
     pub shown: Option<Box<PeerCertificate>>,
 }
 
@@ -170,7 +169,7 @@ impl fmt::Display for TlsFault {
     }
 }
 
-/// The issuer, in brackets, where there is one.
+/// Returns the issuer, in brackets, where there is one.
 fn issuer(shown: Option<&PeerCertificate>) -> String {
     shown
         .filter(|shown| !shown.issuer.is_empty())
@@ -179,8 +178,9 @@ fn issuer(shown: Option<&PeerCertificate>) -> String {
 }
 
 impl TlsFault {
-    /// The certificate, where it is what was refused. Another fault, above all that the server has not the key to it, says nothing
-    /// against the certificate, and pinning it mends nothing.
+    /// Returns the certificate, where it is what was refused. Another fault, above all that the
+    /// server has not the key to it, says nothing against the certificate, and pinning it mends
+    /// nothing.
     #[must_use]
     pub fn refused(&self) -> Option<&PeerCertificate> {
         let of_certificate = match &self.problem {

@@ -71,7 +71,7 @@ pub enum TlsProblem {
     NotTls,
     /// The server ended the handshake with this alert.
     Alert(String),
-    /// The server ended the connection without a word.
+    /// The server ended the connection without an alert.
     Closed,
     /// The server speaks no version that is secure.
     OldVersion,
@@ -168,7 +168,7 @@ impl TlsProblem {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Self::WrongPurpose
             }
-            // What the comparison with pins says.
+            // The outcome of the comparison with pins.
             CertificateError::ApplicationVerificationFailure => Self::NotPinned,
             // The library gives these only as text.
             CertificateError::Other(other) => match format!("{other:?}") {
@@ -180,8 +180,8 @@ impl TlsProblem {
         }
     }
 
-    /// The problem with a CA whose RSA key is too small, where there is one: no signature of it is
-    /// verified.
+    /// Returns the problem with a CA whose RSA key is too small, where there is one: no signature
+    /// of it is verified.
     pub(crate) fn weak_issuer(issuers: &[IssuerCertificate]) -> Option<Self> {
         issuers.iter().find_map(|issuer| {
             Some(Self::WeakKey {
@@ -191,7 +191,7 @@ impl TlsProblem {
         })
     }
 
-    /// The problem with a signature of this kind, the content of an `AlgorithmIdentifier`.
+    /// Returns the problem with a signature of this kind, the content of an `AlgorithmIdentifier`.
     fn of_signature(identifier: &[u8]) -> Self {
         let is_weak = Oid::from_der(identifier)
             .is_ok_and(|(_, oid)| WEAK_SIGNATURES.contains(&oid.to_id_string().as_str()));
@@ -217,12 +217,12 @@ const WEAK_SIGNATURES: [&str; 6] = [
 /// Fewest bits of an RSA key that the TLS library verifies.
 pub(crate) const FEWEST_RSA_BITS: usize = 2048;
 
-/// The size of an RSA key that is too small.
+/// Returns the size of an RSA key that is too small.
 fn weak(rsa_bits: Option<usize>) -> Option<usize> {
     rsa_bits.filter(|bits| *bits < FEWEST_RSA_BITS)
 }
 
-/// `true` when both are the same second.
+/// Returns `true` when both are the same second.
 fn is_at(seconds: i64, time: UnixTime) -> bool {
     u64::try_from(seconds).is_ok_and(|seconds| seconds == time.as_secs())
 }

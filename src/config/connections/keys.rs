@@ -14,10 +14,11 @@ pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [
     ("member_of", &v::AD_MEMBER_OF),
 ];
 
-/// What can only be meant for one connection, and so has no place at the top level, nor beside the file.
+/// Variables that can only be meant for one connection, and so have no place at the top level, nor
+/// beside the file.
 pub(super) const PER_CONNECTION: [&VariableDefinition; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
-/// What may be written as a list.
+/// Variables that may be written as a list.
 pub(in crate::config) const LISTS: [&VariableDefinition; 7] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
@@ -28,13 +29,13 @@ pub(in crate::config) const LISTS: [&VariableDefinition; 7] = [
     &v::LOG_LEVEL,
 ];
 
-/// The groups of what there is one of in a process, whatever the number of connections.
+/// The groups of the settings that exist once in a process, whatever the number of connections.
 pub(in crate::config) const PROCESS: [&str; 2] = ["Review of Qualys accounts", "State, HTTP and log"];
 
 /// Read in lower case as well, as by other programs.
 const LOWER_CASE_TOO: [&VariableDefinition; 2] = [&v::HTTPS_PROXY, &v::NO_PROXY];
 
-/// Where a key stands.
+/// Place of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyPlace {
     /// The top level of the file.
@@ -43,7 +44,8 @@ pub(super) enum KeyPlace {
     Inner,
 }
 
-/// The variable that a key says, by its name: `AD_HOST`, or `AD_PASSWORD_FILE`. `None` for a key that is not known.
+/// Returns the variable that a key sets, by its name: `AD_HOST`, or `AD_PASSWORD_FILE`. `None` for
+/// a key that is not known.
 pub(super) fn variable(key: &str, place: KeyPlace) -> Option<(&'static VariableDefinition, String)> {
     if place == KeyPlace::Inner
         && let Some((_, variable)) = SHORT.iter().find(|(short, _)| *short == key)
@@ -60,7 +62,7 @@ pub(super) fn variable(key: &str, place: KeyPlace) -> Option<(&'static VariableD
     })
 }
 
-/// Every key that may stand in this place.
+/// Returns every key that may stand in this place.
 pub(super) fn known(place: KeyPlace) -> Vec<String> {
     let short = SHORT.iter().map(|(short, _)| (*short).to_owned());
     let all = v::all()
@@ -74,7 +76,7 @@ pub(super) fn known(place: KeyPlace) -> Vec<String> {
     }
 }
 
-/// Why a variable cannot be said in this place.
+/// Returns cause and advice when a variable cannot be set in this place.
 pub(super) fn misplaced(
     variable: &VariableDefinition,
     place: KeyPlace,
@@ -101,7 +103,8 @@ fn is_of_the_process(variable: &VariableDefinition) -> bool {
         .any(|group| PROCESS.contains(&group.title) && group.variables.contains(variable))
 }
 
-/// Every way to say a variable: itself, as a file, in the lower case of the proxy variables. Who says one of them says them all.
+/// Returns every form of a variable: itself, as a file, in the lower case of the proxy variables. A
+/// layer that sets one of the forms sets them all.
 pub(super) fn forms(name: &str) -> Vec<String> {
     let same = |variable: &&VariableDefinition| {
         variable.name == name
@@ -120,7 +123,8 @@ pub(super) fn forms(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A text of the program in the file's spelling: names of variables in lower case, but for what is quoted.
+/// Returns a text of the program in the file's spelling: names of variables in lower case, but for
+/// what is quoted.
 pub(super) fn in_lower_case(text: &str) -> String {
     let parts = text.split('`').enumerate().map(|(index, part)| {
         if index % 2 == 1 {

@@ -1,4 +1,5 @@
-//! The variables of one connection: profile over connection over environment over the top level of the file.
+//! The variables of one connection: profile over connection over environment over the top level of
+//! the file.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use crate::config::environment::Variables;
 use crate::config::refused::{ConfigProblem, ValueFault, printable};
 use crate::config::variables as v;
 
-/// What a connection of the file, or the process, is told.
+/// Variables of a connection of the file, or of the process.
 pub(in crate::config) struct ConnectionVariables<'a, V> {
     file: &'a ConnectionsFile,
     /// From the inside out: profile, connection. None for the process.
@@ -20,7 +21,7 @@ pub(in crate::config) struct ConnectionVariables<'a, V> {
     connection: Option<String>,
 }
 
-/// Where a variable is said.
+/// Source of the value of a variable.
 enum VariableSource<'a> {
     Table(&'a ConnectionTable),
     Environment,
@@ -42,19 +43,19 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         }
     }
 
-    /// The name of the connection; `None` for the process.
+    /// Returns the name of the connection; `None` for the process.
     pub(in crate::config) fn connection(&self) -> Option<&str> {
         self.connection.as_deref()
     }
 
-    /// The line where the table of the connection, or of its profile, begins.
+    /// Returns the line where the table of the connection, or of its profile, begins.
     pub(super) fn line(&self) -> usize {
         self.inner.first().map_or(1, |table| table.line)
     }
 
-    /// The innermost layer that says the variable in any of its forms: `ad_password_file` of a connection stands over
-    /// `AD_PASSWORD` of the environment. An empty text in the file takes back what is said further out; in the environment it
-    /// counts as nothing.
+    /// Returns the innermost layer that sets the variable in any of its forms: `ad_password_file`
+    /// of a connection stands over `AD_PASSWORD` of the environment. An empty text in the file
+    /// takes back the value of the outer layers; in the environment it counts as nothing.
     fn said(&self, name: &str) -> VariableSource<'a> {
         let forms = forms(name);
         let has = |table: &ConnectionTable| forms.iter().any(|form| table.has(form));
@@ -72,8 +73,8 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         VariableSource::Nowhere
     }
 
-    /// A problem with these variables, named as the file names them: with file, line, connection and key, unless the
-    /// environment says what is wrong.
+    /// Names a problem with these variables as the file names them: with file, line, connection and
+    /// key, unless the cause is in the environment.
     pub(in crate::config) fn in_the_files_words(&self, problem: ConfigProblem) -> ConfigProblem {
         let ConfigProblem {
             name, cause, advice, ..
@@ -103,13 +104,14 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         ValueFault::new(cause, advice).at(&self.file.name, line)
     }
 
-    /// Whether a value of the file was complained about already: that it is missing is no news.
+    /// Returns `true` when a value of the file was complained about already, so that it need not be
+    /// called missing as well.
     pub(in crate::config) fn is_known_to_be_bad(&self, name: &str) -> bool {
         matches!(self.said(name), VariableSource::Table(table) if forms(name).iter().any(|form| table.is_bad(form)))
     }
 }
 
-/// Key and line of a variable in the table that says it, in whichever form.
+/// Returns key and line of a variable in the table that sets it, in whichever form.
 fn place(table: &ConnectionTable, name: &str) -> (String, usize) {
     let others = forms(name);
     let found = std::iter::once(name)

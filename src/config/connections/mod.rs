@@ -1,7 +1,9 @@
-//! The file of connections (`CONNECTIONS_FILE`): any number of directories in one service, each with its profiles.
+//! The file of connections (`CONNECTIONS_FILE`): any number of directories in one service, each
+//! with its profiles.
 //!
-//! It says what the environment says, under the same names in lower case, and goes through the same checks: each
-//! connection is read from a set of [`Variables`] of its own ([`ConnectionVariables`]). The most specific place wins:
+//! It sets the same variables as the environment, under the same names in lower case, with the same
+//! checks: each connection is read from a set of [`Variables`] of its own
+//! ([`ConnectionVariables`]). The most specific place wins:
 //!
 //! profile > connection > real environment > `.env` > top level of the file > default.
 
@@ -23,13 +25,14 @@ use table::ConnectionTable;
 
 pub(super) use keys::{CONNECTION, PROCESS, PROFILE, SHORT};
 
-/// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working directory.
+/// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working
+/// directory.
 pub(super) const DEFAULT: &str = "config/connections.toml";
 
 /// Far above any file that a person writes; it stops a path such as /dev/zero.
 const LARGEST: u64 = 4 << 20;
 
-/// What a file of connections says, as far as it could be read.
+/// Content of a file of connections, as far as it could be read.
 pub(super) struct ConnectionsFile {
     /// As it was named.
     name: String,
@@ -38,7 +41,8 @@ pub(super) struct ConnectionsFile {
     connections: Vec<FileConnection>,
     /// Variables that a `${…}` named: no mistakes, whatever they are called.
     pub(super) references: BTreeSet<String>,
-    /// It is TOML throughout. Where it is not, tables may be lost, and what they would have said is not missed.
+    /// `true` when the file is TOML throughout. Otherwise tables may be lost, and their variables
+    /// are not called missing.
     pub(super) is_whole: bool,
     pub(super) problems: Vec<ConfigProblem>,
 }
@@ -91,13 +95,13 @@ impl ConnectionsFile {
         }
     }
 
-    /// The variables of the process: the environment over the file's top level.
+    /// Returns the variables of the process: the environment over the file's top level.
     pub(super) fn process<'a, V: Variables>(&'a self, environment: &'a V) -> ConnectionVariables<'a, V> {
         ConnectionVariables::new(self, environment, Vec::new(), None)
     }
 
-    /// The variables of each connection that the file describes, in its order: one for every profile, where a connection has
-    /// profiles.
+    /// Returns the variables of each connection that the file describes, in its order: one for
+    /// every profile, where a connection has profiles.
     pub(super) fn connections<'a, V: Variables>(
         &'a self,
         environment: &'a V,
@@ -122,8 +126,8 @@ impl ConnectionsFile {
             .collect()
     }
 
-    /// What is wrong with the file as a whole: names that are missing or come twice, no connection, and names in the
-    /// environment that can be meant for one connection alone.
+    /// Checks the file as a whole: names that are missing or come twice, no connection, and names
+    /// in the environment that can be meant for one connection alone.
     pub(super) fn check(&mut self, environment: &impl Variables) {
         let mut problems = Vec::new();
         if self.connections.is_empty() && self.is_whole {

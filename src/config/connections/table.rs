@@ -15,9 +15,10 @@ use crate::config::refused::{ValueFault, nearest, printable};
 /// The keys of one table, as the variables that they say.
 #[derive(Default)]
 pub(super) struct ConnectionTable {
-    /// Where it begins, counted from 1.
+    /// Line at which it begins, counted from 1.
     pub(super) line: usize,
-    /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained about.
+    /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained
+    /// about.
     keys: BTreeMap<String, GivenValue>,
 }
 
@@ -28,22 +29,22 @@ struct GivenValue {
 }
 
 impl ConnectionTable {
-    /// The text under the name of a variable, where there is one; it may be empty.
+    /// Returns the text under the name of a variable, where there is one; it may be empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.keys.get(name)?.text.as_deref()
     }
 
-    /// Whether something is written under the name of a variable.
+    /// Returns `true` when something is written under the name of a variable.
     pub(super) fn has(&self, name: &str) -> bool {
         self.keys.contains_key(name)
     }
 
-    /// Whether what is written there was complained about.
+    /// Returns `true` when the value that is written there was complained about.
     pub(super) fn is_bad(&self, name: &str) -> bool {
         self.keys.get(name).is_some_and(|given| given.text.is_none())
     }
 
-    /// Key, as written, and line.
+    /// Returns key, as written, and line.
     pub(super) fn place(&self, name: &str) -> Option<(&str, usize)> {
         self.keys.get(name).map(|given| (given.key.as_str(), given.line))
     }
@@ -52,7 +53,8 @@ impl ConnectionTable {
 /// Reads `text`, the contents of the file called `name`.
 pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> ConnectionsFile {
     let mut file = ConnectionsFile::empty(name);
-    // Editors on Windows begin a file with a byte order mark; a character in its place keeps the lines.
+    // Editors on Windows begin a file with a byte order mark; a character in its place keeps the
+    // lines.
     let text = text.trim_start_matches('\u{feff}');
     let (document, mistakes) = DeTable::parse_recoverable(text);
     let mut reading = TableReading {
@@ -89,7 +91,7 @@ pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> Con
     file
 }
 
-/// How a connection, or a profile, is called in a message about it.
+/// Returns the name of a connection, or a profile, in a message about it.
 fn named(table: &DeTable<'_>) -> String {
     let name = ["name", "connection_name"]
         .iter()
@@ -106,7 +108,8 @@ struct TableReading<'a, V> {
 type InnerTable<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
 
 impl<V: Variables> TableReading<'_, V> {
-    /// The keys of a table, and the tables that it holds: connections at the top level, profiles in a connection.
+    /// Reads the keys of a table, and the tables that it holds: connections at the top level,
+    /// profiles in a connection.
     fn table<'t, 'i>(
         &mut self,
         table: &'t DeTable<'i>,
@@ -228,7 +231,7 @@ impl<V: Variables> TableReading<'_, V> {
         self.file.problems.push(problem);
     }
 
-    /// The line of a place, counted from 1.
+    /// Returns the line of a place, counted from 1.
     fn line(&self, place: &Range<usize>) -> usize {
         let before = self
             .text
@@ -239,7 +242,7 @@ impl<V: Variables> TableReading<'_, V> {
     }
 }
 
-/// `connection emea: ad_host`.
+/// Joins the two texts: `connection emea: ad_host`.
 pub(super) fn in_words(label: &str, rest: &str) -> String {
     if label.is_empty() {
         rest.to_owned()

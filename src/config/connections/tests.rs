@@ -25,7 +25,7 @@ fn given(pairs: &[(&str, &str)]) -> Given {
         .collect()
 }
 
-/// What the environment says in most tests: the gateway, and a secret for each directory.
+/// Returns the environment of most tests: the gateway, and a secret for each directory.
 fn environment() -> Given {
     given(&[
         ("QUALYS_GATEWAY_URL", "https://gateway.example"),
@@ -45,7 +45,7 @@ fn parsed(text: &str, environment: &Given) -> Result<Config, ConfigError> {
     )
 }
 
-/// The lines of the refusal.
+/// Returns the lines of the refusal.
 fn refusal(text: &str, environment: &Given) -> Vec<String> {
     let refused = parsed(text, environment).unwrap_err().to_string();
     refused.lines().map(str::to_owned).collect()
@@ -131,7 +131,7 @@ fn the_most_specific_place_wins() {
         "Asia/Tokyo"
     );
     assert_eq!(zone(&format!("{EMEA}{profile}"), &plain).name(), "UTC");
-    // An empty text takes back what is said further out.
+    // An empty text takes back the value of the outer layers.
     assert_eq!(
         zone(&format!("{connection}{profile}{}", key("")), &said).name(),
         "UTC"
@@ -163,7 +163,8 @@ fn a_secret_of_a_connection_stands_over_one_of_the_environment_in_any_form() {
         password(&parsed(EMEA, &environment).unwrap().connections[0]),
         "one $ecret"
     );
-    // The proxy has a second spelling in the environment, which stands over the top level of the file as well.
+    // The proxy has a second spelling in the environment, which stands over the top level of the
+    // file as well.
     environment.insert("https_proxy".to_owned(), "http://real:1".to_owned());
     let text = format!("https_proxy = \"http://written:1\"\n{EMEA}");
     let config = parsed(&text, &environment).unwrap();
@@ -322,7 +323,8 @@ fn the_example_that_is_shipped_is_a_file_of_connections() {
         names.collect::<Vec<_>>()
     };
     assert_eq!(names(&example), ["emea.staff", "emea.admins", "apac"]);
-    // What is commented out is good as well, but for files that are not here and a secret said twice.
+    // The keys that are commented out are good as well, but for files that are not here and a
+    // secret that is set twice.
     let elsewhere = ["ad_certificate", "mapping_file", "ad_password_file"];
     let uncommented: String = example
         .lines()

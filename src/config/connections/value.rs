@@ -23,7 +23,7 @@ impl<'a, V: Variables> EnvironmentReferences<'a, V> {
         }
     }
 
-    /// The value of a variable that must be there.
+    /// Returns the value of a variable that must be there.
     fn value(&mut self, name: &str) -> Result<String, ValueFault> {
         self.names.insert(name.to_owned());
         if let Some(doubt) = self.environment.doubt(name) {
@@ -41,7 +41,7 @@ impl<'a, V: Variables> EnvironmentReferences<'a, V> {
         }
     }
 
-    /// `text` with each `${NAME}` replaced; `$${` stands for `${`.
+    /// Returns `text` with each `${NAME}` replaced; `$${` stands for `${`.
     fn replaced(&mut self, text: &str) -> Result<String, ValueFault> {
         let mut whole = String::with_capacity(text.len());
         let mut rest = text;
@@ -82,7 +82,8 @@ fn is_name(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// The text of `value` for `variable`, under the `name` of it or of its `_FILE` form. No secret is in a fault (R27).
+/// Returns the text of `value` for `variable`, under the `name` of it or of its `_FILE` form. No
+/// secret is in a fault (R27).
 pub(super) fn text(
     variable: &VariableDefinition,
     name: &str,
@@ -128,14 +129,15 @@ pub(super) fn text(
     }
 }
 
-/// Whether a text is one `${NAME}` and nothing else.
+/// Returns `true` when a text is one `${NAME}` and nothing else.
 fn is_reference(text: &str) -> bool {
     text.strip_prefix("${")
         .and_then(|rest| rest.strip_suffix('}'))
         .is_some_and(is_name)
 }
 
-/// A file of connections is copied, compared, kept under version control: no place for a secret, whoever may read it today.
+/// Returns the fault of a secret that stands in the file. A file of connections is copied,
+/// compared, kept under version control: no place for a secret, whoever may read it today.
 fn literal_secret(variable: &VariableDefinition) -> ValueFault {
     let key = variable.name.to_ascii_lowercase();
     let example = quoted(&format!("{key} = \"${{{}_2}}\"", variable.name));

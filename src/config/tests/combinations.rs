@@ -150,7 +150,7 @@ fn the_site_and_read_only_controllers_are_settings_of_the_domain() {
     }
 }
 
-/// What Kerberos is without is refused in directory.rs, with every build.
+/// Variables that Kerberos is without are refused in directory.rs, with every build.
 #[cfg(feature = "kerberos")]
 #[test]
 fn kerberos_needs_neither_name_nor_password() {

@@ -34,7 +34,7 @@ const LEAST: &[(&str, &str)] = &[
     ("QUALYS_CONNECTOR_UUID", "a1b2c3d4-0000-4000-8000-00000000abcd"),
 ];
 
-/// [`LEAST`], changed: an empty value takes a variable away.
+/// Returns [`LEAST`], changed: an empty value takes a variable away.
 fn given(changes: &[(&str, &str)]) -> Given {
     LEAST
         .iter()
@@ -60,7 +60,7 @@ fn refusal(changes: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// The names that are refused, and nothing more.
+/// Returns the names that are refused, and nothing more.
 fn refused_names(changes: &[(&str, &str)]) -> Vec<String> {
     let refused = parse_at(&given(changes), now()).unwrap_err();
     refused

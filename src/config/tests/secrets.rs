@@ -163,7 +163,8 @@ const SECRETS: [&str; 8] = [
     "HTTPS_PROXY",
 ];
 
-/// `hunter2` in every place for a secret, in each of several shapes; tokens are long, and differ.
+/// Returns `hunter2` in every place for a secret, in each of several shapes; tokens are long, and
+/// differ.
 fn planted(shape: &str) -> Vec<(&'static str, String)> {
     let value = |name: &&str| match *name {
         "HTTP_TOKEN" | "HTTP_READ_TOKEN" => format!("{shape}-for-{name}"),

@@ -173,7 +173,7 @@ fn r31_every_attribute_of_every_filter_is_named_in_one_pass() {
             "LOG_FORMAT"
         ]
     );
-    // What AD_DELTA was to say is not known: only itself is bad.
+    // The intended value of AD_DELTA is not known: only AD_DELTA itself is bad.
     assert_eq!(
         refused_names(&[("AD_USER_FILTER", "(memberOf=a)"), ("AD_DELTA", "x")]),
         ["AD_DELTA"]

@@ -12,7 +12,8 @@ use crate::config::refused::{ValueFault, quoted};
 /// A bundle of every public root is a quarter of this; what is larger is not a certificate file.
 const LARGEST: u64 = 4 << 20;
 
-/// The certificates of a file, DER: one in DER, or one or several in PEM. Each is known to parse.
+/// Reads the certificates of a file, DER: one in DER, or one or several in PEM. Each is known to
+/// parse.
 pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, ValueFault> {
     let fault = |cause: String, advice: String| ValueFault::new(format!("{}: {cause}", quoted(path)), advice);
     let usual = || "give a file with the CA certificate in DER or PEM".to_owned();
@@ -24,7 +25,8 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, ValueFault> {
     })
 }
 
-/// The certificates in the content of a file, or what is wrong with it; nothing of the content is in the message.
+/// Decodes the certificates in the content of a file, or returns the fault of it; nothing of the
+/// content is in the message.
 pub fn decode(content: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let found = parse(content)?;
     for (index, der) in found.iter().enumerate() {
@@ -90,7 +92,7 @@ impl CertificateContainer {
         }
     }
 
-    /// The command that makes a file of it that is read.
+    /// Returns the command that converts the file into one that is read.
     fn conversion(self, path: &str) -> String {
         let path = format!("'{}'", path.replace('\'', r"'\''"));
         let command = match self {

@@ -4,17 +4,19 @@ use crate::config::refused::{ValueFault, quoted};
 use crate::identity::DistinguishedName;
 use crate::schema;
 
-/// Deepest nesting taken. The parser recurses, and so does a domain controller; real filters stay below ten.
+/// Deepest nesting taken. The parser recurses, and so does a domain controller; real filters stay
+/// below ten.
 const DEEPEST: usize = 50;
 
-/// The filter for the members of `group`, and the members of groups in it: LDAP_MATCHING_RULE_TRANSITIVE_EVAL (MS-ADTS
-/// 3.1.1.3.4.4.3) on memberOf, which does not know primary groups.
+/// Returns the filter for the members of `group`, and the members of groups in it:
+/// LDAP_MATCHING_RULE_TRANSITIVE_EVAL (MS-ADTS 3.1.1.3.4.4.3) on memberOf, which does not know
+/// primary groups.
 pub fn member_of(group: &DistinguishedName) -> String {
     let value = ldap3::ldap_escape(group.as_str());
     format!("(memberOf:1.2.840.113556.1.4.1941:={value})")
 }
 
-/// A filter in parentheses; they are added when the text has none.
+/// Reads a filter in parentheses; they are added when the text has none.
 pub fn filter(text: &str) -> Result<String, ValueFault> {
     let advice =
         "write an LDAP filter such as (department=Sales); in a value, ( ) * \\ are \\28 \\29 \\2a \\5c";
@@ -56,8 +58,8 @@ pub fn find_untracked(filter: &str) -> Vec<ValueFault> {
     faults
 }
 
-/// Fault of the in-chain rule, which follows links from object to object (MS-ADTS 3.1.1.3.4.4.3):
-/// where one in the middle changes, the object at the end has no change of its own.
+/// Returns the fault of the in-chain rule, which follows links from object to object (MS-ADTS
+/// 3.1.1.3.4.4.3): where one in the middle changes, the object at the end has no change of its own.
 fn refuse_in_chain(attribute: &str) -> ValueFault {
     let group = "memberOf".eq_ignore_ascii_case(attribute) || attribute.is_empty();
     let instead = schema::suggest_for_filter(if group { "memberOf" } else { attribute });
@@ -87,7 +89,7 @@ pub fn split_terms(filter: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     })
 }
 
-/// What is wrong with the parentheses. Checked first: it bounds the recursion of the parser.
+/// Returns the fault of the parentheses. Checked first: it bounds the recursion of the parser.
 fn imbalance(text: &str) -> Option<String> {
     let mut depth = 0_usize;
     for (index, character) in text.char_indices() {
@@ -110,7 +112,8 @@ fn imbalance(text: &str) -> Option<String> {
     }
 }
 
-/// The parser says only yes or no; this finds the innermost part that it does not take, and what is usual there.
+/// Finds the innermost part that the parser does not take, and the form that is usual there. The
+/// parser says only yes or no.
 fn likely_cause(text: &str) -> String {
     let mut opened = 0;
     for (index, character) in text.char_indices() {

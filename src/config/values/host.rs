@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::config::SitePolicy;
 use crate::config::refused::{ValueFault, quoted};
 
-/// `AD_HOST`: hosts separated by commas, in order, each as [`host`] gives it.
+/// Reads `AD_HOST`: hosts separated by commas, in order, each as [`host`] gives it.
 pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
     text.split(',')
         .map(str::trim)
@@ -21,8 +21,8 @@ pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
         .collect()
 }
 
-/// A host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or without brackets,
-/// returned without.
+/// Reads a host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or
+/// without brackets, returned without.
 pub fn host(text: &str) -> Result<String, ValueFault> {
     let advice = "write a host name such as dc1.corp.example.com, or an IP address";
     if text.contains("://") {
@@ -58,7 +58,8 @@ pub fn host(text: &str) -> Result<String, ValueFault> {
 }
 
 fn name_fault(name: &str) -> Option<String> {
-    // RFC 1035 section 2.3.4: 253 characters in text form, 63 a label. One final dot says that the name is complete.
+    // RFC 1035 section 2.3.4: 253 characters in text form, 63 a label. One final dot says that the
+    // name is complete.
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() || name.len() > 253 {
         return Some("a name has 1 to 253 characters".to_owned());
@@ -84,7 +85,7 @@ fn name_fault(name: &str) -> Option<String> {
         .then(|| "it is neither an IPv4 address nor a name".to_owned())
 }
 
-/// `AD_DOMAIN`: a host name, no address.
+/// Reads `AD_DOMAIN`: a host name, no address.
 pub fn domain(text: &str) -> Result<String, ValueFault> {
     let name = host(text)?;
     if name.parse::<IpAddr>().is_ok() {
@@ -97,8 +98,8 @@ pub fn domain(text: &str) -> Result<String, ValueFault> {
     Ok(name)
 }
 
-/// `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63 octets
-/// (MS-ADTS 6.3.2.3).
+/// Reads `AD_SITE`: `auto`, `off`, or the name of a site, which is one label of a DNS name: 1 to 63
+/// octets (MS-ADTS 6.3.2.3).
 pub fn site(text: &str) -> Result<SitePolicy, ValueFault> {
     let fault = |cause: String| {
         Err(ValueFault::new(
@@ -132,7 +133,7 @@ pub fn site(text: &str) -> Result<SitePolicy, ValueFault> {
     Ok(SitePolicy::Named(text.to_owned()))
 }
 
-/// `AD_DNS_SERVER`: an address, with a port when it is not 53 (RFC 1035 section 4.2).
+/// Reads `AD_DNS_SERVER`: an address, with a port when it is not 53 (RFC 1035 section 4.2).
 pub fn dns_server(text: &str) -> Result<SocketAddr, ValueFault> {
     let address = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
     address.or_else(|_| text.parse()).map_err(|_| {
@@ -144,7 +145,8 @@ pub fn dns_server(text: &str) -> Result<SocketAddr, ValueFault> {
     })
 }
 
-/// `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets the system choose.
+/// Reads `HTTP_LISTEN`: an address with a port, `localhost:PORT`, or `off` (`None`). Port 0 lets
+/// the system choose.
 pub fn listen(text: &str) -> Result<Option<SocketAddr>, ValueFault> {
     if text == "off" {
         return Ok(None);

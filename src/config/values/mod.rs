@@ -1,4 +1,4 @@
-//! What a value must look like: pure functions from text to a checked value, or to why not and what to write instead.
+//! Rules for values: pure functions from text to a checked value, or to the cause and the remedy.
 
 pub(super) mod certificate;
 pub(super) mod filter;

@@ -12,8 +12,8 @@ use crate::config::refused::{ValueFault, quoted};
 /// Longest list, in characters.
 const LONGEST: usize = 8192;
 
-/// Hosts separated by commas or spaces, as a list that the HTTP library knows. An item with another
-/// port than `port`, that of the gateway, is left out.
+/// Reads hosts separated by commas or spaces, as a list that the HTTP library knows. An item with
+/// another port than `port`, that of the gateway, is left out.
 pub fn exceptions(port: u16) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         let text = super::plain::text(LONGEST)(text)?;
@@ -61,7 +61,7 @@ fn exception(item: &str, port: u16) -> Result<Option<String>, ValueFault> {
     Ok(is_met.then(|| name.trim_end_matches('.').to_lowercase()))
 }
 
-/// An address without the brackets of version 6.
+/// Returns an address without the brackets of version 6.
 fn bare(text: &str) -> &str {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     inner.unwrap_or(text)

@@ -4,7 +4,8 @@ use super::host::host;
 use crate::config::CertificatePin;
 use crate::config::refused::{ValueFault, quoted};
 
-/// Pins separated by commas: SHA-256 in hex (with or without colons) or base64, optionally with `HOST=` before it.
+/// Reads pins separated by commas: SHA-256 in hex (with or without colons) or base64, optionally
+/// with `HOST=` before it.
 pub fn pins(text: &str) -> Result<Vec<CertificatePin>, ValueFault> {
     text.split(',').map(str::trim).map(pin).collect()
 }
@@ -50,7 +51,7 @@ fn digest(text: &str) -> Option<[u8; 32]> {
     hexadecimal(text).or_else(|| base64(text))
 }
 
-/// 64 digits, or 32 pairs with a colon between each two.
+/// Reads 64 digits, or 32 pairs with a colon between each two.
 fn hexadecimal(text: &str) -> Option<[u8; 32]> {
     let digits: String = if text.contains(':') {
         let pairs: Vec<&str> = text.split(':').collect();
@@ -75,8 +76,8 @@ fn hexadecimal(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// RFC 4648 section 4, or section 5 (`-`, `_`): 43 characters carry 258 bits, so the last two must be 0; then `=`,
-/// which may be left out.
+/// Reads base64 by RFC 4648 section 4, or section 5 (`-`, `_`): 43 characters carry 258 bits, so
+/// the last two must be 0; then `=`, which may be left out.
 fn base64(text: &str) -> Option<[u8; 32]> {
     let text = text.strip_suffix('=').unwrap_or(text);
     if text.len() != 43 {

@@ -8,12 +8,12 @@ use uuid::Uuid;
 use crate::config::refused::{ValueFault, nearest, quoted};
 use crate::identity::{DistinguishedName, Kind};
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, ValueFault> {
     choice(&[("true", true), ("false", false)])(text)
 }
 
-/// One of a few words.
+/// Reads one of a few words.
 pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result<T, ValueFault> {
     move |text| {
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
@@ -35,7 +35,8 @@ pub fn choice<T: Copy>(choices: &[(&'static str, T)]) -> impl Fn(&str) -> Result
     }
 }
 
-/// Any text of one line, up to `longest` characters. (That it is one line, the reader has checked.)
+/// Reads any text of one line, up to `longest` characters. (The reader has checked that it is one
+/// line.)
 pub fn text(longest: usize) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         if text.chars().count() > longest {
@@ -48,7 +49,7 @@ pub fn text(longest: usize) -> impl Fn(&str) -> Result<String, ValueFault> {
     }
 }
 
-/// A name that can be part of a file name and of a URL path.
+/// Reads a name that can be part of a file name and of a URL path.
 pub fn connection_name(text: &str) -> Result<String, ValueFault> {
     let advice = "write 1 to 64 of A-Z a-z 0-9 . _ -, and not `.` or `..`";
     let fits = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
@@ -67,7 +68,7 @@ pub fn connection_name(text: &str) -> Result<String, ValueFault> {
     Ok(text.to_owned())
 }
 
-/// A distinguished name of at least one part.
+/// Reads a distinguished name of at least one part.
 pub fn distinguished_name(text: &str) -> Result<DistinguishedName, ValueFault> {
     DistinguishedName::parse(text).map_err(|error| {
         ValueFault::new(
@@ -77,7 +78,7 @@ pub fn distinguished_name(text: &str) -> Result<DistinguishedName, ValueFault> {
     })
 }
 
-/// `AD_ASSETS`: kinds by their plural, comma-separated, in the order of [`Kind`].
+/// Reads `AD_ASSETS`: kinds by their plural, comma-separated, in the order of [`Kind`].
 pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
     let advice = "write a comma-separated list of `users`, `groups`, `computers`";
     let mut kinds = Vec::new();
@@ -107,7 +108,8 @@ pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
     Ok(kinds)
 }
 
-/// A UUID in its text form of 36 characters; lower-case is returned. That of zeros alone stands in .env.example for one's own.
+/// Reads a UUID in its text form of 36 characters; lower-case is returned. The UUID of zeros is the
+/// placeholder in .env.example.
 pub fn uuid(text: &str) -> Result<String, ValueFault> {
     match Uuid::try_parse(text) {
         Ok(uuid) if uuid.is_nil() && text.len() == 36 => Err(ValueFault::new(
@@ -122,11 +124,12 @@ pub fn uuid(text: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// A filter of tracing-subscriber.
+/// Reads a filter of tracing-subscriber.
 pub fn log_filter(text: &str) -> Result<String, ValueFault> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let advice = "write error, warn, info, debug, trace or off, or TARGET=LEVEL pairs, comma-separated";
-    // To the library a misspelt level is the name of a target, to be logged in full: `inof` would silence everything.
+    // To the library a misspelt level is the name of a target, to be logged in full: `inof` would
+    // silence everything.
     let is_word = |item: &&str| {
         item.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -140,8 +143,8 @@ pub fn log_filter(text: &str) -> Result<String, ValueFault> {
             });
         }
     }
-    // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts between bytes), and no
-    // target has any.
+    // tracing-subscriber 0.3.23 panics on some characters of several bytes (directive.rs cuts
+    // between bytes), and no target has any.
     if !text.is_ascii() {
         return Err(ValueFault::new(
             format!("{} holds a character beyond ASCII", quoted(text)),
@@ -157,7 +160,7 @@ pub fn log_filter(text: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// A file that can be opened now; its content is checked by whoever reads it.
+/// Checks that a file can be opened now; its content is checked by the code that reads it.
 pub fn file(text: &str) -> Result<PathBuf, ValueFault> {
     let path = PathBuf::from(text);
     let advice = "give the path of a readable file";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::refused::{ValueFault, quoted};
 
-/// A whole number within `range`.
+/// Reads a whole number within `range`.
 pub fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, ValueFault>
 where
     T: FromStr + PartialOrd + Display,
@@ -32,7 +32,7 @@ where
     }
 }
 
-/// A whole number with a unit, `500ms`, `30s`, `15m`, `2h`, `1d`, within `range`.
+/// Reads a whole number with a unit, `500ms`, `30s`, `15m`, `2h`, `1d`, within `range`.
 pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, ValueFault> {
     const UNITS: &[(&str, u64)] = &[
         ("ms", 1),
@@ -60,7 +60,7 @@ pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Dura
     }
 }
 
-/// A whole number with a unit, `1000B`, `512KiB`, `4MB`, in bytes, within `range`.
+/// Reads a whole number with a unit, `1000B`, `512KiB`, `4MB`, in bytes, within `range`.
 pub fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<usize, ValueFault> {
     const UNITS: &[(&str, u64)] = &[
         ("B", 1),
@@ -120,7 +120,7 @@ fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str, likely: &str) -> R
     value.ok_or_else(|| ValueFault::new(format!("{} is too large", quoted(text)), advice()))
 }
 
-/// A duration in the largest unit that divides it.
+/// Returns a duration in the largest unit that divides it.
 fn written(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")]

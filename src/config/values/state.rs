@@ -13,8 +13,8 @@ const PORT: u16 = 5432;
 /// Longest name of a role or a database (NAMEDATALEN - 1).
 const LONGEST_NAME: usize = 63;
 
-/// `sqlite:PATH`, `sqlite://PATH` or `postgres://USER@HOST[:PORT]/DATABASE`. Whether it can be
-/// opened, the store finds out.
+/// Reads `sqlite:PATH`, `sqlite://PATH` or `postgres://USER@HOST[:PORT]/DATABASE`. The store finds
+/// out whether it can be opened.
 pub fn location(text: &str) -> Result<StateLocation, ValueFault> {
     match text.split_once(':') {
         Some(("sqlite", path)) => file(text, path).map(StateLocation::File),
@@ -50,7 +50,8 @@ fn file(text: &str, path: &str) -> Result<PathBuf, ValueFault> {
     }
 }
 
-/// No message shows the URL: somebody may have written a password into it.
+/// Reads the URL of a database. No message shows the URL: somebody may have written a password into
+/// it.
 fn database(text: &str) -> Result<Database, ValueFault> {
     let advice = "write it like postgres://ad_connector@db.example/ad_connector; the password goes into STATE_PASSWORD";
     let fault = |cause: String| ValueFault::new(cause, advice);

@@ -6,14 +6,15 @@ use croner::Cron;
 
 use crate::config::refused::{ValueFault, nearest, quoted};
 
-/// A cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as `@daily`, that has a
-/// moment to run after `now`. It is returned as written.
+/// Reads a cron expression of 5, 6 (seconds first) or 7 fields (year last), or a nickname such as
+/// `@daily`, that has a moment to run after `now`. It is returned as written.
 pub fn cron(now: DateTime<Utc>) -> impl Fn(&str) -> Result<String, ValueFault> {
     move |text| {
         let advice = "write minute, hour, day, month and weekday such as `*/15 * * * *`; seconds may go before, a year after";
         let bad =
             |cause: String| ValueFault::new(format!("{} is not a schedule: {cause}", quoted(text)), advice);
-        // croner takes time in the square of what is listed; no schedule needs as much as this.
+        // The time that croner takes grows with the square of the listed values; no schedule needs
+        // as many as this.
         if text.len() > 200 {
             return Err(bad("it is longer than 200 characters".to_owned()));
         }
@@ -74,7 +75,7 @@ fn idle_step<'a>(fields: usize) -> impl FnMut((usize, &'a str)) -> Option<&'a st
     }
 }
 
-/// croner's message without its repeated heading.
+/// Returns croner's message without its repeated heading.
 fn reason(error: &croner::errors::CronError) -> String {
     use croner::errors::CronError::{ComponentError, IllegalCharacters, InvalidPattern};
     match error {
@@ -85,7 +86,7 @@ fn reason(error: &croner::errors::CronError) -> String {
     }
 }
 
-/// `BASELINE_CRON`: a cron expression, or `off` (`None`).
+/// Reads `BASELINE_CRON`: a cron expression, or `off` (`None`).
 pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>, ValueFault> {
     move |text| {
         if text == "off" {
@@ -95,11 +96,11 @@ pub fn cron_or_off(now: DateTime<Utc>) -> impl Fn(&str) -> Result<Option<String>
     }
 }
 
-/// An IANA time zone, spelt as in its database.
+/// Reads an IANA time zone, spelt as in its database.
 pub fn time_zone(text: &str) -> Result<Tz, ValueFault> {
     text.parse().map_err(|_| {
         let names = || TZ_VARIANTS.into_iter().map(Tz::name);
-        // People know the city, and often not its continent.
+        // Many people know the city of a time zone, but not its continent.
         let city = |name: &&str| {
             name.rsplit('/')
                 .next()

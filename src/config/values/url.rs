@@ -4,9 +4,11 @@ use reqwest::Url;
 
 use crate::config::refused::{ValueFault, quoted};
 
-/// `QUALYS_GATEWAY_URL` without a trailing slash: https, or http to loopback; a path before the API's is allowed.
+/// Reads `QUALYS_GATEWAY_URL` without a trailing slash: https, or http to loopback; a path before
+/// the API's is allowed.
 ///
-/// A message shows the value only where it holds no `@`: somebody may have written a password into it.
+/// A message shows the value only where it holds no `@`: somebody may have written a password into
+/// it.
 pub fn gateway(text: &str) -> Result<String, ValueFault> {
     server(
         text,
@@ -15,7 +17,8 @@ pub fn gateway(text: &str) -> Result<String, ValueFault> {
     )
 }
 
-/// The base URL of a server of Qualys: `advice` shows one, `instead` says where credentials go.
+/// Reads the base URL of a server of Qualys: `advice` shows one, `instead` says where credentials
+/// go.
 pub fn server(text: &str, advice: &'static str, instead: &'static str) -> Result<String, ValueFault> {
     let shown = if text.contains('@') {
         "the value".to_owned()
@@ -50,7 +53,7 @@ pub fn server(text: &str, advice: &'static str, instead: &'static str) -> Result
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// `NOTIFY_URL`: https, or http to loopback. It is a secret, so no message shows it.
+/// Checks `NOTIFY_URL`: https, or http to loopback. It is a secret, so no message shows it.
 pub fn webhook(text: &str) -> Result<(), ValueFault> {
     let advice = "copy the URL of the incoming webhook from Slack or Teams";
     let url = Url::parse(text)
@@ -80,7 +83,7 @@ pub fn port(url: &str) -> Option<u16> {
     Url::parse(url).ok()?.port_or_known_default()
 }
 
-/// `QUALYS_INGEST_PATH`: what follows the gateway, beginning with `/`.
+/// Reads `QUALYS_INGEST_PATH`: what follows the gateway, beginning with `/`.
 pub fn ingest_path(text: &str) -> Result<String, ValueFault> {
     let advice = "write it like /rest/2.0/am/connector/asset/data/sync";
     if !text.starts_with('/') || text.starts_with("//") {
@@ -103,7 +106,8 @@ pub fn ingest_path(text: &str) -> Result<String, ValueFault> {
     }
 }
 
-/// `HTTPS_PROXY`: checked, never shown, because it may hold a password. As with curl, `http://` may be left out.
+/// Checks `HTTPS_PROXY`; it is never shown, because it may hold a password. As with curl, `http://`
+/// may be left out.
 pub fn proxy(text: &str) -> Result<String, ValueFault> {
     let advice = "write it like http://proxy.example.com:3128";
     let whole = if text.contains("://") {

@@ -30,7 +30,7 @@ fn endpoint(host: &str) -> ControllerEndpoint {
     }
 }
 
-/// The controllers after the first one was connected and failed with this.
+/// Records that the next controller, which was connected, failed with `error`.
 fn fails(
     controllers: &mut Controllers,
     error: DirectoryError,

@@ -137,7 +137,8 @@ fn r15_a_name_that_is_not_utf_8_is_written_with_escapes_and_makes_the_object_unf
 /// A name, and attributes with their values.
 type Parts = (String, Vec<(String, Vec<Vec<u8>>)>);
 
-/// What the LDAP library makes of the octets of a message; `None` where it cannot be an entry.
+/// Returns the entry that the LDAP library decodes from the octets of a message; `None` where it
+/// cannot be an entry.
 fn library(message: &[u8]) -> Option<Parts> {
     let (_, tag) = parse_tag(message).ok()?;
     let operation = tag.expect_constructed()?.into_iter().nth(1)?;
@@ -168,7 +169,8 @@ fn text_of(tag: StructureTag) -> Option<String> {
     String::from_utf8(octets_of(tag)?).ok()
 }
 
-/// A message with an entry, lengths in four octets as Active Directory writes them, or as short as can be.
+/// Returns a message with an entry, lengths in four octets as Active Directory writes them, or as
+/// short as can be.
 fn encoded(dn: &str, attributes: &[(String, Vec<Vec<u8>>)], long: bool) -> Vec<u8> {
     let element = |tag: u8, content: &[u8]| {
         if !long {
@@ -191,7 +193,7 @@ fn encoded(dn: &str, attributes: &[(String, Vec<Vec<u8>>)], long: bool) -> Vec<u
     element(0x30, &[element(2, &[7]), element(0x64, &operation)].concat())
 }
 
-/// What is read here from the octets of a message.
+/// Returns the entry that this program reads from the octets of a message.
 fn ours(message: &[u8]) -> Option<Entry> {
     let octets = Bytes::copy_from_slice(message);
     let mut parts = BerElements::new(BerElements::new(&octets).expect(SEQUENCE, "").ok()?);
@@ -244,7 +246,8 @@ proptest! {
         prop_assert_eq!(Entry::new(&dn, attributes), ours(&encoded(&dn, &parts(&entry).1, false)).unwrap());
     }
 
-    /// What the library's own reader makes of an attribute that comes once; of others, and of their order, it knows less.
+    /// Compares with the library's own reader of an attribute that comes once; it covers neither
+    /// others nor their order.
     #[test]
     fn values_are_those_of_search_entry(values in prop::collection::vec(value(), 0..6)) {
         let message = encoded("CN=a", &[("one".to_owned(), values.clone())], true);
@@ -281,7 +284,8 @@ proptest! {
     }
 }
 
-/// What the simulator, which encodes entries as Active Directory does, answers to a search for everything.
+/// Returns the answer of the simulator, which encodes entries as Active Directory does, to a search
+/// for everything.
 fn captured() -> Vec<u8> {
     let people = People {
         seed: 7,
@@ -335,7 +339,7 @@ fn captured() -> Vec<u8> {
     ask(2, 0x63, &search, 0x65)
 }
 
-/// The messages that `octets` consist of; `None` when the last one is not whole.
+/// Returns the messages that `octets` consist of; `None` when the last one is not whole.
 fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
     let mut rest = octets;
     let mut all = Vec::new();
@@ -348,7 +352,7 @@ fn messages(octets: &[u8]) -> Option<Vec<&[u8]>> {
     Some(all)
 }
 
-/// The tag of the operation of a message.
+/// Returns the tag of the operation of a message.
 fn operation(message: &[u8]) -> u8 {
     let mut parts = BerElements::new(BerElements::new(message).expect(SEQUENCE, "").unwrap());
     parts.expect(INTEGER, "").unwrap();

@@ -227,8 +227,8 @@ enum Operation {
     Notice,
 }
 
-/// Expected classification of a line of the table, by its `meaning`: the operation, the fault, and
-/// a word of what is said.
+/// Returns the expected classification of a line of the table, by its `meaning`: the operation, the
+/// fault, and a word of the message.
 fn expected(meaning: &str) -> (Operation, FaultOf, &'static str) {
     use FaultOf::{Account, Controller, ControllerOrSearch, Request};
     use Operation::{Bind, Notice, Search, StartTls};

@@ -20,7 +20,7 @@ fn scan(bytes: &[u8], step: usize) -> Result<Option<WholeMessage>, FrameFault> {
     scan.advance(bytes)
 }
 
-/// The same rules written down a second time, recursively and on the whole message.
+/// Applies the same rules, written down a second time, recursively and to the whole message.
 fn strict(bytes: &[u8]) -> Option<usize> {
     fn element(bytes: &[u8], depth: usize) -> Option<usize> {
         let tag = *bytes.first()?;
@@ -153,7 +153,7 @@ fn another_protocol_is_named_by_its_first_octet() {
     );
 }
 
-/// Random trees, sometimes damaged: close enough to LDAP that both outcomes are met.
+/// Generates random trees, sometimes damaged: close enough to LDAP that both outcomes occur.
 fn nearly_ber() -> impl Strategy<Value = Vec<u8>> {
     let leaf = (
         prop::sample::select(vec![0x02_u8, 0x04, 0x0A, 0x80, 0x1F]),

@@ -37,7 +37,8 @@ fn entry(id: u8, dn: &[u8]) -> Vec<u8> {
     )
 }
 
-/// Asks a search with message id 1, lets the server say `chunks`, and gives what came through and why the guard ended.
+/// Asks a search with message id 1, lets the server send `chunks`, and returns the octets that came
+/// through and the reason why the guard ended.
 async fn through(chunks: Vec<Vec<u8>>) -> (Vec<u8>, Option<GuardFault>) {
     let (server, mut peer) = tokio::io::duplex(1 << 16);
     let (ours, mut library) = UnixStream::pair().unwrap();
@@ -137,7 +138,7 @@ async fn r15_an_entry_that_is_too_large_comes_as_its_name_and_guid() {
     let guid = attribute(b"objectGUID", &[7; 16]);
     let large = entry_of(vec![attribute(b"info", &vec![b'x'; 40 << 20]), guid.clone()]);
     let (small, end) = (entry(1, b"CN=a"), done(1));
-    // The message id of what is made has its four octets.
+    // The message id of the message that is made has its four octets.
     let made = [
         element(INTEGER, &[0, 0, 0, 1]),
         element(
@@ -232,7 +233,7 @@ async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     library.write_all(&message(1, 0x63, &[])).await.unwrap();
     let one = entry(1, &vec![b'x'; 64 << 10]);
     let mut taken = 0;
-    // Nobody takes the entries: the peer is stopped by the budget, not by the end of what it has to say.
+    // Nobody takes the entries: the peer is stopped by the budget, not by the end of its octets.
     while let Ok(written) =
         tokio::time::timeout(std::time::Duration::from_millis(200), peer.write_all(&one)).await
     {
@@ -246,7 +247,8 @@ async fn the_server_is_read_no_faster_than_its_entries_are_used_up() {
     guard.abort();
 }
 
-/// An independent check of what the library is handed: it must be decodable to its last octet.
+/// Checks independently the octets that the library is handed: they must be decodable to the last
+/// one.
 fn decodable(mut bytes: &[u8]) -> bool {
     while !bytes.is_empty() {
         let Ok((rest, tag)) = ldap3::asn1::parse_tag(bytes) else {

@@ -1,5 +1,6 @@
-//! What a Kerberos ticket is bound to inside TLS, so that nobody in between can pass it on: `tls-server-end-point` (RFC 5929
-//! section 4), which controllers with `LdapEnforceChannelBinding=2` demand.
+//! Channel binding of a Kerberos ticket inside TLS, so that nobody in between can pass the ticket
+//! on: `tls-server-end-point` (RFC 5929 section 4), which controllers with
+//! `LdapEnforceChannelBinding=2` demand.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -11,8 +12,9 @@ const PREFIX: &[u8] = b"tls-server-end-point:";
 /// RSASSA-PSS (RFC 4055 section 3.1).
 const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// The channel binding of a connection to the server that showed this DER certificate. `None` where the standard
-/// defines none: the signature algorithm has no hash of its own, or an unknown one.
+/// Returns the channel binding of a connection to the server that showed this DER certificate.
+/// `None` where the standard defines none: the signature algorithm has no hash of its own, or an
+/// unknown one.
 #[must_use]
 pub fn of(der: &[u8]) -> Option<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
@@ -28,7 +30,8 @@ pub fn of(der: &[u8]) -> Option<Vec<u8>> {
     }
     let mut binding = PREFIX.to_vec();
     match oid.as_str() {
-        // MD5 and SHA-1, alone or with RSA or ECDSA: SHA-256 stands in for them, as the RFC says. And SHA-256 itself.
+        // MD5 and SHA-1, alone or with RSA or ECDSA: SHA-256 stands in for them, as the RFC says.
+        // And SHA-256 itself.
         "1.2.840.113549.2.5"
         | "1.3.14.3.2.26"
         | "1.2.840.113549.1.1.4"
@@ -63,7 +66,8 @@ mod tests {
         parameters.self_signed(&key).unwrap().der().to_vec()
     }
 
-    /// The certificate as if it were signed by another algorithm: of its two object identifiers, both of the same length.
+    /// Returns the certificate as if it were signed by another algorithm: it replaces its two
+    /// object identifiers, both of the same length.
     fn signed_by(oid: &[u8]) -> Vec<u8> {
         const ECDSA_SHA256: &[u8] = &[0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
         let mut der = certificate(&PKCS_ECDSA_P256_SHA256);

@@ -1,6 +1,7 @@
-//! The GSS-API library (RFC 2743) with its Kerberos mechanism (RFC 4121): tickets, tokens, protected messages.
+//! The GSS-API library (RFC 2743) with its Kerberos mechanism (RFC 4121): tickets, tokens,
+//! protected messages.
 //!
-//! Where credentials come from is the library's own business, with the variables that every Kerberos program knows:
+//! The library finds the credentials itself, by the variables that every Kerberos program knows:
 //! `KRB5_CLIENT_KTNAME` (keytab), `KRB5CCNAME` (credential cache), `KRB5_CONFIG`.
 
 use libgssapi::context::{ClientCtx, CtxFlags, SecurityContext as _};
@@ -13,31 +14,33 @@ use super::super::kerberos_fault::{KerberosFault, KerberosProblem};
 use super::seal::SealLayer;
 use crate::text::printable;
 
-/// What a Kerberos exchange needs to know.
+/// Parameters of a Kerberos exchange.
 #[derive(Debug, Clone)]
 pub struct GssTarget {
     /// The service: `ldap/dc1.corp.example`.
     pub service: String,
-    /// The account, `user@REALM`; `None` leaves it to the library: the keytab's first entry, the cache's owner.
+    /// The account, `user@REALM`; `None` leaves it to the library: the keytab's first entry, the
+    /// cache's owner.
     pub principal: Option<String>,
     /// Channel bindings (RFC 5929), where there is a channel.
     pub binding: Option<Vec<u8>>,
-    /// Whether messages are to be sealed.
+    /// `true` when messages are to be sealed.
     pub seal: bool,
 }
 
-/// A security context on its way, or ready.
+/// A security context, in negotiation or ready.
 #[derive(Debug)]
 pub struct GssContext {
     inner: ClientCtx,
     binding: Option<Vec<u8>>,
     needed: CtxFlags,
-    /// Whose credentials these are, as the library says.
+    /// Owner of the credentials, as the library names it.
     pub account: String,
 }
 
 impl GssContext {
-    /// Gets a ticket for the service, and the first token for it. **Blocks** while the library asks key distribution centers.
+    /// Gets a ticket for the service, and the first token for it. **Blocks** while the library asks
+    /// key distribution centers.
     ///
     /// # Errors
     /// With what the library says.
@@ -46,7 +49,8 @@ impl GssContext {
         let principal = target.principal.as_deref().map(name).transpose()?;
         let credentials =
             Cred::acquire(principal.as_ref(), None, CredUsage::Initiate, Some(&mechanisms)).map_err(said)?;
-        // Without a realm: the library asks the account's own, and follows referrals of the forest from there.
+        // Without a realm: the library asks the account's own, and follows referrals of the forest
+        // from there.
         let service = name(&format!("{}@", target.service))?;
         let mut needed = CtxFlags::GSS_C_MUTUAL_FLAG | CtxFlags::GSS_C_INTEG_FLAG;
         if target.seal {
@@ -55,7 +59,7 @@ impl GssContext {
         let asked = needed | CtxFlags::GSS_C_SEQUENCE_FLAG | CtxFlags::GSS_C_REPLAY_FLAG;
         let mut inner = ClientCtx::new(Some(credentials.clone()), service, asked, Some(GSS_MECH_KRB5));
         let token = inner.step(None, target.binding.as_deref()).map_err(said)?;
-        // Known only now, where a keytab decides.
+        // Where a keytab decides, the name is known only now.
         let account = credentials.name().map_err(said)?;
         let account = printable(&account.to_string());
         let context = Self {
@@ -79,7 +83,7 @@ impl GssContext {
         Ok(next.map(|token| token.to_vec()))
     }
 
-    /// Whether no further token is expected, and the service has proved itself.
+    /// Returns `true` when no further token is expected, and the service has proved itself.
     ///
     /// # Errors
     /// When the exchange is over and gave less than was asked for.
@@ -104,7 +108,7 @@ impl GssContext {
         Ok(self.inner.wrap(false, message).map_err(said)?.to_vec())
     }
 
-    /// What a protected message holds, sealed or not.
+    /// Returns the content of a protected message, sealed or not.
     ///
     /// # Errors
     /// When it was altered, repeated or left out.
@@ -130,8 +134,9 @@ impl SealLayer for GssContext {
     }
 }
 
-/// Whether a token is sealed, of the form that AES keys have: token id `05 04`, and in the flags "sealed" (RFC 4121 section
-/// 4.2.6.2). The library opens merely signed ones too, and those of RC4.
+/// Returns `true` when a token is sealed, of the form that AES keys have: token id `05 04`, and in
+/// the flags "sealed" (RFC 4121 section 4.2.6.2). The library opens merely signed ones too, and
+/// those of RC4.
 fn is_sealed(token: &[u8]) -> bool {
     matches!(token, [0x05, 0x04, flags, ..] if flags & 0x02 != 0)
 }
@@ -146,8 +151,9 @@ fn said(error: Error) -> KerberosFault {
     KerberosFault::new(problem, &told(&error))
 }
 
-/// What the Kerberos mechanism says, where it says something: `CLASS OF ERROR (ERROR)` is how the library writes it. It keeps
-/// the text for the thread that met the error: to be asked right there.
+/// Returns the text of the Kerberos mechanism, where there is one: `CLASS OF ERROR (ERROR)` is how
+/// the library writes it. The library keeps the text for the thread that met the error, so it must
+/// be asked for in that thread at once.
 fn told(error: &Error) -> String {
     let text = error.to_string();
     let inner = text.split_once(" (").and_then(|(_, rest)| rest.strip_suffix(')'));

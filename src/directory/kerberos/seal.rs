@@ -1,8 +1,8 @@
-//! The security layer of a SASL bind (RFC 4422 section 3.7) over a connection without TLS: every octet in both directions is
-//! in a buffer, four octets of length and a sealed token.
+//! The security layer of a SASL bind (RFC 4422 section 3.7) over a connection without TLS: every
+//! octet in both directions is in a buffer, four octets of length and a sealed token.
 //!
-//! INVARIANT: nothing is read past a buffer that is longer than agreed, unsealed or altered, and nothing leaves unsealed. Memory
-//! grows with what has arrived, never with what a length claims.
+//! INVARIANT: nothing is read past a buffer that is longer than agreed, unsealed or altered, and no
+//! octet is sent unsealed. Memory grows with what has arrived, never with what a length claims.
 
 use std::io;
 use std::pin::Pin;
@@ -13,22 +13,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Seals and opens messages, in their order.
 pub trait SealLayer {
+    /// Seals the next message.
+    ///
     /// # Errors
-    /// Why it cannot be sealed.
+    /// With the reason, when it cannot be sealed.
     fn seal(&mut self, message: &[u8]) -> Result<Vec<u8>, String>;
+    /// Opens the next token.
+    ///
     /// # Errors
-    /// Why it is not what the other side sealed.
+    /// With the reason, when it is not a token that the other side sealed.
     fn open(&mut self, token: &[u8]) -> Result<Vec<u8>, String>;
 }
 
-/// Longest token that is taken, as the bind announces it: the largest number that fits (RFC 4752 section 3.1). As long as the
-/// longest message that the guard passes; some servers seal a whole message at a time, however long.
+/// Longest token that is taken, as the bind announces it: the largest number that fits (RFC 4752
+/// section 3.1). As long as the longest message that the guard passes; some servers seal a whole
+/// message at a time, however long.
 pub const LONGEST: u32 = 0xFF_FFFF;
 
-/// What sealing may add to a message, with room to spare: 60 octets with AES (RFC 4121 section 4.2.4).
+/// Upper bound of the octets that sealing may add to a message, with a margin: 60 octets with AES
+/// (RFC 4121 section 4.2.4).
 const OVERHEAD: usize = 256;
 
-/// The socket is read into a buffer with at least this much room.
+/// Least free capacity, in octets, of the buffer into which the socket is read.
 const CHUNK: usize = 64 * 1024;
 
 /// The length before each token.
@@ -43,14 +49,15 @@ pub struct SealedStream<S, L> {
     most: usize,
     /// Buffers as they arrived.
     arrived: BytesMut,
-    /// What was opened and not read yet.
+    /// Octets that were opened and not read yet.
     opened: Bytes,
-    /// What was sealed and not sent yet.
+    /// Octets that were sealed and not sent yet.
     leaving: BytesMut,
 }
 
 impl<S, L> SealedStream<S, L> {
-    /// Over `socket`, whose other side takes tokens of at most `theirs` octets. `None` when that is too little for anything.
+    /// Returns the layer over `socket`, whose other side takes tokens of at most `theirs` octets.
+    /// `None` when that is too little for anything.
     pub fn new(socket: S, layer: L, theirs: usize) -> Option<Self> {
         let most = theirs.checked_sub(OVERHEAD).filter(|most| *most >= OVERHEAD)?;
         Some(Self {

@@ -11,7 +11,7 @@ fn octets(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// A value up to its first name: response, flags, GUID of zeros.
+/// Returns a value up to its first name: response, flags, GUID of zeros.
 fn head(opcode: u8, flags: u32) -> Vec<u8> {
     let mut value = vec![opcode, 0, 0, 0];
     value.extend(flags.to_le_bytes());
@@ -19,7 +19,7 @@ fn head(opcode: u8, flags: u32) -> Vec<u8> {
     value
 }
 
-/// A value with these names, one label each, and this end.
+/// Returns a value with these names, one label each, and this end.
 fn value_of(opcode: u8, flags: u32, names: [&[u8]; 8], end: &[u8]) -> Vec<u8> {
     let mut value = head(opcode, flags);
     for name in names {
@@ -36,7 +36,7 @@ fn value_of(opcode: u8, flags: u32, names: [&[u8]; 8], end: &[u8]) -> Vec<u8> {
 const NAMES: [&[u8]; 8] = [b"f", b"d", b"h", b"D", b"H", b"", b"Near", b"Here"];
 const PLAIN_END: [u8; 8] = [5, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF];
 
-/// The entry that answers with `value`, as Active Directory writes lengths.
+/// Returns the entry that answers with `value`, as Active Directory writes lengths.
 fn message(id: u8, value: &[u8]) -> Vec<u8> {
     let long = |tag: u8, content: &[u8]| {
         let length = u32::try_from(content.len()).unwrap().to_be_bytes();

@@ -19,7 +19,7 @@ fn now() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).unwrap()
 }
 
-/// Each text is refused, the cause says this and the advice that.
+/// Checks that each text is refused, the cause holds this and the advice that.
 fn refused<T: Debug>(check: impl Fn(&str) -> Result<T, ValueFault>, table: &[(&str, &str, &str)]) {
     for (text, cause, advice) in table {
         let fault = check(text).expect_err(text);

@@ -37,7 +37,7 @@ fn sealed(socket: DuplexStream) -> SealedStream<DuplexStream, Turned> {
     SealedStream::new(socket, Turned::default(), LEAST).unwrap()
 }
 
-/// What a reader makes of these octets from the other side, which then ends.
+/// Returns the octets that a reader gets from `octets` of the other side, which then ends.
 async fn read(octets: &[u8]) -> io::Result<Vec<u8>> {
     let (ours, mut theirs) = duplex(octets.len() + 1);
     theirs.write_all(octets).await.unwrap();
