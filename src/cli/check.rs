@@ -1,4 +1,5 @@
-//! `check`: directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
+//! `check`: directory, mapping, upstream and store, each step with its result and, when it fails,
+//! what to do.
 
 use std::future::Future;
 use std::time::Instant;
@@ -284,7 +285,8 @@ async fn kind_step(
     // One page, which may come in pieces.
     while let Some(piece) = pages.next().await? {
         found += piece.len();
-        // A filter over an attribute that the account may not read matches nothing, and says nothing.
+        // A filter over an attribute that the account may not read matches nothing, and no error
+        // reports that.
         unseen += piece.iter().filter(|entry| usn_changed(entry).is_none()).count();
         unmapped += piece
             .iter()
@@ -329,7 +331,7 @@ async fn kind_step(
     Ok(format!("{more}{found} found, {all}{cost}"))
 }
 
-/// What the page cost the controller.
+/// Describes the cost of the page for the controller.
 fn told_cost(cost: &SearchCost, kind: Kind) -> String {
     if !cost.is_told() {
         return format!(
@@ -375,7 +377,7 @@ async fn timed(work: impl Future<Output = Result<String, CommandFailure>>) -> Re
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
 }
 
-/// The steps as they are told, which of them failed, and the worst exit code among those.
+/// Prints the steps, and keeps which of them failed and the worst exit code among those.
 #[derive(Default)]
 struct CheckSteps {
     worst: u8,
@@ -410,7 +412,7 @@ impl CheckSteps {
         }
     }
 
-    /// Further lines about the step that was told last.
+    /// Prints further lines about the step that was printed last.
     fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), CommandFailure> {
         lines
             .into_iter()

@@ -6,7 +6,7 @@ use crate::sync::ReadScope;
 
 use super::failure::CommandFailure;
 
-/// What the account can do about a refusal.
+/// Remedy for a refusal.
 const ADVICE: &str = "DirSync with object security needs no right beyond reading, from Windows Server 2003 on: look at what stands between \
      this computer and the controller (a proxy, another directory server); or set AD_DELTA=usn";
 

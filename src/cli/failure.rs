@@ -1,11 +1,11 @@
-//! Why a command failed: the thing, the cause, the next step, and the exit code.
+//! Failure of a command: the thing, the cause, the next step, and the exit code.
 
 use std::fmt;
 
 use crate::exit_code::{INTERNAL, USAGE};
 use crate::sync::RunError;
 
-/// What ends a command early.
+/// Error that ends a command early.
 #[derive(Debug, Clone)]
 pub(super) struct CommandFailure {
     code: u8,
@@ -46,7 +46,8 @@ impl CommandFailure {
         }
     }
 
-    /// What is wrong with several connections, or with one of several: each under its name, with what to do.
+    /// Combines the failures of several connections, or of one of several: each under its name,
+    /// with its remedy.
     pub(super) fn of_connections(failures: &[(&str, Self)]) -> Self {
         let lines: Vec<String> = failures
             .iter()
@@ -73,13 +74,15 @@ impl CommandFailure {
         &self.advice
     }
 
-    /// Nothing failed, there is only nobody left to tell: the reader of standard output went away.
+    /// Reports whether nothing is to be printed: the reader closed standard output, and nothing
+    /// failed.
     pub(super) fn is_silent(&self) -> bool {
         self.message.is_empty()
     }
 }
 
-/// Advice as it stands after «what to do:»: no capital letter at its beginning, unless that begins a name, no full stop.
+/// Advice as it stands after «what to do:»: no capital letter at its beginning, unless that begins
+/// a name, no full stop.
 fn as_clause(advice: &str) -> String {
     let advice = advice.trim_end_matches('.');
     let mut letters = advice.chars();
@@ -159,7 +162,8 @@ impl From<crate::mapping::MappingErrors> for CommandFailure {
     }
 }
 
-/// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else (a full disk) a failure.
+/// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else
+/// (a full disk) a failure.
 impl From<std::io::Error> for CommandFailure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {

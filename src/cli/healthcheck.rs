@@ -13,13 +13,14 @@ use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 
-/// How long the service may take to answer.
+/// Time that the service may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Seconds that a run may be overdue before the service counts as dead.
 const OVERDUE: i64 = 120;
 
-/// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is overdue.
+/// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is
+/// overdue.
 pub(super) fn run() -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     match config.http.listen {
@@ -76,7 +77,8 @@ fn reachable(address: IpAddr) -> IpAddr {
 fn on_time(config: &crate::config::Config) -> Result<u8, CommandFailure> {
     let now = Utc::now().timestamp();
     let store = setup::store(config, StoreAccess::ReadOnly)?;
-    // Only what is configured: a connection that was renamed leaves a row that nobody runs any more.
+    // Only what is configured: a connection that was renamed leaves a row that nobody runs any
+    // more.
     for connection in &config.connections {
         let Some(row) = store.connection(&connection.name)? else {
             continue;

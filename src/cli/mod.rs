@@ -64,10 +64,11 @@ fn caught(work: impl FnOnce() -> Result<u8, CommandFailure>) -> Result<u8, Comma
         .unwrap_or_else(|_| Err(CommandFailure::internal("the program panicked, see above")))
 }
 
-/// Whether `arguments` are a command line that [`main`] takes: the documents are tested with it.
+/// Checks that `arguments` are a command line that [`main`] takes: the documents are tested with
+/// it.
 ///
 /// # Errors
-/// What the user would be told.
+/// The message that the user would get.
 pub fn understood(arguments: &[&str]) -> Result<(), String> {
     let program = std::iter::once("ad-connector");
     match CommandLine::try_parse_from(program.chain(arguments.iter().copied())) {
@@ -102,8 +103,8 @@ fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
     }
 }
 
-/// `--help` and `--version` are answers, anything else is a mistake: 64, since clap's own 2 means «some objects were
-/// rejected» here.
+/// `--help` and `--version` are answers, anything else is a mistake: 64, since clap's own 2 means
+/// «some objects were rejected» here.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {

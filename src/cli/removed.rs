@@ -1,4 +1,5 @@
-//! `removed`: objects gone from the directory, those held back by the threshold, and those not decided.
+//! `removed`: objects gone from the directory, those held back by the threshold, and those not
+//! decided.
 
 use crate::config::RemovalSettings as Settings;
 use crate::store::{ConnectionId, RemovedObject, Store, StoreAccess};

@@ -77,7 +77,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             schedule::ServiceError::Run(error) => CommandFailure::from(error),
             error => CommandFailure::internal(error),
         });
-        // It only sends itself a word; should that not be heard, the process ends all the same.
+        // The scheduler only sends itself a message; where it is not received, the process ends all
+        // the same.
         let _ = tokio::time::timeout(SCHEDULER_ENDS_WITHIN, scheduler.shutdown()).await;
         served
     });

@@ -73,7 +73,7 @@ pub(super) async fn step(
     report.conclude(names.len())
 }
 
-/// The schema is readable by every account of a new forest; where it is not, nothing can be said.
+/// Report for a schema that the account cannot read. Every account of a new forest can read it.
 fn report_not_shown() -> SchemaReport {
     SchemaReport {
         summary: "not shown to the account, so the names of attributes were not looked up".to_owned(),

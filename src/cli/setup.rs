@@ -1,4 +1,4 @@
-//! What the commands need before they can work: configuration, log, store, connections.
+//! Prerequisites of the commands: configuration, log, store, connections.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(super) fn configuration() -> Result<Config, CommandFailure> {
     Ok(config)
 }
 
-/// [`configuration`] for a command that tells its failures on standard output itself: with `LOG_LEVEL` at its default the
-/// log does not say them a second time.
+/// [`configuration`] for a command that prints its failures on standard output itself: with
+/// `LOG_LEVEL` at its default the log does not repeat them.
 pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
     if config.log.level == "info" {
@@ -102,7 +102,8 @@ pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, 
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
-/// Every one of these connections, ready to run. The tables of all are looked at before anything is stored.
+/// Every one of these connections, ready to run. The tables of all are looked at before anything is
+/// stored.
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],

@@ -1,5 +1,5 @@
-//! What `check` tells of the certificates that controllers showed, accepted or refused, so that a person can compare one with
-//! what the controller's administrator says, and pin it.
+//! Description by `check` of the certificates that controllers showed, accepted or refused. A
+//! person can compare one with the statement of the controller's administrator, and pin it.
 
 use crate::tls::{PeerCertificate, date};
 

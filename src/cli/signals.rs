@@ -92,7 +92,8 @@ fn hangup_is_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// What `work` gives, or `None` when it has not ended in time after a stop (R26): a disk that hangs must not hold up the end.
+/// Returns the result of `work`, or `None` when it has not ended in time after a stop (R26): a disk
+/// that hangs must not delay the end.
 pub(super) async fn in_time<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     let overdue = async {
         stop.cancelled().await;

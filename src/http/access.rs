@@ -6,8 +6,8 @@
 //! - On loopback state, counts and metrics need none. A page of another site must not read them
 //!   either, whose host name was made to point here (DNS rebinding): so the `Host` must be
 //!   loopback's or an address.
-//! - Names of people need a token everywhere ([`NameReader`](super::guards::NameReader)), and every change needs `HTTP_TOKEN`
-//!   ([`Changer`](super::guards::Changer)).
+//! - Names of people need a token everywhere ([`NameReader`](super::guards::NameReader)), and every
+//!   change needs `HTTP_TOKEN` ([`Changer`](super::guards::Changer)).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -57,7 +57,7 @@ pub(super) struct AccessPolicy {
     wrong: WrongTokens,
 }
 
-/// Digest of a token, whose comparison tells nothing of the token's length either.
+/// Digest of a token. Its comparison does not reveal the token's length either.
 #[derive(Debug)]
 struct TokenDigest([u8; 32]);
 
@@ -215,7 +215,7 @@ impl fmt::Display for RequestSender {
     }
 }
 
-/// What stands behind `Bearer`, or the password behind `Basic`.
+/// Returns the token behind `Bearer`, or the password behind `Basic`.
 fn credential(value: &[u8]) -> Vec<u8> {
     let text = value.trim_ascii();
     let (scheme, rest) = text
@@ -235,7 +235,8 @@ fn credential(value: &[u8]) -> Vec<u8> {
     Vec::new()
 }
 
-/// A browser tells of another site in one of two headers; other clients send neither.
+/// Refuses a request from a page of another site. A browser names the site in one of two headers;
+/// other clients send neither.
 fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), HttpProblem> {
     let refused = || {
         Err(HttpProblem::forbidden(

@@ -1,7 +1,7 @@
 //! `/metrics`: OpenMetrics text for Prometheus.
 //!
-//! Gauges are what the state file says at the moment of the scrape. Counters count what this service did since its start; runs
-//! of commands beside it are not in them.
+//! Gauges are what the state file says at the moment of the scrape. Counters count what this
+//! service did since its start; runs of commands beside it are not in them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;

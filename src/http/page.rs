@@ -1,7 +1,7 @@
 //! The status page: plain files, compiled in, with no step that builds them and no framework.
 //!
-//! They hold nothing but the page itself; what they show comes from the API. They work under a policy that allows files
-//! of the same origin alone: no inline script or style.
+//! They hold nothing but the page itself; what they show comes from the API. They work under a
+//! policy that allows files of the same origin alone: no inline script or style.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What `text` names in quotes after one of `before`.
+    /// Returns the names that stand in `text`, in quotes, after one of `before`.
     fn named<'t>(text: &'t str, before: &[&str]) -> BTreeSet<&'t str> {
         let after = |before: &&str| {
             text.match_indices(*before)

@@ -1,4 +1,4 @@
-//! Why a request is refused: status, reason, next step, as JSON.
+//! Refusal of a request: status, reason, next step, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -125,7 +125,7 @@ impl IntoResponse for HttpProblem {
 /// The statuses that any call of the API may end with, for the document.
 pub(super) struct RefusalResponses;
 
-/// Those that only a change may end with, in addition.
+/// Further statuses, which only a change may end with.
 pub(super) struct ChangeRefusals;
 
 impl IntoResponses for RefusalResponses {

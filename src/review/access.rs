@@ -61,7 +61,7 @@ pub struct GroupAccess {
     pub account: usize,
     /// Groups that it reaches.
     pub target: AccessTarget,
-    /// Why.
+    /// Reason.
     pub reason: AccessReason,
 }
 

@@ -74,7 +74,7 @@ pub struct ReviewedAccess {
     pub asset_group: String,
     /// Id of the asset group, where it is a single one.
     pub asset_group_id: Option<String>,
-    /// Why.
+    /// Reason.
     pub reason: AccessReason,
 }
 

@@ -26,8 +26,8 @@ pub struct BatchLimits {
 
 /// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and
 /// removals of an asset without an owner, so that no request holds an id twice (R37 d). What
-/// upstream rejected in this run waits for the next one, and so does what another run has in flight:
-/// nothing is known here of when that is answered.
+/// upstream rejected in this run waits for the next one, and so does what another run has in
+/// flight: nothing is known here of when that is answered.
 const WAITING: &str = "
     SELECT s.seq, coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, r.kind) AS kind,
         coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END

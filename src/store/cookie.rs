@@ -1,4 +1,5 @@
-//! Where a DirSync search goes on (R2): one cookie a connection, since any controller may take it.
+//! Position at which a DirSync search goes on (R2): one cookie a connection, since any controller
+//! may take it.
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};

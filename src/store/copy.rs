@@ -10,7 +10,7 @@ use super::tables::TABLES;
 use super::{Engine, Store, StoreError, open};
 use crate::failpoint::Commit;
 
-/// What was copied.
+/// Content of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// Rows of each table, equal on both sides.

@@ -16,7 +16,7 @@ const LIVE: &str = "
         AND NOT EXISTS (SELECT 1 FROM stage AS s WHERE s.object = a.owner)
     ORDER BY a.id";
 
-/// Notes the removed ones as gone once more: so they are told to upstream once more.
+/// Records the removed ones as gone once more, so that upstream gets their removal once more.
 const REMOVED: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
     SELECT m.connection, 'replaced', m.guid, m.kind, m.dn, m.asset, $2, 'gone', m.reason

@@ -116,15 +116,15 @@ pub use unsent::UnsentAssets;
 pub use value::{ConnectionId, Fate, KindCounts, ObjectTotals, Outcome, RunId, RunMode, State};
 pub use watermark::{ReachedController, Watermark};
 
-/// What the file is opened for.
+/// Purpose for which the file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreAccess {
     /// Runs: the file is created or migrated when needed.
     ReadWrite,
     /// Looking: no file is an error, and so is one that would have to be migrated.
     ReadOnly,
-    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file holds (or from nothing), and
-    /// nothing is stored. Other processes are not kept from writing.
+    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file
+    /// holds (or from nothing), and nothing is stored. Other processes are not kept from writing.
     Scratch,
 }
 
@@ -138,7 +138,7 @@ pub struct Store {
     marker: Option<StateMarker>,
 }
 
-/// What keeps the state.
+/// Database that keeps the state.
 #[derive(Debug)]
 enum Engine {
     Sqlite(Mutex<rusqlite::Connection>),
@@ -146,9 +146,9 @@ enum Engine {
 }
 
 impl Store {
-    /// Opens the state file at `path`. With [`StoreAccess::ReadWrite`] a missing file is created with mode 0600, its missing
-    /// directory with 0700; and a file that is an older copy of what it was is noticed
-    /// ([`ConnectionRow::restored_at`]).
+    /// Opens the state file at `path`. With [`StoreAccess::ReadWrite`] a missing file is created
+    /// with mode 0600, its missing directory with 0700; and a file that is an older copy of what it
+    /// was is noticed ([`ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
@@ -188,7 +188,8 @@ impl Store {
         &self.path
     }
 
-    /// Lets SQLite look through the whole file, without comparing indexes with tables: a second or so a gigabyte.
+    /// Lets SQLite look through the whole file, without comparing indexes with tables: a second or
+    /// so a gigabyte.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] with the first findings.
@@ -231,7 +232,8 @@ impl Store {
         value.map_err(|fault| fault.at(&self.path))
     }
 
-    /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned write could fail halfway.
+    /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned
+    /// write could fail halfway.
     fn write<T>(
         &self,
         commit: Commit,

@@ -13,7 +13,7 @@ use super::error::{StoreFault, directory_of};
 use super::{StoreAccess, StoreError};
 use crate::failpoint::{self, Commit, Point, Progress};
 
-/// How long a call waits for another process to finish with the file.
+/// Time that a call waits for another process to finish with the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Version of the schema that [`SCHEMA`] makes. Files with a lower one are of a time before the
@@ -41,8 +41,9 @@ const TEMPORARY: &str = include_str!("schema/sqlite_temporary.sql");
 /// "ADET" in ASCII; `file` and `sqlite3` show it.
 const APPLICATION_ID: i32 = 0x4144_4554;
 
-/// Pages of 4 KiB in the log before it is copied into the file. A baseline then writes each hot page some 50 times
-/// less often than with SQLite's 1000, for a log of 80 MB at most while nobody reads for long.
+/// Pages of 4 KiB in the log before it is copied into the file. A baseline then writes each hot
+/// page some 50 times less often than with SQLite's 1000, for a log of 80 MB at most while nobody
+/// reads for long.
 const CHECKPOINT_PAGES: i64 = 20_000;
 
 /// To what the log is cut after a checkpoint, in bytes.
@@ -188,8 +189,9 @@ fn cannot_open(path: &Path, cause: io::Error) -> StoreError {
     }
 }
 
-/// Makes sure of a file that can be written. SQLite would report each of its failures as "unable to open", and give
-/// the file the mode of the umask; its -wal and -shm files take their mode from the file.
+/// Makes sure of a file that can be written. SQLite would report each of its failures as "unable to
+/// open", and give the file the mode of the umask; its -wal and -shm files take their mode from the
+/// file.
 fn create(path: &Path) -> Result<(), StoreError> {
     let directory = directory_of(path);
     if !directory.is_dir() {
@@ -224,8 +226,8 @@ fn settings(sql: &Connection) -> Result<(), StoreFault> {
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.set_prepared_statement_cache_capacity(STATEMENTS);
     sql.pragma_update(None, "foreign_keys", true)?;
-    // A commit is on the disk when it returns, also after a loss of power: a watermark must not come back older than
-    // what upstream was told, nor a stage older than its watermark.
+    // A commit is on the disk when it returns, also after a loss of power: a watermark must not
+    // come back older than what was sent to upstream, nor a stage older than its watermark.
     sql.pragma_update(None, "synchronous", "FULL")?;
     sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
     sql.pragma_update(None, "temp_store", "FILE")?;
@@ -266,7 +268,8 @@ fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), StoreFault> {
     .into())
 }
 
-/// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old version or of the new.
+/// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old
+/// version or of the new.
 fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreFault> {
     let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may just have migrated.

@@ -20,14 +20,14 @@ impl Store {
     ///
     /// - the version that waits on the stage already stays there, in its place;
     /// - the version that upstream holds is unchanged: nothing is sent, and another version that
-    ///   waits leaves the stage, unless it was handed out before and may have arrived: then this one
-    ///   is staged to follow it;
+    ///   waits leaves the stage, unless it was handed out before and may have arrived: then this
+    ///   one is staged to follow it;
     /// - any other version is staged, in the place of one that waits;
     /// - an object whose id is that of another live object waits until that one is gone (R37);
-    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream holds,
-    ///   stays;
-    /// - an object that was missed or removed before is neither any more, and nothing waits to say so
-    ///   to upstream.
+    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream
+    ///   holds, stays;
+    /// - an object that was missed or removed before is neither any more, and nothing waits to say
+    ///   so to upstream.
     ///
     /// `resend` stages what upstream holds as well.
     ///

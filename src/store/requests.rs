@@ -11,7 +11,7 @@ use crate::failpoint::Commit;
 pub struct InstanceRow {
     /// `INSTANCE_NAME`.
     pub name: String,
-    /// When it was heard of last, Unix seconds.
+    /// Time of its last report, Unix seconds.
     pub seen_at: i64,
     /// Names of the connections that it holds.
     pub connections: Vec<String>,
@@ -20,11 +20,11 @@ pub struct InstanceRow {
 /// Run that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedRun {
-    /// What it is to read.
+    /// Extent of its read.
     pub mode: RunMode,
     /// List of removals that it is to let through.
     pub approve: Option<String>,
-    /// Who asked.
+    /// Name of the one who asked.
     pub asked_by: String,
 }
 

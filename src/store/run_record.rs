@@ -1,4 +1,4 @@
-//! A run as the state tells of it: its plan, its end, and its row.
+//! A run in the state: its plan, its end, and its row.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Looks for a text in the inventory, bit by bit: the state file is held for some milliseconds at a time, no index is needed, and
-//! a search that takes too long stops and says where.
+//! Looks for a text in the inventory, bit by bit: the state file is held for some milliseconds at a
+//! time, no index is needed, and a search that takes too long stops and says where.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::store::{ConnectionId, HeldObject, Store, StoreError};
 /// Objects looked at in one go.
 const CHUNK: usize = 500;
 
-/// Where to look.
+/// Objects that are searched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SearchArea {
     pub(super) connection: ConnectionId,
@@ -25,7 +25,7 @@ pub(super) struct SearchPattern {
     json: Regex,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Debug, Default)]
 pub(super) struct SearchHits {
     pub(super) objects: Vec<HeldObject>,
@@ -50,7 +50,7 @@ impl SearchPattern {
         })
     }
 
-    /// Whether it is a part of the object's DN, SID or GUID, or of a value of its asset.
+    /// Reports whether it is a part of the object's DN, SID or GUID, or of a value of its asset.
     fn is_in(&self, object: &HeldObject) -> bool {
         self.text.is_match(&object.dn)
             || self.text.is_match(&object.external_id)
@@ -69,7 +69,8 @@ impl SearchPattern {
     }
 }
 
-/// The first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop` is asked between two goes.
+/// The first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop` is asked
+/// between two goes.
 pub(super) fn look(
     store: &Store,
     area: SearchArea,

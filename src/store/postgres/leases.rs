@@ -90,7 +90,7 @@ impl Leases {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whoever watches that something about the leases is different.
+    /// Signals a change of the leases to the receivers of [`Self::changes`].
     pub(super) fn changed(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -190,8 +190,8 @@ impl Leases {
         }
     }
 
-    /// Gives up the leases of which it is not certain any more that they hold: the clock alone tells
-    /// it where the database cannot be asked.
+    /// Gives up the leases of which it is not certain any more that they hold: the clock alone
+    /// decides it where the database cannot be asked.
     pub(super) fn let_uncertain_go(&self) {
         let now = clock();
         let mut inner = self.inner();

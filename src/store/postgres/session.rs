@@ -148,7 +148,7 @@ async fn serve(
     if opened.send(Ok(client)).is_err() {
         return;
     }
-    // Whoever uses the client is told of an error with the answer that it waits for.
+    // The user of the client gets an error with the answer that it waits for.
     tokio::select! {
         _ = connection => {}
         _ = ended => {}

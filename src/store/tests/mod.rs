@@ -92,7 +92,8 @@ impl Room {
         self.store.stage_page(run, page, false, NOW).unwrap().total()
     }
 
-    /// What waits, sent and accepted, until nothing is left; gives what was sent.
+    /// Sends everything that waits, all of it accepted, until nothing is left; returns what was
+    /// sent.
     fn drain(&self, run: RunId) -> Vec<HandedOutVersion> {
         let mut sent = Vec::new();
         loop {

@@ -1,4 +1,5 @@
-//! How fast the stage is. Measures, and judges nothing: `cargo test --release --lib store::tests::speed -- --ignored
+//! Speed of the stage. Measures, and judges nothing: `cargo test --release --lib
+//! store::tests::speed -- --ignored
 //! --nocapture`.
 
 use std::collections::BTreeSet;
