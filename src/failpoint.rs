@@ -108,7 +108,7 @@ pub enum Point {
 }
 
 impl Point {
-    /// Every place.
+    /// Returns every place.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let progress = [Progress::Begun, Progress::Written, Progress::Committed];

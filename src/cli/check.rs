@@ -100,7 +100,7 @@ async fn check(
     upstream_steps(connection, steps).await
 }
 
-/// Token, certificate of the gateway, ingest path.
+/// Prints the steps of the gateway: token, certificate, ingest path.
 async fn upstream_steps(
     connection: &config::ConnectionSettings,
     steps: &mut CheckSteps,
@@ -164,7 +164,7 @@ fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
         .collect()
 }
 
-/// Connect, log in, rootDSE, delta.
+/// Prints the steps of the directory: connecting, logging in, rootDSE, delta.
 async fn directory_steps(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
@@ -237,7 +237,7 @@ async fn directory_steps(
     Ok(Some((session, root)))
 }
 
-/// Base context, then one page of every kind, mapped.
+/// Prints the steps of the content: base context, then one page of every kind, mapped.
 async fn content_steps(
     connection: &config::ConnectionSettings,
     scope: &ReadScope,
@@ -419,7 +419,7 @@ impl CheckSteps {
             .try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
     }
 
-    /// The last line, and the exit code.
+    /// Prints the last line, and returns the exit code.
     fn conclude(self) -> Result<u8, CommandFailure> {
         match self.failed.as_slice() {
             [] => say("everything works")?,

@@ -57,7 +57,7 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Comman
     }
 }
 
-/// The account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is
+/// Returns the account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is
 /// translated.
 async fn account(
     settings: &DirectorySettings,

@@ -30,12 +30,12 @@ impl CommandFailure {
         )
     }
 
-    /// A run that failed: the same words as any other failure.
+    /// Returns the failure of a run, in the words of any other failure.
     pub(super) fn of_run(error: &RunError) -> Self {
         Self::new(error.exit_code(), error, error.advice())
     }
 
-    /// The same of one of several connections.
+    /// Returns the failure with the name of the connection, where there are several.
     pub(super) fn of_connection(self, name: Option<&str>) -> Self {
         match name {
             Some(name) => Self {
@@ -64,12 +64,12 @@ impl CommandFailure {
         self.code
     }
 
-    /// The thing and the cause; several lines where there are several causes.
+    /// Returns the thing and the cause; several lines where there are several causes.
     pub(super) fn message(&self) -> &str {
         &self.message
     }
 
-    /// The next step; may be empty.
+    /// Returns the next step; may be empty.
     pub(super) fn advice(&self) -> &str {
         &self.advice
     }
@@ -81,8 +81,8 @@ impl CommandFailure {
     }
 }
 
-/// Advice as it stands after «what to do:»: no capital letter at its beginning, unless that begins
-/// a name, no full stop.
+/// Returns the advice as it stands after «what to do:»: no capital letter at its beginning, unless
+/// that begins a name, no full stop.
 fn as_clause(advice: &str) -> String {
     let advice = advice.trim_end_matches('.');
     let mut letters = advice.chars();
@@ -96,7 +96,7 @@ fn as_clause(advice: &str) -> String {
     }
 }
 
-/// A heading and each of the lines below it.
+/// Returns a heading and each of the lines below it.
 pub(super) fn listed(heading: &str, lines: &impl fmt::Display) -> String {
     let mut text = heading.to_owned();
     for line in lines.to_string().lines() {

@@ -50,7 +50,8 @@ fn answered(listen: SocketAddr) -> Result<u8, CommandFailure> {
     ))
 }
 
-/// One request by hand: an HTTP client with its TLS would cost more start-up than the check itself.
+/// Sends one request by hand and returns the status line: an HTTP client with its TLS would cost
+/// more start-up than the check itself.
 fn status_line(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -65,7 +66,7 @@ fn status_line(address: SocketAddr) -> std::io::Result<String> {
         .to_owned())
 }
 
-/// An unspecified address (0.0.0.0) is listened on, but not connected to.
+/// Returns an address to connect to: an unspecified one (0.0.0.0) is for listening only.
 fn reachable(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

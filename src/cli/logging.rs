@@ -51,8 +51,8 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// The user's filter, with the libraries that print what they send capped last, so that no level
-/// can undo it (R27).
+/// Returns the user's filter, with the libraries that print what they send capped last, so that no
+/// level can undo it (R27).
 fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     crate::directory::QUIET_LOG_TARGETS

@@ -53,12 +53,13 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// `text` on one line: as it stands in a row of a table or in the log.
+/// Returns `text` on one line: as it stands in a row of a table or in the log.
 pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// `json` with one value a line, two spaces a level, its keys in the order in which they are sent.
+/// Returns `json` with one value a line, two spaces a level, its keys in the order in which they
+/// are sent.
 pub(super) fn indented(json: &str) -> String {
     let (mut text, mut level, mut quoted, mut escaped) =
         (String::with_capacity(json.len() * 2), 0, false, false);

@@ -47,7 +47,7 @@ pub(super) struct RemovalLists<'a> {
 }
 
 impl RemovalLists<'_> {
-    /// Everything held back and not decided, then the last `limit` removals, newest first.
+    /// Visits everything held back and not decided, then the last `limit` removals, newest first.
     fn each(
         &self,
         limit: usize,
@@ -59,7 +59,7 @@ impl RemovalLists<'_> {
         self.removed(limit, |removal| each(RemovalState::Removed, removal))
     }
 
-    /// Everything held back, or not decided.
+    /// Visits everything held back, or not decided.
     pub(super) fn candidates(
         &self,
         what: RemovalState,

@@ -3,7 +3,7 @@
 
 use crate::tls::{PeerCertificate, date};
 
-/// The lines about one certificate.
+/// Returns the lines about one certificate.
 pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {
     let or_none = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
     vec![
@@ -21,7 +21,7 @@ pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {
     ]
 }
 
-/// The lines that say how to pin these certificates, each with the host that showed it.
+/// Returns the lines that say how to pin these certificates, each with the host that showed it.
 pub(super) fn pin(shown: &[(&str, &PeerCertificate)]) -> Vec<String> {
     let pins: Vec<String> = shown
         .iter()

@@ -16,7 +16,7 @@ use crate::schedule;
 pub(super) struct ReceivedSignal(Arc<AtomicU8>);
 
 impl ReceivedSignal {
-    /// The exit code for the signal, where one came.
+    /// Returns the exit code for the signal, where one came.
     pub(super) fn exit_code(&self) -> Option<u8> {
         Some(self.0.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
@@ -28,7 +28,7 @@ pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<ReceivedSignal
     cancel_on(stop, None)
 }
 
-/// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
+/// Does the same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
 /// `nohup` was to prevent it.
 pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<ReceivedSignal, CommandFailure> {
     let hangup = if hangup_is_ignored() {

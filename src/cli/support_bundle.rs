@@ -198,7 +198,7 @@ fn described(described: Vec<(&'static str, String)>) -> Value {
     Value::Object(members.collect())
 }
 
-/// Every secret of the configuration.
+/// Returns every secret of the configuration.
 fn secrets(config: &Config) -> Vec<Secret> {
     let tokens = [&config.http.token, &config.http.read_token, &config.notify];
     let mut secrets: Vec<Secret> = tokens.into_iter().flatten().cloned().collect();

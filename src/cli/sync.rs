@@ -90,8 +90,8 @@ pub(super) fn told(report: &RunReport, connection: Option<&str>) -> u8 {
     report.exit_code()
 }
 
-/// The code that says more: a failure over held removals over rejected objects over nothing. An
-/// internal error is a failure, although its number is small.
+/// Returns the code that says more: a failure over held removals over rejected objects over
+/// nothing. An internal error is a failure, although its number is small.
 fn worse(one: u8, other: u8) -> u8 {
     let weight = |code| (code == INTERNAL || code > HELD, code);
     if weight(other) > weight(one) { other } else { one }

@@ -47,7 +47,7 @@ pub(super) fn run(connection: Option<&str>, options: &WhyArguments) -> Result<u8
     Ok(code)
 }
 
-/// The state file, where there is one: before the first run there is none.
+/// Returns the state file, where there is one: before the first run there is none.
 fn store(config: &Config) -> Result<Option<Arc<Store>>, CommandFailure> {
     match Store::open(&config.state, StoreAccess::ReadOnly) {
         Ok(store) => Ok(Some(Arc::new(store))),

@@ -97,7 +97,7 @@ impl From<HttpProblem> for RequestDenial {
 }
 
 impl AccessPolicy {
-    /// For a listener on `address`.
+    /// Returns the policy for a listener on `address`.
     pub(super) fn new(address: SocketAddr, http: &HttpSettings) -> Self {
         Self {
             change: http.token.clone(),

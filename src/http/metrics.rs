@@ -31,7 +31,7 @@ type MetricLabels = Vec<(&'static str, String)>;
 type GaugeFamily = Family<MetricLabels, Gauge<f64, AtomicU64>>;
 type CounterFamily = Family<MetricLabels, Counter<f64, AtomicU64>>;
 
-/// Every metric, as it is at this moment.
+/// Returns every metric, as it is at this moment.
 pub(super) async fn show(State(service): ServiceState) -> Result<impl IntoResponse, HttpProblem> {
     let now = Utc::now();
     let families = MetricFamilies::new();
@@ -141,7 +141,7 @@ fn add(family: &CounterFamily, labels: &MetricLabels, value: f64) {
     family.get_or_create(labels).inc_by(value);
 }
 
-/// A count as a float: exact up to 2^53.
+/// Returns a count as a float: exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts and times stay far below 2^53")]
 const fn float(number: i64) -> f64 {
     number as f64

@@ -137,7 +137,7 @@ pub async fn serve(
 /// Time between two attempts to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 
-/// As [`server::serve`], as soon as `address` can be listened on.
+/// Calls [`server::serve`] as soon as `address` can be listened on.
 async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToken) {
     let listener = async {
         loop {
@@ -157,7 +157,7 @@ async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToke
     }
 }
 
-/// Every route with what stands before it.
+/// Returns every route with its guards.
 fn routes(service: Arc<HttpService>) -> Router {
     let open = Router::new()
         .route("/live", get(health::live))

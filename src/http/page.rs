@@ -48,7 +48,7 @@ const FILES: [PageFile; 16] = [
     script!("review.js"),
 ];
 
-/// A route for each file.
+/// Returns a route for each file.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     FILES
         .into_iter()
@@ -61,7 +61,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         })
 }
 
-/// The file, unless the browser has it already.
+/// Returns the file, unless the browser has it already.
 fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &str) -> Response {
     let known = headers
         .get_all(header::IF_NONE_MATCH)
@@ -83,7 +83,7 @@ fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &s
     response
 }
 
-/// Another content has another tag.
+/// Returns the tag of a content; another content has another tag.
 fn tag(contents: &str) -> String {
     let digest = Sha256::digest(contents);
     let hex: String = digest

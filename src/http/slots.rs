@@ -57,7 +57,7 @@ struct HolderProgress {
 }
 
 impl HolderProgress {
-    /// Order in which slots are given up: those that wait come first.
+    /// Returns the order in which slots are given up: those that wait come first.
     const fn rank(self) -> (bool, (Instant, u64)) {
         (self.answers && !self.blocked, self.since)
     }
@@ -161,7 +161,7 @@ impl HeldSlot {
         self.revoked.cancelled().await;
     }
 
-    /// For what knows of the holder's progress.
+    /// Returns the activity, for the code that knows of the holder's progress.
     pub(super) fn activity(&self) -> Arc<HolderActivity> {
         Arc::clone(&self.activity)
     }
@@ -210,7 +210,7 @@ mod tests {
         taken
     }
 
-    /// Which of these were given up.
+    /// Returns the indexes of the slots that were given up.
     fn revoked(slots: &[HeldSlot]) -> Vec<usize> {
         (0..slots.len())
             .filter(|at| slots[*at].revoked.is_cancelled())

@@ -19,7 +19,7 @@ pub(super) struct ConnectionStanding {
 }
 
 impl ConnectionStanding {
-    /// As the API shows it, without the run that goes on.
+    /// Returns the connection as the API shows it, without the run that goes on.
     pub(super) fn shown(&self, service: &HttpService, handle: &ConnectionHandle) -> view::ConnectionView {
         view::ConnectionView::new(
             &self.row,

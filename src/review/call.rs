@@ -74,7 +74,7 @@ enum Attempt<T> {
 }
 
 impl Caller {
-    /// Ready to call. `give_up_after` bounds the waits of one call.
+    /// Returns a caller of `server`. `give_up_after` bounds the waits of one call.
     #[must_use]
     pub const fn new(server: ApiServer, give_up_after: Duration) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Caller {
         }
     }
 
-    /// The server that is asked.
+    /// Returns the server that is asked.
     #[must_use]
     pub const fn server(&self) -> &ApiServer {
         &self.server

@@ -103,7 +103,7 @@ impl<'a> OpenDirectory<'a> {
         })
     }
 
-    /// Name of the connection.
+    /// Returns the name of the connection.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.source.settings.name

@@ -61,7 +61,7 @@ pub enum ReviewError {
 }
 
 impl ReviewError {
-    /// The exit code of the contract.
+    /// Returns the exit code of the contract.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

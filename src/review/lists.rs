@@ -79,7 +79,7 @@ impl<T> Listed<T> {
 pub struct ConsoleReader(Caller);
 
 impl ConsoleReader {
-    /// Ready to ask. `give_up_after` bounds the waits of one call.
+    /// Returns a reader of the lists of `server`. `give_up_after` bounds the waits of one call.
     #[must_use]
     pub const fn new(server: ApiServer, give_up_after: Duration) -> Self {
         Self(Caller::new(server, give_up_after))

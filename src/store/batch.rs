@@ -101,8 +101,8 @@ impl Store {
         Ok(self.turn(run, &settled, None, now)?.0)
     }
 
-    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there are
-    /// `limits` for one, in one transaction: a commit waits for the disk.
+    /// Calls [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there
+    /// are `limits` for one, in one transaction: a commit waits for the disk.
     ///
     /// # Errors
     /// As either; then nothing of both was done, and it can be repeated.

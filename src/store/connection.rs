@@ -115,7 +115,7 @@ impl Store {
         })
     }
 
-    /// Registered or processed → scheduled.
+    /// Takes a connection from registered or processed to scheduled.
     ///
     /// # Errors
     /// [`StoreError::Transition`] from any other state.

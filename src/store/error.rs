@@ -161,8 +161,8 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user (77), and
-    /// a connection that another instance holds (4).
+    /// Returns 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user
+    /// (77), and a connection that another instance holds (4).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -192,7 +192,7 @@ fn read_only_volume(path: &Path) -> Option<String> {
     (cause.kind() == io::ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
 }
 
-/// The directory that a state file lives in.
+/// Returns the directory that a state file lives in.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -225,12 +225,12 @@ impl From<StoreError> for StoreFault {
 }
 
 impl StoreFault {
-    /// A row that holds something else in `place` than it should.
+    /// Returns the fault of a row that holds something else in `place` than it should.
     pub(super) fn unreadable(place: &str) -> Self {
         Self::Unreadable(place.to_owned())
     }
 
-    /// The error as the operator sees it.
+    /// Returns the error as the operator sees it.
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Sql(error) => explained(path, &error),

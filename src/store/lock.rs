@@ -45,7 +45,7 @@ pub enum LockError {
 }
 
 impl LockError {
-    /// 4 when another run holds the connection, else 69 (EX_UNAVAILABLE of sysexits.h).
+    /// Returns 4 when another run holds the connection, else 69 (EX_UNAVAILABLE of sysexits.h).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

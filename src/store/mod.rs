@@ -182,7 +182,7 @@ impl Store {
         }
     }
 
-    /// The path that the store was opened with, or the URL of the database.
+    /// Returns the path that the store was opened with, or the URL of the database.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

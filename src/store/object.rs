@@ -190,8 +190,8 @@ fn text_in<'r>(row: &'r SqlRow<'_>, column: usize) -> Result<&'r str, StoreFault
     text.ok_or_else(|| StoreFault::unreadable("a name"))
 }
 
-/// The value of a DN's first component, with `\,` and its like unescaped. Not a parser of DNs: it
-/// only has to find names that people type, in a million DNs within a second.
+/// Returns the value of a DN's first component, with `\,` and its like unescaped. Not a parser of
+/// DNs: it only has to find names that people type, in a million DNs within a second.
 #[must_use]
 pub fn first_value(dn: &str) -> String {
     let mut value = String::new();

@@ -62,12 +62,12 @@ const TEMPORARY_CACHE_KIB: i64 = 4 << 10;
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;
 
-/// A connection to the file at `path`, ready for use.
+/// Returns a connection to the file at `path`, ready for use.
 pub(super) fn opened(path: &Path, access: StoreAccess) -> Result<Connection, StoreError> {
     opened_with(path, access, MIGRATIONS)
 }
 
-/// As [`opened`], for any list of migrations.
+/// Opens the file as [`opened`] does, for any list of migrations.
 pub(super) fn opened_with(
     path: &Path,
     access: StoreAccess,
@@ -238,7 +238,7 @@ fn settings(sql: &Connection) -> Result<(), StoreFault> {
     Ok(())
 }
 
-/// The schema version of the file; 0 is an empty file.
+/// Returns the schema version of the file; 0 is an empty file.
 fn version(sql: &Connection, path: &Path) -> Result<i32, StoreFault> {
     let number = |pragma| sql.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application_id, version) = (number("application_id")?, number("user_version")?);

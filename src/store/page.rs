@@ -43,11 +43,11 @@ impl Store {
         self.apply(Commit::StagePage, run, page, resend, now, |_, _| Ok(()))
     }
 
-    /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the
-    /// containers and what it missed commit with it. Such a read has asked again for everything
-    /// that could not be mapped before, so what of that it did not find is forgotten; and a full
-    /// read has nothing left to go on with. A full read with `resend` ends the notice that the file
-    /// was restored from an older copy ([`super::ConnectionRow::restored_at`]).
+    /// Stages the last page of a read that came to its end, as [`Self::stage_page`] does: its
+    /// watermark, the containers and what it missed commit with it. Such a read has asked again for
+    /// everything that could not be mapped before, so what of that it did not find is forgotten;
+    /// and a full read has nothing left to go on with. A full read with `resend` ends the notice
+    /// that the file was restored from an older copy ([`super::ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.

@@ -34,7 +34,7 @@ pub enum RejectionOrigin {
 }
 
 impl RejectionOrigin {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -16,13 +16,13 @@ pub struct ConnectionId(pub(super) i64);
 pub struct RunId(pub(super) i64);
 
 impl RunId {
-    /// A run that no file knows.
+    /// Returns the number of a run that no file knows.
     #[cfg(test)]
     pub(crate) const fn numbered(number: i64) -> Self {
         Self(number)
     }
 
-    /// The number shown to people.
+    /// Returns the number shown to people.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
@@ -46,13 +46,13 @@ macro_rules! words {
             /// Every value, in the order of the declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word used in the state file, in JSON and in the log.
+            /// Returns the word used in the state file, in JSON and in the log.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The value with this name.
+            /// Returns the value with this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
@@ -137,8 +137,8 @@ impl State {
     }
 }
 
-/// `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed 64-bit
-/// value, MS-ADTS 3.1.1.1.9) reaches, it stays there.
+/// Returns `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed
+/// 64-bit value, MS-ADTS 3.1.1.1.9) reaches, it stays there.
 pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -196,12 +196,12 @@ impl AddAssign<&Self> for KindCounts {
 }
 
 impl KindCounts {
-    /// The counts of `kind`, to add to.
+    /// Returns the counts of `kind`, to add to.
     pub fn of(&mut self, kind: Kind) -> &mut ObjectTotals {
         self.0.entry(kind).or_default()
     }
 
-    /// All kinds together.
+    /// Returns the counts of all kinds together.
     #[must_use]
     pub fn total(&self) -> ObjectTotals {
         let mut total = ObjectTotals::default();

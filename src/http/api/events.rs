@@ -97,7 +97,8 @@ struct EventWatcher {
 }
 
 impl EventWatcher {
-    /// The next event; `None` when the service stops, or the slot is given to another stream.
+    /// Returns the next event; `None` when the service stops, or the slot is given to another
+    /// stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {

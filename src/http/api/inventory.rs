@@ -242,7 +242,7 @@ pub(super) async fn one(
     }))
 }
 
-/// JSON of the state file, as it is.
+/// Returns the JSON of the state file, as it is.
 pub(super) fn raw(json: String) -> Result<Box<RawValue>, HttpProblem> {
     RawValue::from_string(json)
         .map_err(|error| HttpProblem::internal(format_args!("internal error: the stored asset: {error}")))
@@ -268,7 +268,7 @@ fn item(object: &store::HeldObject) -> InventoryItem {
     }
 }
 
-/// `CN=Anna` of `CN=Anna,OU=Berlin,…`.
+/// Returns `CN=Anna` of `CN=Anna,OU=Berlin,…`.
 fn first_part(dn: &str) -> String {
     let mut escaped = false;
     let end = dn.find(|character| {

@@ -92,7 +92,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     described().into_openapi()
 }
 
-/// Every call, and the document.
+/// Returns every call, and the document.
 pub(super) fn routes() -> Router<Arc<HttpService>> {
     let (routes, document) = described().split_for_parts();
     routes.route("/api/openapi.json", get(move || async move { Json(document) }))
@@ -134,7 +134,7 @@ struct PageQuery {
     after: Option<String>,
 }
 
-/// The length of a page.
+/// Checks the length of a page.
 fn limited(limit: Option<usize>) -> Result<usize, HttpProblem> {
     match limit.unwrap_or(PAGE) {
         limit @ 1..=LARGEST_PAGE => Ok(limit),

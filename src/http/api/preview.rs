@@ -131,7 +131,7 @@ pub(super) async fn one(
     }))
 }
 
-/// The object in scope with this GUID, asked for over a session of its own.
+/// Returns the object in scope with this GUID, asked for over a session of its own.
 async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>, DirectoryError> {
     let settings = &connector.settings;
     // Not the run's: what is shown here is not in its log.

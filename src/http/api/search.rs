@@ -36,7 +36,7 @@ pub(super) struct SearchHits {
 }
 
 impl SearchPattern {
-    /// `text` as it is, no wildcards.
+    /// Compiles `text` as it is, without wildcards.
     pub(super) fn new(text: &str) -> Result<Self, regex::Error> {
         let any_case = |text: &str| {
             RegexBuilder::new(&regex::escape(text))
@@ -69,8 +69,8 @@ impl SearchPattern {
     }
 }
 
-/// The first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop` is asked
-/// between two goes.
+/// Returns the first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop`
+/// is asked between two goes.
 pub(super) fn look(
     store: &Store,
     area: SearchArea,
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// A store that holds so many users, `Person 0` and on.
+    /// Returns a store that holds so many users, `Person 0` and on.
     fn inventory(folder: &std::path::Path, count: u128) -> (Store, ConnectionId) {
         let store = Store::open(&folder.join("state.db"), StoreAccess::ReadWrite).unwrap();
         let id = store

@@ -153,7 +153,8 @@ impl fmt::Display for DatabaseError {
 }
 
 impl DatabaseError {
-    /// 77 (EX_NOPERM of sysexits.h) where the server refuses the user, else 69 (EX_UNAVAILABLE).
+    /// Returns 77 (EX_NOPERM of sysexits.h) where the server refuses the user, else 69
+    /// (EX_UNAVAILABLE).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.problem {

@@ -82,8 +82,8 @@ impl PostgresEngine {
         })
     }
 
-    /// The place of the session. It is empty while the session is in use, so that one that was in
-    /// the middle of something when it failed, or its thread panicked, is not used again.
+    /// Returns the place of the session. It is empty while the session is in use, so that one that
+    /// was in the middle of something when it failed, or its thread panicked, is not used again.
     fn place(&self) -> MutexGuard<'_, Option<DatabaseSession>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

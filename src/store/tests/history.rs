@@ -20,7 +20,7 @@ fn nameless(dn: &str) -> UnidentifiedEntry {
     }
 }
 
-/// The end of a read that met everything of these users.
+/// Returns the end of a read that met everything of these users.
 fn end_of_read(usn: u64) -> ReadEnd {
     end_at(Watermark {
         controller: guid(1),

@@ -134,7 +134,7 @@ fn guid(number: u8) -> Guid {
     Guid::from([number; 16])
 }
 
-/// Object `number` as a user whose asset holds `version`.
+/// Returns the object `number` as a user whose asset holds `version`.
 fn user(number: u8, version: &str) -> ObjectReading {
     ObjectReading {
         guid: guid(number),
@@ -167,7 +167,7 @@ fn assets(items: &[HandedOutVersion]) -> Vec<&str> {
     items.iter().map(|item| item.asset.as_ref()).collect()
 }
 
-/// An answer to one request.
+/// Returns an answer to one request.
 fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> SettledBatch {
     SettledBatch {
         accepted: accepted.to_vec(),
@@ -178,7 +178,7 @@ fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> Se
     }
 }
 
-/// Target with the connector of this name.
+/// Returns the target with the connector of this name.
 fn target(connector: &str) -> AssetTarget {
     AssetTarget {
         gateway: "https://gateway.example".to_owned(),
@@ -186,7 +186,7 @@ fn target(connector: &str) -> AssetTarget {
     }
 }
 
-/// End of a delta that missed nothing.
+/// Returns the end of a delta that missed nothing.
 fn end_at(watermark: Watermark) -> ReadEnd {
     ReadEnd {
         watermark,
