@@ -43,7 +43,7 @@ transactions! {
     Create = "create",
     /// The connection is stored.
     Register = "register",
-    /// A run that died is closed.
+    /// A run whose process died is closed.
     Recover = "recover",
     /// The time of the next run is set.
     SetNext = "set_next",
@@ -88,7 +88,7 @@ pub enum Progress {
     Begun,
     /// Everything is written, and would be lost.
     Written,
-    /// It is on the disk, and nobody knows yet.
+    /// It is on the disk, and its caller has no answer yet.
     Committed,
 }
 
@@ -178,7 +178,7 @@ mod armed {
         }
     }
 
-    /// The program passes `point`; it may be its last.
+    /// Passes `point`: logs it, and ends the process where `CRASH_AT` names it.
     pub(crate) fn pass(point: Point) {
         static ORDERS: OnceLock<Orders> = OnceLock::new();
         let orders = ORDERS.get_or_init(Orders::read);
@@ -195,7 +195,7 @@ mod armed {
             && (*place == name || place == "any")
             && left.fetch_sub(1, Ordering::SeqCst) == 1
         {
-            // No destructor, no flush, no handler of ours: as dead as after SIGKILL.
+            // Runs no destructor, no flush and no handler, like SIGKILL.
             std::process::abort();
         }
     }

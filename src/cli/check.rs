@@ -78,7 +78,7 @@ async fn check(
     steps.detail(settings)?;
     steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
     if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
-        // Without a table there is nothing to read for.
+        // Without a mapping table no read is possible.
         if let Ok(mapping) = &mapping {
             let scope = ReadScope::new(&connection.profile, mapping, &root);
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
@@ -147,8 +147,8 @@ async fn upstream_steps(
     ])
 }
 
-/// Returns the bind name and the filters as the program has them: what a reader of the settings
-/// took away, such as a backslash without quotes, is seen here.
+/// Returns the bind name and the filters as the program uses them. They show what the parser of the
+/// settings removed, such as a backslash without quotes.
 fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
     let name = match &connection.directory.auth {
         DirectoryAuth::Simple { name, .. } => format!("bind name {name}"),

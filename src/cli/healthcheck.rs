@@ -78,8 +78,8 @@ fn reachable(address: IpAddr) -> IpAddr {
 fn on_time(config: &crate::config::Config) -> Result<u8, CommandFailure> {
     let now = Utc::now().timestamp();
     let store = setup::store(config, StoreAccess::ReadOnly)?;
-    // Only what is configured: a connection that was renamed leaves a row that nobody runs any
-    // more.
+    // Only connections that are configured count: one that was renamed leaves a row that is not run
+    // any more.
     for connection in &config.connections {
         let Some(row) = store.connection(&connection.name)? else {
             continue;

@@ -15,8 +15,8 @@ pub(super) fn start(log: &LogSettings) {
     let filter = filter(&log.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // When nobody reads the log any more (journald restarts), that is no reason to panic over
-        // the complaint.
+        // A log that is not read any more (journald restarts) must not cause a panic when the error
+        // is written to it.
         .log_internal_errors(false)
         .with_writer(|| OneLine(io::stderr()));
     let _ = match log.format {

@@ -126,7 +126,7 @@ fn show(lists: &RemovalLists<'_>, settings: &Settings, limit: usize) -> Result<(
     say(columns(&rows).trim_end())
 }
 
-/// Says one list of candidates.
+/// Prints one list of candidates.
 pub(super) fn show_candidates(lists: &RemovalLists<'_>, what: RemovalState) -> Result<(), CommandFailure> {
     let mut rows = Vec::new();
     lists.candidates(what, |removal| {

@@ -102,7 +102,7 @@ pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, 
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
-/// Makes these connections ready to run. The tables of all are looked at before anything is stored.
+/// Makes these connections ready to run. All mapping tables are checked before anything is stored.
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],

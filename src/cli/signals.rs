@@ -11,7 +11,7 @@ use super::failure::CommandFailure;
 use crate::exit_code::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::schedule;
 
-/// Which signal came: 0 none, else the exit code that it stands for.
+/// Signal that came: 0 for none, else its exit code.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReceivedSignal(Arc<AtomicU8>);
 

@@ -183,7 +183,7 @@ fn ago(seconds: i64) -> String {
 /// Returns the rows with their columns aligned, two spaces in front and between. A cell stays on
 /// its line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    // As it will be seen, since that is what has a width.
+    // The width is that of the visible text.
     let rows: Vec<[String; N]> = rows
         .iter()
         .map(|row| row.each_ref().map(|cell| visible(&one_line(cell)).into_owned()))

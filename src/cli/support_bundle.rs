@@ -1,5 +1,5 @@
-//! `support-bundle`: what somebody who looks for a fault from afar needs, in one file without
-//! secrets and, unless asked for, without names of people.
+//! `support-bundle`: the data for a remote diagnosis, in one file without secrets and, unless asked
+//! for, without names of people.
 
 mod archive;
 mod log;

@@ -77,7 +77,7 @@ async fn trace(
     Ok(tracer.trace(name).await?)
 }
 
-/// Only what could not be answered is a failure: that of the directory.
+/// Returns the exit code of the directory's error where that leaves the answer open, else 0.
 fn exit_code(trace: &TracedObject) -> u8 {
     let error = trace
         .directory_error()
@@ -85,7 +85,7 @@ fn exit_code(trace: &TracedObject) -> u8 {
     error.map_or(0, crate::directory::DirectoryError::exit_code)
 }
 
-/// Says every step, and the sentence as the last line.
+/// Prints every step, and the sentence as the last line.
 fn show(trace: &ObjectTrace) -> Result<(), CommandFailure> {
     say(format_args!("{}: {}", trace.connection, one_line(&trace.name)))?;
     for step in &trace.steps {

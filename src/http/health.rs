@@ -1,4 +1,4 @@
-//! `/live` and `/ready`: for whoever starts, stops and balances.
+//! `/live` and `/ready`: for supervisors and load balancers.
 
 use std::sync::Arc;
 

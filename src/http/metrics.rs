@@ -323,7 +323,7 @@ impl MetricFamilies {
             );
         }
         for (kind, counts) in &done.counts.0 {
-            // What is held back is held back again by every run: a sum of that says nothing.
+            // Every run holds the same removals back again, so their sum has no meaning.
             for (outcome, number) in KindCountsView::from(counts).named() {
                 if outcome != "held" {
                     let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);

@@ -53,7 +53,7 @@ const BODY: usize = 16 << 10;
 /// Time that an answer may take, its body not included; a search stops by itself before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The same where the directory is asked.
+/// The same for a call that reads the directory.
 const DIRECTORY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Event streams at a time: one a page.

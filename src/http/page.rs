@@ -78,7 +78,7 @@ fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &s
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
-    // Asked for each time, so that a new version is seen at once.
+    // The browser checks the tag each time, so that a new version is shown at once.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

@@ -1,5 +1,5 @@
-//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by
-//! sending or reading nothing.
+//! The listener: HTTP/1.1 over a bounded number of connections. A client that sends or reads
+//! nothing cannot hold one.
 //!
 //! Every connection is accepted, and gets a slot, which another one gives up where none is free
 //! ([`ConnectionSlots`]): no request waits for connections that do nothing, `/live` and `/ready`
@@ -129,7 +129,7 @@ fn serve_connection(
     tokio::spawn(async move {
         tokio::select! {
             ended = connection => {
-                // A peer that breaks off is no news.
+                // A peer that breaks off needs no log entry.
                 if let Err(error) = ended {
                     tracing::debug!(%error, "An HTTP connection ended.");
                 }

@@ -1,8 +1,9 @@
 //! A bounded number of slots that addresses share: of connections, and of event streams.
 //!
 //! A new holder always gets a slot. Where none is free, the address that holds most gives one up:
-//! that of a holder which waits, else of one which answers, the longest first. So clients that do
-//! nothing hold up no others, also where all of them come from one address, as behind a proxy.
+//! that of a holder which waits, or where none waits, of one which answers; the longest first. So
+//! clients that do nothing do not delay others, also where all of them come from one address, as
+//! behind a proxy.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -95,7 +95,7 @@ impl Store {
         })
     }
 
-    /// Notes when the next run and the next full read are due, in any state.
+    /// Records when the next run and the next full read are due, in any state.
     ///
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
@@ -122,7 +122,7 @@ impl Store {
     pub fn schedule(&self, connection: ConnectionId, now: i64) -> Result<(), StoreError> {
         self.write(Commit::Schedule, |sql| {
             sql.prove_lease(connection)?;
-            // That step exists as well, but it is the end of a run.
+            // The step from processing exists as well, but it is the end of a run.
             if state(sql, connection)? == State::Processing {
                 return Err(StoreError::Transition {
                     from: State::Processing,

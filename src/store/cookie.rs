@@ -10,7 +10,7 @@ use super::{ConnectionId, ReadEnd, Store, StoreError};
 pub struct Cookie {
     /// Digest of what was read, as in [`super::Watermark`].
     pub scope: [u8; 32],
-    /// As it came; nobody but a controller reads it.
+    /// Octets as the controller sent them; only controllers interpret them.
     pub octets: Vec<u8>,
     /// Beginning of the read that it belongs to, Unix seconds (R9).
     pub read_at: i64,

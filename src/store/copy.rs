@@ -33,7 +33,7 @@ const NUMBERED: [&str; 7] = [
 
 impl Store {
     /// Copies everything into `target`, which must be empty, in one transaction; then reads both
-    /// and compares them. Nobody else may write meanwhile.
+    /// and compares them. No other process may write meanwhile.
     ///
     /// # Errors
     /// When `target` holds a state, either cannot be used, or they are not equal afterwards.

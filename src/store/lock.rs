@@ -76,8 +76,8 @@ impl LockError {
 }
 
 impl FileLock {
-    /// Takes the lock of a connection, at once or not at all. `purpose` (the command) and `now`
-    /// (Unix seconds) are for whoever is refused meanwhile.
+    /// Takes the lock of a connection, at once or not at all. Others that are refused meanwhile are
+    /// shown `purpose` (the command) and `now` (Unix seconds).
     ///
     /// # Errors
     /// [`LockError`].
@@ -124,7 +124,7 @@ impl FileLock {
 impl Drop for FileLock {
     fn drop(&mut self) {
         failpoint::pass(Point::Unlocking);
-        // So that nobody reads of a holder that is gone. The lock itself goes with the file.
+        // So the file does not name a holder that is gone. Closing the file releases the lock.
         let _ = self.file.set_len(0);
     }
 }

@@ -4,7 +4,7 @@
 //! what was sent from it: upstream may hold something else than the file says (R17).
 //!
 //! The marker follows its commit, and only every now and then: it is at most as far as the file. So
-//! a marker that got lost is no harm, and none waits for the disk.
+//! the loss of a marker does no harm, and writing one does not wait for the disk.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};

@@ -19,8 +19,8 @@
 //! - Two versions of one asset are never out at the same time: [`Store::next_batch`] gives none of
 //!   which another version has no answer yet.
 //!
-//! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
-//! may block. Times are Unix seconds and come in as arguments.
+//! The state is one SQLite file with a marker beside it, or a PostgreSQL database. Methods block on
+//! the disk: call them on a thread that may block. Times are Unix seconds and come in as arguments.
 
 mod advice;
 mod batch;
@@ -195,7 +195,7 @@ impl Store {
     /// [`StoreError::Corrupt`] with the first findings.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Engine::Postgres(_) = self.engine {
-            // The server looks after its files itself.
+            // The database server checks its files itself.
             return self.read(|sql| sql.value::<i64>("SELECT 1", &[])).map(drop);
         }
         let findings: Vec<String> =

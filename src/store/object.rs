@@ -147,8 +147,8 @@ impl Store {
         })
     }
 
-    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have
-    /// to be read again. It looks at every object.
+    /// Returns the objects of `kinds` whose record differs from `state`: they have to be read
+    /// again. It looks at every object.
     ///
     /// # Errors
     /// When the file cannot be read.

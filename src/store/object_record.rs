@@ -6,7 +6,7 @@ use super::sql::{Sql, SqlRow, values};
 use super::{ConnectionId, Fate, RemovedObject, RunId, Store, StoreError, WaitingVersion};
 use crate::identity::{Guid, Kind};
 
-/// Runs whose word on an object is given, newest first.
+/// Most runs that the record of an object names, newest first.
 const REMEMBERED_RUNS: i64 = 5;
 
 /// Everything that the store knows of one object of a connection. Times are Unix seconds.
@@ -21,7 +21,7 @@ pub struct ObjectRecord {
     pub unmapped: Option<(String, i64)>,
     /// `true` when the next run reads it again, since it became the owner of an asset (R37).
     pub is_read_again: bool,
-    /// Notes since a read missed it (R22).
+    /// Record since a read missed it (R22).
     pub missed: Option<MissedObject>,
     /// Assets under ids that the object had before (R37 b).
     pub former: Vec<FormerAsset>,

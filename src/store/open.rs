@@ -46,7 +46,7 @@ const APPLICATION_ID: i32 = 0x4144_4554;
 /// reads for long.
 const CHECKPOINT_PAGES: i64 = 20_000;
 
-/// To what the log is cut after a checkpoint, in bytes.
+/// Size to which the log is cut after a checkpoint, in bytes.
 const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: it holds most of the index by GUID of a million objects (38 MB), which a
@@ -189,7 +189,7 @@ fn cannot_open(path: &Path, cause: io::Error) -> StoreError {
     }
 }
 
-/// Makes sure of a file that can be written. SQLite would report each of its failures as "unable to
+/// Makes sure that the file can be written. SQLite would report each of its failures as "unable to
 /// open", and give the file the mode of the umask; its -wal and -shm files take their mode from the
 /// file.
 fn create(path: &Path) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! Several instances: who they are, who holds which connection, and runs that were asked for at
+//! Several instances: their names, the connections that each holds, and runs that were asked for at
 //! one that does not hold the connection.
 
 use super::error::StoreFault;
@@ -28,7 +28,7 @@ pub struct RequestedRun {
     pub asked_by: String,
 }
 
-/// Time after which nobody waits for a run any more.
+/// Time after which a request for a run has expired.
 const WAITED: &str = "asked_at < clock_timestamp() - interval '60 seconds'";
 
 impl Store {
@@ -64,7 +64,7 @@ impl Store {
         })
     }
 
-    /// Asks whoever holds a connection for a run.
+    /// Requests a run from the instance that holds a connection.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -136,7 +136,7 @@ impl Store {
     }
 }
 
-/// Returns the name of the instance that holds a connection. Of a file nobody does.
+/// Returns the name of the instance that holds a connection. With a file there is none.
 pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, StoreFault> {
     if !sql.is_shared() {
         return Ok(None);

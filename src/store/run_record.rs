@@ -83,7 +83,7 @@ pub struct RunEnd {
     pub remedy: Option<String>,
     /// Requests upstream that were repeated ones.
     pub retries: u64,
-    /// Time by phase; `None` when nobody was there to measure it.
+    /// Time by phase; `None` when it was not measured.
     pub phases: Option<RunPhases>,
     /// LDAP pages read.
     pub pages: u64,

@@ -26,8 +26,8 @@ use crate::view::{ConnectionView, ProgressView, RunView};
 /// Time between two looks at the progress of a run.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks at the progress between two looks at the state file, where a command that runs beside the
-/// service leaves its traces.
+/// Looks at the progress for each read of the state file, which shows the runs of commands beside
+/// the service.
 const LOOKS_A_READ: u32 = 4;
 
 /// Lets nginx pass on each event at once.
@@ -109,7 +109,7 @@ impl EventWatcher {
                 () = self.service.stop.cancelled() => return None,
                 () = self.slot.revoked() => return None,
                 changed = self.live.changed() => {
-                    // Nothing more will come once the service let go of it.
+                    // No change follows once the service has dropped the sender.
                     changed.ok()?;
                     true
                 }
@@ -119,7 +119,7 @@ impl EventWatcher {
         }
     }
 
-    /// Looks what is new. A state file that cannot be read now will be later.
+    /// Looks for changes. A state file that cannot be read now is read again at the next look.
     async fn look(&mut self, changed: bool) {
         if changed || self.looks.is_multiple_of(LOOKS_A_READ) {
             let _ = self.read().await;

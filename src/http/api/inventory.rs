@@ -161,7 +161,7 @@ pub(super) async fn list(
         None => None,
     };
     let id = handle.connector().id;
-    // The search ends with this call: when the client goes, when time is up.
+    // The search ends with this call: when the client disconnects, or when its time is over.
     let stop = CancellationToken::new();
     let _goes = stop.clone().drop_guard();
     let found = service

@@ -134,7 +134,7 @@ pub(super) async fn one(
 /// Returns the object in scope with this GUID, asked for over a session of its own.
 async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>, DirectoryError> {
     let settings = &connector.settings;
-    // Not the run's: what is shown here is not in its log.
+    // A handle of its own: a refusal that is shown here is still logged by the next run.
     let bind_guard = connector.bind_guard.for_connection();
     let mut session = directory::connect(&settings.directory, &bind_guard).await?;
     let root = session.root_dse().await?;

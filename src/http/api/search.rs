@@ -1,5 +1,5 @@
-//! Looks for a text in the inventory, bit by bit: the state file is held for some milliseconds at a
-//! time, no index is needed, and a search that takes too long stops and says where.
+//! Search for a text in the inventory, in steps: each holds the state file for some milliseconds,
+//! no index is needed, and a search that takes too long stops and returns where it stopped.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::identity::{Guid, Kind};
 use crate::store::{ConnectionId, HeldObject, Store, StoreError};
 
-/// Objects looked at in one go.
+/// Objects of one step.
 const CHUNK: usize = 500;
 
 /// Objects that are searched.
@@ -21,7 +21,7 @@ pub(super) struct SearchArea {
 #[derive(Debug)]
 pub(super) struct SearchPattern {
     text: Regex,
-    /// The same as JSON writes it: an asset without this need not be parsed.
+    /// The same as JSON writes it: an asset that does not match it need not be parsed.
     json: Regex,
 }
 
@@ -70,7 +70,7 @@ impl SearchPattern {
 }
 
 /// Returns the first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop`
-/// is asked between two goes.
+/// is checked between two steps.
 pub(super) fn look(
     store: &Store,
     area: SearchArea,

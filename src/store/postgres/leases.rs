@@ -1,8 +1,8 @@
 //! Leases of this process (R34): which connections it holds, and until when that is certain.
 //!
-//! A thread with a session of its own renews them, so that no long statement holds a renewal up.
-//! What is certain is counted from before a renewal was sent, by a clock that goes on while the
-//! machine sleeps: whoever wakes up after the end of a lease knows it before it acts.
+//! A thread with a session of its own renews them, so that no long statement delays a renewal. What
+//! is certain is counted from before a renewal was sent, by a clock that goes on while the machine
+//! sleeps: a process that wakes up after the end of a lease notices that before it acts.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -152,8 +152,8 @@ impl Leases {
         Err(StoreError::LeaseLost.into())
     }
 
-    /// Refuses to go on while another instance holds a connection: what it runs with is not changed
-    /// under its hands.
+    /// Refuses to go on while another instance holds a connection: its settings are not changed
+    /// while it runs.
     pub(super) fn refuse_if_held(
         &self,
         sql: &Statements<'_>,

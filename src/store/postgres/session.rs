@@ -164,6 +164,6 @@ fn fail<T>(
         Ok(Some(error)) => PostgresFault::Connecting(error),
         _ => PostgresFault::Silent(within),
     };
-    // Nobody waits any more where it took too long.
+    // The caller does not wait any more where it took too long.
     let _ = opened.send(Err(fault));
 }
