@@ -91,7 +91,7 @@ impl Caller {
         &self.server
     }
 
-    /// Makes the call, and makes of each record what `make` says.
+    /// Makes the call, and converts each record with `make`.
     ///
     /// # Errors
     /// When there is no list. One that breaks off is no error: [`ListAnswer::rest`] says so.
@@ -294,7 +294,7 @@ async fn parsed<T: Send + 'static>(
             Ok(None) => break,
             Err(fault) => (Err(fault.reason), true),
         };
-        // A reader that has seen enough listens no more.
+        // A reader that has read enough drops the receiver.
         if sender.send(piece).await.is_err() || is_last {
             break;
         }

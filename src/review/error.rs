@@ -1,4 +1,4 @@
-//! Reason for which a review could not be made, or a list not be read.
+//! Errors that prevent a review or the reading of a list.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //! not.
 //!
 //! Invariant (R36): a list is [`Listed::is_complete`] only when its last page ended and the account
-//! that asked is shown everything. Whatever is cut, restricted or replaced is noted in
-//! [`Listed::gaps`].
+//! that asked is shown everything. [`Listed::gaps`] has everything that was cut, restricted or
+//! replaced.
 
 use std::time::Duration;
 

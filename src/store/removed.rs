@@ -36,8 +36,8 @@ pub(super) const LISTED: &str = "
     FROM removed AS r JOIN asset AS a ON a.id = r.asset WHERE r.connection = $1";
 
 impl Store {
-    /// Names the list of the objects held back: the same list has the same name, any other one
-    /// another. `None` when nothing is held back.
+    /// Names the list of the objects held back: the same list has the same name, and any other list
+    /// has another. `None` when nothing is held back.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -130,7 +130,7 @@ pub struct RunRow {
     pub remedy: Option<String>,
     /// Its time by phase, once it has ended.
     pub phases: Option<RunPhases>,
-    /// Counts of the objects by what became of them.
+    /// Counts of the objects by outcome.
     pub counts: KindCounts,
     /// Requests upstream.
     pub requests: u64,
