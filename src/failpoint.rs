@@ -1,13 +1,16 @@
-//! The places of a run where a crash matters, for the tests that let the program die there (tests/crash).
+//! The places of a run where a crash matters, for the tests that let the program die there
+//! (tests/crash).
 //!
-//! Every transaction of the store passes three of them, because [`crate::store`] writes in one place; the rest lies between
-//! the transactions. Nothing of this is in a release build, whatever else is built with it: it is compiled with debug
-//! assertions only. There, two variables of the process say what happens. They are no settings of the product, so
-//! [`crate::config`] does not know them:
+//! Every transaction of the store passes three of them, because [`crate::store`] writes in one
+//! place; the rest lies between the transactions. Nothing of this is in a release build, whatever
+//! else is built with it: it is compiled with debug assertions only. There, two variables of the
+//! process say what happens. They are no settings of the product, so [`crate::config`] does not
+//! know them:
 //!
-//! - `CRASH_AT=PLACE:N` ends the process without a further step when it passes PLACE for the Nth time; PLACE is the name of
-//!   a [`Point`], or `any`.
-//! - `CRASH_LOG=FILE` appends the name of every place that is passed, so that a test knows what a kill interrupted.
+//! - `CRASH_AT=PLACE:N` ends the process without a further step when it passes PLACE for the Nth
+//!   time; PLACE is the name of a [`Point`], or `any`.
+//! - `CRASH_LOG=FILE` appends the name of every place that is passed, so that a test knows what a
+//!   kill interrupted.
 
 use std::fmt;
 
@@ -40,9 +43,9 @@ transactions! {
     Create = "create",
     /// The connection is stored.
     Register = "register",
-    /// A run that died is closed.
+    /// A run whose process died is closed.
     Recover = "recover",
-    /// When the next run is due.
+    /// The time of the next run is set.
     SetNext = "set_next",
     /// Registered or Processed → Scheduled.
     Schedule = "schedule",
@@ -50,9 +53,9 @@ transactions! {
     SkipTicks = "skip_ticks",
     /// Scheduled → Processing.
     BeginRun = "begin_run",
-    /// What the run does, and why.
+    /// The plan of the run and its reason are stored.
     PlanRun = "plan_run",
-    /// What a full read begins with.
+    /// A full read begins.
     BeginFullRead = "begin_full_read",
     /// A page that was read, with the slices that end in it.
     StagePage = "stage_page",
@@ -64,13 +67,13 @@ transactions! {
     SetGatewayLimits = "set_gateway_limits",
     /// A batch is handed out.
     NextBatch = "next_batch",
-    /// What the gateway answered.
+    /// The answer of the gateway is stored.
     Settle = "settle",
-    /// What look-ups of missed objects said.
+    /// Results of look-ups of missed objects.
     NoteVerdicts = "note_verdicts",
-    /// What is gone is removed, or held back.
+    /// Objects that are gone are removed, or held back.
     Conclude = "conclude",
-    /// What was held back is removed.
+    /// Objects that were held back are removed.
     Approve = "approve",
     /// A review of Qualys accounts.
     KeepReview = "keep_review",
@@ -78,14 +81,14 @@ transactions! {
     EndRun = "end_run",
 }
 
-/// How far a transaction is.
+/// Progress of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Progress {
     /// It holds the write lock, and has written nothing.
     Begun,
     /// Everything is written, and would be lost.
     Written,
-    /// It is on the disk, and nobody knows yet.
+    /// It is on the disk, and its caller has no answer yet.
     Committed,
 }
 
@@ -105,7 +108,7 @@ pub enum Point {
 }
 
 impl Point {
-    /// Every place.
+    /// Returns every place.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let progress = [Progress::Begun, Progress::Written, Progress::Committed];
@@ -155,7 +158,7 @@ mod armed {
 
     use super::Point;
 
-    /// What the two variables say.
+    /// Orders that the two variables give.
     struct Orders {
         /// Name of the place, or `any`; and how many passes of it are left.
         crash: Option<(String, AtomicUsize)>,
@@ -175,7 +178,7 @@ mod armed {
         }
     }
 
-    /// The program passes `point`; it may be its last.
+    /// Passes `point`: logs it, and ends the process where `CRASH_AT` names it.
     pub(crate) fn pass(point: Point) {
         static ORDERS: OnceLock<Orders> = OnceLock::new();
         let orders = ORDERS.get_or_init(Orders::read);
@@ -184,14 +187,15 @@ mod armed {
         }
         let name = point.to_string();
         if let Some(mut log) = orders.log.as_ref() {
-            // One call a line, so that a kill leaves whole lines. A log that fails is noticed by the test that reads it.
+            // One call a line, so that a kill leaves whole lines. A log that fails is noticed by
+            // the test that reads it.
             let _ = log.write_all(format!("{name}\n").as_bytes());
         }
         if let Some((place, left)) = &orders.crash
             && (*place == name || place == "any")
             && left.fetch_sub(1, Ordering::SeqCst) == 1
         {
-            // No destructor, no flush, no handler of ours: as dead as after SIGKILL.
+            // Runs no destructor, no flush and no handler, like SIGKILL.
             std::process::abort();
         }
     }

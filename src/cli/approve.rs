@@ -1,4 +1,5 @@
-//! `approve-removals`: lets the removals through that the threshold holds back, if they are still the same (R23).
+//! `approve-removals`: lets the removals through that the threshold holds back, if they are still
+//! the same (R23).
 
 use tokio_util::sync::CancellationToken;
 

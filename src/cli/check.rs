@@ -1,4 +1,5 @@
-//! `check`: directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
+//! `check`: directory, mapping, upstream and store, each step with its result and, when it fails,
+//! what to do.
 
 use std::future::Future;
 use std::time::Instant;
@@ -77,7 +78,7 @@ async fn check(
     steps.detail(settings)?;
     steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
     if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
-        // Without a table there is nothing to read for.
+        // Without a mapping table no read is possible.
         if let Ok(mapping) = &mapping {
             let scope = ReadScope::new(&connection.profile, mapping, &root);
             content_steps(connection, &scope, &mut session, mapping, steps).await?;
@@ -99,7 +100,7 @@ async fn check(
     upstream_steps(connection, steps).await
 }
 
-/// Token, certificate of the gateway, ingest path.
+/// Prints the steps of the gateway: token, certificate, ingest path.
 async fn upstream_steps(
     connection: &config::ConnectionSettings,
     steps: &mut CheckSteps,
@@ -146,8 +147,8 @@ async fn upstream_steps(
     ])
 }
 
-/// Returns the bind name and the filters as the program has them: what a reader of the settings
-/// took away, such as a backslash without quotes, is seen here.
+/// Returns the bind name and the filters as the program uses them. They show what the parser of the
+/// settings removed, such as a backslash without quotes.
 fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
     let name = match &connection.directory.auth {
         DirectoryAuth::Simple { name, .. } => format!("bind name {name}"),
@@ -163,7 +164,7 @@ fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
         .collect()
 }
 
-/// Connect, log in, rootDSE, delta.
+/// Prints the steps of the directory: connecting, logging in, rootDSE, delta.
 async fn directory_steps(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
@@ -236,7 +237,7 @@ async fn directory_steps(
     Ok(Some((session, root)))
 }
 
-/// Base context, then one page of every kind, mapped.
+/// Prints the steps of the content: base context, then one page of every kind, mapped.
 async fn content_steps(
     connection: &config::ConnectionSettings,
     scope: &ReadScope,
@@ -284,7 +285,8 @@ async fn kind_step(
     // One page, which may come in pieces.
     while let Some(piece) = pages.next().await? {
         found += piece.len();
-        // A filter over an attribute that the account may not read matches nothing, and says nothing.
+        // A filter over an attribute that the account may not read matches nothing, and no error
+        // reports that.
         unseen += piece.iter().filter(|entry| usn_changed(entry).is_none()).count();
         unmapped += piece
             .iter()
@@ -329,7 +331,7 @@ async fn kind_step(
     Ok(format!("{more}{found} found, {all}{cost}"))
 }
 
-/// What the page cost the controller.
+/// Describes the cost of the page for the controller.
 fn told_cost(cost: &SearchCost, kind: Kind) -> String {
     if !cost.is_told() {
         return format!(
@@ -375,7 +377,7 @@ async fn timed(work: impl Future<Output = Result<String, CommandFailure>>) -> Re
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
 }
 
-/// The steps as they are told, which of them failed, and the worst exit code among those.
+/// Prints the steps, and keeps which of them failed and the worst exit code among those.
 #[derive(Default)]
 struct CheckSteps {
     worst: u8,
@@ -410,14 +412,14 @@ impl CheckSteps {
         }
     }
 
-    /// Further lines about the step that was told last.
+    /// Prints further lines about the step that was printed last.
     fn detail(&self, lines: impl IntoIterator<Item = String>) -> Result<(), CommandFailure> {
         lines
             .into_iter()
             .try_for_each(|line| say(format_args!("{:INDENT$}{line}", "")))
     }
 
-    /// The last line, and the exit code.
+    /// Prints the last line, and returns the exit code.
     fn conclude(self) -> Result<u8, CommandFailure> {
         match self.failed.as_slice() {
             [] => say("everything works")?,

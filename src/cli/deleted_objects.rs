@@ -1,18 +1,21 @@
-//! The step of `check` that says whether the account may read Deleted Objects, and how to grant that.
+//! The step of `check` that says whether the account may read Deleted Objects, and how to grant
+//! that.
 
 use crate::config::{DirectoryAuth, DirectorySettings, SearchScope};
 use crate::directory::{DirectoryError, LdapSearch, RootDse, Session};
 
 use super::failure::CommandFailure;
 
-/// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused the container.
+/// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused
+/// the container.
 const REFUSALS: [u32; 2] = [32, 50];
 
 /// Puts further lines below the text of the step.
 const INDENT: &str = "                          ";
 
-/// What the account sees below `CN=Deleted Objects` of the domain: a sentence, with the commands that grant the right where
-/// it is missing. That is no failure: deletions are found all the same, later.
+/// Describes in a sentence what the account sees below `CN=Deleted Objects` of the domain, with the
+/// commands that grant the right where it is missing. A missing right is no failure: deletions are
+/// found without it too, but later.
 pub(super) async fn step(
     settings: &DirectorySettings,
     root: &RootDse,
@@ -31,8 +34,8 @@ pub(super) async fn step(
     ))
 }
 
-/// Whether any deleted object is shown. The container itself, which counts as deleted, says nothing: some servers show it to
-/// everybody, and what is in it to administrators alone.
+/// Reports whether the server shows any deleted object. The container itself counts as deleted, but
+/// proves nothing: some servers show it to everybody, and its contents to administrators alone.
 async fn readable(container: &str, session: &mut Session) -> Result<bool, CommandFailure> {
     let mut pages = session.search(LdapSearch {
         base: container.to_owned(),
@@ -54,7 +57,8 @@ async fn readable(container: &str, session: &mut Session) -> Result<bool, Comman
     }
 }
 
-/// The account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is translated.
+/// Returns the account in a form that dsacls takes: `DOMAIN\account` or `account@domain`. A DN is
+/// translated.
 async fn account(
     settings: &DirectorySettings,
     root: &RootDse,

@@ -6,11 +6,11 @@ use crate::sync::ReadScope;
 
 use super::failure::CommandFailure;
 
-/// What the account can do about a refusal.
+/// Remedy for a refusal.
 const ADVICE: &str = "DirSync with object security needs no right beyond reading, from Windows Server 2003 on: look at what stands between \
      this computer and the controller (a proxy, another directory server); or set AD_DELTA=usn";
 
-/// Asks for where a search would go on, and for no object.
+/// Requests the position at which a search would go on, and no object.
 pub(super) async fn step(
     root: &RootDse,
     scope: &ReadScope,

@@ -1,11 +1,11 @@
-//! Why a command failed: the thing, the cause, the next step, and the exit code.
+//! Failure of a command: the thing, the cause, the next step, and the exit code.
 
 use std::fmt;
 
 use crate::exit_code::{INTERNAL, USAGE};
 use crate::sync::RunError;
 
-/// What ends a command early.
+/// Error that ends a command early.
 #[derive(Debug, Clone)]
 pub(super) struct CommandFailure {
     code: u8,
@@ -30,12 +30,12 @@ impl CommandFailure {
         )
     }
 
-    /// A run that failed: the same words as any other failure.
+    /// Returns the failure of a run, in the words of any other failure.
     pub(super) fn of_run(error: &RunError) -> Self {
         Self::new(error.exit_code(), error, error.advice())
     }
 
-    /// The same of one of several connections.
+    /// Returns the failure with the name of the connection, where there are several.
     pub(super) fn of_connection(self, name: Option<&str>) -> Self {
         match name {
             Some(name) => Self {
@@ -46,7 +46,8 @@ impl CommandFailure {
         }
     }
 
-    /// What is wrong with several connections, or with one of several: each under its name, with what to do.
+    /// Combines the failures of several connections, or of one of several: each under its name,
+    /// with its remedy.
     pub(super) fn of_connections(failures: &[(&str, Self)]) -> Self {
         let lines: Vec<String> = failures
             .iter()
@@ -63,23 +64,25 @@ impl CommandFailure {
         self.code
     }
 
-    /// The thing and the cause; several lines where there are several causes.
+    /// Returns the thing and the cause; several lines where there are several causes.
     pub(super) fn message(&self) -> &str {
         &self.message
     }
 
-    /// The next step; may be empty.
+    /// Returns the next step; may be empty.
     pub(super) fn advice(&self) -> &str {
         &self.advice
     }
 
-    /// Nothing failed, there is only nobody left to tell: the reader of standard output went away.
+    /// Reports whether nothing is to be printed: the reader closed standard output, and nothing
+    /// failed.
     pub(super) fn is_silent(&self) -> bool {
         self.message.is_empty()
     }
 }
 
-/// Advice as it stands after «what to do:»: no capital letter at its beginning, unless that begins a name, no full stop.
+/// Returns the advice as it stands after «what to do:»: no capital letter at its beginning, unless
+/// that begins a name, no full stop.
 fn as_clause(advice: &str) -> String {
     let advice = advice.trim_end_matches('.');
     let mut letters = advice.chars();
@@ -93,7 +96,7 @@ fn as_clause(advice: &str) -> String {
     }
 }
 
-/// A heading and each of the lines below it.
+/// Returns a heading and each of the lines below it.
 pub(super) fn listed(heading: &str, lines: &impl fmt::Display) -> String {
     let mut text = heading.to_owned();
     for line in lines.to_string().lines() {
@@ -159,7 +162,8 @@ impl From<crate::mapping::MappingErrors> for CommandFailure {
     }
 }
 
-/// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else (a full disk) a failure.
+/// Standard output that cannot be written to: a closed pipe is the reader's decision, anything else
+/// (a full disk) a failure.
 impl From<std::io::Error> for CommandFailure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {

@@ -13,13 +13,14 @@ use super::failure::CommandFailure;
 use super::output::say;
 use super::setup;
 
-/// How long the service may take to answer.
+/// Time that the service may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Seconds that a run may be overdue before the service counts as dead.
 const OVERDUE: i64 = 120;
 
-/// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is overdue.
+/// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is
+/// overdue.
 pub(super) fn run() -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     match config.http.listen {
@@ -49,7 +50,8 @@ fn answered(listen: SocketAddr) -> Result<u8, CommandFailure> {
     ))
 }
 
-/// One request by hand: an HTTP client with its TLS would cost more start-up than the check itself.
+/// Sends one request by hand and returns the status line: an HTTP client with its TLS would cost
+/// more start-up than the check itself.
 fn status_line(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -64,7 +66,7 @@ fn status_line(address: SocketAddr) -> std::io::Result<String> {
         .to_owned())
 }
 
-/// An unspecified address (0.0.0.0) is listened on, but not connected to.
+/// Returns an address to connect to: an unspecified one (0.0.0.0) is for listening only.
 fn reachable(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -76,7 +78,8 @@ fn reachable(address: IpAddr) -> IpAddr {
 fn on_time(config: &crate::config::Config) -> Result<u8, CommandFailure> {
     let now = Utc::now().timestamp();
     let store = setup::store(config, StoreAccess::ReadOnly)?;
-    // Only what is configured: a connection that was renamed leaves a row that nobody runs any more.
+    // Only connections that are configured count: one that was renamed leaves a row that is not run
+    // any more.
     for connection in &config.connections {
         let Some(row) = store.connection(&connection.name)? else {
             continue;

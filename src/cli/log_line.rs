@@ -10,8 +10,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes an event with the fields of the spans around it, so that every line of a run carries `connection` and `run`. What
-/// the event says itself wins.
+/// Writes an event with the fields of the spans around it, so that every line of a run carries
+/// `connection` and `run`. A field of the event replaces one of a span.
 pub(super) struct JsonLine;
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for JsonLine {
@@ -36,7 +36,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Json
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
         let metadata = event.metadata();
-        // Who reads along sees first when, how bad, and what.
+        // Time, level and message come first, for a person who reads the lines.
         let message = fields.0.remove("message").unwrap_or_default();
         let first = [
             ("timestamp", timestamp.into()),
@@ -62,7 +62,7 @@ struct LogFields(Map<String, Value>);
 
 impl LogFields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        // Where a library tells of itself through the `log` crate, this says in which of its lines; nobody needs that.
+        // Source position of an event that a library logs through the `log` crate; nobody needs it.
         if !field.name().starts_with("log.") {
             self.0.insert(field.name().to_owned(), value.into());
         }

@@ -15,7 +15,8 @@ pub(super) fn start(log: &LogSettings) {
     let filter = filter(&log.level);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // When nobody reads the log any more (journald restarts), that is no reason to panic over the complaint.
+        // A log that is not read any more (journald restarts) must not cause a panic when the error
+        // is written to it.
         .log_internal_errors(false)
         .with_writer(|| OneLine(io::stderr()));
     let _ = match log.format {
@@ -27,12 +28,13 @@ pub(super) fn start(log: &LogSettings) {
     };
 }
 
-/// Libraries that tell at info what is news to nobody but their authors.
+/// Libraries that log at info what matters to their authors alone.
 const CHATTY_LOG_TARGETS: [(&str, &str); 1] = [("tokio_cron_scheduler", "warn")];
 
-/// Writes every event as one line of what can be seen. The library escapes the message, but not what is shown of an error or a
-/// name, which the directory or the gateway may have chosen: that could forge events or rewrite the terminal. Hence no
-/// colours either: they could not be told from it.
+/// Writes every event as one line of what can be seen. The library escapes the message, but not
+/// what is shown of an error or a name, which the directory or the gateway may have chosen: that
+/// could forge events or rewrite the terminal. For the same reason there are no colours: the escape
+/// sequences of a forgery would look the same.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {
@@ -49,7 +51,8 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// The user's filter, with the libraries that print what they send capped last, so that no level can undo it (R27).
+/// Returns the user's filter, with the libraries that print what they send capped last, so that no
+/// level can undo it (R27).
 fn filter(level: &str) -> EnvFilter {
     let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
     crate::directory::QUIET_LOG_TARGETS

@@ -1,4 +1,5 @@
-//! `manual`: what a package installs beside the program, made from the same declarations as `--help`.
+//! `manual`: what a package installs beside the program, made from the same declarations as
+//! `--help`.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +26,8 @@ pub(super) fn run(folder: &Path) -> Result<u8, CommandFailure> {
         for shell in SHELLS {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command.clone(), command.get_name(), &mut script);
-            // clap_complete 4.6.11 sets one name and asks for another where the program's own has a hyphen.
+            // clap_complete 4.6.11 sets one name and asks for another where the program's own has a
+            // hyphen.
             let script = String::from_utf8_lossy(&script).replace("ad__subcmd__connector", "ad__connector");
             fs::write(completions.join(shell.file_name(command.get_name())), script)?;
         }

@@ -36,8 +36,8 @@ pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<
     }
 }
 
-/// The settings of the connection named. Without a name, those that all connections have; of their
-/// ways to find changes, one that is not a full read in every run.
+/// Returns the settings of the connection named. Without a name, those that all connections have;
+/// of their ways to find changes, one that is not a full read in every run.
 fn configured(connection: Option<&str>) -> Result<MappingSettings, CommandFailure> {
     let all = config::load_mapping_settings()?;
     let names = || {
@@ -80,7 +80,7 @@ fn show(table: &Table) -> Result<u8, CommandFailure> {
     Ok(0)
 }
 
-/// Source, target, form and what else the row says.
+/// Returns source, target, form and what else the row says.
 fn cells(row: &TableRow) -> [String; 4] {
     let joined =
         |part: fn(&RowSource) -> String| row.sources().iter().map(part).collect::<Vec<_>>().join(", ");

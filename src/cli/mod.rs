@@ -39,7 +39,7 @@ use failure::CommandFailure;
 
 use crate::exit_code;
 
-/// Runs the command that the command line names and gives its exit code.
+/// Runs the command that the command line names, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match CommandLine::try_parse() {
@@ -57,17 +57,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A panic is an internal error like any other: 1, where Rust itself would end with 101.
+/// Returns a panic as an internal error: exit code 1, where Rust itself would end with 101.
 fn caught(work: impl FnOnce() -> Result<u8, CommandFailure>) -> Result<u8, CommandFailure> {
     // Nothing is used after a panic but its message, so no half-changed value can be seen.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(CommandFailure::internal("the program panicked, see above")))
 }
 
-/// Whether `arguments` are a command line that [`main`] takes: the documents are tested with it.
+/// Checks that `arguments` are a command line that [`main`] takes: the documents are tested with
+/// it.
 ///
 /// # Errors
-/// What the user would be told.
+/// The message that the user would get.
 pub fn understood(arguments: &[&str]) -> Result<(), String> {
     let program = std::iter::once("ad-connector");
     match CommandLine::try_parse_from(program.chain(arguments.iter().copied())) {
@@ -102,8 +103,8 @@ fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
     }
 }
 
-/// `--help` and `--version` are answers, anything else is a mistake: 64, since clap's own 2 means «some objects were
-/// rejected» here.
+/// Prints the error of clap, and returns its exit code. `--help` and `--version` are answers,
+/// anything else is a mistake: 64, since clap's own 2 means «some objects were rejected» here.
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {

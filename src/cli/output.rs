@@ -1,7 +1,8 @@
-//! What a command says on standard output.
+//! Standard output of a command.
 //!
-//! Names and values of a directory may hold anything, also what makes a terminal erase lines or change colours, and so may
-//! what servers answer. Nothing is written here but what can be seen.
+//! Names and values of a directory may hold anything, also sequences that make a terminal erase
+//! lines or change colours. So may the answers of servers. Only visible characters are written
+//! here.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -9,13 +10,15 @@ use std::io::Write;
 
 use super::failure::CommandFailure;
 
-/// Writes one line. A reader that went away (`ad-connector runs | head -1`) ends the command quietly.
+/// Writes one line. A reader that went away (`ad-connector runs | head -1`) ends the command
+/// quietly.
 pub(super) fn say(line: impl Display) -> Result<(), CommandFailure> {
     writeln!(std::io::stdout().lock(), "{}", visible(&line.to_string()))?;
     Ok(())
 }
 
-/// Says on standard error why the command failed. With that closed there is nobody to tell; the exit code still does.
+/// Writes to standard error why the command failed. Where that is closed, the exit code alone
+/// reports it.
 pub(super) fn complain(failure: &CommandFailure) {
     let _ = writeln!(std::io::stderr().lock(), "{}", visible(&failure.to_string()));
 }
@@ -50,12 +53,13 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// `text` on one line: as it stands in a row of a table or in the log.
+/// Returns `text` on one line: as it stands in a row of a table or in the log.
 pub(super) fn one_line(text: &str) -> String {
     text.replace('\n', "\\n")
 }
 
-/// `json` with one value a line, two spaces a level, its keys in the order in which they are sent.
+/// Returns `json` with one value a line, two spaces a level, its keys in the order in which they
+/// are sent.
 pub(super) fn indented(json: &str) -> String {
     let (mut text, mut level, mut quoted, mut escaped) =
         (String::with_capacity(json.len() * 2), 0, false, false);

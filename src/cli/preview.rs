@@ -48,7 +48,7 @@ pub(super) fn run(connection: Option<&str>, options: &PreviewArguments) -> Resul
 /// Objects shown at most.
 const MOST: usize = 5;
 
-/// The first [`MOST`] objects with this name, and how many more there are.
+/// Returns the first [`MOST`] objects with this name, and how many more there are.
 async fn find(
     session: &mut Session,
     scope: &ReadScope,
@@ -70,7 +70,7 @@ async fn find(
     Ok((found, more))
 }
 
-/// A source attribute and what the directory gave for it.
+/// Returns a source attribute and what the directory gave for it.
 fn source(raw: &RawSource) -> (String, String) {
     let values = if raw.values.is_empty() {
         "(absent)".to_owned()

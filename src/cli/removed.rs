@@ -1,4 +1,5 @@
-//! `removed`: objects gone from the directory, those held back by the threshold, and those not decided.
+//! `removed`: objects gone from the directory, those held back by the threshold, and those not
+//! decided.
 
 use crate::config::RemovalSettings as Settings;
 use crate::store::{ConnectionId, RemovedObject, Store, StoreAccess};
@@ -46,7 +47,7 @@ pub(super) struct RemovalLists<'a> {
 }
 
 impl RemovalLists<'_> {
-    /// Everything held back and not decided, then the last `limit` removals, newest first.
+    /// Visits everything held back and not decided, then the last `limit` removals, newest first.
     fn each(
         &self,
         limit: usize,
@@ -58,7 +59,7 @@ impl RemovalLists<'_> {
         self.removed(limit, |removal| each(RemovalState::Removed, removal))
     }
 
-    /// Everything held back, or not decided.
+    /// Visits everything held back, or not decided.
     pub(super) fn candidates(
         &self,
         what: RemovalState,
@@ -125,7 +126,7 @@ fn show(lists: &RemovalLists<'_>, settings: &Settings, limit: usize) -> Result<(
     say(columns(&rows).trim_end())
 }
 
-/// Says one list of candidates.
+/// Prints one list of candidates.
 pub(super) fn show_candidates(lists: &RemovalLists<'_>, what: RemovalState) -> Result<(), CommandFailure> {
     let mut rows = Vec::new();
     lists.candidates(what, |removal| {

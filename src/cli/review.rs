@@ -91,14 +91,14 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Comma
     Ok(reviewer.review(Utc::now()).await?)
 }
 
-/// Names of the connections that are configured and not chosen.
+/// Returns the names of the connections that are configured and not chosen.
 pub(super) fn unasked(config: &Config, chosen: &[&config::ConnectionSettings]) -> Vec<String> {
     let is_chosen = |one: &config::ConnectionSettings| chosen.iter().any(|chosen| chosen.name == one.name);
     let others = config.connections.iter().filter(|one| !is_chosen(one));
     others.map(|one| one.name.clone()).collect()
 }
 
-/// The reviews of the service; `None` where none are to be made.
+/// Returns the reviews of the service; `None` where none are to be made.
 pub(super) fn schedule(
     config: &Config,
     chosen: &[&config::ConnectionSettings],

@@ -77,7 +77,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             schedule::ServiceError::Run(error) => CommandFailure::from(error),
             error => CommandFailure::internal(error),
         });
-        // It only sends itself a word; should that not be heard, the process ends all the same.
+        // The scheduler only sends itself a message; where it is not received, the process ends all
+        // the same.
         let _ = tokio::time::timeout(SCHEDULER_ENDS_WITHIN, scheduler.shutdown()).await;
         served
     });
@@ -88,8 +89,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     Ok(0)
 }
 
-/// Opens the state. A database that cannot be used is waited for: it may be started after this
-/// service, or mended meanwhile. `None` at `stop`.
+/// Opens the state. While a database cannot be used, it waits: the database may be started after
+/// this service, or repaired meanwhile. `None` at `stop`.
 async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<Store>>, CommandFailure> {
     let waiting = stop.child_token();
     let mut answering = None;
@@ -101,7 +102,7 @@ async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<S
             opened => {
                 waiting.cancel();
                 if let Some(answering) = answering {
-                    // The port is needed again. One that panicked has let go of it.
+                    // The port is needed again. A task that panicked has released it.
                     let _: Result<(), tokio::task::JoinError> = answering.await;
                 }
                 return opened.map(Some);

@@ -1,4 +1,4 @@
-//! `runs`: the history, newest first, or one run with the objects that it tells of.
+//! `runs`: the history, newest first, or one run with the objects that it names.
 
 use crate::exit_code::USAGE;
 use crate::store::{RunObject, RunRow, Store, StoreAccess};
@@ -61,7 +61,7 @@ pub(super) fn run(connection: Option<&str>, options: &RunsArguments) -> Result<u
     }
 }
 
-/// Says every object that the run tells of.
+/// Prints every object that the run names.
 fn objects(store: &Store, connection: &str, run: &RunRow, json: bool) -> Result<(), CommandFailure> {
     if let Some(list) = run.held_list.as_ref().filter(|_| !json) {
         say(format_args!(

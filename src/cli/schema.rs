@@ -73,7 +73,8 @@ pub(super) async fn step(
     report.conclude(names.len())
 }
 
-/// The schema is readable by every account of a new forest; where it is not, nothing can be said.
+/// Returns the report for a schema that the account cannot read. Every account of a new forest can
+/// read it.
 fn report_not_shown() -> SchemaReport {
     SchemaReport {
         summary: "not shown to the account, so the names of attributes were not looked up".to_owned(),
@@ -81,7 +82,7 @@ fn report_not_shown() -> SchemaReport {
     }
 }
 
-/// Every place that names an attribute of the directory: rows, then filters.
+/// Collects every place that names an attribute of the directory: rows, then filters.
 fn collect_uses<'a>(
     connection: &'a config::ConnectionSettings,
     mapping: &'a Mapping,
@@ -107,7 +108,7 @@ fn collect_uses<'a>(
     uses
 }
 
-/// DN of the schema, from rootDSE (MS-ADTS 3.1.1.3.2).
+/// Returns the DN of the schema, from rootDSE (MS-ADTS 3.1.1.3.2).
 async fn read_naming_context(session: &mut Session) -> Result<Option<String>, CommandFailure> {
     const ATTRIBUTE: &str = "schemaNamingContext";
     let root = session.lookup("", &[ATTRIBUTE], false).await?;
@@ -132,7 +133,7 @@ fn is_oid(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// The definitions that `filter` selects, page by page.
+/// Returns the definitions that `filter` selects, page by page.
 async fn read_definitions(
     session: &Session,
     context: &str,

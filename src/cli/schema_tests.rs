@@ -15,7 +15,7 @@ fn definition(name: &str, change: impl Fn(&mut AttributeDefinition)) -> Attribut
     definition
 }
 
-/// Faults and notes on a source that is named so.
+/// Returns the faults and notes on a source that is named so.
 fn of_source(
     named: &str,
     form: Form,
@@ -37,7 +37,7 @@ fn of_source(
     (findings.faults, findings.notes)
 }
 
-/// Faults and notes on a term of a filter.
+/// Returns the faults and notes on a term of a filter.
 fn of_filter(delta: DeltaMethod, definition: &AttributeDefinition) -> (Vec<String>, Vec<String>) {
     let mut findings = SchemaFindings::default();
     let named = AttributeUse {

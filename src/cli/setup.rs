@@ -1,4 +1,4 @@
-//! What the commands need before they can work: configuration, log, store, connections.
+//! Prerequisites of the commands: configuration, log, store, connections.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(super) fn configuration() -> Result<Config, CommandFailure> {
     Ok(config)
 }
 
-/// [`configuration`] for a command that tells its failures on standard output itself: with `LOG_LEVEL` at its default the
-/// log does not say them a second time.
+/// Reads the [`configuration`] for a command that prints its failures on standard output itself:
+/// with `LOG_LEVEL` at its default the log does not repeat them.
 pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
     if config.log.level == "info" {
@@ -34,7 +34,7 @@ pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     Ok(config)
 }
 
-/// The asynchronous runtime of a command.
+/// Returns the asynchronous runtime of a command.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -42,7 +42,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
         .map_err(|error| CommandFailure::internal(format_args!("the runtime cannot start: {error}")))
 }
 
-/// The connections that the command works on: all, or the one named.
+/// Returns the connections that the command works on: all, or the one named.
 pub(super) fn chosen<'a>(
     config: &'a Config,
     name: Option<&str>,
@@ -67,7 +67,7 @@ pub(super) fn chosen<'a>(
     }
 }
 
-/// `--connection` names none of those that are configured.
+/// Returns the failure of a `--connection` that names none of those that are configured.
 pub(super) fn unknown(name: &str, known: &str) -> CommandFailure {
     CommandFailure::new(
         USAGE,
@@ -76,7 +76,7 @@ pub(super) fn unknown(name: &str, known: &str) -> CommandFailure {
     )
 }
 
-/// The one connection that a command works on.
+/// Returns the one connection that a command works on.
 pub(super) fn one<'a>(
     config: &'a Config,
     name: Option<&str>,
@@ -97,12 +97,12 @@ pub(super) fn one<'a>(
     }
 }
 
-/// The state file.
+/// Opens the state file.
 pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, CommandFailure> {
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
-/// Every one of these connections, ready to run. The tables of all are looked at before anything is stored.
+/// Makes these connections ready to run. All mapping tables are checked before anything is stored.
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],
@@ -127,7 +127,7 @@ pub(super) fn connectors(
         .collect()
 }
 
-/// The mapping table of a connection, checked against the kinds that it is to read.
+/// Returns the mapping table of a connection, checked against the kinds that it is to read.
 pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping, CommandFailure> {
     let mapping = match &connection.mapping_file {
         Some(path) => Mapping::load(path)?,
@@ -196,7 +196,8 @@ pub(super) fn check_sources(
     ))
 }
 
-/// A connection, ready to run. All connections of a process share the record of `bind_guard` (R40).
+/// Returns a connection, ready to run. All connections of a process share the record of
+/// `bind_guard` (R40).
 pub(super) fn connector(
     connection: &config::ConnectionSettings,
     store: &Arc<Store>,

@@ -1,9 +1,9 @@
-//! What `check` tells of the certificates that controllers showed, accepted or refused, so that a person can compare one with
-//! what the controller's administrator says, and pin it.
+//! Description by `check` of the certificates that controllers showed, accepted or refused. A
+//! person can compare one with the statement of the controller's administrator, and pin it.
 
 use crate::tls::{PeerCertificate, date};
 
-/// The lines about one certificate.
+/// Returns the lines about one certificate.
 pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {
     let or_none = |text: &str| if text.is_empty() { "none" } else { text }.to_owned();
     vec![
@@ -21,7 +21,7 @@ pub(super) fn certificate(shown: &PeerCertificate) -> Vec<String> {
     ]
 }
 
-/// The lines that say how to pin these certificates, each with the host that showed it.
+/// Returns the lines that say how to pin these certificates, each with the host that showed it.
 pub(super) fn pin(shown: &[(&str, &PeerCertificate)]) -> Vec<String> {
     let pins: Vec<String> = shown
         .iter()

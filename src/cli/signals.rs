@@ -11,12 +11,12 @@ use super::failure::CommandFailure;
 use crate::exit_code::{HUNG_UP, INTERRUPTED, TERMINATED};
 use crate::schedule;
 
-/// Which signal came: 0 none, else the exit code that it stands for.
+/// Signal that came: 0 for none, else its exit code.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReceivedSignal(Arc<AtomicU8>);
 
 impl ReceivedSignal {
-    /// The exit code for the signal, where one came.
+    /// Returns the exit code for the signal, where one came.
     pub(super) fn exit_code(&self) -> Option<u8> {
         Some(self.0.load(Ordering::Relaxed)).filter(|code| *code != 0)
     }
@@ -28,7 +28,7 @@ pub(super) fn cancel_on_signal(stop: CancellationToken) -> Result<ReceivedSignal
     cancel_on(stop, None)
 }
 
-/// The same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
+/// Does the same for a command of a terminal, which also ends when that is closed (SIGHUP), unless
 /// `nohup` was to prevent it.
 pub(super) fn cancel_on_signal_or_hangup(stop: CancellationToken) -> Result<ReceivedSignal, CommandFailure> {
     let hangup = if hangup_is_ignored() {
@@ -92,7 +92,8 @@ fn hangup_is_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// What `work` gives, or `None` when it has not ended in time after a stop (R26): a disk that hangs must not hold up the end.
+/// Returns the result of `work`, or `None` when it has not ended in time after a stop (R26): a disk
+/// that hangs must not delay the end.
 pub(super) async fn in_time<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     let overdue = async {
         stop.cancelled().await;

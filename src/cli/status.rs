@@ -168,7 +168,7 @@ impl ShownConnection {
     }
 }
 
-/// An age in its largest whole unit: `, 6 days ago`.
+/// Returns an age in its largest whole unit: `, 6 days ago`.
 fn ago(seconds: i64) -> String {
     let (number, unit) = match seconds {
         ..60 => return ", less than a minute ago".to_owned(),
@@ -180,9 +180,10 @@ fn ago(seconds: i64) -> String {
     format!(", {number} {unit}{plural} ago")
 }
 
-/// Rows with their columns aligned, two spaces in front and between. A cell stays on its line.
+/// Returns the rows with their columns aligned, two spaces in front and between. A cell stays on
+/// its line.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    // As it will be seen, since that is what has a width.
+    // The width is that of the visible text.
     let rows: Vec<[String; N]> = rows
         .iter()
         .map(|row| row.each_ref().map(|cell| visible(&one_line(cell)).into_owned()))

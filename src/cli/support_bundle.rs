@@ -1,5 +1,5 @@
-//! `support-bundle`: what somebody who looks for a fault from afar needs, in one file without
-//! secrets and, unless asked for, without names of people.
+//! `support-bundle`: the data for a remote diagnosis, in one file without secrets and, unless asked
+//! for, without names of people.
 
 mod archive;
 mod log;
@@ -198,7 +198,7 @@ fn described(described: Vec<(&'static str, String)>) -> Value {
     Value::Object(members.collect())
 }
 
-/// Every secret of the configuration.
+/// Returns every secret of the configuration.
 fn secrets(config: &Config) -> Vec<Secret> {
     let tokens = [&config.http.token, &config.http.read_token, &config.notify];
     let mut secrets: Vec<Secret> = tokens.into_iter().flatten().cloned().collect();

@@ -77,8 +77,8 @@ fn request(options: &SyncArguments, output: Option<Arc<AssetOutput>>) -> RunRequ
     }
 }
 
-/// Says on standard error why a run failed, or holds removals back; what it did is in the log. `connection` is named where
-/// there are several.
+/// Writes to standard error why a run failed, or holds removals back; its actions are in the log.
+/// `connection` is named where there are several.
 pub(super) fn told(report: &RunReport, connection: Option<&str>) -> u8 {
     if let Some(failure) = &report.failure {
         complain(&CommandFailure::of_run(failure).of_connection(connection));
@@ -90,8 +90,8 @@ pub(super) fn told(report: &RunReport, connection: Option<&str>) -> u8 {
     report.exit_code()
 }
 
-/// The code that says more: a failure over held removals over rejected objects over nothing. An internal error is a failure,
-/// although its number is small.
+/// Returns the code of the graver outcome: a failure, then held removals, then rejected objects,
+/// then success. An internal error is a failure, although its number is small.
 fn worse(one: u8, other: u8) -> u8 {
     let weight = |code| (code == INTERNAL || code > HELD, code);
     if weight(other) > weight(one) { other } else { one }

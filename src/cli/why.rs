@@ -47,7 +47,7 @@ pub(super) fn run(connection: Option<&str>, options: &WhyArguments) -> Result<u8
     Ok(code)
 }
 
-/// The state file, where there is one: before the first run there is none.
+/// Returns the state file, where there is one: before the first run there is none.
 fn store(config: &Config) -> Result<Option<Arc<Store>>, CommandFailure> {
     match Store::open(&config.state, StoreAccess::ReadOnly) {
         Ok(store) => Ok(Some(Arc::new(store))),
@@ -77,7 +77,7 @@ async fn trace(
     Ok(tracer.trace(name).await?)
 }
 
-/// Only what could not be answered is a failure: that of the directory.
+/// Returns the exit code of the directory's error where that leaves the answer open, else 0.
 fn exit_code(trace: &TracedObject) -> u8 {
     let error = trace
         .directory_error()
@@ -85,7 +85,7 @@ fn exit_code(trace: &TracedObject) -> u8 {
     error.map_or(0, crate::directory::DirectoryError::exit_code)
 }
 
-/// Says every step, and the sentence as the last line.
+/// Prints every step, and the sentence as the last line.
 fn show(trace: &ObjectTrace) -> Result<(), CommandFailure> {
     say(format_args!("{}: {}", trace.connection, one_line(&trace.name)))?;
     for step in &trace.steps {

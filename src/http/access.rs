@@ -1,13 +1,13 @@
 //! Access to a path: the token that a request shows, the host that it addresses, the site that
 //! sends it.
 //!
-//! - `/live` and `/ready` are open and do not come by here.
+//! - `/live` and `/ready` are open and are not checked here.
 //! - Beyond loopback, and by way of a proxy, everything else needs a token.
-//! - On loopback state, counts and metrics need none. A page of another site must not read them
-//!   either, whose host name was made to point here (DNS rebinding): so the `Host` must be
-//!   loopback's or an address.
-//! - Names of people need a token everywhere ([`NameReader`](super::guards::NameReader)), and every change needs `HTTP_TOKEN`
-//!   ([`Changer`](super::guards::Changer)).
+//! - On loopback state, counts and metrics need none. A page of another site whose host name was
+//!   made to point here (DNS rebinding) must not read them either: so the `Host` must be loopback's
+//!   or an address.
+//! - Names of people need a token everywhere ([`NameReader`](super::guards::NameReader)), and every
+//!   change needs `HTTP_TOKEN` ([`Changer`](super::guards::Changer)).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -48,7 +48,7 @@ const OF_PROXIES: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Tokens of the service, and what is asked of every request.
+/// Tokens of the service, and the conditions that every request must meet.
 #[derive(Debug)]
 pub(super) struct AccessPolicy {
     change: Option<Secret>,
@@ -57,7 +57,7 @@ pub(super) struct AccessPolicy {
     wrong: WrongTokens,
 }
 
-/// Digest of a token, whose comparison tells nothing of the token's length either.
+/// Digest of a token. Its comparison does not reveal the token's length either.
 #[derive(Debug)]
 struct TokenDigest([u8; 32]);
 
@@ -97,7 +97,7 @@ impl From<HttpProblem> for RequestDenial {
 }
 
 impl AccessPolicy {
-    /// For a listener on `address`.
+    /// Returns the policy for a listener on `address`.
     pub(super) fn new(address: SocketAddr, http: &HttpSettings) -> Self {
         Self {
             change: http.token.clone(),
@@ -183,7 +183,7 @@ impl AccessPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RequestSender {
     peer: IpAddr,
-    /// The client of the peer, as the peer says, which is a proxy then.
+    /// Client that the peer names; the peer is a proxy then.
     forwarded_for: Option<IpAddr>,
 }
 
@@ -195,7 +195,7 @@ impl RequestSender {
 
     pub(super) fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
         let peer = extensions.get::<PeerAddress>().map(|peer| peer.0);
-        // Each proxy adds to the end of the list: what stands before came from its own client.
+        // Each proxy adds to the end of the list: everything before came from its own client.
         let named = headers.get_all(FORWARDED_FOR).iter().next_back();
         let last = named.and_then(|named| named.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
         Self {
@@ -215,7 +215,7 @@ impl fmt::Display for RequestSender {
     }
 }
 
-/// What stands behind `Bearer`, or the password behind `Basic`.
+/// Returns the token behind `Bearer`, or the password behind `Basic`.
 fn credential(value: &[u8]) -> Vec<u8> {
     let text = value.trim_ascii();
     let (scheme, rest) = text
@@ -235,7 +235,8 @@ fn credential(value: &[u8]) -> Vec<u8> {
     Vec::new()
 }
 
-/// A browser tells of another site in one of two headers; other clients send neither.
+/// Refuses a request from a page of another site. A browser names the site in one of two headers;
+/// other clients send neither.
 fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), HttpProblem> {
     let refused = || {
         Err(HttpProblem::forbidden(
@@ -263,8 +264,8 @@ fn of_this_site(method: &Method, headers: &HeaderMap) -> Result<(), HttpProblem>
     }
 }
 
-/// An attacker's host name can be made to point at loopback; `localhost` and addresses cannot be
-/// taken.
+/// Refuses a request whose host is neither `localhost` nor an address: an attacker's host name can
+/// be made to point at loopback.
 fn addressed_to_loopback(headers: &HeaderMap) -> Result<(), HttpProblem> {
     let Some(host) = headers.get(header::HOST) else {
         return Ok(());

@@ -19,8 +19,8 @@ pub(super) struct CountCache(Mutex<BTreeMap<String, CachedCounts>>);
 
 #[derive(Debug)]
 struct CachedCounts {
-    /// State, since when, end of the last run, and runs that ended: while these are the same, only a
-    /// run can have changed anything.
+    /// State, since when, end of the last run, and runs that ended: while these are the same, only
+    /// a run can have changed anything.
     of: (State, i64, Option<i64>, u64),
     at: Instant,
     counted: ObjectCounts,

@@ -1,4 +1,5 @@
-//! Guards of the routes: each asks [`Access`](super::access::AccessPolicy) before anything is answered.
+//! Guards of the routes: each asks [`Access`](super::access::AccessPolicy) before anything is
+//! answered.
 
 use std::sync::Arc;
 

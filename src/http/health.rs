@@ -1,4 +1,4 @@
-//! `/live` and `/ready`: for whoever starts, stops and balances.
+//! `/live` and `/ready`: for supervisors and load balancers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::service::{HttpService, read};
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
 const STUCK_AFTER: i64 = 60;
 
-/// Alive: the schedule's heart beats.
+/// Reports whether the service is alive: the schedule's heart beats.
 pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     let silent = (Utc::now() - *service.beats.borrow()).num_seconds();
     if silent <= STUCK_AFTER {
@@ -24,7 +24,7 @@ pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode
     }
 }
 
-/// Ready: alive, and the state file can be read.
+/// Reports whether the service is ready: alive, and the state file can be read.
 pub(super) async fn ready(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     match read(&service.health, |store| store.connections()).await {
         Ok(_) => live(State(service)).await,

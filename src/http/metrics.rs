@@ -1,7 +1,7 @@
 //! `/metrics`: OpenMetrics text for Prometheus.
 //!
-//! Gauges are what the state file says at the moment of the scrape. Counters count what this service did since its start; runs
-//! of commands beside it are not in them.
+//! Gauges are what the state file says at the moment of the scrape. Counters count what this
+//! service did since its start; runs of commands beside it are not in them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -31,7 +31,7 @@ type MetricLabels = Vec<(&'static str, String)>;
 type GaugeFamily = Family<MetricLabels, Gauge<f64, AtomicU64>>;
 type CounterFamily = Family<MetricLabels, Counter<f64, AtomicU64>>;
 
-/// Every metric, as it is at this moment.
+/// Returns every metric, as it is at this moment.
 pub(super) async fn show(State(service): ServiceState) -> Result<impl IntoResponse, HttpProblem> {
     let now = Utc::now();
     let families = MetricFamilies::new();
@@ -141,7 +141,7 @@ fn add(family: &CounterFamily, labels: &MetricLabels, value: f64) {
     family.get_or_create(labels).inc_by(value);
 }
 
-/// A count as a float: exact up to 2^53.
+/// Returns a count as a float: exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts and times stay far below 2^53")]
 const fn float(number: i64) -> f64 {
     number as f64
@@ -323,7 +323,7 @@ impl MetricFamilies {
             );
         }
         for (kind, counts) in &done.counts.0 {
-            // What is held back is held back again by every run: a sum of that says nothing.
+            // Every run holds the same removals back again, so their sum has no meaning.
             for (outcome, number) in KindCountsView::from(counts).named() {
                 if outcome != "held" {
                     let labels = of.with([("kind", kind.name()), ("outcome", outcome)]);

@@ -1,7 +1,8 @@
-//! What the service answers over HTTP: the status page, the API with its OpenAPI document, metrics, `/live` and `/ready`.
+//! HTTP interface of the service: the status page, the API with its OpenAPI document, metrics,
+//! `/live` and `/ready`.
 //!
-//! Everything is read over a connection of its own to the state file, so that nobody who looks holds up a run. What a
-//! run is doing is seen through its [`ConnectionHandle`], which also takes orders.
+//! Everything is read over a connection of its own to the state file, so that no request delays a
+//! run. The [`ConnectionHandle`] shows the progress of a run and takes commands.
 
 mod access;
 mod api;
@@ -49,10 +50,10 @@ pub use waiting::serve_waiting;
 /// Body of a request at most, octets; the calls take some ten.
 const BODY: usize = 16 << 10;
 
-/// How long an answer may take, its body not included; a search stops by itself before.
+/// Time that an answer may take, its body not included; a search stops by itself before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The same where the directory is asked.
+/// The same for a call that reads the directory.
 const DIRECTORY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Event streams at a time: one a page.
@@ -61,7 +62,8 @@ const STREAMS: usize = 64;
 /// Searches through the inventory at a time: each keeps a processor busy for seconds. Others wait.
 const SEARCHES: usize = 2;
 
-/// What a browser is told with every answer: nothing of another origin, nothing inline, nobody's frame, nothing guessed.
+/// Headers of every answer. They forbid a browser to load anything of another origin, to run
+/// anything inline, to show the page in a frame, and to guess the type of content.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -135,7 +137,7 @@ pub async fn serve(
 /// Time between two attempts to listen.
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 
-/// As [`server::serve`], as soon as `address` can be listened on.
+/// Calls [`server::serve`] as soon as `address` can be listened on.
 async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToken) {
     let listener = async {
         loop {
@@ -155,7 +157,7 @@ async fn serve_later(address: SocketAddr, routes: Router, stop: CancellationToke
     }
 }
 
-/// Every route with what stands before it.
+/// Returns every route with its guards.
 fn routes(service: Arc<HttpService>) -> Router {
     let open = Router::new()
         .route("/live", get(health::live))

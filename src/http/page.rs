@@ -1,7 +1,7 @@
 //! The status page: plain files, compiled in, with no step that builds them and no framework.
 //!
-//! They hold nothing but the page itself; what they show comes from the API. They work under a policy that allows files
-//! of the same origin alone: no inline script or style.
+//! They hold nothing but the page itself; what they show comes from the API. They work under a
+//! policy that allows files of the same origin alone: no inline script or style.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -48,7 +48,7 @@ const FILES: [PageFile; 16] = [
     script!("review.js"),
 ];
 
-/// A route for each file.
+/// Returns a route for each file.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     FILES
         .into_iter()
@@ -61,7 +61,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         })
 }
 
-/// The file, unless the browser has it already.
+/// Returns the file, unless the browser has it already.
 fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &str) -> Response {
     let known = headers
         .get_all(header::IF_NONE_MATCH)
@@ -78,12 +78,12 @@ fn file(headers: &HeaderMap, kind: &'static str, contents: &'static str, tag: &s
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(header::ETAG, tag);
     }
-    // Asked for each time, so that a new version is seen at once.
+    // The browser checks the tag each time, so that a new version is shown at once.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// Another content has another tag.
+/// Returns the tag of a content; another content has another tag.
 fn tag(contents: &str) -> String {
     let digest = Sha256::digest(contents);
     let hex: String = digest
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What `text` names in quotes after one of `before`.
+    /// Returns the names that stand in `text`, in quotes, after one of `before`.
     fn named<'t>(text: &'t str, before: &[&str]) -> BTreeSet<&'t str> {
         let after = |before: &&str| {
             text.match_indices(*before)

@@ -1,4 +1,4 @@
-//! Why a request is refused: status, reason, next step, as JSON.
+//! Refusal of a request: status, reason, next step, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub struct HttpProblem {
 }
 
 impl HttpProblem {
-    /// A problem with this status.
+    /// Returns a problem with this status.
     pub(super) fn new(
         status: StatusCode,
         error: &'static str,
@@ -48,7 +48,7 @@ impl HttpProblem {
         }
     }
 
-    /// 401; `challenge` says how the token is to be sent.
+    /// Returns 401; `challenge` says how the token is to be sent.
     pub(super) fn unauthorized(reason: &str, challenge: &'static str) -> Self {
         Self {
             challenge: Some(challenge),
@@ -61,17 +61,17 @@ impl HttpProblem {
         }
     }
 
-    /// 403: where the request comes from, or what it is addressed to.
+    /// Returns 403: the origin or the address of the request is refused.
     pub(super) fn forbidden(reason: impl ToString, remedy: impl ToString) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", reason, remedy)
     }
 
-    /// 404.
+    /// Returns 404.
     pub(super) fn not_found(reason: impl ToString, remedy: impl ToString) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", reason, remedy)
     }
 
-    /// 422: a parameter or a body.
+    /// Returns 422: a parameter or a body is wrong.
     pub(super) fn invalid(reason: impl ToString) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -81,7 +81,7 @@ impl HttpProblem {
         )
     }
 
-    /// 500: a defect.
+    /// Returns 500: a defect.
     pub(super) fn internal(reason: impl ToString) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -125,7 +125,7 @@ impl IntoResponse for HttpProblem {
 /// The statuses that any call of the API may end with, for the document.
 pub(super) struct RefusalResponses;
 
-/// Those that only a change may end with, in addition.
+/// Further statuses, which only a change may end with.
 pub(super) struct ChangeRefusals;
 
 impl IntoResponses for RefusalResponses {

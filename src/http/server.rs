@@ -1,8 +1,9 @@
-//! The listener: HTTP/1.1 over a bounded number of connections, none of which can be held by
-//! sending or reading nothing.
+//! The listener: HTTP/1.1 over a bounded number of connections. A client that sends or reads
+//! nothing cannot hold one.
 //!
 //! Every connection is accepted, and gets a slot, which another one gives up where none is free
-//! ([`ConnectionSlots`]): no request waits for connections that do nothing, `/live` and `/ready` neither.
+//! ([`ConnectionSlots`]): no request waits for connections that do nothing, `/live` and `/ready`
+//! neither.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,7 +29,7 @@ use super::timed_stream::TimedStream;
 /// Connections at a time: a page uses two, a scraper one.
 const CONNECTIONS: usize = 512;
 
-/// How long a connection may take to send the head of a request, or stay idle.
+/// Time that a connection may take to send the head of a request, or stay idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(15);
 
 /// Head of a request at most, octets.
@@ -37,7 +38,7 @@ const HEAD: usize = 16 << 10;
 /// Wait after the system refused a connection, mostly for want of file descriptors.
 const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 
-/// How long requests in flight may take once the service stops.
+/// Time that requests in flight may take once the service stops.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Octets of an answer that the system keeps while the client does not read (Linux takes twice
@@ -128,7 +129,7 @@ fn serve_connection(
     tokio::spawn(async move {
         tokio::select! {
             ended = connection => {
-                // A peer that breaks off is no news.
+                // A peer that breaks off needs no log entry.
                 if let Err(error) = ended {
                     tracing::debug!(%error, "An HTTP connection ended.");
                 }

@@ -22,7 +22,7 @@ pub(super) struct HttpService {
     pub(super) beats: Heartbeats,
     pub(super) access: AccessPolicy,
     pub(super) counts: CountCache,
-    /// For `/ready`, which waits for nobody else who reads.
+    /// For `/ready`, which waits for no other reader.
     pub(super) health: Arc<Store>,
     pub(super) streams: Arc<ConnectionSlots>,
     pub(super) searches: Semaphore,

@@ -1,8 +1,9 @@
 //! A bounded number of slots that addresses share: of connections, and of event streams.
 //!
 //! A new holder always gets a slot. Where none is free, the address that holds most gives one up:
-//! that of a holder which waits, else of one which answers, the longest first. So clients that do
-//! nothing hold up no others, also where all of them come from one address, as behind a proxy.
+//! that of a holder which waits, or where none waits, of one which answers; the longest first. So
+//! clients that do nothing do not delay others, also where all of them come from one address, as
+//! behind a proxy.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -57,7 +58,7 @@ struct HolderProgress {
 }
 
 impl HolderProgress {
-    /// Order in which slots are given up: those that wait come first.
+    /// Returns the order in which slots are given up: those that wait come first.
     const fn rank(self) -> (bool, (Instant, u64)) {
         (self.answers && !self.blocked, self.since)
     }
@@ -161,7 +162,7 @@ impl HeldSlot {
         self.revoked.cancelled().await;
     }
 
-    /// For what knows of the holder's progress.
+    /// Returns the activity, for the code that knows of the holder's progress.
     pub(super) fn activity(&self) -> Arc<HolderActivity> {
         Arc::clone(&self.activity)
     }
@@ -210,7 +211,7 @@ mod tests {
         taken
     }
 
-    /// Which of these were given up.
+    /// Returns the indexes of the slots that were given up.
     fn revoked(slots: &[HeldSlot]) -> Vec<usize> {
         (0..slots.len())
             .filter(|at| slots[*at].revoked.is_cancelled())

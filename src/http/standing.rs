@@ -1,4 +1,4 @@
-//! What is known of a connection at the moment of a request.
+//! Status of a connection at the moment of a request.
 
 use chrono::Utc;
 
@@ -14,12 +14,12 @@ pub(super) struct ConnectionStanding {
     pub(super) counted: ObjectCounts,
     /// The last run that ended.
     pub(super) last_run: Option<store::RunRow>,
-    /// When the last run ended that failed in nothing.
+    /// End of the last run that failed in nothing.
     pub(super) last_finished: Option<i64>,
 }
 
 impl ConnectionStanding {
-    /// As the API shows it, without the run that goes on.
+    /// Returns the connection as the API shows it, without the run that goes on.
     pub(super) fn shown(&self, service: &HttpService, handle: &ConnectionHandle) -> view::ConnectionView {
         view::ConnectionView::new(
             &self.row,

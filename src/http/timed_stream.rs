@@ -1,5 +1,5 @@
-//! A TCP stream whose peer has to take what is written: one that does not read would hold its
-//! answer forever.
+//! A TCP stream whose peer has to read what is written: without a limit, one that does not read
+//! would keep its answer forever.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;

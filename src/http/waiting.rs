@@ -1,5 +1,4 @@
-//! What is answered while the service waits for the database of its state: it lives, and is not
-//! ready.
+//! Answers while the service waits for the database of its state: it is alive, and not ready.
 
 use std::net::SocketAddr;
 
@@ -10,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::server;
 
-/// Answers `/live` and `/ready` until `stop`. An address that cannot be listened on is told later,
-/// by the service itself.
+/// Answers `/live` and `/ready` until `stop`. The service itself reports later an address that
+/// cannot be listened on.
 pub async fn serve_waiting(address: SocketAddr, stop: CancellationToken) {
     let waiting = || async { (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be read yet\n") };
     let routes = Router::new()

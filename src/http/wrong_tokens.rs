@@ -1,6 +1,6 @@
 //! Wrong tokens: each is refused late, one after the other of an address.
 //!
-//! The right token never waits, so that nobody locks out others who come from the same address, as
+//! The right token never waits, so that a client cannot lock out others of the same address, as
 //! behind a proxy.
 
 use std::collections::BTreeMap;

@@ -38,7 +38,7 @@ pub enum AccessReason {
 }
 
 impl AccessReason {
-    /// Reason in words.
+    /// Returns the reason in words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ pub struct GroupAccess {
     pub account: usize,
     /// Groups that it reaches.
     pub target: AccessTarget,
-    /// Why.
+    /// Reason.
     pub reason: AccessReason,
 }
 

@@ -35,7 +35,7 @@ fn group(name: &str, owner: &str, unit: Option<&str>) -> AssetGroup {
     }
 }
 
-/// Names that the account with this id reaches, each with the reason.
+/// Returns the names that the account with this id reaches, each with the reason.
 fn reached(accounts: &[ConsoleAccount], groups: &[AssetGroup], id: &str) -> Vec<(String, AccessReason)> {
     let list = access(accounts, groups);
     let mine = |row: &&GroupAccess| accounts[row.account].id.as_deref() == Some(id);

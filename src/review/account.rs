@@ -85,7 +85,7 @@ impl From<AccountStatus> for String {
 }
 
 impl AccountStatus {
-    /// Name as Qualys writes it.
+    /// Returns the name as Qualys writes it.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -195,7 +195,7 @@ impl ConsoleAccount {
         }
     }
 
-    /// Name by which the account is shown: its login, else its name or e-mail address.
+    /// Returns the name by which the account is shown: its login, else its name or e-mail address.
     #[must_use]
     pub fn label(&self) -> &str {
         let texts = [&self.login, &self.name, &self.email, &self.id];

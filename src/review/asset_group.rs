@@ -58,7 +58,7 @@ impl AssetGroup {
         }
     }
 
-    /// Name by which the group is shown.
+    /// Returns the name by which the group is shown.
     #[must_use]
     pub fn label(&self) -> &str {
         let texts = [&self.name, &self.id];

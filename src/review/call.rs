@@ -74,7 +74,7 @@ enum Attempt<T> {
 }
 
 impl Caller {
-    /// Ready to call. `give_up_after` bounds the waits of one call.
+    /// Returns a caller of `server`. `give_up_after` bounds the waits of one call.
     #[must_use]
     pub const fn new(server: ApiServer, give_up_after: Duration) -> Self {
         Self {
@@ -85,13 +85,13 @@ impl Caller {
         }
     }
 
-    /// The server that is asked.
+    /// Returns the server that is asked.
     #[must_use]
     pub const fn server(&self) -> &ApiServer {
         &self.server
     }
 
-    /// Makes the call, and makes of each record what `make` says.
+    /// Makes the call, and converts each record with `make`.
     ///
     /// # Errors
     /// When there is no list. One that breaks off is no error: [`ListAnswer::rest`] says so.
@@ -294,7 +294,7 @@ async fn parsed<T: Send + 'static>(
             Ok(None) => break,
             Err(fault) => (Err(fault.reason), true),
         };
-        // A reader that has seen enough listens no more.
+        // A reader that has read enough drops the receiver.
         if sender.send(piece).await.is_err() || is_last {
             break;
         }

@@ -106,7 +106,7 @@ fn cells(user: Option<&ReviewedAccount>) -> Cells {
     }
 }
 
-/// Partner in one text.
+/// Returns the partner in one text.
 #[must_use]
 pub fn partner(partner: &Partner) -> String {
     match partner {

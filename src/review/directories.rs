@@ -1,9 +1,9 @@
-//! Directories, asked live: the persons behind accounts, members of the groups that grant roles,
-//! and which persons are in scope.
+//! Searches of the directories: the persons behind accounts, members of the groups that grant
+//! roles, and the persons in scope.
 //!
-//! One search at a time goes to a controller, each for many accounts. The directory decides what is
-//! equal (R38): an account that no value matches by its own form is asked for once more, in batches
-//! that are halved, so that only an empty answer counts as "not there" (R4).
+//! A controller gets one search at a time, each for many accounts. The directory decides what is
+//! equal (R38): an account that no value matches by its own form is searched for once more, in
+//! batches that are halved, so that only an empty answer counts as "not there" (R4).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -46,7 +46,7 @@ pub struct Person {
     pub expires: Option<i64>,
 }
 
-/// Connection with what is needed to ask it.
+/// Connection with the settings that a search in its directory needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
     /// Its settings.
@@ -103,7 +103,7 @@ impl<'a> OpenDirectory<'a> {
         })
     }
 
-    /// Name of the connection.
+    /// Returns the name of the connection.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.source.settings.name
@@ -152,8 +152,8 @@ impl<'a> OpenDirectory<'a> {
         Ok(matches)
     }
 
-    /// Asks for the accounts `wanted`, for which nothing was found, once more: the directory alone
-    /// says for which of them there is nothing.
+    /// Searches once more for the accounts `wanted`, for which nothing was found: the directory
+    /// alone decides for which of them there is nothing.
     ///
     /// # Errors
     /// When a search cannot be completed.

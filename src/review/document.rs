@@ -74,7 +74,7 @@ pub struct ReviewedAccess {
     pub asset_group: String,
     /// Id of the asset group, where it is a single one.
     pub asset_group_id: Option<String>,
-    /// Why.
+    /// Reason.
     pub reason: AccessReason,
 }
 
@@ -144,7 +144,7 @@ pub(super) fn shown_access(
 }
 
 impl Review {
-    /// The exit code of the contract: 2 incomplete, 5 findings, 0 nothing.
+    /// Returns the exit code of the contract: 2 incomplete, 5 findings, 0 nothing.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (self.complete, self.findings.is_empty()) {

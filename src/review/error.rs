@@ -1,4 +1,4 @@
-//! Reason for which a review could not be made, or a list not be read.
+//! Errors that prevent a review or the reading of a list.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub enum ReviewError {
 }
 
 impl ReviewError {
-    /// The exit code of the contract.
+    /// Returns the exit code of the contract.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

@@ -89,7 +89,7 @@ impl<'a> ReviewFacts<'a> {
         !login.is_some_and(|login| self.settings.allows(login))
     }
 
-    /// Usable accounts that may be reported.
+    /// Returns the usable accounts that may be reported.
     pub(super) fn usable(&self) -> impl Iterator<Item = (&'a ConsoleAccount, &'a Partner)> {
         let facts = *self;
         self.reviewed()

@@ -46,7 +46,7 @@ impl FindingCode {
         Self::Incomplete,
     ];
 
-    /// Name in the API and in metrics.
+    /// Returns the name in the API and in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl FindingCode {
         }
     }
 
-    /// Next step for whoever reads it.
+    /// Returns the next step for whoever reads it.
     #[must_use]
     pub const fn advice(self) -> &'static str {
         match self {
@@ -103,7 +103,7 @@ pub struct FindingEvidence {
 }
 
 impl FindingEvidence {
-    /// FindingEvidence of these texts.
+    /// Returns the evidence of these texts.
     #[must_use]
     pub fn new(source: impl Into<String>, field: impl Into<String>, value: impl Into<String>) -> Self {
         Self {
@@ -132,13 +132,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Text by which the same finding is known in another review.
+    /// Returns the text by which the same finding is known in another review.
     #[must_use]
     pub fn identity(&self) -> (FindingCode, &str) {
         (self.code, self.subject())
     }
 
-    /// Account or name that it is about.
+    /// Returns the account or name that it is about.
     #[must_use]
     pub fn subject(&self) -> &str {
         let subject = self.login.as_deref().or(self.name.as_deref());

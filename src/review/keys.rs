@@ -25,7 +25,7 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// Name of the field.
+    /// Returns the name of the field.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

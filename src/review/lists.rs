@@ -2,8 +2,8 @@
 //! not.
 //!
 //! Invariant (R36): a list is [`Listed::is_complete`] only when its last page ended and the account
-//! that asked is shown everything. Whatever is cut, restricted or replaced is noted in
-//! [`Listed::gaps`].
+//! that asked is shown everything. [`Listed::gaps`] has everything that was cut, restricted or
+//! replaced.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ impl<T> Listed<T> {
 pub struct ConsoleReader(Caller);
 
 impl ConsoleReader {
-    /// Ready to ask. `give_up_after` bounds the waits of one call.
+    /// Returns a reader of the lists of `server`. `give_up_after` bounds the waits of one call.
     #[must_use]
     pub const fn new(server: ApiServer, give_up_after: Duration) -> Self {
         Self(Caller::new(server, give_up_after))

@@ -57,7 +57,7 @@ fn reader(console: &Console) -> ConsoleReader {
     reader_as(console, &Options::default().password, Duration::from_secs(20))
 }
 
-/// The least that a configuration needs.
+/// Returns the least that a configuration needs.
 fn variables() -> std::collections::BTreeMap<String, String> {
     [
         ("AD_HOST", "dc1.corp.example"),

@@ -98,7 +98,7 @@ impl Partner {
 }
 
 /// Decides for each account, from the matches in all directories. The first key with exactly one
-/// hit counts. `absent` says why nothing is "not there", where that is so.
+/// hit counts. `absent` gives the reason where no account may count as "not there".
 #[must_use]
 pub fn partners(
     keys: &[Vec<Key>],

@@ -31,14 +31,15 @@ impl ReviewFacts<'_> {
             GroupMembers::Unknown => return Vec::new(),
         };
         let mut findings = self.role_without_group(granted);
-        // Who has an account of the role is certain only when every account is known.
+        // The persons with an account of the role are certain only when every account is known.
         if self.lists_complete && self.directories_complete && self.all_partners_known(&granted.role) {
             findings.extend(self.group_without_account(granted, members));
         }
         findings
     }
 
-    /// A role may have several groups: its account is to be in one of them.
+    /// Returns findings on accounts of the role outside its groups. A role may have several groups:
+    /// its account has to be in one of them.
     fn role_without_group(&self, granted: &RoleGroup) -> Vec<Finding> {
         let same_role = self.settings.role_groups.iter().zip(self.members);
         let same_role: Vec<(&RoleGroup, &GroupMembers)> = same_role
@@ -97,8 +98,8 @@ impl ReviewFacts<'_> {
         findings
     }
 
-    /// Returns `true` when every usable account of the role has its partner, so that whoever is
-    /// none of them has no such account.
+    /// Returns `true` when every usable account of the role has its partner, so that a person who
+    /// is none of these partners has no such account.
     fn all_partners_known(&self, role: &str) -> bool {
         self.reviewed()
             .filter(|(account, _)| account.status.is_usable() && has_role(account, role))
@@ -115,7 +116,7 @@ impl ReviewFacts<'_> {
         let persons = members.iter().filter_map(|guid| self.persons.get(guid));
         persons
             .filter(|person| !with_account.contains(person.guid.to_string().as_str()))
-            // Who is disabled needs no account.
+            // A disabled person needs no account.
             .filter(|person| {
                 person
                     .control

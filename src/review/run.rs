@@ -240,8 +240,8 @@ impl Asked {
         }
     }
 
-    /// Asks every directory for the accounts `wanted`, key by key: an account that a key gives exactly
-    /// one person is asked for by no further one. Returns the directories that answered.
+    /// Asks every directory for the accounts `wanted`, key by key: an account that a key gives
+    /// exactly one person is asked for by no further one. Returns the directories that answered.
     async fn find<'a>(
         &mut self,
         mut directories: Vec<OpenDirectory<'a>>,

@@ -222,7 +222,7 @@ fn a_status_decides_where_no_code_does() {
     }
 }
 
-/// First two cells of the rows below a heading of docs/review.md.
+/// Returns the first two cells of the rows below a heading of docs/review.md.
 fn rows(heading: &str) -> Vec<(String, String)> {
     let text = include_str!("../../docs/review.md");
     let (_, rest) = text.split_once(&format!("##{heading}\n")).unwrap();

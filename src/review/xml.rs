@@ -341,7 +341,7 @@ fn name_of(name: &str) -> Result<String, XmlFault> {
     Ok(name.to_owned())
 }
 
-/// Name and value of an attribute; references in it stay as they are written.
+/// Returns the name and value of an attribute; references in it stay as they are written.
 fn attribute_of(attribute: &Attribute<'_>) -> Result<(String, String), XmlFault> {
     let name = name_of(attribute.key.local_name().as_ref())?;
     Ok((name, attribute.value.to_string()))

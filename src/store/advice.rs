@@ -1,10 +1,10 @@
-//! What the operator does about an error of the store (R29).
+//! Remedies for the errors of the store (R29).
 
 use super::StoreError;
 use super::error::directory_of;
 
 impl StoreError {
-    /// What the operator does next: one or two sentences.
+    /// Returns the remedy for the operator: one or two sentences.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {

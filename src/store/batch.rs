@@ -26,8 +26,8 @@ pub struct BatchLimits {
 
 /// Selects what waits behind `$1`, in order: versions of an object that owns its asset, and
 /// removals of an asset without an owner, so that no request holds an id twice (R37 d). What
-/// upstream rejected in this run waits for the next one, and so does what another run has in flight:
-/// nothing is known here of when that is answered.
+/// upstream rejected in this run waits for the next one, and so does what another run has in
+/// flight: this run does not know when that is answered.
 const WAITING: &str = "
     SELECT s.seq, coalesce(o.guid, r.guid) AS guid, coalesce(o.kind, r.kind) AS kind,
         coalesce(o.dn, r.dn) AS dn, a.external_id, d.json, CASE WHEN s.object IS NULL THEN 1 ELSE 0 END
@@ -58,9 +58,9 @@ impl Store {
     ///
     /// Every batch handed out goes to [`Self::settle`], also when no answer came. An asset of which
     /// the run of another connection has a version in flight is left for the next run. The batch
-    /// ends before one of which this run has: an empty batch while others are out means "ask again
-    /// after the next settle", an empty batch while none is out means that the stage holds nothing
-    /// more for this run.
+    /// ends before an asset of which this run has a version in flight: an empty batch while others
+    /// are out means "ask again after the next settle", an empty batch while none is out means that
+    /// the stage holds nothing more for this run.
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written.
@@ -81,7 +81,7 @@ impl Store {
         Ok(self.turn(run, &[], Some(limits), 0)?.1)
     }
 
-    /// Stores what became of a batch of `run`, all of it in one transaction. `items` is the whole
+    /// Stores the outcome of a batch of `run`, all of it in one transaction. `items` is the whole
     /// batch as it was handed out; those that are neither accepted nor rejected got no answer, and
     /// stay to be sent again. What was accepted leaves the stage; of an object that was staged anew
     /// meanwhile the newer version stays. What was rejected stays until the next run. Returns how
@@ -101,8 +101,8 @@ impl Store {
         Ok(self.turn(run, &settled, None, now)?.0)
     }
 
-    /// [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there are
-    /// `limits` for one, in one transaction: a commit waits for the disk.
+    /// Calls [`Self::settle`] for every batch of `settled`, then [`Self::next_batch`] where there
+    /// are `limits` for one, in one transaction: a commit waits for the disk.
     ///
     /// # Errors
     /// As either; then nothing of both was done, and it can be repeated.

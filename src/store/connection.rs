@@ -17,31 +17,32 @@ pub struct ConnectionRow {
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
     pub description: String,
-    /// Where it is in its life.
+    /// Its state.
     pub state: State,
-    /// Since when.
+    /// Time at which it entered the state.
     pub state_since: i64,
-    /// When the last run ended, however it did.
+    /// End of the last run, whatever its outcome.
     pub last_synced: Option<i64>,
-    /// When the last run that ended as processed did.
+    /// End of the last run that ended as processed.
     pub last_successful_sync: Option<i64>,
-    /// When the next run is due.
+    /// Time at which the next run is due.
     pub next_sync: Option<i64>,
-    /// When the next full read is due; stays in the past until one is complete
+    /// Time at which the next full read is due; stays in the past until one is complete
     /// ([`Self::baseline_due`]).
     pub next_baseline: Option<i64>,
-    /// When the last complete full read ended.
+    /// End of the last complete full read.
     pub last_baseline: Option<i64>,
-    /// Why the last run did not end as processed.
+    /// Reason for which the last run did not end as processed.
     pub last_error: Option<String>,
-    /// What to do about that.
+    /// Remedy for that.
     pub last_error_remedy: Option<String>,
-    /// When each state was entered last; one that never was, or not since the file has this version, is missing.
+    /// Time of the last entry into each state. A state that was never entered, or not since the
+    /// file has this version, is missing.
     pub entered: BTreeMap<State, i64>,
     /// Ticks of the schedule that fell into a running run, ever (R25).
     pub skipped_ticks: u64,
-    /// When the file was found to be an older copy of what it was; `None` again after a complete
-    /// full read that sends everything.
+    /// Time at which the file was found to be an older copy of what it was; `None` again after a
+    /// complete full read that sends everything.
     pub restored_at: Option<i64>,
     /// Name of the instance that holds it, where several share the state.
     pub held_by: Option<String>,
@@ -94,7 +95,7 @@ impl Store {
         })
     }
 
-    /// Notes when the next run and the next full read are due, in any state.
+    /// Records when the next run and the next full read are due, in any state.
     ///
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
@@ -114,14 +115,14 @@ impl Store {
         })
     }
 
-    /// Registered or processed → scheduled.
+    /// Takes a connection from registered or processed to scheduled.
     ///
     /// # Errors
     /// [`StoreError::Transition`] from any other state.
     pub fn schedule(&self, connection: ConnectionId, now: i64) -> Result<(), StoreError> {
         self.write(Commit::Schedule, |sql| {
             sql.prove_lease(connection)?;
-            // That step exists as well, but it is the end of a run.
+            // The step from processing exists as well, but it is the end of a run.
             if state(sql, connection)? == State::Processing {
                 return Err(StoreError::Transition {
                     from: State::Processing,

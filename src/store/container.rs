@@ -1,4 +1,4 @@
-//! Where the containers of the naming context are: what a delta needs to notice a rename or a move
+//! Places of the containers of the naming context, which a delta needs to notice a rename or a move
 //! (R8).
 
 use super::error::StoreFault;

@@ -1,4 +1,5 @@
-//! Where a DirSync search goes on (R2): one cookie a connection, since any controller may take it.
+//! Position at which a DirSync search goes on (R2): one cookie a connection, since any controller
+//! may take it.
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};
@@ -9,7 +10,7 @@ use super::{ConnectionId, ReadEnd, Store, StoreError};
 pub struct Cookie {
     /// Digest of what was read, as in [`super::Watermark`].
     pub scope: [u8; 32],
-    /// As it came; nobody but a controller reads it.
+    /// Octets as the controller sent them; only controllers interpret them.
     pub octets: Vec<u8>,
     /// Beginning of the read that it belongs to, Unix seconds (R9).
     pub read_at: i64,

@@ -10,7 +10,7 @@ use super::tables::TABLES;
 use super::{Engine, Store, StoreError, open};
 use crate::failpoint::Commit;
 
-/// What was copied.
+/// Content of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// Rows of each table, equal on both sides.
@@ -33,7 +33,7 @@ const NUMBERED: [&str; 7] = [
 
 impl Store {
     /// Copies everything into `target`, which must be empty, in one transaction; then reads both
-    /// and compares them. Nobody else may write meanwhile.
+    /// and compares them. No other process may write meanwhile.
     ///
     /// # Errors
     /// When `target` holds a state, either cannot be used, or they are not equal afterwards.

@@ -1,4 +1,4 @@
-//! What can go wrong with the state file, and what the operator does about it (R29).
+//! Errors of the state file (R29).
 
 use std::fs::OpenOptions;
 use std::io;
@@ -11,7 +11,8 @@ use super::State;
 use super::postgres::{DatabaseError, PostgresFault};
 use crate::exit_code;
 
-/// Why the state file could not be opened, read or written. Nothing was half-written: every change is one transaction.
+/// Failure to open, read or write the state file. Nothing was half-written: every change is one
+/// transaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no state file, and the caller may not create one.
@@ -25,7 +26,7 @@ pub enum StoreError {
     CannotOpen {
         /// The state file.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         cause: io::Error,
     },
     /// The file can be read, but not written.
@@ -33,7 +34,7 @@ pub enum StoreError {
     ReadOnly {
         /// The state file.
         path: PathBuf,
-        /// What SQLite or the operating system says.
+        /// Message of SQLite or of the operating system.
         cause: String,
     },
     /// The disk is full.
@@ -41,7 +42,7 @@ pub enum StoreError {
     Full {
         /// The state file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Message of SQLite.
         cause: String,
     },
     /// The file is damaged, or no database at all.
@@ -49,7 +50,7 @@ pub enum StoreError {
     Corrupt {
         /// The state file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Message of SQLite.
         cause: String,
     },
     /// The file is a healthy database of another program.
@@ -81,7 +82,8 @@ pub enum StoreError {
         /// Version of the file.
         found: i32,
     },
-    /// The file is of an older version, and was opened for reading only, so that it cannot be migrated.
+    /// The file is of an older version, and was opened for reading only, so that it cannot be
+    /// migrated.
     #[error("the state file {} has schema version {found}, older than {known}", path.display())]
     Older {
         /// The state file.
@@ -96,7 +98,7 @@ pub enum StoreError {
     Busy {
         /// The state file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Message of SQLite.
         cause: String,
     },
     /// The connection's life does not allow the step; nothing was changed.
@@ -107,12 +109,13 @@ pub enum StoreError {
         /// The state that was asked for.
         to: State,
     },
-    /// A connection that is not registered, or a run that is unknown or has ended; nothing was changed.
+    /// A connection that is not registered, or a run that is unknown or has ended; nothing was
+    /// changed.
     #[error("{what} is not in the state file {}, or has ended", path.display())]
     Unknown {
         /// The state file.
         path: PathBuf,
-        /// What was asked for, such as `run 7`.
+        /// The thing that was asked for, such as `run 7`.
         what: String,
     },
     /// The database server failed, or the way to it.
@@ -146,19 +149,20 @@ pub enum StoreError {
     /// Another instance holds the connection, or may hold it; nothing was stored (R34).
     #[error("another instance may hold the connection now")]
     LeaseLost,
-    /// Input or output failed below SQLite, or SQLite refused something for a reason that has no case of its own.
+    /// Input or output failed below SQLite, or SQLite refused something for a reason that has no
+    /// case of its own.
     #[error("the state file {} failed: {cause}", path.display())]
     Failed {
         /// The state file.
         path: PathBuf,
-        /// What SQLite says.
+        /// Message of SQLite.
         cause: String,
     },
 }
 
 impl StoreError {
-    /// 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user (77), and a
-    /// connection that another instance holds (4).
+    /// Returns 69 (EX_UNAVAILABLE of sysexits.h), but for a database server that refuses the user
+    /// (77), and a connection that another instance holds (4).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -181,14 +185,14 @@ pub(super) fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// Returns what the system says where the file lies on a volume that is mounted read-only. SQLite
-/// tells a file that cannot be opened, or a failed write.
+/// Returns the system's message where the file lies on a volume that is mounted read-only. SQLite
+/// reports such a file as one that cannot be opened, or a failed write.
 fn read_only_volume(path: &Path) -> Option<String> {
     let cause = OpenOptions::new().append(true).open(path).err()?;
     (cause.kind() == io::ErrorKind::ReadOnlyFilesystem).then(|| cause.to_string())
 }
 
-/// The directory that a state file lives in.
+/// Returns the directory that a state file lives in.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -196,7 +200,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// What ends a transaction: SQLite's word, or ours.
+/// Error that ends a transaction, of SQLite, of the database server or of the store itself.
 #[derive(Debug)]
 pub(super) enum StoreFault {
     Sql(rusqlite::Error),
@@ -221,12 +225,12 @@ impl From<StoreError> for StoreFault {
 }
 
 impl StoreFault {
-    /// A row that holds something else in `place` than it should.
+    /// Returns the fault of a row that holds something else in `place` than it should.
     pub(super) fn unreadable(place: &str) -> Self {
         Self::Unreadable(place.to_owned())
     }
 
-    /// The error as the operator sees it.
+    /// Returns the error as the operator sees it.
     pub(super) fn at(self, path: &Path) -> StoreError {
         match self {
             Self::Sql(error) => explained(path, &error),
@@ -244,7 +248,7 @@ impl StoreFault {
     }
 }
 
-/// What SQLite's `error` means for the file at `path`.
+/// Returns the meaning of SQLite's `error` for the file at `path`.
 pub(super) fn explained(path: &Path, error: &rusqlite::Error) -> StoreError {
     let (path, cause) = (path.to_owned(), error.to_string());
     let Some(code) = error.sqlite_error() else {
@@ -255,7 +259,8 @@ pub(super) fn explained(path: &Path, error: &rusqlite::Error) -> StoreError {
             StoreError::ReadOnly { path, cause }
         }
         ErrorCode::DiskFull => StoreError::Full { path, cause },
-        // On a full volume the index of the log (-shm) cannot grow, and some file systems answer a write with EDQUOT.
+        // On a full volume the index of the log (-shm) cannot grow, and some file systems answer a
+        // write with EDQUOT.
         _ if matches!(code.extended_code, SQLITE_IOERR_SHMSIZE | SQLITE_IOERR_WRITE) => {
             StoreError::Full { path, cause }
         }

@@ -1,5 +1,5 @@
-//! What was learnt about a gateway, kept for the next process: every call that finds it out again
-//! is lost.
+//! Limits of a gateway that calls showed, kept for the next process: each call that shows them
+//! again is wasted.
 
 use super::error::StoreFault;
 use super::sql::{SqlRow, values};
@@ -16,7 +16,7 @@ pub struct GatewayLimits {
     pub refused_assets: Option<u64>,
     /// Octets of a request that it accepts, where it refused more.
     pub taken_bytes: Option<u64>,
-    /// When it refused them, Unix seconds.
+    /// Time at which it refused them, Unix seconds.
     pub refused_at: Option<i64>,
     /// Assets of the next request.
     pub request_assets: Option<u64>,

@@ -1,4 +1,5 @@
-//! Pages of what people look through: each goes on from a key, so that none is shown twice or left out while runs go on.
+//! Pages of the inventory and of the lists beside it. Each page goes on from a key, so that no item
+//! is shown twice or left out while runs go on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,13 +18,13 @@ pub struct WaitingVersion {
     pub asset: String,
     /// Since when it waits, Unix seconds.
     pub staged_at: i64,
-    /// `true` when it tells upstream that the object is gone.
+    /// `true` when it reports to upstream that the object is gone.
     pub removal: bool,
-    /// When upstream rejected it.
+    /// Time at which upstream rejected it.
     pub rejected_at: Option<i64>,
     /// The run in which upstream rejected it last.
     pub rejected_run: Option<RunId>,
-    /// Why.
+    /// Reason of the rejection.
     pub reject_reason: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Requests that may have arrived after the lease of whoever sent them had ended (R34): the holder
-//! sends what was in them once more, since the gateway may hold an older version now.
+//! Requests that may have arrived after the lease of their sender had ended (R34): the holder sends
+//! what was in them once more, since the gateway may hold an older version now.
 
 use super::bulk_tables::DOCUMENT;
 use super::error::StoreFault;
@@ -16,7 +16,7 @@ const LIVE: &str = "
         AND NOT EXISTS (SELECT 1 FROM stage AS s WHERE s.object = a.owner)
     ORDER BY a.id";
 
-/// Notes the removed ones as gone once more: so they are told to upstream once more.
+/// Records the removed ones as gone once more, so that upstream gets their removal once more.
 const REMOVED: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
     SELECT m.connection, 'replaced', m.guid, m.kind, m.dn, m.asset, $2, 'gone', m.reason
@@ -25,8 +25,8 @@ const REMOVED: &str = "
     ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
 
 impl Store {
-    /// Notes what was sent without the certainty that the lease still held. It needs no lease: it
-    /// only adds work. Of a file there is never any.
+    /// Records what was sent without the certainty that the lease still held. It needs no lease,
+    /// since it only adds work. With a file there is never any.
     ///
     /// # Errors
     /// When the database cannot be written.

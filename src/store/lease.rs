@@ -38,8 +38,9 @@ impl Drop for LeaseGuard {
 }
 
 impl Store {
-    /// Takes the right to run a connection, at once or not at all. `purpose` (the command) and `now`
-    /// (Unix seconds) are for whoever is refused meanwhile; `digest` is that of the settings.
+    /// Takes the right to run a connection, at once or not at all. Others that are refused
+    /// meanwhile are shown `purpose` (the command) and `now` (Unix seconds); `digest` is that of
+    /// the settings.
     ///
     /// # Errors
     /// [`LockError`].

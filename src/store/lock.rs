@@ -22,7 +22,7 @@ pub struct FileLock {
     file: File,
 }
 
-/// Why a connection cannot be run now.
+/// Obstacle to a run of a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run holds the connection.
@@ -36,7 +36,7 @@ pub enum LockError {
     Io {
         /// The lock file.
         path: PathBuf,
-        /// What the operating system says.
+        /// Error of the operating system.
         cause: io::Error,
     },
     /// The database server failed, or the way to it.
@@ -45,7 +45,7 @@ pub enum LockError {
 }
 
 impl LockError {
-    /// 4 when another run holds the connection, else 69 (EX_UNAVAILABLE of sysexits.h).
+    /// Returns 4 when another run holds the connection, else 69 (EX_UNAVAILABLE of sysexits.h).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -55,7 +55,7 @@ impl LockError {
         }
     }
 
-    /// What the operator does next.
+    /// Returns the remedy for the operator.
     #[must_use]
     pub fn advice(&self) -> String {
         match self {
@@ -76,8 +76,8 @@ impl LockError {
 }
 
 impl FileLock {
-    /// Takes the lock of a connection, at once or not at all. `purpose` (the command) and `now` (Unix seconds) are for
-    /// whoever is refused meanwhile.
+    /// Takes the lock of a connection, at once or not at all. Others that are refused meanwhile are
+    /// shown `purpose` (the command) and `now` (Unix seconds).
     ///
     /// # Errors
     /// [`LockError`].
@@ -124,12 +124,12 @@ impl FileLock {
 impl Drop for FileLock {
     fn drop(&mut self) {
         failpoint::pass(Point::Unlocking);
-        // So that nobody reads of a holder that is gone. The lock itself goes with the file.
+        // So the file does not name a holder that is gone. Closing the file releases the lock.
         let _ = self.file.set_len(0);
     }
 }
 
-/// Who holds the lock, as it wrote into the file; it may be about to.
+/// Returns the holder of the lock, as it wrote itself into the file; it may not have written yet.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file

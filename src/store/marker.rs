@@ -4,7 +4,7 @@
 //! what was sent from it: upstream may hold something else than the file says (R17).
 //!
 //! The marker follows its commit, and only every now and then: it is at most as far as the file. So
-//! a marker that got lost is no harm, and none waits for the disk.
+//! the loss of a marker does no harm, and writing one does not wait for the disk.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -118,7 +118,7 @@ fn standing(sql: &dyn Sql) -> Result<(String, i64), StoreFault> {
 }
 
 /// Notes that everything sent with a number up to `number` is not known any more. Such a number is
-/// not given again: an answer to a version is told from another one by it (R18).
+/// not given again: it identifies the version that an answer belongs to (R18).
 fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), StoreFault> {
     // Unless another process just did.
     if sql.execute("UPDATE sequence SET last = $1 WHERE last < $1", values![number])? > 0 {

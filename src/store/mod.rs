@@ -19,8 +19,8 @@
 //! - Two versions of one asset are never out at the same time: [`Store::next_batch`] gives none of
 //!   which another version has no answer yet.
 //!
-//! One SQLite file, and a marker beside it. Methods block on the disk: call them on a thread that
-//! may block. Times are Unix seconds and come in as arguments.
+//! The state is one SQLite file with a marker beside it, or a PostgreSQL database. Methods block on
+//! the disk: call them on a thread that may block. Times are Unix seconds and come in as arguments.
 
 mod advice;
 mod batch;
@@ -116,15 +116,15 @@ pub use unsent::UnsentAssets;
 pub use value::{ConnectionId, Fate, KindCounts, ObjectTotals, Outcome, RunId, RunMode, State};
 pub use watermark::{ReachedController, Watermark};
 
-/// What the file is opened for.
+/// Purpose for which the file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreAccess {
     /// Runs: the file is created or migrated when needed.
     ReadWrite,
     /// Looking: no file is an error, and so is one that would have to be migrated.
     ReadOnly,
-    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file holds (or from nothing), and
-    /// nothing is stored. Other processes are not kept from writing.
+    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file
+    /// holds (or from nothing), and nothing is stored. Other processes are not kept from writing.
     Scratch,
 }
 
@@ -138,7 +138,7 @@ pub struct Store {
     marker: Option<StateMarker>,
 }
 
-/// What keeps the state.
+/// Database that keeps the state.
 #[derive(Debug)]
 enum Engine {
     Sqlite(Mutex<rusqlite::Connection>),
@@ -146,9 +146,9 @@ enum Engine {
 }
 
 impl Store {
-    /// Opens the state file at `path`. With [`StoreAccess::ReadWrite`] a missing file is created with mode 0600, its missing
-    /// directory with 0700; and a file that is an older copy of what it was is noticed
-    /// ([`ConnectionRow::restored_at`]).
+    /// Opens the state file at `path`. With [`StoreAccess::ReadWrite`] a missing file is created
+    /// with mode 0600, its missing directory with 0700; and a file that is an older copy of what it
+    /// was is noticed ([`ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// Every case of [`StoreError`] but `Transition` and `Unknown`.
@@ -182,19 +182,20 @@ impl Store {
         }
     }
 
-    /// The path that the store was opened with, or the URL of the database.
+    /// Returns the path that the store was opened with, or the URL of the database.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Lets SQLite look through the whole file, without comparing indexes with tables: a second or so a gigabyte.
+    /// Lets SQLite look through the whole file, without comparing indexes with tables: a second or
+    /// so a gigabyte.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] with the first findings.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Engine::Postgres(_) = self.engine {
-            // The server looks after its files itself.
+            // The database server checks its files itself.
             return self.read(|sql| sql.value::<i64>("SELECT 1", &[])).map(drop);
         }
         let findings: Vec<String> =
@@ -231,7 +232,8 @@ impl Store {
         value.map_err(|fault| fault.at(&self.path))
     }
 
-    /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned write could fail halfway.
+    /// Runs `write` in the transaction `commit`, which takes the write lock at once: a read turned
+    /// write could fail halfway.
     fn write<T>(
         &self,
         commit: Commit,

@@ -1,4 +1,4 @@
-//! What upstream holds: the objects whose asset it accepted.
+//! Objects whose asset upstream accepted: the content that it holds.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct HeldObject {
     pub dn: String,
     /// `externalAssetId`, as last read.
     pub external_id: String,
-    /// When upstream accepted the asset, Unix seconds.
+    /// Time at which upstream accepted the asset, Unix seconds.
     pub accepted_at: i64,
     /// In which run.
     pub accepted_run: RunId,
@@ -147,8 +147,8 @@ impl Store {
         })
     }
 
-    /// Returns the objects of `kinds` of which something else is noted than `state` says: they have
-    /// to be read again. It looks at every object.
+    /// Returns the objects of `kinds` whose record differs from `state`: they have to be read
+    /// again. It looks at every object.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -190,8 +190,8 @@ fn text_in<'r>(row: &'r SqlRow<'_>, column: usize) -> Result<&'r str, StoreFault
     text.ok_or_else(|| StoreFault::unreadable("a name"))
 }
 
-/// The value of a DN's first component, with `\,` and its like unescaped. Not a parser of DNs: it only has to find names
-/// that people type, in a million DNs within a second.
+/// Returns the value of a DN's first component, with `\,` and its like unescaped. Not a parser of
+/// DNs: it only has to find names that people type, in a million DNs within a second.
 #[must_use]
 pub fn first_value(dn: &str) -> String {
     let mut value = String::new();

@@ -6,7 +6,7 @@ use super::sql::{Sql, SqlRow, values};
 use super::{ConnectionId, Fate, RemovedObject, RunId, Store, StoreError, WaitingVersion};
 use crate::identity::{Guid, Kind};
 
-/// Runs whose word on an object is given, newest first.
+/// Most runs that the record of an object names, newest first.
 const REMEMBERED_RUNS: i64 = 5;
 
 /// Everything that the store knows of one object of a connection. Times are Unix seconds.
@@ -21,7 +21,7 @@ pub struct ObjectRecord {
     pub unmapped: Option<(String, i64)>,
     /// `true` when the next run reads it again, since it became the owner of an asset (R37).
     pub is_read_again: bool,
-    /// Notes since a read missed it (R22).
+    /// Record since a read missed it (R22).
     pub missed: Option<MissedObject>,
     /// Assets under ids that the object had before (R37 b).
     pub former: Vec<FormerAsset>,
@@ -55,7 +55,7 @@ pub struct AssetClaim {
 /// Version that upstream holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedVersion {
-    /// When upstream accepted it.
+    /// Time at which upstream accepted it.
     pub at: i64,
     /// In which run.
     pub run: RunId,
@@ -66,13 +66,13 @@ pub struct AcceptedVersion {
 /// Object that a read did not find where it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissedObject {
-    /// When a read missed it first.
+    /// Time at which a read missed it first.
     pub since: i64,
     /// `true` when the last look-up found it gone.
     pub is_gone: bool,
     /// Reason of the last look-up, once there was one.
     pub reason: Option<String>,
-    /// When the threshold first held its removal back (R23).
+    /// Time at which the threshold first held its removal back (R23).
     pub held_at: Option<i64>,
     /// Controllers that miss it and never returned it: host, and since when.
     pub missed_on: Vec<(String, i64)>,
@@ -83,7 +83,7 @@ pub struct MissedObject {
 pub struct FormerAsset {
     /// Its `externalAssetId`.
     pub external_id: String,
-    /// When the threshold first held its removal back.
+    /// Time at which the threshold first held its removal back.
     pub held_at: Option<i64>,
     /// Reason why it is gone.
     pub reason: String,

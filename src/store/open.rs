@@ -13,7 +13,7 @@ use super::error::{StoreFault, directory_of};
 use super::{StoreAccess, StoreError};
 use crate::failpoint::{self, Commit, Point, Progress};
 
-/// How long a call waits for another process to finish with the file.
+/// Time that a call waits for another process to finish with the file.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Version of the schema that [`SCHEMA`] makes. Files with a lower one are of a time before the
@@ -41,11 +41,12 @@ const TEMPORARY: &str = include_str!("schema/sqlite_temporary.sql");
 /// "ADET" in ASCII; `file` and `sqlite3` show it.
 const APPLICATION_ID: i32 = 0x4144_4554;
 
-/// Pages of 4 KiB in the log before it is copied into the file. A baseline then writes each hot page some 50 times
-/// less often than with SQLite's 1000, for a log of 80 MB at most while nobody reads for long.
+/// Pages of 4 KiB in the log before it is copied into the file. A baseline then writes each hot
+/// page some 50 times less often than with SQLite's 1000, for a log of 80 MB at most while nobody
+/// reads for long.
 const CHECKPOINT_PAGES: i64 = 20_000;
 
-/// To what the log is cut after a checkpoint, in bytes.
+/// Size to which the log is cut after a checkpoint, in bytes.
 const LOG_LIMIT: i64 = 16 << 20;
 
 /// Page cache, in KiB: it holds most of the index by GUID of a million objects (38 MB), which a
@@ -61,12 +62,12 @@ const TEMPORARY_CACHE_KIB: i64 = 4 << 10;
 /// Prepared statements kept; the store has fewer.
 const STATEMENTS: usize = 160;
 
-/// A connection to the file at `path`, ready for use.
+/// Returns a connection to the file at `path`, ready for use.
 pub(super) fn opened(path: &Path, access: StoreAccess) -> Result<Connection, StoreError> {
     opened_with(path, access, MIGRATIONS)
 }
 
-/// As [`opened`], for any list of migrations.
+/// Opens the file as [`opened`] does, for any list of migrations.
 pub(super) fn opened_with(
     path: &Path,
     access: StoreAccess,
@@ -188,8 +189,9 @@ fn cannot_open(path: &Path, cause: io::Error) -> StoreError {
     }
 }
 
-/// Makes sure of a file that can be written. SQLite would report each of its failures as "unable to open", and give
-/// the file the mode of the umask; its -wal and -shm files take their mode from the file.
+/// Makes sure that the file can be written. SQLite would report each of its failures as "unable to
+/// open", and give the file the mode of the umask; its -wal and -shm files take their mode from the
+/// file.
 fn create(path: &Path) -> Result<(), StoreError> {
     let directory = directory_of(path);
     if !directory.is_dir() {
@@ -224,8 +226,8 @@ fn settings(sql: &Connection) -> Result<(), StoreFault> {
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.set_prepared_statement_cache_capacity(STATEMENTS);
     sql.pragma_update(None, "foreign_keys", true)?;
-    // A commit is on the disk when it returns, also after a loss of power: a watermark must not come back older than
-    // what upstream was told, nor a stage older than its watermark.
+    // A commit is on the disk when it returns, also after a loss of power: a watermark must not
+    // come back older than what was sent to upstream, nor a stage older than its watermark.
     sql.pragma_update(None, "synchronous", "FULL")?;
     sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
     sql.pragma_update(None, "temp_store", "FILE")?;
@@ -236,7 +238,7 @@ fn settings(sql: &Connection) -> Result<(), StoreFault> {
     Ok(())
 }
 
-/// The schema version of the file; 0 is an empty file.
+/// Returns the schema version of the file; 0 is an empty file.
 fn version(sql: &Connection, path: &Path) -> Result<i32, StoreFault> {
     let number = |pragma| sql.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application_id, version) = (number("application_id")?, number("user_version")?);
@@ -266,7 +268,8 @@ fn write_ahead_log(sql: &Connection, path: &Path) -> Result<(), StoreFault> {
     .into())
 }
 
-/// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old version or of the new.
+/// Brings the file to the last of `migrations`, all steps in one transaction: it is of the old
+/// version or of the new.
 fn migrate(sql: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreFault> {
     let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read again under the lock: another process may just have migrated.

@@ -17,7 +17,7 @@ pub(super) const RELEASED: SqlTable = SqlTable {
 /// A text that the asset has stays, even if upstream accepted it from a former owner: it is what
 /// upstream accepted last under the id, so it accepts the removal too. The text that waits may have
 /// been refused, and a removal made of it would be refused as well. Upstream knows an asset by its
-/// id (R37), so the removal is that of whatever it holds under it.
+/// id (R37), so the removal is that of the asset that it holds under it.
 const KEEP_TEXT: &str = "
     UPDATE asset SET document = s.seq FROM stage AS s
     WHERE asset.id IN (SELECT asset FROM released) AND asset.document IS NULL AND asset.sent <> 0

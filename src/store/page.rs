@@ -20,14 +20,14 @@ impl Store {
     ///
     /// - the version that waits on the stage already stays there, in its place;
     /// - the version that upstream holds is unchanged: nothing is sent, and another version that
-    ///   waits leaves the stage, unless it was handed out before and may have arrived: then this one
-    ///   is staged to follow it;
+    ///   waits leaves the stage, unless it was handed out before and may have arrived: then this
+    ///   one is staged to follow it;
     /// - any other version is staged, in the place of one that waits;
     /// - an object whose id is that of another live object waits until that one is gone (R37);
-    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream holds,
-    ///   stays;
-    /// - an object that was missed or removed before is neither any more, and nothing waits to say so
-    ///   to upstream.
+    /// - an object without an asset is noted as unmapped; what waits of it, and what upstream
+    ///   holds, stays;
+    /// - an object that was missed or removed before is neither any more, and nothing waits to say
+    ///   so to upstream.
     ///
     /// `resend` stages what upstream holds as well.
     ///
@@ -43,11 +43,11 @@ impl Store {
         self.apply(Commit::StagePage, run, page, resend, now, |_, _| Ok(()))
     }
 
-    /// As [`Self::stage_page`] for the last page of a read that came to its end: its watermark, the
-    /// containers and what it missed commit with it. Such a read has asked again for everything
-    /// that could not be mapped before, so what of that it did not find is forgotten; and a full
-    /// read has nothing left to go on with. A full read with `resend` ends the notice that the file
-    /// was restored from an older copy ([`super::ConnectionRow::restored_at`]).
+    /// Stages the last page of a read that came to its end, as [`Self::stage_page`] does: its
+    /// watermark, the containers and what it missed commit with it. Such a read has asked again for
+    /// everything that could not be mapped before, so what of that it did not find is forgotten;
+    /// and a full read has nothing left to go on with. A full read with `resend` ends the notice
+    /// that the file was restored from an older copy ([`super::ConnectionRow::restored_at`]).
     ///
     /// # Errors
     /// When the run is not open or the file cannot be written: then nothing of the page is stored.

@@ -40,7 +40,7 @@ pub(super) const RELEASED: &str = "
     JOIN asset AS a ON a.id = o.asset
     WHERE p.is_new = 0 AND p.external_id IS NOT NULL AND p.asset <> o.asset AND a.owner = o.id";
 
-/// Notes these as gone where upstream holds or may hold them (R37 b); another object may still
+/// Records these as gone where upstream holds or may hold them (R37 b); another object may still
 /// claim them.
 pub(super) const REPLACED: &str = "
     INSERT INTO recheck (connection, why, guid, kind, dn, asset, since, verdict, reason)
@@ -54,7 +54,7 @@ pub(super) const REPLACED: &str = "
         AND (a.accepted_at IS NOT NULL OR a.sent <> 0)
     ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
 
-/// Lists the assets of other objects whose connection is not configured any more: nobody asks for
+/// Lists the assets of other objects whose connection is not configured any more: no run reads
 /// those again.
 pub(super) const ABANDONED: &str = "
     INSERT INTO released (asset)

@@ -19,7 +19,8 @@ pub struct ReadEnd {
     pub host: String,
     /// Which server that is: the distinguished name of its settings (rootDSE dsServiceName).
     pub server: String,
-    /// Where the next DirSync search goes on from; `None` when changes are not found that way.
+    /// Position from which the next DirSync search goes on; `None` when changes are not found that
+    /// way.
     pub cookie: Option<Vec<u8>>,
     /// The kinds that were read; only objects of these can be missed.
     pub kinds: Vec<Kind>,
@@ -28,11 +29,11 @@ pub struct ReadEnd {
     /// After a full read, everything that it met: every other known object is missed. `None` after
     /// a delta, which says nothing about what it did not give (R4).
     pub met: Option<GuidSet>,
-    /// Where containers are now; after a full read these are all.
+    /// Places of the containers now; after a full read these are all.
     pub containers: Vec<Container>,
     /// Containers that are no more.
     pub containers_gone: Vec<Guid>,
-    /// When the read ended, Unix seconds.
+    /// End of the read, Unix seconds.
     pub ended: i64,
 }
 
@@ -43,7 +44,7 @@ pub struct RemovalCandidate {
     pub guid: Guid,
     /// Its kind.
     pub kind: Kind,
-    /// Where it was.
+    /// Its last DN.
     pub dn: String,
     /// Reason for the verdict of the last look-up.
     pub reason: Option<String>,

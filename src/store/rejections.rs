@@ -16,7 +16,7 @@ use crate::identity::{Guid, Kind};
 pub struct PendingCounts {
     /// Assets of each kind; a kind without any is missing.
     pub counts: BTreeMap<Kind, u64>,
-    /// When the version that waits longest was staged, Unix seconds.
+    /// Time at which the version that waits longest was staged, Unix seconds.
     pub oldest: Option<i64>,
     /// The same without those that upstream rejected, which wait until they change.
     pub oldest_undecided: Option<i64>,
@@ -34,7 +34,7 @@ pub enum RejectionOrigin {
 }
 
 impl RejectionOrigin {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ pub struct RejectedObject {
     pub dn: String,
     /// `externalAssetId`, where there is an asset.
     pub external_id: Option<String>,
-    /// Why.
+    /// Reason.
     pub reason: String,
     /// Since when, Unix seconds.
     pub since: i64,
@@ -77,15 +77,15 @@ pub struct RejectedObject {
     pub origin: RejectionOrigin,
 }
 
-/// An entry in scope that shows no readable objectGUID: no object that could be told apart by
-/// anything but its name (R15).
+/// An entry in scope that shows no readable objectGUID: nothing but its name distinguishes it from
+/// other objects (R15).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnidentifiedEntry {
     /// Its kind.
     pub kind: Kind,
     /// Its distinguished name.
     pub dn: String,
-    /// Why it cannot be identified.
+    /// Reason for which it cannot be identified.
     pub reason: String,
 }
 

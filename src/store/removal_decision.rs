@@ -41,7 +41,7 @@ pub struct RemovalConclusion {
     pub counts: KindCounts,
     /// The kinds above the threshold; when there is one, nothing of any kind was removed.
     pub excess: Vec<RemovalExcess>,
-    /// Assets staged to tell upstream.
+    /// Assets staged that report removals to upstream.
     pub staged: u64,
     /// The approved list is not the one that is held any more: nothing was removed.
     pub refused: bool,

@@ -84,8 +84,8 @@ pub(super) struct RemovalTransaction<'a> {
 }
 
 impl RemovalTransaction<'_> {
-    /// Removes what is gone, or of that only what is held back, and stages what says so to
-    /// upstream.
+    /// Removes the objects that are gone, or only those of them that are held back, and stages the
+    /// assets that report that to upstream.
     pub(super) fn remove(
         &self,
         only_held: bool,
@@ -136,8 +136,8 @@ impl RemovalTransaction<'_> {
         Ok(())
     }
 
-    /// Notes for the other controllers what this one showed to be gone (R2), and forgets what was
-    /// known of these objects otherwise.
+    /// Records for the other controllers what this one showed to be gone (R2), and forgets all else
+    /// that was known of these objects.
     fn note_removed_by(&self) -> Result<(), StoreFault> {
         let Self {
             sql, connection, run, ..

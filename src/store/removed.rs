@@ -16,17 +16,17 @@ pub struct RemovedObject {
     pub guid: Guid,
     /// Its kind.
     pub kind: Kind,
-    /// Where it was.
+    /// Its last DN.
     pub dn: String,
     /// `externalAssetId` of its asset, where it is removed.
     pub external_id: Option<String>,
-    /// Why it counts as gone, or why that is not clear.
+    /// Reason for which it counts as gone, or for which that is not clear.
     pub reason: String,
-    /// When it was removed, held back for the first time, or missed, Unix seconds.
+    /// Time at which it was removed, held back for the first time, or missed, Unix seconds.
     pub at: i64,
     /// The run that removed it.
     pub run: Option<i64>,
-    /// When upstream accepted the asset that says so.
+    /// Time at which upstream accepted the asset that says so.
     pub sent_at: Option<i64>,
 }
 
@@ -36,8 +36,8 @@ pub(super) const LISTED: &str = "
     FROM removed AS r JOIN asset AS a ON a.id = r.asset WHERE r.connection = $1";
 
 impl Store {
-    /// Names the list of the objects held back: the same list has the same name, any other one
-    /// another. `None` when nothing is held back.
+    /// Names the list of the objects held back: the same list has the same name, and any other list
+    /// has another. `None` when nothing is held back.
     ///
     /// # Errors
     /// When the file cannot be read.

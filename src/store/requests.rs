@@ -1,4 +1,4 @@
-//! Several instances: who they are, who holds which connection, and runs that were asked for at
+//! Several instances: their names, the connections that each holds, and runs that were asked for at
 //! one that does not hold the connection.
 
 use super::error::StoreFault;
@@ -11,7 +11,7 @@ use crate::failpoint::Commit;
 pub struct InstanceRow {
     /// `INSTANCE_NAME`.
     pub name: String,
-    /// When it was heard of last, Unix seconds.
+    /// Time of its last report, Unix seconds.
     pub seen_at: i64,
     /// Names of the connections that it holds.
     pub connections: Vec<String>,
@@ -20,15 +20,15 @@ pub struct InstanceRow {
 /// Run that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedRun {
-    /// What it is to read.
+    /// Extent of its read.
     pub mode: RunMode,
     /// List of removals that it is to let through.
     pub approve: Option<String>,
-    /// Who asked.
+    /// Name of the one who asked.
     pub asked_by: String,
 }
 
-/// Time after which nobody waits for a run any more.
+/// Time after which a request for a run has expired.
 const WAITED: &str = "asked_at < clock_timestamp() - interval '60 seconds'";
 
 impl Store {
@@ -64,7 +64,7 @@ impl Store {
         })
     }
 
-    /// Asks whoever holds a connection for a run.
+    /// Requests a run from the instance that holds a connection.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -136,7 +136,7 @@ impl Store {
     }
 }
 
-/// Returns the name of the instance that holds a connection. Of a file nobody does.
+/// Returns the name of the instance that holds a connection. With a file there is none.
 pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<String>, StoreFault> {
     if !sql.is_shared() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! Retention: what is forgotten because it is old, or because nothing needs it any more. Without it
-//! the file would grow with time, and not only with the directory. [`super::run`] bounds the runs,
+//! Retention: deletion of data that is old, or that nothing needs any more. Without it the file
+//! would grow with time, and not only with the directory. [`super::run`] bounds the runs,
 //! [`history`] their lists.
 
 use super::error::StoreFault;
@@ -62,15 +62,16 @@ const FORGET_ASSETS: [&str; 2] = [
 
 /// Forgets what could not be mapped and was confirmed by none of the runs that are kept. Every
 /// complete read asks for all of it (R15), but does not conclude from the answer of another
-/// controller than the one that returned it; so what a retired controller returned would stay for
-/// ever. Runs that read nothing asked for nothing: at least `$2` of the runs were complete reads.
+/// controller than the one that returned it; so what a retired controller returned would stay
+/// forever. Runs that read nothing asked for nothing: at least `$2` of the runs were complete
+/// reads.
 const FORGET_UNMAPPED: &str = "
     DELETE FROM recheck WHERE connection = $1 AND why = 'unmapped'
         AND run < (SELECT min(id) FROM run WHERE connection = $1)
         AND (SELECT count(*) FROM run
             WHERE connection = $1 AND watermark_after IS NOT NULL) >= $2";
 
-/// Forgets what hangs on controllers that were not read for so long that a read of them would be a
+/// Forgets the data of controllers that were not read for so long that a read of them would be a
 /// full one (R9). Each statement has the connection, the first two also the time. A controller
 /// without a watermark proves nothing about what it returned (R22), so nothing is taken for gone
 /// because `missed_on` does not name it any more. A change counts while there is a watermark or a
@@ -118,7 +119,7 @@ pub(super) fn after_run(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Re
     forget_assets(sql)
 }
 
-/// Forgets assets without an owner that nothing needs, and what hangs on controllers that were not
+/// Forgets assets without an owner that nothing needs, and the data of controllers that were not
 /// read for long. It looks at every asset without an owner and at every object, so it is called at
 /// the end of a full read, after its watermark is stored.
 pub(super) fn after_full_read(sql: &dyn Sql, of: ConnectionId, now: i64) -> Result<(), StoreFault> {

@@ -164,7 +164,7 @@ impl Store {
         })
     }
 
-    /// Returns when the last run ended that failed in nothing, and so delivered everything but what
+    /// Returns the end of the last run that failed in nothing, and so delivered everything but what
     /// was rejected or held back; `None` where no run did that is kept.
     ///
     /// # Errors

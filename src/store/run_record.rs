@@ -1,4 +1,4 @@
-//! A run as the state tells of it: its plan, its end, and its row.
+//! A run in the state: its plan, its end, and its row.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub struct RunEnd {
     pub remedy: Option<String>,
     /// Requests upstream that were repeated ones.
     pub retries: u64,
-    /// Time by phase; `None` when nobody was there to measure it.
+    /// Time by phase; `None` when it was not measured.
     pub phases: Option<RunPhases>,
     /// LDAP pages read.
     pub pages: u64,
@@ -130,7 +130,7 @@ pub struct RunRow {
     pub remedy: Option<String>,
     /// Its time by phase, once it has ended.
     pub phases: Option<RunPhases>,
-    /// Counts of the objects by what became of them.
+    /// Counts of the objects by outcome.
     pub counts: KindCounts,
     /// Requests upstream.
     pub requests: u64,

@@ -62,7 +62,7 @@ const SETTLE: &str = "
         out_run = NULL
     FROM batch AS b WHERE b.asset = asset.id AND asset.sent - b.seq = 0";
 
-/// Notes when upstream accepted that an object is gone.
+/// Records when upstream accepted that an object is gone.
 const REMOVED: &str = "
     UPDATE removed SET sent_at = $1 WHERE asset IN (
         SELECT asset FROM batch WHERE fate = 'accepted' AND removal = 1)";
@@ -71,7 +71,7 @@ const REMOVED: &str = "
 const LEAVE_STAGE: &str = "
     DELETE FROM stage WHERE connection = $1 AND seq IN (SELECT seq FROM batch WHERE fate = 'accepted')";
 
-/// Notes rejections.
+/// Records rejections.
 const REJECT: &str = "
     UPDATE stage SET rejected_run = $1, rejected_at = coalesce(rejected_at, $2),
         reject_reason = (SELECT b.reason FROM batch AS b WHERE b.seq = stage.seq)
@@ -89,7 +89,7 @@ const HELD: &str = "
 const UNDECIDED: &str = "
     SELECT seq FROM batch WHERE fate = 'unknown' AND reason IS NULL ORDER BY seq";
 
-/// Stores what became of a batch; `counts` gains what was sent, accepted and rejected.
+/// Stores the outcome of a batch, and adds to `counts` the numbers sent, accepted and rejected.
 pub(super) fn settle(
     sql: &dyn Sql,
     connection: ConnectionId,

@@ -1,9 +1,9 @@
-//! SQL as the store writes it, and the trait behind which an engine stands.
+//! SQL as the store writes it, and the trait that an engine implements.
 //!
 //! A statement is one text that SQLite and PostgreSQL both understand: parameters are `$1`, `$2`
-//! and so on in the order of their first use, booleans are 0 and 1, and `ON CONFLICT` and `IS NOT
-//! DISTINCT FROM` take the place of what one engine alone knows. What is set-based goes through a
-//! [`SqlTable`]: rows are written with [`Sql::insert`], and statements read them.
+//! and so on in the order of their first use, booleans are 0 and 1, and `ON CONFLICT` and
+//! `IS NOT DISTINCT FROM` replace the forms that one engine alone knows. Work on sets goes through
+//! a [`SqlTable`]: [`Sql::insert`] writes rows, and statements read them.
 
 use super::error::StoreFault;
 use super::{ConnectionId, RunId};

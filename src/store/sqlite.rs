@@ -79,7 +79,7 @@ impl Sql for Connection {
         false
     }
 
-    /// The lock on a file is as long as a run; nothing can take it away.
+    /// The lock on a file lasts as long as a run, and cannot be taken away.
     fn prove_lease(&self, _: ConnectionId) -> Result<(), StoreFault> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How the values of the domain look in SQL, and the counts that runs are made of.
+//! Values of the domain as SQL stores them, and the counts of runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,13 +16,13 @@ pub struct ConnectionId(pub(super) i64);
 pub struct RunId(pub(super) i64);
 
 impl RunId {
-    /// A run that no file knows.
+    /// Returns the number of a run that no file knows.
     #[cfg(test)]
     pub(crate) const fn numbered(number: i64) -> Self {
         Self(number)
     }
 
-    /// The number shown to people.
+    /// Returns the number shown to people.
     #[must_use]
     pub const fn number(self) -> i64 {
         self.0
@@ -46,13 +46,13 @@ macro_rules! words {
             /// Every value, in the order of the declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word used in the state file, in JSON and in the log.
+            /// Returns the word used in the state file, in JSON and in the log.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// The value with this name.
+            /// Returns the value with this name.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)+ _ => None }
@@ -70,8 +70,8 @@ macro_rules! words {
 }
 
 words! {
-    /// Where a connection is in its life. The only steps: registered → scheduled → processing → processed → scheduled,
-    /// and processing → scheduled when a run failed.
+    /// State of a connection. The only steps: registered → scheduled → processing → processed →
+    /// scheduled, and processing → scheduled when a run failed.
     State {
         /// The configuration is valid and stored.
         Registered = "Registered",
@@ -85,9 +85,9 @@ words! {
 }
 
 words! {
-    /// How much a run reads.
+    /// Extent of the read of a run.
     RunMode {
-        /// What changed since the watermark.
+        /// The changes since the watermark.
         Delta = "delta",
         /// Everything.
         Baseline = "baseline",
@@ -95,7 +95,7 @@ words! {
 }
 
 words! {
-    /// How a run ended.
+    /// Outcome of a run.
     Outcome {
         /// Upstream accepted everything.
         Processed = "processed",
@@ -111,7 +111,7 @@ words! {
 }
 
 words! {
-    /// What became of an object that a run tells of by name.
+    /// Outcome for an object that a run lists by name.
     Fate {
         /// Upstream rejected its asset.
         Rejected = "rejected",
@@ -123,7 +123,7 @@ words! {
 }
 
 impl State {
-    /// Whether the contract knows the step from this state to `to`.
+    /// Reports whether the contract knows the step from this state to `to`.
     #[must_use]
     pub const fn may_become(self, to: Self) -> bool {
         matches!(
@@ -137,14 +137,15 @@ impl State {
     }
 }
 
-/// `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed 64-bit value, MS-ADTS 3.1.1.1.9)
-/// reaches, it stays there.
+/// Returns `number` as SQL stores it. Beyond 2^63-1, which neither a count nor a USN (a signed
+/// 64-bit value, MS-ADTS 3.1.1.1.9) reaches, it stays there.
 pub(super) fn stored(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// What became of the objects of one kind. `read` = `unchanged` + `staged` + `unmapped`. An entry that comes twice in a run (a
-/// full read reads once more what changes meanwhile) is counted twice, but for one that could be mapped neither time.
+/// Counts of the objects of one kind by outcome. `read` = `unchanged` + `staged` + `unmapped`. An
+/// entry that comes twice in a run (a full read reads once more what changes meanwhile) is counted
+/// twice, but for one that could be mapped neither time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ObjectTotals {
     /// Objects read from the directory.
@@ -153,7 +154,8 @@ pub struct ObjectTotals {
     pub unchanged: u64,
     /// Of those, put on the stage, or waiting there already in the same version.
     pub staged: u64,
-    /// Assets that went out in a request, whatever the answer was. Those without an answer are neither accepted nor rejected.
+    /// Assets that went out in a request, whatever the answer was. Those without an answer are
+    /// neither accepted nor rejected.
     pub sent: u64,
     /// Of those sent, accepted by upstream.
     pub accepted: u64,
@@ -194,12 +196,12 @@ impl AddAssign<&Self> for KindCounts {
 }
 
 impl KindCounts {
-    /// The counts of `kind`, to add to.
+    /// Returns the counts of `kind`, to add to.
     pub fn of(&mut self, kind: Kind) -> &mut ObjectTotals {
         self.0.entry(kind).or_default()
     }
 
-    /// All kinds together.
+    /// Returns the counts of all kinds together.
     #[must_use]
     pub fn total(&self) -> ObjectTotals {
         let mut total = ObjectTotals::default();

@@ -1,4 +1,4 @@
-//! How far each domain controller has been read (R2).
+//! Watermarks: the positions up to which the domain controllers have been read (R2).
 
 use super::error::StoreFault;
 use super::open_run::open_run;

@@ -19,7 +19,7 @@ pub(super) struct TarArchive {
 }
 
 impl TarArchive {
-    /// Creates the file, which must not exist: what somebody else may read is never written to.
+    /// Creates the file, which must not exist: an existing file might be readable for others.
     pub(super) fn create(path: &Path, now: i64) -> io::Result<Self> {
         let file = OpenOptions::new()
             .write(true)

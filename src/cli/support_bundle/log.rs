@@ -51,8 +51,8 @@ impl LogLines {
     }
 }
 
-/// The journal of the unit. Where there is none, that is no failure: the log of a container is
-/// where its engine keeps it.
+/// Returns the journal of the unit. Its absence is no failure: the engine of a container keeps the
+/// log elsewhere.
 fn journal() -> LogLines {
     let lines = LINES.to_string();
     let output = Command::new("journalctl")

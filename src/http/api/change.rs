@@ -14,12 +14,12 @@ use crate::schedule::CommandRefusal;
 use crate::store::{LockError, RunMode};
 use crate::sync::{RunError, RunRequest};
 
-/// What `sync` takes.
+/// Body of `sync`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Sync)]
 pub(super) struct SyncBody {
-    /// How much is to be read.
+    /// Extent of the read.
     mode: WantedMode,
 }
 
@@ -29,11 +29,11 @@ pub(super) struct SyncBody {
 pub(super) struct StartedRun {
     /// Its number in the history.
     run: i64,
-    /// What was asked for.
+    /// The mode that was asked for.
     mode: WantedMode,
 }
 
-/// What `approve-removals` takes.
+/// Body of `approve-removals`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Approval)]

@@ -13,7 +13,7 @@ use crate::http::service::HttpService;
 use crate::schedule::ConnectionHandle;
 use crate::view::{ConnectionView, ProgressView};
 
-/// A connection with the run that goes on, as these rights show it.
+/// Returns a connection with the run that goes on, as these rights show it.
 async fn shown(
     service: &Arc<HttpService>,
     handle: &ConnectionHandle,

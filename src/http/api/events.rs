@@ -1,4 +1,4 @@
-//! What happens, as it happens: server-sent events.
+//! Server-sent events about connections and runs, as they happen.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,10 +23,11 @@ use crate::http::slots::HeldSlot;
 use crate::schedule::{ConnectionHandle, CurrentRun};
 use crate::view::{ConnectionView, ProgressView, RunView};
 
-/// How often the progress of a run is looked at.
+/// Time between two looks at the progress of a run.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Looks at the progress between two looks at the state file, where a command that runs beside the service leaves its traces.
+/// Looks at the progress for each read of the state file, which shows the runs of commands beside
+/// the service.
 const LOOKS_A_READ: u32 = 4;
 
 /// Lets nginx pass on each event at once.
@@ -35,7 +36,8 @@ const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// A browser that lost the stream comes back after this.
 const COME_BACK: Duration = Duration::from_secs(3);
 
-/// Events of a connection: `connection` (where it stands), `progress` (of the run that goes on) and `run` (one that ended).
+/// Events of a connection: `connection` (where it stands), `progress` (of the run that goes on) and
+/// `run` (one that ended).
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/events", tag = "connections", operation_id = "streamEvents",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
@@ -54,7 +56,7 @@ pub(super) async fn stream(
 ) -> Result<impl IntoResponse, HttpProblem> {
     let slot = service.streams.take(client.peer()).await;
     slot.activity().set_answering(true);
-    // Whatever keeps the file from being read is better told as a status than in a stream.
+    // A state file that cannot be read is better reported as a status than in a stream.
     service.standing(&handle).await?;
     let mut every = interval(LOOK);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -79,7 +81,7 @@ pub(super) async fn stream(
     Ok(([(UNBUFFERED, "no")], events))
 }
 
-/// What one client has been told.
+/// Stream of events for one client, and the values that it sent last.
 struct EventWatcher {
     service: Arc<HttpService>,
     handle: ConnectionHandle,
@@ -95,7 +97,8 @@ struct EventWatcher {
 }
 
 impl EventWatcher {
-    /// The next event; `None` when the service stops, or the slot is given to another stream.
+    /// Returns the next event; `None` when the service stops, or the slot is given to another
+    /// stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -106,7 +109,7 @@ impl EventWatcher {
                 () = self.service.stop.cancelled() => return None,
                 () = self.slot.revoked() => return None,
                 changed = self.live.changed() => {
-                    // Nothing more will come once the service let go of it.
+                    // No change follows once the service has dropped the sender.
                     changed.ok()?;
                     true
                 }
@@ -116,7 +119,7 @@ impl EventWatcher {
         }
     }
 
-    /// Looks what is new. A state file that cannot be read now will be later.
+    /// Looks for changes. A state file that cannot be read now is read again at the next look.
     async fn look(&mut self, changed: bool) {
         if changed || self.looks.is_multiple_of(LOOKS_A_READ) {
             let _ = self.read().await;
@@ -136,7 +139,7 @@ impl EventWatcher {
         let ended = self.live.borrow().ended;
         let standing = self.service.standing(&self.handle).await?;
         let connection = standing.shown(&self.service, &self.handle);
-        // A run that ends tells so even when it changed nothing that is seen.
+        // The end of a run is sent even when nothing visible changed.
         if self.connection.as_ref() != Some(&connection) || ended != self.ended {
             let running = self.live.borrow().progress.clone();
             let told = ConnectionView {

@@ -22,21 +22,21 @@ use crate::identity::{Guid, Kind};
 use crate::store;
 use crate::view::time;
 
-/// How long a search goes on.
+/// Longest duration of a search.
 const SEARCH_FOR: Duration = Duration::from_secs(5);
 
 /// Characters of a search at most.
 const LONGEST_SEARCH: usize = 256;
 
-/// What to look for.
+/// Query of the inventory.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InventoryQuery {
     /// Only this kind: `user`, `group` or `computer`.
     kind: Option<String>,
-    /// A part of any value of the asset (name, mail, …), of the SID, of the GUID or of the DN; case does not matter. 1 to 256
-    /// characters.
+    /// A part of any value of the asset (name, mail, …), of the SID, of the GUID or of the DN; case
+    /// does not matter. 1 to 256 characters.
     #[param(min_length = 1, max_length = 256)]
     q: Option<String>,
     /// Items at most, 1 to 200; 50 where it is missing.
@@ -50,7 +50,7 @@ pub(super) struct InventoryQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Inventory)]
 pub(super) struct InventoryPage {
-    /// What is on this page.
+    /// Items of this page.
     items: Vec<InventoryItem>,
     /// `after` of the next page; `null` at the end.
     #[schema(required)]
@@ -79,7 +79,7 @@ pub(super) struct InventoryItem {
     external_asset_id: String,
     /// objectGUID.
     vendor_asset_id: String,
-    /// When upstream accepted the asset.
+    /// Time at which upstream accepted the asset.
     #[schema(required)]
     accepted_at: Option<String>,
     /// In which run.
@@ -106,7 +106,7 @@ pub(super) struct InventoryAsset {
     external_asset_id: String,
     /// objectGUID.
     vendor_asset_id: String,
-    /// When upstream accepted the asset.
+    /// Time at which upstream accepted the asset.
     #[schema(required)]
     accepted_at: Option<String>,
     /// In which run.
@@ -129,12 +129,12 @@ struct PendingAsset {
     /// Since when it waits.
     #[schema(required)]
     staged_at: Option<String>,
-    /// It tells upstream that the object is gone.
+    /// `true` when the asset reports to upstream that the object is gone.
     removal: bool,
-    /// When upstream rejected it.
+    /// Time at which upstream rejected it.
     #[schema(required)]
     rejected_at: Option<String>,
-    /// Why.
+    /// Reason of the rejection.
     #[schema(required)]
     reason: Option<String>,
 }
@@ -161,7 +161,7 @@ pub(super) async fn list(
         None => None,
     };
     let id = handle.connector().id;
-    // The search ends with this call: when the client goes, when time is up.
+    // The search ends with this call: when the client disconnects, or when its time is over.
     let stop = CancellationToken::new();
     let _goes = stop.clone().drop_guard();
     let found = service
@@ -242,7 +242,7 @@ pub(super) async fn one(
     }))
 }
 
-/// JSON of the state file, as it is.
+/// Returns the JSON of the state file, as it is.
 pub(super) fn raw(json: String) -> Result<Box<RawValue>, HttpProblem> {
     RawValue::from_string(json)
         .map_err(|error| HttpProblem::internal(format_args!("internal error: the stored asset: {error}")))
@@ -268,7 +268,7 @@ fn item(object: &store::HeldObject) -> InventoryItem {
     }
 }
 
-/// `CN=Anna` of `CN=Anna,OU=Berlin,…`.
+/// Returns `CN=Anna` of `CN=Anna,OU=Berlin,…`.
 fn first_part(dn: &str) -> String {
     let mut escaped = false;
     let end = dn.find(|character| {

@@ -13,11 +13,11 @@ use crate::mapping::{RowOrigin, TableRow};
 /// The table.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MappingTable {
-    /// Where it comes from: `built-in table`, or the path of MAPPING_FILE.
+    /// Its origin: `built-in table`, or the path of MAPPING_FILE.
     source: String,
     /// The kinds that have rows.
     kinds: Vec<KindTable>,
-    /// What REMOVED_OBJECTS=send adds to the last asset of a removed object.
+    /// Values that REMOVED_OBJECTS=send adds to the last asset of a removed object.
     removed: Vec<RemovedRow>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct MappingTable {
 struct KindTable {
     /// `user`, `group` or `computer`.
     kind: &'static str,
-    /// Whether AD_ASSETS asks for the kind.
+    /// `true` when AD_ASSETS asks for the kind.
     synced: bool,
     /// In the order of the file.
     rows: Vec<MappingRow>,
@@ -42,9 +42,9 @@ struct MappingRow {
     constant: Option<Value>,
     /// Path in the asset.
     target: String,
-    /// Whether an object without the value is rejected.
+    /// `true` when an object without the value is rejected.
     required: bool,
-    /// What stands in when the sources give no value.
+    /// Value for an object whose sources give none.
     #[schema(required)]
     default: Option<Value>,
 }
@@ -54,11 +54,11 @@ struct MappingRow {
 struct SourceAttribute {
     /// Its name.
     attribute: String,
-    /// How its values become JSON.
+    /// Form in which its values become JSON.
     form: &'static str,
 }
 
-/// What is added to the asset of a removed object.
+/// Value that is added to the asset of a removed object.
 #[derive(Debug, Serialize, ToSchema)]
 struct RemovedRow {
     /// Path in the asset.

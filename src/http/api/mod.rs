@@ -92,7 +92,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
     described().into_openapi()
 }
 
-/// Every call, and the document.
+/// Returns every call, and the document.
 pub(super) fn routes() -> Router<Arc<HttpService>> {
     let (routes, document) = described().split_for_parts();
     routes.route("/api/openapi.json", get(move || async move { Json(document) }))
@@ -102,7 +102,7 @@ pub(super) fn routes() -> Router<Arc<HttpService>> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = List)]
 struct ListPage<T> {
-    /// What is on this page.
+    /// Items of this page.
     items: Vec<T>,
     /// `after` of the next page; `null` at the end.
     #[schema(required)]
@@ -110,7 +110,8 @@ struct ListPage<T> {
 }
 
 impl<T> ListPage<T> {
-    /// A page of what was asked for one longer: what is too much says that there is another page, behind `key` of the last one.
+    /// Returns the first `limit` of `found` as a page. The caller asks for one item more than that:
+    /// where it is there, another page follows, behind `key` of the last item.
     fn page<S>(mut found: Vec<S>, limit: usize, key: impl Fn(&S) -> String, shown: impl Fn(&S) -> T) -> Self {
         let more = found.len() > limit;
         found.truncate(limit);
@@ -121,7 +122,7 @@ impl<T> ListPage<T> {
     }
 }
 
-/// Where a page begins, and how long it is.
+/// Beginning and length of a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -133,7 +134,7 @@ struct PageQuery {
     after: Option<String>,
 }
 
-/// The length of a page.
+/// Checks the length of a page.
 fn limited(limit: Option<usize>) -> Result<usize, HttpProblem> {
     match limit.unwrap_or(PAGE) {
         limit @ 1..=LARGEST_PAGE => Ok(limit),
@@ -143,18 +144,18 @@ fn limited(limit: Option<usize>) -> Result<usize, HttpProblem> {
     }
 }
 
-/// What `after` stands for.
+/// Parses `after`.
 fn position<T: std::str::FromStr>(after: Option<&str>) -> Result<Option<T>, HttpProblem> {
     let parsed = after.map(str::parse).transpose();
     parsed.map_err(|_| HttpProblem::invalid("after: it is not the `next` of a page of this list"))
 }
 
-/// What is to be read.
+/// Extent of a read.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = Mode)]
 enum WantedMode {
-    /// What changed, where that is known.
+    /// The changes, where these are known.
     Delta,
     /// Everything.
     Baseline,

@@ -28,20 +28,20 @@ pub(super) struct ObjectPreview {
     dn: String,
     /// objectGUID.
     vendor_asset_id: String,
-    /// Whether upstream holds this very asset; `null` when it holds none.
+    /// `true` when upstream holds this very asset; `null` when it holds none.
     #[schema(required)]
     same_as_accepted: Option<bool>,
-    /// What each row of the mapping makes of it, in the order of the table.
+    /// Results of the rows of the mapping, in the order of the table.
     rows: Vec<PreviewRow>,
     /// The `assetData` element that would be sent.
     #[schema(value_type = Option<Object>, required)]
     asset: Option<Box<RawValue>>,
-    /// Why there is none.
+    /// Reason where there is no asset.
     #[schema(required)]
     unmappable: Option<String>,
 }
 
-/// What a row makes of the object.
+/// Result of a row for the object.
 #[derive(Debug, Serialize, ToSchema)]
 struct PreviewRow {
     /// The sources with their values; none for a constant.
@@ -50,14 +50,14 @@ struct PreviewRow {
     form: &'static str,
     /// Path in the asset.
     target: String,
-    /// Whether the object is rejected without the value.
+    /// `true` when the object is rejected without the value.
     required: bool,
     /// `value`, `constant`, `default`, `absent`, `undecodable` or `rejected`.
     outcome: &'static str,
-    /// What stands in the asset.
+    /// The value in the asset.
     #[schema(value_type = Value, required)]
     value: Option<Box<RawValue>>,
-    /// Why the object is rejected.
+    /// Reason for which the object is rejected.
     #[schema(required)]
     reason: Option<String>,
     /// Sources whose value cannot be decoded.
@@ -71,7 +71,7 @@ struct SourceValues {
     attribute: String,
     /// Its values as text, or in hexadecimal (`0x…`); long ones are cut.
     values: Vec<String>,
-    /// Whether it gave the value.
+    /// `true` when it gave the value.
     used: bool,
 }
 
@@ -81,7 +81,7 @@ struct SourceValues {
 struct DecodeMistake {
     /// Its attribute.
     attribute: String,
-    /// Why.
+    /// Reason for which it cannot be decoded.
     reason: String,
 }
 
@@ -131,10 +131,10 @@ pub(super) async fn one(
     }))
 }
 
-/// The object in scope with this GUID, asked for over a session of its own.
+/// Returns the object in scope with this GUID, asked for over a session of its own.
 async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>, DirectoryError> {
     let settings = &connector.settings;
-    // Not the run's: what is shown here is not in its log.
+    // A handle of its own: a refusal that is shown here is still logged by the next run.
     let bind_guard = connector.bind_guard.for_connection();
     let mut session = directory::connect(&settings.directory, &bind_guard).await?;
     let root = session.root_dse().await?;

@@ -33,7 +33,7 @@ pub(super) struct RemovalList {
     /// Names the list of those held back now; `null` when nothing is held back.
     #[schema(required)]
     list: Option<String>,
-    /// What is on this page.
+    /// Items of this page.
     items: Vec<RemovalView>,
     /// `after` of the next page; `null` at the end.
     #[schema(required)]
@@ -83,7 +83,8 @@ pub(super) async fn list(
     }))
 }
 
-/// The objects that did not get through: the mapping could make no asset of them, or upstream refused it.
+/// The objects that did not get through: the mapping could make no asset of them, or upstream
+/// refused it.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/rejected", tag = "inventory", operation_id = "listRejected",
     params(("name" = String, Path, description = "CONNECTION_NAME"), PageQuery),

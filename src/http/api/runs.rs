@@ -41,8 +41,8 @@ pub(super) async fn list(
     )))
 }
 
-/// The objects that a run did not get through, or removed, in the order in which they were found. As many as its counts say, or none when
-/// the run is so old that its list is no longer kept.
+/// The objects that a run did not get through, or removed, in the order in which they were found.
+/// As many as its counts say, or none when the run is so old that its list is no longer kept.
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}/runs/{run}/objects", tag = "runs", operation_id = "listRunObjects",
     params(

@@ -1,5 +1,5 @@
-//! Looks for a text in the inventory, bit by bit: the state file is held for some milliseconds at a time, no index is needed, and
-//! a search that takes too long stops and says where.
+//! Search for a text in the inventory, in steps: each holds the state file for some milliseconds,
+//! no index is needed, and a search that takes too long stops and returns where it stopped.
 
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::identity::{Guid, Kind};
 use crate::store::{ConnectionId, HeldObject, Store, StoreError};
 
-/// Objects looked at in one go.
+/// Objects of one step.
 const CHUNK: usize = 500;
 
-/// Where to look.
+/// Objects that are searched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SearchArea {
     pub(super) connection: ConnectionId,
@@ -21,11 +21,11 @@ pub(super) struct SearchArea {
 #[derive(Debug)]
 pub(super) struct SearchPattern {
     text: Regex,
-    /// The same as JSON writes it: an asset without this need not be parsed.
+    /// The same as JSON writes it: an asset that does not match it need not be parsed.
     json: Regex,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Debug, Default)]
 pub(super) struct SearchHits {
     pub(super) objects: Vec<HeldObject>,
@@ -36,7 +36,7 @@ pub(super) struct SearchHits {
 }
 
 impl SearchPattern {
-    /// `text` as it is, no wildcards.
+    /// Compiles `text` as it is, without wildcards.
     pub(super) fn new(text: &str) -> Result<Self, regex::Error> {
         let any_case = |text: &str| {
             RegexBuilder::new(&regex::escape(text))
@@ -50,7 +50,7 @@ impl SearchPattern {
         })
     }
 
-    /// Whether it is a part of the object's DN, SID or GUID, or of a value of its asset.
+    /// Reports whether it is a part of the object's DN, SID or GUID, or of a value of its asset.
     fn is_in(&self, object: &HeldObject) -> bool {
         self.text.is_match(&object.dn)
             || self.text.is_match(&object.external_id)
@@ -69,7 +69,8 @@ impl SearchPattern {
     }
 }
 
-/// The first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop` is asked between two goes.
+/// Returns the first `limit` objects behind `after`, by GUID, that have `pattern` in them; `stop`
+/// is checked between two steps.
 pub(super) fn look(
     store: &Store,
     area: SearchArea,
@@ -127,7 +128,7 @@ mod tests {
         }
     }
 
-    /// A store that holds so many users, `Person 0` and on.
+    /// Returns a store that holds so many users, `Person 0` and on.
     fn inventory(folder: &std::path::Path, count: u128) -> (Store, ConnectionId) {
         let store = Store::open(&folder.join("state.db"), StoreAccess::ReadWrite).unwrap();
         let id = store

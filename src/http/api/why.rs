@@ -51,7 +51,7 @@ pub(super) async fn one(
     let tracer = Tracer {
         settings: &connector.settings,
         mapping: &connector.mapping,
-        // Not the run's: what is shown here is not in its log.
+        // A handle of its own: a refusal that is shown here is still logged by the next run.
         bind_guard: &connector.bind_guard.for_connection(),
         store: Some((&service.store, connector.id)),
         now: Utc::now().timestamp(),

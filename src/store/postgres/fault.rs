@@ -1,4 +1,4 @@
-//! What the database server or the way to it fails with, and what the operator does about it (R29).
+//! Failures of the database server and of the connection to it, with their remedies (R29).
 
 use std::error::Error as _;
 use std::fmt;
@@ -26,8 +26,7 @@ pub(in crate::store) enum PostgresFault {
     Other(String),
     /// The server is a standby.
     Standby,
-    /// The connection broke while the transaction was committed, and what became of it cannot be
-    /// told.
+    /// The connection broke while the transaction was committed, and its outcome is unknown.
     Undecided,
 }
 
@@ -92,7 +91,7 @@ fn is_io(error: &tokio_postgres::Error) -> bool {
         .is_some_and(|cause| cause.downcast_ref::<io::Error>().is_some())
 }
 
-/// What is wrong with the database, as far as that decides what to do.
+/// Kind of a failure of the database, as far as the remedy depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseProblem {
     /// It cannot be reached, or the connection broke.
@@ -117,14 +116,14 @@ pub enum DatabaseProblem {
     Failed,
 }
 
-/// Why the database could not be used. Nothing was half-written: every change is one transaction.
+/// Failure to use the database. Nothing was half-written: every change is one transaction.
 #[derive(Debug)]
 pub struct DatabaseError {
     /// Its URL, without the password.
     pub database: String,
-    /// What is wrong.
+    /// Kind of the failure.
     pub problem: DatabaseProblem,
-    /// What the server or the system says.
+    /// Message of the server or of the system.
     pub cause: String,
 }
 
@@ -154,7 +153,8 @@ impl fmt::Display for DatabaseError {
 }
 
 impl DatabaseError {
-    /// 77 (EX_NOPERM of sysexits.h) where the server refuses the user, else 69 (EX_UNAVAILABLE).
+    /// Returns 77 (EX_NOPERM of sysexits.h) where the server refuses the user, else 69
+    /// (EX_UNAVAILABLE).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self.problem {

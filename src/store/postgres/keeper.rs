@@ -59,7 +59,7 @@ fn keep(watched: &Weak<Leases>) {
             Err(fault) => keeper.fail(&leases, fault),
         }
         leases.let_uncertain_go();
-        // A little apart from the others, so that not all come at once.
+        // A random pause, so that the instances do not all come at once.
         let pause = BEAT - Duration::from_millis(fastrand::u64(0..500));
         // The nudge belongs to the leases, which live as long as this round.
         leases.nudge.wait(pause);

@@ -10,7 +10,7 @@ use crate::store::sql::{Sql, values};
 /// Time that a lease holds without being renewed, as the statements have it.
 pub(super) const TTL: u64 = 15;
 
-/// Time after which an instance that was not heard of counts as gone.
+/// Condition that an instance is alive: one that did not report for 15 seconds counts as gone.
 const LIVE: &str = "seen_at > clock_timestamp() - interval '15 seconds'";
 
 const ENSURE: &str = "
@@ -63,7 +63,7 @@ pub(super) struct LeaseHolder {
     pub(super) purpose: String,
     pub(super) digest: String,
     pub(super) since: String,
-    /// How long the lease still holds; 0 where it has ended.
+    /// Time that the lease still holds; 0 where it has ended.
     pub(super) seconds: i64,
 }
 

@@ -1,8 +1,8 @@
 //! Leases of this process (R34): which connections it holds, and until when that is certain.
 //!
-//! A thread with a session of its own renews them, so that no long statement holds a renewal up.
-//! What is certain is counted from before a renewal was sent, by a clock that goes on while the
-//! machine sleeps: whoever wakes up after the end of a lease knows it before it acts.
+//! A thread with a session of its own renews them, so that no long statement delays a renewal. What
+//! is certain is counted from before a renewal was sent, by a clock that goes on while the machine
+//! sleeps: a process that wakes up after the end of a lease notices that before it acts.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -90,7 +90,7 @@ impl Leases {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whoever watches that something about the leases is different.
+    /// Signals a change of the leases to the receivers of [`Self::changes`].
     pub(super) fn changed(&self) {
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -152,8 +152,8 @@ impl Leases {
         Err(StoreError::LeaseLost.into())
     }
 
-    /// Refuses to go on while another instance holds a connection: what it runs with is not changed
-    /// under its hands.
+    /// Refuses to go on while another instance holds a connection: its settings are not changed
+    /// while it runs.
     pub(super) fn refuse_if_held(
         &self,
         sql: &Statements<'_>,
@@ -190,8 +190,8 @@ impl Leases {
         }
     }
 
-    /// Gives up the leases of which it is not certain any more that they hold: the clock alone tells
-    /// it where the database cannot be asked.
+    /// Gives up the leases of which it is not certain any more that they hold: the clock alone
+    /// decides it where the database cannot be asked.
     pub(super) fn let_uncertain_go(&self) {
         let now = clock();
         let mut inner = self.inner();

@@ -2,8 +2,8 @@
 //!
 //! Everything works through a pooler that gives each transaction another session of the server:
 //! nothing is left in a session, neither a setting nor a lock nor a prepared statement. One
-//! transaction writes at a time, as in SQLite, under a lock that ends with it: the invariants of the
-//! store are kept by transactions that see each other's result.
+//! transaction writes at a time, as in SQLite, under a lock that ends with it: the invariants of
+//! the store are kept by transactions that see each other's result.
 
 mod fault;
 mod holding;
@@ -34,8 +34,8 @@ pub(super) use leases::Leases;
 use session::DatabaseSession;
 use statements::Statements;
 
-/// Time after which the program stops waiting for a statement. It is longer than what [`BEGIN`]
-/// tells the server.
+/// Time after which the program stops waiting for a statement. It is longer than the limit that
+/// [`BEGIN`] sets on the server.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(330);
 
 /// Begins a transaction that writes, and returns its number; 0 on a standby. The number of the lock
@@ -82,8 +82,8 @@ impl PostgresEngine {
         })
     }
 
-    /// The place of the session. It is empty while the session is in use, so that one that was in
-    /// the middle of something when it failed, or its thread panicked, is not used again.
+    /// Returns the place of the session. It is empty while the session is in use, so that one that
+    /// was in the middle of something when it failed, or its thread panicked, is not used again.
     fn place(&self) -> MutexGuard<'_, Option<DatabaseSession>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

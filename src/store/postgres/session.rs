@@ -148,7 +148,7 @@ async fn serve(
     if opened.send(Ok(client)).is_err() {
         return;
     }
-    // Whoever uses the client is told of an error with the answer that it waits for.
+    // The user of the client gets an error with the answer that it waits for.
     tokio::select! {
         _ = connection => {}
         _ = ended => {}
@@ -164,6 +164,6 @@ fn fail<T>(
         Ok(Some(error)) => PostgresFault::Connecting(error),
         _ => PostgresFault::Silent(within),
     };
-    // Nobody waits any more where it took too long.
+    // The caller does not wait any more where it took too long.
     let _ = opened.send(Err(fault));
 }

@@ -1,4 +1,4 @@
-//! How controllers were reached, and where a DirSync search goes on.
+//! Tests of the reaching of controllers, and of the position at which a DirSync search goes on.
 
 use super::*;
 use crate::identity::GuidSet;
@@ -69,7 +69,7 @@ fn r02_r03_a_cookie_commits_with_its_read_and_goes_with_its_scope() {
     assert_eq!(room.octets(), None, "but not in another scope");
 }
 
-/// The marks of [`Store::changed_elsewhere`] and [`Store::proven_by_absence`] of one room.
+/// Tests with the marks of [`Store::changed_elsewhere`] and [`Store::proven_by_absence`].
 impl Room {
     /// Reads `page` from `controller` in a run of its own; with an end, the read is complete.
     fn read(&self, controller: u8, page: &[ObjectReading], end: Option<&ReadEnd>) {

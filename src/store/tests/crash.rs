@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::locking::child;
 use super::*;
 
-/// Tells the child where the state file is.
+/// Variable that gives the child the path of the state file.
 const STATE: &str = "AD_CONNECTOR_TEST_CRASHING_STATE";
 
 /// Objects in each page of the child.
 const PAGE: u64 = 40;
 
-/// How often the child is killed.
+/// Number of times that the child is killed.
 const DEATHS: u64 = 20;
 
 fn numbered(number: u64) -> ObjectReading {

@@ -41,7 +41,7 @@ pub(super) fn new_database(instance: &str) -> config::Database {
 }
 
 impl Store {
-    /// The database of the file.
+    /// Returns the database of the file.
     pub(super) fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
         match &self.engine {
             Engine::Sqlite(sqlite) => locked(sqlite),

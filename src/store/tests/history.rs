@@ -1,10 +1,10 @@
-//! The history of runs: what they count, and the objects that they tell of.
+//! The history of runs: their counts, and the objects that they list.
 
 use std::collections::BTreeMap;
 
 use super::*;
 
-/// Everything that the history tells of a run's objects: fate, whether it has a GUID, reason.
+/// Returns all that the history holds of a run's objects: fate, whether it has a GUID, reason.
 fn told(room: &Room, run: RunId) -> Vec<(Fate, bool, String)> {
     let objects = room.store.run_objects(run, None, 999).unwrap();
     let told = objects.into_iter();
@@ -20,7 +20,7 @@ fn nameless(dn: &str) -> UnidentifiedEntry {
     }
 }
 
-/// The end of a read that met everything of these users.
+/// Returns the end of a read that met everything of these users.
 fn end_of_read(usn: u64) -> ReadEnd {
     end_at(Watermark {
         controller: guid(1),

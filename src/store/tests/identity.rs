@@ -32,7 +32,7 @@ impl Pair {
     }
 }
 
-/// Object `number` with the id `id`.
+/// Returns the object `number` with the id `id`.
 fn with_id(number: u8, id: &str, version: &str) -> ObjectReading {
     ObjectReading {
         asset: Ok(StagedAsset {

@@ -17,7 +17,7 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Two processes with one database.
+/// Returns two processes with one database.
 fn two() -> Option<(Room, Store)> {
     if !engines::on_postgres() {
         return None;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::identity::{LinkNote, LinkRelation, LinkState, LinkedName, NamedObject, object_number};
 
-/// Name of object `number`, with its GUID.
+/// Returns the name of object `number`, with its GUID.
 fn called(number: u8, dn: &str) -> LinkedName<'_> {
     LinkedName {
         guid: Some(guid(number)),
@@ -21,7 +21,7 @@ fn member_of(group: u8, dn: &str) -> LinkNote {
     LinkNote::by_rdn(&called(group, dn), LinkRelation::Member)
 }
 
-/// User `number`, whose asset is made of these.
+/// Returns user `number`, whose asset is made of these.
 fn linked(number: u8, notes: &[LinkNote]) -> ObjectReading {
     let mut notes = notes.to_vec();
     notes.sort_unstable();
@@ -65,7 +65,7 @@ impl SliceContent {
         }
     }
 
-    /// The numbers of the users that are to be read again.
+    /// Returns the numbers of the users that are to be read again.
     fn misnamed(&self, store: &Store, connection: ConnectionId) -> Vec<u8> {
         let state = LinkState {
             changed: &self.changed,

@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 
-/// Tells the child of [`r21_another_process_is_refused_until_the_holder_dies`] where the state file is.
+/// Variable that gives the child of [`r21_another_process_is_refused_until_the_holder_dies`] the
+/// path of the state file.
 const STATE: &str = "AD_CONNECTOR_TEST_LOCKED_STATE";
 
 #[test]

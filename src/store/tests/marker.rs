@@ -11,7 +11,7 @@ fn marker(room: &Room) -> PathBuf {
     room.directory.path().join("state.db.marker")
 }
 
-/// Identity and number of the marker.
+/// Returns the identity and number of the marker.
 fn written(room: &Room) -> (String, i64) {
     let text = fs::read_to_string(marker(room)).unwrap();
     let (identity, number) = text.strip_suffix('\n').unwrap().split_once(' ').unwrap();
@@ -52,7 +52,7 @@ fn restored_at(store: &Store) -> Option<i64> {
     store.connection("corp").unwrap().unwrap().restored_at
 }
 
-/// End of a full read that met object 1.
+/// Returns the end of a full read that met object 1.
 fn full_read() -> ReadEnd {
     let mut met = GuidSet::default();
     met.insert(guid(1));

@@ -92,7 +92,8 @@ impl Room {
         self.store.stage_page(run, page, false, NOW).unwrap().total()
     }
 
-    /// What waits, sent and accepted, until nothing is left; gives what was sent.
+    /// Sends everything that waits, all of it accepted, until nothing is left; returns what was
+    /// sent.
     fn drain(&self, run: RunId) -> Vec<HandedOutVersion> {
         let mut sent = Vec::new();
         loop {
@@ -133,7 +134,7 @@ fn guid(number: u8) -> Guid {
     Guid::from([number; 16])
 }
 
-/// Object `number` as a user whose asset holds `version`.
+/// Returns the object `number` as a user whose asset holds `version`.
 fn user(number: u8, version: &str) -> ObjectReading {
     ObjectReading {
         guid: guid(number),
@@ -166,7 +167,7 @@ fn assets(items: &[HandedOutVersion]) -> Vec<&str> {
     items.iter().map(|item| item.asset.as_ref()).collect()
 }
 
-/// An answer to one request.
+/// Returns an answer to one request.
 fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> SettledBatch {
     SettledBatch {
         accepted: accepted.to_vec(),
@@ -177,7 +178,7 @@ fn answered(accepted: &[u64], rejected: &[(u64, String)], unclear: &[u64]) -> Se
     }
 }
 
-/// Target with the connector of this name.
+/// Returns the target with the connector of this name.
 fn target(connector: &str) -> AssetTarget {
     AssetTarget {
         gateway: "https://gateway.example".to_owned(),
@@ -185,7 +186,7 @@ fn target(connector: &str) -> AssetTarget {
     }
 }
 
-/// End of a delta that missed nothing.
+/// Returns the end of a delta that missed nothing.
 fn end_at(watermark: Watermark) -> ReadEnd {
     ReadEnd {
         watermark,

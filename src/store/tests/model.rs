@@ -9,7 +9,7 @@ use super::*;
 const OBJECTS: u8 = 4;
 const VERSIONS: u8 = 3;
 
-/// What becomes of one asset of a request.
+/// Outcome of one asset of a request.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Accepted,
@@ -54,9 +54,9 @@ fn step() -> impl Strategy<Value = Step> {
 struct World {
     /// The directory, as far as it was read.
     read: BTreeMap<Guid, String>,
-    /// What upstream really holds.
+    /// Assets that upstream really holds.
     upstream: BTreeMap<Guid, String>,
-    /// What upstream said that it holds.
+    /// Assets that upstream reported as accepted.
     accepted: BTreeMap<Guid, String>,
     /// Objects of which a version got no answer since upstream accepted one.
     uncertain: BTreeSet<Guid>,
@@ -160,7 +160,8 @@ impl World {
 }
 
 fn live(steps: Vec<Step>) {
-    // In memory where there is such a place: some ten thousand commits, none of which has to outlive a loss of power.
+    // In memory where there is such a place: some ten thousand commits, none of which has to
+    // outlive a loss of power.
     let memory = Path::new("/dev/shm");
     let mut room = if memory.is_dir() {
         Room::within(tempfile::tempdir_in(memory).unwrap())
@@ -192,7 +193,7 @@ fn live(steps: Vec<Step>) {
                 last = 0;
             }
             Step::Die { fates } => {
-                // Nobody hears an answer any more.
+                // No answer is received any more.
                 let unheard: Vec<Fate> = fates
                     .into_iter()
                     .map(|fate| {

@@ -8,7 +8,7 @@ use rusqlite::Connection as Sql;
 use super::*;
 use crate::store::open::{MIGRATIONS, opened_with};
 
-/// All migrations there are, and then `more`.
+/// Returns all migrations there are, and then `more`.
 fn and_then(more: &[&'static str]) -> Vec<&'static str> {
     [MIGRATIONS, more].concat()
 }

@@ -126,7 +126,7 @@ fn a_run_tells_who_asked_what_to_do_and_what_its_time_went_to_and_a_connection_w
             (State::Processing, NOW)
         ]
     );
-    // A run whose process died tells what is known: nobody measured it.
+    // A run whose process died shows only what is known: its phases were not measured.
     let run = room.run();
     room.store.recover(room.connection, NOW + 20).unwrap();
     let dead = room.store.run(run).unwrap();

@@ -27,7 +27,7 @@ fn limit(max_count: u64) -> RemovalDecision {
     })
 }
 
-/// The end of a full read that met the objects `met`.
+/// Returns the end of a full read that met the objects `met`.
 fn full(usn: u64, met: &[u8]) -> ReadEnd {
     let mut set = GuidSet::default();
     met.iter().for_each(|number| set.insert(guid(*number)));
@@ -44,7 +44,7 @@ fn full(usn: u64, met: &[u8]) -> ReadEnd {
     }
 }
 
-/// The numbers of all candidates.
+/// Returns the numbers of all candidates.
 fn candidates(room: &Room) -> Vec<Guid> {
     room.store
         .candidates(

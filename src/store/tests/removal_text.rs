@@ -33,7 +33,7 @@ fn settle(room: &Room, run: RunId, batch: &[HandedOutVersion], answer: Answer) {
     room.store.settle(run, batch, &answer, NOW).unwrap();
 }
 
-/// A user with this number under the id of user 1.
+/// Returns a user with this number under the id of user 1.
 fn owner(number: u8, version: &str) -> ObjectReading {
     ObjectReading {
         guid: guid(number),

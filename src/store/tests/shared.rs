@@ -1,5 +1,5 @@
-//! What the two engines have in common, and copies from one to the other. Only with
-//! `TEST_STATE=postgres`.
+//! Tests of the behaviour that the two engines share, and of copies from one to the other. Only
+//! with `TEST_STATE=postgres`.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::identity::GuidSet;
 
-/// A full read of USNs up to 999, without slices.
+/// Returns a full read of USNs up to 999, without slices.
 fn begun() -> UnfinishedRead {
     UnfinishedRead {
         controller: guid(201),
@@ -18,7 +18,7 @@ fn begun() -> UnfinishedRead {
     }
 }
 
-/// A slice with user `number`.
+/// Returns a slice with user `number`.
 fn slice(usns: std::ops::RangeInclusive<u64>, number: u8) -> ReadSlice {
     let mut found = SliceContent {
         kinds: [Kind::User].into(),
@@ -43,7 +43,7 @@ fn end_of_read(met: Option<GuidSet>) -> ReadEnd {
 }
 
 impl Room {
-    /// The slices that are remembered.
+    /// Returns the slices that are remembered.
     fn ranges(&self) -> Vec<(u64, u64)> {
         let unfinished = self.store.unfinished(self.connection).unwrap();
         let slices = unfinished.into_iter().flat_map(|unfinished| unfinished.slices);

@@ -1,5 +1,5 @@
-//! How fast the stage is. Measures, and judges nothing: `cargo test --release --lib store::tests::speed -- --ignored
-//! --nocapture`.
+//! Speed of the stage. Measures, and judges nothing:
+//! `cargo test --release --lib store::tests::speed -- --ignored --nocapture`.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

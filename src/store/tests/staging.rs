@@ -1,4 +1,4 @@
-//! What is staged, what is not, and what an answer does.
+//! Tests of what is staged and what is not, and of the effect of an answer.
 
 use super::*;
 
@@ -182,7 +182,7 @@ fn r18_a_rejection_does_not_tell_the_fate_of_an_earlier_version() {
             NOW,
         )
         .unwrap();
-    // Upstream may hold b: a has to be said again.
+    // Upstream may hold b: a has to be sent again.
     assert_eq!(room.stage(run, &[user(1, "a")]).staged, 1);
     assert_eq!(assets(&room.drain(run)), [asset("a")]);
 }
