@@ -1,4 +1,5 @@
-//! Replays what the fuzzer has found worth keeping (`tests/fuzz/corpus`), so that every test run proves it again.
+//! Replays what the fuzzer has found worth keeping (`tests/fuzz/corpus`), so that every test run
+//! proves it again.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! ad-connector: reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM.
+//! ad-connector: reads users and groups from Microsoft Active Directory and delivers them to Qualys
+//! ETM.
 //!
 //! Data takes one way through the modules:
 //! `directory::Entry` → `mapping::Asset` → `store` (stage) → `upstream::Batch` → accepted → `store`.

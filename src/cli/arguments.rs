@@ -23,7 +23,8 @@ Every setting is a variable of the environment, also read from the file .env of 
 the real environment wins. See .env.example, or `ad-connector variables`. Several connections stand in a file with the same
 names in lower case, config/connections.toml.";
 
-/// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as assets.
+/// Reads users and groups from Microsoft Active Directory and delivers them to Qualys ETM as
+/// assets.
 #[derive(Debug, Parser)]
 #[command(name = "ad-connector", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES, max_term_width = 110)]
 pub(super) struct CommandLine {
@@ -40,7 +41,8 @@ pub(super) enum Command {
     Run,
     /// Run once now: read what changed, deliver it, end.
     Sync(SyncArguments),
-    /// Test directory, mapping, upstream and store, each step with its result and, when it fails, what to do.
+    /// Test directory, mapping, upstream and store, each step with its result and, when it fails,
+    /// what to do.
     Check,
     /// Show state, last and next run, counts and what is waiting or rejected.
     Status(StatusArguments),
@@ -58,8 +60,8 @@ pub(super) enum Command {
     Runs(RunsArguments),
     /// Show objects gone from the directory, and those that the threshold holds back.
     Removed(RemovedArguments),
-    /// Let the removals through that the threshold holds back: exactly the list that is shown, if every object of it
-    /// is still gone.
+    /// Let the removals through that the threshold holds back: exactly the list that is shown, if
+    /// every object of it is still gone.
     ApproveRemovals(ApproveArguments),
     /// Show the services that share the state in PostgreSQL, and the connections that each holds.
     Instances(Instances),
@@ -93,8 +95,8 @@ pub(super) struct SyncArguments {
     /// Post nothing and store nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Write the assets that are (or, with --dry-run, would be) sent to FILE as NDJSON, one assetData element a line; - is
-    /// standard output.
+    /// Write the assets that are (or, with --dry-run, would be) sent to FILE as NDJSON, one
+    /// assetData element a line; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 }
@@ -151,7 +153,8 @@ pub(super) struct RunsArguments {
     /// How many runs.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) limit: u32,
-    /// This run alone, with every object that was rejected, could not be mapped, or was removed in it.
+    /// This run alone, with every object that was rejected, could not be mapped, or was removed in
+    /// it.
     #[arg(long, value_name = "NUMBER", conflicts_with = "limit")]
     pub(super) run: Option<i64>,
     /// One JSON object a run and line, and one an object and line with --run.

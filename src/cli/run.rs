@@ -25,6 +25,8 @@ const STATE_AGAIN: Duration = Duration::from_secs(2);
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let chosen = setup::chosen(&config, connection)?;
+    // Before the state is opened, which makes the file or the tables.
+    setup::check_mappings(&config, &chosen)?;
     let runtime = setup::runtime()?;
     let served = runtime.block_on(async {
         let stop = CancellationToken::new();

@@ -102,21 +102,29 @@ pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, 
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
+/// Checks the mapping tables of these connections.
+pub(super) fn check_mappings(
+    config: &Config,
+    connections: &[&config::ConnectionSettings],
+) -> Result<(), CommandFailure> {
+    let refused: Vec<(&str, CommandFailure)> = connections
+        .iter()
+        .filter_map(|connection| Some((connection.name.as_str(), mapping(connection).err()?)))
+        .collect();
+    match refused.as_slice() {
+        [] => Ok(()),
+        [(_, failure)] if config.connections.len() == 1 => Err(failure.clone()),
+        several => Err(CommandFailure::of_connections(several)),
+    }
+}
+
 /// Makes these connections ready to run. All mapping tables are checked before anything is stored.
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],
     store: impl FnOnce() -> Result<Arc<Store>, CommandFailure>,
 ) -> Result<Vec<ScheduledConnection>, CommandFailure> {
-    let refused: Vec<(&str, CommandFailure)> = connections
-        .iter()
-        .filter_map(|connection| Some((connection.name.as_str(), mapping(connection).err()?)))
-        .collect();
-    match refused.as_slice() {
-        [] => {}
-        [(_, failure)] if config.connections.len() == 1 => return Err(failure.clone()),
-        several => return Err(CommandFailure::of_connections(several)),
-    }
+    check_mappings(config, connections)?;
     let store = store()?;
     let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
     store.set_configured(&names)?;

@@ -18,6 +18,7 @@ use crate::sync::RunError;
 
 /// Every answer that is no success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct HttpProblem {
     /// The HTTP status.
     status: u16,

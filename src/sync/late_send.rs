@@ -1,12 +1,13 @@
 //! Requests that were out when the lease of the connection ended (R34): another instance may have
-//! sent newer versions meanwhile, so it is told what may have arrived after those.
+//! sent newer versions meanwhile, so it gets a list of what may have arrived after those.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::{ConnectionId, HandedOutVersion, Store};
 
-/// Tries to tell it, and the pause between two: the database may be what cannot be reached.
+/// Attempts to store the list, and the pause between two: the database may be what cannot be
+/// reached.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_secs(3);
 /// Tries that the run waits for.

@@ -13,7 +13,7 @@ use crate::store;
 pub struct InstanceView {
     /// `INSTANCE_NAME`.
     pub name: String,
-    /// When it was heard of last.
+    /// Time of its last sign of life.
     #[schema(required)]
     pub seen_at: Option<String>,
     /// Names of the connections that it holds.

@@ -122,6 +122,7 @@ async fn every_answer_is_as_the_document_says() {
     let run = lab.last_run().await["run"].clone();
     for path in [
         "/api/v1/connections".to_owned(),
+        "/api/v1/instances".to_owned(),
         CONNECTION.to_owned(),
         format!("{CONNECTION}/runs?limit=1"),
         format!("{CONNECTION}/runs/{run}/objects?limit=2"),
