@@ -2,7 +2,8 @@
 //! ETM.
 //!
 //! Data takes one way through the modules:
-//! `directory::Entry` → `mapping::Asset` → `store` (stage) → `upstream::Batch` → accepted → `store`.
+//! `directory::Entry` → `mapping::Asset` → `store` (stage) → `upstream::Batch` → accepted →
+//! `store`.
 //! [`sync`] is the only module that knows these four.
 
 pub mod cli;
