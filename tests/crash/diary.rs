@@ -3,19 +3,23 @@
 
 use std::path::Path;
 
+use ad_connector::store::{Store, StoreAccess};
 use lab::simulator::{Directory, Kind};
 use rusqlite::Connection;
 
 /// Lines that a failure shows.
 const SHOWN: usize = 12;
 
-/// Of one object, by its `externalAssetId` (the first two), and of everything.
+/// Of one object, by its `externalAssetId` (the first three), and of everything.
 const QUERIES: [&str; 6] = [
-    "SELECT concat_ws(' ', 'stage', seq, 'sent', sent, dn, json)
-     FROM stage JOIN object ON object.id = stage.object JOIN asset ON asset.id = stage.asset WHERE external_id = ?1",
-    "SELECT concat_ws(' ', 'object', id, accepted_run, dn) FROM object WHERE external_id = ?1",
-    "SELECT concat_ws(' ', 'removed', run, dn, reason) FROM removed WHERE external_id = ?1",
-    "SELECT concat_ws(' ', 'candidate', dn, verdict, reason, examined) FROM candidate WHERE ?1 <> ''",
+    "SELECT concat_ws(' ', 'stage', s.seq, 'sent', a.sent, o.dn, d.json)
+     FROM stage AS s JOIN asset AS a ON a.id = s.asset LEFT JOIN object AS o ON o.id = s.object
+     LEFT JOIN document AS d ON d.seq = s.seq WHERE a.external_id = ?1",
+    "SELECT concat_ws(' ', 'object', o.id, a.accepted_run, o.dn)
+     FROM object AS o JOIN asset AS a ON a.id = o.asset WHERE a.external_id = ?1",
+    "SELECT concat_ws(' ', 'removed', r.run, r.dn, r.reason)
+     FROM removed AS r JOIN asset AS a ON a.id = r.asset WHERE a.external_id = ?1",
+    "SELECT concat_ws(' ', 'recheck', why, dn, verdict, reason, run) FROM recheck WHERE ?1 <> ''",
     "SELECT concat_ws(' ', 'watermark', usn) FROM watermark WHERE ?1 <> ''",
     "SELECT concat_ws(' ', 'run', id, mode, outcome, reason, watermark_before, watermark_after) FROM run
      WHERE ?1 <> '' ORDER BY id DESC LIMIT 12",
@@ -52,5 +56,16 @@ impl Diary {
             lines.extend(rows.map(Result::unwrap));
         }
         lines.join("\n")
+    }
+}
+
+#[test]
+fn the_queries_are_of_the_present_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    drop(Store::open(&path, StoreAccess::ReadWrite).unwrap());
+    let sql = Connection::open(&path).unwrap();
+    for query in QUERIES {
+        sql.prepare(query).unwrap();
     }
 }

@@ -163,7 +163,7 @@ export class Head {
     this.#parts.restored.hidden = !now.restoredAt;
     if (now.restoredAt) put(this.#parts.restored,
       el("h2", {}, "The state file was restored from an older copy"), problem({
-        reason: "ETM may hold something else than it says",
+        reason: "ETM may hold other versions than it records",
         remedy: "run `ad-connector sync --baseline --resend`, which sends everything",
       }));
     for (const mode of ["delta", "baseline"]) {
