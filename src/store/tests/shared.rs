@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use lab::certificates::{Authority, Shape};
+
 use super::*;
 use crate::config;
 use crate::store::sql::values;
@@ -211,4 +213,54 @@ fn r29_what_is_wrong_with_the_database_is_told_with_its_remedy() {
     );
     let (exit, told) = failure(good);
     assert!(exit == 69 && told.contains("primary server"), "{told}");
+}
+
+#[test]
+fn r27_the_server_is_verified_before_it_gets_the_password() {
+    if !engines::on_postgres() {
+        return;
+    }
+    let server = lab::postgres::Server::start(false);
+    let address = server.address.to_string();
+    let authority = Authority::new("Database Authority");
+    server.demand_tls(&authority.server(&[&address], Shape::Sound), "Correct-Horse-7");
+    let good = config::Database {
+        host: address,
+        port: server.port,
+        user: lab::postgres::ROLE.into(),
+        name: server.create_database(),
+        is_encrypted: true,
+        password: Some("Correct-Horse-7".to_owned().into()),
+        certificates: vec![authority.der()],
+        instance: "one".into(),
+    };
+    let open = |database: config::Database| {
+        let location = StateLocation::Database(Box::new(database));
+        Store::open(&location, StoreAccess::ReadWrite)
+    };
+    let refused = |database: config::Database, code: u8, part: &str| {
+        let error = open(database).unwrap_err();
+        let text = format!("{error}; {}", error.advice());
+        assert!(error.exit_code() == code && text.contains(part), "{text}");
+        assert!(!text.contains("Correct-Horse"), "{text}");
+    };
+    drop(open(good.clone()).unwrap());
+    let other = Authority::new("Another Authority");
+    let cases = [
+        (vec![other.der()], "Correct-Horse-7", "STATE_CA_CERTIFICATE"),
+        (vec![authority.der()], "wrong", "STATE_PASSWORD"),
+    ];
+    for (certificates, password, part) in cases {
+        let database = config::Database {
+            certificates,
+            password: Some(password.to_owned().into()),
+            ..good.clone()
+        };
+        refused(database, 77, part);
+    }
+    server.demand_tls(
+        &authority.server(&["db.corp.example"], Shape::Sound),
+        "Correct-Horse-7",
+    );
+    refused(good, 77, "STATE_CA_CERTIFICATE");
 }

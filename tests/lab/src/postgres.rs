@@ -3,10 +3,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::certificates::ServerCertificate;
 
 /// Where Debian puts the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -236,6 +238,33 @@ impl Server {
             .status()
             .unwrap();
         assert!(status.success(), "pg_ctl {arguments:?}: {}", self.log());
+    }
+
+    /// Starts the server again with TLS, which it demands, as it does this password, of everybody who
+    /// comes by its port.
+    ///
+    /// # Panics
+    /// When it does not start so.
+    pub fn demand_tls(&self, certificate: &ServerCertificate, password: &str) {
+        let data = self.folder.path().join("data");
+        let (chain, key) = certificate.write(&data, "server");
+        for file in [&chain, &key] {
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let owner = std::fs::metadata(&data).unwrap();
+            let (user, group) = (owner.uid(), owner.gid());
+            std::os::unix::fs::chown(file, Some(user), Some(group)).unwrap();
+        }
+        self.sql("postgres", &format!("ALTER ROLE {ROLE} PASSWORD '{password}'"));
+        for (setting, value) in [
+            ("ssl", "on"),
+            ("ssl_cert_file", chain.to_str().unwrap()),
+            ("ssl_key_file", key.to_str().unwrap()),
+        ] {
+            self.sql("postgres", &format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        }
+        let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        self.control(&["restart", "-w", "-m", "fast"]);
     }
 
     /// Lets the server crash and start again.
