@@ -300,7 +300,7 @@ async fn a_webhook_that_takes_nothing_holds_up_no_run() {
     }
     lab.connector.run(&["sync", "--baseline"]).await.ended_with(3);
     let mut service = lab.connector.watch(&["run"]);
-    service.said("A message was not taken").await;
+    service.said("did not accept a message").await;
     service.said_times("The run finished", 5).await;
     // Longer than three attempts take.
     tokio::time::sleep(Duration::from_secs(15)).await;
@@ -308,7 +308,7 @@ async fn a_webhook_that_takes_nothing_holds_up_no_run() {
     let log = service.stopped_with(0).await.stderr;
     assert!(!log.contains(SECRET), "R27");
     assert_eq!(
-        log.matches("A message was not taken").count(),
+        log.matches("did not accept a message").count(),
         1,
         "not again for a while"
     );
