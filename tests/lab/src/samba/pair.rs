@@ -24,7 +24,7 @@ pub struct Pair {
 }
 
 /// Further attempts to join the second controller.
-const JOIN_RETRIES: usize = 2;
+const JOIN_RETRIES: usize = 5;
 
 /// Bit of the attribute `options` of NTDS Settings: changes of other controllers are not taken over
 /// (NTDSDSA_OPT_DISABLE_INBOUND_REPL, MS-ADTS 6.1.1.2.2.1.2.1.1).
