@@ -15,12 +15,12 @@ const VERSIONS: u8 = 3;
 /// Leases that are given.
 const EPOCHS: u8 = 4;
 
-/// What the program does, or does not do to see what that would lead to.
+/// Parts of the program, each of which can be left out to see its consequences.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     /// Transactions prove the lease.
     proves: bool,
-    /// What may have been sent late is noted.
+    /// Versions that may have been sent late are recorded.
     notes: bool,
     /// A version whose fate is unknown is sent again.
     doubts: bool,

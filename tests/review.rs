@@ -11,7 +11,7 @@ use lab::console::{Api, Fault};
 use lab::simulator::{Action, On};
 use world::{World, missing, told};
 
-/// What needs every list and every directory.
+/// Findings that need every list and every directory.
 const NEEDS_ALL: [&str; 3] = ["gone", "group_without_account", "out_of_scope"];
 
 #[tokio::test(flavor = "multi_thread")]

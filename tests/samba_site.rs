@@ -1,4 +1,5 @@
-//! Two real controllers (Samba) in two sites: the near one is read, though DNS names the far one first.
+//! Two real controllers (Samba) in two sites: the near one is read, though DNS names the far one
+//! first.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

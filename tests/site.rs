@@ -24,8 +24,9 @@ struct Sites {
 }
 
 impl Sites {
-    /// One controller an item: the first at 127.0.0.1, the next at 127.0.0.2. `sites` are the records of each site, by the last
-    /// octet; `in_domain` are those of the domain, the first with the lowest number of priority.
+    /// One controller an item: the first at 127.0.0.1, the next at 127.0.0.2. `sites` are the
+    /// records of each site, by the last octet; `in_domain` are those of the domain, the first with
+    /// the lowest number of priority.
     async fn new(controllers: &[Netlogon], in_domain: &[u8], sites: &[(&'static str, &[u8])]) -> Sites {
         let directory = lab::simulator::Directory::new(DOMAIN, PEOPLE);
         let mut controllers = controllers.iter().cloned();

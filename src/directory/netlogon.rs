@@ -251,7 +251,7 @@ pub fn decode(value: &[u8]) -> Result<NetlogonAnswer, NetlogonFault> {
     })
 }
 
-/// NetlogonFields of the value, from the front.
+/// Reader of the fields of the value, from the front.
 struct NetlogonFields<'a> {
     value: &'a [u8],
     at: usize,

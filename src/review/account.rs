@@ -1,6 +1,6 @@
 //! Accounts of the Qualys console, as the user list and the RBAC search give them.
 //!
-//! What an answer does not hold is absent here, never empty: an element that is missing was not
+//! An element that an answer does not hold is absent here, never empty: it was not
 //! shown to the API account, and nothing is concluded from it.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Utc};

@@ -32,7 +32,7 @@ const PIECES: usize = 4;
 /// Longest text of a server in a message, characters.
 const WORDS: usize = 200;
 
-/// ApiCall of the API.
+/// Kind of call.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiCall {
     /// Its path.

@@ -29,7 +29,7 @@ pub enum ReviewError {
     Unavailable {
         /// Path of the call.
         call: &'static str,
-        /// FailureCause of it.
+        /// Cause of the failure.
         cause: FailureCause,
         /// Last failure.
         reason: String,

@@ -15,7 +15,6 @@
 //! it ended are sent after all others in the next one.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +34,7 @@ use crate::upstream::{
 
 use super::late_send;
 use super::other_runs::{self, OtherRunsWait};
+use super::output::write_assets;
 use super::{Connector, RunError, RunRequest, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. Further ones are sent together with the others.
@@ -281,7 +281,7 @@ impl Deliverer<'_> {
         let sent = answered
             .iter()
             .flat_map(|(items, answered)| items.iter().filter(|item| answered.accepted.contains(&item.seq)));
-        if let Err(error) = write_lines(self.request, sent) {
+        if let Err(error) = write_assets(self.request.output.as_deref(), sent) {
             // The batch returns to the stage: nothing of it was sent.
             if !items.is_empty() {
                 self.answered.push((items, SettledBatch::default()));
@@ -475,40 +475,5 @@ impl Deliverer<'_> {
             tokio::time::sleep(STORE_PAUSE).await;
         }
         Ok(())
-    }
-}
-
-/// Writes the staged assets to the output and posts nothing (`--dry-run`).
-pub(super) async fn write_only(
-    connector: &Connector,
-    request: &RunRequest,
-    run: RunId,
-) -> Result<(), RunError> {
-    let sizing = connector.upstream.sizing();
-    let (assets, bytes) = (sizing.assets(), connector.settings.upstream.batch_bytes);
-    let mut after = 0;
-    loop {
-        let items = connector
-            .on_store(move |store| store.next_batch(run, after, assets, bytes, 0))
-            .await?;
-        let Some(last) = items.last() else { break };
-        after = last.seq;
-        match write_lines(request, &items) {
-            // The reader has closed the pipe (`| head -1`). Nothing was sent, so nothing is lost.
-            Err(RunError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => break,
-            written => written?,
-        }
-    }
-    Ok(())
-}
-
-/// Writes one asset a line.
-fn write_lines<'i>(
-    request: &RunRequest,
-    items: impl IntoIterator<Item = &'i store::HandedOutVersion>,
-) -> Result<(), RunError> {
-    match &request.output {
-        Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_ref()))?),
-        None => Ok(()),
     }
 }

@@ -6,6 +6,7 @@
 
 mod connector;
 mod delivery;
+mod dry_run;
 mod entry_fields;
 mod entry_source;
 mod error;

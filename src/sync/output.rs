@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RunError;
+use crate::store::HandedOutVersion;
 
 /// Mode of the file: it holds names and mail addresses.
 const MODE: u32 = 0o600;
@@ -42,7 +43,7 @@ impl AssetOutput {
     }
 
     /// Writes the lines, and flushes them to the system.
-    pub(super) fn write_lines<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> io::Result<()> {
+    fn write_lines<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> io::Result<()> {
         let mut writer = self.writer();
         let Some(writer) = writer.as_mut() else {
             return Ok(());
@@ -58,6 +59,17 @@ impl AssetOutput {
     /// one are complete.
     fn writer(&self) -> MutexGuard<'_, Option<Box<dyn Write + Send>>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the assets of these versions to the output of a run, where it has one.
+pub(super) fn write_assets<'i>(
+    output: Option<&AssetOutput>,
+    items: impl IntoIterator<Item = &'i HandedOutVersion>,
+) -> Result<(), RunError> {
+    match output {
+        Some(output) => Ok(output.write_lines(items.into_iter().map(|item| item.asset.as_ref()))?),
+        None => Ok(()),
     }
 }
 

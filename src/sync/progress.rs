@@ -61,7 +61,7 @@ impl RunPhase {
     }
 }
 
-/// SessionCounters at one moment.
+/// Counters of a run at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProgressSnapshot {
     /// Objects read from the directory.

@@ -11,7 +11,7 @@ use crate::store::{Outcome, RemovalConclusion, RunEnd, RunId, RunMode};
 
 use super::report::RunReport;
 use super::{
-    BegunRun, Connector, Plan, RunError, RunPhase, RunRequest, delivery, read, removal_log, stager,
+    BegunRun, Connector, Plan, RunError, RunPhase, RunRequest, delivery, dry_run, read, removal_log, stager,
     warn_of_restore,
 };
 
@@ -145,7 +145,7 @@ async fn deliver_unless_dry(
     if !request.dry_run {
         return delivery::DeliverySummary::default();
     }
-    let failure = delivery::write_only(connector, request, run).await.err();
+    let failure = dry_run::write_only(connector, request, run).await.err();
     delivery::DeliverySummary {
         failure,
         ..delivery::DeliverySummary::default()

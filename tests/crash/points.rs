@@ -1,5 +1,6 @@
-//! Killed at every place where a crash matters, one after the other (`ad_connector::failpoint`): before, in and after
-//! every transaction, between them, in a migration, in an approval. A place that is never reached fails the test.
+//! Killed at every place where a crash matters, one after the other (`ad_connector::failpoint`):
+//! before, in and after every transaction, between them, in a migration, in an approval. A place
+//! that is never reached fails the test.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ enum Scenario {
     Gone,
     /// `approve-removals`.
     Approval,
-    /// The service, in a run that takes longer than the schedule allows, with a review every second.
+    /// The service, in a run that takes longer than the schedule allows, with a review every
+    /// second.
     Service,
 }
 
@@ -51,7 +53,8 @@ fn scenario(point: Point) -> Scenario {
     }
 }
 
-/// Where a transaction does more in another scenario too, it is met there as well: in a full read, and with objects missing.
+/// Where a transaction does more in another scenario too, it is met there as well: in a full read,
+/// and with objects missing.
 fn also(scenario: Scenario) -> &'static [Commit] {
     match scenario {
         Scenario::First => &[
@@ -66,8 +69,9 @@ fn also(scenario: Scenario) -> &'static [Commit] {
     }
 }
 
-/// Whether a batch may be on its way, or be answered without a record of it, when the program dies there: then it is sent
-/// again, and it alone. Reading and staging go on beside the delivery; the other transactions do not.
+/// Whether a batch may be on its way, or be answered without a record of it, when the program dies
+/// there: then it is sent again, and it alone. Reading and staging go on beside the delivery; the
+/// other transactions do not.
 fn may_be_out(point: Point) -> bool {
     match point {
         Point::Answered => true,
@@ -190,8 +194,8 @@ async fn prepare(world: &mut World, scenario: Scenario) -> Prepared {
     (&["sync"], before)
 }
 
-/// Started again, it ends what was begun. Meanwhile users return to what upstream accepted before: if a later version has
-/// arrived without a record of it, that must be told once more.
+/// Started again, it ends what was begun. Meanwhile users return to what upstream accepted before:
+/// if a later version has arrived without a record of it, that must be told once more.
 async fn recover(world: &mut World, scenario: Scenario, before: &[(ObjectId, String)]) {
     for (id, name) in before {
         world.lab.directory().set_text(*id, "displayName", name);
@@ -215,7 +219,8 @@ async fn settled(world: &mut World) {
     }
 }
 
-/// Thirty users and five groups: two pages, and seven batches. Gives what every other of the users was called.
+/// Thirty users and five groups: two pages, and seven batches. Gives what every other of the users
+/// was called.
 fn change_some(world: &mut World) -> Vec<(ObjectId, String)> {
     let directory = world.lab.directory().clone();
     let label = format!("round {}", world.ledger.rounds());

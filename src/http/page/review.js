@@ -1,5 +1,5 @@
-// The last review of Qualys accounts: people with their partners, asset groups with owner and impact, who reaches a group
-// and why, and what is new since the review before.
+// The last review of Qualys accounts: people with their partners, asset groups with owner and
+// impact, who reaches a group and why, and what is new since the review before.
 
 import { review } from "./api.js";
 import { announce, counted, el, given, number, problem, put, time } from "./dom.js";

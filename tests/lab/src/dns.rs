@@ -13,9 +13,11 @@ const LONGEST_OVER_UDP: usize = 1232;
 /// What it answers.
 #[derive(Debug, Clone)]
 pub enum Zone {
-    /// These records to a question for `_ldap._tcp.dc._msdcs.DOMAIN`, and "no such name" to any other.
+    /// These records to a question for `_ldap._tcp.dc._msdcs.DOMAIN`, and "no such name" to any
+    /// other.
     Controllers(&'static str, Vec<Record>),
-    /// The same, and those of the sites to a question for `_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`.
+    /// The same, and those of the sites to a question for
+    /// `_ldap._tcp.SITE._sites.dc._msdcs.DOMAIN`.
     Sites(&'static str, Vec<Record>, Vec<(&'static str, Vec<Record>)>),
     /// The name exists, and has no such record.
     Empty,

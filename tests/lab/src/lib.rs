@@ -1,4 +1,5 @@
-//! Directory simulator, ETM receiver, Qualys console, Samba AD harness and certificates: what the tests, the benchmarks and the demo run against.
+//! Directory simulator, ETM receiver, Qualys console, Samba AD harness and certificates: what the
+//! tests, the benchmarks and the demo run against.
 
 pub mod certificates;
 pub mod console;

@@ -240,8 +240,8 @@ impl Server {
         assert!(status.success(), "pg_ctl {arguments:?}: {}", self.log());
     }
 
-    /// Starts the server again with TLS, which it demands, as it does this password, of everybody who
-    /// comes by its port.
+    /// Starts the server again with TLS, which it demands, as it does this password, of everybody
+    /// who comes by its port.
     ///
     /// # Panics
     /// When it does not start so.

@@ -1,8 +1,8 @@
 //! Plays the Qualys API server of the console: user list, asset groups in pages, RBAC search, with
 //! faults on demand.
 //!
-//! [`Console::start`] listens; [`Console::fail`] makes coming answers wrong. What was wrong about the
-//! form of any request is in [`Console::violations`], which a test asserts to be empty.
+//! [`Console::start`] listens; [`Console::fail`] makes coming answers wrong. What was wrong about
+//! the form of any request is in [`Console::violations`], which a test asserts to be empty.
 
 mod content;
 mod server;
@@ -46,7 +46,7 @@ pub enum Fault {
     Slow(Duration),
 }
 
-/// What a console shows and to whom.
+/// Contents of a console, and the accounts that see them.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Address to bind; port 0 takes a free one.
@@ -148,7 +148,7 @@ impl Console {
         self.shared.lock().most_in_flight
     }
 
-    /// What was wrong about the form of any request.
+    /// Faults in the form of requests.
     pub fn violations(&self) -> Vec<String> {
         self.shared.lock().violations.clone()
     }
@@ -160,7 +160,7 @@ impl Drop for Console {
     }
 }
 
-/// What the handlers share.
+/// State that the handlers share.
 #[derive(Debug, Clone)]
 struct Shared {
     state: Arc<Mutex<State>>,

@@ -1,4 +1,5 @@
-//! The netlogon ping (MS-ADTS 6.3.3): answered over UDP, where it may be delayed, lost or forged, and over a session.
+//! The netlogon ping (MS-ADTS 6.3.3): answered over UDP, where it may be delayed, lost or forged,
+//! and over a session.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use super::statistics::Statistics;
 /// The attribute.
 const NETLOGON: &str = "netlogon";
 
-/// DS flags (MS-ADTS 6.3.1.2): a writable controller with global catalog, LDAP, DS, KDC and time service.
+/// DS flags (MS-ADTS 6.3.1.2): a writable controller with global catalog, LDAP, DS, KDC and time
+/// service.
 const USUAL: u32 = 0x1 << 2 | 0x8 | 0x10 | 0x20 | 0x40 | WRITABLE;
 const PDC: u32 = 0x1;
 const CLOSEST: u32 = 0x80;
@@ -43,7 +45,7 @@ pub struct Netlogon {
     pub domain: Option<String>,
     /// Another DNS name than that of the controller.
     pub host: Option<String>,
-    /// What is different over UDP.
+    /// Differences of the answers over UDP.
     pub over_udp: OverUdp,
 }
 
@@ -58,7 +60,7 @@ pub struct OverUdp {
     pub wrong_id: bool,
     /// These octets instead of the answer.
     pub raw: Option<Vec<u8>>,
-    /// What a forger says in the controller's place.
+    /// Answer of a forger in place of the controller.
     pub forged: Option<Box<Netlogon>>,
 }
 
