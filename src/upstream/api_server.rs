@@ -5,6 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Response, Url};
@@ -12,6 +14,7 @@ use secrecy::ExposeSecret;
 
 use super::cause::FailureCause;
 use super::client::{AGENT, GatewayClient, NoAnswer};
+use super::credentials::SecretTexts;
 use super::error::UpstreamError;
 use super::{retry_after, text};
 use crate::config::{self, Secret};
@@ -19,12 +22,6 @@ use crate::tls::PeerCertificate;
 
 /// Required by every call below `/api/2.0/fo/`, whatever its value.
 const REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
-
-/// Text in the place of a secret.
-const HIDDEN: &str = "[hidden]";
-
-/// A shorter password is not searched for: it would be found everywhere.
-const SHORTEST_SECRET: usize = 4;
 
 /// API server with the account that asks it.
 pub struct ApiServer {
@@ -143,16 +140,21 @@ impl ApiServer {
         })
     }
 
-    /// Returns `text` on one line of at most `longest` characters, without the password: error
-    /// pages like to echo a request.
+    /// Returns `text` on one line of at most `longest` characters, without the password in any form
+    /// in which it was sent: error pages often repeat a request (R27).
     #[must_use]
     pub fn shown(&self, text: &str, longest: usize) -> String {
-        let password = self.password.expose_secret();
-        match password.len() {
-            SHORTEST_SECRET.. => text::line(&text.replace(password, HIDDEN), longest),
-            _ => text::line(text, longest),
-        }
+        let text = without_password(text, &self.username, self.password.expose_secret());
+        text::line(&text, longest)
     }
+}
+
+/// Returns `text` without the password, as it is and as Basic authentication sends it.
+fn without_password(text: &str, username: &str, password: &str) -> String {
+    let basic = STANDARD.encode(format!("{username}:{password}"));
+    let mut octets = text.as_bytes().to_vec();
+    SecretTexts::of([password, &basic]).hide(&mut octets, None);
+    String::from_utf8_lossy(&octets).into_owned()
 }
 
 impl ApiAnswer<'_> {
@@ -176,5 +178,18 @@ impl ApiAnswer<'_> {
     #[must_use]
     pub fn is_last_call(&self) -> bool {
         retry_after::number(self.response.headers(), "x-ratelimit-remaining") == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r27_a_page_that_repeats_the_request_shows_the_password_in_no_form() {
+        // Base64 of `acme_1:Pass+word 1`; the form escapes `+` and the blank.
+        let page = "Authorization: Basic YWNtZV8xOlBhc3Mrd29yZCAx, Pass+word 1, Pass%2Bword%201";
+        let shown = without_password(page, "acme_1", "Pass+word 1");
+        assert_eq!(shown, "Authorization: Basic [hidden], [hidden], [hidden]");
     }
 }

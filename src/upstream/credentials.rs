@@ -121,10 +121,12 @@ impl SecretTexts {
             UpstreamAuth::Client { id, secret } | UpstreamAuth::Subscription { id, secret } => [id, secret],
             UpstreamAuth::Password { username, password } => [username, password],
         };
-        let mut texts: Vec<String> = secrets
-            .into_iter()
-            .flat_map(|secret| forms(secret.expose_secret()))
-            .collect();
+        Self::of(secrets.map(ExposeSecret::expose_secret))
+    }
+
+    /// Returns the forms of these secrets in which a text may show them.
+    pub(super) fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let mut texts: Vec<String> = secrets.into_iter().flat_map(forms).collect();
         texts.retain(|text| text.len() >= SHORTEST);
         // The longest first, since it may contain the others: a secret often begins with the id.
         texts.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
@@ -150,7 +152,7 @@ impl SecretTexts {
     }
 
     /// Hides in a body what [`Self::hide_in`] hides in an answer.
-    fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
+    pub(super) fn hide(&self, body: &mut Vec<u8>, token: Option<&str>) {
         // JSON can write every character in several ways (`+` as `\u002b`); written again it has
         // the form that is searched for.
         if body.contains(&b'\\')
