@@ -413,6 +413,10 @@ async fn r29_a_database_that_is_down_at_the_start_or_goes_away_is_waited_for() {
     pair.start(0);
     answers(&client, port, "/ready", 503).await;
     answers(&client, port, "/live", 200).await;
+    // Reads secrets again, and leaves a service that waits for its state as it is.
+    pair.signal(0, "-HUP");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    answers(&client, port, "/live", 200).await;
     pair.ways[0].restore();
     answers(&client, port, "/ready", 200).await;
     pair.arrived("the first read").await;

@@ -25,18 +25,18 @@ const STATE_AGAIN: Duration = Duration::from_secs(2);
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
     let chosen = setup::chosen(&config, connection)?;
-    // Before the state is opened, which makes the file or the tables.
     setup::check_mappings(&config, &chosen)?;
     let runtime = setup::runtime()?;
     let served = runtime.block_on(async {
         let stop = CancellationToken::new();
         signals::cancel_on_signal(stop.clone())?;
+        // Before the state is waited for: its password may be among the secrets.
+        let secret_files = config.secret_files.clone();
+        signals::on_hangup(move || renew_secrets(&secret_files))?;
         let Some(store) = store(&config, &stop).await? else {
             return Ok(());
         };
-        let connections = setup::connectors(&config, &chosen, || Ok(store))?;
-        let secret_files = config.secret_files.clone();
-        signals::on_hangup(move || renew_secrets(&secret_files))?;
+        let connections = setup::connectors(&config, &chosen, &store)?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(CommandFailure::internal)?;
         let (handles, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
         if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {

@@ -102,7 +102,8 @@ pub(super) fn store(config: &Config, access: StoreAccess) -> Result<Arc<Store>, 
     Ok(Arc::new(Store::open(&config.state, access)?))
 }
 
-/// Checks the mapping tables of these connections.
+/// Checks the mapping tables of these connections. To be called before [`store`], which makes the
+/// file or the tables: a refused mapping leaves nothing behind.
 pub(super) fn check_mappings(
     config: &Config,
     connections: &[&config::ConnectionSettings],
@@ -118,20 +119,18 @@ pub(super) fn check_mappings(
     }
 }
 
-/// Makes these connections ready to run. All mapping tables are checked before anything is stored.
+/// Makes these connections ready to run.
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],
-    store: impl FnOnce() -> Result<Arc<Store>, CommandFailure>,
+    store: &Arc<Store>,
 ) -> Result<Vec<ScheduledConnection>, CommandFailure> {
-    check_mappings(config, connections)?;
-    let store = store()?;
     let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
     store.set_configured(&names)?;
     let bind_guard = BindGuard::default();
     connections
         .iter()
-        .map(|connection| connector(connection, &store, &bind_guard))
+        .map(|connection| connector(connection, store, &bind_guard))
         .collect()
 }
 

@@ -25,7 +25,8 @@ pub(super) fn run(connection: Option<&str>, options: &SyncArguments) -> Result<u
         StoreAccess::ReadWrite
     };
     let connections = setup::chosen(&config, connection)?;
-    let scheduled = setup::connectors(&config, &connections, || setup::store(&config, access))?;
+    setup::check_mappings(&config, &connections)?;
+    let scheduled = setup::connectors(&config, &connections, &setup::store(&config, access)?)?;
     let output = options.output.as_deref().map(AssetOutput::new).map(Arc::new);
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {
