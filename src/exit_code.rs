@@ -8,7 +8,7 @@ pub(crate) const INTERNAL: u8 = 1;
 pub(crate) const REJECTED: u8 = 2;
 /// Removals above the threshold are held back.
 pub(crate) const HELD: u8 = 3;
-/// Another run holds the connection.
+/// Another run or instance holds the connection.
 pub(crate) const BUSY: u8 = 4;
 /// A review with findings.
 pub(crate) const FINDINGS: u8 = 5;

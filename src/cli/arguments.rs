@@ -10,7 +10,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    internal error
   2    finished, but some objects were rejected (listed); a review that could not see everything
   3    objects are gone, more than the threshold allows: nothing was removed
-  4    another run holds the connection
+  4    another run or instance holds the connection
   5    a review with findings
   64   configuration or command line refused
   69   directory, upstream or store cannot be reached or used

@@ -54,8 +54,8 @@ impl ReviewSchedule {
     /// after the one before. Of several instances that share a state, the holder of the first
     /// connection makes the reviews.
     async fn is_due(&self, tried: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
-        let mut held = self.connectors.first().into_iter();
-        if !held.any(|first| first.store.sending_right(first.id).is_some()) {
+        let is_held = |first: &Arc<Connector>| first.store.sending_right(first.id).is_some();
+        if !self.connectors.first().is_some_and(is_held) {
             return false;
         }
         let last = match self.on_store(|store| store.last_review()).await {
