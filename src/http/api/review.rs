@@ -105,20 +105,14 @@ pub(super) async fn standing(
     let mut last = reviews(&service, 2).await?.into_iter();
     let review = last.next().ok_or_else(no_review)?;
     let before = last.next();
-    let changed = |one: &Review, other: &Option<Review>| -> Vec<Finding> {
-        let Some(other) = other else { return Vec::new() };
-        one.new_since(other)
-            .into_iter()
-            .take(MOST_CHANGED)
-            .cloned()
-            .collect()
+    let changed = |one: &Review, other: &Review| -> Vec<Finding> {
+        let new = one.new_since(other).into_iter().take(MOST_CHANGED);
+        new.cloned().collect()
     };
-    let new = changed(&review, &before);
+    let (new, resolved) = before.as_ref().map_or_else(Default::default, |before| {
+        (changed(&review, before), changed(before, &review))
+    });
     let previous_at = before.as_ref().map(written);
-    let resolved = match before {
-        Some(before) => changed(&before, &Some(review.clone())),
-        None => Vec::new(),
-    };
     Ok(Json(ReviewStanding {
         at: written(&review),
         complete: review.complete,
