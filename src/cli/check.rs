@@ -69,14 +69,16 @@ async fn check(
     steps: &mut CheckSteps,
 ) -> Result<(), CommandFailure> {
     let mapping = setup::mapping(connection);
-    let table = || {
-        let file = connection.mapping_file.as_ref();
-        file.map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string())
-    };
     let mut settings = describe_settings(connection).into_iter();
     steps.told("settings", Ok(settings.next().unwrap_or_default()))?;
     steps.detail(settings)?;
-    steps.told("mapping", mapping.as_ref().map(|_| table()).map_err(Clone::clone))?;
+    steps.told(
+        "mapping",
+        mapping
+            .as_ref()
+            .map(|_| connection.mapping.describe())
+            .map_err(Clone::clone),
+    )?;
     if let Some((mut session, root)) = directory_steps(connection, bind_guard, steps).await? {
         // Without a mapping table no read is possible.
         if let Ok(mapping) = &mapping {

@@ -1,8 +1,6 @@
 //! `mapping show` and `mapping check`.
 
-use std::path::PathBuf;
-
-use crate::config::{self, DeltaMethod, MappingSettings};
+use crate::config::{self, DeltaMethod, MappingSettings, MappingSource};
 use crate::directory::{self, BindGuard};
 use crate::exit_code::USAGE;
 use crate::identity::Kind;
@@ -18,7 +16,7 @@ use super::setup;
 /// connection. Where there is one, `check` asks its directory for the schema as well.
 pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<u8, CommandFailure> {
     match options {
-        MappingCommand::Show => show(&load(configured(connection)?.file)?),
+        MappingCommand::Show => show(&setup::load_mapping(&configured(connection)?.source)?),
         MappingCommand::Check { file: Some(file) } => {
             // The file is checked also where the configuration cannot be read: with the default of
             // AD_DELTA.
@@ -27,11 +25,11 @@ pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<
                 Err(failure) if connection.is_some() => return Err(failure),
                 Err(_) => DeltaMethod::Usn,
             };
-            check(connection, Some(file.clone()), delta)
+            check(connection, &MappingSource::File(file.clone()), delta)
         }
         MappingCommand::Check { file: None } => {
-            let MappingSettings { file, delta, .. } = configured(connection)?;
-            check(connection, file, delta)
+            let MappingSettings { source, delta, .. } = configured(connection)?;
+            check(connection, &source, delta)
         }
     }
 }
@@ -55,20 +53,13 @@ fn configured(connection: Option<&str>) -> Result<MappingSettings, CommandFailur
         .find(|settings| settings.delta != DeltaMethod::Off)
         .or(all.first());
     match strictest {
-        Some(settings) if all.iter().all(|other| other.file == settings.file) => Ok(settings.clone()),
+        Some(settings) if all.iter().all(|other| other.source == settings.source) => Ok(settings.clone()),
         _ => Err(CommandFailure::new(
             USAGE,
             "the connections have several mapping files",
             format_args!("name one of them with --connection: {}", names()),
         )),
     }
-}
-
-fn load(file: Option<PathBuf>) -> Result<Table, CommandFailure> {
-    Ok(match file {
-        Some(path) => Table::load(&path)?,
-        None => Table::builtin(),
-    })
 }
 
 fn show(table: &Table) -> Result<u8, CommandFailure> {
@@ -101,11 +92,9 @@ fn cells(row: &TableRow) -> [String; 4] {
     [source, row.target.to_string(), form, more.join(", ")]
 }
 
-fn check(connection: Option<&str>, file: Option<PathBuf>, delta: DeltaMethod) -> Result<u8, CommandFailure> {
-    let name = file
-        .as_ref()
-        .map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string());
-    let table = load(file)?;
+fn check(connection: Option<&str>, source: &MappingSource, delta: DeltaMethod) -> Result<u8, CommandFailure> {
+    let name = source.describe();
+    let table = setup::load_mapping(source)?;
     let kinds = || Kind::ALL.into_iter().filter(|kind| table.has(*kind));
     setup::check_sources(&table, kinds(), delta)?;
     let rows: Vec<String> = kinds()

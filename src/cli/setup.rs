@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config, DeltaMethod};
+use crate::config::{self, Config, DeltaMethod, MappingSource};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::identity::Kind;
@@ -134,12 +134,18 @@ pub(super) fn connectors(
         .collect()
 }
 
+/// Returns the mapping table of this source.
+pub(super) fn load_mapping(source: &MappingSource) -> Result<Mapping, CommandFailure> {
+    Ok(match source {
+        MappingSource::BuiltIn => Mapping::builtin(),
+        MappingSource::File(path) => Mapping::load(path)?,
+        MappingSource::Text(text) => Mapping::parse("mapping", text)?,
+    })
+}
+
 /// Returns the mapping table of a connection, checked against the kinds that it is to read.
 pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping, CommandFailure> {
-    let mapping = match &connection.mapping_file {
-        Some(path) => Mapping::load(path)?,
-        None => Mapping::builtin(),
-    };
+    let mapping = load_mapping(&connection.mapping)?;
     for (kind, _) in &connection.profile.assets {
         if !mapping.has(*kind) {
             return Err(CommandFailure::new(

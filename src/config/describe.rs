@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::variables as v;
 use super::{
-    Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReviewSettings,
-    SearchScope, SitePolicy, StateLocation, UpstreamAuth,
+    Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
+    ReviewSettings, SearchScope, SitePolicy, StateLocation, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -126,7 +126,10 @@ impl ConnectionSettings {
             (v::SYNC_ON_START.name, self.schedule.on_start.to_string()),
             (
                 v::MAPPING_FILE.name,
-                or_none(self.mapping_file.as_ref().map(|path| path.display())),
+                match &self.mapping {
+                    MappingSource::BuiltIn => or_none(None::<&str>),
+                    source => source.describe(),
+                },
             ),
             (
                 v::REMOVED_OBJECTS.name,
@@ -151,9 +154,11 @@ impl ConnectionSettings {
                 hash.update(format!("{name}={value}\n"));
             }
         }
-        if let Some(path) = &self.mapping_file {
+        match &self.mapping {
+            MappingSource::BuiltIn => {}
             // A file that cannot be read is reported by the code that needs it.
-            hash.update(std::fs::read(path).unwrap_or_default());
+            MappingSource::File(path) => hash.update(std::fs::read(path).unwrap_or_default()),
+            MappingSource::Text(text) => hash.update(text),
         }
         let octets = hash.finalize();
         octets

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::connections::{self, ConnectionVariables, ConnectionsFile};
 use super::environment::{Environment, Variables, unknown_names};
@@ -11,8 +13,8 @@ use super::reader::VariableReader;
 use super::refused::{ConfigError, ConfigProblem};
 use super::values::plain;
 use super::{
-    Config, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, ReviewSettings, Secret, SecretFile,
-    StateLocation, directory, review, service, upstream, variables as v,
+    Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, MappingSource,
+    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, service, upstream, variables as v,
 };
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The
@@ -81,7 +83,7 @@ fn connections_file(
 /// Reads one connection, all of it in variables.
 fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
     let mut reader = VariableReader::new(variables);
-    let connection = connection(&mut reader, now);
+    let connection = connection(&mut reader, ConnectionOrigin::Environment, now);
     let process = process(&mut reader, now);
     let secret_files = reader.take_secret_files();
     let config = connection
@@ -109,7 +111,7 @@ pub(super) fn from_file(
     let mut connections = Vec::new();
     for layered in file.connections(variables) {
         let mut reader = VariableReader::new(&layered);
-        connections.extend(connection(&mut reader, now));
+        connections.extend(connection(&mut reader, ConnectionOrigin::File, now));
         secret_files.extend(reader.take_secret_files());
         problems.extend(told(reader, &layered));
     }
@@ -133,6 +135,7 @@ fn told<V: Variables>(
 /// Reads all settings of one connection.
 fn connection(
     reader: &mut VariableReader<'_, impl Variables>,
+    origin: ConnectionOrigin,
     now: DateTime<Utc>,
 ) -> Option<ConnectionSettings> {
     let name = service::name(reader);
@@ -140,7 +143,7 @@ fn connection(
     let directory = directory::directory(reader, delta);
     let profile = directory::profile(reader, delta);
     let schedule = service::schedule(reader, now);
-    let mapping_file = service::mapping_file(reader);
+    let mapping = service::mapping(reader);
     let removal = service::removal(reader);
     let upstream = upstream::upstream(reader);
     let ((name, description), mut directory, profile) = (name?, directory?, profile?);
@@ -149,15 +152,26 @@ fn connection(
         directory.delta = DeltaMethod::Off;
     }
     Some(ConnectionSettings {
+        uuid: derive_uuid(&name),
+        origin,
         name,
         description,
         directory,
         profile,
         schedule: schedule?,
-        mapping_file: mapping_file?,
+        mapping: mapping?,
         removal: removal?,
         upstream: upstream?,
     })
+}
+
+/// Returns the identity of a connection that is given none: made of its name, so that it is the
+/// same at every start and at every instance (RFC 9562 section 5.8).
+pub(super) fn derive_uuid(name: &str) -> Uuid {
+    let digest = Sha256::digest(format!("ad-connector connection {name}"));
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(octets).into_uuid()
 }
 
 /// Settings that exist once, whatever the number of connections.
@@ -217,8 +231,8 @@ pub struct MappingSettings {
     /// Name of the connection; empty where it is bad, which is a matter of the command that uses
     /// it.
     pub connection: String,
-    /// `MAPPING_FILE`; `None` is the built-in table.
-    pub file: Option<PathBuf>,
+    /// Mapping table.
+    pub source: MappingSource,
     /// Method by which changes are found. The default where it is bad.
     pub delta: DeltaMethod,
 }
@@ -238,13 +252,13 @@ pub(super) fn read_mapping_settings(
 ) -> Result<Vec<MappingSettings>, ConfigError> {
     let Some(path) = connections_file(variables, usual)? else {
         let mut reader = VariableReader::new(variables);
-        let Some(file) = service::mapping_file(&mut reader) else {
+        let Some(source) = service::mapping(&mut reader) else {
             return Err(ConfigError::new(reader.into_problems()));
         };
         let name = service::name(&mut reader).map(|(name, _)| name);
         return Ok(vec![build_mapping_settings(
             name.unwrap_or_default(),
-            file,
+            source,
             variables,
         )]);
     };
@@ -252,7 +266,7 @@ pub(super) fn read_mapping_settings(
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     for layered in file.connections(variables) {
         let mut reader = VariableReader::new(&layered);
-        if let Some(mapping) = service::mapping_file(&mut reader) {
+        if let Some(mapping) = service::mapping(&mut reader) {
             let name = layered.connection().unwrap_or_default().to_owned();
             found.push(build_mapping_settings(name, mapping, &layered));
         }
@@ -270,7 +284,7 @@ pub(super) fn read_mapping_settings(
 
 fn build_mapping_settings(
     connection: String,
-    file: Option<PathBuf>,
+    source: MappingSource,
     variables: &impl Variables,
 ) -> MappingSettings {
     // Bad values here are reported by the commands that connect.
@@ -283,7 +297,7 @@ fn build_mapping_settings(
     };
     MappingSettings {
         connection,
-        file,
+        source,
         delta,
     }
 }

@@ -35,9 +35,10 @@ pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};
 pub use secret::{Secret, SecretFile};
 pub use settings::{
-    BatchAssets, CertificatePin, Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings,
-    DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, ProfileSettings, RemovalSettings,
-    ScheduleSettings, SearchScope, SitePolicy, UpstreamAuth, UpstreamSettings,
+    BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
+    DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
+    ProfileSettings, RemovalSettings, ScheduleSettings, SearchScope, SitePolicy, UpstreamAuth,
+    UpstreamSettings,
 };
 pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

@@ -1,7 +1,6 @@
 //! Everything about the service itself: its name, its schedule, removals, state, status page and
 //! log.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +14,8 @@ use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
-    HttpSettings, LogFormat, LogSettings, RemovalSettings, ScheduleSettings, Secret, StateLocation, host_name,
+    HttpSettings, LogFormat, LogSettings, MappingSource, RemovalSettings, ScheduleSettings, Secret,
+    StateLocation, host_name,
 };
 
 /// Reads name and description of the connection.
@@ -45,8 +45,9 @@ pub(super) fn schedule(
 }
 
 /// Reads `MAPPING_FILE`; the file is opened here, and read by `mapping`.
-pub(super) fn mapping_file(reader: &mut VariableReader<'_, impl Variables>) -> Option<Option<PathBuf>> {
-    reader.optional(&v::MAPPING_FILE, plain::file).optional()
+pub(super) fn mapping(reader: &mut VariableReader<'_, impl Variables>) -> Option<MappingSource> {
+    let file = reader.optional(&v::MAPPING_FILE, plain::file).optional()?;
+    Some(file.map_or(MappingSource::BuiltIn, MappingSource::File))
 }
 
 /// Longest `REMOVAL_LAG`: what is replicated later than a tombstone lives (60 days, MS-ADTS

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
@@ -35,6 +37,11 @@ pub struct Config {
 /// One configured directory with its profile, schedule, mapping and upstream.
 #[derive(Debug, Clone)]
 pub struct ConnectionSettings {
+    /// Identity of the connection, which a new name does not change: state, locks and leases belong
+    /// to it.
+    pub uuid: Uuid,
+    /// Place where the connection is configured.
+    pub origin: ConnectionOrigin,
     /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a
     /// file name and a URL path).
     pub name: String,
@@ -46,12 +53,58 @@ pub struct ConnectionSettings {
     pub profile: ProfileSettings,
     /// Times of the runs.
     pub schedule: ScheduleSettings,
-    /// `MAPPING_FILE`; `None` is the built-in table.
-    pub mapping_file: Option<PathBuf>,
+    /// Mapping table: the built-in one, `MAPPING_FILE`, or a text that was sent over HTTP.
+    pub mapping: MappingSource,
     /// Handling of objects that are gone.
     pub removal: RemovalSettings,
     /// Destination of the assets.
     pub upstream: UpstreamSettings,
+}
+
+/// Place where a connection is configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionOrigin {
+    /// Variables of the environment or of `.env`.
+    Environment,
+    /// The file of connections.
+    File,
+    /// The API or the page; the configuration is in the state.
+    Api,
+}
+
+impl ConnectionOrigin {
+    /// Returns the name that the API shows.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Environment => "environment",
+            Self::File => "file",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// Place of a mapping table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MappingSource {
+    /// The table that is built in.
+    BuiltIn,
+    /// The file that `MAPPING_FILE` names.
+    File(PathBuf),
+    /// Text in the form of the mapping file.
+    Text(String),
+}
+
+impl MappingSource {
+    /// Returns the place as a message names it: a path, or a phrase.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::BuiltIn => "built-in table".to_owned(),
+            Self::File(path) => path.display().to_string(),
+            Self::Text(_) => "table of the connection".to_owned(),
+        }
+    }
 }
 
 /// Address of the directory and the way to connect to it (`AD_*`).

@@ -7,7 +7,7 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(config.connections.len(), 1);
     let connection = &config.connections[0];
     assert_eq!(connection.name, "active-directory");
-    assert_eq!(connection.mapping_file, None);
+    assert_eq!(connection.mapping, MappingSource::BuiltIn);
     let directory = &connection.directory;
     assert_eq!(directory.hosts, ["dc1.corp.example.com"]);
     assert_eq!((directory.transport, directory.port), (LdapTransport::Ldaps, 636));
@@ -255,15 +255,15 @@ fn the_mapping_file_is_found_without_the_rest() {
     let of = |path: &str| {
         load::read_mapping_settings(&Given::from([("MAPPING_FILE".to_owned(), path.to_owned())]), None)
     };
-    let named = |file| {
+    let named = |source| {
         Ok(vec![MappingSettings {
             connection: "active-directory".to_owned(),
-            file,
+            source,
             delta: DeltaMethod::Usn,
         }])
     };
-    assert_eq!(of(""), named(None));
-    assert_eq!(of("/dev/null"), named(Some("/dev/null".into())));
+    assert_eq!(of(""), named(MappingSource::BuiltIn));
+    assert_eq!(of("/dev/null"), named(MappingSource::File("/dev/null".into())));
     let refused = of("/no/such").unwrap_err().to_string();
     assert!(
         refused.starts_with("MAPPING_FILE: `/no/such` cannot be read: "),

@@ -78,10 +78,9 @@ pub(super) async fn table(
 ) -> Result<Json<MappingTable>, HttpProblem> {
     let connector = handle.connector();
     let (settings, mapping) = (&connector.settings, &connector.mapping);
-    let file = settings.mapping_file.as_ref();
     let kinds = Kind::ALL.into_iter().filter(|kind| mapping.has(*kind));
     Ok(Json(MappingTable {
-        source: file.map_or_else(|| "built-in table".to_owned(), |path| path.display().to_string()),
+        source: settings.mapping.describe(),
         kinds: kinds
             .map(|kind| KindTable {
                 kind: kind.name(),
