@@ -19,6 +19,16 @@ use super::logging;
 /// Reads and checks the configuration, and starts the log.
 pub(super) fn configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
+    if let Some(missing) = config.missing {
+        return Err(missing.into());
+    }
+    logging::start(&config.log);
+    Ok(config)
+}
+
+/// Reads the configuration of the service, which may have no connection yet, and starts the log.
+pub(super) fn service_configuration() -> Result<Config, CommandFailure> {
+    let config = config::load()?;
     logging::start(&config.log);
     Ok(config)
 }
@@ -27,6 +37,9 @@ pub(super) fn configuration() -> Result<Config, CommandFailure> {
 /// with `LOG_LEVEL` at its default the log does not repeat them.
 pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
+    if let Some(missing) = config.missing {
+        return Err(missing.into());
+    }
     if config.log.level == "info" {
         "error".clone_into(&mut config.log.level);
     }

@@ -192,7 +192,12 @@ impl ConnectionSettings {
             (v::AD_ASSETS.name, kinds.join(",")),
             (
                 v::AD_MEMBER_OF.name,
-                or_none(profile.member_of.as_ref().map(DistinguishedName::as_str)),
+                profile
+                    .members_of
+                    .iter()
+                    .map(DistinguishedName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(";"),
             ),
             (v::AD_USER_FILTER.name, filter(Kind::User)),
             (v::AD_GROUP_FILTER.name, filter(Kind::Group)),

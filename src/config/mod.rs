@@ -5,6 +5,7 @@
 //! so that tests need no process environment. Every bad key is reported in one pass
 //! ([`ConfigError`]).
 
+mod body;
 mod connections;
 mod describe;
 mod directory;
@@ -28,6 +29,10 @@ mod upstream;
 mod values;
 pub mod variables;
 
+pub use body::{
+    BodyRefusal, CheckedConnection, ConnectionBody, FieldProblem, InheritedVariables, SecretChange,
+    StoredConfiguration, body_of, password_of,
+};
 pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::body::InheritedVariables;
+use super::refused::ConfigError;
 use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
@@ -17,9 +19,13 @@ use crate::identity::{DistinguishedName, Kind};
 pub struct Config {
     /// `CONNECTIONS_FILE`, where the connections are read from one.
     pub connections_file: Option<PathBuf>,
-    /// The configured directories, each with its profile, schedule and upstream. Never empty; names
-    /// are unique.
+    /// The configured directories, each with its profile, schedule and upstream; names are unique.
+    /// Empty where neither the environment nor a file names one.
     pub connections: Vec<ConnectionSettings>,
+    /// Problems for which the environment configures no connection, where it names none.
+    pub missing: Option<ConfigError>,
+    /// Variables that the connections of the API share.
+    pub inherited: InheritedVariables,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
@@ -263,7 +269,7 @@ pub struct ProfileSettings {
     /// `AD_MEMBER_OF`: the group to whose members the extra filters are narrowed. A change of
     /// membership leaves the member's `uSNChanged` as it was, so a delta would miss it:
     /// `directory.delta` is off.
-    pub member_of: Option<DistinguishedName>,
+    pub members_of: Vec<DistinguishedName>,
     /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …, and `AD_MEMBER_OF`), in the
     /// order of [`Kind`]. Never empty.
     pub assets: Vec<(Kind, Option<String>)>,

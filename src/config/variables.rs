@@ -114,7 +114,7 @@ variables! {
         AD_COMPUTER_FILTER: plain, Nothing,
             "Extra LDAP filter for computers, ANDed";
         AD_MEMBER_OF: plain, Nothing,
-            "DN of a group: only its members are read, those of groups in it too, and every run reads everything";
+            "DN of a group, or several separated by `;`: only members are read, those of groups in it too, and every run reads everything";
         AD_DELTA: plain, Default("usn"),
             "How changes are found: `usn` (by uSNChanged), `dirsync` (by the DirSync control, also after a change of controller), or `off` to read everything each time";
         AD_PAGE_SIZE: plain, Default("1000"),
