@@ -76,7 +76,11 @@ fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_t
             _ => format!("{line}\n"),
         })
         .collect();
-    let with_defaults = parse(&environment(&uncommented)).unwrap();
+    let with_defaults = Config {
+        // Here the defaults are given, and there they are not.
+        inherited: as_it_is.inherited.clone(),
+        ..parse(&environment(&uncommented)).unwrap()
+    };
     assert_eq!(format!("{with_defaults:?}"), format!("{as_it_is:?}"));
     assert_eq!(
         uncommented
