@@ -6,6 +6,7 @@
 //! `store`.
 //! [`sync`] is the only module that knows these four.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod directory;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
+use crate::check::list_below;
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::{REFUSED, USAGE};
@@ -17,7 +18,7 @@ use crate::schedule::{ConnectionHandle, CronSchedule};
 use crate::upstream::ApiServer;
 
 use super::arguments::ReviewOptions as Options;
-use super::failure::{CommandFailure, listed};
+use super::failure::CommandFailure;
 use super::output::{one_line, say};
 use super::{setup, status};
 
@@ -150,7 +151,7 @@ pub(super) async fn step(
     }
     Err(CommandFailure::new(
         REFUSED,
-        listed(&format!("{told}, and not everything of them"), &gaps.join("\n")),
+        list_below(&format!("{told}, and not everything of them"), &gaps.join("\n")),
         "give the API account the role Manager and access to the API (docs/review.md lists the rights)",
     ))
 }

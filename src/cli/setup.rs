@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config, DeltaMethod, MappingSource};
+use crate::check;
+use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
-use crate::identity::Kind;
 use crate::mapping::Mapping;
 use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
-use crate::schema;
 use crate::store::{AssetTarget, Store, StoreAccess};
 use crate::sync::Connector;
 use crate::upstream::QualysGateway;
 
-use super::failure::{CommandFailure, listed};
+use super::failure::CommandFailure;
 use super::logging;
 
 /// Reads and checks the configuration, and starts the log.
@@ -147,79 +146,9 @@ pub(super) fn connectors(
         .collect()
 }
 
-/// Returns the mapping table of this source.
-pub(super) fn load_mapping(source: &MappingSource) -> Result<Mapping, CommandFailure> {
-    Ok(match source {
-        MappingSource::BuiltIn => Mapping::builtin(),
-        MappingSource::File(path) => Mapping::load(path)?,
-        MappingSource::Text(text) => Mapping::parse("mapping", text)?,
-    })
-}
-
 /// Returns the mapping table of a connection, checked against the kinds that it is to read.
 pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping, CommandFailure> {
-    let mapping = load_mapping(&connection.mapping)?;
-    for (kind, _) in &connection.profile.assets {
-        if !mapping.has(*kind) {
-            return Err(CommandFailure::new(
-                USAGE,
-                format_args!(
-                    "AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows",
-                    kind.plural()
-                ),
-                format_args!(
-                    "add [[{kind}]] rows to the file of MAPPING_FILE (see docs/mapping.md), or leave {} out of AD_ASSETS",
-                    kind.plural()
-                ),
-            ));
-        }
-    }
-    let kinds = connection.profile.assets.iter().map(|(kind, _)| *kind);
-    check_sources(&mapping, kinds, connection.directory.delta)?;
-    if connection.removal.send && mapping.removed().is_empty() {
-        return Err(CommandFailure::new(
-            USAGE,
-            "REMOVED_OBJECTS=send needs constants that tell a removed object from another one, but the mapping has none",
-            "add a [removed] table to the file of MAPPING_FILE (see docs/mapping.md), or set REMOVED_OBJECTS=report",
-        ));
-    }
-    Ok(mapping)
-}
-
-/// Refuses sources that a delta cannot follow (R31), all of them, unless every run reads
-/// everything.
-pub(super) fn check_sources(
-    mapping: &Mapping,
-    kinds: impl IntoIterator<Item = Kind>,
-    delta: DeltaMethod,
-) -> Result<(), CommandFailure> {
-    if delta == DeltaMethod::Off {
-        return Ok(());
-    }
-    let lines: Vec<String> = kinds
-        .into_iter()
-        .flat_map(|kind| {
-            mapping
-                .find_untracked_sources(kind)
-                .map(move |found| (kind, found))
-        })
-        .map(|(kind, (row, source, reason))| {
-            format!(
-                "[[{kind}]] {}: `{}` {reason}; {}",
-                row.target,
-                source.name,
-                schema::describe_remedy(schema::suggest_for_source(&source.name))
-            )
-        })
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    Err(CommandFailure::new(
-        USAGE,
-        listed("the mapping reads what a delta cannot follow", &lines.join("\n")),
-        "change the rows that are named as each line says; docs/mapping.md has the reasons",
-    ))
+    Ok(check::mapping_of(connection)?)
 }
 
 /// Returns a connection, ready to run. All connections of a process share the record of
