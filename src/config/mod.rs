@@ -30,7 +30,7 @@ mod values;
 pub mod variables;
 
 pub use body::{
-    BodyRefusal, CheckedConnection, ConnectionBody, FieldProblem, InheritedVariables, SecretChange,
+    BodyRefusal, CheckedConnection, ConnectionBody, FieldProblem, InheritedVariables, PasswordChange,
     StoredConfiguration, body_of, password_of,
 };
 pub use environment::{Environment, Variables};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{ProgressView, RunView, time};
@@ -12,7 +13,7 @@ use crate::store::{self, ConnectionId, GatewayLimits, State, Store, StoreError};
 use crate::sync::BacklogEstimate;
 
 /// Connection as `status --json` and the API show it.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Connection)]
 pub struct ConnectionView {
@@ -20,6 +21,26 @@ pub struct ConnectionView {
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
     pub description: String,
+    /// Identity, which a new name does not change.
+    pub uuid: String,
+    /// Place where it is configured: `environment`, `file` or `api`.
+    pub origin: &'static str,
+    /// Version of the configuration, where it is stored (`api`); else `null`. The header `ETag` has
+    /// it too.
+    #[schema(required)]
+    pub revision: Option<i64>,
+    /// `true` when no runs are made.
+    pub disabled: bool,
+    /// Time at which it was created, where it is stored.
+    #[schema(required)]
+    pub created_at: Option<String>,
+    /// Time at which its configuration was changed last, where it is stored.
+    #[schema(required)]
+    pub updated_at: Option<String>,
+    /// Its configuration, as a body has it, with `{"set": true}` in place of a secret; `null`
+    /// without a token.
+    #[schema(value_type = Option<Object>, required)]
+    pub configuration: Option<Value>,
     /// Registered, Scheduled, Processing or Processed.
     pub state: &'static str,
     /// Time since which it has this state.
@@ -208,6 +229,13 @@ impl ConnectionView {
         Self {
             name: row.name.clone(),
             description: row.description.clone(),
+            uuid: settings.uuid.to_string(),
+            origin: settings.origin.name(),
+            revision: None,
+            disabled: false,
+            created_at: None,
+            updated_at: None,
+            configuration: Some(config::body_of(settings)),
             state: row.state.name(),
             state_since: time(Some(row.state_since)),
             states: StateTimes {

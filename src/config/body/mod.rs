@@ -42,7 +42,7 @@ pub struct FieldProblem {
 
 /// Change of a secret by a body.
 #[derive(Debug, Clone)]
-pub enum SecretChange {
+pub enum PasswordChange {
     /// Absent or in the form in which it is read: it stays as it is.
     Keep,
     /// Null: it is removed.
@@ -69,7 +69,7 @@ pub struct CheckedConnection {
     /// The body without secrets, as it is stored and shown.
     pub body: Value,
     /// Change of the password.
-    pub password: SecretChange,
+    pub password: PasswordChange,
     /// `true` when no runs are to be made.
     pub is_disabled: bool,
 }
@@ -154,8 +154,8 @@ impl InheritedVariables {
     ) -> Result<CheckedConnection, BodyRefusal> {
         let (body, problems) = ConnectionBody::read(value);
         let password = match body.password() {
-            SecretChange::Set(secret) => Some(secret.clone()),
-            SecretChange::Keep | SecretChange::Remove => None,
+            PasswordChange::Set(secret) => Some(secret.clone()),
+            PasswordChange::Keep | PasswordChange::Remove => None,
         };
         self.conclude(body, problems, uuid, password, now)
     }
@@ -173,9 +173,9 @@ impl InheritedVariables {
     ) -> Result<CheckedConnection, BodyRefusal> {
         let (body, problems) = ConnectionBody::read(value);
         let (password, is_kept) = match body.password() {
-            SecretChange::Set(secret) => (Some(secret.clone()), false),
-            SecretChange::Keep => (stored.password.clone(), stored.password.is_some()),
-            SecretChange::Remove => (None, false),
+            PasswordChange::Set(secret) => (Some(secret.clone()), false),
+            PasswordChange::Keep => (stored.password.clone(), stored.password.is_some()),
+            PasswordChange::Remove => (None, false),
         };
         let checked = self.conclude(body, problems, stored.uuid, password, now)?;
         if is_kept {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, BodyForm, BodyKey};
-use super::{FieldProblem, SecretChange};
+use super::{FieldProblem, PasswordChange};
 use crate::config::Secret;
 use crate::config::refused::{ValueFault, nearest, printable, quoted};
 use crate::config::values::certificate;
@@ -29,7 +29,7 @@ pub struct ConnectionBody {
     stored: Map<String, Value>,
     /// Values of variables, by name.
     texts: BTreeMap<&'static str, String>,
-    password: Option<SecretChange>,
+    password: Option<PasswordChange>,
     certificates: Option<Vec<Vec<u8>>>,
     mapping: Option<String>,
     is_disabled: bool,
@@ -157,8 +157,8 @@ impl ConnectionBody {
     }
 
     /// Returns the change of the password.
-    pub(super) fn password(&self) -> &SecretChange {
-        self.password.as_ref().unwrap_or(&SecretChange::Keep)
+    pub(super) fn password(&self) -> &PasswordChange {
+        self.password.as_ref().unwrap_or(&PasswordChange::Keep)
     }
 
     /// Returns the certificates, DER.
@@ -272,9 +272,9 @@ fn read_list(value: &Value, separator: char) -> Result<String, ValueFault> {
 
 /// Reads the change of a secret. A text that consists of the characters by which programs mask one
 /// is refused: it was copied from a form that showed it so.
-fn read_secret(value: &Value) -> Result<SecretChange, ValueFault> {
+fn read_secret(value: &Value) -> Result<PasswordChange, ValueFault> {
     match value {
-        Value::Null => Ok(SecretChange::Remove),
+        Value::Null => Ok(PasswordChange::Remove),
         Value::String(text) if text.is_empty() => Err(fault(
             "is empty",
             "leave the key out to keep the stored secret, or write null to remove it",
@@ -284,12 +284,12 @@ fn read_secret(value: &Value) -> Result<SecretChange, ValueFault> {
             "consists of the characters by which a secret is hidden",
             "write the secret itself, or leave the key out to keep the stored one",
         )),
-        Value::String(text) => Ok(SecretChange::Set(Secret::from(text.as_str()))),
+        Value::String(text) => Ok(PasswordChange::Set(Secret::from(text.as_str()))),
         Value::Object(object)
             if object.get("set").is_some_and(Value::is_boolean)
                 && object.keys().all(|key| key == "set" || key == "changedAt") =>
         {
-            Ok(SecretChange::Keep)
+            Ok(PasswordChange::Keep)
         }
         _ => Err(fault(
             "is neither a text nor null",

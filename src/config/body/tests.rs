@@ -163,7 +163,7 @@ fn r35_a_secret_is_kept_replaced_or_removed_and_never_stored_in_the_body() {
     let replaced = inherited()
         .check_replacement(&absent, &stored, Utc::now())
         .unwrap();
-    assert!(matches!(replaced.password, SecretChange::Keep));
+    assert!(matches!(replaced.password, PasswordChange::Keep));
     assert!(
         refused(&absent)
             .iter()
