@@ -14,6 +14,7 @@ mod environment;
 pub mod fuzzing;
 mod kerberos;
 mod load;
+mod reach;
 mod reader;
 pub mod reference;
 mod refused;
@@ -30,6 +31,7 @@ pub mod variables;
 
 pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};

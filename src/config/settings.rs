@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::reach::{ReachLimits, ReachPolicy};
 use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
@@ -135,6 +136,8 @@ pub struct DirectorySettings {
     pub timeout: Duration,
     /// `AD_DELTA`.
     pub delta: DeltaMethod,
+    /// Limits of the addresses that are connected to.
+    pub reach: ReachPolicy,
 }
 
 /// A domain whose controllers are found by SRV record (RFC 2782, MS-ADTS 6.3.2.3).
@@ -394,6 +397,9 @@ pub struct HttpSettings {
     /// `HTTP_READ_TOKEN`: shows names of people. One of the two is required to listen beyond
     /// loopback.
     pub read_token: Option<Secret>,
+    /// `HTTP_ALLOW_LOOPBACK_TARGETS`, `HTTP_TARGET_PORTS`, `HTTP_TARGET_HOSTS`: limits of the
+    /// connections that are made over HTTP.
+    pub reach: ReachLimits,
 }
 
 /// Form and level of the log.
