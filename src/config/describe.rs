@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::variables as v;
 use super::{
     Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
-    ReviewSettings, SearchScope, SitePolicy, StateLocation, UpstreamAuth,
+    ReachLimits, ReviewSettings, SearchScope, SitePolicy, StateLocation, TargetHost, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -67,15 +67,41 @@ impl Config {
             ),
             (v::HTTP_TOKEN.name, set_if(self.http.token.is_some())),
             (v::HTTP_READ_TOKEN.name, set_if(self.http.read_token.is_some())),
+        ];
+        described.extend(self.http.reach.describe());
+        described.extend([
             (v::NOTIFY_URL.name, set_if(self.notify.is_some())),
             (
                 v::LOG_FORMAT.name,
                 format!("{:?}", self.log.format).to_lowercase(),
             ),
             (v::LOG_LEVEL.name, self.log.level.clone()),
-        ];
+        ]);
         described.extend(self.review.iter().flat_map(ReviewSettings::describe));
         described
+    }
+}
+
+impl ReachLimits {
+    /// Describes the limits of the connections that are made over HTTP.
+    fn describe(&self) -> [DescribedVariable; 3] {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        let hosts = self.hosts.as_ref();
+        let hosts = hosts.map(|hosts| {
+            hosts
+                .iter()
+                .map(TargetHost::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        });
+        [
+            (
+                v::HTTP_ALLOW_LOOPBACK_TARGETS.name,
+                self.allow_loopback.to_string(),
+            ),
+            (v::HTTP_TARGET_PORTS.name, ports.join(",")),
+            (v::HTTP_TARGET_HOSTS.name, or_none(hosts)),
+        ]
     }
 }
 

@@ -9,7 +9,7 @@ use super::values::{certificate, filter, host, pin, plain, quantity};
 use super::variables::{self as v, VariableDefinition};
 use super::{
     CertificatePin, DeltaMethod, DirectoryAuth, DirectorySettings, DomainSettings, LdapTransport,
-    ProfileSettings, SearchScope, Secret,
+    ProfileSettings, ReachPolicy, SearchScope, Secret,
 };
 use crate::identity::Kind;
 
@@ -59,6 +59,7 @@ pub(super) fn directory(
         parallel_reads: parallel_reads?,
         timeout: timeout?,
         delta: delta?,
+        reach: ReachPolicy::Unrestricted,
     })
 }
 

@@ -15,6 +15,7 @@ mod environment;
 pub mod fuzzing;
 mod kerberos;
 mod load;
+mod reach;
 mod reader;
 pub mod reference;
 mod refused;
@@ -35,6 +36,7 @@ pub use body::{
 };
 pub use environment::{Environment, Variables};
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};

@@ -14,8 +14,8 @@ use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
-    HttpSettings, LogFormat, LogSettings, MappingSource, RemovalSettings, ScheduleSettings, Secret,
-    StateLocation, host_name,
+    HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings, ScheduleSettings,
+    Secret, StateLocation, host_name,
 };
 
 /// Reads name and description of the connection.
@@ -112,6 +112,7 @@ pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<Ht
     let listen = reader.value(&v::HTTP_LISTEN, host::listen);
     let token = http_token(reader, &v::HTTP_TOKEN);
     let read_token = http_token(reader, &v::HTTP_READ_TOKEN);
+    let reach = reach(reader);
     if let Some(Some(address)) = listen
         && !address.ip().is_loopback()
         && token.is_absent()
@@ -139,6 +140,21 @@ pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<Ht
         listen: listen?,
         token: token.optional()?,
         read_token: read_token.optional()?,
+        reach: reach?,
+    })
+}
+
+/// Reads the limits of the connections that are made over HTTP.
+fn reach(reader: &mut VariableReader<'_, impl Variables>) -> Option<ReachLimits> {
+    let allow_loopback = reader.value(&v::HTTP_ALLOW_LOOPBACK_TARGETS, plain::boolean);
+    let ports = reader.value(&v::HTTP_TARGET_PORTS, quantity::ports);
+    let hosts = reader
+        .optional(&v::HTTP_TARGET_HOSTS, host::target_hosts)
+        .optional();
+    Some(ReachLimits {
+        allow_loopback: allow_loopback?,
+        ports: ports?,
+        hosts: hosts?,
     })
 }
 

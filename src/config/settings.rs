@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::body::InheritedVariables;
 use super::refused::ConfigError;
+use super::reach::{ReachLimits, ReachPolicy};
 use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
@@ -141,6 +142,8 @@ pub struct DirectorySettings {
     pub timeout: Duration,
     /// `AD_DELTA`.
     pub delta: DeltaMethod,
+    /// Limits of the addresses that are connected to.
+    pub reach: ReachPolicy,
 }
 
 /// A domain whose controllers are found by SRV record (RFC 2782, MS-ADTS 6.3.2.3).
@@ -400,6 +403,9 @@ pub struct HttpSettings {
     /// `HTTP_READ_TOKEN`: shows names of people. One of the two is required to listen beyond
     /// loopback.
     pub read_token: Option<Secret>,
+    /// `HTTP_ALLOW_LOOPBACK_TARGETS`, `HTTP_TARGET_PORTS`, `HTTP_TARGET_HOSTS`: limits of the
+    /// connections that are made over HTTP.
+    pub reach: ReachLimits,
 }
 
 /// Form and level of the log.

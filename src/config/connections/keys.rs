@@ -19,13 +19,15 @@ pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [
 pub(super) const PER_CONNECTION: [&VariableDefinition; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
 /// Variables that may be written as a list.
-pub(in crate::config) const LISTS: [&VariableDefinition; 7] = [
+pub(in crate::config) const LISTS: [&VariableDefinition; 9] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
     &v::AD_ASSETS,
     &v::NO_PROXY,
     &v::REVIEW_MATCH,
     &v::REVIEW_ALLOW,
+    &v::HTTP_TARGET_PORTS,
+    &v::HTTP_TARGET_HOSTS,
     &v::LOG_LEVEL,
 ];
 
