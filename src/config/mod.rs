@@ -29,7 +29,7 @@ mod values;
 pub mod variables;
 
 pub use environment::{Environment, Variables};
-pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use load::{MappingSettings, derive_uuid, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};
