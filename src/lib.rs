@@ -21,6 +21,7 @@ pub mod notify;
 pub mod review;
 pub mod schedule;
 pub mod schema;
+pub mod secrets;
 pub mod store;
 pub mod sync;
 mod text;

@@ -137,8 +137,8 @@ pub(super) fn connectors(
     connections: &[&config::ConnectionSettings],
     store: &Arc<Store>,
 ) -> Result<Vec<ScheduledConnection>, CommandFailure> {
-    let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
-    store.set_configured(&names)?;
+    let named = config.connections.iter().map(|one| (one.uuid, one.name.as_str()));
+    store.set_configured(&named.collect::<Vec<_>>())?;
     let bind_guard = BindGuard::default();
     connections
         .iter()
@@ -171,6 +171,7 @@ pub(super) fn connector(
         mapping: mapping(connection)?,
         upstream: Arc::new(QualysGateway::new(&connection.upstream)?),
         id: store.register(
+            connection.uuid,
             &connection.name,
             &connection.description,
             &AssetTarget {
@@ -183,6 +184,7 @@ pub(super) fn connector(
         bind_guard: bind_guard.for_connection(),
         store: Arc::clone(store),
         digest: connection.digest(),
+        revision: None,
     };
     Ok(ScheduledConnection {
         connector: Arc::new(connector),

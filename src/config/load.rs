@@ -186,7 +186,8 @@ pub(super) fn connection(
 
 /// Returns the identity of a connection that is given none: made of its name, so that it is the
 /// same at every start and at every instance (RFC 9562 section 5.8).
-pub(super) fn derive_uuid(name: &str) -> Uuid {
+#[must_use]
+pub fn derive_uuid(name: &str) -> Uuid {
     let digest = Sha256::digest(format!("ad-connector connection {name}"));
     let mut octets = [0; 16];
     octets.copy_from_slice(&digest[..16]);
