@@ -18,6 +18,7 @@ pub mod http;
 pub mod identity;
 pub mod mapping;
 pub mod notify;
+pub mod registry;
 pub mod review;
 pub mod schedule;
 pub mod schema;

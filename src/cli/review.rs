@@ -1,7 +1,6 @@
 //! `review`: Qualys accounts against the directories, once now.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -14,7 +13,7 @@ use crate::mapping::Mapping;
 use crate::review::{
     self, ConsoleReader, FindingCode, Review, ReviewError, ReviewSchedule, Reviewer, Source,
 };
-use crate::schedule::{ConnectionHandle, CronSchedule};
+use crate::schedule::{ConnectionSet, CronSchedule};
 use crate::upstream::ApiServer;
 
 use super::arguments::ReviewOptions as Options;
@@ -103,22 +102,23 @@ pub(super) fn unasked(config: &Config, chosen: &[&config::ConnectionSettings]) -
 pub(super) fn schedule(
     config: &Config,
     chosen: &[&config::ConnectionSettings],
-    handles: &[ConnectionHandle],
+    connections: &ConnectionSet,
 ) -> Result<Option<ReviewSchedule>, CommandFailure> {
-    let (Some(settings), Some(first)) = (&config.review, config.connections.first()) else {
+    let Some(settings) = &config.review else {
         return Ok(None);
     };
+    let timezone = config
+        .connections
+        .first()
+        .map_or(chrono_tz::UTC, |first| first.schedule.timezone);
     let Some(cron) = &settings.cron else {
         return Ok(None);
     };
     Ok(Some(ReviewSchedule {
         settings: settings.clone(),
-        cron: CronSchedule::parse(cron, first.schedule.timezone)
+        cron: CronSchedule::parse(cron, timezone)
             .map_err(|error| CommandFailure::new(USAGE, error, "correct REVIEW_CRON"))?,
-        connectors: handles
-            .iter()
-            .map(|handle| Arc::clone(handle.connector()))
-            .collect(),
+        connections: connections.clone(),
         unasked: unasked(config, chosen),
     }))
 }

@@ -7,10 +7,9 @@ use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::mapping::Mapping;
-use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
-use crate::store::{AssetTarget, Store, StoreAccess};
-use crate::sync::Connector;
-use crate::upstream::QualysGateway;
+use crate::registry;
+use crate::schedule::ScheduledConnection;
+use crate::store::{Store, StoreAccess};
 
 use super::failure::CommandFailure;
 use super::logging;
@@ -131,18 +130,18 @@ pub(super) fn check_mappings(
     }
 }
 
-/// Makes these connections ready to run.
+/// Makes these connections ready to run. They share the record of `bind_guard` (R40).
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],
     store: &Arc<Store>,
+    bind_guard: &BindGuard,
 ) -> Result<Vec<ScheduledConnection>, CommandFailure> {
     let named = config.connections.iter().map(|one| (one.uuid, one.name.as_str()));
     store.set_configured(&named.collect::<Vec<_>>())?;
-    let bind_guard = BindGuard::default();
     connections
         .iter()
-        .map(|connection| connector(connection, store, &bind_guard))
+        .map(|connection| connector(connection, store, bind_guard))
         .collect()
 }
 
@@ -151,43 +150,27 @@ pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping
     Ok(check::mapping_of(connection)?)
 }
 
-/// Returns a connection, ready to run. All connections of a process share the record of
-/// `bind_guard` (R40).
+/// Returns a connection, ready to run.
 pub(super) fn connector(
     connection: &config::ConnectionSettings,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, CommandFailure> {
-    let schedule = &connection.schedule;
-    let cron = |text: &str| {
-        CronSchedule::parse(text, schedule.timezone)
-            .map_err(|error| CommandFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
-    };
-    let timetable = ConnectionTimetable::new(
-        cron(&schedule.sync_cron)?,
-        schedule.baseline_cron.as_deref().map(cron).transpose()?,
-    );
-    let connector = Connector {
-        mapping: mapping(connection)?,
-        upstream: Arc::new(QualysGateway::new(&connection.upstream)?),
-        id: store.register(
-            connection.uuid,
-            &connection.name,
-            &connection.description,
-            &AssetTarget {
-                gateway: connection.upstream.gateway.clone(),
-                connector: connection.upstream.connector_uuid.clone(),
-            },
-            chrono::Utc::now().timestamp(),
-        )?,
-        settings: connection.clone(),
-        bind_guard: bind_guard.for_connection(),
-        store: Arc::clone(store),
-        digest: connection.digest(),
-        revision: None,
-    };
-    Ok(ScheduledConnection {
-        connector: Arc::new(connector),
-        timetable,
-    })
+    Ok(registry::open_connection(connection, None, store, bind_guard)?)
+}
+
+/// Refuses a name that no stored connection has.
+pub(super) fn refuse_unknown(config: &Config, store: &Store, name: &str) -> Result<(), CommandFailure> {
+    let stored = store.stored_connections()?;
+    let stored = stored.iter().map(|stored| stored.content.name.as_str());
+    let known: Vec<&str> = config
+        .connections
+        .iter()
+        .map(|one| one.name.as_str())
+        .chain(stored)
+        .collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(unknown(name, &known.join(", ")))
 }

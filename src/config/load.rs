@@ -230,6 +230,7 @@ impl ServiceSettings {
             connections,
             missing: None,
             inherited,
+            secrets: None,
             state: self.state,
             http: self.http,
             notify: self.notify,

@@ -35,8 +35,8 @@ pub use body::{
     StoredConfiguration, body_of, password_of,
 };
 pub use environment::{Environment, Variables};
-pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub use load::{MappingSettings, derive_uuid, load, load_mapping_settings, parse, parse_at, state_location};
+pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};

@@ -8,12 +8,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::body::InheritedVariables;
-use super::refused::ConfigError;
 use super::reach::{ReachLimits, ReachPolicy};
+use super::refused::ConfigError;
 use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
+use crate::secrets::SecretKeys;
 
 /// All settings that the program gets from outside.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub missing: Option<ConfigError>,
     /// Variables that the connections of the API share.
     pub inherited: InheritedVariables,
+    /// `SECRETS_KEY`, `SECRETS_KEY_OLD`: they seal the secrets of connections of the API.
+    pub secrets: Option<SecretKeys>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
@@ -39,6 +42,16 @@ pub struct Config {
     pub log: LogSettings,
     /// Files from which secrets were read, of all connections and the service.
     pub secret_files: Vec<SecretFile>,
+}
+
+impl Config {
+    /// Returns the way to the outside that the service itself uses: that of its first connection, or
+    /// where none is configured, of the variables. `None` where these name no gateway.
+    #[must_use]
+    pub fn service_upstream(&self) -> Option<UpstreamSettings> {
+        let first = self.connections.first().map(|first| first.upstream.clone());
+        first.or_else(|| self.inherited.upstream())
+    }
 }
 
 /// One configured directory with its profile, schedule, mapping and upstream.

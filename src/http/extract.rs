@@ -28,9 +28,10 @@ impl FromRequestParts<Arc<HttpService>> for NamedConnection {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<HttpService>) -> Result<Self, HttpProblem> {
         let AnyConnection(connection) = AnyConnection::from_request_parts(parts, service).await?;
-        connection.handle.map(Self).map_err(|fault| {
-            HttpProblem::new(StatusCode::CONFLICT, "not_usable", fault.reason, fault.remedy)
-        })
+        connection
+            .handle
+            .map(Self)
+            .map_err(|fault| HttpProblem::new(StatusCode::CONFLICT, "not_usable", fault.reason, fault.remedy))
     }
 }
 

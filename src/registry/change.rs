@@ -2,6 +2,7 @@
 //! force when it is answered.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,11 +13,13 @@ use super::{ConnectionRegistry, PASSWORD, open, state_of};
 use crate::check::check_mapping;
 use crate::config::{
     BodyRefusal, CheckedConnection, ConnectionOrigin, ConnectionSettings, FieldProblem, PasswordChange,
-    StoredConfiguration,
+    ReachRefusal, StoredConfiguration,
 };
 use crate::mapping::Mapping;
 use crate::schedule::ServedConnection;
-use crate::store::{ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, StoreError, StoredConnection};
+use crate::store::{
+    ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, StoreError, StoredConnection,
+};
 use crate::sync::RunError;
 
 /// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
@@ -64,7 +67,9 @@ pub struct ConnectionChange {
 
 fn listed(problems: &[FieldProblem]) -> String {
     let problems = problems.iter();
-    let lines: Vec<String> = problems.map(|one| format!("{} {}", one.key, one.reason)).collect();
+    let lines: Vec<String> = problems
+        .map(|one| format!("{} {}", one.key, one.reason))
+        .collect();
     lines.join("; ")
 }
 
@@ -80,7 +85,7 @@ impl From<BodyRefusal> for ChangeError {
 impl From<RunError> for ChangeError {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Store(StoreError::Refused(refusal)) => match refusal {
+            RunError::Store(StoreError::Refusal(refusal)) => match refusal {
                 ConnectionRefusal::NameTaken { name } => Self::NameTaken(name),
                 refusal => Self::Refused(refusal),
             },
@@ -95,7 +100,7 @@ impl ConnectionRegistry {
     /// # Errors
     /// All mistakes of the body.
     pub fn check_new(&self, body: &Value, now: DateTime<Utc>) -> Result<CheckedConnection, ChangeError> {
-        let checked = self.config.inherited.check_new(body, Uuid::nil(), now);
+        let checked = self.parts.config.inherited.check_new(body, Uuid::nil(), now);
         self.check_whole(checked?)
     }
 
@@ -120,10 +125,10 @@ impl ConnectionRegistry {
     /// All mistakes of the body, a name that is taken, no key for its secret; or the store fails.
     pub async fn create(&self, body: &Value, now: DateTime<Utc>) -> Result<ConnectionChange, ChangeError> {
         let uuid = open::random_uuid();
-        let checked = self.check_whole(self.config.inherited.check_new(body, uuid, now)?)?;
+        let checked = self.check_whole(self.parts.config.inherited.check_new(body, uuid, now)?)?;
         self.refuse_configured_name(&checked.settings)?;
         let (content, secrets) = parts(&checked);
-        let keys = self.config.secrets.clone();
+        let keys = self.parts.config.secrets.clone();
         let stored = self
             .on_store(move |store| {
                 store.create_connection(uuid, &content, &secrets, keys.as_ref(), now.timestamp())
@@ -147,7 +152,7 @@ impl ConnectionRegistry {
         let checked = self.check_against(&before, body, now)?;
         self.refuse_configured_name(&checked.settings)?;
         let (content, secrets) = parts(&checked);
-        let (uuid, keys) = (before.uuid, self.config.secrets.clone());
+        let (uuid, keys) = (before.uuid, self.parts.config.secrets.clone());
         let stored = self
             .on_store(move |store| {
                 store.replace_connection(uuid, expected, &content, &secrets, keys.as_ref(), now.timestamp())
@@ -169,7 +174,9 @@ impl ConnectionRegistry {
     ) -> Result<ConnectionChange, ChangeError> {
         let uuid = self.stored(name).await?.uuid;
         let stored = self
-            .on_store(move |store| store.set_connection_disabled(uuid, is_disabled, expected, now.timestamp()))
+            .on_store(move |store| {
+                store.set_connection_disabled(uuid, is_disabled, expected, now.timestamp())
+            })
             .await?;
         self.in_force(&stored).await
     }
@@ -201,10 +208,11 @@ impl ConnectionRegistry {
     async fn stored(&self, name: &str) -> Result<StoredConnection, ChangeError> {
         match self.set.named(name) {
             Some(ServedConnection { origin, .. }) if origin != ConnectionOrigin::Api => {
-                let file = self.config.connections_file.as_ref();
+                let file = self.parts.config.connections_file.as_ref();
                 return Err(ChangeError::FromFile {
                     name: name.to_owned(),
-                    place: file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string()),
+                    place: file
+                        .map_or_else(|| "the environment".to_owned(), |path| path.display().to_string()),
                 });
             }
             _ => {}
@@ -227,14 +235,24 @@ impl ConnectionRegistry {
             // One that does not open cannot be kept: it is missing then.
             password: self.password_of(stored).unwrap_or_default(),
         };
-        let checked = self.config.inherited.check_replacement(body, &configuration, now);
+        let checked = self
+            .parts
+            .config
+            .inherited
+            .check_replacement(body, &configuration, now);
         self.check_whole(checked?)
     }
 
-    /// Checks what depends on more than the body: the mapping, and where the service may dial.
-    fn check_whole(&self, checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
-        let mapping = mapping_problems(&checked.settings);
-        if mapping.is_empty() { Ok(checked) } else { Err(ChangeError::Invalid(mapping)) }
+    /// Checks what depends on more than the body: the mapping, and where the service may dial (R35).
+    fn check_whole(&self, mut checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
+        checked.settings.directory.reach = self.reach();
+        let mut problems = mapping_problems(&checked.settings);
+        problems.extend(reach_problems(&checked.settings));
+        if problems.is_empty() {
+            Ok(checked)
+        } else {
+            Err(ChangeError::Invalid(problems))
+        }
     }
 
     fn refuse_configured_name(&self, settings: &ConnectionSettings) -> Result<(), ChangeError> {
@@ -275,6 +293,42 @@ fn parts(checked: &CheckedConnection) -> (ConnectionContent, SecretChanges) {
     (content, secrets)
 }
 
+/// Returns the addresses of a body that may not be dialled, as far as that is known before their
+/// names are resolved.
+fn reach_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
+    let directory = &settings.directory;
+    let problem = |key: &str, refusal: &ReachRefusal| FieldProblem {
+        key: key.to_owned(),
+        reason: refusal.to_string(),
+        remedy: refusal.advice(),
+    };
+    let hosts = directory.hosts.iter().map(|host| ("directory.host", host));
+    let domain = directory
+        .domain
+        .iter()
+        .map(|domain| ("directory.domain", &domain.name));
+    let of_hosts = hosts.chain(domain).filter_map(|(key, name)| {
+        let refusal = directory.reach.check_host(name).err();
+        let refusal = refusal.or_else(|| {
+            let address = name.parse().ok()?;
+            directory
+                .reach
+                .check(name, SocketAddr::new(address, directory.port))
+                .err()
+        });
+        refusal.map(|refusal| problem(key, &refusal))
+    });
+    let of_port = directory.reach.check_port(directory.port).err();
+    let mut problems: Vec<FieldProblem> = of_port
+        .iter()
+        .map(|refusal| problem("directory.port", refusal))
+        .collect();
+    if problems.is_empty() {
+        problems.extend(of_hosts);
+    }
+    problems
+}
+
 /// Returns the mistakes of the mapping of a connection.
 fn mapping_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
     let problem = |reason: String, remedy: String| FieldProblem {
@@ -294,7 +348,12 @@ fn mapping_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
         Err(errors) => errors
             .to_string()
             .lines()
-            .map(|line| problem(line.to_owned(), "correct that line; docs/mapping.md describes the table".to_owned()))
+            .map(|line| {
+                problem(
+                    line.to_owned(),
+                    "correct that line; docs/mapping.md describes the table".to_owned(),
+                )
+            })
             .collect(),
     }
 }

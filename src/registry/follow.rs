@@ -109,7 +109,7 @@ impl ConnectionFollower {
         while let Some(ended) = self.tasks.join_next().await {
             self.ended(ended)?;
         }
-        let store = Arc::clone(&self.registry.store);
+        let store = Arc::clone(&self.registry.parts.store);
         // So that other instances need not wait for the leases to end.
         let _ = tokio::task::spawn_blocking(move || store.leave()).await;
         Ok(())
@@ -140,8 +140,12 @@ impl ConnectionFollower {
             return Ok(());
         }
         let stored = self.registry.on_store(|store| store.stored_connections()).await?;
-        let wanted: BTreeMap<Uuid, StoredConnection> =
-            stored.into_iter().map(|stored| (stored.uuid, stored)).collect();
+        let only = self.registry.parts.only.as_deref();
+        let wanted: BTreeMap<Uuid, StoredConnection> = stored
+            .into_iter()
+            .filter(|stored| only.is_none_or(|name| stored.content.name == name))
+            .map(|stored| (stored.uuid, stored))
+            .collect();
         let is_settled = self.end_others(&wanted);
         self.again_at = None;
         for stored in wanted.into_values() {
@@ -185,9 +189,18 @@ impl ConnectionFollower {
 
     /// Adds a stored connection to the set, and starts it unless it is disabled.
     async fn open(&mut self, stored: StoredConnection) {
-        let known = self.registry.set.all().into_iter().find(|one| one.uuid == stored.uuid);
+        let known = self
+            .registry
+            .set
+            .all()
+            .into_iter()
+            .find(|one| one.uuid == stored.uuid);
         let is_known = |known: &ServedConnection| {
-            known.handle.is_ok() && known.stored.as_ref().is_some_and(|known| known.revision == stored.revision)
+            known.handle.is_ok()
+                && known
+                    .stored
+                    .as_ref()
+                    .is_some_and(|known| known.revision == stored.revision)
         };
         if stored.content.disabled && known.as_ref().is_some_and(is_known) {
             return;

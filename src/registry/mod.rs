@@ -15,11 +15,11 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConnectionSettings, Secret, StoredConfiguration};
+use crate::config::{Config, ConnectionSettings, ReachPolicy, Secret, StoredConfiguration};
 use crate::directory::BindGuard;
 use crate::schedule::{
-    self, ConnectionFault, ConnectionSet, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection,
-    StoredState,
+    self, ConnectionFault, ConnectionSet, ConnectionWorker, Heartbeats, ScheduledConnection,
+    ServedConnection, StoredState,
 };
 use crate::store::{Store, StoreError, StoredConnection};
 use crate::sync::RunError;
@@ -30,15 +30,25 @@ pub use open::open_connection;
 
 /// Connections that this process runs.
 pub struct ConnectionRegistry {
-    config: Config,
-    store: Arc<Store>,
+    parts: RegistryParts,
     set: ConnectionSet,
-    bind_guard: BindGuard,
     requests: mpsc::Sender<follow::LookRequest>,
 }
 
 /// Field of the password, as its secret is stored.
 const PASSWORD: &str = "directory.password";
+
+/// Everything that the connections of a process share.
+pub struct RegistryParts {
+    /// Settings of the process.
+    pub config: Config,
+    /// The state.
+    pub store: Arc<Store>,
+    /// Record of refused binds (R40).
+    pub bind_guard: BindGuard,
+    /// Name of the one connection that is run, where not all are.
+    pub only: Option<String>,
+}
 
 /// Stored connection as it was opened.
 struct OpenedConnection {
@@ -51,10 +61,8 @@ impl ConnectionRegistry {
     /// with those that are stored.
     #[must_use]
     pub fn new(
-        config: Config,
+        parts: RegistryParts,
         configured: Vec<ScheduledConnection>,
-        store: Arc<Store>,
-        bind_guard: BindGuard,
         beats: Heartbeats,
         stop: CancellationToken,
     ) -> (Arc<Self>, ConnectionFollower) {
@@ -75,13 +83,7 @@ impl ConnectionRegistry {
                 worker
             })
             .collect();
-        let registry = Arc::new(Self {
-            config,
-            store,
-            set,
-            bind_guard,
-            requests,
-        });
+        let registry = Arc::new(Self { parts, set, requests });
         let follower = ConnectionFollower::new(Arc::clone(&registry), workers, received, beats, stop);
         (registry, follower)
     }
@@ -95,7 +97,7 @@ impl ConnectionRegistry {
     /// Returns the settings of the process.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.parts.config
     }
 
     /// Waits until every change that is stored is in force here.
@@ -113,7 +115,7 @@ impl ConnectionRegistry {
         let revision = Some(stored.revision);
         let opened = match self.settings_of(&stored) {
             Ok(settings) => {
-                let (store, bind_guard) = (Arc::clone(&self.store), self.bind_guard.clone());
+                let (store, bind_guard) = (Arc::clone(&self.parts.store), self.parts.bind_guard.clone());
                 let open = move || open_connection(&settings, revision, &store, &bind_guard);
                 match tokio::task::spawn_blocking(open).await {
                     Ok(opened) => opened.map_err(|failure| ConnectionFault {
@@ -156,11 +158,20 @@ impl ConnectionRegistry {
             body: &body,
             password,
         };
-        let settings = self.config.inherited.settings(&configuration, Utc::now());
-        settings.map_err(|refusal| ConnectionFault {
+        let settings = self.parts.config.inherited.settings(&configuration, Utc::now());
+        let reached = settings.map(|mut settings| {
+            settings.directory.reach = self.reach();
+            settings
+        });
+        reached.map_err(|refusal| ConnectionFault {
             reason: format!("the configuration of the connection is refused: {refusal}"),
             remedy: "correct the keys that are named, or the variables of the service".to_owned(),
         })
+    }
+
+    /// Returns where connections that are made over HTTP may lead.
+    fn reach(&self) -> ReachPolicy {
+        ReachPolicy::Restricted(self.parts.config.http.reach.clone())
     }
 
     /// Opens the password of a stored connection, where it has one.
@@ -168,7 +179,7 @@ impl ConnectionRegistry {
         let Some(secret) = stored.secrets.get(PASSWORD) else {
             return Ok(None);
         };
-        let Some(keys) = &self.config.secrets else {
+        let Some(keys) = &self.parts.config.secrets else {
             return Err(ConnectionFault {
                 reason: "the password of the connection is sealed, and SECRETS_KEY is not set".to_owned(),
                 remedy: "set SECRETS_KEY to the key of this state, and start the service again".to_owned(),
@@ -199,7 +210,7 @@ impl ConnectionRegistry {
         T: Send + 'static,
         F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     {
-        let store = Arc::clone(&self.store);
+        let store = Arc::clone(&self.parts.store);
         match tokio::task::spawn_blocking(move || work(&store)).await {
             Ok(result) => Ok(result?),
             Err(panic) => Err(RunError::Panicked {

@@ -78,7 +78,9 @@ impl ConnectionSet {
     pub fn running(&self) -> Vec<ConnectionHandle> {
         self.read(|connections| {
             let enabled = connections.values().filter(|one| !one.is_disabled());
-            enabled.filter_map(|one| one.handle.as_ref().ok().cloned()).collect()
+            enabled
+                .filter_map(|one| one.handle.as_ref().ok().cloned())
+                .collect()
         })
     }
 

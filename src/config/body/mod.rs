@@ -25,7 +25,10 @@ use super::load;
 use super::reader::VariableReader;
 use super::refused::ConfigProblem;
 use super::variables::{self as v};
-use super::{ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, MappingSource, Secret};
+use super::{
+    ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, MappingSource, Secret,
+    UpstreamSettings, upstream,
+};
 
 pub use reading::ConnectionBody;
 
@@ -130,6 +133,21 @@ impl Variables for BodyVariables<'_> {
     }
 }
 
+impl fmt::Display for BodyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(problems) => {
+                let lines: Vec<String> = problems
+                    .iter()
+                    .map(|one| format!("{} {}", one.key, one.reason))
+                    .collect();
+                f.write_str(&lines.join("; "))
+            }
+            Self::SecretRequired(keys) => write!(f, "{} changed without the password", keys.join(", ")),
+        }
+    }
+}
+
 /// Configuration of a connection that is stored.
 #[derive(Debug, Clone)]
 pub struct StoredConfiguration<'a> {
@@ -201,6 +219,16 @@ impl InheritedVariables {
         let (body, problems) = ConnectionBody::read(stored.body);
         let checked = self.conclude(body, problems, stored.uuid, stored.password.clone(), now)?;
         Ok(checked.settings)
+    }
+
+    /// Returns the gateway of the service; its connector is not one of the gateway's.
+    pub(super) fn upstream(&self) -> Option<UpstreamSettings> {
+        const NO_CONNECTOR: &str = "ffffffff-ffff-4fff-8fff-ffffffffffff";
+        let variables = BodyVariables {
+            texts: BTreeMap::from([(v::QUALYS_CONNECTOR_UUID.name, NO_CONNECTOR)]),
+            inherited: self,
+        };
+        upstream::upstream(&mut VariableReader::new(&variables))
     }
 
     fn conclude(
