@@ -112,7 +112,7 @@ pub(super) fn schedule(
     };
     Ok(Some(ReviewSchedule {
         settings: settings.clone(),
-        cron: CronSchedule::parse(cron, first.schedule.timezone)
+        cron: CronSchedule::parse(cron, first.schedule.timezone())
             .map_err(|error| CommandFailure::new(USAGE, error, "correct REVIEW_CRON"))?,
         connectors: handles
             .iter()

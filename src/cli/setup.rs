@@ -7,7 +7,7 @@ use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::Mapping;
-use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
+use crate::schedule::{ConnectionTimetable, ScheduledConnection};
 use crate::schema;
 use crate::store::{AssetTarget, Store, StoreAccess};
 use crate::sync::Connector;
@@ -216,15 +216,8 @@ pub(super) fn connector(
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, CommandFailure> {
-    let schedule = &connection.schedule;
-    let cron = |text: &str| {
-        CronSchedule::parse(text, schedule.timezone)
-            .map_err(|error| CommandFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
-    };
-    let timetable = ConnectionTimetable::new(
-        cron(&schedule.sync_cron)?,
-        schedule.baseline_cron.as_deref().map(cron).transpose()?,
-    );
+    let timetable = ConnectionTimetable::of(&connection.schedule)
+        .map_err(|error| CommandFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))?;
     let connector = Connector {
         mapping: mapping(connection)?,
         upstream: Arc::new(QualysGateway::new(&connection.upstream)?),

@@ -10,6 +10,7 @@ mod describe;
 mod directory;
 mod dotenv;
 mod environment;
+mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod kerberos;
@@ -18,6 +19,7 @@ mod reader;
 pub mod reference;
 mod refused;
 mod review;
+mod schedule;
 mod secret;
 mod service;
 mod settings;
@@ -29,16 +31,20 @@ mod values;
 pub mod variables;
 
 pub use environment::{Environment, Variables};
+pub use field_problem::FieldProblem;
 pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};
+pub use schedule::{
+    LocalStart, RunInterval, RunRecurrence, RunSchedule, ScheduleSettings, ZonedCron, parse_baseline,
+    parse_schedule,
+};
 pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, ScheduleSettings, SearchScope, SitePolicy, UpstreamAuth,
-    UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, UpstreamAuth, UpstreamSettings,
 };
 pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

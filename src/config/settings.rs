@@ -8,6 +8,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::review::ReviewSettings;
+use super::schedule::ScheduleSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
@@ -278,19 +279,6 @@ pub enum SearchScope {
     OneLevel,
     /// The base object alone.
     Base,
-}
-
-/// Times of the runs.
-#[derive(Debug, Clone)]
-pub struct ScheduleSettings {
-    /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
-    pub sync_cron: String,
-    /// `BASELINE_CRON` as written; `None` is `off`.
-    pub baseline_cron: Option<String>,
-    /// `SYNC_TIMEZONE`.
-    pub timezone: chrono_tz::Tz,
-    /// `SYNC_ON_START`.
-    pub on_start: bool,
 }
 
 /// Handling of objects that are gone from the directory (R22 to R24).
