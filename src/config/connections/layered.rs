@@ -122,7 +122,10 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
     /// Returns `true` when a value of the file was complained about already, so that it need not be
     /// called missing as well.
     pub(in crate::config) fn is_known_to_be_bad(&self, name: &str) -> bool {
-        matches!(self.said(name), VariableSource::Table(table) if forms(name).iter().any(|form| table.is_bad(form)))
+        let is_bad_in = |table: &ConnectionTable| forms(name).iter().any(|form| table.is_bad(form));
+        self.given_schedule()
+            .is_some_and(|schedule| schedule.is_bad(name))
+            || matches!(self.said(name), VariableSource::Table(table) if is_bad_in(table))
     }
 }
 

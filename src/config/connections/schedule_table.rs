@@ -1,11 +1,12 @@
 //! The schedule of a connection in the file: a table in the form of the API, or `"off"`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys::KeyPlace;
 use super::table::{ConnectionTable, TableReading, in_words};
 use super::value::EnvironmentReferences;
 use super::{ConnectionsFile, FileConnection};
@@ -21,16 +22,28 @@ pub(super) const SCHEDULE: &str = "schedule";
 pub(super) struct GivenSchedule {
     /// As the API would get it.
     pub(super) value: Value,
-    /// Lines of its keys, by their path, such as `schedule.startDate`.
-    lines: BTreeMap<String, usize>,
+    places: SchedulePlaces,
     /// Line of the schedule itself.
     line: usize,
+}
+
+/// Keys of a schedule, by their path, such as `schedule.startDate`.
+#[derive(Default)]
+struct SchedulePlaces {
+    lines: BTreeMap<String, usize>,
+    /// Keys whose values were complained about.
+    bad: BTreeSet<String>,
 }
 
 impl GivenSchedule {
     /// Returns the line of a key, else that of the schedule.
     pub(super) fn line(&self, path: &str) -> usize {
-        self.lines.get(path).copied().unwrap_or(self.line)
+        self.places.lines.get(path).copied().unwrap_or(self.line)
+    }
+
+    /// Returns `true` when the value of a key was complained about.
+    pub(super) fn is_bad(&self, path: &str) -> bool {
+        self.places.bad.contains(path)
     }
 }
 
@@ -47,9 +60,15 @@ impl<V: Variables> TableReading<'_, V> {
         &mut self,
         line: usize,
         value: &Spanned<DeValue<'_>>,
+        place: KeyPlace,
         label: &str,
-    ) -> GivenSchedule {
-        let mut lines = BTreeMap::new();
+    ) -> Option<GivenSchedule> {
+        if place == KeyPlace::Top {
+            let fault = ValueFault::new("is of one connection", "write it in each [[connection]]");
+            self.push(line, SCHEDULE, fault);
+            return None;
+        }
+        let mut places = SchedulePlaces::default();
         let value = match value.get_ref() {
             DeValue::String(text) if text == OFF => Value::Null,
             DeValue::String(text) => {
@@ -60,9 +79,9 @@ impl<V: Variables> TableReading<'_, V> {
                 self.push(line, &in_words(label, SCHEDULE), fault);
                 Value::Null
             }
-            other => self.json(other, line, SCHEDULE, label, &mut lines),
+            other => self.json(other, line, SCHEDULE, label, &mut places),
         };
-        GivenSchedule { value, lines, line }
+        Some(GivenSchedule { value, places, line })
     }
 
     /// Returns a value as JSON. What JSON does not have becomes text, which the check of the
@@ -73,10 +92,10 @@ impl<V: Variables> TableReading<'_, V> {
         line: usize,
         path: &str,
         label: &str,
-        lines: &mut BTreeMap<String, usize>,
+        places: &mut SchedulePlaces,
     ) -> Value {
         match value {
-            DeValue::String(text) => Value::String(self.replaced(text, line, path, label)),
+            DeValue::String(text) => Value::String(self.replaced(text, line, path, label, places)),
             DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| Value::from(number.as_str()), Value::from),
             DeValue::Float(number) => number
@@ -87,9 +106,9 @@ impl<V: Variables> TableReading<'_, V> {
             DeValue::Datetime(time) => Value::from(time.to_string()),
             DeValue::Array(items) => items
                 .iter()
-                .map(|item| self.json(item.get_ref(), line, path, label, lines))
+                .map(|item| self.json(item.get_ref(), line, path, label, places))
                 .collect(),
-            DeValue::Table(table) => self.json_object(table, path, label, lines),
+            DeValue::Table(table) => self.json_object(table, path, label, places),
         }
     }
 
@@ -98,25 +117,33 @@ impl<V: Variables> TableReading<'_, V> {
         table: &DeTable<'_>,
         path: &str,
         label: &str,
-        lines: &mut BTreeMap<String, usize>,
+        places: &mut SchedulePlaces,
     ) -> Value {
         let pairs = table.iter().map(|(key, value)| {
             let line = self.line(&key.span());
             let path = format!("{path}.{}", printable(key.get_ref()));
-            lines.insert(path.clone(), line);
-            let value = self.json(value.get_ref(), line, &path, label, lines);
+            places.lines.insert(path.clone(), line);
+            let value = self.json(value.get_ref(), line, &path, label, places);
             (key.get_ref().to_string(), value)
         });
         Value::Object(pairs.collect())
     }
 
     /// Returns a text with each `${NAME}` replaced, or as it is where that is a problem.
-    fn replaced(&mut self, text: &str, line: usize, path: &str, label: &str) -> String {
+    fn replaced(
+        &mut self,
+        text: &str,
+        line: usize,
+        path: &str,
+        label: &str,
+        places: &mut SchedulePlaces,
+    ) -> String {
         let mut references = EnvironmentReferences::new(self.environment);
         let replaced = references.replaced(text);
         self.file.references.append(&mut references.names);
         replaced.unwrap_or_else(|fault| {
             self.push(line, &in_words(label, path), fault);
+            places.bad.insert(path.to_owned());
             text.to_owned()
         })
     }

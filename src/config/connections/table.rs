@@ -132,9 +132,9 @@ impl<V: Variables> TableReading<'_, V> {
         for (key, value) in table {
             if key.get_ref() == inner {
                 tables = self.tables(inner, value, label);
-            } else if key.get_ref() == SCHEDULE && place == KeyPlace::Inner {
+            } else if key.get_ref() == SCHEDULE {
                 let line = self.line(&key.span());
-                read.schedule = Some(self.schedule(line, value, label));
+                read.schedule = self.schedule(line, value, place, label);
             } else {
                 self.key(&mut read, key, value, place, label);
             }

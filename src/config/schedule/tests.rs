@@ -307,10 +307,7 @@ fn every_mistake_is_reported_with_key_reason_and_remedy() {
             with(weekly(), "timezone", Value::Null),
             "schedule.timezone: is required; write it, such as Europe/Berlin",
         ),
-        (
-            without(once(), "startDate"),
-            "schedule.startDate: is required",
-        ),
+        (without(once(), "startDate"), "schedule.startDate: is required"),
         (
             with(once(), "once", json!(false)),
             "schedule.once: is false, which is no form; remove it, or write true",

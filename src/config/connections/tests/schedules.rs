@@ -25,7 +25,9 @@ fn one(more: &str) -> (String, Option<String>) {
 fn a_schedule_is_a_table_in_the_form_of_the_api() {
     let weekly = "MON, FRI at 02:30 Asia/Colombo, from 2026-12-01";
     let baseline = |text: &str| Some(text.to_owned());
-    let table = WEEKLY.replace(", ", "\n").replace("[\"MON\"\n\"FRI\"]", "[\"MON\", \"FRI\"]");
+    let table = WEEKLY
+        .replace(", ", "\n")
+        .replace("[\"MON\"\n\"FRI\"]", "[\"MON\", \"FRI\"]");
     for (more, text, of_baseline) in [
         (format!("schedule = {{ {WEEKLY} }}"), weekly, baseline("0 2 * * SUN Asia/Colombo")),
         (format!("[connection.schedule]\n{table}"), weekly, baseline("0 2 * * SUN Asia/Colombo")),
@@ -86,12 +88,22 @@ fn the_schedule_of_a_profile_stands_over_that_of_its_connection() {
     let times: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
     assert_eq!(
         times,
-        ["MON, FRI at 02:30 Asia/Colombo, from 2026-12-01", "@daily", "every 20 min", "by hand"]
+        [
+            "MON, FRI at 02:30 Asia/Colombo, from 2026-12-01",
+            "@daily",
+            "every 20 min",
+            "by hand"
+        ]
     );
     let baselines: Vec<Option<&str>> = found.iter().map(|(_, baseline)| baseline.as_deref()).collect();
     assert_eq!(
         baselines,
-        [Some("@monthly Asia/Colombo"), Some("@monthly Asia/Tokyo"), Some("@monthly UTC"), None],
+        [
+            Some("@monthly Asia/Colombo"),
+            Some("@monthly Asia/Tokyo"),
+            Some("@monthly UTC"),
+            None
+        ],
         "by hand alone means that no baseline of all connections runs"
     );
     let config = parsed(&text, &environment()).unwrap();
@@ -112,20 +124,19 @@ fn mistakes_of_a_schedule_are_reported_at_their_lines() {
     );
     let refused = refusal(&text, &environment());
     let expected = [
-        "connections.toml:1: schedule: is not a key of this table; ",
-        "connections.toml:7: connection emea: schedule.startTime: is required",
-        "connections.toml:9: connection emea: schedule.daysOfWeek: names no day",
-        "connections.toml:10: connection emea: schedule.startDate: `2026-12-01` is not a date of the form mm/dd/yyyy",
-        "connections.toml:11: connection emea: schedule.startTim: is not a key of this object; did you mean startTime?",
-        "connections.toml:12: connection emea: schedule.timezone: names NOWHERE, which is not set; set NOWHERE",
-        "connections.toml:12: connection emea: schedule.timezone: `${NOWHERE}` is not a time zone",
-        "connections.toml:15: connection b: sync_cron: stands beside the schedule of line 20; keep one of the two",
-        "connections.toml:16: connection b: sync_timezone: stands beside the schedule of line 20; keep one of the two",
-        "connections.toml:20: connection b.p: schedule: names no form; give one of cron, runFrequency, recurrence and once, or schedule = \"off\" to run",
-        "connections.toml:23: connection b.p: sync_timezone: stands beside the schedule of line 20; write a schedule",
-        "connections.toml:26: connection b, profile q: schedule: `daily` is not a schedule; write { cron = ",
-        "connections.toml:29: connection b.r: schedule.runFrequency: is a number, where an object is needed; write it as {\"hours\" = 1, \"minutes\" = 30}",
-        "connections.toml:30: connection b, profile r: schedul: is not a key of this table; did you mean schedule?",
+        "connections.toml:1: schedule: is of one connection; write it in",
+        "connections.toml:8: connection emea: schedule.startTime: is required",
+        "connections.toml:10: connection emea: schedule.daysOfWeek: names no day",
+        "connections.toml:11: connection emea: schedule.startDate: `2026-12-01` is not a date of the form mm/dd/yyyy",
+        "connections.toml:12: connection emea: schedule.startTim: is not a key of this object; did you mean startTime?",
+        "connections.toml:13: connection emea: schedule.timezone: names NOWHERE, which is not set; set NOWHERE",
+        "connections.toml:16: connection b: sync_cron: stands beside the schedule of line 21; keep one of the two",
+        "connections.toml:17: connection b: sync_timezone: stands beside the schedule of line 21; keep one of the two",
+        "connections.toml:21: connection b.p: schedule: names no form; give one of cron, runFrequency, recurrence and once, or schedule = \"off\" to run",
+        "connections.toml:24: connection b.p: sync_timezone: stands beside the schedule of line 21; write a schedule",
+        "connections.toml:27: connection b, profile q: schedule: `daily` is not a schedule; write { cron = ",
+        "connections.toml:30: connection b.r: schedule.runFrequency: is a number, where an object is needed; write it as {\"hours\" = 1, \"minutes\" = 30}",
+        "connections.toml:31: connection b, profile r: schedul: is not a key of this table; did you mean schedule?",
     ];
     for line in &expected {
         assert!(
