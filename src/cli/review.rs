@@ -110,7 +110,7 @@ pub(super) fn schedule(
     let timezone = config
         .connections
         .first()
-        .map_or(chrono_tz::UTC, |first| first.schedule.timezone);
+        .map_or(chrono_tz::UTC, |first| first.schedule.timezone());
     let Some(cron) = &settings.cron else {
         return Ok(None);
     };

@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::variables as v;
 use super::{
     Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
-    ReachLimits, ReviewSettings, SearchScope, SitePolicy, StateLocation, TargetHost, UpstreamAuth,
+    ReachLimits, ReviewSettings, RunSchedule, SearchScope, SitePolicy, StateLocation, TargetHost,
+    UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -129,6 +130,14 @@ impl ReviewSettings {
     }
 }
 
+/// Describes the times of the runs under the name by which they can be set.
+fn describe_times(schedule: &RunSchedule) -> DescribedVariable {
+    match schedule {
+        RunSchedule::Cron(cron) => (v::SYNC_CRON.name, cron.text.clone()),
+        other => ("schedule", other.text()),
+    }
+}
+
 impl ConnectionSettings {
     /// Describes the connection with everything of it.
     #[must_use]
@@ -140,15 +149,15 @@ impl ConnectionSettings {
         described.extend(describe_directory(&self.directory));
         described.extend(self.describe_profile());
         described.extend([
-            (v::SYNC_CRON.name, self.schedule.sync_cron.clone()),
+            describe_times(&self.schedule.sync),
             (
                 v::BASELINE_CRON.name,
                 self.schedule
-                    .baseline_cron
-                    .clone()
-                    .unwrap_or_else(|| "off".to_owned()),
+                    .baseline
+                    .as_ref()
+                    .map_or_else(|| "off".to_owned(), |cron| cron.text.clone()),
             ),
-            (v::SYNC_TIMEZONE.name, self.schedule.timezone.name().to_owned()),
+            (v::SYNC_TIMEZONE.name, self.schedule.timezone().name().to_owned()),
             (v::SYNC_ON_START.name, self.schedule.on_start.to_string()),
             (
                 v::MAPPING_FILE.name,

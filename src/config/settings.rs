@@ -11,6 +11,7 @@ use super::body::InheritedVariables;
 use super::reach::{ReachLimits, ReachPolicy};
 use super::refused::ConfigError;
 use super::review::ReviewSettings;
+use super::schedule::ScheduleSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
@@ -300,19 +301,6 @@ pub enum SearchScope {
     OneLevel,
     /// The base object alone.
     Base,
-}
-
-/// Times of the runs.
-#[derive(Debug, Clone)]
-pub struct ScheduleSettings {
-    /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
-    pub sync_cron: String,
-    /// `BASELINE_CRON` as written; `None` is `off`.
-    pub baseline_cron: Option<String>,
-    /// `SYNC_TIMEZONE`.
-    pub timezone: chrono_tz::Tz,
-    /// `SYNC_ON_START`.
-    pub on_start: bool,
 }
 
 /// Handling of objects that are gone from the directory (R22 to R24).

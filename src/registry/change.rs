@@ -234,6 +234,7 @@ impl ConnectionRegistry {
             body: &before,
             // One that does not open cannot be kept: it is missing then.
             password: self.password_of(stored).unwrap_or_default(),
+            changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
         };
         let checked = self
             .parts

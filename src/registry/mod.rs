@@ -10,7 +10,7 @@ mod open;
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::DateTime;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -157,8 +157,9 @@ impl ConnectionRegistry {
             uuid: stored.uuid,
             body: &body,
             password,
+            changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
         };
-        let settings = self.parts.config.inherited.settings(&configuration, Utc::now());
+        let settings = self.parts.config.inherited.settings(&configuration);
         let reached = settings.map(|mut settings| {
             settings.directory.reach = self.reach();
             settings

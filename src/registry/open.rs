@@ -9,7 +9,7 @@ use crate::check::{StepFailure, mapping_of};
 use crate::config::ConnectionSettings;
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
-use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
+use crate::schedule::{ConnectionTimetable, ScheduledConnection};
 use crate::store::{AssetTarget, Store};
 use crate::sync::{Connector, RunError};
 use crate::upstream::QualysGateway;
@@ -26,15 +26,8 @@ pub fn open_connection(
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, StepFailure> {
-    let schedule = &settings.schedule;
-    let cron = |text: &str| {
-        CronSchedule::parse(text, schedule.timezone)
-            .map_err(|error| StepFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
-    };
-    let timetable = ConnectionTimetable::new(
-        cron(&schedule.sync_cron)?,
-        schedule.baseline_cron.as_deref().map(cron).transpose()?,
-    );
+    let timetable = ConnectionTimetable::of(&settings.schedule)
+        .map_err(|error| StepFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))?;
     let id = store
         .register(
             settings.uuid,

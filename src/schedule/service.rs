@@ -117,13 +117,20 @@ async fn keep_while(
     let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
     let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
-    tracing::info!(
-        connection = connection.connector.name(),
-        state = %State::Scheduled,
-        next_sync = next.sync.map(|at| at.to_rfc3339()),
-        next_baseline = next.baseline.map(|at| at.to_rfc3339()),
-        "The connection is scheduled."
-    );
+    if next.first().is_some() {
+        tracing::info!(
+            connection = connection.connector.name(),
+            state = %State::Scheduled,
+            next_sync = next.sync.map(|at| at.to_rfc3339()),
+            next_baseline = next.baseline.map(|at| at.to_rfc3339()),
+            "The connection is scheduled."
+        );
+    } else {
+        tracing::info!(
+            connection = connection.connector.name(),
+            "The connection has no next run; it runs when somebody asks for it."
+        );
+    }
     loop {
         if let Some(order) = wanted.take() {
             next = run_due(counter, next, order, stop).await;
@@ -236,7 +243,7 @@ async fn at_start(
             RunMode::Delta,
             "delta schedule, missed while the service was down".to_owned(),
         ))
-    } else if connection.connector.settings.schedule.on_start {
+    } else if connection.connector.settings.schedule.on_start && connection.timetable.may_run_at_start(now) {
         Some((RunMode::Delta, "start of the service".to_owned()))
     } else {
         None
@@ -289,7 +296,7 @@ async fn run_due(
             connection = name,
             skipped,
             seconds = (ended - started).num_seconds(),
-            "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
+            "The run took longer than the interval of its schedule; ticks that fell into it are skipped."
         );
     }
     if let (Err(error), Some(refused)) = (run, order.refused) {

@@ -72,12 +72,12 @@ pub struct ConnectionView {
     /// Remedy for it.
     #[schema(required)]
     pub last_error_remedy: Option<String>,
-    /// `SYNC_CRON`.
+    /// Times of the deltas: `SYNC_CRON`, or the schedule in words, such as `every 1 h 30 min`.
     pub run_frequency: String,
     /// `BASELINE_CRON`; `null` is `off`.
     #[schema(required)]
     pub baseline_frequency: Option<String>,
-    /// `SYNC_TIMEZONE`, of both.
+    /// Time zone of the schedule: `SYNC_TIMEZONE`, or that of the schedule itself.
     pub timezone: String,
     /// Time at which the state file was found to be an older copy: ETM may hold other versions than
     /// it records, until `sync --baseline --resend` has read everything. Else `null`.
@@ -250,13 +250,13 @@ impl ConnectionView {
             next_baseline: time(row.next_baseline),
             // A baseline that was due before BASELINE_CRON was turned off is stored until the next
             // run.
-            baseline_due: schedule.baseline_cron.is_some() && row.baseline_due(now).is_some(),
+            baseline_due: schedule.baseline.is_some() && row.baseline_due(now).is_some(),
             last_complete_baseline: time(row.last_baseline),
             last_error: row.last_error.clone(),
             last_error_remedy: row.last_error_remedy.clone(),
-            run_frequency: schedule.sync_cron.clone(),
-            baseline_frequency: schedule.baseline_cron.clone(),
-            timezone: schedule.timezone.name().to_owned(),
+            run_frequency: schedule.sync.text(),
+            baseline_frequency: schedule.baseline.as_ref().map(|cron| cron.text.clone()),
+            timezone: schedule.timezone().name().to_owned(),
             restored_at: time(row.restored_at),
             held_by: row.held_by.clone(),
             skipped_ticks: row.skipped_ticks,

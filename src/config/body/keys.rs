@@ -21,8 +21,10 @@ pub(super) enum BodyForm {
     Document,
     /// `true` or `false`.
     Flag,
-    /// Object that [`super::parse_schedule`] reads.
+    /// Object that [`parse_schedule`](crate::config::parse_schedule) reads.
     Schedule,
+    /// Object that [`parse_baseline`](crate::config::parse_baseline) reads.
+    Baseline,
 }
 
 /// Key of the body.
@@ -63,7 +65,7 @@ const fn key(
     }
 }
 
-use BodyForm::{Certificate, Document, Flag, List, Names, Number, Schedule, Secret, Text};
+use BodyForm::{Baseline, Certificate, Document, Flag, List, Names, Number, Schedule, Secret, Text};
 
 /// Every key.
 pub(super) const KEYS: &[BodyKey] = &[
@@ -101,11 +103,10 @@ pub(super) const KEYS: &[BodyKey] = &[
         form: Schedule,
         variable: None,
     },
-    key("baseline", "cron", Text, &v::BASELINE_CRON),
     BodyKey {
-        section: "baseline",
-        name: "timezone",
-        form: Text,
+        section: "",
+        name: "baseline",
+        form: Baseline,
         variable: None,
     },
     key("", "mapping", Document, &v::MAPPING_FILE),

@@ -26,22 +26,11 @@ use super::reader::VariableReader;
 use super::refused::ConfigProblem;
 use super::variables::{self as v};
 use super::{
-    ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, MappingSource, Secret,
-    UpstreamSettings, upstream,
+    ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, FieldProblem, MappingSource,
+    Secret, UpstreamSettings, upstream,
 };
 
 pub use reading::ConnectionBody;
-
-/// Mistake of one key of a body.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct FieldProblem {
-    /// The key with its section: `directory.host`.
-    pub key: String,
-    /// Cause, lower-case, without a full stop.
-    pub reason: String,
-    /// Remedy.
-    pub remedy: String,
-}
 
 /// Change of a secret by a body.
 #[derive(Debug, Clone)]
@@ -157,6 +146,8 @@ pub struct StoredConfiguration<'a> {
     pub body: &'a Value,
     /// Its password, where there is one.
     pub password: Option<Secret>,
+    /// Time of its last change.
+    pub changed_at: DateTime<Utc>,
 }
 
 impl InheritedVariables {
@@ -170,7 +161,7 @@ impl InheritedVariables {
         uuid: Uuid,
         now: DateTime<Utc>,
     ) -> Result<CheckedConnection, BodyRefusal> {
-        let (body, problems) = ConnectionBody::read(value);
+        let (body, problems) = ConnectionBody::read(value, now);
         let password = match body.password() {
             PasswordChange::Set(secret) => Some(secret.clone()),
             PasswordChange::Keep | PasswordChange::Remove => None,
@@ -189,7 +180,7 @@ impl InheritedVariables {
         stored: &StoredConfiguration<'_>,
         now: DateTime<Utc>,
     ) -> Result<CheckedConnection, BodyRefusal> {
-        let (body, problems) = ConnectionBody::read(value);
+        let (body, problems) = ConnectionBody::read(value, now);
         let (password, is_kept) = match body.password() {
             PasswordChange::Set(secret) => (Some(secret.clone()), false),
             PasswordChange::Keep => (stored.password.clone(), stored.password.is_some()),
@@ -197,7 +188,7 @@ impl InheritedVariables {
         };
         let checked = self.conclude(body, problems, stored.uuid, password, now)?;
         if is_kept {
-            let before = self.settings(stored, now).ok();
+            let before = self.settings(stored).ok();
             let before = before.as_ref().map(|settings| &settings.directory);
             let changed = changed_address(before, &checked.settings.directory);
             if !changed.is_empty() {
@@ -207,16 +198,14 @@ impl InheritedVariables {
         Ok(checked)
     }
 
-    /// Returns the settings of a connection that is stored.
+    /// Returns the settings of a connection that is stored. A schedule that is over since its last
+    /// change is no mistake.
     ///
     /// # Errors
     /// Every mistake: the variables of the service, or its version, changed since it was stored.
-    pub fn settings(
-        &self,
-        stored: &StoredConfiguration<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<ConnectionSettings, BodyRefusal> {
-        let (body, problems) = ConnectionBody::read(stored.body);
+    pub fn settings(&self, stored: &StoredConfiguration<'_>) -> Result<ConnectionSettings, BodyRefusal> {
+        let now = stored.changed_at;
+        let (body, problems) = ConnectionBody::read(stored.body, now);
         let checked = self.conclude(body, problems, stored.uuid, stored.password.clone(), now)?;
         Ok(checked.settings)
     }
@@ -344,6 +333,10 @@ pub fn body_of(settings: &ConnectionSettings) -> Value {
             place.insert(key.name.to_owned(), value);
         }
     }
+    sections.insert("schedule".to_owned(), settings.schedule.sync.to_json());
+    if let Some(baseline) = &settings.schedule.baseline {
+        sections.insert("baseline".to_owned(), baseline.to_json());
+    }
     Value::Object(sections)
 }
 
@@ -360,6 +353,7 @@ impl ConnectionBody {
     /// Returns the settings with what no variable can say: texts in place of files.
     fn complete(&self, mut settings: ConnectionSettings, uuid: Uuid) -> ConnectionSettings {
         settings.uuid = uuid;
+        settings.schedule = self.schedule(&settings.schedule);
         if let Some(certificates) = self.certificates() {
             settings.directory.certificates = Some(certificates.clone());
         }

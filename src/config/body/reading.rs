@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, BodyForm, BodyKey};
 use super::{FieldProblem, PasswordChange};
-use crate::config::Secret;
 use crate::config::refused::{ValueFault, nearest, printable, quoted};
 use crate::config::values::certificate;
-use crate::config::variables as v;
+use crate::config::{RunSchedule, ScheduleSettings, Secret, ZonedCron, parse_baseline, parse_schedule};
 
 /// Longest text of one key, octets; a mapping or a bundle of certificates may be larger.
 const LONGEST_TEXT: usize = 16 << 10;
@@ -32,17 +32,20 @@ pub struct ConnectionBody {
     password: Option<PasswordChange>,
     certificates: Option<Vec<Vec<u8>>>,
     mapping: Option<String>,
+    schedule: Option<RunSchedule>,
+    baseline: Option<Option<ZonedCron>>,
     is_disabled: bool,
 }
 
 impl ConnectionBody {
-    /// Reads a body, and returns it with the mistakes that were found.
+    /// Reads a body, and returns it with the mistakes that were found. `now` decides whether a
+    /// schedule has a moment left.
     #[must_use]
-    pub fn read(value: &Value) -> (Self, Vec<FieldProblem>) {
+    pub fn read(value: &Value, now: DateTime<Utc>) -> (Self, Vec<FieldProblem>) {
         let mut body = Self::default();
         let mut problems = Vec::new();
         match value {
-            Value::Object(object) => body.read_section("", object, &mut problems),
+            Value::Object(object) => body.read_section("", object, now, &mut problems),
             _ => problems.push(problem(
                 "",
                 "the body is not a JSON object",
@@ -56,6 +59,7 @@ impl ConnectionBody {
         &mut self,
         section: &'static str,
         object: &Map<String, Value>,
+        now: DateTime<Utc>,
         problems: &mut Vec<FieldProblem>,
     ) {
         let known = keys::names_in(section);
@@ -65,13 +69,16 @@ impl ConnectionBody {
                 .find(|key| key.section == section && key.name == *name);
             let inner = known.iter().find(|known| **known == *name && section.is_empty());
             match (found, inner, value) {
+                (Some(key), _, value) if matches!(key.form, BodyForm::Schedule | BodyForm::Baseline) => {
+                    problems.extend(self.read_times(key, value, now).err().into_iter().flatten());
+                }
                 (Some(key), _, value) => {
                     if let Err(fault) = self.read_value(key, value) {
                         problems.push(problem(&key.path(), fault.cause, fault.advice));
                     }
                 }
                 (None, Some(_), Value::Null) => {}
-                (None, Some(inner), Value::Object(object)) => self.read_section(inner, object, problems),
+                (None, Some(inner), Value::Object(object)) => self.read_section(inner, object, now, problems),
                 (None, Some(inner), _) => {
                     problems.push(problem(
                         inner,
@@ -89,11 +96,11 @@ impl ConnectionBody {
             self.password = Some(read_secret(value)?);
             return Ok(());
         }
-        if value.is_null() && key.form != BodyForm::Schedule {
+        if value.is_null() {
             return Ok(());
         }
         match key.form {
-            BodyForm::Secret => {}
+            BodyForm::Secret | BodyForm::Schedule | BodyForm::Baseline => {}
             BodyForm::Text => {
                 let text = read_text(value, LONGEST_TEXT)?;
                 self.set(key, text.to_owned());
@@ -121,7 +128,23 @@ impl ConnectionBody {
                     ));
                 }
             },
-            BodyForm::Schedule => self.read_schedule(value)?,
+        }
+        self.store(key, value);
+        Ok(())
+    }
+
+    /// Reads the times of the runs. A schedule that is null means no times; baselines that are null
+    /// have their default.
+    fn read_times(
+        &mut self,
+        key: &'static BodyKey,
+        value: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<(), Vec<FieldProblem>> {
+        if key.form == BodyForm::Schedule {
+            self.schedule = Some(parse_schedule(value, now)?);
+        } else if !value.is_null() {
+            self.baseline = Some(parse_baseline(value, now)?);
         }
         self.store(key, value);
         Ok(())
@@ -169,6 +192,18 @@ impl ConnectionBody {
     /// Returns the text of the mapping.
     pub(super) fn mapping(&self) -> Option<&str> {
         self.mapping.as_deref()
+    }
+
+    /// Returns the times of the runs; `usual` has those of a body without any. A service that starts
+    /// is no reason for a run.
+    pub(super) fn schedule(&self, usual: &ScheduleSettings) -> ScheduleSettings {
+        let sync = self.schedule.clone().unwrap_or_else(|| usual.sync.clone());
+        let baseline = self.baseline.clone().unwrap_or_else(|| sync.default_baseline());
+        ScheduleSettings {
+            sync,
+            baseline,
+            on_start: false,
+        }
     }
 
     /// Returns `true` when no runs are to be made.
@@ -326,24 +361,10 @@ pub(super) fn value_of(form: BodyForm, text: &str) -> Option<Value> {
         BodyForm::Names => list(';'),
         BodyForm::Number => Value::from(text.parse::<u64>().ok()?),
         BodyForm::Secret => json!({ "set": true }),
-        BodyForm::Certificate | BodyForm::Document | BodyForm::Flag | BodyForm::Schedule => return None,
+        BodyForm::Certificate
+        | BodyForm::Document
+        | BodyForm::Flag
+        | BodyForm::Schedule
+        | BodyForm::Baseline => return None,
     })
-}
-
-impl ConnectionBody {
-    /// Reads the schedule; for now, an expression in a zone.
-    fn read_schedule(&mut self, value: &Value) -> Result<(), ValueFault> {
-        let Some(object) = value.as_object() else {
-            return Err(fault(
-                "is not an object",
-                "write {\"cron\": \"…\", \"timezone\": \"…\"}",
-            ));
-        };
-        for (name, variable) in [("cron", v::SYNC_CRON.name), ("timezone", v::SYNC_TIMEZONE.name)] {
-            if let Some(text) = object.get(name).and_then(Value::as_str) {
-                self.texts.insert(variable, text.to_owned());
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,5 +1,6 @@
 //! The keys of the file: the variables in lower case, and a few that the file alone has.
 
+use super::schedule_table::SCHEDULE;
 use crate::config::variables::{self as v, VariableDefinition};
 
 /// A table of one directory.
@@ -74,7 +75,10 @@ pub(super) fn known(place: KeyPlace) -> Vec<String> {
         .map(|name| name.to_ascii_lowercase());
     match place {
         KeyPlace::Top => all.chain([CONNECTION.to_owned()]).collect(),
-        KeyPlace::Inner => all.chain(short).chain([PROFILE.to_owned()]).collect(),
+        KeyPlace::Inner => all
+            .chain(short)
+            .chain([PROFILE.to_owned(), SCHEDULE.to_owned()])
+            .collect(),
     }
 }
 
