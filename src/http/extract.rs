@@ -39,7 +39,11 @@ impl FromRequestParts<Arc<HttpService>> for AnyConnection {
     type Rejection = HttpProblem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<HttpService>) -> Result<Self, HttpProblem> {
-        let name = part(parts, "name").await.unwrap_or_default();
+        let name = match part(parts, "name").await {
+            Some(name) => name,
+            // The route of a call whose name a connection may have too.
+            None => parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
+        };
         let connection = service.registry.set().named(&name);
         connection.map(Self).ok_or_else(|| unknown_connection(&name))
     }

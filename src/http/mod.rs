@@ -51,10 +51,6 @@ pub use waiting::serve_waiting;
 /// Body of a request at most, octets; most calls take some ten.
 const BODY: usize = 16 << 10;
 
-/// The same for a call that takes the configuration of a connection, with a mapping and
-/// certificates.
-const CONFIGURATION_BODY: usize = 1 << 20;
-
 /// Time that an answer may take, its body not included; a search stops by itself before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 

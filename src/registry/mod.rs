@@ -100,6 +100,12 @@ impl ConnectionRegistry {
         &self.parts.config
     }
 
+    /// Returns a record of refused binds for one more use of a directory.
+    #[must_use]
+    pub fn bind_guard(&self) -> BindGuard {
+        self.parts.bind_guard.for_connection()
+    }
+
     /// Waits until every change that is stored is in force here.
     async fn settle(&self) {
         let (request, settled) = oneshot::channel();

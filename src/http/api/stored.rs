@@ -103,7 +103,11 @@ pub(super) async fn create(
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<impl IntoResponse, HttpProblem> {
     let change = service.registry.create(&body, Utc::now()).await?;
-    tracing::info!(connection = change.name, asked_by = changer.asked_by(), "A connection was created.");
+    tracing::info!(
+        connection = change.name,
+        asked_by = changer.asked_by(),
+        "A connection was created."
+    );
     let location = format!("/api/v1/connections/{}", change.name);
     let tagged = changed(&service, &change, rights).await?;
     let mut response = (StatusCode::CREATED, tagged).into_response();
@@ -137,8 +141,14 @@ pub(super) async fn replace(
 ) -> Result<TaggedConnection, HttpProblem> {
     let expected = required_revision(&headers, &connection)?;
     let registry = &service.registry;
-    let change = registry.replace(&connection.name, expected, &body, Utc::now()).await?;
-    tracing::info!(connection = change.name, asked_by = changer.asked_by(), "A connection was changed.");
+    let change = registry
+        .replace(&connection.name, expected, &body, Utc::now())
+        .await?;
+    tracing::info!(
+        connection = change.name,
+        asked_by = changer.asked_by(),
+        "A connection was changed."
+    );
     changed(&service, &change, rights).await
 }
 
@@ -175,8 +185,15 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, HttpProblem> {
     let expected = required_revision(&headers, &connection)?;
     let registry = &service.registry;
-    registry.delete(&connection.name, expected, purge, Utc::now()).await?;
-    tracing::info!(connection = connection.name, asked_by = changer.asked_by(), purge, "A connection was deleted.");
+    registry
+        .delete(&connection.name, expected, purge, Utc::now())
+        .await?;
+    tracing::info!(
+        connection = connection.name,
+        asked_by = changer.asked_by(),
+        purge,
+        "A connection was deleted."
+    );
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -228,7 +245,9 @@ async fn set_disabled(
         _ => None,
     };
     let registry = &service.registry;
-    let change = registry.set_disabled(&connection.name, is_disabled, expected, Utc::now()).await?;
+    let change = registry
+        .set_disabled(&connection.name, is_disabled, expected, Utc::now())
+        .await?;
     tracing::info!(
         connection = change.name,
         asked_by = changer.asked_by(),
@@ -287,9 +306,12 @@ impl From<ChangeError> for HttpProblem {
                 ConnectionRefusal::OtherKey(_) => conflict("other_key", refusal.advice()),
                 refusal => conflict("refused", refusal.advice()),
             },
-            ChangeError::Store(failure) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", failure, failure.advice())
-            }
+            ChangeError::Store(failure) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                failure,
+                failure.advice(),
+            ),
         }
     }
 }
