@@ -229,12 +229,7 @@ async fn a_name_that_is_none_is_refused_and_one_that_nothing_has_is_told() {
             .await
             .unwrap_err()
     };
-    for dn in [
-        "People",
-        "",
-        "OU=\u{0},DC=corp",
-        &format!("OU={},DC=corp", "x".repeat(5000)),
-    ] {
+    for dn in ["People", "", &format!("OU={},DC=corp", "x".repeat(5000))] {
         assert_eq!(refused(dn).await.exit_code, 64, "{dn:?}");
     }
     assert_eq!(lab.simulator.statistics().counts().connections, 0);

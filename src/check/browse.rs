@@ -11,6 +11,7 @@ use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{DistinguishedName, Kind};
 use crate::mapping::Mapping;
 use crate::sync::ReadScope;
+use crate::text::printable;
 
 use super::failure::StepFailure;
 
@@ -185,7 +186,7 @@ async fn list_containers(
             Err(error) if error.is_base_missing() => {
                 return Err(StepFailure::new(
                     UNAVAILABLE,
-                    format_args!("{dn} does not exist, or the account may not see it"),
+                    format_args!("{} does not exist, or the account may not see it", printable(dn)),
                     "choose another container; grant the account List Contents and Read Property there",
                 ));
             }
