@@ -1,6 +1,11 @@
-//! The steps of `check` for one connection: directory, mapping, upstream, each with its result and,
-//! when it fails, what to do. The command prints them, and HTTP sends them as they end.
+//! Tests of a connection before it is used: the steps of `check`, the containers of its directory,
+//! its mapping, and one object as the mapping makes it.
+//!
+//! Each step of `check` has its result and, when it fails, what to do. The command prints the
+//! steps, and HTTP sends them as they end. Nothing here changes the directory, the store or what
+//! Qualys holds.
 
+mod browse;
 mod content;
 mod controller;
 mod deleted_objects;
@@ -8,6 +13,7 @@ mod directory_steps;
 mod dirsync;
 mod failure;
 mod mapping_table;
+mod preview;
 mod schema;
 mod shown;
 mod upstream_steps;
@@ -21,8 +27,12 @@ use crate::config::{self, DeltaMethod, DirectoryAuth};
 use crate::directory::BindGuard;
 use crate::sync::ReadScope;
 
+pub use browse::{BrowsedContainers, ContainerKind, DirectoryContainer, KindCount, browse};
 pub use failure::{StepFailure, list_below};
-pub use mapping_table::{check_mapping, check_sources, load_mapping, mapping_of};
+pub use mapping_table::{
+    MappingMistake, ReadMapping, check_mapping, check_sources, load_mapping, mapping_of, read_mapping,
+};
+pub use preview::{ObjectsOfName, PreviewOutcome, PreviewedObject, find_objects, not_in_scope, preview};
 pub use schema::{SchemaReport, check_schema};
 
 /// A step that ended.

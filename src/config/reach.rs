@@ -1,7 +1,8 @@
 //! Limits of the addresses to which a connection that was made over HTTP may lead.
 //!
-//! Who may use HTTP is not thereby allowed to let this computer connect to anything (R35). INVARIANT:
-//! the address that is checked is the one that is connected to, after the name was resolved.
+//! Whoever may use HTTP is not thereby allowed to let this computer connect to anything (R35).
+//! INVARIANT: the address that is checked is the one that is connected to, after the name was
+//! resolved.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -140,7 +141,7 @@ pub enum SpecialAddress {
     Loopback,
     /// No address, which some systems take for this computer.
     Unspecified,
-    /// An address of the link, where clouds keep what they tell a machine about itself.
+    /// An address of the link, such as that of the metadata of a cloud.
     LinkLocal,
     /// An address of several hosts.
     Multicast,

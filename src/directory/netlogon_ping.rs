@@ -236,6 +236,11 @@ mod tests {
     async fn r35_what_is_out_of_reach_is_sent_nothing() {
         let (socket, controller) = server().await;
         let port = controller.ldap_port;
+        // A name, so that only its addresses show where it leads to.
+        let controller = NamedController {
+            host: "localhost".to_owned(),
+            ..controller
+        };
         let limits = |allow_loopback, ports| {
             ReachPolicy::Restricted(ReachLimits {
                 allow_loopback,

@@ -191,8 +191,8 @@ fn out_of_reach(host: &str, refusal: ReachRefusal) -> DirectoryError {
 }
 
 /// Connects to `address`: the only place where a socket to a controller is made. An address that is
-/// out of reach is refused here, whatever led to it, so that no answer of DNS can change between the
-/// check and the connection (R35).
+/// out of reach is refused here, whatever led to it, so that no answer of DNS can change between
+/// the check and the connection (R35).
 async fn connect(
     host: &str,
     address: SocketAddr,
