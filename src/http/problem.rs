@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::check::StepFailure;
 use crate::config::FieldProblem;
+use crate::exit_code;
 use crate::store::StoreError;
 use crate::sync::RunError;
 
@@ -119,6 +121,17 @@ impl HttpProblem {
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> Self {
         RunError::from(error).into()
+    }
+}
+
+impl From<StepFailure> for HttpProblem {
+    fn from(failure: StepFailure) -> Self {
+        let (status, word) = match failure.exit_code {
+            exit_code::USAGE => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            exit_code::REFUSED => (StatusCode::BAD_GATEWAY, "credentials_refused"),
+            _ => (StatusCode::BAD_GATEWAY, "unreachable"),
+        };
+        Self::new(status, word, failure.message, failure.advice)
     }
 }
 

@@ -10,12 +10,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{ConnectionRegistry, PASSWORD, open, state_of};
-use crate::check::check_mapping;
+use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
     BodyRefusal, CheckedConnection, ConnectionOrigin, ConnectionSettings, FieldProblem, PasswordChange,
     ReachRefusal, StoredConfiguration,
 };
-use crate::mapping::Mapping;
 use crate::schedule::ServedConnection;
 use crate::store::{
     ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, StoreError, StoredConnection,
@@ -332,29 +331,16 @@ fn reach_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
 
 /// Returns the mistakes of the mapping of a connection.
 fn mapping_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
-    let problem = |reason: String, remedy: String| FieldProblem {
+    let mistakes = read_mapping(&settings.mapping, Some(settings)).mapping.err();
+    let problem = |mistake: MappingMistake| FieldProblem {
         key: "mapping".to_owned(),
-        reason,
-        remedy,
-    };
-    let mapping = match &settings.mapping {
-        crate::config::MappingSource::Text(text) => Mapping::parse("mapping", text),
-        _ => Ok(Mapping::builtin()),
-    };
-    match mapping {
-        Ok(mapping) => match check_mapping(settings, &mapping) {
-            Ok(()) => Vec::new(),
-            Err(failure) => vec![problem(failure.message, failure.advice)],
+        reason: match mistake.line {
+            Some(line) => format!("line {line}: {}", mistake.reason),
+            None => mistake.reason,
         },
-        Err(errors) => errors
-            .to_string()
-            .lines()
-            .map(|line| {
-                problem(
-                    line.to_owned(),
-                    "correct that line; docs/mapping.md describes the table".to_owned(),
-                )
-            })
-            .collect(),
-    }
+        remedy: mistake
+            .remedy
+            .unwrap_or_else(|| "correct it; docs/mapping.md describes the table".to_owned()),
+    };
+    mistakes.into_iter().flatten().map(problem).collect()
 }

@@ -1,5 +1,6 @@
 //! The API, `/api/v1`: one file a resource. The OpenAPI document is made from the handlers.
 
+mod browse;
 mod change;
 mod connections;
 mod events;
@@ -36,7 +37,7 @@ use crate::store::RunMode;
 const CONFIGURATION_BODY: usize = 1 << 20;
 
 /// Calls beside the names of connections.
-const CALLS: [&str; 2] = ["test", "schedule"];
+const CALLS: [&str; 5] = ["test", "schedule", "browse", "preview", "mapping"];
 
 /// Items of a page where nothing else is asked for, and at most.
 const PAGE: usize = 50;
@@ -101,6 +102,9 @@ fn described() -> OpenApiRouter<Arc<HttpService>> {
         .routes(routes!(trial::test).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
         .routes(routes!(trial::test_stored).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
         .routes(routes!(trial::schedule))
+        .routes(routes!(browse::browse).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(preview::of_configuration).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(mapping::read).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
 }
 
 /// The OpenAPI document.
