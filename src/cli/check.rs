@@ -17,7 +17,7 @@ use crate::upstream::{QualysGateway, Webhook};
 
 use super::failure::CommandFailure;
 use super::output::say;
-use super::{controller, deleted_objects, dirsync, review, schema, setup, shown};
+use super::{controller, deleted_objects, dirsync, review, schema, secrets, setup, shown};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
@@ -37,6 +37,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     };
     steps.told("configuration", Ok(count))?;
     steps.told("store", store(&config))?;
+    secrets::step(&config).map_or(Ok(()), |opened| steps.told("secrets", opened))?;
     if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
         let sent = timed(async {
             let webhook = Webhook::new(url, &first.upstream)?;

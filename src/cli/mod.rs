@@ -20,6 +20,7 @@ mod review;
 mod run;
 mod runs;
 mod schema;
+mod secrets;
 mod setup;
 mod shown;
 mod signals;
@@ -94,6 +95,7 @@ fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
         Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Instances(options) => instances::run(&options),
         Command::State(command) => state::run(&command),
+        Command::Secrets(command) => secrets::run(&command),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {
             output::say(crate::config::reference::help().trim_end())?;

@@ -18,6 +18,7 @@ mod reader;
 pub mod reference;
 mod refused;
 mod review;
+mod sealing;
 mod secret;
 mod service;
 mod settings;

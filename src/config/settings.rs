@@ -11,6 +11,7 @@ use super::review::ReviewSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
+use crate::secrets::SecretKeys;
 
 /// All settings that the program gets from outside.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Config {
     pub connections: Vec<ConnectionSettings>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
+    /// `SECRETS_KEY`, `SECRETS_KEY_OLD`: keys of the secrets in the state, where there is one.
+    pub secrets: Option<SecretKeys>,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
     pub http: HttpSettings,
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
