@@ -189,6 +189,18 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         FieldValue::Given(secret)
     }
 
+    /// Reads a secret in the same way that is not read again while the program runs.
+    pub fn fixed_secret(
+        &mut self,
+        variable: &'static VariableDefinition,
+        check: SecretCheck,
+    ) -> FieldValue<Secret> {
+        let files = self.secret_files.len();
+        let found = self.checked_secret(variable, check);
+        self.secret_files.truncate(files);
+        found
+    }
+
     /// Reads the first of several spellings of one name that is set.
     pub fn either<T>(
         &mut self,

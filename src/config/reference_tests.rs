@@ -143,6 +143,8 @@ fn the_secrets_are_those_of_the_contract() {
             "QUALYS_PASSWORD",
             "QUALYS_API_PASSWORD",
             "STATE_PASSWORD",
+            "SECRETS_KEY",
+            "SECRETS_KEY_OLD",
             "HTTP_TOKEN",
             "HTTP_READ_TOKEN",
             "NOTIFY_URL",

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ConnectionRegistry, PASSWORD, open, state_of};
+use super::stored::{PASSWORD, password_of, reach, state_of};
+use super::{ConnectionRegistry, open};
 use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
     BodyRefusal, CheckedConnection, ConnectionOrigin, ConnectionSettings, FieldProblem, PasswordChange,
@@ -232,7 +233,7 @@ impl ConnectionRegistry {
             uuid: stored.uuid,
             body: &before,
             // One that does not open cannot be kept: it is missing then.
-            password: self.password_of(stored).unwrap_or_default(),
+            password: password_of(&self.parts.config, stored).unwrap_or_default(),
             changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
         };
         let checked = self
@@ -245,7 +246,7 @@ impl ConnectionRegistry {
 
     /// Checks what depends on more than the body: the mapping, and where the service may dial (R35).
     fn check_whole(&self, mut checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
-        checked.settings.directory.reach = self.reach();
+        checked.settings.directory.reach = reach(&self.parts.config);
         let mut problems = mapping_problems(&checked.settings);
         problems.extend(reach_problems(&checked.settings));
         if problems.is_empty() {

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::check::{self, CheckStep};
-use crate::config::{ConnectionSettings, parse_schedule};
+use crate::config::{ConnectionSettings, in_the_body_s_words, parse_schedule};
 use crate::http::extract::{AnyConnection, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -159,12 +159,17 @@ impl StepLines {
                 ("failed", failure.message, Some(failure.advice))
             }
         };
+        let details: Vec<String> = step
+            .details
+            .iter()
+            .map(|line| in_the_body_s_words(line))
+            .collect();
         json!({
             "step": step.step,
             "result": result,
-            "message": message,
-            "details": step.details,
-            "remedy": remedy,
+            "message": in_the_body_s_words(&message),
+            "details": details,
+            "remedy": remedy.map(|remedy| in_the_body_s_words(&remedy)),
         })
     }
 }

@@ -25,6 +25,7 @@ mod shared;
 mod slices;
 mod speed;
 mod staging;
+mod stored;
 mod unsent;
 
 use std::path::PathBuf;
