@@ -29,7 +29,7 @@ fn new_key() -> Result<u8, CommandFailure> {
 
 /// Seals every secret with `SECRETS_KEY` that is sealed with one of `SECRETS_KEY_OLD`.
 fn rekey() -> Result<u8, CommandFailure> {
-    let config = setup::configuration()?;
+    let config = setup::service_configuration()?;
     let Some(keys) = &config.secrets else {
         return Err(CommandFailure::new(
             crate::exit_code::USAGE,

@@ -10,6 +10,7 @@ mod open;
 mod stored;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use crate::schedule::{
 use crate::store::{Store, StoreError, StoredConnection};
 use crate::sync::RunError;
 
-pub use change::{ChangeError, ConnectionChange};
+pub use change::{ChangeError, ConnectionChange, ConnectionEditor};
 pub use follow::ConnectionFollower;
 pub use open::open_connection;
 use stored::state_of;
@@ -34,6 +35,10 @@ pub struct ConnectionRegistry {
     set: ConnectionSet,
     requests: mpsc::Sender<follow::LookRequest>,
 }
+
+/// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
+/// a second for the rest.
+const SETTLES_WITHIN: Duration = Duration::from_secs(26);
 
 /// Everything that the connections of a process share.
 pub struct RegistryParts {
@@ -103,12 +108,39 @@ impl ConnectionRegistry {
         self.parts.bind_guard.for_connection()
     }
 
-    /// Waits until every change that is stored is in force here.
-    async fn settle(&self) {
+    /// Looks at the stored connections, or changes them, away from the async threads.
+    ///
+    /// # Errors
+    /// As `work`; a panic of it counts as a failure of the store.
+    pub async fn edit<T, F>(self: &Arc<Self>, work: F) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(ConnectionEditor<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
+        let registry = Arc::clone(self);
+        let edit = move || {
+            work(ConnectionEditor {
+                config: &registry.parts.config,
+                store: &registry.parts.store,
+            })
+        };
+        match tokio::task::spawn_blocking(edit).await {
+            Ok(result) => result,
+            Err(panic) => Err(ChangeError::Store(RunError::Panicked {
+                task: "registry",
+                cause: panic.to_string(),
+            })),
+        }
+    }
+
+    /// Waits until every change that is stored is in force here, and runs of the former
+    /// configuration have ended. A run that takes longer hands out nothing any more: the store
+    /// refuses it.
+    pub async fn settle(&self) {
         let (request, settled) = oneshot::channel();
         if self.requests.send(request).await.is_ok() {
             // Dropped when the service stops.
-            let _ = settled.await;
+            let _ = tokio::time::timeout(SETTLES_WITHIN, settled).await;
         }
     }
 

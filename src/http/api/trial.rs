@@ -52,8 +52,8 @@ pub(super) async fn test(
     State(service): ServiceState,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<Response, HttpProblem> {
-    let checked = service.registry.check_new(&body, Utc::now())?;
-    steps(&changer, &service, checked.settings)
+    let settings = configuration(&service, None, body).await?;
+    steps(&changer, &service, settings)
 }
 
 /// Tests a changed configuration of a stored connection. A password that is absent is the stored
@@ -74,7 +74,7 @@ pub(super) async fn test_stored(
     AnyConnection(connection): AnyConnection,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<Response, HttpProblem> {
-    let settings = configuration(&service, Some(&connection.name), &body).await?;
+    let settings = configuration(&service, Some(connection.name), body).await?;
     steps(&changer, &service, settings)
 }
 
@@ -82,14 +82,14 @@ pub(super) async fn test_stored(
 /// of the connection `of`.
 pub(super) async fn configuration(
     service: &HttpService,
-    of: Option<&str>,
-    body: &Value,
+    of: Option<String>,
+    body: Value,
 ) -> Result<ConnectionSettings, HttpProblem> {
-    let checked = match of {
-        Some(name) => service.registry.check_replacement(name, body, Utc::now()).await?,
-        None => service.registry.check_new(body, Utc::now())?,
-    };
-    Ok(checked.settings)
+    let check = service.registry.edit(move |editor| match of {
+        Some(name) => editor.check_replacement(&name, &body, Utc::now()),
+        None => editor.check_new(&body, Utc::now()),
+    });
+    Ok(check.await?.settings)
 }
 
 /// Streams the steps of a check. One is made at a time.
