@@ -76,7 +76,7 @@ fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_t
             _ => format!("{line}\n"),
         })
         .collect();
-    let with_defaults = Config {
+    let with_defaults = crate::config::Config {
         // Here the defaults are given, and there they are not.
         inherited: as_it_is.inherited.clone(),
         ..parse(&environment(&uncommented)).unwrap()
