@@ -16,7 +16,7 @@ pub struct RunTimes {
 #[derive(Debug, Clone)]
 enum TimesForm {
     ByHand,
-    Cron(CronSchedule),
+    Cron(Box<CronSchedule>),
     /// Every so many seconds of elapsed time from a moment in Unix seconds on.
     Interval {
         anchor: i64,
@@ -39,7 +39,7 @@ impl CronSchedule {
 impl From<CronSchedule> for RunTimes {
     fn from(cron: CronSchedule) -> Self {
         Self {
-            form: TimesForm::Cron(cron),
+            form: TimesForm::Cron(Box::new(cron)),
             begins: None,
         }
     }
@@ -54,7 +54,7 @@ impl RunTimes {
         let begins = schedule.start().map(|start| instant_of(&start));
         let form = match schedule {
             RunSchedule::ByHand => TimesForm::ByHand,
-            RunSchedule::Cron(cron) => TimesForm::Cron(CronSchedule::of(cron)?),
+            RunSchedule::Cron(cron) => TimesForm::Cron(Box::new(CronSchedule::of(cron)?)),
             RunSchedule::Interval(interval) => TimesForm::Interval {
                 anchor: begins.unwrap_or_default().timestamp(),
                 seconds: interval.length().num_seconds().max(1),
