@@ -261,8 +261,8 @@ fn the_start_of_the_service_starts_no_run_before_its_time() {
     }
 }
 
-/// Moments of the local times `wanted` between the two, found by a look at the clocks at each minute:
-/// the first minute at which they show the time or a later one.
+/// Moments of the local times `wanted` between the two, found by a look at the clocks at each
+/// minute: the first minute at which they show the time or a later one.
 fn reference(
     zone: Tz,
     (from, until): (DateTime<Utc>, DateTime<Utc>),
@@ -349,8 +349,8 @@ fn moments(times: &RunTimes, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<D
     all.into_iter().take_while(|at| *at <= until).collect()
 }
 
-/// Reports whether the clocks of the zone are a whole number of minutes apart from UTC all the time:
-/// before, no look at each minute is exact.
+/// Reports whether the clocks of the zone are whole minutes apart from UTC: otherwise no look at
+/// each minute is exact.
 fn is_in_minutes(zone: Tz, (from, until): (DateTime<Utc>, DateTime<Utc>)) -> bool {
     [from, until].iter().all(|at| {
         let offset = chrono::Offset::fix(at.with_timezone(&zone).offset());
