@@ -53,13 +53,13 @@ fn rekey() -> Result<u8, CommandFailure> {
 
 /// Step of `check`: opens every secret in the state. `None` where there is none and no key is set.
 pub(super) fn step(config: &Config) -> Option<Result<String, CommandFailure>> {
-    let opened = Store::open(&config.state, StoreAccess::ReadOnly)
-        .and_then(|store| store.open_secrets(config.secrets.as_ref()));
-    match opened {
-        Ok(opened) if config.secrets.is_none() && opened.is_empty() => None,
-        Ok(opened) => Some(conclude(&opened)),
-        Err(error) => Some(Err(error.into())),
+    // A state that cannot be read is told by the step before.
+    let store = Store::open(&config.state, StoreAccess::ReadOnly).ok()?;
+    let opened = store.open_secrets(config.secrets.as_ref()).ok()?;
+    if config.secrets.is_none() && opened.is_empty() {
+        return None;
     }
+    Some(conclude(&opened))
 }
 
 fn conclude(opened: &OpenedSecrets) -> Result<String, CommandFailure> {

@@ -216,7 +216,7 @@ variables! {
         SECRETS_KEY: secret, Nothing,
             "Key that secrets of connections made over HTTP are sealed with in the state, base64 of 32 octets; `ad-connector secrets new-key` makes one, the same for every instance";
         SECRETS_KEY_OLD: secret, Nothing,
-            "Former values of SECRETS_KEY, comma-separated, which open what is still sealed with them until `ad-connector secrets rekey`";
+            "Former values of SECRETS_KEY with commas between them, which open what is still sealed with them until `ad-connector secrets rekey`";
         INSTANCE_NAME: plain, Described("host name"),
             "Name of this instance where several share a state";
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
