@@ -1,11 +1,11 @@
 // The mapping table as rows that are added, changed and removed. One row is open at a time.
 
-import { announce, el, given } from "./dom.js";
+import { announce, el, given, put } from "./dom.js";
 import { labelled, line, select, separated, tick, ticked } from "./field.js";
 import { emptyRow, textOfValue, valueOf } from "./mapping_text.js";
 
 export const TITLES = { user: "Users", group: "Groups", computer: "Computers" };
-const HEADS = ["Source", "Form", "Target", "Rule", "Row"];
+const HEADS = ["Source", "Target", "Row"];
 const FORMS = [
   ["", "natural form"], ["text", "text"], ["integer", "integer"], ["boolean", "boolean"], ["sid", "sid"], ["guid", "guid"],
   ["iso8601", "iso8601: moment as text"], ["epoch_ms", "epoch_ms: moment as number"], ["group_type", "group_type"],
@@ -20,17 +20,19 @@ function path(text) {
 /** The editor with the rows; `changed(table)` is told of every change as it is typed. `table` is changed in place. */
 export function rowEditor(table, changed) {
   const element = el("div", { class: "stack" });
+  /** The value that the open row gives for the object of the preview. */
+  const result = el("p", { class: "result", role: "status" });
   /** The row that is open, and as it was before. */
   let open = null;
   let before = null;
 
   function cells(row) {
+    const fixed = row.constant !== null;
     return [
-      row.constant !== null ? [el("span", { class: "quiet" }, "constant "), given(JSON.stringify(row.constant), { class: "code" })]
-        : row.sources.map((source, at) => [at > 0 ? ", else " : null, given(source, { class: "code" })]),
-      row.constant !== null ? "–" : row.form ?? "natural",
-      path(row.target),
-      [row.required ? "required" : "optional", row.fallback !== null && [", default ", given(JSON.stringify(row.fallback), { class: "code" })]],
+      el("div", {}, fixed ? given(JSON.stringify(row.constant), { class: "code" }) : row.sources.map((source, at) => [at > 0 ? ", else " : null, given(source, { class: "code" })]),
+        el("small", {}, fixed ? "constant" : row.form ?? "natural form")),
+      el("div", {}, path(row.target),
+        el("small", {}, row.required ? "required" : "optional", row.fallback !== null && [", default ", given(JSON.stringify(row.fallback), { class: "code" })])),
     ];
   }
   function shown(kind, row, at) {
@@ -61,7 +63,7 @@ export function rowEditor(table, changed) {
     form.element.hidden = row.constant !== null;
     const inside = el("fieldset", { class: "row-editor", keydown: (event) => { if (event.key === "Escape") undo(kind); } },
       el("legend", {}, before === null ? "New row" : "Change the row"),
-      el("div", { class: "fields two" }, source.element, target.element, form.element, fallback.element), constant.element, required.element,
+      el("div", { class: "fields two" }, source.element, target.element, form.element, fallback.element), constant.element, required.element, result,
       el("div", { class: "buttons" },
         el("button", { type: "button", "data-action": "undo-row", click: () => undo(kind) }, before === null ? "Remove it" : "Undo"),
         el("button", { type: "button", "data-action": "done-row", click: done }, "Done")));
@@ -76,6 +78,7 @@ export function rowEditor(table, changed) {
       el("button", { type: "button", class: "quiet", "data-action": "add-row", click: () => add(kind) }, `Add a row for ${(TITLES[kind] ?? kind).toLowerCase()}`))));
   }
   function begin(row) {
+    put(result);
     open = row;
     before = structuredClone(row);
     show();
@@ -84,6 +87,7 @@ export function rowEditor(table, changed) {
   function add(kind) {
     const row = emptyRow(kind);
     table.kinds.find((each) => each.kind === kind).rows.push(row);
+    put(result);
     open = row;
     before = null;
     show();
@@ -120,6 +124,13 @@ export function rowEditor(table, changed) {
   show();
   return {
     element,
+    /** Shows what the open row gives, in a preview. */
+    previewed({ rows }) {
+      const found = rows.find((each) => each.target === open?.target);
+      if (!found) return put(result);
+      return put(result, "Gives ", found.value === null ? el("span", { class: "quiet" }, found.outcome === "absent" ? "nothing, so that the key is left out" : found.outcome)
+        : given(typeof found.value === "string" ? found.value : JSON.stringify(found.value), { class: "code" }));
+    },
     /** Opens a row, which the service found a mistake in. */
     open(kind, at) {
       const row = table.kinds.find((each) => each.kind === kind)?.rows[at];

@@ -52,6 +52,7 @@ export function mappingStep({ draft, name, refused, changed: told }) {
       if (answer.mistakes?.length > 0) shownMistakes(answer.mistakes);
       const open = preview.querySelector("details")?.open ?? false;
       put(preview, previewed(answer));
+      editor?.previewed(answer);
       preview.querySelector("details")?.toggleAttribute("open", open);
     } catch (error) {
       if (!signal.aborted) put(preview, problem(error, "No preview"));
