@@ -98,10 +98,12 @@ export async function typed(what, body, signal = undefined) {
   return (await ask(path(what), { method: "POST", body, signal })).json();
 }
 
-/** A stored connection with the tag of its revision. */
-export async function stored(connection) {
-  const answer = await ask(path(connection));
-  return { connection: await answer.json(), tag: answer.headers.get("ETag") };
+/** A connection, its configuration as it would be sent (null without a token), and the tag of its revision. */
+export async function stored(name) {
+  const answer = await ask(path(name));
+  const connection = await answer.json();
+  const { configuration, disabled } = connection;
+  return { connection, configuration: configuration && { ...configuration, disabled }, tag: answer.headers.get("ETag") };
 }
 
 /** Creates a connection; gives it as it is stored. */

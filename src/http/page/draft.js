@@ -51,6 +51,11 @@ export class Draft {
     return key.split(".").reduce((value, part) => value?.[part], this.body);
   }
 
+  /** Takes a key away: the service has its default for it. */
+  drop(key) {
+    delete this.body[key];
+  }
+
   /** Sets the value at a key; a text of nothing is none. */
   set(key, value) {
     const parts = key.split(".");
@@ -90,7 +95,8 @@ export class Draft {
 
   /** What of it a test of the connection depends on, as text. */
   get tested() {
-    return JSON.stringify([this.body.directory, this.body.upstream]);
+    const given = ({ directory, upstream }) => [directory, upstream].map((section) => Object.entries(section ?? {}).filter(([, value]) => !absent(value)).sort());
+    return JSON.stringify(given(this.body));
   }
 
   /** Keys whose values differ between two configurations, with both values. */

@@ -16,12 +16,15 @@ const ELSEWHERE = {
 export function editView(name, { finished, address }) {
   const body = el("div", { class: "stack" }, el("p", { class: "empty" }, "Loading …"));
   let inside = null;
-  const shown = { element: body, get unsaved() { return inside?.unsaved ?? false; }, close: () => inside?.close() };
+  const shown = { element: body, get unsaved() { return inside?.unsaved ?? false; }, restart: () => (inside ? inside.restart() : open()), close: () => inside?.close() };
   const open = async () => {
     try {
-      const { connection, tag } = await stored(name);
+      const { connection, configuration } = await stored(name);
       if (connection.origin === "api") {
-        inside = changesView("Editing a connection needs the token.", () => wizard({ name, configuration: connection.configuration, tag, finished }));
+        inside = changesView("Editing a connection needs the token.", async () => {
+          const { configuration, tag } = await stored(name);
+          return wizard({ name, configuration, tag, finished });
+        });
         return body.replaceChildren(inside.element);
       }
       const [reason, remedy] = ELSEWHERE[connection.origin] ?? ["It cannot be edited here.", null];
@@ -29,7 +32,7 @@ export function editView(name, { finished, address }) {
         el("h1", {}, "Settings of ", given(name)),
         el("section", { class: "card stack", "aria-label": "Settings" },
           problem({ reason, remedy }, "It is not edited on this page"),
-          connection.configuration ? described(connection.configuration) : null,
+          configuration ? described(configuration) : null,
           el("p", {}, el("a", { href: address(name) }, "Back to the connection"))));
     } catch (error) {
       return body.replaceChildren(el("h1", {}, "Edit ", given(name)), el("section", { class: "card" }, problem(error)));

@@ -140,7 +140,9 @@ export function changesView(why, build) {
       // Any call that only the token for changes is let through to.
       await typed("mapping", { mapping: null }, signal);
       if (signal.aborted || view) return undefined;
-      view = build();
+      const built = await build();
+      if (signal.aborted || view) return built.close();
+      view = built;
       element.replaceChildren(view.element);
     } catch (error) {
       if (signal.aborted) return undefined;

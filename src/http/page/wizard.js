@@ -149,10 +149,10 @@ export function wizard({ name = null, configuration = null, tag = null, finished
     try {
       const now = await stored(name);
       put(top, conflict({
-        draft, theirs: now.connection.configuration,
+        draft, theirs: now.configuration,
         keep() {
           revision = now.tag;
-          draft.rebase(now.connection.configuration);
+          draft.rebase(now.configuration);
           steps.forEach((each) => each?.close?.());
           steps.length = 0;
           put(top, el("p", { class: "quiet" }, "What you changed is saved with the next “Save”; all else is as it is stored now."));

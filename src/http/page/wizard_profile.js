@@ -58,9 +58,10 @@ export function profileStep({ draft, name, refused, changed: told }) {
   } }, "Choose from the tree");
   tree.element.hidden = true;
 
+  const wanted = () => draft.get("profile.assets") ?? ["users", "groups"];
   const kinds = KINDS.map(([kind, label]) => {
-    const box = tick((draft.get("profile.assets") ?? []).includes(kind), (checked) => {
-      const now = new Set(draft.get("profile.assets") ?? []);
+    const box = tick(wanted().includes(kind), (checked) => {
+      const now = new Set(wanted());
       if (checked) now.add(kind);
       else now.delete(kind);
       set("profile.assets")(KINDS.map(([each]) => each).filter((each) => now.has(each)));
@@ -74,7 +75,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
   assets.focus = () => kinds[0].querySelector("input").focus();
   const filterFields = Object.entries(FILTERS).map(([kind, [key, label]]) => [kind, text(key, label, { hint: "LDAP filter that narrows what is read." }, { class: "code", placeholder: "(department=IT)" })]);
   function filters() {
-    for (const [kind, field] of filterFields) field.element.hidden = !(draft.get("profile.assets") ?? []).includes(kind);
+    for (const [kind, field] of filterFields) field.element.hidden = !wanted().includes(kind);
   }
   const members = labelled("profile.membersOf", "Members of groups", lines((draft.get("profile.membersOf") ?? []).join("\n"), set("profile.membersOf", linesOf), { rows: 2, class: "code", placeholder: "CN=Employees,OU=Groups,DC=corp,DC=example" }), {
     hint: "DNs of groups, one a line: only their members are read, those of groups within them too. Every run then reads everything.",

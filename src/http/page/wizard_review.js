@@ -45,6 +45,8 @@ export function scheduleInWords(schedule) {
 function value(body, key) {
   const found = key.split(".").reduce((value, part) => value?.[part], body);
   const empty = found === null || found === undefined || found === "" || (Array.isArray(found) && found.length === 0);
+  if (key === "baseline" && found === null) return "off";
+  if (key === "schedule" && found === undefined) return "default";
   if (empty) return ALWAYS.includes(key) ? el("span", { class: "quiet" }, NOTHING[key]) : null;
   if (key === "schedule" || key === "baseline") return given(scheduleInWords(found));
   if (key === "mapping") return "a table of its own";

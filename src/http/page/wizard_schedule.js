@@ -32,6 +32,12 @@ export function sentDate(date) {
   return year ? `${month}/${day}/${year}` : null;
 }
 
+/** Today, where the viewer is. */
+function today() {
+  const now = new Date();
+  return new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+}
+
 /** A moment in a zone; where the browser does not know the zone, as it is. */
 function moment(text, timeZone) {
   try {
@@ -51,7 +57,7 @@ export function scheduleStep({ draft, refused, changed: told }) {
     cron: first.cron ?? "*/15 * * * *",
     hours: first.runFrequency?.hours ?? (form === "runFrequency" ? 0 : 1), minutes: first.runFrequency?.minutes ?? 0,
     recurrence: first.recurrence ?? "DAILY", daysOfWeek: first.daysOfWeek ?? [],
-    startDate: first.startDate ?? null, startTime: first.startTime ?? (form === "runFrequency" ? null : "02:00"), timezone: first.timezone ?? zone,
+    startDate: first.startDate ?? null, startTime: first.startTime ?? null, timezone: first.timezone ?? (stored === null ? zone : "UTC"),
   };
   function schedule() {
     const { timezone } = at;
@@ -67,7 +73,7 @@ export function scheduleStep({ draft, refused, changed: told }) {
   const next = settled(async (signal) => {
     if (form === "none") return put(runs, el("p", { class: "quiet" }, "It runs when someone asks for it: “Sync now”, the API or the command line."));
     try {
-      const answer = await typed("schedule", { schedule: draft.get("schedule") }, signal);
+      const answer = await typed("schedule", { schedule: schedule() }, signal);
       for (const field of fields) field.mark(null);
       put(runs, nextRuns(answer, at.timezone || "UTC"));
     } catch (error) {
@@ -93,8 +99,11 @@ export function scheduleStep({ draft, refused, changed: told }) {
 
   const forms = choice("schedule", "When it runs", FORMS, form, (value) => {
     form = value;
-    if (form !== "runFrequency" && at.startTime === null) {
-      at.startTime = "02:00";
+    // These begin on a day, at a time.
+    if (form === "recurrence" || form === "once") {
+      at.startDate ??= sentDate(today());
+      at.startTime ??= "02:00";
+      startDate.control.value = fieldDate(at.startDate);
       startTime.control.value = at.startTime;
     }
     changed();
@@ -111,8 +120,8 @@ export function scheduleStep({ draft, refused, changed: told }) {
   });
   days.element.querySelector("legend").after(el("div", { class: "days" }, boxes));
   days.focus = () => boxes[0].querySelector("input").focus();
-  const startDate = start("date", "startDate", "Start date", fieldDate(at.startDate), sentDate, { hint: "The first day that a run may begin." });
-  const startTime = start("time", "startTime", "Start time", at.startTime, (value) => value || null, {});
+  const startDate = start("date", "startDate", "Start date", fieldDate(at.startDate), sentDate, { required: true, hint: "The first day. An interval can do without date and time." });
+  const startTime = start("time", "startTime", "Start time", at.startTime, (value) => value || null, { required: true });
   const zones = el("datalist", { id: "zones" }, ZONES.map((name) => el("option", { value: name })));
   const timezone = labelled("schedule.timezone", "Time zone", line(at.timezone, set("timezone"), { list: "zones", placeholder: "UTC" }), { required: true, after: zones });
   const baseline = baselineFields(draft, told);
@@ -132,7 +141,6 @@ export function scheduleStep({ draft, refused, changed: told }) {
       el("div", { class: "fields two" }, startDate.element, startTime.element), timezone.element),
     el("section", { class: "group", "aria-labelledby": "next-title" }, el("h3", { id: "next-title" }, "Next runs"), runs),
     baseline.element);
-  if (stored === undefined) draft.set("schedule", schedule());
   show();
   return { title: "Schedule", element, fields, shown: () => next.now(), close: () => next.stop() };
 }
@@ -140,8 +148,9 @@ export function scheduleStep({ draft, refused, changed: told }) {
 /** The schedule of complete reads. */
 function baselineFields(draft, told) {
   const stored = draft.get("baseline");
-  const cron = labelled("baseline.cron", "Baseline", line(stored?.cron, (value) => {
-    draft.set("baseline", value === "" ? null : { cron: value, timezone: zones.control.value.trim() || "UTC" });
+  const cron = labelled("baseline.cron", "Baseline", line(stored === null ? "off" : stored?.cron, (value) => {
+    if (value === "") draft.drop("baseline");
+    else draft.set("baseline", { cron: value, timezone: zones.control.value.trim() || "UTC" });
     told();
   }, { class: "code", placeholder: "0 2 * * SUN" }), { hint: "Cron expression of the runs that read everything; off means none." });
   const zones = labelled("baseline.timezone", "Time zone of the baseline", line(stored?.timezone, (value) => {
