@@ -28,11 +28,14 @@ export function editView(name, { finished, address }) {
         return body.replaceChildren(inside.element);
       }
       const [reason, remedy] = ELSEWHERE[connection.origin] ?? ["It cannot be edited here.", null];
+      const why = problem({ reason, remedy }, "It is not edited on this page");
+      why.dataset.tone = "warn";
       return body.replaceChildren(
         el("h1", {}, "Settings of ", given(name)),
-        el("section", { class: "card stack", "aria-label": "Settings" },
-          problem({ reason, remedy }, "It is not edited on this page"),
-          configuration ? described(configuration) : null,
+        el("section", { class: "card stack", "aria-labelledby": "settings-title" },
+          el("h2", { id: "settings-title" }, "Settings"),
+          why,
+          configuration ? described(configuration) : el("p", { class: "quiet" }, "The settings themselves need the token."),
           el("p", {}, el("a", { href: address(name) }, "Back to the connection"))));
     } catch (error) {
       return body.replaceChildren(el("h1", {}, "Edit ", given(name)), el("section", { class: "card" }, problem(error)));

@@ -73,7 +73,7 @@ function confirmed(name) {
   };
   const dialog = el("dialog", { "aria-labelledby": "delete-title" }, el("form", { submit: go },
     el("h2", { id: "delete-title" }, "Delete ", given(name), "?"),
-    el("p", {}, "A run that goes on is stopped. ETM is told nothing: what it holds of this directory stays there until its purge rules remove it."),
+    el("p", {}, "A run that goes on ends first. ETM is told nothing: what it holds of this directory stays there until its purge rules remove it."),
     el("p", {}, "Type the name to confirm."),
     typed.element, purging.element, note,
     el("div", { class: "buttons" }, el("button", { type: "button", click: () => dialog.close() }, "Cancel"), button)));

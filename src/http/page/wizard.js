@@ -65,10 +65,14 @@ export function wizard({ name = null, configuration = null, tag = null, finished
     put(note);
     links();
     back.hidden = index === 0;
-    put(next, index < STEPS.length - 1 ? "Next" : name === null ? "Create" : "Save");
+    put(next, nextWord());
     shown.shown?.();
     focus();
     announce(`Step ${index + 1} of ${STEPS.length}: ${shown.title}`);
+  }
+  function nextWord() {
+    if (at < STEPS.length - 1) return "Next";
+    return name === null ? "Create" : "Save";
   }
   function forward() {
     const missing = step(at).missing?.();
@@ -124,6 +128,7 @@ export function wizard({ name = null, configuration = null, tag = null, finished
     if (saving) return;
     saving = true;
     next.setAttribute("aria-disabled", "true");
+    put(next, name === null ? "Creating …" : "Saving …");
     unmark();
     const why = name === null ? "Creating a connection needs the token." : "Changing a connection needs the token.";
     try {
@@ -143,6 +148,7 @@ export function wizard({ name = null, configuration = null, tag = null, finished
     } finally {
       saving = false;
       next.removeAttribute("aria-disabled");
+      put(next, nextWord());
     }
   }
   async function changedMeanwhile() {
