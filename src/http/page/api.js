@@ -93,9 +93,37 @@ export async function post(connection, rest, body) {
   return (await ask(path(connection, ...rest), { method: "POST", body })).json();
 }
 
-/** Asks about a connection that is no more than typed: `browse`, `preview`, `schedule`, `mapping`. */
+/** Milliseconds until a call is made again that was refused because another reads the directory, and how often. */
+const BUSY = 400;
+const TRIES = 25;
+
+let before = Promise.resolve();
+
+/** Makes calls that read a directory one after the other: the service admits one at a time. */
+function inTurn(act, signal) {
+  const mine = before.then(async () => {
+    for (let tries = 1; ; tries += 1) {
+      signal?.throwIfAborted();
+      try {
+        return await act();
+      } catch (error) {
+        if (error.status !== 429 || tries === TRIES) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, BUSY));
+    }
+  });
+  before = mine.catch(() => {});
+  return mine;
+}
+
+/** Asks about a connection that is no more than typed: `schedule`, `mapping`. */
 export async function typed(what, body, signal = undefined) {
   return (await ask(path(what), { method: "POST", body, signal })).json();
+}
+
+/** The same for what reads the directory: `browse`, `preview`. */
+export function looked(what, body, signal = undefined) {
+  return inTurn(() => typed(what, body, signal), signal);
 }
 
 /** A connection, its configuration as it would be sent (null without a token), and the tag of its revision. */
@@ -122,8 +150,12 @@ export async function remove(connection, tag, purge) {
 }
 
 /** Calls `seen(step)` for each step of a test as it ends; `connection` is the stored one that `body` would replace, or null. */
-export async function test(connection, body, seen, signal) {
-  const answer = await ask(connection === null ? path("test") : path(connection, "test"), { method: "POST", body, signal, accept: "application/x-ndjson" });
+export function test(connection, body, seen, signal) {
+  return inTurn(() => tested(connection === null ? path("test") : path(connection, "test"), body, seen, signal), signal);
+}
+
+async function tested(path, body, seen, signal) {
+  const answer = await ask(path, { method: "POST", body, signal, accept: "application/x-ndjson" });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

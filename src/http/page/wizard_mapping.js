@@ -1,6 +1,6 @@
 // Mapping: the table as rows or as TOML, its mistakes by line, and one real object beside what becomes of it.
 
-import { typed } from "./api.js";
+import { looked, typed } from "./api.js";
 import { announce, el, given, json, problem, prose, put } from "./dom.js";
 import { choice, labelled, line, lines, settled } from "./field.js";
 import { previewTable } from "./inventory.js";
@@ -48,7 +48,7 @@ export function mappingStep({ draft, name, refused, changed: told }) {
     if (wanted === "") return put(preview);
     preview.setAttribute("aria-busy", "true");
     try {
-      const answer = await typed("preview", { connection: draft.body, of: name, mapping: draft.get("mapping"), object: wanted }, signal);
+      const answer = await looked("preview", { connection: draft.body, of: name, mapping: draft.get("mapping"), object: wanted }, signal);
       if (answer.mistakes?.length > 0) shownMistakes(answer.mistakes);
       const open = preview.querySelector("details")?.open ?? false;
       put(preview, previewed(answer));

@@ -1,6 +1,6 @@
 // Profile: which part of the directory is read, checked and counted by the service while it is typed.
 
-import { typed } from "./api.js";
+import { looked } from "./api.js";
 import { counted, el, problem, put } from "./dom.js";
 import { choice, labelled, line, lines, select, settled, tick, ticked } from "./field.js";
 import { containerTree } from "./tree.js";
@@ -23,7 +23,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
   const check = settled(async (signal) => {
     put(counts, el("p", { class: "quiet" }, "Counting …"));
     try {
-      const answer = await typed("browse", { connection: draft.body, of: name, dn: draft.get("profile.baseContext") }, signal);
+      const answer = await looked("browse", { connection: draft.body, of: name, dn: draft.get("profile.baseContext") }, signal);
       for (const field of fields) field.mark(null);
       put(counts, reads(answer.counts));
     } catch (error) {
@@ -44,7 +44,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
   const base = text("profile.baseContext", "Base context", { hint: "The DN below which is read. Without one, the whole domain." }, { class: "code", placeholder: "OU=Staff,DC=corp,DC=example" });
   const tree = containerTree("Containers of the directory", {
     // Of the whole domain, whatever is typed as the base.
-    below: (dn, signal) => typed("browse", { connection: { ...draft.body, profile: { ...draft.body.profile, baseContext: null } }, of: name, dn }, signal),
+    below: (dn, signal) => looked("browse", { connection: { ...draft.body, profile: { ...draft.body.profile, baseContext: null } }, of: name, dn }, signal),
     chosen(dn) {
       base.control.value = dn;
       set("profile.baseContext")(dn);
