@@ -79,7 +79,8 @@ impl Browser {
 }
 
 impl Tab {
-    async fn ask(&self, method: &str, parameters: Value) -> Value {
+    /// Gives a command to the browser, about this tab.
+    pub async fn ask(&self, method: &str, parameters: Value) -> Value {
         let answer = self.pipe.ask(&self.session, method, parameters).await;
         answer.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -250,7 +251,7 @@ impl Tab {
         self.ask("Input.insertText", json!({"text": text})).await;
     }
 
-    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`…
+    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`, a letter or a digit…
     pub async fn press(&self, key: &str) {
         let (shift, key) = match key.strip_prefix("Shift+") {
             Some(key) => (8, key),
@@ -264,7 +265,13 @@ impl Tab {
             "End" => (35, "End", ""),
             "Home" => (36, "Home", ""),
             "ArrowLeft" => (37, "ArrowLeft", ""),
+            "ArrowUp" => (38, "ArrowUp", ""),
             "ArrowRight" => (39, "ArrowRight", ""),
+            "ArrowDown" => (40, "ArrowDown", ""),
+            "Backspace" => (8, "Backspace", ""),
+            one if one.len() == 1 && one.as_bytes()[0].is_ascii_alphanumeric() => {
+                (i32::from(one.to_ascii_uppercase().as_bytes()[0]), one, one)
+            }
             other => panic!("no key {other}"),
         };
         let kinds = if text.is_empty() {

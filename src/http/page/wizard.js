@@ -57,6 +57,7 @@ export function wizard({ name = null, configuration = null, tag = null, finished
   }
   /** Shows a step; `focus` is told to take the place of the heading. */
   function go(index, focus = () => heading.focus()) {
+    steps[at]?.left?.();
     at = index;
     reached = Math.max(reached, index);
     const shown = step(index);

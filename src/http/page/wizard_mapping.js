@@ -133,6 +133,7 @@ export function mappingStep({ draft, name, refused, changed: told }) {
     element,
     fields: [toml],
     shown: () => (text === null ? read() : look.now()),
+    left: () => look.stop(),
     /** A mistake of the service is about the text: it is shown as such. */
     reveal() {
       if (view === "toml") return;

@@ -105,6 +105,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
     element,
     fields,
     shown: () => check.now(),
+    left: () => check.stop(),
     close() {
       check.stop();
       tree.close();

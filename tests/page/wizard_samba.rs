@@ -1,0 +1,1 @@
+//! The whole way on the page against a real Active Directory (Samba).
