@@ -6,6 +6,7 @@
 //! `store`.
 //! [`sync`] is the only module that knows these four.
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod directory;
@@ -17,9 +18,11 @@ pub mod http;
 pub mod identity;
 pub mod mapping;
 pub mod notify;
+pub mod registry;
 pub mod review;
 pub mod schedule;
 pub mod schema;
+pub mod secrets;
 pub mod store;
 pub mod sync;
 mod text;

@@ -18,7 +18,7 @@ fn mode(path: &Path) -> u32 {
 
 /// Holds the connection as another process would.
 fn hold(lab: &Simulated) -> fs::File {
-    let lock = lab.connector.folder().join("state.db.active-directory.lock");
+    let lock = lab.connector.folder().join("state.db.1.lock");
     let lock = fs::File::create(lock).unwrap();
     lock.lock().unwrap();
     lock

@@ -43,7 +43,7 @@ fn hold(lab: &Simulated, nth: usize) -> Sender<()> {
 async fn the_four_states_follow_each_other_and_survive_a_restart() {
     let mut lab = scheduled(NEVER, true).await;
     // Registered, and no further, while another process holds the connection.
-    let lock = lab.connector.folder().join("state.db.active-directory.lock");
+    let lock = lab.connector.folder().join("state.db.1.lock");
     let lock = std::fs::File::create(lock).unwrap();
     lock.lock().unwrap();
     lab.sync(4).await;

@@ -11,6 +11,8 @@
 mod binds;
 #[path = "transport/hostile.rs"]
 mod hostile;
+#[path = "transport/reach.rs"]
+mod reach;
 #[path = "transport/reading.rs"]
 mod reading;
 #[path = "transport/server.rs"]

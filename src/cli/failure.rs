@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::check::{StepFailure, list_below};
 use crate::exit_code::{INTERNAL, USAGE};
 use crate::sync::RunError;
 
@@ -15,11 +16,7 @@ pub(super) struct CommandFailure {
 
 impl CommandFailure {
     pub(super) fn new(code: u8, message: impl fmt::Display, advice: impl fmt::Display) -> Self {
-        Self {
-            code,
-            message: message.to_string(),
-            advice: as_clause(&advice.to_string()),
-        }
+        StepFailure::new(code, message, advice).into()
     }
 
     pub(super) fn internal(message: impl fmt::Display) -> Self {
@@ -52,7 +49,7 @@ impl CommandFailure {
         let lines: Vec<String> = failures
             .iter()
             .map(|(name, failure)| {
-                let message = listed(&format!("connection {name}:"), &failure.message());
+                let message = list_below(&format!("connection {name}:"), &failure.message());
                 format!("{message}\n  what to do: {}", failure.advice())
             })
             .collect();
@@ -79,31 +76,6 @@ impl CommandFailure {
     pub(super) fn is_silent(&self) -> bool {
         self.message.is_empty()
     }
-}
-
-/// Returns the advice as it stands after «what to do:»: no capital letter at its beginning, unless
-/// that begins a name, no full stop.
-fn as_clause(advice: &str) -> String {
-    let advice = advice.trim_end_matches('.');
-    let mut letters = advice.chars();
-    match (letters.next(), letters.next()) {
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => first
-            .to_lowercase()
-            .chain(std::iter::once(second))
-            .chain(letters)
-            .collect(),
-        _ => advice.to_owned(),
-    }
-}
-
-/// Returns a heading and each of the lines below it.
-pub(super) fn listed(heading: &str, lines: &impl fmt::Display) -> String {
-    let mut text = heading.to_owned();
-    for line in lines.to_string().lines() {
-        text.push_str("\n  ");
-        text.push_str(line);
-    }
-    text
 }
 
 impl fmt::Display for CommandFailure {
@@ -148,17 +120,21 @@ impl From<crate::config::ConfigError> for CommandFailure {
         } else {
             "mend the variables named above; .env.example lists every one with its meaning"
         };
-        Self::new(USAGE, listed("the configuration is refused", &refused), advice)
+        Self::new(
+            USAGE,
+            list_below("the configuration is refused", &refused),
+            advice,
+        )
     }
 }
 
-impl From<crate::mapping::MappingErrors> for CommandFailure {
-    fn from(errors: crate::mapping::MappingErrors) -> Self {
-        Self::new(
-            USAGE,
-            listed("the mapping is refused", &errors),
-            "mend the mapping file; docs/mapping.md describes it",
-        )
+impl From<StepFailure> for CommandFailure {
+    fn from(failure: StepFailure) -> Self {
+        Self {
+            code: failure.exit_code,
+            message: failure.message,
+            advice: failure.advice,
+        }
     }
 }
 
@@ -178,16 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advice_reads_the_same_whoever_gives_it() {
-        assert_eq!(as_clause("Check the host."), "check the host");
-        assert_eq!(as_clause("AD_HOST is wrong"), "AD_HOST is wrong");
-        assert_eq!(as_clause("raise it"), "raise it");
-        assert_eq!(as_clause(""), "");
-    }
-
-    #[test]
     fn every_cause_has_a_line_of_its_own() {
-        let failure = CommandFailure::new(USAGE, listed("refused", &"A: bad\nB: worse"), "mend them");
+        let failure = CommandFailure::new(USAGE, list_below("refused", &"A: bad\nB: worse"), "mend them");
         assert_eq!(
             failure.to_string(),
             "error: refused\n  A: bad\n  B: worse\n  what to do: mend them"

@@ -1,5 +1,6 @@
 //! `mapping show` and `mapping check`.
 
+use crate::check::{self, SchemaReport};
 use crate::config::{self, DeltaMethod, MappingSettings, MappingSource};
 use crate::directory::{self, BindGuard};
 use crate::exit_code::USAGE;
@@ -9,14 +10,13 @@ use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
 use super::arguments::MappingCommand;
 use super::failure::CommandFailure;
 use super::output::say;
-use super::schema::{self, SchemaReport};
 use super::setup;
 
 /// Works without the rest of the configuration: a table can be written before there is a
 /// connection. Where there is one, `check` asks its directory for the schema as well.
 pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<u8, CommandFailure> {
     match options {
-        MappingCommand::Show => show(&setup::load_mapping(&configured(connection)?.source)?),
+        MappingCommand::Show => show(&check::load_mapping(&configured(connection)?.source)?),
         MappingCommand::Check { file: Some(file) } => {
             // The file is checked also where the configuration cannot be read: with the default of
             // AD_DELTA.
@@ -94,9 +94,9 @@ fn cells(row: &TableRow) -> [String; 4] {
 
 fn check(connection: Option<&str>, source: &MappingSource, delta: DeltaMethod) -> Result<u8, CommandFailure> {
     let name = source.describe();
-    let table = setup::load_mapping(source)?;
+    let table = check::load_mapping(source)?;
     let kinds = || Kind::ALL.into_iter().filter(|kind| table.has(*kind));
-    setup::check_sources(&table, kinds(), delta)?;
+    check::check_sources(&table, kinds(), delta)?;
     let rows: Vec<String> = kinds()
         .map(|kind| format!("{} {} rows", table.rows(kind).len(), kind))
         .collect();
@@ -148,7 +148,7 @@ async fn ask_schema(
             });
         }
     };
-    let report = schema::step(&mut session, connection, table).await;
+    let report = check::check_schema(&mut session, connection, table).await;
     session.close().await;
-    report
+    Ok(report?)
 }

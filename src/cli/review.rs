@@ -1,11 +1,11 @@
 //! `review`: Qualys accounts against the directories, once now.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
 
+use crate::check::list_below;
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::{REFUSED, USAGE};
@@ -13,11 +13,11 @@ use crate::mapping::Mapping;
 use crate::review::{
     self, ConsoleReader, FindingCode, Review, ReviewError, ReviewSchedule, Reviewer, Source,
 };
-use crate::schedule::{ConnectionHandle, CronSchedule};
+use crate::schedule::{ConnectionSet, CronSchedule};
 use crate::upstream::ApiServer;
 
 use super::arguments::ReviewOptions as Options;
-use super::failure::{CommandFailure, listed};
+use super::failure::CommandFailure;
 use super::output::{one_line, say};
 use super::{setup, status};
 
@@ -102,22 +102,23 @@ pub(super) fn unasked(config: &Config, chosen: &[&config::ConnectionSettings]) -
 pub(super) fn schedule(
     config: &Config,
     chosen: &[&config::ConnectionSettings],
-    handles: &[ConnectionHandle],
+    connections: &ConnectionSet,
 ) -> Result<Option<ReviewSchedule>, CommandFailure> {
-    let (Some(settings), Some(first)) = (&config.review, config.connections.first()) else {
+    let Some(settings) = &config.review else {
         return Ok(None);
     };
+    let timezone = config
+        .connections
+        .first()
+        .map_or(chrono_tz::UTC, |first| first.schedule.timezone());
     let Some(cron) = &settings.cron else {
         return Ok(None);
     };
     Ok(Some(ReviewSchedule {
         settings: settings.clone(),
-        cron: CronSchedule::parse(cron, first.schedule.timezone)
+        cron: CronSchedule::parse(cron, timezone)
             .map_err(|error| CommandFailure::new(USAGE, error, "correct REVIEW_CRON"))?,
-        connectors: handles
-            .iter()
-            .map(|handle| Arc::clone(handle.connector()))
-            .collect(),
+        connections: connections.clone(),
         unasked: unasked(config, chosen),
     }))
 }
@@ -150,7 +151,7 @@ pub(super) async fn step(
     }
     Err(CommandFailure::new(
         REFUSED,
-        listed(&format!("{told}, and not everything of them"), &gaps.join("\n")),
+        list_below(&format!("{told}, and not everything of them"), &gaps.join("\n")),
         "give the API account the role Manager and access to the API (docs/review.md lists the rights)",
     ))
 }

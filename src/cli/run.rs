@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, SecretFile};
+use crate::config::{Config, ConnectionSettings, SecretFile};
+use crate::directory::BindGuard;
+use crate::exit_code::USAGE;
 use crate::http;
 use crate::notify;
+use crate::registry::{ConnectionRegistry, RegistryParts};
 use crate::schedule;
 use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
@@ -23,8 +26,12 @@ const STATE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs every chosen connection on its schedule until SIGTERM or Ctrl-C, which end it with 0.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
-    let config = setup::configuration()?;
-    let chosen = setup::chosen(&config, connection)?;
+    let config = setup::service_configuration()?;
+    let chosen: Vec<&ConnectionSettings> = config
+        .connections
+        .iter()
+        .filter(|one| connection.is_none_or(|name| one.name == name))
+        .collect();
     setup::check_mappings(&config, &chosen)?;
     let runtime = setup::runtime()?;
     let served = runtime.block_on(async {
@@ -36,15 +43,28 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         let Some(store) = store(&config, &stop).await? else {
             return Ok(());
         };
-        let connections = setup::connectors(&config, &chosen, &store)?;
-        let (mut scheduler, beats) = schedule::heartbeat().await.map_err(CommandFailure::internal)?;
-        let (handles, counters): (Vec<_>, Vec<_>) = connections.into_iter().map(schedule::open).unzip();
-        if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
-            let webhook = Webhook::new(url, &first.upstream)?;
-            let (handles, state, stop) = (handles.clone(), config.state.clone(), stop.clone());
-            tokio::spawn(async move { notify::watch(handles, webhook, state.file(), stop).await });
+        if let Some(name) = connection.filter(|_| chosen.is_empty()) {
+            setup::refuse_unknown(&config, &store, name)?;
         }
-        if let Some(reviews) = review::schedule(&config, &chosen, &handles)? {
+        let bind_guard = BindGuard::default();
+        let connections = setup::connectors(&config, &chosen, &store, &bind_guard)?;
+        let (mut scheduler, beats) = schedule::heartbeat().await.map_err(CommandFailure::internal)?;
+        let count = connections.len();
+        let parts = RegistryParts {
+            config: config.clone(),
+            store,
+            bind_guard,
+            only: connection.map(str::to_owned),
+        };
+        let (registry, follower) = ConnectionRegistry::new(parts, connections, beats.clone(), stop.clone());
+        let set = registry.set();
+        if let Some(url) = &config.notify {
+            let upstream = config.service_upstream().ok_or_else(no_gateway)?;
+            let webhook = Webhook::new(url, &upstream)?;
+            let (set, state, stop) = (set.clone(), config.state.clone(), stop.clone());
+            tokio::spawn(async move { notify::watch(set, webhook, state.file(), stop).await });
+        }
+        if let Some(reviews) = review::schedule(&config, &chosen, set)? {
             tokio::spawn(reviews.serve(beats.clone(), stop.clone()));
         }
         let http = match config.http.listen {
@@ -53,7 +73,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
                     address,
                     &config.http,
                     &config.state,
-                    handles,
+                    Arc::clone(&registry),
                     beats.clone(),
                     stop.clone(),
                 );
@@ -65,7 +85,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             version = env!("CARGO_PKG_VERSION"),
             state = %config.state,
             http = http.map(|address| address.to_string()),
-            connections = counters.len(),
+            connections = count,
             "The service started."
         );
         supervisor::ready(beats.clone());
@@ -74,7 +94,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             stopping.cancelled().await;
             supervisor::stopping();
         });
-        let served = signals::in_time(&stop, schedule::serve(counters, beats, stop.clone())).await;
+        let served = signals::in_time(&stop, follower.serve()).await;
         let served = served.unwrap_or(Ok(())).map_err(|error| match error {
             schedule::ServiceError::Run(error) => CommandFailure::from(error),
             error => CommandFailure::internal(error),
@@ -89,6 +109,14 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     served?;
     tracing::info!("The service stopped.");
     Ok(0)
+}
+
+fn no_gateway() -> CommandFailure {
+    CommandFailure::new(
+        USAGE,
+        "NOTIFY_URL is set, and no gateway whose proxy and certificates the messages take",
+        "set QUALYS_GATEWAY_URL and its credentials, which every connection needs",
+    )
 }
 
 /// Opens the state. While a database cannot be used, it waits: the database may be started after

@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, Config, DeltaMethod, MappingSource};
+use crate::check;
+use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
-use crate::identity::Kind;
 use crate::mapping::Mapping;
-use crate::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
-use crate::schema;
-use crate::store::{AssetTarget, Store, StoreAccess};
-use crate::sync::Connector;
-use crate::upstream::QualysGateway;
+use crate::registry;
+use crate::schedule::ScheduledConnection;
+use crate::store::{Store, StoreAccess};
 
-use super::failure::{CommandFailure, listed};
+use super::failure::CommandFailure;
 use super::logging;
 
 /// Reads and checks the configuration, and starts the log.
 pub(super) fn configuration() -> Result<Config, CommandFailure> {
+    let config = config::load()?;
+    if let Some(missing) = config.missing {
+        return Err(missing.into());
+    }
+    logging::start(&config.log);
+    Ok(config)
+}
+
+/// Reads the configuration of the service, which may have no connection yet, and starts the log.
+pub(super) fn service_configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
     logging::start(&config.log);
     Ok(config)
@@ -27,6 +35,9 @@ pub(super) fn configuration() -> Result<Config, CommandFailure> {
 /// with `LOG_LEVEL` at its default the log does not repeat them.
 pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
+    if let Some(missing) = config.missing {
+        return Err(missing.into());
+    }
     if config.log.level == "info" {
         "error".clone_into(&mut config.log.level);
     }
@@ -119,131 +130,47 @@ pub(super) fn check_mappings(
     }
 }
 
-/// Makes these connections ready to run.
+/// Makes these connections ready to run. They share the record of `bind_guard` (R40).
 pub(super) fn connectors(
     config: &Config,
     connections: &[&config::ConnectionSettings],
     store: &Arc<Store>,
+    bind_guard: &BindGuard,
 ) -> Result<Vec<ScheduledConnection>, CommandFailure> {
-    let names: Vec<&str> = config.connections.iter().map(|one| one.name.as_str()).collect();
-    store.set_configured(&names)?;
-    let bind_guard = BindGuard::default();
+    let named = config.connections.iter().map(|one| (one.uuid, one.name.as_str()));
+    store.set_configured(&named.collect::<Vec<_>>())?;
     connections
         .iter()
-        .map(|connection| connector(connection, store, &bind_guard))
+        .map(|connection| connector(connection, store, bind_guard))
         .collect()
-}
-
-/// Returns the mapping table of this source.
-pub(super) fn load_mapping(source: &MappingSource) -> Result<Mapping, CommandFailure> {
-    Ok(match source {
-        MappingSource::BuiltIn => Mapping::builtin(),
-        MappingSource::File(path) => Mapping::load(path)?,
-        MappingSource::Text(text) => Mapping::parse("mapping", text)?,
-    })
 }
 
 /// Returns the mapping table of a connection, checked against the kinds that it is to read.
 pub(super) fn mapping(connection: &config::ConnectionSettings) -> Result<Mapping, CommandFailure> {
-    let mapping = load_mapping(&connection.mapping)?;
-    for (kind, _) in &connection.profile.assets {
-        if !mapping.has(*kind) {
-            return Err(CommandFailure::new(
-                USAGE,
-                format_args!(
-                    "AD_ASSETS asks for {}, but the mapping has no [[{kind}]] rows",
-                    kind.plural()
-                ),
-                format_args!(
-                    "add [[{kind}]] rows to the file of MAPPING_FILE (see docs/mapping.md), or leave {} out of AD_ASSETS",
-                    kind.plural()
-                ),
-            ));
-        }
-    }
-    let kinds = connection.profile.assets.iter().map(|(kind, _)| *kind);
-    check_sources(&mapping, kinds, connection.directory.delta)?;
-    if connection.removal.send && mapping.removed().is_empty() {
-        return Err(CommandFailure::new(
-            USAGE,
-            "REMOVED_OBJECTS=send needs constants that tell a removed object from another one, but the mapping has none",
-            "add a [removed] table to the file of MAPPING_FILE (see docs/mapping.md), or set REMOVED_OBJECTS=report",
-        ));
-    }
-    Ok(mapping)
+    Ok(check::mapping_of(connection)?)
 }
 
-/// Refuses sources that a delta cannot follow (R31), all of them, unless every run reads
-/// everything.
-pub(super) fn check_sources(
-    mapping: &Mapping,
-    kinds: impl IntoIterator<Item = Kind>,
-    delta: DeltaMethod,
-) -> Result<(), CommandFailure> {
-    if delta == DeltaMethod::Off {
-        return Ok(());
-    }
-    let lines: Vec<String> = kinds
-        .into_iter()
-        .flat_map(|kind| {
-            mapping
-                .find_untracked_sources(kind)
-                .map(move |found| (kind, found))
-        })
-        .map(|(kind, (row, source, reason))| {
-            format!(
-                "[[{kind}]] {}: `{}` {reason}; {}",
-                row.target,
-                source.name,
-                schema::describe_remedy(schema::suggest_for_source(&source.name))
-            )
-        })
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    Err(CommandFailure::new(
-        USAGE,
-        listed("the mapping reads what a delta cannot follow", &lines.join("\n")),
-        "change the rows that are named as each line says; docs/mapping.md has the reasons",
-    ))
-}
-
-/// Returns a connection, ready to run. All connections of a process share the record of
-/// `bind_guard` (R40).
+/// Returns a connection, ready to run.
 pub(super) fn connector(
     connection: &config::ConnectionSettings,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, CommandFailure> {
-    let schedule = &connection.schedule;
-    let cron = |text: &str| {
-        CronSchedule::parse(text, schedule.timezone)
-            .map_err(|error| CommandFailure::new(USAGE, error, "correct SYNC_CRON or BASELINE_CRON"))
-    };
-    let timetable = ConnectionTimetable::new(
-        cron(&schedule.sync_cron)?,
-        schedule.baseline_cron.as_deref().map(cron).transpose()?,
-    );
-    let connector = Connector {
-        mapping: mapping(connection)?,
-        upstream: Arc::new(QualysGateway::new(&connection.upstream)?),
-        id: store.register(
-            &connection.name,
-            &connection.description,
-            &AssetTarget {
-                gateway: connection.upstream.gateway.clone(),
-                connector: connection.upstream.connector_uuid.clone(),
-            },
-            chrono::Utc::now().timestamp(),
-        )?,
-        settings: connection.clone(),
-        bind_guard: bind_guard.for_connection(),
-        store: Arc::clone(store),
-        digest: connection.digest(),
-    };
-    Ok(ScheduledConnection {
-        connector: Arc::new(connector),
-        timetable,
-    })
+    Ok(registry::open_connection(connection, None, store, bind_guard)?)
+}
+
+/// Refuses a name that no stored connection has.
+pub(super) fn refuse_unknown(config: &Config, store: &Store, name: &str) -> Result<(), CommandFailure> {
+    let stored = store.stored_connections()?;
+    let stored = stored.iter().map(|stored| stored.content.name.as_str());
+    let known: Vec<&str> = config
+        .connections
+        .iter()
+        .map(|one| one.name.as_str())
+        .chain(stored)
+        .collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    Err(unknown(name, &known.join(", ")))
 }

@@ -25,7 +25,7 @@ fn copy(options: &StateCopy) -> Result<u8, CommandFailure> {
     let mut held = Vec::new();
     for connection in from.connections()? {
         held.push(
-            from.lock(connection.id, &connection.name, "state copy", "", now)
+            from.lock(connection.id, "state copy", "", now)
                 .map_err(crate::sync::RunError::from)?,
         );
     }

@@ -49,7 +49,7 @@ fn show_unregistered(chosen: &config::ConnectionSettings, json: bool) -> Result<
             "lastSuccessfulSync": null,
             "nextSync": null,
             "lastError": null,
-            "runFrequency": chosen.schedule.sync_cron,
+            "runFrequency": chosen.schedule.sync.text(),
             "counts": {},
             "rejected": [],
         }));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
+use crate::directory::BindGuard;
 use crate::exit_code::{HELD, INTERNAL};
 use crate::store::{RunMode, StoreAccess};
 use crate::sync::{AssetOutput, RunProgress, RunReport, RunRequest};
@@ -26,7 +27,12 @@ pub(super) fn run(connection: Option<&str>, options: &SyncArguments) -> Result<u
     };
     let connections = setup::chosen(&config, connection)?;
     setup::check_mappings(&config, &connections)?;
-    let scheduled = setup::connectors(&config, &connections, &setup::store(&config, access)?)?;
+    let scheduled = setup::connectors(
+        &config,
+        &connections,
+        &setup::store(&config, access)?,
+        &BindGuard::default(),
+    )?;
     let output = options.output.as_deref().map(AssetOutput::new).map(Arc::new);
     let runtime = setup::runtime()?;
     let code = runtime.block_on(async {

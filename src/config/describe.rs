@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::variables as v;
 use super::{
     Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
-    ReviewSettings, SearchScope, SitePolicy, StateLocation, UpstreamAuth,
+    ReachLimits, ReviewSettings, RunSchedule, SearchScope, SitePolicy, StateLocation, TargetHost,
+    UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 
@@ -67,15 +68,41 @@ impl Config {
             ),
             (v::HTTP_TOKEN.name, set_if(self.http.token.is_some())),
             (v::HTTP_READ_TOKEN.name, set_if(self.http.read_token.is_some())),
+        ];
+        described.extend(self.http.reach.describe());
+        described.extend([
             (v::NOTIFY_URL.name, set_if(self.notify.is_some())),
             (
                 v::LOG_FORMAT.name,
                 format!("{:?}", self.log.format).to_lowercase(),
             ),
             (v::LOG_LEVEL.name, self.log.level.clone()),
-        ];
+        ]);
         described.extend(self.review.iter().flat_map(ReviewSettings::describe));
         described
+    }
+}
+
+impl ReachLimits {
+    /// Describes the limits of the connections that are made over HTTP.
+    fn describe(&self) -> [DescribedVariable; 3] {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        let hosts = self.hosts.as_ref();
+        let hosts = hosts.map(|hosts| {
+            hosts
+                .iter()
+                .map(TargetHost::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        });
+        [
+            (
+                v::HTTP_ALLOW_LOOPBACK_TARGETS.name,
+                self.allow_loopback.to_string(),
+            ),
+            (v::HTTP_TARGET_PORTS.name, ports.join(",")),
+            (v::HTTP_TARGET_HOSTS.name, or_none(hosts)),
+        ]
     }
 }
 
@@ -103,6 +130,14 @@ impl ReviewSettings {
     }
 }
 
+/// Describes the times of the runs under the name by which they can be set.
+fn describe_times(schedule: &RunSchedule) -> DescribedVariable {
+    match schedule {
+        RunSchedule::Cron(cron) => (v::SYNC_CRON.name, cron.text.clone()),
+        other => ("schedule", other.text()),
+    }
+}
+
 impl ConnectionSettings {
     /// Describes the connection with everything of it.
     #[must_use]
@@ -114,15 +149,15 @@ impl ConnectionSettings {
         described.extend(describe_directory(&self.directory));
         described.extend(self.describe_profile());
         described.extend([
-            (v::SYNC_CRON.name, self.schedule.sync_cron.clone()),
+            describe_times(&self.schedule.sync),
             (
                 v::BASELINE_CRON.name,
                 self.schedule
-                    .baseline_cron
-                    .clone()
-                    .unwrap_or_else(|| "off".to_owned()),
+                    .baseline
+                    .as_ref()
+                    .map_or_else(|| "off".to_owned(), |cron| cron.text.clone()),
             ),
-            (v::SYNC_TIMEZONE.name, self.schedule.timezone.name().to_owned()),
+            (v::SYNC_TIMEZONE.name, self.schedule.timezone().name().to_owned()),
             (v::SYNC_ON_START.name, self.schedule.on_start.to_string()),
             (
                 v::MAPPING_FILE.name,
@@ -192,7 +227,12 @@ impl ConnectionSettings {
             (v::AD_ASSETS.name, kinds.join(",")),
             (
                 v::AD_MEMBER_OF.name,
-                or_none(profile.member_of.as_ref().map(DistinguishedName::as_str)),
+                profile
+                    .members_of
+                    .iter()
+                    .map(DistinguishedName::as_str)
+                    .collect::<Vec<_>>()
+                    .join(";"),
             ),
             (v::AD_USER_FILTER.name, filter(Kind::User)),
             (v::AD_GROUP_FILTER.name, filter(Kind::Group)),

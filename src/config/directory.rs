@@ -9,7 +9,7 @@ use super::values::{certificate, filter, host, pin, plain, quantity};
 use super::variables::{self as v, VariableDefinition};
 use super::{
     CertificatePin, DeltaMethod, DirectoryAuth, DirectorySettings, DomainSettings, LdapTransport,
-    ProfileSettings, SearchScope, Secret,
+    ProfileSettings, ReachPolicy, SearchScope, Secret,
 };
 use crate::identity::Kind;
 
@@ -59,6 +59,7 @@ pub(super) fn directory(
         parallel_reads: parallel_reads?,
         timeout: timeout?,
         delta: delta?,
+        reach: ReachPolicy::Unrestricted,
     })
 }
 
@@ -225,7 +226,7 @@ pub(super) fn delta(reader: &mut VariableReader<'_, impl Variables>) -> Option<D
 /// Returns true where `AD_MEMBER_OF` is set, with which every run is a full read.
 pub(super) fn has_member_of(reader: &mut VariableReader<'_, impl Variables>) -> bool {
     !reader
-        .optional(&v::AD_MEMBER_OF, plain::distinguished_name)
+        .optional(&v::AD_MEMBER_OF, plain::distinguished_names)
         .is_absent()
 }
 
@@ -249,9 +250,9 @@ pub(super) fn profile(
     let kinds = reader.value(&v::AD_ASSETS, plain::kinds);
     // Every filter is checked, also that of a kind which is not read now: it may be read later.
     let filters = Kind::ALL.map(|kind| (kind, reader.optional(filter_of(kind), filter::filter).optional()));
-    let member_of = reader.optional(&v::AD_MEMBER_OF, plain::distinguished_name);
+    let members_of = reader.optional(&v::AD_MEMBER_OF, plain::distinguished_names);
     // With AD_MEMBER_OF every run is a full read, whatever AD_DELTA says.
-    if member_of.is_absent() && matches!(delta, Some(DeltaMethod::Usn | DeltaMethod::DirSync)) {
+    if members_of.is_absent() && matches!(delta, Some(DeltaMethod::Usn | DeltaMethod::DirSync)) {
         for (kind, extra) in &filters {
             let untracked = extra
                 .iter()
@@ -260,11 +261,11 @@ pub(super) fn profile(
             untracked.for_each(|fault| reader.refuse(filter_of(*kind), fault));
         }
     }
-    let member_of = member_of.optional();
+    let members_of = members_of.optional();
     let mut assets = Vec::new();
-    let (kinds, member_of) = (kinds?, member_of?);
+    let (kinds, members_of) = (kinds?, members_of?.unwrap_or_default());
     for (kind, extra) in filters {
-        let extra = both(extra?, member_of.as_ref().map(filter::member_of));
+        let extra = both(extra?, filter::member_of_any(&members_of));
         if kinds.contains(&kind) {
             assets.push((kind, extra));
         }
@@ -272,7 +273,7 @@ pub(super) fn profile(
     Some(ProfileSettings {
         base_context: base_context?,
         scope: scope?,
-        member_of,
+        members_of,
         assets,
     })
 }

@@ -21,6 +21,16 @@ pub trait Variables {
         None
     }
 
+    /// Returns the value of `schedule`, which only a file of connections has, as JSON.
+    fn schedule(&self) -> Option<&serde_json::Value> {
+        None
+    }
+
+    /// Reports whether baselines are given for this connection in particular, not for all.
+    fn has_own_baseline(&self) -> bool {
+        false
+    }
+
     /// Returns `true` when a library of this process finds the variable by itself, as it does not
     /// when it stands in `.env` alone.
     fn is_exported(&self, name: &str) -> bool {

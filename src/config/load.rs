@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::body::{self, InheritedVariables};
 use super::connections::{self, ConnectionVariables, ConnectionsFile};
 use super::environment::{Environment, Variables, unknown_names};
 use super::reader::VariableReader;
@@ -80,16 +81,33 @@ fn connections_file(
     }
 }
 
-/// Reads one connection, all of it in variables.
+/// Reads one connection, all of it in variables; none where they name no directory.
 fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
+    let mut of_connection = VariableReader::new(variables);
+    let connection = connection(&mut of_connection, ConnectionOrigin::Environment, now);
     let mut reader = VariableReader::new(variables);
-    let connection = connection(&mut reader, ConnectionOrigin::Environment, now);
     let process = process(&mut reader, now);
-    let secret_files = reader.take_secret_files();
-    let config = connection
-        .zip(process)
-        .map(|(connection, process)| process.with(vec![connection], secret_files));
-    conclude(config, reader.into_problems(), variables, &BTreeSet::new())
+    let mut secret_files = of_connection.take_secret_files();
+    secret_files.extend(reader.take_secret_files());
+    let mut problems = reader.into_problems();
+    let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
+    let names_a_directory = body::names_a_directory(variables);
+    // Without a directory, what is missing is no mistake of the service; a bad value is one.
+    let (bad, missing): (Vec<_>, Vec<_>) = of_connection
+        .into_problems()
+        .into_iter()
+        .partition(|problem| names_a_directory || is_given(&problem.name));
+    problems.extend(bad);
+    let missing = (!missing.is_empty()).then(|| ConfigError::new(missing));
+    let config = process.map(|process| Config {
+        missing,
+        ..process.with(
+            Vec::from_iter(connection),
+            secret_files,
+            InheritedVariables::of(variables),
+        )
+    });
+    conclude(config, problems, variables, &BTreeSet::new())
 }
 
 /// Reads the connections of a file.
@@ -115,7 +133,8 @@ pub(super) fn from_file(
         secret_files.extend(reader.take_secret_files());
         problems.extend(told(reader, &layered));
     }
-    let config = process.map(|process| process.with(connections, secret_files));
+    let inherited = InheritedVariables::of(&layered);
+    let config = process.map(|process| process.with(connections, secret_files, inherited));
     conclude(config, problems, variables, &file.references)
 }
 
@@ -133,7 +152,7 @@ fn told<V: Variables>(
 }
 
 /// Reads all settings of one connection.
-fn connection(
+pub(super) fn connection(
     reader: &mut VariableReader<'_, impl Variables>,
     origin: ConnectionOrigin,
     now: DateTime<Utc>,
@@ -147,7 +166,7 @@ fn connection(
     let removal = service::removal(reader);
     let upstream = upstream::upstream(reader);
     let ((name, description), mut directory, profile) = (name?, directory?, profile?);
-    if profile.member_of.is_some() {
+    if !profile.members_of.is_empty() {
         // Members come and go without a change of their own that a delta would see.
         directory.delta = DeltaMethod::Off;
     }
@@ -167,7 +186,8 @@ fn connection(
 
 /// Returns the identity of a connection that is given none: made of its name, so that it is the
 /// same at every start and at every instance (RFC 9562 section 5.8).
-pub(super) fn derive_uuid(name: &str) -> Uuid {
+#[must_use]
+pub fn derive_uuid(name: &str) -> Uuid {
     let digest = Sha256::digest(format!("ad-connector connection {name}"));
     let mut octets = [0; 16];
     octets.copy_from_slice(&digest[..16]);
@@ -199,10 +219,18 @@ fn process(reader: &mut VariableReader<'_, impl Variables>, now: DateTime<Utc>) 
 }
 
 impl ServiceSettings {
-    fn with(self, connections: Vec<ConnectionSettings>, secret_files: Vec<SecretFile>) -> Config {
+    fn with(
+        self,
+        connections: Vec<ConnectionSettings>,
+        secret_files: Vec<SecretFile>,
+        inherited: InheritedVariables,
+    ) -> Config {
         Config {
             connections_file: None,
             connections,
+            missing: None,
+            inherited,
+            secrets: None,
             state: self.state,
             http: self.http,
             notify: self.notify,

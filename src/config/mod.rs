@@ -5,19 +5,23 @@
 //! so that tests need no process environment. Every bad key is reported in one pass
 //! ([`ConfigError`]).
 
+mod body;
 mod connections;
 mod describe;
 mod directory;
 mod dotenv;
 mod environment;
+mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod kerberos;
 mod load;
+mod reach;
 mod reader;
 pub mod reference;
 mod refused;
 mod review;
+mod schedule;
 mod secret;
 mod service;
 mod settings;
@@ -28,17 +32,26 @@ mod upstream;
 mod values;
 pub mod variables;
 
+pub use body::{
+    BodyRefusal, CheckedConnection, ConnectionBody, InheritedVariables, PasswordChange, StoredConfiguration,
+    body_of, password_of,
+};
 pub use environment::{Environment, Variables};
-pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use field_problem::FieldProblem;
+pub use load::{MappingSettings, derive_uuid, load, load_mapping_settings, parse, parse_at, state_location};
+pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
 pub use review::{ReviewSettings, RoleGroup};
+pub use schedule::{
+    LocalStart, RunInterval, RunRecurrence, RunSchedule, ScheduleSettings, ZonedCron, parse_baseline,
+    parse_schedule,
+};
 pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, ScheduleSettings, SearchScope, SitePolicy, UpstreamAuth,
-    UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, UpstreamAuth, UpstreamSettings,
 };
 pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

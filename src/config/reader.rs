@@ -2,8 +2,11 @@
 
 use std::ffi::OsString;
 
+use chrono::{DateTime, Utc};
+
 use super::environment::Variables;
 use super::refused::{ConfigProblem, ValueFault, quoted};
+use super::schedule::{RunSchedule, parse_schedule};
 use super::secret::{self, Secret, SecretCheck, SecretFile};
 use super::variables::{DefaultValue, VariableDefinition};
 
@@ -208,6 +211,29 @@ impl<'a, V: Variables> VariableReader<'a, V> {
             FieldValue::Absent => FieldValue::Absent,
             FieldValue::Bad => FieldValue::Bad,
         }
+    }
+
+    /// Reads the schedule that a file of connections has in place of a cron expression. Absent is
+    /// `Some(None)`.
+    pub fn schedule(&mut self, now: DateTime<Utc>) -> Option<Option<RunSchedule>> {
+        let Some(value) = self.variables.schedule() else {
+            return Some(None);
+        };
+        match parse_schedule(value, now) {
+            Ok(schedule) => Some(Some(schedule)),
+            Err(problems) => {
+                let problems = problems.into_iter();
+                self.problems.extend(
+                    problems.map(|problem| ValueFault::new(problem.reason, problem.remedy).of(&problem.key)),
+                );
+                None
+            }
+        }
+    }
+
+    /// Reports whether baselines are given for this connection in particular.
+    pub fn has_own_baseline(&self) -> bool {
+        self.variables.has_own_baseline()
     }
 
     /// Reads the value without spaces around it, of one line.

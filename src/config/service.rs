@@ -14,8 +14,8 @@ use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
-    HttpSettings, LogFormat, LogSettings, MappingSource, RemovalSettings, ScheduleSettings, Secret,
-    StateLocation, host_name,
+    HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings, RunSchedule,
+    ScheduleSettings, Secret, StateLocation, ZonedCron, host_name,
 };
 
 /// Reads name and description of the connection.
@@ -32,14 +32,22 @@ pub(super) fn schedule(
     reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
 ) -> Option<ScheduleSettings> {
-    let sync_cron = reader.value(&v::SYNC_CRON, time::cron(now));
-    let baseline_cron = reader.value(&v::BASELINE_CRON, time::cron_or_off(now));
+    // Read in any case, so that mistakes in them are reported.
+    let cron = reader.value(&v::SYNC_CRON, time::cron(now));
+    let baseline = reader.value(&v::BASELINE_CRON, time::cron_or_off(now));
     let timezone = reader.value(&v::SYNC_TIMEZONE, time::time_zone);
     let on_start = reader.value(&v::SYNC_ON_START, plain::boolean);
+    let form = reader.schedule(now);
+    let zone = timezone?;
+    let cron = cron.map(|text| RunSchedule::Cron(ZonedCron { text, zone }));
+    let sync = form?.or(cron)?;
+    // A connection that runs once or by hand alone has the baselines that its own table asks for.
+    let is_wanted = sync.repeats() || reader.has_own_baseline();
+    let zone = sync.timezone().unwrap_or(zone);
+    let baseline = baseline?.filter(|_| is_wanted);
     Some(ScheduleSettings {
-        sync_cron: sync_cron?,
-        baseline_cron: baseline_cron?,
-        timezone: timezone?,
+        sync,
+        baseline: baseline.map(|text| ZonedCron { text, zone }),
         on_start: on_start?,
     })
 }
@@ -112,6 +120,7 @@ pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<Ht
     let listen = reader.value(&v::HTTP_LISTEN, host::listen);
     let token = http_token(reader, &v::HTTP_TOKEN);
     let read_token = http_token(reader, &v::HTTP_READ_TOKEN);
+    let reach = reach(reader);
     if let Some(Some(address)) = listen
         && !address.ip().is_loopback()
         && token.is_absent()
@@ -139,6 +148,21 @@ pub(super) fn http(reader: &mut VariableReader<'_, impl Variables>) -> Option<Ht
         listen: listen?,
         token: token.optional()?,
         read_token: read_token.optional()?,
+        reach: reach?,
+    })
+}
+
+/// Reads the limits of the connections that are made over HTTP.
+fn reach(reader: &mut VariableReader<'_, impl Variables>) -> Option<ReachLimits> {
+    let allow_loopback = reader.value(&v::HTTP_ALLOW_LOOPBACK_TARGETS, plain::boolean);
+    let ports = reader.value(&v::HTTP_TARGET_PORTS, quantity::ports);
+    let hosts = reader
+        .optional(&v::HTTP_TARGET_HOSTS, host::target_hosts)
+        .optional();
+    Some(ReachLimits {
+        allow_loopback: allow_loopback?,
+        ports: ports?,
+        hosts: hosts?,
     })
 }
 

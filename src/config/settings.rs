@@ -7,19 +7,30 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::body::InheritedVariables;
+use super::reach::{ReachLimits, ReachPolicy};
+use super::refused::ConfigError;
 use super::review::ReviewSettings;
+use super::schedule::ScheduleSettings;
 use super::secret::{Secret, SecretFile};
 use super::state::StateLocation;
 use crate::identity::{DistinguishedName, Kind};
+use crate::secrets::SecretKeys;
 
 /// All settings that the program gets from outside.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `CONNECTIONS_FILE`, where the connections are read from one.
     pub connections_file: Option<PathBuf>,
-    /// The configured directories, each with its profile, schedule and upstream. Never empty; names
-    /// are unique.
+    /// The configured directories, each with its profile, schedule and upstream; names are unique.
+    /// Empty where neither the environment nor a file names one.
     pub connections: Vec<ConnectionSettings>,
+    /// Problems for which the environment configures no connection, where it names none.
+    pub missing: Option<ConfigError>,
+    /// Variables that the connections of the API share.
+    pub inherited: InheritedVariables,
+    /// `SECRETS_KEY`, `SECRETS_KEY_OLD`: they seal the secrets of connections of the API.
+    pub secrets: Option<SecretKeys>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
@@ -32,6 +43,16 @@ pub struct Config {
     pub log: LogSettings,
     /// Files from which secrets were read, of all connections and the service.
     pub secret_files: Vec<SecretFile>,
+}
+
+impl Config {
+    /// Returns the way to the outside that the service itself uses: that of its first connection, or
+    /// where none is configured, of the variables. `None` where these name no gateway.
+    #[must_use]
+    pub fn service_upstream(&self) -> Option<UpstreamSettings> {
+        let first = self.connections.first().map(|first| first.upstream.clone());
+        first.or_else(|| self.inherited.upstream())
+    }
 }
 
 /// One configured directory with its profile, schedule, mapping and upstream.
@@ -135,6 +156,8 @@ pub struct DirectorySettings {
     pub timeout: Duration,
     /// `AD_DELTA`.
     pub delta: DeltaMethod,
+    /// Limits of the addresses that are connected to.
+    pub reach: ReachPolicy,
 }
 
 /// A domain whose controllers are found by SRV record (RFC 2782, MS-ADTS 6.3.2.3).
@@ -263,7 +286,7 @@ pub struct ProfileSettings {
     /// `AD_MEMBER_OF`: the group to whose members the extra filters are narrowed. A change of
     /// membership leaves the member's `uSNChanged` as it was, so a delta would miss it:
     /// `directory.delta` is off.
-    pub member_of: Option<DistinguishedName>,
+    pub members_of: Vec<DistinguishedName>,
     /// `AD_ASSETS` with each kind's extra filter (`AD_USER_FILTER`, …, and `AD_MEMBER_OF`), in the
     /// order of [`Kind`]. Never empty.
     pub assets: Vec<(Kind, Option<String>)>,
@@ -278,19 +301,6 @@ pub enum SearchScope {
     OneLevel,
     /// The base object alone.
     Base,
-}
-
-/// Times of the runs.
-#[derive(Debug, Clone)]
-pub struct ScheduleSettings {
-    /// `SYNC_CRON` as written; 5, 6 or 7 fields, checked.
-    pub sync_cron: String,
-    /// `BASELINE_CRON` as written; `None` is `off`.
-    pub baseline_cron: Option<String>,
-    /// `SYNC_TIMEZONE`.
-    pub timezone: chrono_tz::Tz,
-    /// `SYNC_ON_START`.
-    pub on_start: bool,
 }
 
 /// Handling of objects that are gone from the directory (R22 to R24).
@@ -394,6 +404,9 @@ pub struct HttpSettings {
     /// `HTTP_READ_TOKEN`: shows names of people. One of the two is required to listen beyond
     /// loopback.
     pub read_token: Option<Secret>,
+    /// `HTTP_ALLOW_LOOPBACK_TARGETS`, `HTTP_TARGET_PORTS`, `HTTP_TARGET_HOSTS`: limits of the
+    /// connections that are made over HTTP.
+    pub reach: ReachLimits,
 }
 
 /// Form and level of the log.

@@ -114,7 +114,7 @@ variables! {
         AD_COMPUTER_FILTER: plain, Nothing,
             "Extra LDAP filter for computers, ANDed";
         AD_MEMBER_OF: plain, Nothing,
-            "DN of a group: only its members are read, those of groups in it too, and every run reads everything";
+            "DN of a group, or several separated by `;`: only members are read, those of groups in it too, and every run reads everything";
         AD_DELTA: plain, Default("usn"),
             "How changes are found: `usn` (by uSNChanged), `dirsync` (by the DirSync control, also after a change of controller), or `off` to read everything each time";
         AD_PAGE_SIZE: plain, Default("1000"),
@@ -221,6 +221,12 @@ variables! {
             "Needed for every change over HTTP, and shows names of people, 16 characters or more; this or HTTP_READ_TOKEN is required to listen beyond loopback";
         HTTP_READ_TOKEN: secret, Nothing,
             "Shows names of people over HTTP and changes nothing, 16 characters or more";
+        HTTP_ALLOW_LOOPBACK_TARGETS: plain, Default("false"),
+            "`true` lets connections made over HTTP lead to this computer itself";
+        HTTP_TARGET_PORTS: plain, Default("389,636"),
+            "Ports that connections made over HTTP may lead to, comma-separated";
+        HTTP_TARGET_HOSTS: plain, Described("every host"),
+            "Hosts that connections made over HTTP may lead to, comma-separated: names, addresses, and `*.corp.example` or `.corp.example` for all below a domain";
         NOTIFY_URL: secret, Nothing,
             "Webhook that gets a message when something needs a person, in the form that Slack and Teams take; https, plain http only to loopback";
         LOG_FORMAT: plain, Default("text"),

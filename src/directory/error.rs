@@ -11,7 +11,7 @@ use super::kerberos_fault::KerberosFault;
 use super::put_off::PutOff;
 use super::result_code::{self, LdapResult};
 use super::root_dse::ControllerDefect;
-use crate::config::LdapTransport;
+use crate::config::{LdapTransport, ReachRefusal};
 use crate::exit_code;
 use crate::tls::PeerCertificate;
 use crate::tls::TlsFault;
@@ -80,6 +80,14 @@ pub enum DirectoryError {
         port: u16,
         /// One cause an address.
         causes: Vec<String>,
+    },
+    /// The connection may not lead there: it was made over HTTP (R35).
+    #[error("{host}: {refusal}")]
+    OutOfReach {
+        /// As in `AD_HOST`, or as DNS names it.
+        host: String,
+        /// The limit.
+        refusal: ReachRefusal,
     },
     /// StartTLS was refused.
     #[error("{host}: {}: {outcome}", result_code::start_tls_meaning(outcome).cause)]
@@ -225,12 +233,40 @@ fn untried_clause(untried: usize) -> String {
 
 impl DirectoryError {
     /// Returns the exit code of the command that ends with this error: 77 when the credentials were
-    /// refused, else 69.
+    /// refused, 64 when the settings do not let the connection lead there, else 69.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.refuses_credentials() {
-            true => exit_code::REFUSED,
-            false => exit_code::UNAVAILABLE,
+        match self {
+            _ if self.refuses_credentials() => exit_code::REFUSED,
+            _ if self.is_out_of_reach() => exit_code::USAGE,
+            _ => exit_code::UNAVAILABLE,
+        }
+    }
+
+    /// Reports whether no controller could be used because the connection may lead to none of them.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        match self {
+            Self::OutOfReach { .. } => true,
+            Self::AtAddress { error, .. } => error.is_out_of_reach(),
+            Self::AllFailed { causes, .. } => !causes.is_empty() && causes.iter().all(Self::is_out_of_reach),
+            _ => false,
+        }
+    }
+
+    /// Returns the same error without what a server that does not speak LDAP sent: whoever uses
+    /// HTTP may name any server within reach.
+    #[must_use]
+    pub(super) fn without_foreign_octets(self) -> Self {
+        match self {
+            Self::Protocol {
+                host,
+                fault: GuardFault::NotLdap(_),
+            } => Self::Protocol {
+                host,
+                fault: GuardFault::OtherProtocol,
+            },
+            other => other,
         }
     }
 
@@ -287,6 +323,7 @@ impl DirectoryError {
             Self::Connect { port, .. } => {
                 format!("check that the controller runs, and that firewalls let this computer reach port {port}")
             }
+            Self::OutOfReach { refusal, .. } => refusal.advice(),
             Self::StartTls { outcome, .. } => result_code::start_tls_meaning(outcome).advice.to_owned(),
             Self::Tls { port, transport, fault, .. } => fault.advice(*transport, *port),
             Self::Bind { outcome, .. } => result_code::bind_meaning(outcome).advice.to_owned(),
@@ -327,7 +364,9 @@ impl DirectoryError {
 fn protocol_advice(fault: &GuardFault) -> &'static str {
     match fault {
         GuardFault::SpeaksTls => "this port expects TLS: set AD_TRANSPORT=ldaps",
-        GuardFault::NotLdap(_) => "check AD_HOST and AD_PORT: another service answers there",
+        GuardFault::NotLdap(_) | GuardFault::OtherProtocol => {
+            "check AD_HOST and AD_PORT: another service answers there"
+        }
         GuardFault::Closed | GuardFault::Truncated | GuardFault::Broken(_) => {
             "check AD_PORT and AD_TRANSPORT, and whether the controller restarted or a firewall cut the connection; the next run tries again"
         }

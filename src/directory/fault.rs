@@ -15,6 +15,7 @@ impl DirectoryError {
         match self {
             Self::Resolve { .. }
             | Self::Connect { .. }
+            | Self::OutOfReach { .. }
             | Self::StartTls { .. }
             | Self::Tls { .. }
             | Self::Unusable { .. }

@@ -14,7 +14,7 @@ use super::bind_guard::BindGuard;
 use super::error::DirectoryError;
 use super::search::LdapSearch;
 use super::{netlogon, session, transport};
-use crate::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, SearchScope};
+use crate::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReachPolicy, SearchScope};
 
 /// `BindResponse` and `SearchResultDone`: the server waits for the next request after them.
 const LAST: [u8; 2] = [0x61, 0x65];
@@ -135,6 +135,7 @@ fn settings() -> DirectorySettings {
         parallel_reads: 1,
         timeout: Duration::from_secs(20),
         delta: DeltaMethod::Usn,
+        reach: ReachPolicy::Unrestricted,
     }
 }
 

@@ -68,6 +68,9 @@ pub enum GuardFault {
     /// The peer is no LDAP server; the first octets, printable.
     #[error("the answer is not LDAP, it begins with \"{0}\"")]
     NotLdap(String),
+    /// The peer is no LDAP server, and its octets are not shown.
+    #[error("the answer is not LDAP")]
+    OtherProtocol,
     /// The peer expects TLS.
     #[error("the server answered with a TLS record")]
     SpeaksTls,

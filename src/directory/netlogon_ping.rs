@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::netlogon::{self, NetlogonAnswer};
 use super::srv::NamedController;
+use crate::config::ReachPolicy;
 
 /// Addresses of one controller that are asked: usually one of IPv4 and one of IPv6.
 const MOST_ADDRESSES: usize = 2;
@@ -31,13 +32,22 @@ const MOST_DATAGRAMS: usize = 16;
 const LARGEST_ID: u32 = i32::MAX as u32;
 
 /// Asks the controller about itself, and returns the first answer of one of its addresses that is
-/// about `domain`. None where no such answer comes before `until`, or every address refuses.
-pub async fn ping(controller: NamedController, domain: &str, until: Instant) -> Option<NetlogonAnswer> {
+/// about `domain`. None where no such answer comes before `until`, or every address refuses. An
+/// address that is out of `reach` is sent nothing (R35).
+pub async fn ping(
+    controller: NamedController,
+    domain: &str,
+    reach: &ReachPolicy,
+    until: Instant,
+) -> Option<NetlogonAnswer> {
+    reach.check_host(&controller.host).ok()?;
+    reach.check_port(controller.ldap_port).ok()?;
     let name = (controller.host.as_str(), controller.ldap_port);
     let found = timeout_at(until, lookup_host(name)).await.ok()?.ok()?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
-        if !addresses.contains(&address) && addresses.len() < MOST_ADDRESSES {
+        let is_new = !addresses.contains(&address) && addresses.len() < MOST_ADDRESSES;
+        if is_new && reach.check(&controller.host, address).is_ok() {
             addresses.push(address);
         }
     }
@@ -93,6 +103,8 @@ async fn ping_address(address: SocketAddr, domain: &str, until: Instant) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::config::ReachLimits;
 
     const DOMAIN: &str = "domain.test";
 
@@ -154,7 +166,10 @@ mod tests {
             }
             socket.send_to(&entry(&id, VALUE), client).await.unwrap();
         };
-        let (answer, ()) = tokio::join!(ping(controller, DOMAIN, soon()), serving);
+        let (answer, ()) = tokio::join!(
+            ping(controller, DOMAIN, &ReachPolicy::Unrestricted, soon()),
+            serving
+        );
         assert_eq!(answer, Some(netlogon::decode(VALUE).unwrap()));
     }
 
@@ -169,7 +184,10 @@ mod tests {
                 socket.send_to(&answer, client).await.unwrap();
             }
         };
-        let (answer, ()) = tokio::join!(ping(controller, "other.test", soon()), serving);
+        let (answer, ()) = tokio::join!(
+            ping(controller, "other.test", &ReachPolicy::Unrestricted, soon()),
+            serving
+        );
         assert_eq!(answer, None);
     }
 
@@ -183,7 +201,10 @@ mod tests {
             let answer = entry(&id_of(&request[..length]), VALUE);
             socket.send_to(&answer, client).await.unwrap();
         };
-        let (answer, ()) = tokio::join!(ping(controller, DOMAIN, soon()), serving);
+        let (answer, ()) = tokio::join!(
+            ping(controller, DOMAIN, &ReachPolicy::Unrestricted, soon()),
+            serving
+        );
         assert!(answer.is_some());
     }
 
@@ -192,7 +213,10 @@ mod tests {
         let (_socket, controller) = server().await;
         let started = Instant::now();
         let until = started + Duration::from_millis(700);
-        assert_eq!(ping(controller, DOMAIN, until).await, None);
+        assert_eq!(
+            ping(controller, DOMAIN, &ReachPolicy::Unrestricted, until).await,
+            None
+        );
         assert!(started.elapsed() < Duration::from_millis(1200));
     }
 
@@ -201,7 +225,37 @@ mod tests {
         let (socket, controller) = server().await;
         drop(socket);
         let started = Instant::now();
-        assert_eq!(ping(controller, DOMAIN, soon()).await, None);
+        assert_eq!(
+            ping(controller, DOMAIN, &ReachPolicy::Unrestricted, soon()).await,
+            None
+        );
         assert!(started.elapsed() < Duration::from_millis(400));
+    }
+
+    #[tokio::test]
+    async fn r35_what_is_out_of_reach_is_sent_nothing() {
+        let (socket, controller) = server().await;
+        let port = controller.ldap_port;
+        // A name, so that only its addresses show where it leads to.
+        let controller = NamedController {
+            host: "localhost".to_owned(),
+            ..controller
+        };
+        let limits = |allow_loopback, ports| {
+            ReachPolicy::Restricted(ReachLimits {
+                allow_loopback,
+                ports,
+                hosts: None,
+            })
+        };
+        let until = || Instant::now() + Duration::from_millis(200);
+        for reach in [limits(false, vec![port]), limits(true, vec![389])] {
+            assert_eq!(ping(controller.clone(), DOMAIN, &reach, until()).await, None);
+        }
+        let nothing = timeout_at(until(), socket.recv(&mut [0; 512])).await;
+        assert!(nothing.is_err());
+        let reach = limits(true, vec![port]);
+        let _ = ping(controller, DOMAIN, &reach, until()).await;
+        assert!(timeout_at(until(), socket.recv(&mut [0; 512])).await.is_ok());
     }
 }

@@ -33,8 +33,14 @@ pub(super) async fn reach(
     settings: &config::DirectorySettings,
     guard: &BindGuard,
 ) -> Result<Session, DirectoryError> {
-    let (link, certificate) = transport::open(&endpoint.host, endpoint.address, settings, guard).await?;
-    bound(link, certificate, endpoint, settings, guard).await
+    let session = async {
+        let (link, certificate) = transport::open(&endpoint.host, endpoint.address, settings, guard).await?;
+        bound(link, certificate, endpoint, settings, guard).await
+    };
+    match session.await {
+        Err(error) if settings.reach.is_restricted() => Err(error.without_foreign_octets()),
+        result => result,
+    }
 }
 
 /// Binds over a connection that is open, and returns the session.

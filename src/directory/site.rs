@@ -216,8 +216,9 @@ impl Discovery {
             return;
         };
         let (named, domain, until) = (candidate.named.clone(), self.domain.name.clone(), self.deadline);
+        let reach = self.settings.reach.clone();
         self.tasks
-            .spawn(async move { PingEvent::Answer(at, ping(named, &domain, until).await) });
+            .spawn(async move { PingEvent::Answer(at, ping(named, &domain, &reach, until).await) });
     }
 
     fn on_event(&mut self, event: PingEvent) {

@@ -20,7 +20,7 @@ use super::kerberos;
 use super::message;
 use super::round_trip::ask;
 use super::tls;
-use crate::config::{self, LdapTransport};
+use crate::config::{self, LdapTransport, ReachRefusal};
 use crate::tls::PeerCertificate;
 
 /// Longest wait for one address to accept a connection: a controller on the same continent answers
@@ -165,6 +165,10 @@ pub async fn resolve(
         host: host.to_owned(),
         cause,
     };
+    let within = settings.reach.check_host(host);
+    within
+        .and_then(|()| settings.reach.check_port(settings.port))
+        .map_err(|refusal| out_of_reach(host, refusal))?;
     let found = timeout(limit, tokio::net::lookup_host((host, settings.port)))
         .await
         .map_err(|_| unknown(format!("no answer from DNS within {}", seconds(limit))))?
@@ -181,11 +185,21 @@ pub async fn resolve(
     Ok(addresses)
 }
 
+fn out_of_reach(host: &str, refusal: ReachRefusal) -> DirectoryError {
+    let host = host.to_owned();
+    DirectoryError::OutOfReach { host, refusal }
+}
+
+/// Connects to `address`: the only place where a socket to a controller is made. An address that is
+/// out of reach is refused here, whatever led to it, so that no answer of DNS can change between
+/// the check and the connection (R35).
 async fn connect(
     host: &str,
     address: SocketAddr,
     settings: &config::DirectorySettings,
 ) -> Result<TcpStream, DirectoryError> {
+    let within = settings.reach.check(host, address);
+    within.map_err(|refusal| out_of_reach(host, refusal))?;
     let limit = CONNECT_TIMEOUT.min(settings.timeout);
     let cause = match timeout(limit, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => {

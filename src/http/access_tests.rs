@@ -8,6 +8,7 @@ fn access(address: &str, token: Option<&str>) -> AccessPolicy {
         listen: None,
         token: token.map(secret),
         read_token: token.map(|_| secret("only-looks")),
+        reach: crate::config::ReachLimits::default(),
     };
     AccessPolicy::new(address.parse().unwrap(), &http)
 }

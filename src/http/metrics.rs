@@ -35,7 +35,7 @@ type CounterFamily = Family<MetricLabels, Counter<f64, AtomicU64>>;
 pub(super) async fn show(State(service): ServiceState) -> Result<impl IntoResponse, HttpProblem> {
     let now = Utc::now();
     let families = MetricFamilies::new();
-    for handle in service.handles.values() {
+    for handle in &service.registry.set().running() {
         families.add(&service, handle, now).await?;
     }
     if let Some(last) = service.read(crate::store::Store::last_review).await? {

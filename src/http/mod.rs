@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -35,7 +35,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{HttpSettings, StateLocation};
-use crate::schedule::{ConnectionHandle, Heartbeats};
+use crate::registry::ConnectionRegistry;
+use crate::schedule::Heartbeats;
 use crate::store::{Store, StoreAccess as Opened, StoreError};
 
 use access::AccessPolicy;
@@ -47,14 +48,15 @@ use slots::ConnectionSlots;
 pub use api::document;
 pub use waiting::serve_waiting;
 
-/// Body of a request at most, octets; the calls take some ten.
+/// Body of a request at most, octets; most calls take some ten.
 const BODY: usize = 16 << 10;
 
 /// Time that an answer may take, its body not included; a search stops by itself before.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// The same for a call that reads the directory.
-const DIRECTORY_WITHIN: Duration = Duration::from_secs(30);
+/// The same for a call that reads the directory, and for a change, which waits for a run to end or
+/// to begin.
+const CHANGE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Event streams at a time: one a page.
 const STREAMS: usize = 64;
@@ -93,17 +95,14 @@ pub async fn serve(
     address: SocketAddr,
     http: &HttpSettings,
     state: &StateLocation,
-    handles: Vec<ConnectionHandle>,
+    registry: Arc<ConnectionRegistry>,
     beats: Heartbeats,
     stop: CancellationToken,
 ) -> Result<Option<SocketAddr>, StoreError> {
     let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
     let (store, health) = (opened()?, opened()?);
     let service = Arc::new(HttpService {
-        handles: handles
-            .into_iter()
-            .map(|handle| (handle.connector().name().to_owned(), handle))
-            .collect(),
+        registry,
         store,
         health,
         beats,
@@ -111,7 +110,7 @@ pub async fn serve(
         counts: CountCache::default(),
         streams: ConnectionSlots::new(STREAMS),
         searches: Semaphore::new(SEARCHES),
-        look_ups: Semaphore::new(1),
+        look_ups: Arc::new(Semaphore::new(1)),
         stop: stop.clone(),
     });
     let routes = routes(service);
@@ -199,8 +198,8 @@ async fn not_this_way() -> HttpProblem {
 /// Ends a request that takes too long: a body that does not come, a directory that does not answer.
 async fn in_time(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let limit = if path.ends_with("/preview") || path.ends_with("/why") {
-        DIRECTORY_WITHIN
+    let limit = if request.method() != Method::GET || path.ends_with("/preview") || path.ends_with("/why") {
+        CHANGE_WITHIN
     } else {
         ANSWER_WITHIN
     };

@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::check::StepFailure;
+use crate::config::FieldProblem;
+use crate::exit_code;
 use crate::store::StoreError;
 use crate::sync::RunError;
 
@@ -28,6 +31,9 @@ pub struct HttpProblem {
     reason: String,
     /// The next step.
     remedy: String,
+    /// Mistakes of single keys, where the body of a connection has some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldProblem>,
     #[serde(skip)]
     challenge: Option<&'static str>,
 }
@@ -45,6 +51,7 @@ impl HttpProblem {
             error,
             reason: reason.to_string(),
             remedy: remedy.to_string(),
+            fields: Vec::new(),
             challenge: None,
         }
     }
@@ -82,6 +89,24 @@ impl HttpProblem {
         )
     }
 
+    /// Returns 422: keys of the body of a connection have these mistakes.
+    pub(super) fn of_fields(fields: Vec<FieldProblem>) -> Self {
+        let count = match fields.len() {
+            1 => "1 key is".to_owned(),
+            several => format!("{several} keys are"),
+        };
+        Self {
+            fields,
+            remedy: "correct each key of `fields`".to_owned(),
+            ..Self::invalid(format_args!("{count} not what a connection takes"))
+        }
+    }
+
+    /// Returns the problem with the keys that it is about.
+    pub(super) fn with_fields(self, fields: Vec<FieldProblem>) -> Self {
+        Self { fields, ..self }
+    }
+
     /// Returns 500: a defect.
     pub(super) fn internal(reason: impl ToString) -> Self {
         Self::new(
@@ -96,6 +121,17 @@ impl HttpProblem {
 impl From<StoreError> for HttpProblem {
     fn from(error: StoreError) -> Self {
         RunError::from(error).into()
+    }
+}
+
+impl From<StepFailure> for HttpProblem {
+    fn from(failure: StepFailure) -> Self {
+        let (status, word) = match failure.exit_code {
+            exit_code::USAGE => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            exit_code::REFUSED => (StatusCode::BAD_GATEWAY, "credentials_refused"),
+            _ => (StatusCode::BAD_GATEWAY, "unreachable"),
+        };
+        Self::new(status, word, failure.message, failure.advice)
     }
 }
 
@@ -153,7 +189,8 @@ impl IntoResponses for ChangeRefusals {
         described(&[
             (
                 "409",
-                "Another run holds the connection, or the list is another one now.",
+                "Another run holds the connection, the list is another one now, the name is taken, the connection is \
+                 configured elsewhere, or there is no key for its secret.",
             ),
             ("413", "The body is too large."),
             ("415", "The body is not JSON."),
@@ -210,7 +247,7 @@ fn bad_body(rejection: &JsonRejection) -> HttpProblem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             reason,
-            "no call takes a body of more than 16 KiB",
+            "the configuration of a connection may have 1 MiB, any other body 16 KiB",
         ),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => HttpProblem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -1,22 +1,22 @@
 //! State that all requests share.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::access::AccessPolicy;
 use super::counts::CountCache;
 use super::problem::HttpProblem;
 use super::slots::ConnectionSlots;
-use crate::schedule::{ConnectionHandle, Heartbeats};
+use crate::registry::ConnectionRegistry;
+use crate::schedule::Heartbeats;
 use crate::store::{Store, StoreError};
 
 /// State that all requests share.
 pub(super) struct HttpService {
-    pub(super) handles: BTreeMap<String, ConnectionHandle>,
+    pub(super) registry: Arc<ConnectionRegistry>,
     /// Of this listener alone.
     pub(super) store: Arc<Store>,
     pub(super) beats: Heartbeats,
@@ -27,7 +27,7 @@ pub(super) struct HttpService {
     pub(super) streams: Arc<ConnectionSlots>,
     pub(super) searches: Semaphore,
     /// One look-up in a directory at a time.
-    pub(super) look_ups: Semaphore,
+    pub(super) look_ups: Arc<Semaphore>,
     pub(super) stop: CancellationToken,
 }
 
@@ -42,12 +42,12 @@ impl HttpService {
     }
 
     /// Admits the request to the directory, or refuses it while another one looks up an object.
-    pub(super) fn object_look_up(&self) -> Result<SemaphorePermit<'_>, HttpProblem> {
-        self.look_ups.try_acquire().map_err(|_| {
+    pub(super) fn object_look_up(&self) -> Result<OwnedSemaphorePermit, HttpProblem> {
+        Arc::clone(&self.look_ups).try_acquire_owned().map_err(|_| {
             HttpProblem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many",
-                "another object is being looked up in the directory",
+                "another call is reading the directory",
                 "try again in a moment",
             )
         })

@@ -1,11 +1,12 @@
 //! Status of a connection at the moment of a request.
 
 use chrono::Utc;
+use serde_json::{Value, json};
 
 use super::problem::HttpProblem;
 use super::service::HttpService;
-use crate::schedule::ConnectionHandle;
-use crate::store;
+use crate::schedule::{ConnectionFault, ConnectionHandle, ServedConnection, StoredState};
+use crate::store::{self, State};
 use crate::view::{self, ObjectCounts};
 
 /// Connection with everything that is known of it.
@@ -21,14 +22,64 @@ pub(super) struct ConnectionStanding {
 impl ConnectionStanding {
     /// Returns the connection as the API shows it, without the run that goes on.
     pub(super) fn shown(&self, service: &HttpService, handle: &ConnectionHandle) -> view::ConnectionView {
-        view::ConnectionView::new(
+        let view = view::ConnectionView::new(
             &self.row,
             &self.counted,
             self.last_run.as_ref(),
             &handle.connector().settings,
             service.access.allows_changes(),
             Utc::now().timestamp(),
-        )
+        );
+        match service.registry.set().named(handle.connector().name()) {
+            Some(ServedConnection {
+                stored: Some(stored), ..
+            }) => with_stored(view, &stored),
+            _ => view,
+        }
+    }
+}
+
+/// Returns a stored connection that cannot be used, with the reason in place of the last error.
+pub(super) fn unusable(
+    connection: &ServedConnection,
+    fault: &ConnectionFault,
+    service: &HttpService,
+) -> view::ConnectionView {
+    let view = view::ConnectionView {
+        name: connection.name.clone(),
+        uuid: connection.uuid.to_string(),
+        origin: connection.origin.name(),
+        state: State::Registered.name(),
+        last_error: Some(fault.reason.clone()),
+        last_error_remedy: Some(fault.remedy.clone()),
+        changes_allowed: service.access.allows_changes(),
+        version: env!("CARGO_PKG_VERSION"),
+        ..view::ConnectionView::default()
+    };
+    match &connection.stored {
+        Some(stored) => with_stored(view, stored),
+        None => view,
+    }
+}
+
+/// Returns a view with what is stored of the configuration.
+fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
+    let mut body = stored.body.clone();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("disabled".to_owned(), Value::from(stored.is_disabled));
+        let directory = body.get_mut("directory").and_then(Value::as_object_mut);
+        if let (Some(directory), Some(set_at)) = (directory, stored.password_set_at) {
+            let secret = json!({ "set": true, "changedAt": view::time(Some(set_at)) });
+            directory.insert("password".to_owned(), secret);
+        }
+    }
+    view::ConnectionView {
+        revision: Some(stored.revision),
+        disabled: stored.is_disabled,
+        created_at: view::time(Some(stored.created_at)),
+        updated_at: view::time(Some(stored.updated_at)),
+        configuration: Some(body),
+        ..view
     }
 }
 

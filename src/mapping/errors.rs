@@ -14,8 +14,10 @@ pub struct MappingError {
     pub file: String,
     /// Line, counted from 1; `None` when the file as a whole is at fault.
     pub line: Option<usize>,
-    /// Description of the mistake, and the correct form.
+    /// Description of the mistake; with the correct form, unless that is the remedy.
     pub reason: String,
+    /// Correct form, where the reason does not say it.
+    pub remedy: Option<String>,
 }
 
 impl MappingErrors {
@@ -40,11 +42,15 @@ impl fmt::Display for MappingErrors {
 }
 
 impl fmt::Display for MappingError {
-    /// Writes `file:line: reason`.
+    /// Writes `file:line: reason; remedy`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.file, self.reason),
-            None => write!(f, "{}: {}", self.file, self.reason),
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.reason)?,
+            None => write!(f, "{}: {}", self.file, self.reason)?,
+        }
+        match &self.remedy {
+            Some(remedy) => write!(f, "; {remedy}"),
+            None => Ok(()),
         }
     }
 }
@@ -68,12 +74,18 @@ impl<'a> MistakeReport<'a> {
     /// Adds a mistake at a place of the text, given in bytes.
     pub(super) fn at(&mut self, place: &Range<usize>, reason: impl Into<String>) {
         let line = self.line(place);
-        self.push(Some(line), reason.into());
+        self.push(Some(line), reason.into(), None);
+    }
+
+    /// Adds a mistake at a place of the text, with what to write instead.
+    pub(super) fn at_with(&mut self, place: &Range<usize>, reason: impl Into<String>, remedy: String) {
+        let line = self.line(place);
+        self.push(Some(line), reason.into(), Some(remedy));
     }
 
     /// Adds a mistake of the file as a whole.
     pub(super) fn whole(&mut self, reason: impl Into<String>) {
-        self.push(None, reason.into());
+        self.push(None, reason.into(), None);
     }
 
     /// Returns the line of a place, counted from 1.
@@ -99,16 +111,17 @@ impl<'a> MistakeReport<'a> {
         Err(MappingErrors(self.errors))
     }
 
-    fn push(&mut self, line: Option<usize>, reason: String) {
+    fn push(&mut self, line: Option<usize>, reason: String, remedy: Option<String>) {
         self.errors.push(MappingError {
             file: self.file.to_owned(),
             line,
             reason,
+            remedy,
         });
     }
 }
 
-/// Returns `, did you mean …?` with the known name nearest to `name`, or the whole list when none
+/// Returns `did you mean …?` with the known name nearest to `name`, or the whole list when none
 /// is near.
 pub(super) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     /// Distance of two typing errors; a larger one makes a guess, not a help.

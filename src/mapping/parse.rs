@@ -51,9 +51,10 @@ pub(super) fn read(file: &str, text: &str) -> Result<ParsedMapping, MappingError
             constants(&mut report, value, "", &mut removed);
         } else {
             let known = Kind::ALL.map(Kind::name).into_iter().chain([REMOVED]);
-            report.at(
+            report.at_with(
                 &key.span(),
-                format!("unknown table `{name}`; {}", suggestion(name, known)),
+                format!("unknown table `{name}`"),
+                suggestion(name, known),
             );
         }
     }
@@ -124,9 +125,10 @@ fn draft(report: &mut MistakeReport<'_>, kind: Kind, place: Range<usize>, table:
     for key in table.keys() {
         let name = key.get_ref().as_ref();
         if !KEYS.contains(&name) {
-            report.at(
+            report.at_with(
                 &key.span(),
-                format!("unknown key `{name}`; {}", suggestion(name, KEYS)),
+                format!("unknown key `{name}`"),
+                suggestion(name, KEYS),
             );
         }
     }
@@ -219,11 +221,14 @@ fn known_form(report: &mut MistakeReport<'_>, value: &TomlValue<'_>) -> Option<F
     let form = name.and_then(Form::from_name);
     if form.is_none() {
         let forms = Form::ALL.map(Form::name);
-        let reason = match name {
-            Some(name) => format!("unknown form `{name}`; {}", suggestion(name, forms)),
-            None => format!("`form` is one of {}", forms.join(", ")),
-        };
-        report.at(&value.span(), reason);
+        match name {
+            Some(name) => report.at_with(
+                &value.span(),
+                format!("unknown form `{name}`"),
+                suggestion(name, forms),
+            ),
+            None => report.at(&value.span(), format!("`form` is one of {}", forms.join(", "))),
+        }
     }
     form
 }

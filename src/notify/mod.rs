@@ -14,7 +14,7 @@ use chrono::Utc;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::schedule::ConnectionHandle;
+use crate::schedule::{ConnectionHandle, ConnectionSet};
 use crate::upstream::Webhook;
 use crate::view::time;
 
@@ -40,7 +40,7 @@ pub fn test_message() -> String {
 
 /// Examines every connection until `stop`, and reports the beginning and the end of conditions.
 pub async fn watch(
-    handles: Vec<ConnectionHandle>,
+    connections: ConnectionSet,
     webhook: Webhook,
     state: Option<&Path>,
     stop: CancellationToken,
@@ -55,7 +55,7 @@ pub async fn watch(
         if tokio::time::Instant::now() < quiet_until {
             continue;
         }
-        for handle in &handles {
+        for handle in &connections.running() {
             let taken = tokio::select! {
                 () = stop.cancelled() => return,
                 taken = report_changes(handle, &webhook, &mut notified) => taken,

@@ -9,7 +9,7 @@ use super::directories::Source;
 use super::document::Review;
 use super::run::Reviewer;
 use crate::config;
-use crate::schedule::{CronSchedule, Heartbeats};
+use crate::schedule::{ConnectionSet, CronSchedule, Heartbeats};
 use crate::sync::{Connector, RunError};
 
 /// Reviews on a schedule.
@@ -18,9 +18,9 @@ pub struct ReviewSchedule {
     pub settings: config::ReviewSettings,
     /// Schedule.
     pub cron: CronSchedule,
-    /// Connections whose directories are asked; never empty.
-    pub connectors: Vec<Arc<Connector>>,
-    /// Connections that are configured and not asked.
+    /// Connections of the service, whose directories are asked.
+    pub connections: ConnectionSet,
+    /// Connections that are configured and not run by this service.
     pub unasked: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl ReviewSchedule {
     /// connection makes the reviews.
     async fn is_due(&self, tried: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
         let is_held = |first: &Arc<Connector>| first.store.sending_right(first.id).is_some();
-        if !self.connectors.first().is_some_and(is_held) {
+        if !self.connectors().first().is_some_and(is_held) {
             return false;
         }
         let last = match self.on_store(|store| store.last_review()).await {
@@ -72,9 +72,18 @@ impl ReviewSchedule {
         }
     }
 
+    /// Returns the connections that are asked.
+    fn connectors(&self) -> Vec<Arc<Connector>> {
+        let running = self.connections.running();
+        running
+            .iter()
+            .map(|handle| Arc::clone(handle.connector()))
+            .collect()
+    }
+
     async fn make(&self, now: DateTime<Utc>) {
-        let sources: Vec<Source<'_>> = self
-            .connectors
+        let connectors = self.connectors();
+        let sources: Vec<Source<'_>> = connectors
             .iter()
             .map(|connector| Source {
                 settings: &connector.settings,
@@ -82,14 +91,24 @@ impl ReviewSchedule {
                 bind_guard: &connector.bind_guard,
             })
             .collect();
-        let Some(first) = self.connectors.first() else {
+        let Some(first) = connectors.first() else {
             return;
         };
+        // What is not asked makes the review incomplete (R36).
+        let mut unasked = self.unasked.clone();
+        let is_asked = |name: &String| connectors.iter().any(|asked| asked.name() == name);
+        unasked.extend(
+            self.connections
+                .all()
+                .into_iter()
+                .map(|one| one.name)
+                .filter(|name| !is_asked(name)),
+        );
         let reviewer = Reviewer {
             settings: &self.settings,
             upstream: &first.settings.upstream,
             sources: &sources,
-            unasked: &self.unasked,
+            unasked: &unasked,
         };
         match reviewer.review(now).await {
             Ok(review) => self.keep(review).await,
@@ -137,7 +156,7 @@ impl ReviewSchedule {
         T: Send + 'static,
         F: FnOnce(&crate::store::Store) -> Result<T, crate::store::StoreError> + Send + 'static,
     {
-        match self.connectors.first() {
+        match self.connectors().first() {
             Some(connector) => connector.on_store(work).await,
             None => Err(RunError::Stopped),
         }

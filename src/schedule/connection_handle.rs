@@ -220,6 +220,12 @@ impl ConnectionHandle {
 }
 
 impl ConnectionWorker {
+    /// Returns the identity of the connection.
+    #[must_use]
+    pub fn uuid(&self) -> uuid::Uuid {
+        self.connection.connector.settings.uuid
+    }
+
     /// Records that the run `progress` is about to begin.
     pub(super) fn begins(&self, progress: &Arc<RunProgress>) {
         self.live

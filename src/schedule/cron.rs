@@ -2,9 +2,11 @@
 
 use chrono::offset::LocalResult;
 use chrono::{DateTime, NaiveDateTime, Offset, TimeZone, Utc};
-use chrono_tz::{GapInfo, Tz};
+use chrono_tz::Tz;
 use croner::Cron as Pattern;
 use croner::parser::{CronParser, Seconds, Year};
+
+use super::local_time;
 
 /// Cron expression bound to its time zone.
 #[derive(Debug, Clone)]
@@ -74,12 +76,9 @@ impl CronSchedule {
         // Where the clock was set back, local times up to that of the change were due before.
         loop {
             local = self.next_local(local, false)?;
-            let due = match self.zone.from_local_datetime(&local) {
-                LocalResult::Single(due) | LocalResult::Ambiguous(due, _) => due,
-                LocalResult::None => GapInfo::new(&local, &self.zone)?.end?,
-            };
+            let due = local_time::instant_of(local, self.zone);
             if due > instant {
-                return Some(due.to_utc());
+                return Some(due);
             }
         }
     }
@@ -144,18 +143,7 @@ impl CronSchedule {
     /// to `most`.
     #[must_use]
     pub fn ticks_between(&self, from: DateTime<Utc>, until: DateTime<Utc>, most: u64) -> u64 {
-        let mut ticks = 0;
-        let mut at = from;
-        while ticks < most {
-            match self.next_after(at) {
-                Some(next) if next <= until => {
-                    ticks += 1;
-                    at = next;
-                }
-                _ => break,
-            }
-        }
-        ticks
+        local_time::count_ticks(|at| self.next_after(at), from, until, most)
     }
 
     /// Returns the expression as it was written.

@@ -25,12 +25,21 @@ pub struct ScheduledConnection {
 
 impl ScheduledConnection {
     /// Stores the time at which the connection is due next: it is Scheduled from now on, unless a
-    /// run holds it.
+    /// run holds it. Without such a time its state stays: it is Registered before its first run,
+    /// and Processed, or Scheduled with `last_error`, after one.
     ///
     /// # Errors
     /// The state file fails.
     pub async fn schedule(&self, next: NextRuns) -> Result<(), RunError> {
         self.set_next(next).await?;
+        if next.first().is_none() {
+            return Ok(());
+        }
+        self.enter_scheduled().await
+    }
+
+    /// Makes the connection Scheduled, unless a run holds it.
+    async fn enter_scheduled(&self) -> Result<(), RunError> {
         let (id, name) = (self.connector.id, self.connector.name().to_owned());
         self.connector
             .on_store(move |store| match store.connection(&name)?.map(|row| row.state) {
@@ -64,10 +73,21 @@ impl ScheduledConnection {
             .on_store(move |store| store.recover(id, Utc::now().timestamp()))
             .await?;
         let before = self.next().await?;
-        self.schedule(before).await?;
+        let stored = self.row().await?.and_then(|row| time(row.next_sync));
+        // The last time of the schedule stays stored until its run is over: a kill before the run
+        // is on record would lose it (R25).
+        let kept = NextRuns {
+            sync: before
+                .sync
+                .or_else(|| self.timetable.missed_sync(stored, Utc::now())),
+            ..before
+        };
+        self.set_next(kept).await?;
+        // A run that begins is a next run that is known, also without a schedule.
+        self.enter_scheduled().await?;
         let report = sync::run(Arc::clone(&self.connector), request, stop).await?;
         let after = self.next().await?;
-        if after.baseline != before.baseline {
+        if (after.sync.is_none() && kept.sync.is_some()) || after.baseline != kept.baseline {
             self.set_next(after).await?;
         }
         Ok(report)

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
@@ -76,50 +75,13 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
     }
 }
 
-/// Runs every connection on its schedule until `stop`; a run in progress is then ended according to
-/// R26.
+/// Keeps the schedule of one connection until `stop`, whenever this process holds it; a run in
+/// progress is then ended according to R26.
 ///
 /// # Errors
 /// The state file fails at the start. Failed runs are no error of the service: they are logged,
 /// shown, and tried again at the next tick.
-pub async fn serve(
-    connections: Vec<ConnectionWorker>,
-    beats: Heartbeats,
-    stop: CancellationToken,
-) -> Result<(), ServiceError> {
-    let mut tasks = JoinSet::new();
-    let store = connections
-        .first()
-        .map(|first| Arc::clone(&first.connection.connector.store));
-    if let Some(store) = &store {
-        let of = |counter: &ConnectionWorker| {
-            let connector = &counter.connection.connector;
-            (connector.id, connector.digest.clone())
-        };
-        store.join(connections.iter().map(of).collect());
-    }
-    for connection in connections {
-        tasks.spawn(keep(connection, beats.clone(), stop.clone()));
-    }
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            .map_err(ServiceError::from)
-            .and_then(|kept| kept.map_err(ServiceError::from))
-        {
-            stop.cancel();
-            while tasks.join_next().await.is_some() {}
-            return Err(error);
-        }
-    }
-    if let Some(store) = store {
-        // So that the others need not wait for the leases to end.
-        let _ = tokio::task::spawn_blocking(move || store.leave()).await;
-    }
-    Ok(())
-}
-
-/// Keeps the schedule of one connection, whenever this process holds it.
-async fn keep(
+pub async fn keep(
     mut counter: ConnectionWorker,
     beats: Heartbeats,
     stop: CancellationToken,
@@ -155,13 +117,20 @@ async fn keep_while(
     let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
     let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
-    tracing::info!(
-        connection = connection.connector.name(),
-        state = %State::Scheduled,
-        next_sync = next.sync.map(|at| at.to_rfc3339()),
-        next_baseline = next.baseline.map(|at| at.to_rfc3339()),
-        "The connection is scheduled."
-    );
+    if next.first().is_some() {
+        tracing::info!(
+            connection = connection.connector.name(),
+            state = %State::Scheduled,
+            next_sync = next.sync.map(|at| at.to_rfc3339()),
+            next_baseline = next.baseline.map(|at| at.to_rfc3339()),
+            "The connection is scheduled."
+        );
+    } else {
+        tracing::info!(
+            connection = connection.connector.name(),
+            "The connection has no next run; it runs when somebody asks for it."
+        );
+    }
     loop {
         if let Some(order) = wanted.take() {
             next = run_due(counter, next, order, stop).await;
@@ -274,7 +243,7 @@ async fn at_start(
             RunMode::Delta,
             "delta schedule, missed while the service was down".to_owned(),
         ))
-    } else if connection.connector.settings.schedule.on_start {
+    } else if connection.connector.settings.schedule.on_start && connection.timetable.may_run_at_start(now) {
         Some((RunMode::Delta, "start of the service".to_owned()))
     } else {
         None
@@ -327,7 +296,7 @@ async fn run_due(
             connection = name,
             skipped,
             seconds = (ended - started).num_seconds(),
-            "The run took longer than the interval of SYNC_CRON; ticks that fell into it are skipped."
+            "The run took longer than the interval of its schedule; ticks that fell into it are skipped."
         );
     }
     if let (Err(error), Some(refused)) = (run, order.refused) {

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::CronSchedule;
+use super::{CronError, CronSchedule, RunTimes};
+use crate::config::ScheduleSettings;
 use crate::store::RunMode;
 
 /// Most ticks that are counted in one gap: a day of every-second ticks. Counting is for the report,
@@ -16,14 +17,14 @@ const MOST_MISSED: u64 = 100;
 /// Both schedules of a connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionTimetable {
-    sync: CronSchedule,
+    sync: RunTimes,
     baseline: Option<CronSchedule>,
 }
 
 /// Next times at which a connection is due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NextRuns {
-    /// Next time of `SYNC_CRON`.
+    /// Next time of the deltas; `None` where the schedule is over or there is none.
     pub sync: Option<DateTime<Utc>>,
     /// Next time of `BASELINE_CRON`; stays in the past until a full read is complete (R33).
     pub baseline: Option<DateTime<Utc>>,
@@ -57,10 +58,28 @@ impl NextRuns {
 }
 
 impl ConnectionTimetable {
-    /// Returns a timetable of `SYNC_CRON` and, where it is on, `BASELINE_CRON`.
+    /// Returns a timetable of deltas and, where they are on, baselines.
     #[must_use]
-    pub fn new(sync: CronSchedule, baseline: Option<CronSchedule>) -> Self {
-        Self { sync, baseline }
+    pub fn new(sync: impl Into<RunTimes>, baseline: Option<CronSchedule>) -> Self {
+        Self {
+            sync: sync.into(),
+            baseline,
+        }
+    }
+
+    /// Returns the timetable of a configured connection.
+    ///
+    /// # Errors
+    /// A cron expression is none.
+    pub fn of(schedule: &ScheduleSettings) -> Result<Self, CronError> {
+        let baseline = schedule.baseline.as_ref().map(CronSchedule::of);
+        Ok(Self::new(RunTimes::new(&schedule.sync)?, baseline.transpose()?))
+    }
+
+    /// Reports whether a delta may be started at `now` because the service starts.
+    #[must_use]
+    pub fn may_run_at_start(&self, now: DateTime<Utc>) -> bool {
+        self.sync.may_run_at_start(now)
     }
 
     /// Returns the next runs after `now`.
@@ -121,13 +140,23 @@ impl ConnectionTimetable {
         let fresh = self.after(now);
         let missed = |stored: Option<DateTime<Utc>>| stored.filter(|next| *next <= now);
         NextRuns {
-            sync: missed(stored.sync).or(fresh.sync),
+            sync: self.missed_sync(stored.sync, now).or(fresh.sync),
             baseline: self
                 .baseline
                 .as_ref()
                 .and_then(|_| missed(stored.baseline).or(fresh.baseline)),
             retry: None,
         }
+    }
+
+    /// Returns the stored time of a delta that is over, unless the connection runs by hand alone by
+    /// now.
+    pub(super) fn missed_sync(
+        &self,
+        stored: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        stored.filter(|next| *next <= now && !self.sync.is_by_hand())
     }
 
     /// Returns `next`, unless the clock was set back and the schedule is earlier now: then that.
@@ -152,7 +181,7 @@ impl ConnectionTimetable {
         self.sync.ticks_between(started, ended, MOST_TICKS)
     }
 
-    /// Counts the ticks of `SYNC_CRON` after `from` and up to `to`, at most [`MOST_MISSED`].
+    /// Counts the ticks of the delta schedule after `from` and up to `to`, at most [`MOST_MISSED`].
     #[must_use]
     pub fn ticks(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
         self.sync.ticks_between(from, to, MOST_MISSED)
@@ -163,12 +192,6 @@ impl ConnectionTimetable {
     pub fn baseline_ticks(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> Option<u64> {
         let baseline = self.baseline.as_ref()?;
         Some(baseline.ticks_between(from, to, MOST_MISSED))
-    }
-
-    /// Returns `SYNC_CRON` as written, for `runFrequency`.
-    #[must_use]
-    pub fn frequency(&self) -> &str {
-        self.sync.as_str()
     }
 }
 

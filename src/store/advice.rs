@@ -40,6 +40,10 @@ impl StoreError {
             Self::HeldElsewhere { .. } => {
                 "give all instances the same settings of the connection; to change them, stop the others first".into()
             }
+            Self::Refusal(refusal) => refusal.advice().into(),
+            Self::ConnectionChanged => {
+                "nothing; what was read is kept, and the next run goes on with the connection as it is now".into()
+            }
             Self::LeaseLost => {
                 "nothing; the instance that holds it goes on with what this one read (`ad-connector instances` names it)"
                     .into()

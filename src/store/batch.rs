@@ -6,6 +6,7 @@ use super::bulk_tables::BATCH;
 use super::error::StoreFault;
 use super::handed_out::HandedOutVersion;
 use super::open_run::open_run;
+use super::run_basis::unchanged_run;
 use super::sql::{Sql, values};
 use super::value::stored;
 use super::{ConnectionId, KindCounts, RunId, SettledBatch, Store, StoreError, history, settle};
@@ -119,7 +120,11 @@ impl Store {
             Commit::Settle
         };
         self.write(commit, |sql| {
-            let connection = open_run(sql, run)?;
+            // An answer is stored whatever the connection has become since.
+            let connection = match limits {
+                Some(_) => unchanged_run(sql, run)?,
+                None => open_run(sql, run)?,
+            };
             let mut counts = KindCounts::default();
             for (items, answered) in settled {
                 settle::settle(sql, connection, run, items, answered, now, &mut counts)?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use uuid::Uuid;
+
 use super::error::StoreFault;
 use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
@@ -13,6 +15,8 @@ use crate::failpoint::Commit;
 pub struct ConnectionRow {
     /// Names it in the other methods.
     pub id: ConnectionId,
+    /// Its identity; `None` in a row from before there were any, until the program runs with it.
+    pub uuid: Option<Uuid>,
     /// `CONNECTION_NAME`.
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
@@ -44,9 +48,18 @@ pub struct ConnectionRow {
     /// Time at which the file was found to be an older copy of what it was; `None` again after a
     /// complete full read that sends everything.
     pub restored_at: Option<i64>,
+    /// It is stored, and disabled.
+    pub disabled: bool,
+    /// It was stored, and is deleted: what is left is its history.
+    pub deleted: bool,
     /// Name of the instance that holds it, where several share the state.
     pub held_by: Option<String>,
 }
+
+const SELECT: &str = "
+    SELECT c.*, coalesce(s.disabled, 0) AS disabled,
+        CASE WHEN s.deleted_at IS NULL THEN 0 ELSE 1 END AS deleted
+    FROM connection AS c LEFT JOIN stored_connection AS s ON s.uuid = c.uuid";
 
 impl ConnectionRow {
     /// Returns since when a full read is due at `now` (R33): the stored tick of `BASELINE_CRON`, if
@@ -69,7 +82,7 @@ impl Store {
     /// When the file cannot be read.
     pub fn connections(&self) -> Result<Vec<ConnectionRow>, StoreError> {
         self.read(|sql| {
-            let mut connections = sql.rows("SELECT * FROM connection ORDER BY name", &[], connection_of)?;
+            let mut connections = sql.rows(&format!("{SELECT} ORDER BY c.name"), &[], connection_of)?;
             for connection in &mut connections {
                 connection.held_by = requests::holder(sql, connection.id)?;
             }
@@ -84,7 +97,7 @@ impl Store {
     pub fn connection(&self, name: &str) -> Result<Option<ConnectionRow>, StoreError> {
         self.read(|sql| {
             let mut found = sql.first(
-                "SELECT * FROM connection WHERE name = $1",
+                &format!("{SELECT} WHERE c.name = $1"),
                 values![name],
                 connection_of,
             )?;
@@ -221,6 +234,9 @@ fn connection_of(row: &SqlRow<'_>) -> Result<ConnectionRow, StoreFault> {
     Ok(ConnectionRow {
         entered,
         id: row.get("id")?,
+        uuid: row.get("uuid")?,
+        disabled: row.get("disabled")?,
+        deleted: row.get("deleted")?,
         name: row.get("name")?,
         description: row.get("description")?,
         state: row.get("state")?,

@@ -40,14 +40,19 @@ impl Store {
     pub fn copy_to(&self, target: &Self) -> Result<Copied, StoreError> {
         self.snapshot(|from| {
             target.write(Commit::Create, |into| {
-                let there: i64 = into.value("SELECT count(*) FROM connection", &[])?;
+                let there: i64 = into.value(
+                    "SELECT (SELECT count(*) FROM connection) + (SELECT count(*) FROM stored_connection)",
+                    &[],
+                )?;
                 if there > 0 {
                     return Err(StoreError::NotEmpty {
                         path: target.path().to_owned(),
                     }
                     .into());
                 }
-                into.execute("DELETE FROM sequence", &[])?;
+                for table in ["sequence", "stored_change"] {
+                    into.execute(&format!("DELETE FROM {table}"), &[])?;
+                }
                 TABLES
                     .iter()
                     .try_for_each(|table| copy_table(table, from, into))?;

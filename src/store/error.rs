@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
-use super::State;
 use super::postgres::{DatabaseError, PostgresFault};
+use super::{ConnectionRefusal, State};
 use crate::exit_code;
 
 /// Failure to open, read or write the state file. Nothing was half-written: every change is one
@@ -146,6 +146,12 @@ pub enum StoreError {
         /// `INSTANCE_NAME` of the other.
         holder: String,
     },
+    /// The connection was changed, disabled or deleted after the run had begun; nothing was stored.
+    #[error("the connection was changed, disabled or deleted during the run")]
+    ConnectionChanged,
+    /// A change of a stored connection is refused; nothing was changed.
+    #[error(transparent)]
+    Refusal(#[from] ConnectionRefusal),
     /// Another instance holds the connection, or may hold it; nothing was stored (R34).
     #[error("another instance may hold the connection now")]
     LeaseLost,
@@ -167,7 +173,8 @@ impl StoreError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Database(error) => error.exit_code(),
-            Self::LeaseLost | Self::HeldElsewhere { .. } => exit_code::BUSY,
+            Self::Refusal(refusal) => refusal.exit_code(),
+            Self::LeaseLost | Self::HeldElsewhere { .. } | Self::ConnectionChanged => exit_code::BUSY,
             _ => exit_code::UNAVAILABLE,
         }
     }

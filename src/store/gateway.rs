@@ -99,6 +99,7 @@ fn read(row: &SqlRow<'_>) -> Result<GatewayLimits, StoreFault> {
 mod tests {
     use super::super::{AssetTarget, StoreAccess};
     use super::*;
+    use crate::config::derive_uuid;
 
     #[test]
     fn what_is_known_of_a_gateway_is_that_of_all_connections_with_its_target() {
@@ -109,7 +110,11 @@ mod tests {
             gateway: "https://gateway.example".to_owned(),
             connector: connector.to_owned(),
         };
-        let register = |name: &str, connector: &str| store.register(name, "", &target(connector), 0).unwrap();
+        let register = |name: &str, connector: &str| {
+            store
+                .register(derive_uuid(name), name, "", &target(connector), 0)
+                .unwrap()
+        };
         let (one, other) = (register("one", "a"), register("other", "a"));
         let elsewhere = register("elsewhere", "b");
         assert_eq!(store.gateway_limits(one).unwrap(), GatewayLimits::default());

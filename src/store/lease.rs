@@ -47,13 +47,12 @@ impl Store {
     pub fn lock(
         &self,
         connection: ConnectionId,
-        name: &str,
         purpose: &str,
         digest: &str,
         now: i64,
     ) -> Result<RunLock, LockError> {
         match &self.engine {
-            Engine::Sqlite(_) => FileLock::acquire(self.path(), name, purpose, now).map(RunLock::File),
+            Engine::Sqlite(_) => FileLock::acquire(self.path(), connection, purpose, now).map(RunLock::File),
             Engine::Postgres(engine) => engine
                 .leases
                 .acquire(connection, purpose, digest)

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat};
 
-use super::DatabaseError;
 use super::error::resolve;
+use super::{ConnectionId, DatabaseError};
 use crate::config::host_name;
 use crate::exit_code;
 use crate::failpoint::{self, Point};
 
-/// The right to run a connection: an advisory lock (flock) on `<state file>.<connection>.lock`,
-/// beside the file itself where symbolic links lead to it. The operating system takes it back when
+/// The right to run a connection: an advisory lock (flock) on `<state file>.<number>.lock`, with
+/// the number of its row, which a new name does not change. It lies beside the file itself where symbolic links lead to it. The operating system takes it back when
 /// the value is dropped and when the process dies, however it does. The file stays: were it
 /// deleted, two processes could hold locks on two files of one name.
 #[derive(Debug)]
@@ -81,9 +81,14 @@ impl FileLock {
     ///
     /// # Errors
     /// [`LockError`].
-    pub fn acquire(state: &Path, connection: &str, purpose: &str, now: i64) -> Result<Self, LockError> {
+    pub fn acquire(
+        state: &Path,
+        connection: ConnectionId,
+        purpose: &str,
+        now: i64,
+    ) -> Result<Self, LockError> {
         let mut name = resolve(state).into_os_string();
-        name.push(format!(".{connection}.lock"));
+        name.push(format!(".{}.lock", connection.0));
         let path = PathBuf::from(name);
         let failed = |cause| LockError::Io {
             path: path.clone(),

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use super::error::StoreFault;
-use super::open_run::open_run;
 use super::reading::{Fingerprint, ObjectReading, fingerprint};
+use super::run_basis::unchanged_run;
 use super::sql::Sql;
 use super::stage_page::PageWriter;
 use super::{
@@ -88,7 +88,7 @@ impl Store {
         // Outside the transaction, so that others can use the file meanwhile.
         let page = latest_readings(page);
         self.write(commit, |sql| {
-            let connection = open_run(sql, run)?;
+            let connection = unchanged_run(sql, run)?;
             let writer = PageWriter {
                 sql,
                 connection,

@@ -2,7 +2,7 @@
 //! is certain (R22).
 
 use super::error::StoreFault;
-use super::open_run::open_run;
+use super::run_basis::unchanged_run;
 use super::sql::{Class, Sql, SqlTable, values};
 use super::witness;
 use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
@@ -170,7 +170,7 @@ impl Store {
         now: i64,
     ) -> Result<(), StoreError> {
         self.write(Commit::NoteVerdicts, |sql| {
-            let connection = open_run(sql, run)?;
+            let connection = unchanged_run(sql, run)?;
             let controller = witness::controller_of(sql, run)?;
             for (guid, verdict) in verdicts {
                 if let (Some(controller), LookupVerdict::Missed(_)) = (controller, verdict) {

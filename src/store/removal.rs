@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreFault;
-use super::open_run::open_run;
 use super::removal_decision::{RemovalConclusion, RemovalDecision, RemovalExcess, RemovalLimits, is_gone};
+use super::run_basis::unchanged_run;
 use super::sql::{Sql, values};
 use super::{ConnectionId, KindCounts, RunId, Store, StoreError, history, ownership, remove};
 use crate::failpoint::Commit;
@@ -33,7 +33,7 @@ impl Store {
             RemovalDecision::Approved(_) => Commit::Approve,
         };
         self.write(commit, |sql| {
-            let connection = open_run(sql, run)?;
+            let connection = unchanged_run(sql, run)?;
             let gone = gone(sql, connection, run)?;
             let mut conclusion = RemovalConclusion::default();
             match decision {

@@ -23,7 +23,7 @@ const REMOVED_AT_ONCE: i64 = 2_000;
 const ASSETS_AT_ONCE: i64 = 100_000;
 
 /// Assets that are forgotten (schema/sqlite_temporary.sql).
-const UNNEEDED: SqlTable = SqlTable {
+pub(super) const UNNEEDED: SqlTable = SqlTable {
     name: "unneeded",
     columns: &[("asset", Class::Integer)],
 };
@@ -109,6 +109,11 @@ pub(super) fn after_run(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Re
         "DELETE FROM removed WHERE asset IN (SELECT asset FROM unneeded)",
         &[],
     )?;
+    forget_unneeded(sql)
+}
+
+/// Forgets those of the assets in `unneeded` that nothing needs any more.
+pub(super) fn forget_unneeded(sql: &dyn Sql) -> Result<(), StoreFault> {
     sql.execute(
         &format!(
             "DELETE FROM unneeded WHERE NOT EXISTS (

@@ -6,12 +6,14 @@ use super::connection::{state, step};
 use super::error::StoreFault;
 use super::open_run::{open_run, unknown};
 use super::retention::KEPT_RUNS;
+use super::run_basis::{self, unchanged_run};
 use super::run_record::run_of;
 use super::sql::{Sql, values};
+use super::stored_connection::rest_if_disabled;
 use super::value::stored;
 use super::{
-    ConnectionId, Outcome, RunEnd, RunId, RunMode, RunPhases, RunPlan, RunRow, State, Store, StoreError,
-    history, late_send, retention,
+    ConnectionId, Outcome, RunBasis, RunEnd, RunId, RunMode, RunPhases, RunPlan, RunRow, State, Store,
+    StoreError, history, late_send, retention,
 };
 use crate::failpoint::Commit;
 
@@ -26,9 +28,10 @@ const INTERRUPTED_REMEDY: &str =
 impl Store {
     /// Takes a connection from scheduled to processing. The caller holds the connection's
     /// [`super::RunLock`]: a run found open is therefore dead, and is closed as interrupted before.
-    /// `reason` says who or what asked for the run.
+    /// `reason` says who or what asked for the run, `basis` the configuration that it works with.
     ///
     /// # Errors
+    /// [`StoreError::ConnectionChanged`] when the stored connection is another one now;
     /// [`StoreError::Transition`] when the connection is registered or processed:
     /// [`Self::schedule`] it first.
     pub fn begin_run(
@@ -36,10 +39,12 @@ impl Store {
         connection: ConnectionId,
         wanted: RunMode,
         reason: &str,
+        basis: &RunBasis,
         now: i64,
     ) -> Result<RunId, StoreError> {
         self.write(Commit::BeginRun, |sql| {
             close_interrupted(sql, connection, now)?;
+            run_basis::withdraw_of_others(sql, connection, basis)?;
             late_send::stage(sql, connection, now)?;
             step(sql, connection, State::Processing, now)?;
             let run = sql.value(
@@ -48,6 +53,7 @@ impl Store {
                  RETURNING id",
                 values![connection, wanted, reason, now],
             )?;
+            run_basis::begin(sql, run, basis)?;
             sql.execute(
                 "DELETE FROM run WHERE connection = $1 AND id <=
                      (SELECT id FROM run WHERE connection = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
@@ -63,7 +69,7 @@ impl Store {
     /// When the run is not open or the file cannot be written.
     pub fn plan_run(&self, run: RunId, plan: &RunPlan) -> Result<(), StoreError> {
         self.write(Commit::PlanRun, |sql| {
-            open_run(sql, run)?;
+            unchanged_run(sql, run)?;
             sql.execute(
                 "UPDATE run SET mode = $1, reason = $2, controller = $3, watermark_before = $4,
                      host = $5, controller_choice = $6, controller_site = $7, client_site = $8,
@@ -253,6 +259,7 @@ fn close(
          WHERE id = $5",
         values![now, end.error, end.remedy, successful, connection],
     )?;
+    rest_if_disabled(sql, connection, now)?;
     retention::after_run(sql, connection, now)
 }
 

@@ -5,6 +5,8 @@
 //! `IS NOT DISTINCT FROM` replace the forms that one engine alone knows. Work on sets goes through
 //! a [`SqlTable`]: [`Sql::insert`] writes rows, and statements read them.
 
+use uuid::Uuid;
+
 use super::error::StoreFault;
 use super::{ConnectionId, RunId};
 use crate::identity::{Guid, Kind};
@@ -263,6 +265,12 @@ stored_as!(Blob, [u8; 16], |octets| octets.as_slice(), |octets: &[u8]| octets
 stored_as!(Blob, [u8; 32], |octets| octets.as_slice(), |octets: &[u8]| octets
     .try_into()
     .ok());
+stored_as!(
+    Blob,
+    Uuid,
+    |uuid| uuid.as_bytes().as_slice(),
+    |octets: &[u8]| { Uuid::from_slice(octets).ok() }
+);
 stored_as!(
     Blob,
     Guid,

@@ -52,6 +52,8 @@ pub(super) const TABLES: &[SqlTable] = &[
             ("last_error_remedy", T),
             ("skipped_ticks", I),
             ("restored_at", I),
+            ("uuid", B),
+            ("read_with", B),
         ],
     },
     SqlTable {
@@ -85,6 +87,7 @@ pub(super) const TABLES: &[SqlTable] = &[
             ("reading_ms", I),
             ("examining_ms", I),
             ("delivering_ms", I),
+            ("revision", I),
         ],
     },
     SqlTable {
@@ -289,5 +292,30 @@ pub(super) const TABLES: &[SqlTable] = &[
             ("counts", T),
             ("document", T),
         ],
+    },
+    SqlTable {
+        name: "stored_connection",
+        columns: &[
+            ("uuid", B),
+            ("name", T),
+            ("revision", I),
+            ("body", T),
+            ("disabled", I),
+            ("created_at", I),
+            ("updated_at", I),
+            ("deleted_at", I),
+        ],
+    },
+    SqlTable {
+        name: "connection_secret",
+        columns: &[("uuid", B), ("field", T), ("sealed", B), ("changed_at", I)],
+    },
+    SqlTable {
+        name: "secrets_canary",
+        columns: &[("sealed", B)],
+    },
+    SqlTable {
+        name: "stored_change",
+        columns: &[("last", I)],
     },
 ];

@@ -4,8 +4,7 @@
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};
-use super::{ConnectionId, State, Store, StoreError, ownership};
-use crate::failpoint::Commit;
+use super::{ConnectionId, ownership};
 
 /// Gateway URL and connector UUID that assets are posted to. Connections with the same target share
 /// their assets (R37).
@@ -17,67 +16,8 @@ pub struct AssetTarget {
     pub connector: String,
 }
 
-impl Store {
-    /// Stores a connection: as [`State::Registered`] when the name is new, else its description
-    /// changes. With another target than before everything of it is staged for that one.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn register(
-        &self,
-        name: &str,
-        description: &str,
-        target: &AssetTarget,
-        now: i64,
-    ) -> Result<ConnectionId, StoreError> {
-        self.write(Commit::Register, |sql| {
-            let target = target_number(sql, target)?;
-            let before: Option<(ConnectionId, i64)> = sql.first(
-                "SELECT id, target FROM connection WHERE name = $1",
-                values![name],
-                |row| Ok((row.get("id")?, row.get("target")?)),
-            )?;
-            let Some((connection, target_before)) = before else {
-                return sql.value(
-                    "INSERT INTO connection
-                         (name, description, target, state, state_since, registered_at)
-                     VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
-                    values![name, description, target, State::Registered, now],
-                );
-            };
-            if target_before != target {
-                sql.refuse_if_held(connection)?;
-                retarget(sql, connection, target, now)?;
-            }
-            sql.execute(
-                "UPDATE connection SET description = $1, target = $2 WHERE id = $3",
-                values![description, target, connection],
-            )?;
-            Ok(connection)
-        })
-    }
-
-    /// Notes which connections are configured, by name. The objects of the others yield their
-    /// assets to those that wait for them, since nobody reads them any more (R37).
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn set_configured(&self, names: &[&str]) -> Result<(), StoreError> {
-        self.write(Commit::Register, |sql| {
-            sql.mark_abandoned()?;
-            for name in names {
-                sql.execute(
-                    "UPDATE connection SET configured = 1 WHERE name = $1",
-                    values![name],
-                )?;
-            }
-            ownership::pass_on_abandoned(sql)
-        })
-    }
-}
-
 /// Returns the number of a target, a new one where it has none.
-fn target_number(sql: &dyn Sql, target: &AssetTarget) -> Result<i64, StoreFault> {
+pub(super) fn number(sql: &dyn Sql, target: &AssetTarget) -> Result<i64, StoreFault> {
     let AssetTarget { gateway, connector } = target;
     sql.execute(
         "INSERT INTO target (gateway, connector) VALUES ($1, $2)
@@ -159,7 +99,12 @@ const HELD: [&str; 4] = [
 ];
 
 /// Moves everything of a connection to another target.
-fn retarget(sql: &dyn Sql, connection: ConnectionId, target: i64, now: i64) -> Result<(), StoreFault> {
+pub(super) fn retarget(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    target: i64,
+    now: i64,
+) -> Result<(), StoreFault> {
     for statement in LEAVE {
         sql.execute(statement, values![connection])?;
     }

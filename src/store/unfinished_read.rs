@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use super::container::container_of;
 use super::error::StoreFault;
-use super::open_run::open_run;
+use super::run_basis::unchanged_run;
 use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
 use super::{ConnectionId, Container, KindCounts, ObjectReading, RunId, Store, StoreError};
@@ -61,7 +61,7 @@ impl Store {
     /// When the run is not open or the file cannot be written.
     pub fn begin_full_read(&self, run: RunId, begun: &UnfinishedRead) -> Result<(), StoreError> {
         self.write(Commit::BeginFullRead, |sql| {
-            let connection = open_run(sql, run)?;
+            let connection = unchanged_run(sql, run)?;
             forget(sql, connection)?;
             sql.execute(
                 "INSERT INTO unfinished_read (connection, controller, scope, highest, begun_at)

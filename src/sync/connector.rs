@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::config;
 use crate::directory::BindGuard;
 use crate::mapping::Mapping;
-use crate::store::{ConnectionId, RunLock, RunMode, Store, StoreError};
+use crate::store::{ConnectionId, RunBasis, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, RunError, RunProgress};
+use super::{AssetOutput, RunError, RunProgress, scope};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -25,6 +25,9 @@ pub struct Connector {
     pub bind_guard: BindGuard,
     /// The state file.
     pub store: Arc<Store>,
+    /// Revision of the connection where it is stored; `None` where it is configured in a file or by
+    /// the environment.
+    pub revision: Option<i64>,
     /// Digest of the settings, which all instances that run the connection must share (R34).
     pub digest: String,
 }
@@ -72,15 +75,24 @@ impl Connector {
         &self.settings.name
     }
 
+    /// Returns the configuration that a run works with.
+    #[must_use]
+    pub fn basis(&self) -> RunBasis {
+        RunBasis {
+            revision: self.revision,
+            digest: scope::profile_digest(&self.settings.profile, &self.mapping),
+        }
+    }
+
     /// Takes the right to run the connection.
     ///
     /// # Errors
     /// When somebody else has it, or the state fails.
     pub async fn lock(&self, purpose: &str) -> Result<RunLock, RunError> {
-        let (store, id, name) = (Arc::clone(&self.store), self.id, self.name().to_owned());
+        let (store, id) = (Arc::clone(&self.store), self.id);
         let (purpose, digest) = (purpose.to_owned(), self.digest.clone());
         let now = chrono::Utc::now().timestamp();
-        match tokio::task::spawn_blocking(move || store.lock(id, &name, &purpose, &digest, now)).await {
+        match tokio::task::spawn_blocking(move || store.lock(id, &purpose, &digest, now)).await {
             Ok(locked) => Ok(locked?),
             Err(panic) => Err(RunError::Panicked {
                 task: "lock",

@@ -80,10 +80,9 @@ async fn close_if_dead(connector: &Connector, unsent: &UnsentAssets) -> Result<(
     };
     let now = Utc::now().timestamp();
     // The run has the lock as long as its process lives.
-    let name = unsent.holder.clone();
     connector
         .on_store(move |store| {
-            let Ok(lock) = store.lock(holder, &name, "closing a dead run", "", now) else {
+            let Ok(lock) = store.lock(holder, "closing a dead run", "", now) else {
                 return Ok(());
             };
             store.recover(holder, now)?;

@@ -45,11 +45,11 @@ pub async fn run(
     }
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
-    let name = connector.name().to_owned();
+    let (name, basis) = (connector.name().to_owned(), connector.basis());
     let (run, row) = connector
         .on_store(move |store| {
             Ok((
-                store.begin_run(id, mode, &asked_by, started)?,
+                store.begin_run(id, mode, &asked_by, &basis, started)?,
                 store.connection(&name)?,
             ))
         })

@@ -47,28 +47,8 @@ impl ReadScope {
             Some(base) => base.as_str().to_owned(),
             None => root.default_naming_context.clone(),
         };
-        let kinds: Vec<KindScope> = profile
-            .assets
-            .iter()
-            .map(|(kind, extra)| {
-                let mut attributes = mapping.attributes(*kind);
-                if !attributes
-                    .iter()
-                    .any(|name| name.eq_ignore_ascii_case(OBJECT_GUID))
-                {
-                    attributes.push(OBJECT_GUID.to_owned());
-                }
-                KindScope {
-                    kind: *kind,
-                    filter: and(kind.filter(), extra.as_deref()),
-                    extra: extra.clone(),
-                    attributes,
-                }
-            })
-            .collect();
-        let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
-        let links = mapped.iter().any(|kind| !mapping.links(*kind).is_empty());
-        let digest = digest(&base, profile.scope, &kinds, &mapping.digest(&mapped), links);
+        let kinds = kinds_of(profile, mapping);
+        let digest = digest(&base, profile.scope, &kinds, mapping);
         Self {
             naming_context: naming_context_of(&base, root),
             base,
@@ -325,7 +305,48 @@ pub(super) fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &[u8; 32], links: bool) -> [u8; 32] {
+/// Returns what is read, as far as it is known without the directory, and the mapping, in 32 bytes:
+/// with another value what is staged is read again before it is sent.
+pub(super) fn profile_digest(profile: &ProfileSettings, mapping: &Mapping) -> [u8; 32] {
+    let base = profile
+        .base_context
+        .as_ref()
+        .map_or("", DistinguishedName::as_str);
+    digest(base, profile.scope, &kinds_of(profile, mapping), mapping)
+}
+
+fn kinds_of(profile: &ProfileSettings, mapping: &Mapping) -> Vec<KindScope> {
+    let kind_of = |(kind, extra): &(Kind, Option<String>)| {
+        let mut attributes = mapping.attributes(*kind);
+        if !attributes
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(OBJECT_GUID))
+        {
+            attributes.push(OBJECT_GUID.to_owned());
+        }
+        KindScope {
+            kind: *kind,
+            filter: and(kind.filter(), extra.as_deref()),
+            extra: extra.clone(),
+            attributes,
+        }
+    };
+    profile.assets.iter().map(kind_of).collect()
+}
+
+fn digest(base: &str, depth: SearchScope, kinds: &[KindScope], mapping: &Mapping) -> [u8; 32] {
+    let mapped: Vec<Kind> = kinds.iter().map(|scope| scope.kind).collect();
+    let links = mapped.iter().any(|kind| !mapping.links(*kind).is_empty());
+    digest_of(base, depth, kinds, &mapping.digest(&mapped), links)
+}
+
+fn digest_of(
+    base: &str,
+    depth: SearchScope,
+    kinds: &[KindScope],
+    mapping: &[u8; 32],
+    links: bool,
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Each part is preceded by its length, so that no two scopes have the same bytes.
     let mut part = |text: &str| {
@@ -357,7 +378,7 @@ mod tests {
 
     #[test]
     fn r28_notes_of_an_earlier_version_lead_to_a_full_read() {
-        let digest = |links| digest("DC=x", SearchScope::Subtree, &[], &[0; 32], links);
+        let digest = |links| digest_of("DC=x", SearchScope::Subtree, &[], &[0; 32], links);
         assert_ne!(digest(true), digest(false));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{ProgressView, RunView, time};
@@ -12,7 +13,7 @@ use crate::store::{self, ConnectionId, GatewayLimits, State, Store, StoreError};
 use crate::sync::BacklogEstimate;
 
 /// Connection as `status --json` and the API show it.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Connection)]
 pub struct ConnectionView {
@@ -20,6 +21,26 @@ pub struct ConnectionView {
     pub name: String,
     /// `CONNECTION_DESCRIPTION`.
     pub description: String,
+    /// Identity, which a new name does not change.
+    pub uuid: String,
+    /// Place where it is configured: `environment`, `file` or `api`.
+    pub origin: &'static str,
+    /// Version of the configuration, where it is stored (`api`); else `null`. The header `ETag` has
+    /// it too.
+    #[schema(required)]
+    pub revision: Option<i64>,
+    /// `true` when no runs are made.
+    pub disabled: bool,
+    /// Time at which it was created, where it is stored.
+    #[schema(required)]
+    pub created_at: Option<String>,
+    /// Time at which its configuration was changed last, where it is stored.
+    #[schema(required)]
+    pub updated_at: Option<String>,
+    /// Its configuration, as a body has it, with `{"set": true}` in place of a secret; `null`
+    /// without a token.
+    #[schema(value_type = Option<Object>, required)]
+    pub configuration: Option<Value>,
     /// Registered, Scheduled, Processing or Processed.
     pub state: &'static str,
     /// Time since which it has this state.
@@ -51,12 +72,12 @@ pub struct ConnectionView {
     /// Remedy for it.
     #[schema(required)]
     pub last_error_remedy: Option<String>,
-    /// `SYNC_CRON`.
+    /// Times of the deltas: `SYNC_CRON`, or the schedule in words, such as `every 1 h 30 min`.
     pub run_frequency: String,
     /// `BASELINE_CRON`; `null` is `off`.
     #[schema(required)]
     pub baseline_frequency: Option<String>,
-    /// `SYNC_TIMEZONE`, of both.
+    /// Time zone of the schedule: `SYNC_TIMEZONE`, or that of the schedule itself.
     pub timezone: String,
     /// Time at which the state file was found to be an older copy: ETM may hold other versions than
     /// it records, until `sync --baseline --resend` has read everything. Else `null`.
@@ -208,6 +229,13 @@ impl ConnectionView {
         Self {
             name: row.name.clone(),
             description: row.description.clone(),
+            uuid: settings.uuid.to_string(),
+            origin: settings.origin.name(),
+            revision: None,
+            disabled: false,
+            created_at: None,
+            updated_at: None,
+            configuration: Some(config::body_of(settings)),
             state: row.state.name(),
             state_since: time(Some(row.state_since)),
             states: StateTimes {
@@ -222,13 +250,13 @@ impl ConnectionView {
             next_baseline: time(row.next_baseline),
             // A baseline that was due before BASELINE_CRON was turned off is stored until the next
             // run.
-            baseline_due: schedule.baseline_cron.is_some() && row.baseline_due(now).is_some(),
+            baseline_due: schedule.baseline.is_some() && row.baseline_due(now).is_some(),
             last_complete_baseline: time(row.last_baseline),
             last_error: row.last_error.clone(),
             last_error_remedy: row.last_error_remedy.clone(),
-            run_frequency: schedule.sync_cron.clone(),
-            baseline_frequency: schedule.baseline_cron.clone(),
-            timezone: schedule.timezone.name().to_owned(),
+            run_frequency: schedule.sync.text(),
+            baseline_frequency: schedule.baseline.as_ref().map(|cron| cron.text.clone()),
+            timezone: schedule.timezone().name().to_owned(),
             restored_at: time(row.restored_at),
             held_by: row.held_by.clone(),
             skipped_ticks: row.skipped_ticks,

@@ -35,6 +35,7 @@ impl WithoutNames for ConnectionView {
     fn without_names(self) -> Self {
         Self {
             last_error: self.last_error.map(|error| cut(&error)),
+            configuration: None,
             last_run: self.last_run.map(RunView::without_names),
             ..self
         }

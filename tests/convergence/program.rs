@@ -10,7 +10,7 @@ use std::task::Poll;
 use ad_connector::config;
 use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
-use ad_connector::schedule::{ConnectionTimetable, CronSchedule, ScheduledConnection};
+use ad_connector::schedule::{ConnectionTimetable, RunTimes, ScheduledConnection};
 use ad_connector::store::{AssetTarget, RunMode, Store, StoreAccess};
 use ad_connector::sync::{Connector, RunError, RunReport, RunRequest};
 use ad_connector::upstream::{ClockPace, QualysGateway};
@@ -93,10 +93,10 @@ fn connection(
         store,
         digest: connection.digest(),
     };
-    let cron = CronSchedule::parse(&connection.schedule.sync_cron, connection.schedule.timezone);
+    let sync = RunTimes::new(&connection.schedule.sync);
     Ok(ScheduledConnection {
         connector: Arc::new(connector),
-        timetable: ConnectionTimetable::new(cron.map_err(text)?, None),
+        timetable: ConnectionTimetable::new(sync.map_err(text)?, None),
     })
 }
 

@@ -107,7 +107,7 @@ async fn a_run_is_asked_for_watched_and_remembered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_command_beside_the_service_is_told_as_the_holder_and_seen() {
     let (lab, served) = served().await;
-    let lock = lab.connector.folder().join("state.db.active-directory.lock");
+    let lock = lab.connector.folder().join("state.db.1.lock");
     std::fs::write(
         &lock,
         "process 1 on elsewhere, sync, since 2026-11-22T10:00:00Z\n",

@@ -41,7 +41,7 @@ async fn the_four_states_are_shown_as_they_happen() {
     let lab = set(Simulated::new().await).await;
     // Another process holds the connection: registered, and no further. A service schedules it within milliseconds; a trigger
     // makes that step last.
-    let lock = lab.connector.folder().join("state.db.active-directory.lock");
+    let lock = lab.connector.folder().join("state.db.1.lock");
     let lock = std::fs::File::create(lock).unwrap();
     lock.lock().unwrap();
     lab.sync(4).await;

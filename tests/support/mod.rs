@@ -84,6 +84,12 @@ impl Connector {
             .with("AD_CERTIFICATE", domain.authority().to_str().unwrap())
     }
 
+    /// Its settings, as the program would read them from its environment.
+    pub fn settings(&self) -> ad_connector::config::ConnectionSettings {
+        let mut config = ad_connector::config::parse(&self.environment).unwrap();
+        config.connections.remove(0)
+    }
+
     /// The same with one variable set.
     pub fn with(mut self, name: &str, value: &str) -> Connector {
         self.environment.insert(name.to_owned(), value.to_owned());

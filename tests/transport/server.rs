@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport};
+use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReachPolicy};
 use ad_connector::directory::{self, BindGuard, DirectoryError, LdapSearch, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -263,6 +263,7 @@ pub fn settings(port: u16) -> DirectorySettings {
         parallel_reads: 1,
         timeout: Duration::from_secs(20),
         delta: DeltaMethod::Usn,
+        reach: ReachPolicy::Unrestricted,
     }
 }
 

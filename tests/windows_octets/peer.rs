@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::recorded::{header, id_of, with_id};
-use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport};
+use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReachPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -49,6 +49,7 @@ impl Peer {
             parallel_reads: 1,
             timeout: Duration::from_secs(60),
             delta: DeltaMethod::Usn,
+            reach: ReachPolicy::Unrestricted,
         };
         Self { settings, requests }
     }

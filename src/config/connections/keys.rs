@@ -1,5 +1,6 @@
 //! The keys of the file: the variables in lower case, and a few that the file alone has.
 
+use super::schedule_table::SCHEDULE;
 use crate::config::variables::{self as v, VariableDefinition};
 
 /// A table of one directory.
@@ -19,13 +20,15 @@ pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [
 pub(super) const PER_CONNECTION: [&VariableDefinition; 2] = [&v::CONNECTION_NAME, &v::CONNECTION_DESCRIPTION];
 
 /// Variables that may be written as a list.
-pub(in crate::config) const LISTS: [&VariableDefinition; 7] = [
+pub(in crate::config) const LISTS: [&VariableDefinition; 9] = [
     &v::AD_HOST,
     &v::AD_CERTIFICATE_SHA256,
     &v::AD_ASSETS,
     &v::NO_PROXY,
     &v::REVIEW_MATCH,
     &v::REVIEW_ALLOW,
+    &v::HTTP_TARGET_PORTS,
+    &v::HTTP_TARGET_HOSTS,
     &v::LOG_LEVEL,
 ];
 
@@ -72,7 +75,10 @@ pub(super) fn known(place: KeyPlace) -> Vec<String> {
         .map(|name| name.to_ascii_lowercase());
     match place {
         KeyPlace::Top => all.chain([CONNECTION.to_owned()]).collect(),
-        KeyPlace::Inner => all.chain(short).chain([PROFILE.to_owned()]).collect(),
+        KeyPlace::Inner => all
+            .chain(short)
+            .chain([PROFILE.to_owned(), SCHEDULE.to_owned()])
+            .collect(),
     }
 }
 

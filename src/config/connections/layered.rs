@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use super::ConnectionsFile;
 use super::keys::{self, forms};
+use super::schedule_table::{self, GivenSchedule, SCHEDULE};
 use super::table::{ConnectionTable, in_words};
 use crate::config::environment::Variables;
 use crate::config::refused::{ConfigProblem, ValueFault, printable};
@@ -73,6 +74,12 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         VariableSource::Nowhere
     }
 
+    /// Returns the innermost schedule, unless a table further in has a `sync_cron`.
+    fn given_schedule(&self) -> Option<&'a GivenSchedule> {
+        let decisive = |table: &&&ConnectionTable| table.schedule.is_some() || table.has(v::SYNC_CRON.name);
+        self.inner.iter().find(decisive)?.schedule.as_ref()
+    }
+
     /// Names a problem with these variables as the file names them: with file, line, connection and
     /// key, unless the cause is in the environment.
     pub(in crate::config) fn in_the_files_words(&self, problem: ConfigProblem) -> ConfigProblem {
@@ -83,6 +90,14 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
             let label = self.connection.as_ref().filter(|name| !name.is_empty());
             label.map_or_else(String::new, |name| format!("connection {}", printable(name)))
         };
+        let of_schedule = self
+            .given_schedule()
+            .filter(|_| name.split('.').next() == Some(SCHEDULE));
+        if let Some(schedule) = of_schedule {
+            let cause = in_words(&in_words(&of_connection(), &name), &cause);
+            let advice = schedule_table::in_toml(&advice);
+            return ValueFault::new(cause, advice).at(&self.file.name, schedule.line(&name));
+        }
         let (line, label, key) = match self.said(&name) {
             VariableSource::Environment => return ValueFault::new(cause, advice).of(&name),
             // A default of the file is bad for the file, not for each of its connections.
@@ -107,7 +122,10 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
     /// Returns `true` when a value of the file was complained about already, so that it need not be
     /// called missing as well.
     pub(in crate::config) fn is_known_to_be_bad(&self, name: &str) -> bool {
-        matches!(self.said(name), VariableSource::Table(table) if forms(name).iter().any(|form| table.is_bad(form)))
+        let is_bad_in = |table: &ConnectionTable| forms(name).iter().any(|form| table.is_bad(form));
+        self.given_schedule()
+            .is_some_and(|schedule| schedule.is_bad(name))
+            || matches!(self.said(name), VariableSource::Table(table) if is_bad_in(table))
     }
 }
 
@@ -133,6 +151,14 @@ impl<V: Variables> Variables for ConnectionVariables<'_, V> {
             VariableSource::Environment => self.environment.get(name),
             VariableSource::Nowhere => None,
         }
+    }
+
+    fn schedule(&self) -> Option<&serde_json::Value> {
+        self.given_schedule().map(|schedule| &schedule.value)
+    }
+
+    fn has_own_baseline(&self) -> bool {
+        self.inner.iter().any(|table| table.has(v::BASELINE_CRON.name))
     }
 
     fn is_exported(&self, name: &str) -> bool {

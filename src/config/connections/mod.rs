@@ -9,6 +9,7 @@
 
 mod keys;
 mod layered;
+mod schedule_table;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -179,6 +180,9 @@ impl ConnectionsFile {
                 );
                 problems.push(fault.at(&self.name, line));
             }
+        }
+        for connection in &self.connections {
+            problems.extend(self.double_schedules(connection));
         }
         self.problems.extend(problems);
     }

@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, CONNECTION, KeyPlace, PROFILE};
+use super::schedule_table::{GivenSchedule, SCHEDULE};
 use super::value::{self, EnvironmentReferences};
 use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;
@@ -20,6 +21,8 @@ pub(super) struct ConnectionTable {
     /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained
     /// about.
     keys: BTreeMap<String, GivenValue>,
+    /// Schedule in a form of the API, in place of `sync_cron`.
+    pub(super) schedule: Option<GivenSchedule>,
 }
 
 struct GivenValue {
@@ -99,10 +102,10 @@ fn named(table: &DeTable<'_>) -> String {
     name.map_or_else(|| "without a name".to_owned(), printable)
 }
 
-struct TableReading<'a, V> {
+pub(super) struct TableReading<'a, V> {
     text: &'a str,
-    file: &'a mut ConnectionsFile,
-    environment: &'a V,
+    pub(super) file: &'a mut ConnectionsFile,
+    pub(super) environment: &'a V,
 }
 
 type InnerTable<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
@@ -123,12 +126,15 @@ impl<V: Variables> TableReading<'_, V> {
         };
         let mut read = ConnectionTable {
             line,
-            keys: BTreeMap::new(),
+            ..ConnectionTable::default()
         };
         let mut tables = Vec::new();
         for (key, value) in table {
             if key.get_ref() == inner {
                 tables = self.tables(inner, value, label);
+            } else if key.get_ref() == SCHEDULE {
+                let line = self.line(&key.span());
+                read.schedule = self.schedule(line, value, place, label);
             } else {
                 self.key(&mut read, key, value, place, label);
             }
@@ -225,14 +231,14 @@ impl<V: Variables> TableReading<'_, V> {
         self.push(self.line(place), label, fault);
     }
 
-    fn push(&mut self, line: usize, label: &str, fault: ValueFault) {
+    pub(super) fn push(&mut self, line: usize, label: &str, fault: ValueFault) {
         let cause = in_words(label, &fault.cause);
         let problem = ValueFault::new(cause, fault.advice).at(&self.file.name, line);
         self.file.problems.push(problem);
     }
 
     /// Returns the line of a place, counted from 1.
-    fn line(&self, place: &Range<usize>) -> usize {
+    pub(super) fn line(&self, place: &Range<usize>) -> usize {
         let before = self
             .text
             .as_bytes()

@@ -1,4 +1,5 @@
 mod refusals;
+mod schedules;
 
 use std::collections::BTreeMap;
 
@@ -91,7 +92,7 @@ fn each_connection_has_what_it_says_and_the_defaults_of_all() {
     assert_eq!(apac.directory.hosts, ["dc1.apac.example", "dc2.apac.example"]);
     assert_eq!((emea.directory.port, apac.directory.port), (636, 3270));
     assert_eq!((password(emea), password(apac)), ("one $ecret", "another"));
-    assert_eq!(apac.schedule.sync_cron, "*/5 * * * *");
+    assert_eq!(apac.schedule.sync.text(), "*/5 * * * *");
     assert!(emea.schedule.on_start && !apac.schedule.on_start);
     for connection in [emea, apac] {
         assert_eq!(connection.directory.timeout.as_secs(), 7);
@@ -110,7 +111,7 @@ fn the_most_specific_place_wins() {
     let zone = |text: &str, environment: &Given| {
         parsed(text, environment).unwrap().connections[0]
             .schedule
-            .timezone
+            .timezone()
     };
     let (plain, mut said) = (environment(), environment());
     said.insert("SYNC_TIMEZONE".to_owned(), "Europe/Paris".to_owned());

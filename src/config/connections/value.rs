@@ -42,7 +42,7 @@ impl<'a, V: Variables> EnvironmentReferences<'a, V> {
     }
 
     /// Returns `text` with each `${NAME}` replaced; `$${` stands for `${`.
-    fn replaced(&mut self, text: &str) -> Result<String, ValueFault> {
+    pub(super) fn replaced(&mut self, text: &str) -> Result<String, ValueFault> {
         let mut whole = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("${") {

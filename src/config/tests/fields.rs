@@ -30,10 +30,13 @@ fn the_least_configuration_has_the_defaults_of_the_contract() {
     assert_eq!(profile.assets, [(Kind::User, None), (Kind::Group, None)]);
     let schedule = &connection.schedule;
     assert_eq!(
-        (schedule.sync_cron.as_str(), schedule.baseline_cron.as_deref()),
+        (
+            schedule.sync.text().as_str(),
+            schedule.baseline.as_ref().map(|cron| cron.text.as_str())
+        ),
         ("*/15 * * * *", Some("0 2 * * SUN"))
     );
-    assert_eq!((schedule.timezone, schedule.on_start), (chrono_tz::UTC, true));
+    assert_eq!((schedule.timezone(), schedule.on_start), (chrono_tz::UTC, true));
     let removal = &connection.removal;
     assert_eq!(
         (removal.send, removal.lag, removal.max_count, removal.max_percent),
@@ -137,11 +140,11 @@ fn every_variable_reaches_its_field() {
     );
     assert_eq!(all.directory.timeout, Duration::from_millis(500));
     assert_eq!(
-        (all.schedule.sync_cron.as_str(), all.schedule.baseline_cron),
+        (all.schedule.sync.text().as_str(), all.schedule.baseline.clone()),
         ("0 */5 * * * *", None)
     );
     assert_eq!(
-        (all.schedule.timezone, all.schedule.on_start),
+        (all.schedule.timezone(), all.schedule.on_start),
         (chrono_tz::America::New_York, false)
     );
     assert_eq!(

@@ -16,6 +16,18 @@ pub fn member_of(group: &DistinguishedName) -> String {
     format!("(memberOf:1.2.840.113556.1.4.1941:={value})")
 }
 
+/// Returns the filter for the members of any of `groups`; `None` without a group.
+pub fn member_of_any(groups: &[DistinguishedName]) -> Option<String> {
+    match groups {
+        [] => None,
+        [group] => Some(member_of(group)),
+        several => Some(format!(
+            "(|{})",
+            several.iter().map(member_of).collect::<String>()
+        )),
+    }
+}
+
 /// Reads a filter in parentheses; they are added when the text has none.
 pub fn filter(text: &str) -> Result<String, ValueFault> {
     let advice =

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::config::SitePolicy;
 use crate::config::refused::{ValueFault, quoted};
+use crate::config::{SitePolicy, TargetHost};
 
 /// Reads `AD_HOST`: hosts separated by commas, in order, each as [`host`] gives it.
 pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
@@ -19,6 +19,26 @@ pub fn hosts(text: &str) -> Result<Vec<String>, ValueFault> {
             host(item)
         })
         .collect()
+}
+
+/// Reads `HTTP_TARGET_HOSTS`: names, addresses, and domains that begin with a dot or `*.`,
+/// separated by commas.
+pub fn target_hosts(text: &str) -> Result<Vec<TargetHost>, ValueFault> {
+    let item = |item: &str| {
+        let below = item.strip_prefix('*').unwrap_or(item).strip_prefix('.');
+        let name = host(below.unwrap_or(item))?;
+        let plain = name.trim_end_matches('.').to_ascii_lowercase();
+        match (plain.parse(), below) {
+            (Ok(_), Some(_)) => Err(ValueFault::new(
+                format!("{} is no domain", quoted(item)),
+                "write an address without `*.`",
+            )),
+            (Ok(address), None) => Ok(TargetHost::Address(address)),
+            (Err(_), Some(_)) => Ok(TargetHost::Below(plain)),
+            (Err(_), None) => Ok(TargetHost::Name(plain)),
+        }
+    };
+    text.split(',').map(|part| item(part.trim())).collect()
 }
 
 /// Reads a host name (RFC 1123, with the underscore that AD allows) or an IP address; IPv6 with or

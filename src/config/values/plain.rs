@@ -78,6 +78,22 @@ pub fn distinguished_name(text: &str) -> Result<DistinguishedName, ValueFault> {
     })
 }
 
+/// Reads distinguished names, separated by semicolons: in a name, one is written `\;` or `\3B`
+/// (RFC 4514 section 2.4).
+pub fn distinguished_names(text: &str) -> Result<Vec<DistinguishedName>, ValueFault> {
+    let (mut names, mut name, mut is_escaped) = (Vec::new(), String::new(), false);
+    for character in text.chars() {
+        if character == ';' && !is_escaped {
+            names.push(std::mem::take(&mut name));
+        } else {
+            name.push(character);
+        }
+        is_escaped = character == '\\' && !is_escaped;
+    }
+    names.push(name);
+    names.iter().map(|name| distinguished_name(name.trim())).collect()
+}
+
 /// Reads `AD_ASSETS`: kinds by their plural, comma-separated, in the order of [`Kind`].
 pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
     let advice = "write a comma-separated list of `users`, `groups`, `computers`";

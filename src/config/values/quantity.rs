@@ -32,6 +32,12 @@ where
     }
 }
 
+/// Reads ports separated by commas.
+pub fn ports(text: &str) -> Result<Vec<u16>, ValueFault> {
+    let port = number(1..=u16::MAX);
+    text.split(',').map(|item| port(item.trim())).collect()
+}
+
 /// Reads a whole number with a unit, `500ms`, `30s`, `15m`, `2h`, `1d`, within `range`.
 pub fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, ValueFault> {
     const UNITS: &[(&str, u64)] = &[

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::config::{DeltaMethod, DirectorySettings, DomainSettings, LdapTransport, SitePolicy};
+use crate::config::{DeltaMethod, DirectorySettings, DomainSettings, LdapTransport, ReachPolicy, SitePolicy};
 use crate::directory::put_off::written;
 use crate::directory::{KerberosFault, KerberosProblem, LdapResult};
 
@@ -24,6 +24,7 @@ fn settings(account: &str, password: &str, hosts: &[&str]) -> DirectorySettings 
         parallel_reads: 1,
         timeout: Duration::from_secs(60),
         delta: DeltaMethod::Usn,
+        reach: ReachPolicy::Unrestricted,
     }
 }
 

@@ -189,6 +189,7 @@ fn plain(port: u16) -> config::DirectorySettings {
         parallel_reads: 1,
         timeout: std::time::Duration::from_secs(10),
         delta: config::DeltaMethod::Usn,
+        reach: config::ReachPolicy::Unrestricted,
     }
 }
 

@@ -148,6 +148,7 @@ fn settings() -> (config::DomainSettings, config::DirectorySettings) {
         parallel_reads: 1,
         timeout: Duration::from_secs(20),
         delta: config::DeltaMethod::Usn,
+        reach: config::ReachPolicy::Unrestricted,
     };
     (domain, directory)
 }

@@ -4,25 +4,54 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
 
 use super::ListPage;
 use crate::http::access::RequestRights;
-use crate::http::extract::{NamedConnection, ServiceState};
+use crate::http::extract::{AnyConnection, ServiceState};
 use crate::http::problem::{HttpProblem, RefusalResponses};
 use crate::http::service::HttpService;
-use crate::schedule::ConnectionHandle;
+use crate::http::standing;
+use crate::schedule::ServedConnection;
 use crate::view::{ConnectionView, ProgressView};
 
 /// Returns a connection with the run that goes on, as these rights show it.
-async fn shown(
+pub(super) async fn shown(
     service: &Arc<HttpService>,
-    handle: &ConnectionHandle,
+    connection: &ServedConnection,
     rights: RequestRights,
 ) -> Result<ConnectionView, HttpProblem> {
-    let mut connection = service.standing(handle).await?.shown(service, handle);
-    let running = handle.live().borrow().progress.clone();
-    connection.progress = running.and_then(|running| ProgressView::of(&running));
-    Ok(rights.shown(connection))
+    let view = match &connection.handle {
+        Ok(handle) => {
+            let mut view = service.standing(handle).await?.shown(service, handle);
+            let running = handle.live().borrow().progress.clone();
+            view.progress = running.and_then(|running| ProgressView::of(&running));
+            view
+        }
+        Err(fault) => standing::unusable(connection, fault, service),
+    };
+    Ok(rights.shown(view))
+}
+
+/// Connection with its revision as a header.
+pub(super) struct TaggedConnection(pub(super) ConnectionView);
+
+impl IntoResponse for TaggedConnection {
+    fn into_response(self) -> axum::response::Response {
+        let tag = self.0.revision.map(entity_tag);
+        let mut response = Json(self.0).into_response();
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+        response
+    }
+}
+
+/// Returns the entity tag of a revision (RFC 9110 section 8.8.3).
+fn entity_tag(revision: i64) -> HeaderValue {
+    let text = format!("\"{revision}\"");
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// Every connection.
@@ -35,8 +64,8 @@ pub(super) async fn list(
     State(service): ServiceState,
 ) -> Result<Json<ListPage<ConnectionView>>, HttpProblem> {
     let mut items = Vec::new();
-    for handle in service.handles.values() {
-        items.push(shown(&service, handle, rights).await?);
+    for connection in service.registry.set().all() {
+        items.push(shown(&service, &connection, rights).await?);
     }
     Ok(Json(ListPage { items, next: None }))
 }
@@ -45,12 +74,16 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/api/v1/connections/{name}", tag = "connections", operation_id = "getConnection",
     params(("name" = String, Path, description = "CONNECTION_NAME")),
-    responses((status = 200, description = "Where it stands.", body = ConnectionView), RefusalResponses)
+    responses(
+        (status = 200, description = "Where it stands, and how it is configured.", body = ConnectionView,
+         headers(("ETag" = String, description = "Its revision, where it is stored."))),
+        RefusalResponses
+    )
 )]
 pub(super) async fn one(
     rights: RequestRights,
     State(service): ServiceState,
-    NamedConnection(handle): NamedConnection,
-) -> Result<Json<ConnectionView>, HttpProblem> {
-    Ok(Json(shown(&service, &handle, rights).await?))
+    AnyConnection(connection): AnyConnection,
+) -> Result<TaggedConnection, HttpProblem> {
+    Ok(TaggedConnection(shown(&service, &connection, rights).await?))
 }

@@ -1,5 +1,6 @@
 //! The API, `/api/v1`: one file a resource. The OpenAPI document is made from the handlers.
 
+mod browse;
 mod change;
 mod connections;
 mod events;
@@ -11,22 +12,32 @@ mod removed;
 mod review;
 mod runs;
 mod search;
+mod stored;
+mod trial;
 mod why;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::problem::HttpProblem;
 use super::service::HttpService;
 use crate::store::RunMode;
+
+/// Body of a call that takes the configuration of a connection at most, with a mapping and
+/// certificates, octets.
+const CONFIGURATION_BODY: usize = 1 << 20;
+
+/// Calls beside the names of connections.
+const CALLS: [&str; 5] = ["test", "schedule", "browse", "preview", "mapping"];
 
 /// Items of a page where nothing else is asked for, and at most.
 const PAGE: usize = 50;
@@ -84,6 +95,16 @@ fn described() -> OpenApiRouter<Arc<HttpService>> {
         .routes(routes!(mapping::table))
         .routes(routes!(change::sync))
         .routes(routes!(change::approve_removals))
+        .routes(routes!(stored::create).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(stored::replace, stored::delete).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(stored::enable))
+        .routes(routes!(stored::disable))
+        .routes(routes!(trial::test).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(trial::test_stored).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(trial::schedule))
+        .routes(routes!(browse::browse).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(preview::of_configuration).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
+        .routes(routes!(mapping::read).layer(DefaultBodyLimit::max(CONFIGURATION_BODY)))
 }
 
 /// The OpenAPI document.
@@ -95,6 +116,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// Returns every call, and the document.
 pub(super) fn routes() -> Router<Arc<HttpService>> {
     let (routes, document) = described().split_for_parts();
+    let of_one = get(connections::one)
+        .put(stored::replace)
+        .delete(stored::delete)
+        .layer(DefaultBodyLimit::max(CONFIGURATION_BODY));
+    // A connection may have the name of a call.
+    let routes = CALLS.iter().fold(routes, |routes, call| {
+        routes.route(&format!("/api/v1/connections/{call}"), of_one.clone())
+    });
     routes.route("/api/openapi.json", get(move || async move { Json(document) }))
 }
 

@@ -4,15 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::inventory::{ObjectGuid, raw};
+use super::mapping::MappingMistakeView;
+use super::trial::configuration;
+use crate::check::{self, PreviewOutcome};
+use crate::config::MappingSource;
 use crate::directory::{self, DirectoryError, Entry};
 use crate::http::extract::{NamedConnection, ServiceState};
-use crate::http::guards::NameReader;
-use crate::http::problem::{HttpProblem, RefusalResponses};
+use crate::http::guards::{Changer, NameReader};
+use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{RowExplanation, RowOutcome};
 use crate::sync::{self, Connector, EntrySource, ReadScope};
@@ -129,6 +134,102 @@ pub(super) async fn one(
         asset: asset.map(raw).transpose()?,
         unmappable,
     }))
+}
+
+/// Body of `preview`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviewTrial {
+    /// Configuration of a connection.
+    #[schema(value_type = Object)]
+    connection: Value,
+    /// Name of the stored connection whose password is used, where the configuration has none and
+    /// its address is the same.
+    of: Option<String>,
+    /// Text of a mapping in place of that of the configuration.
+    mapping: Option<String>,
+    /// Account name, name, mail address, DN, SID or GUID of an object.
+    object: String,
+}
+
+/// An object as a mapping makes it, or the mistakes of the mapping.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrialPreview {
+    /// `user`, `group` or `computer`; `null` where the mapping has mistakes.
+    #[schema(required)]
+    kind: Option<&'static str>,
+    /// Its distinguished name.
+    #[schema(required)]
+    dn: Option<String>,
+    /// objectGUID.
+    #[schema(required)]
+    vendor_asset_id: Option<String>,
+    /// Results of the rows of the mapping, in the order of the table.
+    rows: Vec<PreviewRow>,
+    /// The `assetData` element that would be sent.
+    #[schema(value_type = Option<Object>, required)]
+    asset: Option<Box<RawValue>>,
+    /// Reason where there is no asset.
+    #[schema(required)]
+    unmappable: Option<String>,
+    /// Mistakes of the mapping, by line.
+    mistakes: Vec<MappingMistakeView>,
+    /// Further objects with the name.
+    more: usize,
+}
+
+/// Shows one object of the directory as a configuration that is not stored would send it.
+#[utoipa::path(
+    post, path = "/api/v1/connections/preview", tag = "configuration", operation_id = "previewConfiguration",
+    request_body = PreviewTrial,
+    security(("bearer" = []), ("basic" = [])),
+    responses(
+        (status = 200, description = "The object, row by row, or the mistakes of the mapping.", body = TrialPreview),
+        (status = 502, description = "The directory cannot be read.", body = HttpProblem),
+        ChangeRefusals, RefusalResponses
+    )
+)]
+pub(super) async fn of_configuration(
+    _: Changer,
+    State(service): ServiceState,
+    CheckedBody(mut body): CheckedBody<PreviewTrial>,
+) -> Result<Json<TrialPreview>, HttpProblem> {
+    let connection = body.connection.as_object_mut();
+    // What is tried is the mapping: its mistakes are shown by line.
+    let of_body = connection
+        .filter(|connection| connection.get("mapping").is_some_and(Value::is_string))
+        .and_then(|connection| connection.remove("mapping"));
+    let mut settings = configuration(&service, body.of.as_deref(), &body.connection).await?;
+    let text = body
+        .mapping
+        .or_else(|| of_body.as_ref()?.as_str().map(str::to_owned));
+    settings.mapping = text.map_or(MappingSource::BuiltIn, MappingSource::Text);
+    let _permit = service.object_look_up()?;
+    let bind_guard = service.registry.bind_guard();
+    match check::preview(&settings, &bind_guard, &body.object).await? {
+        PreviewOutcome::Mistakes(mistakes) => Ok(Json(TrialPreview {
+            mistakes: mistakes.into_iter().map(MappingMistakeView::from).collect(),
+            ..TrialPreview::default()
+        })),
+        PreviewOutcome::NotFound(failure) => Err(HttpProblem::not_found(failure.message, failure.advice)),
+        PreviewOutcome::Found { object, more } => {
+            let (asset, unmappable) = match object.asset {
+                Ok(asset) => (Some(raw(asset.json)?), None),
+                Err(reason) => (None, Some(reason)),
+            };
+            Ok(Json(TrialPreview {
+                kind: Some(object.kind.name()),
+                dn: Some(object.dn),
+                vendor_asset_id: object.guid.map(|guid| guid.to_string()),
+                rows: object.rows.into_iter().map(shown).collect::<Result<_, _>>()?,
+                asset,
+                unmappable,
+                mistakes: Vec::new(),
+                more,
+            }))
+        }
+    }
 }
 
 /// Returns the object in scope with this GUID, asked for over a session of its own.

@@ -110,6 +110,8 @@ pub(super) fn look(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::derive_uuid;
+    use crate::store::RunBasis;
     use crate::store::{ObjectReading, RunMode, SettledBatch, StagedAsset, StoreAccess};
 
     fn values(json: &str, text: &str) -> bool {
@@ -132,10 +134,18 @@ mod tests {
     fn inventory(folder: &std::path::Path, count: u128) -> (Store, ConnectionId) {
         let store = Store::open(&folder.join("state.db"), StoreAccess::ReadWrite).unwrap();
         let id = store
-            .register("x", "", &crate::store::AssetTarget::default(), 1)
+            .register(
+                derive_uuid("x"),
+                "x",
+                "",
+                &crate::store::AssetTarget::default(),
+                1,
+            )
             .unwrap();
         store.schedule(id, 1).unwrap();
-        let run = store.begin_run(id, RunMode::Baseline, "", 1).unwrap();
+        let run = store
+            .begin_run(id, RunMode::Baseline, "", &RunBasis::default(), 1)
+            .unwrap();
         let people: Vec<ObjectReading> = (0..count)
             .map(|number| ObjectReading {
                 guid: Guid::from(number.to_be_bytes()),

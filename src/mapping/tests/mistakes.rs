@@ -11,7 +11,11 @@ fn refused(text: &str) -> Vec<(usize, String)> {
     errors
         .as_slice()
         .iter()
-        .map(|error| (error.line.unwrap_or(0), error.reason.clone()))
+        .map(|error| {
+            let remedy = error.remedy.iter().map(|remedy| format!("; {remedy}"));
+            let reason = std::iter::once(error.reason.clone()).chain(remedy).collect();
+            (error.line.unwrap_or(0), reason)
+        })
         .collect()
 }
 

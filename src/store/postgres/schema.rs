@@ -13,7 +13,7 @@ const SCHEMA: &str = include_str!("../schema/postgres.sql");
 
 /// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one, as those of the
 /// file do: the versions are the same.
-pub(in crate::store) const MIGRATIONS: &[&str] = &[];
+pub(in crate::store) const MIGRATIONS: &[&str] = &[include_str!("../schema/postgres_16.sql")];
 
 /// Reads the version; NULL where the table does not exist, and how many tables of that name there
 /// are that belong to another program.

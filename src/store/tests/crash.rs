@@ -33,7 +33,9 @@ fn child_stages_pages() {
         StoreAccess::ReadWrite,
     )
     .unwrap();
-    let connection = store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
+    let connection = store
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let run = begin(&store, connection);
     let mut next = store
         .watermarks(connection)

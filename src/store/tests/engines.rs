@@ -75,7 +75,7 @@ pub(super) fn hold(store: &Store, connection: ConnectionId) {
                 )
             })
             .unwrap();
-        let lock = store.lock(connection, "", "test", "", NOW).unwrap();
+        let lock = store.lock(connection, "test", "", NOW).unwrap();
         engine.leases.keep(connection);
         drop(lock);
     }

@@ -13,7 +13,7 @@ impl Pair {
         let room = Room::new();
         let other = room
             .store
-            .register("branch", "", &AssetTarget::default(), NOW)
+            .register(derive_uuid("branch"), "branch", "", &AssetTarget::default(), NOW)
             .unwrap();
         Self { room, other }
     }
@@ -299,7 +299,9 @@ fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     lose(pair.store(), run, &[]);
     pair.room.end(run);
     let store = pair.store();
-    store.register("corp", "", &target("new"), NOW).unwrap();
+    store
+        .register(derive_uuid("corp"), "corp", "", &target("new"), NOW)
+        .unwrap();
     pair.room.stage(other_run, &[user(1, "other")]);
     assert_eq!(
         assets(&pair.room.drain(other_run)),
@@ -313,7 +315,9 @@ fn r20_r37_a_connection_with_another_target_sends_everything_there() {
     assert_eq!(sent, [asset("a"), asset("b"), asset("waits")]);
     // And back: what that one certainly holds is not sent again.
     pair.room.end(run);
-    store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
+    store
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let run = pair.room.run();
     let sent = pair.room.drain(run);
     let mut sent = assets(&sent);
@@ -335,7 +339,9 @@ fn r37_objects_of_a_connection_that_is_not_configured_yield_their_assets() {
     pair.room.drain(run);
     pair.room.stage(other_run, &[user(1, "b")]);
     assert_eq!(pair.room.drain(other_run).len(), 0);
-    pair.store().set_configured(&["branch"]).unwrap();
+    pair.store()
+        .set_configured(&[(derive_uuid("branch"), "branch")])
+        .unwrap();
     assert_eq!(pair.read_again(other_run), [guid(1)]);
     pair.room.stage(other_run, &[user(1, "b")]);
     assert_eq!(assets(&pair.room.drain(other_run)), [asset("b")], "what waits");
@@ -346,7 +352,9 @@ fn r37_objects_of_a_connection_that_is_not_configured_yield_their_assets() {
         "and what comes later"
     );
     // And when it is configured again, its objects wait.
-    pair.store().set_configured(&["branch", "corp"]).unwrap();
+    pair.store()
+        .set_configured(&[(derive_uuid("branch"), "branch"), (derive_uuid("corp"), "corp")])
+        .unwrap();
     pair.room.stage(run, &[user(1, "c"), user(2, "c")]);
     assert_eq!(pair.room.drain(run).len(), 0);
     assert_eq!(reasons(pair.store(), pair.room.connection).len(), 2);

@@ -38,7 +38,15 @@ impl Process {
         let store = Store::open(location, StoreAccess::ReadWrite).unwrap();
         // Half of them share a target.
         let target = target(&(number / 2).to_string());
-        let connection = store.register(&format!("c{number}"), "", &target, NOW).unwrap();
+        let connection = store
+            .register(
+                derive_uuid(&format!("c{number}")),
+                &format!("c{number}"),
+                "",
+                &target,
+                NOW,
+            )
+            .unwrap();
         let run = begin(&store, connection);
         let plan = RunPlan {
             mode: RunMode::Baseline,

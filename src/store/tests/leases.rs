@@ -25,7 +25,9 @@ fn two() -> Option<(Room, Store)> {
     let directory = tempfile::tempdir().unwrap();
     let location = engines::location(&directory);
     let store = Store::open(&location, StoreAccess::ReadWrite).unwrap();
-    let connection = store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
+    let connection = store
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), NOW)
+        .unwrap();
     let room = Room {
         directory,
         location,
@@ -48,42 +50,33 @@ fn expire(store: &Store) {
 #[test]
 fn r34_one_holder_at_a_time_and_who_is_refused_learns_who_it_is() {
     let Some((room, other)) = two() else { return };
-    let lock = room
-        .store
-        .lock(room.connection, "corp", "sync", "d1", NOW)
-        .unwrap();
-    let refused = other
-        .lock(room.connection, "corp", "sync", "d2", NOW)
-        .unwrap_err();
+    let lock = room.store.lock(room.connection, "sync", "d1", NOW).unwrap();
+    let refused = other.lock(room.connection, "sync", "d2", NOW).unwrap_err();
     let told = refused.to_string();
     assert_eq!(refused.exit_code(), 4);
     for part in ["instance one", "sync", "d1", "d2"] {
         assert!(told.contains(part), "{told}");
     }
     // Nor twice in one process.
-    assert!(
-        room.store
-            .lock(room.connection, "corp", "sync", "d1", NOW)
-            .is_err()
-    );
+    assert!(room.store.lock(room.connection, "sync", "d1", NOW).is_err());
     drop(lock);
-    other.lock(room.connection, "corp", "sync", "d2", NOW).unwrap();
+    other.lock(room.connection, "sync", "d2", NOW).unwrap();
 }
 
 #[test]
 fn r34_every_transaction_of_a_run_proves_the_lease_and_the_epoch_only_grows() {
     let Some((room, other)) = two() else { return };
-    let lock = room.store.lock(room.connection, "corp", "sync", "", NOW).unwrap();
+    let lock = room.store.lock(room.connection, "sync", "", NOW).unwrap();
     room.store.schedule(room.connection, NOW).unwrap();
     let run = room
         .store
-        .begin_run(room.connection, RunMode::Delta, "", NOW)
+        .begin_run(room.connection, RunMode::Delta, "", &RunBasis::default(), NOW)
         .unwrap();
     room.stage(run, &[user(1, "a"), user(2, "a")]);
     let out = room.store.next_batch(run, 0, 1, ANY, 0).unwrap();
     let right = room.store.sending_right(room.connection);
     expire(&room.store);
-    let taken = other.lock(room.connection, "corp", "sync", "", NOW).unwrap();
+    let taken = other.lock(room.connection, "sync", "", NOW).unwrap();
     assert!(other.sending_right(room.connection) > right);
     let lost = |what: &str, result: Result<(), StoreError>| {
         assert!(matches!(result, Err(StoreError::LeaseLost)), "{what}: {result:?}");
@@ -103,7 +96,9 @@ fn r34_every_transaction_of_a_run_proves_the_lease_and_the_epoch_only_grows() {
     lost("schedule", room.store.set_next(room.connection, None, None));
     assert_eq!(room.store.sending_right(room.connection), None);
     // The other goes on with all of it: what was in flight, and what was not.
-    let next = other.begin_run(room.connection, RunMode::Delta, "", NOW).unwrap();
+    let next = other
+        .begin_run(room.connection, RunMode::Delta, "", &RunBasis::default(), NOW)
+        .unwrap();
     assert_eq!(other.next_batch(next, 0, 9, ANY, 0).unwrap().len(), 2);
     drop((lock, taken));
 }
@@ -143,7 +138,13 @@ fn r34_instances_share_the_connections_and_take_over_what_is_free() {
         .map(|number| {
             let id = room
                 .store
-                .register(&format!("c{number}"), "", &target(""), NOW)
+                .register(
+                    derive_uuid(&format!("c{number}")),
+                    &format!("c{number}"),
+                    "",
+                    &target(""),
+                    NOW,
+                )
                 .unwrap();
             (id, "same".to_owned())
         })

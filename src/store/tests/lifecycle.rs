@@ -73,7 +73,9 @@ fn each_method_takes_its_own_steps_alone() {
         );
 
         let (room, _) = in_state(from);
-        let begun = room.store.begin_run(room.connection, RunMode::Delta, "", NOW);
+        let begun = room
+            .store
+            .begin_run(room.connection, RunMode::Delta, "", &RunBasis::default(), NOW);
         // Whoever begins holds the lock, so a connection in processing was interrupted.
         assert_eq!(
             begun.is_ok(),
@@ -102,13 +104,25 @@ fn a_connection_is_registered_once_and_its_description_follows() {
     room.store.schedule(room.connection, NOW + 1).unwrap();
     assert_eq!(
         room.store
-            .register("corp", "renamed", &AssetTarget::default(), NOW + 2)
+            .register(
+                derive_uuid("corp"),
+                "corp",
+                "renamed",
+                &AssetTarget::default(),
+                NOW + 2
+            )
             .unwrap(),
         room.connection
     );
     let other = room
         .store
-        .register("branch", "", &AssetTarget::default(), NOW + 3)
+        .register(
+            derive_uuid("branch"),
+            "branch",
+            "",
+            &AssetTarget::default(),
+            NOW + 3,
+        )
         .unwrap();
     assert_ne!(other, room.connection);
     let connections = room.store.connections().unwrap();
@@ -131,7 +145,13 @@ fn a_processed_run_is_told_in_full() {
     room.store.schedule(room.connection, NOW).unwrap();
     let run = room
         .store
-        .begin_run(room.connection, RunMode::Delta, "the schedule", NOW + 1)
+        .begin_run(
+            room.connection,
+            RunMode::Delta,
+            "the schedule",
+            &RunBasis::default(),
+            NOW + 1,
+        )
         .unwrap();
     let plan = RunPlan {
         mode: RunMode::Baseline,
@@ -261,7 +281,13 @@ fn a_run_left_open_by_a_dead_process_is_closed_as_interrupted() {
     let store = room.open(StoreAccess::ReadWrite).unwrap();
     engines::hold(&store, room.connection);
     let next = store
-        .begin_run(room.connection, RunMode::Delta, "a test", NOW + 60)
+        .begin_run(
+            room.connection,
+            RunMode::Delta,
+            "a test",
+            &RunBasis::default(),
+            NOW + 60,
+        )
         .unwrap();
     assert_ne!(next, dead);
     let runs = store.runs(room.connection, 5).unwrap();
@@ -317,7 +343,7 @@ fn old_runs_are_forgotten_by_connection() {
     let room = Room::new();
     let other = room
         .store
-        .register("branch", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("branch"), "branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     let kept = begin(&room.store, other);
     let first = room.run();

@@ -14,15 +14,15 @@ const STATE: &str = "AD_CONNECTOR_TEST_LOCKED_STATE";
 fn r21_the_second_run_is_refused_and_told_who_holds_the_connection() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state.db");
-    let lock = FileLock::acquire(&state, "corp", "run (the service)", NOW).unwrap();
-    let file = directory.path().join("state.db.corp.lock");
+    let lock = FileLock::acquire(&state, ConnectionId(1), "run (the service)", NOW).unwrap();
+    let file = directory.path().join("state.db.1.lock");
     assert_eq!(
         std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
     let error = std::thread::scope(|scope| {
         scope
-            .spawn(|| FileLock::acquire(&state, "corp", "sync", NOW).unwrap_err())
+            .spawn(|| FileLock::acquire(&state, ConnectionId(1), "sync", NOW).unwrap_err())
             .join()
             .unwrap()
     });
@@ -36,10 +36,10 @@ fn r21_the_second_run_is_refused_and_told_who_holds_the_connection() {
         assert!(told.contains(part), "{told}");
     }
     // Another connection is another lock.
-    FileLock::acquire(&state, "branch", "sync", NOW).unwrap();
+    FileLock::acquire(&state, ConnectionId(2), "sync", NOW).unwrap();
     drop(lock);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
-    FileLock::acquire(&state, "corp", "sync", NOW).unwrap();
+    FileLock::acquire(&state, ConnectionId(1), "sync", NOW).unwrap();
 }
 
 #[test]
@@ -59,26 +59,31 @@ fn r21_every_path_to_the_state_file_leads_to_one_lock() {
         "real/../file.db",
     ];
     for held in paths {
-        let lock = FileLock::acquire(&at(held), "corp", "sync", NOW).unwrap();
+        let lock = FileLock::acquire(&at(held), ConnectionId(1), "sync", NOW).unwrap();
         for other in paths {
-            let error = FileLock::acquire(&at(other), "corp", "sync", NOW).unwrap_err();
+            let error = FileLock::acquire(&at(other), ConnectionId(1), "sync", NOW).unwrap_err();
             assert_eq!(error.exit_code(), 4, "{held} and {other}: {error}");
         }
         drop(lock);
     }
     // Also where the file is still to be made.
     std::fs::remove_file(at("real/state.db")).unwrap();
-    let _lock = FileLock::acquire(&at("folder/state.db"), "corp", "sync", NOW).unwrap();
-    FileLock::acquire(&at("real/state.db"), "corp", "sync", NOW).unwrap_err();
+    let _lock = FileLock::acquire(&at("folder/state.db"), ConnectionId(1), "sync", NOW).unwrap();
+    FileLock::acquire(&at("real/state.db"), ConnectionId(1), "sync", NOW).unwrap_err();
 }
 
 #[test]
 fn r29_a_lock_that_cannot_be_made_is_explained() {
     let directory = tempfile::tempdir().unwrap();
-    let error =
-        FileLock::acquire(&directory.path().join("missing/state.db"), "corp", "sync", NOW).unwrap_err();
+    let error = FileLock::acquire(
+        &directory.path().join("missing/state.db"),
+        ConnectionId(1),
+        "sync",
+        NOW,
+    )
+    .unwrap_err();
     assert_eq!(error.exit_code(), 69);
-    assert!(error.to_string().contains("missing/state.db.corp.lock"));
+    assert!(error.to_string().contains("missing/state.db.1.lock"));
     assert!(error.advice().contains("may write"));
 }
 
@@ -86,7 +91,7 @@ fn r29_a_lock_that_cannot_be_made_is_explained() {
 #[ignore = "the other process of r21_another_process_is_refused_until_the_holder_dies"]
 fn child_holds_the_lock() {
     let state = PathBuf::from(std::env::var_os(STATE).unwrap());
-    let _lock = FileLock::acquire(&state, "corp", "sync", NOW).unwrap();
+    let _lock = FileLock::acquire(&state, ConnectionId(1), "sync", NOW).unwrap();
     eprintln!("locked");
     // Until it is killed.
     let _ = std::io::stdin().read_line(&mut String::new());
@@ -113,7 +118,7 @@ fn r21_another_process_is_refused_until_the_holder_dies() {
         .lines()
         .map_while(Result::ok);
     assert!(said.into_iter().any(|line| line == "locked"));
-    let error = FileLock::acquire(&state, "corp", "sync", NOW).unwrap_err();
+    let error = FileLock::acquire(&state, ConnectionId(1), "sync", NOW).unwrap_err();
     assert!(
         error
             .to_string()
@@ -122,5 +127,5 @@ fn r21_another_process_is_refused_until_the_holder_dies() {
     );
     holder.kill().unwrap();
     holder.wait().unwrap();
-    FileLock::acquire(&state, "corp", "sync", NOW).unwrap();
+    FileLock::acquire(&state, ConnectionId(1), "sync", NOW).unwrap();
 }

@@ -166,7 +166,7 @@ fn the_notice_ends_for_each_connection_by_itself() {
     let room = Room::new();
     let other = room
         .store
-        .register("other", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("other"), "other", "", &AssetTarget::default(), NOW)
         .unwrap();
     send(&room, "a");
     let room = restored_from_before(room, |room| {

@@ -34,6 +34,7 @@ use tempfile::TempDir;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::derive_uuid;
 use crate::identity::{Guid, Kind};
 
 /// 2026-11-22T02:10:34Z.
@@ -59,7 +60,13 @@ impl Room {
         let location = engines::location(&directory);
         let store = Store::open(&location, StoreAccess::ReadWrite).unwrap();
         let connection = store
-            .register("corp", "the directory", &AssetTarget::default(), NOW)
+            .register(
+                derive_uuid("corp"),
+                "corp",
+                "the directory",
+                &AssetTarget::default(),
+                NOW,
+            )
             .unwrap();
         engines::hold(&store, connection);
         Self {
@@ -126,7 +133,7 @@ fn begin(store: &Store, connection: ConnectionId) -> RunId {
         store.schedule(connection, NOW).unwrap();
     }
     store
-        .begin_run(connection, RunMode::Delta, "a test", NOW)
+        .begin_run(connection, RunMode::Delta, "a test", &RunBasis::default(), NOW)
         .unwrap()
 }
 

@@ -30,7 +30,9 @@ fn files_and_directories_are_made_for_the_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("var/lib/state.db");
     let store = Store::open(&path, StoreAccess::ReadWrite).unwrap();
-    store.register("corp", "", &AssetTarget::default(), NOW).unwrap();
+    store
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), NOW)
+        .unwrap();
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for file in ["state.db", "state.db-wal", "state.db-shm"] {
         assert_eq!(mode(&path.with_file_name(file)), 0o600, "{file}");
@@ -92,7 +94,13 @@ fn r28_a_newer_file_is_refused_with_both_versions_and_left_alone() {
         assert!(error.to_string().contains("99") && error.to_string().contains(&SCHEMA_VERSION.to_string()));
     }
     room.store
-        .register("still there", "", &AssetTarget::default(), NOW)
+        .register(
+            derive_uuid("still there"),
+            "still there",
+            "",
+            &AssetTarget::default(),
+            NOW,
+        )
         .unwrap();
 }
 
@@ -249,7 +257,7 @@ fn r29_writing_where_only_reading_is_allowed_is_explained() {
     let reader = room.open(StoreAccess::ReadOnly).unwrap();
     assert_eq!(reader.connections().unwrap().len(), 1);
     let error = reader
-        .register("new", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("new"), "new", "", &AssetTarget::default(), NOW)
         .unwrap_err();
     assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
 }
@@ -296,7 +304,7 @@ fn r29_a_file_held_by_another_process_is_busy() {
         .unwrap();
     let error = room
         .store
-        .register("new", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("new"), "new", "", &AssetTarget::default(), NOW)
         .unwrap_err();
     assert!(matches!(error, StoreError::Busy { .. }), "{error}");
     // Looking goes on meanwhile.
@@ -364,7 +372,13 @@ fn a_dry_run_goes_on_from_the_file_and_stores_nothing() {
     assert_eq!(dump(&scratch), before);
     assert_eq!(
         scratch
-            .register("corp", "the directory", &AssetTarget::default(), NOW)
+            .register(
+                derive_uuid("corp"),
+                "corp",
+                "the directory",
+                &AssetTarget::default(),
+                NOW
+            )
             .unwrap(),
         room.connection
     );
@@ -398,7 +412,7 @@ fn a_dry_run_without_a_file_starts_from_nothing_and_makes_none() {
     let directory = tempfile::tempdir().unwrap();
     let scratch = Store::open(&directory.path().join("var/state.db"), StoreAccess::Scratch).unwrap();
     let connection = scratch
-        .register("corp", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), NOW)
         .unwrap();
     assert_eq!(
         dry_run(&scratch, connection),

@@ -66,7 +66,7 @@ impl World {
         };
         let other = room
             .store
-            .register("branch", "", &AssetTarget::default(), NOW)
+            .register(derive_uuid("branch"), "branch", "", &AssetTarget::default(), NOW)
             .unwrap();
         let connections = [room.connection, other];
         let runs = connections.map(|connection| begin(&room.store, connection));

@@ -220,7 +220,7 @@ fn r37_an_asset_whose_version_is_in_flight_is_kept_until_it_is_settled() {
     // The end of a run of another connection.
     let other = room
         .store
-        .register("other", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("other"), "other", "", &AssetTarget::default(), NOW)
         .unwrap();
     let beside = begin(&room.store, other);
     room.store
@@ -246,12 +246,14 @@ fn r37_assets_that_were_left_behind_go_with_the_next_full_read_and_no_others() {
     room.end(run);
     let other = room
         .store
-        .register("other", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("other"), "other", "", &AssetTarget::default(), NOW)
         .unwrap();
     let run = begin(&room.store, other);
     room.store.stage_page(run, &[user(3, "a")], false, NOW).unwrap();
     room.end(run);
-    room.store.register("corp", "", &target("new"), NOW).unwrap();
+    room.store
+        .register(derive_uuid("corp"), "corp", "", &target("new"), NOW)
+        .unwrap();
     assert_eq!(room.count("asset WHERE owner IS NULL"), 2);
     room.end_after(0, 0);
     assert_eq!(room.count("asset"), 5, "only a full read looks for them");

@@ -132,7 +132,7 @@ fn connections_have_slices_of_their_own() {
     let room = Room::new();
     let other = room
         .store
-        .register("other", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("other"), "other", "", &AssetTarget::default(), NOW)
         .unwrap();
     let (run, run_of_other) = (room.run(), begin(&room.store, other));
     for run in [run, run_of_other] {

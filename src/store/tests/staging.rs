@@ -80,7 +80,7 @@ fn watermarks_of_controllers_stand_side_by_side_until_the_scope_changes() {
     assert_eq!(room.store.watermarks(room.connection).unwrap(), [mark(1, 9, 30)]);
     let other = room
         .store
-        .register("branch", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("branch"), "branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     assert_eq!(room.store.watermarks(other).unwrap(), []);
 }
@@ -323,7 +323,7 @@ fn connections_with_different_targets_do_not_see_each_other() {
     let room = Room::new();
     let other = room
         .store
-        .register("branch", "", &target("another"), NOW)
+        .register(derive_uuid("branch"), "branch", "", &target("another"), NOW)
         .unwrap();
     let (run, other_run) = (room.run(), begin(&room.store, other));
     room.stage(run, &[user(1, "a")]);

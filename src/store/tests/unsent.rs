@@ -7,7 +7,7 @@ fn two() -> (Room, ConnectionId, [RunId; 2]) {
     let room = Room::new();
     let other = room
         .store
-        .register("branch", "", &AssetTarget::default(), NOW)
+        .register(derive_uuid("branch"), "branch", "", &AssetTarget::default(), NOW)
         .unwrap();
     let runs = [room.run(), begin(&room.store, other)];
     (room, other, runs)

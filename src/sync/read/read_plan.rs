@@ -44,7 +44,7 @@ pub(super) async fn decide(
         requested: request.mode,
         asked_by: &request.asked_by,
         method: connector.settings.directory.delta,
-        by_membership: connector.settings.profile.member_of.is_some(),
+        by_membership: !connector.settings.profile.members_of.is_empty(),
         controller,
         host: session.host(),
         highest_committed_usn: root.highest_committed_usn,

@@ -4,39 +4,39 @@
 use crate::config::{DirectoryAuth, DirectorySettings, SearchScope};
 use crate::directory::{DirectoryError, LdapSearch, RootDse, Session};
 
-use super::failure::CommandFailure;
+use super::failure::StepFailure;
 
 /// `noSuchObject` and `insufficientAccessRights` (RFC 4511 appendix A.1): two ways to be refused
 /// the container.
 const REFUSALS: [u32; 2] = [32, 50];
 
-/// Puts further lines below the text of the step.
-const INDENT: &str = "                          ";
-
 /// Describes in a sentence what the account sees below `CN=Deleted Objects` of the domain, with the
-/// commands that grant the right where it is missing. A missing right is no failure: deletions are
-/// found without it too, but later.
+/// commands that grant the right, a line each, where it is missing. A missing right is no failure:
+/// deletions are found without it too, but later.
 pub(super) async fn step(
     settings: &DirectorySettings,
     root: &RootDse,
     session: &mut Session,
-) -> Result<String, CommandFailure> {
+) -> Result<(String, Vec<String>), StepFailure> {
     let container = format!("CN=Deleted Objects,{}", root.default_naming_context);
     if readable(&container, session).await? {
-        return Ok("the account may read them: deletions are noticed by the next sync".to_owned());
+        let told = "the account may read them: deletions are noticed by the next sync";
+        return Ok((told.to_owned(), Vec::new()));
     }
     let account = account(settings, root, session).await?;
-    Ok(format!(
-        "the account sees none: unless there are none, deletions are noticed only by the next baseline (BASELINE_CRON) that begins after them\n\
-         {INDENT}to notice them at once, let a domain administrator run on a controller:\n\
-         {INDENT}  dsacls \"{container}\" /takeownership\n\
-         {INDENT}  dsacls \"{container}\" /G \"{account}:LCRP\""
-    ))
+    let told = "the account sees none: unless there are none, deletions are noticed only by the next baseline (BASELINE_CRON) that begins \
+                after them";
+    let details = vec![
+        "to notice them at once, let a domain administrator run on a controller:".to_owned(),
+        format!("  dsacls \"{container}\" /takeownership"),
+        format!("  dsacls \"{container}\" /G \"{account}:LCRP\""),
+    ];
+    Ok((told.to_owned(), details))
 }
 
 /// Reports whether the server shows any deleted object. The container itself counts as deleted, but
 /// proves nothing: some servers show it to everybody, and its contents to administrators alone.
-async fn readable(container: &str, session: &mut Session) -> Result<bool, CommandFailure> {
+async fn readable(container: &str, session: &mut Session) -> Result<bool, StepFailure> {
     let mut pages = session.search(LdapSearch {
         base: container.to_owned(),
         scope: SearchScope::OneLevel,
@@ -63,7 +63,7 @@ async fn account(
     settings: &DirectorySettings,
     root: &RootDse,
     session: &mut Session,
-) -> Result<String, CommandFailure> {
+) -> Result<String, StepFailure> {
     let name = match &settings.auth {
         DirectoryAuth::Simple { name, .. } => name,
         DirectoryAuth::Kerberos { principal, .. } => {

@@ -4,7 +4,7 @@ use crate::directory::{DIRSYNC, DirectoryError, RootDse, Session};
 use crate::exit_code::UNAVAILABLE;
 use crate::sync::ReadScope;
 
-use super::failure::CommandFailure;
+use super::failure::StepFailure;
 
 /// Remedy for a refusal.
 const ADVICE: &str = "DirSync with object security needs no right beyond reading, from Windows Server 2003 on: look at what stands between \
@@ -15,10 +15,10 @@ pub(super) async fn step(
     root: &RootDse,
     scope: &ReadScope,
     session: &Session,
-) -> Result<String, CommandFailure> {
+) -> Result<String, StepFailure> {
     if !root.supported_controls.iter().any(|oid| oid == DIRSYNC) {
         let cause = format_args!("the controller does not know the DirSync control {DIRSYNC}");
-        return Err(CommandFailure::new(UNAVAILABLE, cause, ADVICE));
+        return Err(StepFailure::new(UNAVAILABLE, cause, ADVICE));
     }
     let base = scope.naming_context().base;
     let mut changes = session.changes(&base, "(!(objectClass=*))", Vec::new(), false);
@@ -27,7 +27,7 @@ pub(super) async fn step(
             Ok(Some(_)) => {}
             Ok(None) => break,
             Err(error @ DirectoryError::Search { .. }) => {
-                return Err(CommandFailure::new(
+                return Err(StepFailure::new(
                     UNAVAILABLE,
                     format_args!("DirSync is refused: {error}"),
                     ADVICE,

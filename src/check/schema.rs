@@ -9,17 +9,18 @@ use crate::exit_code::USAGE;
 use crate::mapping::{Mapping, RowSource};
 use crate::schema::{self, AttributeDefinition, AttributeSyntax};
 
-use super::failure::CommandFailure;
+use super::failure::StepFailure;
 
 /// Names in one filter, as few as keep it small.
 const NAMES_PER_FILTER: usize = 50;
 
 /// Result of the comparison of the attributes in use with the schema.
-pub(super) struct SchemaReport {
+#[derive(Debug)]
+pub struct SchemaReport {
     /// One line.
-    pub(super) summary: String,
+    pub summary: String,
     /// Lines on attributes that work, but not as one may expect.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 /// One place that names an attribute.
@@ -37,11 +38,11 @@ struct AttributeUse<'a> {
 /// # Errors
 /// Every attribute that the schema does not know, that a delta cannot follow, or that its form does
 /// not fit, each with what to use instead; and as any search.
-pub(super) async fn step(
+pub async fn check_schema(
     session: &mut Session,
     connection: &config::ConnectionSettings,
     mapping: &Mapping,
-) -> Result<SchemaReport, CommandFailure> {
+) -> Result<SchemaReport, StepFailure> {
     let uses = collect_uses(connection, mapping);
     let Some(context) = read_naming_context(session).await? else {
         return Ok(report_not_shown());
@@ -109,7 +110,7 @@ fn collect_uses<'a>(
 }
 
 /// Returns the DN of the schema, from rootDSE (MS-ADTS 3.1.1.3.2).
-async fn read_naming_context(session: &mut Session) -> Result<Option<String>, CommandFailure> {
+async fn read_naming_context(session: &mut Session) -> Result<Option<String>, StepFailure> {
     const ATTRIBUTE: &str = "schemaNamingContext";
     let root = session.lookup("", &[ATTRIBUTE], false).await?;
     let context = root.as_ref().and_then(|root| root.text(ATTRIBUTE));
@@ -138,7 +139,7 @@ async fn read_definitions(
     session: &Session,
     context: &str,
     filter: &str,
-) -> Result<Vec<AttributeDefinition>, CommandFailure> {
+) -> Result<Vec<AttributeDefinition>, StepFailure> {
     let attributes = [
         "lDAPDisplayName",
         "attributeID",
@@ -263,7 +264,7 @@ impl SchemaFindings {
         }
     }
 
-    fn conclude(mut self, count: usize) -> Result<SchemaReport, CommandFailure> {
+    fn conclude(mut self, count: usize) -> Result<SchemaReport, StepFailure> {
         for lines in [&mut self.faults, &mut self.notes] {
             let mut said = std::collections::BTreeSet::new();
             lines.retain(|line| said.insert(line.clone()));
@@ -275,7 +276,7 @@ impl SchemaFindings {
             });
         }
         let lines = self.faults.into_iter().chain(self.notes);
-        Err(CommandFailure::new(
+        Err(StepFailure::new(
             USAGE,
             lines.collect::<Vec<_>>().join("\n"),
             "correct the rows and filters that are named (docs/mapping.md)",

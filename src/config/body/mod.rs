@@ -1,0 +1,365 @@
+//! Body of a connection that is made over HTTP: its keys, the variables that they stand for, and
+//! all mistakes of one.
+//!
+//! A body sets the same variables as the environment, with the same checks. A key that is absent or
+//! null has the default of its variable; what no key sets, such as the gateway and its credentials,
+//! is the environment's ([`InheritedVariables`]). No path of a file and no `${NAME}` is taken: a
+//! body comes from outside.
+
+mod keys;
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::environment::Variables;
+use super::load;
+use super::reader::VariableReader;
+use super::refused::ConfigProblem;
+use super::variables::{self as v};
+use super::{
+    ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, FieldProblem, MappingSource,
+    Secret, UpstreamSettings, upstream,
+};
+
+pub use reading::ConnectionBody;
+
+/// Change of a secret by a body.
+#[derive(Debug, Clone)]
+pub enum PasswordChange {
+    /// Absent or in the form in which it is read: it stays as it is.
+    Keep,
+    /// Null: it is removed.
+    Remove,
+    /// A text: the new value.
+    Set(Secret),
+}
+
+/// Reason for which a body is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyRefusal {
+    /// Some keys have mistakes: all of them.
+    Invalid(Vec<FieldProblem>),
+    /// The connection leads to another server, or trusts another certificate, and the secret is not
+    /// in the body (R35). Names the keys that changed.
+    SecretRequired(Vec<String>),
+}
+
+/// Connection of a body that has no mistakes.
+#[derive(Debug, Clone)]
+pub struct CheckedConnection {
+    /// Its settings.
+    pub settings: ConnectionSettings,
+    /// The body without secrets, as it is stored and shown.
+    pub body: Value,
+    /// Change of the password.
+    pub password: PasswordChange,
+    /// `true` when no runs are to be made.
+    pub is_disabled: bool,
+}
+
+/// Variables of the service that its connections of the API share: the gateway with its credentials,
+/// and what an operator decides for every connection. They hold secrets.
+#[derive(Clone, Default)]
+pub struct InheritedVariables(BTreeMap<String, OsString>);
+
+impl InheritedVariables {
+    /// Takes them from the variables of the process.
+    pub(super) fn of(variables: &impl Variables) -> Self {
+        let names = variables.names();
+        let inherited = names
+            .iter()
+            .filter(|name| keys::is_inherited(name))
+            .filter_map(|name| Some((name.clone(), variables.get(name)?)))
+            .filter(|(_, value)| !value.is_empty());
+        Self(inherited.collect())
+    }
+}
+
+/// Returns `true` when the variables of the process describe a connection of their own: one of those
+/// that a body would set for the directory, or the name.
+pub(super) fn names_a_directory(variables: &impl Variables) -> bool {
+    let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
+    let is_of_directory =
+        |key: &&keys::BodyKey| matches!(key.section, "directory" | "profile") || key.name == "name";
+    let mut of_directory = keys::KEYS
+        .iter()
+        .filter(is_of_directory)
+        .filter_map(|key| key.variable);
+    of_directory
+        .any(|variable| is_given(variable.name) || variable.file_name().is_some_and(|file| is_given(&file)))
+}
+
+impl fmt::Debug for InheritedVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Variables of a connection of the API: those that its body sets over those of the service.
+struct BodyVariables<'a> {
+    texts: BTreeMap<&'static str, &'a str>,
+    inherited: &'a InheritedVariables,
+}
+
+impl Variables for BodyVariables<'_> {
+    fn get(&self, name: &str) -> Option<OsString> {
+        let own = self.texts.get(name).map(|text| OsString::from(*text));
+        own.or_else(|| self.inherited.0.get(name).cloned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        let own = self.texts.keys().map(|name| (*name).to_owned());
+        own.chain(self.inherited.0.keys().cloned()).collect()
+    }
+}
+
+impl fmt::Display for BodyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(problems) => {
+                let lines: Vec<String> = problems
+                    .iter()
+                    .map(|one| format!("{} {}", one.key, one.reason))
+                    .collect();
+                f.write_str(&lines.join("; "))
+            }
+            Self::SecretRequired(keys) => write!(f, "{} changed without the password", keys.join(", ")),
+        }
+    }
+}
+
+/// Configuration of a connection that is stored.
+#[derive(Debug, Clone)]
+pub struct StoredConfiguration<'a> {
+    /// Identity of the connection.
+    pub uuid: Uuid,
+    /// Its body without secrets.
+    pub body: &'a Value,
+    /// Its password, where there is one.
+    pub password: Option<Secret>,
+    /// Time of its last change.
+    pub changed_at: DateTime<Utc>,
+}
+
+impl InheritedVariables {
+    /// Checks the body of a new connection.
+    ///
+    /// # Errors
+    /// Every mistake, in one pass.
+    pub fn check_new(
+        &self,
+        value: &Value,
+        uuid: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedConnection, BodyRefusal> {
+        let (body, problems) = ConnectionBody::read(value, now);
+        let password = match body.password() {
+            PasswordChange::Set(secret) => Some(secret.clone()),
+            PasswordChange::Keep | PasswordChange::Remove => None,
+        };
+        self.conclude(body, problems, uuid, password, now)
+    }
+
+    /// Checks the body that is to replace the configuration of a connection, whose password it keeps
+    /// unless it has a new one.
+    ///
+    /// # Errors
+    /// Every mistake, in one pass; or that the password must be supplied again (R35).
+    pub fn check_replacement(
+        &self,
+        value: &Value,
+        stored: &StoredConfiguration<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedConnection, BodyRefusal> {
+        let (body, problems) = ConnectionBody::read(value, now);
+        let (password, is_kept) = match body.password() {
+            PasswordChange::Set(secret) => (Some(secret.clone()), false),
+            PasswordChange::Keep => (stored.password.clone(), stored.password.is_some()),
+            PasswordChange::Remove => (None, false),
+        };
+        let checked = self.conclude(body, problems, stored.uuid, password, now)?;
+        if is_kept {
+            let before = self.settings(stored).ok();
+            let before = before.as_ref().map(|settings| &settings.directory);
+            let changed = changed_address(before, &checked.settings.directory);
+            if !changed.is_empty() {
+                return Err(BodyRefusal::SecretRequired(changed));
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Returns the settings of a connection that is stored. A schedule that is over since its last
+    /// change is no mistake.
+    ///
+    /// # Errors
+    /// Every mistake: the variables of the service, or its version, changed since it was stored.
+    pub fn settings(&self, stored: &StoredConfiguration<'_>) -> Result<ConnectionSettings, BodyRefusal> {
+        let now = stored.changed_at;
+        let (body, problems) = ConnectionBody::read(stored.body, now);
+        let checked = self.conclude(body, problems, stored.uuid, stored.password.clone(), now)?;
+        Ok(checked.settings)
+    }
+
+    /// Returns the gateway of the service; its connector is not one of the gateway's.
+    pub(super) fn upstream(&self) -> Option<UpstreamSettings> {
+        const NO_CONNECTOR: &str = "ffffffff-ffff-4fff-8fff-ffffffffffff";
+        let variables = BodyVariables {
+            texts: BTreeMap::from([(v::QUALYS_CONNECTOR_UUID.name, NO_CONNECTOR)]),
+            inherited: self,
+        };
+        upstream::upstream(&mut VariableReader::new(&variables))
+    }
+
+    fn conclude(
+        &self,
+        body: ConnectionBody,
+        mut problems: Vec<FieldProblem>,
+        uuid: Uuid,
+        password: Option<Secret>,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedConnection, BodyRefusal> {
+        let mut texts = body.texts();
+        let password = password.unwrap_or_default();
+        if !password.expose_secret().is_empty() {
+            texts.insert(v::AD_PASSWORD.name, password.expose_secret());
+        }
+        let variables = BodyVariables {
+            texts,
+            inherited: self,
+        };
+        let mut reader = VariableReader::new(&variables);
+        let settings = load::connection(&mut reader, ConnectionOrigin::Api, now);
+        let found = reader.into_problems();
+        // A key whose value has the wrong type is not called missing as well.
+        let found = found.into_iter().map(in_keys).filter(|found| {
+            let is_known = problems.iter().any(|known| known.key == found.key);
+            !is_known
+        });
+        let found: Vec<FieldProblem> = found.collect();
+        problems.extend(found);
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(CheckedConnection {
+                settings: body.complete(settings, uuid),
+                is_disabled: body.is_disabled(),
+                password: body.password().clone(),
+                body: body.into_stored(),
+            }),
+            _ => Err(BodyRefusal::Invalid(problems)),
+        }
+    }
+}
+
+/// Returns the problem of a variable as that of the key which sets it. What no key sets is the
+/// operator's.
+fn in_keys(problem: ConfigProblem) -> FieldProblem {
+    let stem = problem.name.strip_suffix("_FILE").unwrap_or(&problem.name);
+    match keys::of_variable(stem) {
+        Some(key) => FieldProblem {
+            key: key.path(),
+            reason: keys::in_the_body_s_words(&problem.cause),
+            remedy: keys::in_the_body_s_words(&problem.advice)
+                .replace("; in .env, put the value in single quotes", ""),
+        },
+        None => FieldProblem {
+            key: if stem.starts_with("QUALYS_") {
+                "upstream"
+            } else {
+                "directory"
+            }
+            .to_owned(),
+            reason: format!("{} of the service {}", problem.name, problem.cause),
+            remedy: problem.advice,
+        },
+    }
+}
+
+/// Returns the keys by which `after` leads to another server, or trusts another one, than `before`;
+/// all of them where `before` is not known.
+fn changed_address(before: Option<&DirectorySettings>, after: &DirectorySettings) -> Vec<String> {
+    let Some(before) = before else {
+        return keys::ADDRESS.map(in_directory).to_vec();
+    };
+    let domain = |of: &DirectorySettings| of.domain.as_ref().map(|domain| domain.name.to_lowercase());
+    let is_changed = |key: &str| match key {
+        "host" => before.hosts != after.hosts,
+        "domain" => domain(before) != domain(after),
+        "port" => before.port != after.port,
+        "transport" => before.transport != after.transport,
+        "certificate" => before.certificates != after.certificates,
+        "certificateSha256" => before.pins != after.pins,
+        _ => before.server_name != after.server_name,
+    };
+    let changed = keys::ADDRESS.into_iter().filter(|key| is_changed(key));
+    changed.map(in_directory).collect()
+}
+
+fn in_directory(key: &str) -> String {
+    format!("directory.{key}")
+}
+
+/// Returns the body of a connection that the environment or the file configures, as far as a body
+/// can say it.
+#[must_use]
+pub fn body_of(settings: &ConnectionSettings) -> Value {
+    let mut sections: Map<String, Value> = Map::new();
+    let described: BTreeMap<&'static str, String> = settings.describe().into_iter().collect();
+    for key in keys::KEYS {
+        let Some(text) = key.variable.and_then(|variable| described.get(variable.name)) else {
+            continue;
+        };
+        if let Some(value) = reading::value_of(key.form, text) {
+            let place = match key.section {
+                "" => &mut sections,
+                section => {
+                    let object = sections
+                        .entry(section)
+                        .or_insert_with(|| Value::Object(Map::new()));
+                    match object.as_object_mut() {
+                        Some(object) => object,
+                        None => continue,
+                    }
+                }
+            };
+            place.insert(key.name.to_owned(), value);
+        }
+    }
+    sections.insert("schedule".to_owned(), settings.schedule.sync.to_json());
+    if let Some(baseline) = &settings.schedule.baseline {
+        sections.insert("baseline".to_owned(), baseline.to_json());
+    }
+    Value::Object(sections)
+}
+
+/// Returns the password that a connection binds with, where it has one.
+#[must_use]
+pub fn password_of(settings: &ConnectionSettings) -> Option<Secret> {
+    match &settings.directory.auth {
+        DirectoryAuth::Simple { password, .. } => Some(password.clone()),
+        DirectoryAuth::Kerberos { .. } => None,
+    }
+}
+
+impl ConnectionBody {
+    /// Returns the settings with what no variable can say: texts in place of files.
+    fn complete(&self, mut settings: ConnectionSettings, uuid: Uuid) -> ConnectionSettings {
+        settings.uuid = uuid;
+        settings.schedule = self.schedule(&settings.schedule);
+        if let Some(certificates) = self.certificates() {
+            settings.directory.certificates = Some(certificates.clone());
+        }
+        if let Some(text) = self.mapping() {
+            settings.mapping = MappingSource::Text(text.to_owned());
+        }
+        settings
+    }
+}

@@ -1,0 +1,201 @@
+//! The schedule of a connection in the file: a table in the form of the API, or `"off"`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::KeyPlace;
+use super::table::{ConnectionTable, TableReading, in_words};
+use super::value::EnvironmentReferences;
+use super::{ConnectionsFile, FileConnection};
+use crate::config::environment::Variables;
+use crate::config::refused::{ConfigProblem, ValueFault, printable, quoted};
+use crate::config::schedule::OFF;
+use crate::config::variables as v;
+
+/// Key of the schedule, in a `[[connection]]` and in a `[[connection.profile]]`.
+pub(super) const SCHEDULE: &str = "schedule";
+
+/// Schedule of a table, not checked yet.
+pub(super) struct GivenSchedule {
+    /// As the API would get it.
+    pub(super) value: Value,
+    places: SchedulePlaces,
+    /// Line of the schedule itself.
+    line: usize,
+}
+
+/// Keys of a schedule, by their path, such as `schedule.startDate`.
+#[derive(Default)]
+struct SchedulePlaces {
+    lines: BTreeMap<String, usize>,
+    /// Keys whose values were complained about.
+    bad: BTreeSet<String>,
+}
+
+impl GivenSchedule {
+    /// Returns the line of a key, else that of the schedule.
+    pub(super) fn line(&self, path: &str) -> usize {
+        self.places.lines.get(path).copied().unwrap_or(self.line)
+    }
+
+    /// Returns `true` when the value of a key was complained about.
+    pub(super) fn is_bad(&self, path: &str) -> bool {
+        self.places.bad.contains(path)
+    }
+}
+
+/// Returns `advice` about JSON as it is about TOML, which has no `null`.
+pub(super) fn in_toml(advice: &str) -> String {
+    advice
+        .replace("\": ", "\" = ")
+        .replace("or null to", &format!("or {SCHEDULE} = \"{OFF}\" to"))
+}
+
+impl<V: Variables> TableReading<'_, V> {
+    /// Reads the schedule of a connection or a profile.
+    pub(super) fn schedule(
+        &mut self,
+        line: usize,
+        value: &Spanned<DeValue<'_>>,
+        place: KeyPlace,
+        label: &str,
+    ) -> Option<GivenSchedule> {
+        if place == KeyPlace::Top {
+            let fault = ValueFault::new("is of one connection", "write it in each [[connection]]");
+            self.push(line, SCHEDULE, fault);
+            return None;
+        }
+        let mut places = SchedulePlaces::default();
+        let value = match value.get_ref() {
+            DeValue::String(text) if text == OFF => Value::Null,
+            DeValue::String(text) => {
+                let fault = ValueFault::new(
+                    format!("{} is not a schedule", quoted(text)),
+                    "write { cron = \"*/15 * * * *\", timezone = \"UTC\" }, another form of docs/connections.md, or \"off\"",
+                );
+                self.push(line, &in_words(label, SCHEDULE), fault);
+                Value::Null
+            }
+            other => self.json(other, line, SCHEDULE, label, &mut places),
+        };
+        Some(GivenSchedule { value, places, line })
+    }
+
+    /// Returns a value as JSON. What JSON does not have becomes text, which the check of the
+    /// schedule refuses.
+    fn json(
+        &mut self,
+        value: &DeValue<'_>,
+        line: usize,
+        path: &str,
+        label: &str,
+        places: &mut SchedulePlaces,
+    ) -> Value {
+        match value {
+            DeValue::String(text) => Value::String(self.replaced(text, line, path, label, places)),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| Value::from(number.as_str()), Value::from),
+            DeValue::Float(number) => number
+                .as_str()
+                .parse::<f64>()
+                .map_or_else(|_| Value::from(number.as_str()), Value::from),
+            DeValue::Boolean(yes) => Value::from(*yes),
+            DeValue::Datetime(time) => Value::from(time.to_string()),
+            DeValue::Array(items) => items
+                .iter()
+                .map(|item| self.json(item.get_ref(), line, path, label, places))
+                .collect(),
+            DeValue::Table(table) => self.json_object(table, path, label, places),
+        }
+    }
+
+    fn json_object(
+        &mut self,
+        table: &DeTable<'_>,
+        path: &str,
+        label: &str,
+        places: &mut SchedulePlaces,
+    ) -> Value {
+        let pairs = table.iter().map(|(key, value)| {
+            let line = self.line(&key.span());
+            let path = format!("{path}.{}", printable(key.get_ref()));
+            places.lines.insert(path.clone(), line);
+            let value = self.json(value.get_ref(), line, &path, label, places);
+            (key.get_ref().to_string(), value)
+        });
+        Value::Object(pairs.collect())
+    }
+
+    /// Returns a text with each `${NAME}` replaced, or as it is where that is a problem.
+    fn replaced(
+        &mut self,
+        text: &str,
+        line: usize,
+        path: &str,
+        label: &str,
+        places: &mut SchedulePlaces,
+    ) -> String {
+        let mut references = EnvironmentReferences::new(self.environment);
+        let replaced = references.replaced(text);
+        self.file.references.append(&mut references.names);
+        replaced.unwrap_or_else(|fault| {
+            self.push(line, &in_words(label, path), fault);
+            places.bad.insert(path.to_owned());
+            text.to_owned()
+        })
+    }
+}
+
+impl ConnectionsFile {
+    /// Returns the problems of a connection that gives its times in both ways.
+    pub(super) fn double_schedules(&self, connection: &FileConnection) -> Vec<ConfigProblem> {
+        let outer = &connection.table;
+        let name = |table: &ConnectionTable| {
+            let name = table.text(v::CONNECTION_NAME.name).unwrap_or_default();
+            printable(name)
+        };
+        let mut problems = self.beside(outer, None, &name(outer));
+        for profile in &connection.profiles {
+            let label = format!("{}.{}", name(outer), name(profile));
+            problems.extend(self.beside(profile, outer.schedule.as_ref(), &label));
+        }
+        problems
+    }
+
+    /// Returns the problems of a table within one that has the schedule `outer`.
+    fn beside(
+        &self,
+        table: &ConnectionTable,
+        outer: Option<&GivenSchedule>,
+        name: &str,
+    ) -> Vec<ConfigProblem> {
+        let problem = |variable: &v::VariableDefinition, of: &GivenSchedule, advice: &str| {
+            let (key, line) = table.place(variable.name)?;
+            let cause = format!(
+                "connection {name}: {key}: stands beside the schedule of line {}",
+                of.line
+            );
+            Some(ValueFault::new(cause, advice).at(&self.name, line))
+        };
+        match (&table.schedule, outer) {
+            (Some(own), _) => [&v::SYNC_CRON, &v::SYNC_TIMEZONE]
+                .into_iter()
+                .filter_map(|variable| {
+                    problem(
+                        variable,
+                        own,
+                        "keep one of the two; a schedule has a timezone of its own",
+                    )
+                })
+                .collect(),
+            (None, Some(outer)) if !table.has(v::SYNC_CRON.name) => {
+                let advice = "write a schedule with that timezone in the profile, or remove it";
+                problem(&v::SYNC_TIMEZONE, outer, advice).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

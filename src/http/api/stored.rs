@@ -1,0 +1,344 @@
+//! Connections that are created, changed and deleted here.
+
+use axum::extract::State;
+use axum::http::header::{IF_MATCH, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use chrono::Utc;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::connections::{TaggedConnection, shown};
+use crate::config::FieldProblem;
+use crate::http::access::RequestRights;
+use crate::http::extract::{AnyConnection, ServiceState, unknown_connection};
+use crate::http::guards::Changer;
+use crate::http::problem::{ChangeRefusals, CheckedBody, CheckedQuery, HttpProblem, RefusalResponses};
+use crate::registry::{ChangeError, ConnectionChange};
+use crate::schedule::ServedConnection;
+use crate::store::ConnectionRefusal;
+use crate::view::ConnectionView;
+
+/// Entity tags of `If-Match` (RFC 9110 section 13.1.1).
+enum RevisionCondition {
+    /// `*`: whatever it is.
+    Any,
+    /// One of these.
+    OneOf(Vec<i64>),
+}
+
+impl RevisionCondition {
+    /// Reads the header. A weak tag never matches, since the comparison is a strong one.
+    fn read(headers: &HeaderMap) -> Result<Option<Self>, HttpProblem> {
+        let Some(value) = headers.get(IF_MATCH) else {
+            return Ok(None);
+        };
+        let malformed = || {
+            HttpProblem::new(
+                StatusCode::BAD_REQUEST,
+                "malformed_if_match",
+                "If-Match is not an entity tag",
+                "send the value of ETag as it came, with its quotes: If-Match: \"7\"",
+            )
+        };
+        let text = value.to_str().map_err(|_| malformed())?.trim();
+        if text == "*" {
+            return Ok(Some(Self::Any));
+        }
+        let mut revisions = Vec::new();
+        for tag in text.split(',').map(str::trim) {
+            let (tag, is_weak) = tag.strip_prefix("W/").map_or((tag, false), |tag| (tag, true));
+            let inner = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let inner = inner.filter(|inner| !inner.contains('"')).ok_or_else(malformed)?;
+            // A tag that is none of ours matches nothing.
+            revisions.extend(inner.parse::<i64>().ok().filter(|_| !is_weak));
+        }
+        Ok(Some(Self::OneOf(revisions)))
+    }
+
+    /// Returns the revision that a change is to find, where `current` may be it.
+    fn expected(&self, current: i64) -> Result<i64, HttpProblem> {
+        match self {
+            Self::Any => Ok(current),
+            Self::OneOf(revisions) if revisions.contains(&current) => Ok(current),
+            Self::OneOf(_) => Err(ChangeError::Refused(ConnectionRefusal::Changed { current }).into()),
+        }
+    }
+}
+
+/// Returns the revision that a change is to find; the header is required.
+fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Result<i64, HttpProblem> {
+    let condition = RevisionCondition::read(headers)?.ok_or_else(|| {
+        HttpProblem::new(
+            StatusCode::PRECONDITION_REQUIRED,
+            "if_match_needed",
+            "the call needs the revision that the change was made on, so that no change is lost",
+            "send the value of ETag of GET as If-Match",
+        )
+    })?;
+    // One that is configured elsewhere has no revision; the change itself is refused with the reason.
+    let current = connection.stored.as_ref().map_or(0, |stored| stored.revision);
+    match &connection.stored {
+        Some(_) => condition.expected(current),
+        None => Ok(current),
+    }
+}
+
+/// Creates a connection. It is Registered, and Scheduled as soon as its next run is known.
+#[utoipa::path(
+    post, path = "/api/v1/connections", tag = "configuration", operation_id = "createConnection",
+    request_body(content = Object, description = "The configuration; docs/connections.md describes every key."),
+    security(("bearer" = []), ("basic" = [])),
+    responses(
+        (status = 201, description = "The connection.", body = ConnectionView,
+         headers(("Location" = String, description = "Its address."), ("ETag" = String, description = "Its revision."))),
+        ChangeRefusals, RefusalResponses
+    )
+)]
+pub(super) async fn create(
+    changer: Changer,
+    rights: RequestRights,
+    State(service): ServiceState,
+    CheckedBody(body): CheckedBody<Value>,
+) -> Result<impl IntoResponse, HttpProblem> {
+    let change = service.registry.create(&body, Utc::now()).await?;
+    tracing::info!(
+        connection = change.name,
+        asked_by = changer.asked_by(),
+        "A connection was created."
+    );
+    let location = format!("/api/v1/connections/{}", change.name);
+    let tagged = changed(&service, &change, rights).await?;
+    let mut response = (StatusCode::CREATED, tagged).into_response();
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Replaces the configuration of a connection. A run in progress ends first with what it began.
+#[utoipa::path(
+    put, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "replaceConnection",
+    params(("name" = String, Path, description = "Name"), ("If-Match" = String, Header, description = "ETag of the version that was read")),
+    request_body(content = Object, description = "The whole configuration. A secret that is absent stays as it is."),
+    security(("bearer" = []), ("basic" = [])),
+    responses(
+        (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
+        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
+        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
+        (status = 428, description = "If-Match is missing.", body = HttpProblem),
+        ChangeRefusals, RefusalResponses
+    )
+)]
+pub(super) async fn replace(
+    changer: Changer,
+    rights: RequestRights,
+    State(service): ServiceState,
+    AnyConnection(connection): AnyConnection,
+    headers: HeaderMap,
+    CheckedBody(body): CheckedBody<Value>,
+) -> Result<TaggedConnection, HttpProblem> {
+    let expected = required_revision(&headers, &connection)?;
+    let registry = &service.registry;
+    let change = registry
+        .replace(&connection.name, expected, &body, Utc::now())
+        .await?;
+    tracing::info!(
+        connection = change.name,
+        asked_by = changer.asked_by(),
+        "A connection was changed."
+    );
+    changed(&service, &change, rights).await
+}
+
+/// Parameters of the deletion.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeletionQuery {
+    /// Forget the history and the list of removed objects too.
+    #[serde(default)]
+    purge: bool,
+}
+
+/// Deletes a connection. A run in progress ends first with what it began. What it sent stays
+/// upstream.
+#[utoipa::path(
+    delete, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "deleteConnection",
+    params(("name" = String, Path, description = "Name"), DeletionQuery,
+           ("If-Match" = String, Header, description = "ETag of the version that was read")),
+    security(("bearer" = []), ("basic" = [])),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
+        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
+        (status = 428, description = "If-Match is missing.", body = HttpProblem),
+        ChangeRefusals, RefusalResponses
+    )
+)]
+pub(super) async fn delete(
+    changer: Changer,
+    State(service): ServiceState,
+    AnyConnection(connection): AnyConnection,
+    headers: HeaderMap,
+    CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
+) -> Result<StatusCode, HttpProblem> {
+    let expected = required_revision(&headers, &connection)?;
+    let registry = &service.registry;
+    registry
+        .delete(&connection.name, expected, purge, Utc::now())
+        .await?;
+    tracing::info!(
+        connection = connection.name,
+        asked_by = changer.asked_by(),
+        purge,
+        "A connection was deleted."
+    );
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Stops the runs of a connection, until it is enabled. A run in progress ends first with what it
+/// began.
+#[utoipa::path(
+    post, path = "/api/v1/connections/{name}/disable", tag = "configuration", operation_id = "disableConnection",
+    params(("name" = String, Path, description = "Name")),
+    security(("bearer" = []), ("basic" = [])),
+    responses((status = 200, description = "The connection.", body = ConnectionView), ChangeRefusals, RefusalResponses)
+)]
+pub(super) async fn disable(
+    changer: Changer,
+    rights: RequestRights,
+    State(service): ServiceState,
+    AnyConnection(connection): AnyConnection,
+    headers: HeaderMap,
+) -> Result<TaggedConnection, HttpProblem> {
+    set_disabled(&changer, rights, &service, &connection, &headers, true).await
+}
+
+/// Lets a connection run again.
+#[utoipa::path(
+    post, path = "/api/v1/connections/{name}/enable", tag = "configuration", operation_id = "enableConnection",
+    params(("name" = String, Path, description = "Name")),
+    security(("bearer" = []), ("basic" = [])),
+    responses((status = 200, description = "The connection.", body = ConnectionView), ChangeRefusals, RefusalResponses)
+)]
+pub(super) async fn enable(
+    changer: Changer,
+    rights: RequestRights,
+    State(service): ServiceState,
+    AnyConnection(connection): AnyConnection,
+    headers: HeaderMap,
+) -> Result<TaggedConnection, HttpProblem> {
+    set_disabled(&changer, rights, &service, &connection, &headers, false).await
+}
+
+async fn set_disabled(
+    changer: &Changer,
+    rights: RequestRights,
+    service: &std::sync::Arc<crate::http::service::HttpService>,
+    connection: &ServedConnection,
+    headers: &HeaderMap,
+    is_disabled: bool,
+) -> Result<TaggedConnection, HttpProblem> {
+    let expected = match (RevisionCondition::read(headers)?, &connection.stored) {
+        (Some(condition), Some(stored)) => Some(condition.expected(stored.revision)?),
+        _ => None,
+    };
+    let registry = &service.registry;
+    let change = registry
+        .set_disabled(&connection.name, is_disabled, expected, Utc::now())
+        .await?;
+    tracing::info!(
+        connection = change.name,
+        asked_by = changer.asked_by(),
+        disabled = is_disabled,
+        "A connection was changed."
+    );
+    changed(service, &change, rights).await
+}
+
+/// Returns a connection after a change of it.
+async fn changed(
+    service: &std::sync::Arc<crate::http::service::HttpService>,
+    change: &ConnectionChange,
+    rights: RequestRights,
+) -> Result<TaggedConnection, HttpProblem> {
+    let connection = service.registry.set().named(&change.name);
+    let connection = connection.ok_or_else(|| unknown_connection(&change.name))?;
+    let view = shown(service, &connection, rights).await?;
+    Ok(TaggedConnection(ConnectionView {
+        // Where a run of the former configuration has not ended yet, that is still shown.
+        revision: Some(change.revision),
+        ..view
+    }))
+}
+
+impl From<ChangeError> for HttpProblem {
+    fn from(error: ChangeError) -> Self {
+        let conflict = |word, remedy: &str| Self::new(StatusCode::CONFLICT, word, &error, remedy);
+        match &error {
+            ChangeError::Unknown(name) => unknown_connection(name),
+            ChangeError::FromFile { place, .. } => conflict("from_file", &format!("change it in {place}")),
+            ChangeError::NameTaken(_) => conflict("name_taken", "choose another name"),
+            ChangeError::Invalid(fields) => Self::of_fields(fields.clone()),
+            ChangeError::SecretRequired(keys) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "secret_required",
+                &error,
+                "send the password as directory.password together with the new address",
+            )
+            .with_fields(vec![FieldProblem {
+                key: "directory.password".to_owned(),
+                reason: format!("is required, since {} changed", keys.join(", ")),
+                remedy: "enter the password of the account again".to_owned(),
+            }]),
+            ChangeError::Refused(refusal) => match refusal {
+                ConnectionRefusal::Unknown { .. } => {
+                    Self::not_found(&error, "GET /api/v1/connections lists them")
+                }
+                ConnectionRefusal::Changed { .. } => Self::new(
+                    StatusCode::PRECONDITION_FAILED,
+                    "changed_meanwhile",
+                    &error,
+                    "read the connection again, and repeat the change on what it is now",
+                ),
+                ConnectionRefusal::NoKey => conflict("no_key", refusal.advice()),
+                ConnectionRefusal::OtherKey(_) => conflict("other_key", refusal.advice()),
+                refusal => conflict("refused", refusal.advice()),
+            },
+            ChangeError::Store(failure) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                failure,
+                failure.advice(),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &'static str) -> Result<Option<Vec<i64>>, ()> {
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_MATCH, HeaderValue::from_static(text));
+        match RevisionCondition::read(&headers) {
+            Ok(Some(RevisionCondition::OneOf(revisions))) => Ok(Some(revisions)),
+            Ok(_) => Ok(None),
+            Err(_) => Err(()),
+        }
+    }
+
+    #[test]
+    fn an_entity_tag_is_compared_strongly() {
+        assert_eq!(read("\"7\""), Ok(Some(vec![7])));
+        assert_eq!(read("\"7\", \"8\""), Ok(Some(vec![7, 8])));
+        assert_eq!(read("*"), Ok(None));
+        assert_eq!(read("W/\"7\""), Ok(Some(vec![])), "a weak one matches nothing");
+        assert_eq!(read("\"abc\""), Ok(Some(vec![])));
+        for malformed in ["7", "\"7", "\"7\" \"8\"", ""] {
+            assert_eq!(read(malformed), Err(()), "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Changes of stored connections: each is checked as a whole, stored in one transaction, and in
+//! force when it is answered.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{ConnectionRegistry, PASSWORD, open, state_of};
+use crate::check::{MappingMistake, read_mapping};
+use crate::config::{
+    BodyRefusal, CheckedConnection, ConnectionOrigin, ConnectionSettings, FieldProblem, PasswordChange,
+    ReachRefusal, StoredConfiguration,
+};
+use crate::schedule::ServedConnection;
+use crate::store::{
+    ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, StoreError, StoredConnection,
+};
+use crate::sync::RunError;
+
+/// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
+/// a second for the rest.
+const SETTLES_WITHIN: Duration = Duration::from_secs(26);
+
+/// Reason for which a change is refused; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// No connection has the name.
+    #[error("no connection is named `{0}`")]
+    Unknown(String),
+    /// The connection is configured by the environment or the file.
+    #[error("the connection `{name}` is configured in {place}, and cannot be changed here")]
+    FromFile {
+        /// Its name.
+        name: String,
+        /// The environment, or the path of the file.
+        place: String,
+    },
+    /// The body has mistakes.
+    #[error("the body is refused: {}", listed(.0))]
+    Invalid(Vec<FieldProblem>),
+    /// The address changed, and the secret is not in the body (R35).
+    #[error("{} changed, so the password has to be sent again: a stored one does not follow an address", .0.join(", "))]
+    SecretRequired(Vec<String>),
+    /// Another connection has the name.
+    #[error("another connection is named `{0}`")]
+    NameTaken(String),
+    /// The store refuses the change.
+    #[error(transparent)]
+    Refused(ConnectionRefusal),
+    /// The store fails.
+    #[error(transparent)]
+    Store(RunError),
+}
+
+/// Connection after a change.
+pub struct ConnectionChange {
+    /// Its name.
+    pub name: String,
+    /// Its revision.
+    pub revision: i64,
+}
+
+fn listed(problems: &[FieldProblem]) -> String {
+    let problems = problems.iter();
+    let lines: Vec<String> = problems
+        .map(|one| format!("{} {}", one.key, one.reason))
+        .collect();
+    lines.join("; ")
+}
+
+impl From<BodyRefusal> for ChangeError {
+    fn from(refusal: BodyRefusal) -> Self {
+        match refusal {
+            BodyRefusal::Invalid(problems) => Self::Invalid(problems),
+            BodyRefusal::SecretRequired(keys) => Self::SecretRequired(keys),
+        }
+    }
+}
+
+impl From<RunError> for ChangeError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Store(StoreError::Refusal(refusal)) => match refusal {
+                ConnectionRefusal::NameTaken { name } => Self::NameTaken(name),
+                refusal => Self::Refused(refusal),
+            },
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl ConnectionRegistry {
+    /// Checks the body of a connection that is not stored, for a test of it.
+    ///
+    /// # Errors
+    /// All mistakes of the body.
+    pub fn check_new(&self, body: &Value, now: DateTime<Utc>) -> Result<CheckedConnection, ChangeError> {
+        let checked = self.parts.config.inherited.check_new(body, Uuid::nil(), now);
+        self.check_whole(checked?)
+    }
+
+    /// Checks the body that is to replace the configuration of a stored connection, whose password
+    /// it keeps unless it has one.
+    ///
+    /// # Errors
+    /// There is none, it is not stored, or the body is refused.
+    pub async fn check_replacement(
+        &self,
+        name: &str,
+        body: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedConnection, ChangeError> {
+        let stored = self.stored(name).await?;
+        self.check_against(&stored, body, now)
+    }
+
+    /// Stores a new connection.
+    ///
+    /// # Errors
+    /// All mistakes of the body, a name that is taken, no key for its secret; or the store fails.
+    pub async fn create(&self, body: &Value, now: DateTime<Utc>) -> Result<ConnectionChange, ChangeError> {
+        let uuid = open::random_uuid();
+        let checked = self.check_whole(self.parts.config.inherited.check_new(body, uuid, now)?)?;
+        self.refuse_configured_name(&checked.settings)?;
+        let (content, secrets) = parts(&checked);
+        let keys = self.parts.config.secrets.clone();
+        let stored = self
+            .on_store(move |store| {
+                store.create_connection(uuid, &content, &secrets, keys.as_ref(), now.timestamp())
+            })
+            .await?;
+        self.in_force(&stored).await
+    }
+
+    /// Replaces the configuration of a stored connection that still has the revision `expected`.
+    ///
+    /// # Errors
+    /// There is none, it was changed meanwhile, or the body is refused; or the store fails.
+    pub async fn replace(
+        &self,
+        name: &str,
+        expected: i64,
+        body: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<ConnectionChange, ChangeError> {
+        let before = self.stored(name).await?;
+        let checked = self.check_against(&before, body, now)?;
+        self.refuse_configured_name(&checked.settings)?;
+        let (content, secrets) = parts(&checked);
+        let (uuid, keys) = (before.uuid, self.parts.config.secrets.clone());
+        let stored = self
+            .on_store(move |store| {
+                store.replace_connection(uuid, expected, &content, &secrets, keys.as_ref(), now.timestamp())
+            })
+            .await?;
+        self.in_force(&stored).await
+    }
+
+    /// Stops or begins the runs of a stored connection.
+    ///
+    /// # Errors
+    /// There is none, or it was changed meanwhile; or the store fails.
+    pub async fn set_disabled(
+        &self,
+        name: &str,
+        is_disabled: bool,
+        expected: Option<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<ConnectionChange, ChangeError> {
+        let uuid = self.stored(name).await?.uuid;
+        let stored = self
+            .on_store(move |store| {
+                store.set_connection_disabled(uuid, is_disabled, expected, now.timestamp())
+            })
+            .await?;
+        self.in_force(&stored).await
+    }
+
+    /// Deletes a stored connection that still has the revision `expected`. Its history and its list
+    /// of removed objects stay, unless they are to be purged.
+    ///
+    /// # Errors
+    /// There is none, or it was changed meanwhile; or the store fails.
+    pub async fn delete(
+        &self,
+        name: &str,
+        expected: i64,
+        purge: bool,
+        now: DateTime<Utc>,
+    ) -> Result<(), ChangeError> {
+        let uuid = self.stored(name).await?.uuid;
+        // Purged when no run of it uses the rows any more.
+        self.on_store(move |store| store.delete_connection(uuid, expected, false, now.timestamp()))
+            .await?;
+        self.settle_in_time().await;
+        if purge {
+            self.on_store(move |store| store.purge_connection(uuid)).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the stored connection with this name, as it is in the store.
+    async fn stored(&self, name: &str) -> Result<StoredConnection, ChangeError> {
+        match self.set.named(name) {
+            Some(ServedConnection { origin, .. }) if origin != ConnectionOrigin::Api => {
+                let file = self.parts.config.connections_file.as_ref();
+                return Err(ChangeError::FromFile {
+                    name: name.to_owned(),
+                    place: file
+                        .map_or_else(|| "the environment".to_owned(), |path| path.display().to_string()),
+                });
+            }
+            _ => {}
+        }
+        let stored = self.on_store(|store| store.stored_connections()).await?;
+        let found = stored.into_iter().find(|stored| stored.content.name == name);
+        found.ok_or_else(|| ChangeError::Unknown(name.to_owned()))
+    }
+
+    fn check_against(
+        &self,
+        stored: &StoredConnection,
+        body: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<CheckedConnection, ChangeError> {
+        let before: Value = serde_json::from_str(&stored.content.body).unwrap_or_default();
+        let configuration = StoredConfiguration {
+            uuid: stored.uuid,
+            body: &before,
+            // One that does not open cannot be kept: it is missing then.
+            password: self.password_of(stored).unwrap_or_default(),
+            changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
+        };
+        let checked = self
+            .parts
+            .config
+            .inherited
+            .check_replacement(body, &configuration, now);
+        self.check_whole(checked?)
+    }
+
+    /// Checks what depends on more than the body: the mapping, and where the service may dial (R35).
+    fn check_whole(&self, mut checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
+        checked.settings.directory.reach = self.reach();
+        let mut problems = mapping_problems(&checked.settings);
+        problems.extend(reach_problems(&checked.settings));
+        if problems.is_empty() {
+            Ok(checked)
+        } else {
+            Err(ChangeError::Invalid(problems))
+        }
+    }
+
+    fn refuse_configured_name(&self, settings: &ConnectionSettings) -> Result<(), ChangeError> {
+        match self.set.named(&settings.name) {
+            Some(known) if known.uuid != settings.uuid => Err(ChangeError::NameTaken(settings.name.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until a change is in force, and a run of the former configuration has ended.
+    async fn in_force(&self, stored: &StoredConnection) -> Result<ConnectionChange, ChangeError> {
+        self.settle_in_time().await;
+        Ok(ConnectionChange {
+            name: stored.content.name.clone(),
+            revision: state_of(stored).revision,
+        })
+    }
+
+    async fn settle_in_time(&self) {
+        // A run that takes longer hands out nothing any more: the store refuses it.
+        let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
+    }
+}
+
+/// Returns what is stored of a checked body, and the change of its secrets.
+fn parts(checked: &CheckedConnection) -> (ConnectionContent, SecretChanges) {
+    let content = ConnectionContent {
+        name: checked.settings.name.clone(),
+        body: checked.body.to_string(),
+        disabled: checked.is_disabled,
+    };
+    let change = match &checked.password {
+        PasswordChange::Keep => None,
+        PasswordChange::Remove => Some(SecretChange::Remove),
+        PasswordChange::Set(secret) => Some(SecretChange::Set(secret.clone())),
+    };
+    let secrets: SecretChanges = BTreeMap::from_iter(change.map(|change| (PASSWORD.to_owned(), change)));
+    (content, secrets)
+}
+
+/// Returns the addresses of a body that may not be dialled, as far as that is known before their
+/// names are resolved.
+fn reach_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
+    let directory = &settings.directory;
+    let problem = |key: &str, refusal: &ReachRefusal| FieldProblem {
+        key: key.to_owned(),
+        reason: refusal.to_string(),
+        remedy: refusal.advice(),
+    };
+    let hosts = directory.hosts.iter().map(|host| ("directory.host", host));
+    let domain = directory
+        .domain
+        .iter()
+        .map(|domain| ("directory.domain", &domain.name));
+    let of_hosts = hosts.chain(domain).filter_map(|(key, name)| {
+        let refusal = directory.reach.check_host(name).err();
+        let refusal = refusal.or_else(|| {
+            let address = name.parse().ok()?;
+            directory
+                .reach
+                .check(name, SocketAddr::new(address, directory.port))
+                .err()
+        });
+        refusal.map(|refusal| problem(key, &refusal))
+    });
+    let of_port = directory.reach.check_port(directory.port).err();
+    let mut problems: Vec<FieldProblem> = of_port
+        .iter()
+        .map(|refusal| problem("directory.port", refusal))
+        .collect();
+    if problems.is_empty() {
+        problems.extend(of_hosts);
+    }
+    problems
+}
+
+/// Returns the mistakes of the mapping of a connection.
+fn mapping_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
+    let mistakes = read_mapping(&settings.mapping, Some(settings)).mapping.err();
+    let problem = |mistake: MappingMistake| FieldProblem {
+        key: "mapping".to_owned(),
+        reason: match mistake.line {
+            Some(line) => format!("line {line}: {}", mistake.reason),
+            None => mistake.reason,
+        },
+        remedy: mistake
+            .remedy
+            .unwrap_or_else(|| "correct it; docs/mapping.md describes the table".to_owned()),
+    };
+    mistakes.into_iter().flatten().map(problem).collect()
+}
