@@ -43,15 +43,9 @@ impl Tab {
     }
 
     /// Types into the field of a key of the body, in place of what stands there.
-    #[track_caller]
-    pub fn fill(&self, key: &str, text: &str) -> impl Future<Output = ()> {
-        let field = format!("[data-key='{key}'] :is(input, textarea)");
-        let to = self.tab_to(&field);
-        let text = text.to_owned();
-        async move {
-            to.await;
-            self.retype(&text).await;
-        }
+    pub async fn fill(&self, key: &str, text: &str) {
+        self.tab_to(&format!("[data-key='{key}'] :is(input, textarea)")).await;
+        self.retype(text).await;
     }
 
     /// Types into what has the focus, in place of what stands there.

@@ -1,7 +1,7 @@
 // Mapping: the table as rows or as TOML, its mistakes by line, and one real object beside what becomes of it.
 
 import { looked, typed } from "./api.js";
-import { announce, el, given, json, problem, prose, put } from "./dom.js";
+import { announce, counted, el, given, json, problem, prose, put } from "./dom.js";
 import { choice, labelled, line, lines, settled } from "./field.js";
 import { previewTable } from "./inventory.js";
 import { rowEditor, TITLES } from "./mapping_rows.js";
@@ -153,6 +153,7 @@ function previewed(answer) {
   if (answer.mistakes?.length > 0) return el("p", { class: "quiet" }, "The table has mistakes, so that nothing becomes of the object.");
   return [
     el("p", { class: "dn" }, given(answer.dn)),
+    answer.more > 0 ? el("p", { class: "quiet" }, `${counted(answer.more, "other object")} with this name.`) : null,
     answer.unmappable ? problem({ reason: answer.unmappable }, "It cannot be mapped") : null,
     previewTable(answer),
     answer.asset ? el("details", {}, el("summary", {}, "Asset as it would be sent"), el("pre", {}, json(answer.asset))) : null,

@@ -1,7 +1,7 @@
 // Profile: which part of the directory is read, checked and counted by the service while it is typed.
 
 import { looked } from "./api.js";
-import { counted, el, problem, put } from "./dom.js";
+import { counted, el, given, problem, put } from "./dom.js";
 import { choice, labelled, line, lines, select, settled, tick, ticked } from "./field.js";
 import { containerTree } from "./tree.js";
 
@@ -116,7 +116,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
 /** The counts by kind. */
 function reads(kinds) {
   if (kinds.length === 0) return el("p", { class: "quiet" }, "Nothing.");
-  return el("ul", { class: "kind-counts" }, kinds.map(({ kind, count, isComplete }) => el("li", {},
-    isComplete ? counted(count, SINGULAR[kind] ?? kind, kind) : `${counted(count, SINGULAR[kind] ?? kind, kind)} or more`)));
+  return el("ul", { class: "kind-counts" }, kinds.map(({ kind, count, isComplete, reason }) => el("li", {},
+    counted(count, SINGULAR[kind] ?? kind, kind), isComplete ? null : " or more", reason && [": ", given(reason, { class: "quiet" })])));
 }
 
