@@ -125,6 +125,23 @@ async fn r35_a_connection_made_over_http_is_refused_what_is_out_of_reach() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn r40_a_password_is_refused_once_also_where_nobody_waits_for_it() {
+    let mut lab = Simulated::new().await;
+    lab.set("AD_PASSWORD", "not-the-password");
+    let settings = lab.connector.settings();
+    let guard = BindGuard::default();
+    let delay = Duration::from_millis(600);
+    lab.simulator.faults().at(On::Bind, 1, Action::Delay(delay));
+    let impatient = timeout(delay / 2, check::browse(&settings, &guard, None)).await;
+    assert!(impatient.is_err(), "the bind takes longer");
+    tokio::time::sleep(delay).await;
+    let put_off = check::browse(&settings, &guard, None).await.unwrap_err();
+    assert_eq!(put_off.exit_code, 77);
+    assert!(check::preview(&settings, &guard, "anybody").await.is_err());
+    assert_eq!(lab.simulator.statistics().counts().binds, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn containers_are_listed_level_by_level_with_the_objects_of_the_profile() {
     let mut lab = Simulated::new().await;
     let root = "DC=corp,DC=example";

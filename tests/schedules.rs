@@ -4,6 +4,7 @@
 
 mod support;
 
+use lab::simulator::{Action, On};
 use serde_json::{Value, json};
 use support::simulated::Simulated;
 
@@ -56,8 +57,15 @@ async fn r25_a_schedule_that_runs_once_is_made_up_once_and_then_over() {
     ] {
         lab.set(name, value);
     }
+    let slow = Action::Delay(std::time::Duration::from_secs(1));
+    lab.simulator.faults().at(On::Search, 2, slow);
     let mut service = lab.connector.watch(&["run"]);
     service.said("missed while the service was down").await;
+    service.said("reading the directory").await;
+    let status = lab.status().await;
+    assert_eq!(status["state"], "Processing", "{status}");
+    // A kill before the run is on record must not lose it.
+    assert_eq!(status["nextSync"], due.format("%Y-%m-%dT%H:%M:00Z").to_string());
     service.said("run finished").await;
     let outcome = service.stopped_with(0).await;
     assert_eq!(
@@ -105,9 +113,7 @@ async fn a_connection_without_a_schedule_runs_by_hand_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_failed_run_without_a_next_one_is_scheduled_with_its_error() {
     let lab = with_schedule("\"off\"").await;
-    lab.simulator
-        .faults()
-        .always(lab::simulator::On::Bind, lab::simulator::Action::Cut);
+    lab.simulator.faults().always(On::Bind, Action::Cut);
     lab.sync(69).await;
     let status = lab.status().await;
     assert_eq!(

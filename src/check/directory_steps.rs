@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use crate::config;
-use crate::directory::{self, BindGuard, RootDse, Session};
+use crate::directory::{BindGuard, RootDse, Session};
 
+use super::connecting::connect;
 use super::{ReceiverGone, StepStream, controller, shown};
 
 /// Connects and reads rootDSE; none where one of both failed.
@@ -14,7 +15,7 @@ pub(super) async fn run(
     steps: &StepStream,
 ) -> Result<Option<(Session, RootDse)>, ReceiverGone> {
     let started = Instant::now();
-    let mut session = match directory::connect(&connection.directory, bind_guard).await {
+    let mut session = match connect(&connection.directory, bind_guard).await {
         Ok(session) => session,
         Err(error) => {
             let refused = error.refused_certificates();

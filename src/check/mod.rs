@@ -6,6 +6,7 @@
 //! Qualys holds.
 
 mod browse;
+mod connecting;
 mod content;
 mod controller;
 mod deleted_objects;
@@ -73,7 +74,7 @@ impl StepStream {
 
 /// Tests a connection: sends each step through `steps` as it ends, and closes the channel after the
 /// last one. Nothing is stored and no asset is sent. Ends at once when the receiver is dropped,
-/// also within a step.
+/// also within a step; a bind that has begun ends in the background, so that its outcome counts.
 pub async fn run(connection: &config::ConnectionSettings, bind_guard: &BindGuard, steps: Sender<CheckStep>) {
     let stream = StepStream(steps.clone());
     tokio::select! {

@@ -68,6 +68,9 @@ pub(super) enum Command {
     /// Work on the state as a whole.
     #[command(subcommand)]
     State(State),
+    /// Work on the key that the secrets in the state are sealed with.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Review the accounts of the Qualys console against the directories, once now: who is gone,
     /// disabled, dormant, or has a role without the group that grants it.
     Review(ReviewOptions),
@@ -203,6 +206,15 @@ pub(super) struct Instances {
 pub(super) enum State {
     /// Copy the state to a new file or database, and compare both. Stop every service before.
     Copy(StateCopy),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretsCommand {
+    /// Print a new key for `SECRETS_KEY`. Every instance that shares the state needs the same.
+    NewKey,
+    /// Seal every secret with `SECRETS_KEY` that is sealed with a key of `SECRETS_KEY_OLD`. Services
+    /// may run meanwhile, and it can be repeated.
+    Rekey,
 }
 
 #[derive(Debug, Args)]

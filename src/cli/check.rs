@@ -11,7 +11,7 @@ use crate::upstream::Webhook;
 
 use super::failure::CommandFailure;
 use super::output::say;
-use super::{review, setup};
+use super::{review, secrets, setup};
 
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
@@ -31,6 +31,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     };
     steps.told("configuration", Ok(count))?;
     steps.told("store", store(&config))?;
+    secrets::step(&config).map_or(Ok(()), |opened| steps.told("secrets", opened))?;
     if let (Some(url), Some(first)) = (&config.notify, config.connections.first()) {
         let sent = timed(async {
             let webhook = Webhook::new(url, &first.upstream)?;

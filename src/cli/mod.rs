@@ -16,6 +16,7 @@ mod removed;
 mod review;
 mod run;
 mod runs;
+mod secrets;
 mod setup;
 mod signals;
 mod state;
@@ -89,6 +90,7 @@ fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
         Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Instances(options) => instances::run(&options),
         Command::State(command) => state::run(&command),
+        Command::Secrets(command) => secrets::run(&command),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {
             output::say(crate::config::reference::help().trim_end())?;

@@ -7,21 +7,18 @@ use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::mapping::Mapping;
-use crate::registry;
+use crate::registry::{self, StoredSettings};
 use crate::schedule::ScheduledConnection;
 use crate::store::{Store, StoreAccess};
 
 use super::failure::CommandFailure;
 use super::logging;
 
-/// Reads and checks the configuration, and starts the log.
+/// Reads and checks the configuration, with the connections that are stored, and starts the log.
 pub(super) fn configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
-    if let Some(missing) = config.missing {
-        return Err(missing.into());
-    }
     logging::start(&config.log);
-    Ok(config)
+    with_stored(config)
 }
 
 /// Reads the configuration of the service, which may have no connection yet, and starts the log.
@@ -35,14 +32,33 @@ pub(super) fn service_configuration() -> Result<Config, CommandFailure> {
 /// with `LOG_LEVEL` at its default the log does not repeat them.
 pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
     let mut config = config::load()?;
-    if let Some(missing) = config.missing {
-        return Err(missing.into());
-    }
     if config.log.level == "info" {
         "error".clone_into(&mut config.log.level);
     }
     logging::start(&config.log);
-    Ok(config)
+    with_stored(config)
+}
+
+/// Adds the connections that are stored. A state that cannot be opened has none: the command that
+/// needs it reports it.
+fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
+    if let Ok(store) = Store::open(&config.state, StoreAccess::ReadOnly) {
+        for stored in StoredSettings::read(&config, &store)? {
+            match stored.settings {
+                Ok(settings) => config.connections.push(settings),
+                Err(fault) => tracing::error!(
+                    connection = stored.name,
+                    error = fault.reason,
+                    advice = fault.remedy,
+                    "A stored connection cannot be used."
+                ),
+            }
+        }
+    }
+    match config.missing {
+        Some(missing) if config.connections.is_empty() => Err(missing.into()),
+        _ => Ok(config),
+    }
 }
 
 /// Returns the asynchronous runtime of a command.
@@ -75,6 +91,25 @@ pub(super) fn chosen<'a>(
                 .collect();
             Err(unknown(name, &known.join(", ")))
         }
+    }
+}
+
+/// Returns the connections that the command makes runs of: all that are not disabled, or the one
+/// named, which must not be.
+pub(super) fn enabled<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<Vec<&'a config::ConnectionSettings>, CommandFailure> {
+    let chosen = chosen(config, name)?;
+    let is_enabled = |one: &&config::ConnectionSettings| one.stored.is_none_or(|stored| !stored.is_disabled);
+    let enabled: Vec<_> = chosen.into_iter().filter(is_enabled).collect();
+    match name {
+        Some(name) if enabled.is_empty() => Err(CommandFailure::new(
+            USAGE,
+            format_args!("the connection `{name}` is disabled"),
+            "enable it on the page, or by POST /api/v1/connections/NAME/enable",
+        )),
+        _ => Ok(enabled),
     }
 }
 
@@ -156,7 +191,7 @@ pub(super) fn connector(
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, CommandFailure> {
-    Ok(registry::open_connection(connection, None, store, bind_guard)?)
+    Ok(registry::open_connection(connection, store, bind_guard)?)
 }
 
 /// Refuses a name that no stored connection has.

@@ -25,7 +25,7 @@ pub(super) fn run(connection: Option<&str>, options: &SyncArguments) -> Result<u
     } else {
         StoreAccess::ReadWrite
     };
-    let connections = setup::chosen(&config, connection)?;
+    let connections = setup::enabled(&config, connection)?;
     setup::check_mappings(&config, &connections)?;
     let scheduled = setup::connectors(
         &config,

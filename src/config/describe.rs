@@ -10,6 +10,7 @@ use super::{
     UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
+use crate::secrets::SecretKeys;
 
 /// Variable and value.
 pub type DescribedVariable = (&'static str, String);
@@ -55,6 +56,11 @@ impl Config {
                 database.map_or_else(String::new, |of| {
                     format!("{} certificates", of.certificates.len())
                 }),
+            ),
+            (v::SECRETS_KEY.name, set_if(self.secrets.is_some())),
+            (
+                v::SECRETS_KEY_OLD.name,
+                set_if(self.secrets.as_ref().is_some_and(SecretKeys::has_older)),
             ),
             (
                 v::INSTANCE_NAME.name,

@@ -15,8 +15,10 @@ use super::refused::{ConfigError, ConfigProblem};
 use super::values::plain;
 use super::{
     Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, MappingSource,
-    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, service, upstream, variables as v,
+    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service, upstream,
+    variables as v,
 };
+use crate::secrets::SecretKeys;
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The
 /// connections come from `CONNECTIONS_FILE`, or from `config/connections.toml` where there is one.
@@ -173,6 +175,7 @@ pub(super) fn connection(
     Some(ConnectionSettings {
         uuid: derive_uuid(&name),
         origin,
+        stored: None,
         name,
         description,
         directory,
@@ -197,6 +200,7 @@ pub fn derive_uuid(name: &str) -> Uuid {
 /// Settings that exist once, whatever the number of connections.
 struct ServiceSettings {
     state: StateLocation,
+    secrets: Option<SecretKeys>,
     http: HttpSettings,
     notify: Option<Secret>,
     review: Option<ReviewSettings>,
@@ -205,12 +209,14 @@ struct ServiceSettings {
 
 fn process(reader: &mut VariableReader<'_, impl Variables>, now: DateTime<Utc>) -> Option<ServiceSettings> {
     let state = service::state(reader);
+    let secrets = sealing::keys(reader);
     let http = service::http(reader);
     let notify = service::notify(reader);
     let review = review::review(reader, now);
     let log = service::log(reader);
     Some(ServiceSettings {
         state: state?,
+        secrets: secrets?,
         http: http?,
         notify: notify?,
         review: review?,
@@ -230,8 +236,8 @@ impl ServiceSettings {
             connections,
             missing: None,
             inherited,
-            secrets: None,
             state: self.state,
+            secrets: self.secrets,
             http: self.http,
             notify: self.notify,
             review: self.review,

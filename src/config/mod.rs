@@ -22,6 +22,7 @@ pub mod reference;
 mod refused;
 mod review;
 mod schedule;
+mod sealing;
 mod secret;
 mod service;
 mod settings;
@@ -34,7 +35,7 @@ pub mod variables;
 
 pub use body::{
     BodyRefusal, CheckedConnection, ConnectionBody, InheritedVariables, PasswordChange, StoredConfiguration,
-    body_of, password_of,
+    body_of, in_the_body_s_words, password_of,
 };
 pub use environment::{Environment, Variables};
 pub use field_problem::FieldProblem;
@@ -51,7 +52,7 @@ pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, UpstreamAuth, UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UpstreamAuth, UpstreamSettings,
 };
 pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

@@ -2,11 +2,8 @@
 
 use std::ffi::OsString;
 
-use chrono::{DateTime, Utc};
-
 use super::environment::Variables;
 use super::refused::{ConfigProblem, ValueFault, quoted};
-use super::schedule::{RunSchedule, parse_schedule};
 use super::secret::{self, Secret, SecretCheck, SecretFile};
 use super::variables::{DefaultValue, VariableDefinition};
 
@@ -91,6 +88,11 @@ impl<'a, V: Variables> VariableReader<'a, V> {
     /// Notes that `variable` is bad.
     pub fn refuse(&mut self, variable: &VariableDefinition, fault: ValueFault) {
         self.problems.push(fault.of(variable.name));
+    }
+
+    /// Notes that a key of a schedule is bad.
+    pub fn refuse_key(&mut self, key: &str, fault: ValueFault) {
+        self.problems.push(fault.of(key));
     }
 
     /// Notes that `variable` is needed, and why.
@@ -189,6 +191,18 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         FieldValue::Given(secret)
     }
 
+    /// Reads a secret in the same way that is not read again while the program runs.
+    pub fn fixed_secret(
+        &mut self,
+        variable: &'static VariableDefinition,
+        check: SecretCheck,
+    ) -> FieldValue<Secret> {
+        let files = self.secret_files.len();
+        let found = self.checked_secret(variable, check);
+        self.secret_files.truncate(files);
+        found
+    }
+
     /// Reads the first of several spellings of one name that is set.
     pub fn either<T>(
         &mut self,
@@ -213,22 +227,9 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         }
     }
 
-    /// Reads the schedule that a file of connections has in place of a cron expression. Absent is
-    /// `Some(None)`.
-    pub fn schedule(&mut self, now: DateTime<Utc>) -> Option<Option<RunSchedule>> {
-        let Some(value) = self.variables.schedule() else {
-            return Some(None);
-        };
-        match parse_schedule(value, now) {
-            Ok(schedule) => Some(Some(schedule)),
-            Err(problems) => {
-                let problems = problems.into_iter();
-                self.problems.extend(
-                    problems.map(|problem| ValueFault::new(problem.reason, problem.remedy).of(&problem.key)),
-                );
-                None
-            }
-        }
+    /// Returns the schedule that a file of connections has in place of a cron expression.
+    pub fn schedule(&self) -> Option<&'a serde_json::Value> {
+        self.variables.schedule()
     }
 
     /// Reports whether baselines are given for this connection in particular.

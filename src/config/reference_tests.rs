@@ -76,7 +76,7 @@ fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_t
             _ => format!("{line}\n"),
         })
         .collect();
-    let with_defaults = Config {
+    let with_defaults = crate::config::Config {
         // Here the defaults are given, and there they are not.
         inherited: as_it_is.inherited.clone(),
         ..parse(&environment(&uncommented)).unwrap()
@@ -95,7 +95,7 @@ fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_t
 fn each_list_names_every_variable_once() {
     let names: BTreeSet<&str> = variables::all().map(|variable| variable.name).collect();
     assert_eq!(names.len(), variables::all().count());
-    assert_eq!(names.len(), 78);
+    assert_eq!(names.len(), 80);
     for name in names {
         assert_eq!(markdown().matches(&format!("| `{name}` |")).count(), 1, "{name}");
         assert_eq!(
@@ -143,6 +143,8 @@ fn the_secrets_are_those_of_the_contract() {
             "QUALYS_PASSWORD",
             "QUALYS_API_PASSWORD",
             "STATE_PASSWORD",
+            "SECRETS_KEY",
+            "SECRETS_KEY_OLD",
             "HTTP_TOKEN",
             "HTTP_READ_TOKEN",
             "NOTIFY_URL",

@@ -15,7 +15,7 @@ use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
     HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings, RunSchedule,
-    ScheduleSettings, Secret, StateLocation, ZonedCron, host_name,
+    ScheduleSettings, Secret, StateLocation, ZonedCron, host_name, parse_schedule,
 };
 
 /// Reads name and description of the connection.
@@ -37,7 +37,7 @@ pub(super) fn schedule(
     let baseline = reader.value(&v::BASELINE_CRON, time::cron_or_off(now));
     let timezone = reader.value(&v::SYNC_TIMEZONE, time::time_zone);
     let on_start = reader.value(&v::SYNC_ON_START, plain::boolean);
-    let form = reader.schedule(now);
+    let form = schedule_form(reader, now);
     let zone = timezone?;
     let cron = cron.map(|text| RunSchedule::Cron(ZonedCron { text, zone }));
     let sync = form?.or(cron)?;
@@ -50,6 +50,27 @@ pub(super) fn schedule(
         baseline: baseline.map(|text| ZonedCron { text, zone }),
         on_start: on_start?,
     })
+}
+
+/// Reads the schedule that a file of connections has in place of a cron expression. Absent is
+/// `Some(None)`.
+fn schedule_form(
+    reader: &mut VariableReader<'_, impl Variables>,
+    now: DateTime<Utc>,
+) -> Option<Option<RunSchedule>> {
+    let Some(value) = reader.schedule() else {
+        return Some(None);
+    };
+    match parse_schedule(value, now) {
+        Ok(schedule) => Some(Some(schedule)),
+        Err(problems) => {
+            for problem in problems {
+                let fault = ValueFault::new(problem.reason, problem.remedy);
+                reader.refuse_key(&problem.key, fault);
+            }
+            None
+        }
+    }
 }
 
 /// Reads `MAPPING_FILE`; the file is opened here, and read by `mapping`.

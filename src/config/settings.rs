@@ -29,10 +29,10 @@ pub struct Config {
     pub missing: Option<ConfigError>,
     /// Variables that the connections of the API share.
     pub inherited: InheritedVariables,
-    /// `SECRETS_KEY`, `SECRETS_KEY_OLD`: they seal the secrets of connections of the API.
-    pub secrets: Option<SecretKeys>,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
     pub state: StateLocation,
+    /// `SECRETS_KEY`, `SECRETS_KEY_OLD`: keys of the secrets in the state, where there is one.
+    pub secrets: Option<SecretKeys>,
     /// `HTTP_LISTEN`, `HTTP_TOKEN`, `HTTP_READ_TOKEN`.
     pub http: HttpSettings,
     /// `NOTIFY_URL`: webhook that gets a message when something needs a person.
@@ -63,6 +63,8 @@ pub struct ConnectionSettings {
     pub uuid: Uuid,
     /// Place where the connection is configured.
     pub origin: ConnectionOrigin,
+    /// Version of the configuration in the state; `None` of environment and file.
+    pub stored: Option<StoredVersion>,
     /// `CONNECTION_NAME`, shown everywhere. 1 to 64 of `A-Z a-z 0-9 . _ -` (it becomes part of a
     /// file name and a URL path).
     pub name: String,
@@ -91,6 +93,15 @@ pub enum ConnectionOrigin {
     File,
     /// The API or the page; the configuration is in the state.
     Api,
+}
+
+/// Version of a configuration that is in the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// Number of its changes, from 1 on.
+    pub revision: i64,
+    /// `true` when no runs are to be made.
+    pub is_disabled: bool,
 }
 
 impl ConnectionOrigin {

@@ -213,6 +213,10 @@ variables! {
             "Password of the PostgreSQL user";
         STATE_CA_CERTIFICATE: plain, Nothing,
             "File with the CA certificate of the PostgreSQL server, DER or PEM; without it the system's roots count";
+        SECRETS_KEY: secret, Nothing,
+            "Key that secrets of connections made over HTTP are sealed with in the state, base64 of 32 octets; `ad-connector secrets new-key` makes one, the same for every instance";
+        SECRETS_KEY_OLD: secret, Nothing,
+            "Former values of SECRETS_KEY with commas between them, which open what is still sealed with them until `ad-connector secrets rekey`";
         INSTANCE_NAME: plain, Described("host name"),
             "Name of this instance where several share a state";
         HTTP_LISTEN: plain, Default("127.0.0.1:8080"),
@@ -248,6 +252,7 @@ pub const PREFIXES: &[&str] = &[
     "REMOVAL_",
     "QUALYS_",
     "STATE_",
+    "SECRETS_",
     "INSTANCE_",
     "HTTP_",
     "NOTIFY_",

@@ -1,29 +1,23 @@
-//! Changes of stored connections: each is checked as a whole, stored in one transaction, and in
-//! force when it is answered.
+//! Changes of stored connections: each is checked as a whole, and stored in one transaction.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{ConnectionRegistry, PASSWORD, open, state_of};
+use super::open;
+use super::stored::{PASSWORD, password_of, reach};
 use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
-    BodyRefusal, CheckedConnection, ConnectionOrigin, ConnectionSettings, FieldProblem, PasswordChange,
-    ReachRefusal, StoredConfiguration,
+    BodyRefusal, CheckedConnection, Config, ConnectionOrigin, ConnectionSettings, FieldProblem,
+    PasswordChange, ReachRefusal, StoredConfiguration,
 };
-use crate::schedule::ServedConnection;
 use crate::store::{
-    ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, StoreError, StoredConnection,
+    ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, Store, StoreError, StoredConnection,
 };
 use crate::sync::RunError;
-
-/// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
-/// a second for the rest.
-const SETTLES_WITHIN: Duration = Duration::from_secs(26);
 
 /// Reason for which a change is refused; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -81,26 +75,41 @@ impl From<BodyRefusal> for ChangeError {
     }
 }
 
-impl From<RunError> for ChangeError {
-    fn from(error: RunError) -> Self {
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
         match error {
-            RunError::Store(StoreError::Refusal(refusal)) => match refusal {
-                ConnectionRefusal::NameTaken { name } => Self::NameTaken(name),
-                refusal => Self::Refused(refusal),
-            },
-            error => Self::Store(error),
+            StoreError::Refusal(ConnectionRefusal::NameTaken { name }) => Self::NameTaken(name),
+            StoreError::Refusal(refusal) => Self::Refused(refusal),
+            error => Self::Store(error.into()),
         }
     }
 }
 
-impl ConnectionRegistry {
+impl From<StoredConnection> for ConnectionChange {
+    fn from(stored: StoredConnection) -> Self {
+        Self {
+            name: stored.content.name,
+            revision: stored.revision,
+        }
+    }
+}
+
+/// Stored connections of a state, for changes by the variables of this process.
+#[derive(Clone, Copy)]
+pub struct ConnectionEditor<'a> {
+    /// Settings of the process.
+    pub config: &'a Config,
+    /// The state.
+    pub store: &'a Store,
+}
+
+impl ConnectionEditor<'_> {
     /// Checks the body of a connection that is not stored, for a test of it.
     ///
     /// # Errors
     /// All mistakes of the body.
     pub fn check_new(&self, body: &Value, now: DateTime<Utc>) -> Result<CheckedConnection, ChangeError> {
-        let checked = self.parts.config.inherited.check_new(body, Uuid::nil(), now);
-        self.check_whole(checked?)
+        self.check_whole(self.config.inherited.check_new(body, Uuid::nil(), now)?)
     }
 
     /// Checks the body that is to replace the configuration of a stored connection, whose password
@@ -108,117 +117,120 @@ impl ConnectionRegistry {
     ///
     /// # Errors
     /// There is none, it is not stored, or the body is refused.
-    pub async fn check_replacement(
+    pub fn check_replacement(
         &self,
         name: &str,
         body: &Value,
         now: DateTime<Utc>,
     ) -> Result<CheckedConnection, ChangeError> {
-        let stored = self.stored(name).await?;
-        self.check_against(&stored, body, now)
+        self.check_against(&self.stored(name)?, body, now)
     }
 
     /// Stores a new connection.
     ///
     /// # Errors
     /// All mistakes of the body, a name that is taken, no key for its secret; or the store fails.
-    pub async fn create(&self, body: &Value, now: DateTime<Utc>) -> Result<ConnectionChange, ChangeError> {
+    pub fn create(&self, body: &Value, now: DateTime<Utc>) -> Result<ConnectionChange, ChangeError> {
         let uuid = open::random_uuid();
-        let checked = self.check_whole(self.parts.config.inherited.check_new(body, uuid, now)?)?;
-        self.refuse_configured_name(&checked.settings)?;
+        let checked = self.check_whole(self.config.inherited.check_new(body, uuid, now)?)?;
+        self.refuse_configured_name(&checked.settings.name)?;
         let (content, secrets) = parts(&checked);
-        let keys = self.parts.config.secrets.clone();
+        let keys = self.config.secrets.as_ref();
         let stored = self
-            .on_store(move |store| {
-                store.create_connection(uuid, &content, &secrets, keys.as_ref(), now.timestamp())
-            })
-            .await?;
-        self.in_force(&stored).await
+            .store
+            .create_connection(uuid, &content, &secrets, keys, now.timestamp())?;
+        Ok(stored.into())
     }
 
     /// Replaces the configuration of a stored connection that still has the revision `expected`.
     ///
     /// # Errors
     /// There is none, it was changed meanwhile, or the body is refused; or the store fails.
-    pub async fn replace(
+    pub fn replace(
         &self,
         name: &str,
         expected: i64,
         body: &Value,
         now: DateTime<Utc>,
     ) -> Result<ConnectionChange, ChangeError> {
-        let before = self.stored(name).await?;
+        let before = self.stored(name)?;
         let checked = self.check_against(&before, body, now)?;
-        self.refuse_configured_name(&checked.settings)?;
+        self.refuse_configured_name(&checked.settings.name)?;
         let (content, secrets) = parts(&checked);
-        let (uuid, keys) = (before.uuid, self.parts.config.secrets.clone());
-        let stored = self
-            .on_store(move |store| {
-                store.replace_connection(uuid, expected, &content, &secrets, keys.as_ref(), now.timestamp())
-            })
-            .await?;
-        self.in_force(&stored).await
+        let keys = self.config.secrets.as_ref();
+        let stored = self.store.replace_connection(
+            before.uuid,
+            expected,
+            &content,
+            &secrets,
+            keys,
+            now.timestamp(),
+        )?;
+        Ok(stored.into())
     }
 
     /// Stops or begins the runs of a stored connection.
     ///
     /// # Errors
     /// There is none, or it was changed meanwhile; or the store fails.
-    pub async fn set_disabled(
+    pub fn set_disabled(
         &self,
         name: &str,
         is_disabled: bool,
         expected: Option<i64>,
         now: DateTime<Utc>,
     ) -> Result<ConnectionChange, ChangeError> {
-        let uuid = self.stored(name).await?.uuid;
+        let uuid = self.stored(name)?.uuid;
         let stored = self
-            .on_store(move |store| {
-                store.set_connection_disabled(uuid, is_disabled, expected, now.timestamp())
-            })
-            .await?;
-        self.in_force(&stored).await
+            .store
+            .set_connection_disabled(uuid, is_disabled, expected, now.timestamp())?;
+        Ok(stored.into())
     }
 
     /// Deletes a stored connection that still has the revision `expected`. Its history and its list
-    /// of removed objects stay, unless they are to be purged.
+    /// of removed objects stay.
     ///
     /// # Errors
     /// There is none, or it was changed meanwhile; or the store fails.
-    pub async fn delete(
-        &self,
-        name: &str,
-        expected: i64,
-        purge: bool,
-        now: DateTime<Utc>,
-    ) -> Result<(), ChangeError> {
-        let uuid = self.stored(name).await?.uuid;
-        // Purged when no run of it uses the rows any more.
-        self.on_store(move |store| store.delete_connection(uuid, expected, false, now.timestamp()))
-            .await?;
-        self.settle_in_time().await;
-        if purge {
-            self.on_store(move |store| store.purge_connection(uuid)).await?;
-        }
-        Ok(())
+    pub fn delete(&self, name: &str, expected: i64, now: DateTime<Utc>) -> Result<Uuid, ChangeError> {
+        let uuid = self.stored(name)?.uuid;
+        self.store
+            .delete_connection(uuid, expected, false, now.timestamp())?;
+        Ok(uuid)
     }
 
-    /// Returns the stored connection with this name, as it is in the store.
-    async fn stored(&self, name: &str) -> Result<StoredConnection, ChangeError> {
-        match self.set.named(name) {
-            Some(ServedConnection { origin, .. }) if origin != ConnectionOrigin::Api => {
-                let file = self.parts.config.connections_file.as_ref();
-                return Err(ChangeError::FromFile {
+    /// Forgets everything of a connection that was deleted, when no run of it goes on.
+    ///
+    /// # Errors
+    /// There is none, a run of it goes on, or the store fails.
+    pub fn purge(&self, uuid: Uuid) -> Result<(), ChangeError> {
+        Ok(self.store.purge_connection(uuid)?)
+    }
+
+    /// Returns the stored connection with this name.
+    ///
+    /// # Errors
+    /// There is none, or it is configured elsewhere; or the store fails.
+    pub fn stored(&self, name: &str) -> Result<StoredConnection, ChangeError> {
+        let stored = self.store.stored_connections()?;
+        let found = stored.into_iter().find(|stored| stored.content.name == name);
+        found.ok_or_else(|| match self.configured(name) {
+            Some(_) => {
+                let file = self.config.connections_file.as_ref();
+                ChangeError::FromFile {
                     name: name.to_owned(),
                     place: file
                         .map_or_else(|| "the environment".to_owned(), |path| path.display().to_string()),
-                });
+                }
             }
-            _ => {}
-        }
-        let stored = self.on_store(|store| store.stored_connections()).await?;
-        let found = stored.into_iter().find(|stored| stored.content.name == name);
-        found.ok_or_else(|| ChangeError::Unknown(name.to_owned()))
+            None => ChangeError::Unknown(name.to_owned()),
+        })
+    }
+
+    /// Returns the connection of environment or file with this name.
+    fn configured(&self, name: &str) -> Option<&ConnectionSettings> {
+        let mut configured = self.config.connections.iter();
+        configured.find(|one| one.name == name && one.origin != ConnectionOrigin::Api)
     }
 
     fn check_against(
@@ -232,20 +244,16 @@ impl ConnectionRegistry {
             uuid: stored.uuid,
             body: &before,
             // One that does not open cannot be kept: it is missing then.
-            password: self.password_of(stored).unwrap_or_default(),
+            password: password_of(self.config, stored).unwrap_or_default(),
             changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
         };
-        let checked = self
-            .parts
-            .config
-            .inherited
-            .check_replacement(body, &configuration, now);
+        let checked = self.config.inherited.check_replacement(body, &configuration, now);
         self.check_whole(checked?)
     }
 
     /// Checks what depends on more than the body: the mapping, and where the service may dial (R35).
     fn check_whole(&self, mut checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
-        checked.settings.directory.reach = self.reach();
+        checked.settings.directory.reach = reach(self.config);
         let mut problems = mapping_problems(&checked.settings);
         problems.extend(reach_problems(&checked.settings));
         if problems.is_empty() {
@@ -255,25 +263,11 @@ impl ConnectionRegistry {
         }
     }
 
-    fn refuse_configured_name(&self, settings: &ConnectionSettings) -> Result<(), ChangeError> {
-        match self.set.named(&settings.name) {
-            Some(known) if known.uuid != settings.uuid => Err(ChangeError::NameTaken(settings.name.clone())),
-            _ => Ok(()),
+    fn refuse_configured_name(&self, name: &str) -> Result<(), ChangeError> {
+        match self.configured(name) {
+            Some(_) => Err(ChangeError::NameTaken(name.to_owned())),
+            None => Ok(()),
         }
-    }
-
-    /// Waits until a change is in force, and a run of the former configuration has ended.
-    async fn in_force(&self, stored: &StoredConnection) -> Result<ConnectionChange, ChangeError> {
-        self.settle_in_time().await;
-        Ok(ConnectionChange {
-            name: stored.content.name.clone(),
-            revision: state_of(stored).revision,
-        })
-    }
-
-    async fn settle_in_time(&self) {
-        // A run that takes longer hands out nothing any more: the store refuses it.
-        let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
     }
 }
 

@@ -7,26 +7,27 @@
 mod change;
 mod follow;
 mod open;
+mod stored;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::DateTime;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConnectionSettings, ReachPolicy, Secret, StoredConfiguration};
+use crate::config::Config;
 use crate::directory::BindGuard;
 use crate::schedule::{
-    self, ConnectionFault, ConnectionSet, ConnectionWorker, Heartbeats, ScheduledConnection,
-    ServedConnection, StoredState,
+    self, ConnectionFault, ConnectionSet, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection,
 };
 use crate::store::{Store, StoreError, StoredConnection};
 use crate::sync::RunError;
 
-pub use change::{ChangeError, ConnectionChange};
+pub use change::{ChangeError, ConnectionChange, ConnectionEditor};
 pub use follow::ConnectionFollower;
 pub use open::open_connection;
+use stored::state_of;
+pub use stored::{StoredSettings, stored_settings};
 
 /// Connections that this process runs.
 pub struct ConnectionRegistry {
@@ -35,8 +36,9 @@ pub struct ConnectionRegistry {
     requests: mpsc::Sender<follow::LookRequest>,
 }
 
-/// Field of the password, as its secret is stored.
-const PASSWORD: &str = "directory.password";
+/// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
+/// a second for the rest.
+const SETTLES_WITHIN: Duration = Duration::from_secs(26);
 
 /// Everything that the connections of a process share.
 pub struct RegistryParts {
@@ -106,23 +108,49 @@ impl ConnectionRegistry {
         self.parts.bind_guard.for_connection()
     }
 
-    /// Waits until every change that is stored is in force here.
-    async fn settle(&self) {
+    /// Looks at the stored connections, or changes them, away from the async threads.
+    ///
+    /// # Errors
+    /// As `work`; a panic of it counts as a failure of the store.
+    pub async fn edit<T, F>(self: &Arc<Self>, work: F) -> Result<T, ChangeError>
+    where
+        T: Send + 'static,
+        F: FnOnce(ConnectionEditor<'_>) -> Result<T, ChangeError> + Send + 'static,
+    {
+        let registry = Arc::clone(self);
+        let edit = move || {
+            work(ConnectionEditor {
+                config: &registry.parts.config,
+                store: &registry.parts.store,
+            })
+        };
+        match tokio::task::spawn_blocking(edit).await {
+            Ok(result) => result,
+            Err(panic) => Err(ChangeError::Store(RunError::Panicked {
+                task: "registry",
+                cause: panic.to_string(),
+            })),
+        }
+    }
+
+    /// Waits until every change that is stored is in force here, and runs of the former
+    /// configuration have ended. A run that takes longer hands out nothing any more: the store
+    /// refuses it.
+    pub async fn settle(&self) {
         let (request, settled) = oneshot::channel();
         if self.requests.send(request).await.is_ok() {
             // Dropped when the service stops.
-            let _ = settled.await;
+            let _ = tokio::time::timeout(SETTLES_WITHIN, settled).await;
         }
     }
 
     /// Opens a stored connection: its secret, its settings, its row in the store.
     async fn open(&self, stored: StoredConnection) -> OpenedConnection {
         let (uuid, name) = (stored.uuid, stored.content.name.clone());
-        let revision = Some(stored.revision);
-        let opened = match self.settings_of(&stored) {
+        let opened = match stored_settings(&self.parts.config, &stored) {
             Ok(settings) => {
                 let (store, bind_guard) = (Arc::clone(&self.parts.store), self.parts.bind_guard.clone());
-                let open = move || open_connection(&settings, revision, &store, &bind_guard);
+                let open = move || open_connection(&settings, &store, &bind_guard);
                 match tokio::task::spawn_blocking(open).await {
                     Ok(opened) => opened.map_err(|failure| ConnectionFault {
                         reason: failure.message,
@@ -152,55 +180,6 @@ impl ConnectionRegistry {
         }
     }
 
-    /// Returns the settings of a stored connection.
-    fn settings_of(&self, stored: &StoredConnection) -> Result<ConnectionSettings, ConnectionFault> {
-        let body: Value = serde_json::from_str(&stored.content.body).map_err(|error| ConnectionFault {
-            reason: format!("the stored configuration of the connection is damaged: {error}"),
-            remedy: "replace it, or restore the state from a back-up".to_owned(),
-        })?;
-        let password = self.password_of(stored)?;
-        let configuration = StoredConfiguration {
-            uuid: stored.uuid,
-            body: &body,
-            password,
-            changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
-        };
-        let settings = self.parts.config.inherited.settings(&configuration);
-        let reached = settings.map(|mut settings| {
-            settings.directory.reach = self.reach();
-            settings
-        });
-        reached.map_err(|refusal| ConnectionFault {
-            reason: format!("the configuration of the connection is refused: {refusal}"),
-            remedy: "correct the keys that are named, or the variables of the service".to_owned(),
-        })
-    }
-
-    /// Returns where connections that are made over HTTP may lead.
-    fn reach(&self) -> ReachPolicy {
-        ReachPolicy::Restricted(self.parts.config.http.reach.clone())
-    }
-
-    /// Opens the password of a stored connection, where it has one.
-    fn password_of(&self, stored: &StoredConnection) -> Result<Option<Secret>, ConnectionFault> {
-        let Some(secret) = stored.secrets.get(PASSWORD) else {
-            return Ok(None);
-        };
-        let Some(keys) = &self.parts.config.secrets else {
-            return Err(ConnectionFault {
-                reason: "the password of the connection is sealed, and SECRETS_KEY is not set".to_owned(),
-                remedy: "set SECRETS_KEY to the key of this state, and start the service again".to_owned(),
-            });
-        };
-        match secret.open(keys) {
-            Ok(password) => Ok(Some(password)),
-            Err(error) => Err(ConnectionFault {
-                reason: format!("the password of the connection does not open: {error}"),
-                remedy: error.advice().to_owned(),
-            }),
-        }
-    }
-
     /// Notes in the store which connections exist: objects of the others yield their assets (R37).
     async fn configure(&self) -> Result<(), RunError> {
         let served = self.set.all();
@@ -225,17 +204,5 @@ impl ConnectionRegistry {
                 cause: panic.to_string(),
             }),
         }
-    }
-}
-
-/// Returns the configuration as it is shown.
-fn state_of(stored: &StoredConnection) -> StoredState {
-    StoredState {
-        revision: stored.revision,
-        is_disabled: stored.content.disabled,
-        created_at: stored.created_at,
-        updated_at: stored.updated_at,
-        password_set_at: stored.secrets.get(PASSWORD).map(|secret| secret.changed_at),
-        body: serde_json::from_str(&stored.content.body).unwrap_or_default(),
     }
 }

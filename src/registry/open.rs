@@ -14,15 +14,13 @@ use crate::store::{AssetTarget, Store};
 use crate::sync::{Connector, RunError};
 use crate::upstream::QualysGateway;
 
-/// Registers a connection in the store, and returns it ready to run. `revision` is that of its
-/// configuration where it is stored. All connections of a process share the record of `bind_guard`
-/// (R40).
+/// Registers a connection in the store, and returns it ready to run. All connections of a process
+/// share the record of `bind_guard` (R40).
 ///
 /// # Errors
 /// Its mapping, its schedule or the gateway's certificates are bad, or the store fails.
 pub fn open_connection(
     settings: &ConnectionSettings,
-    revision: Option<i64>,
     store: &Arc<Store>,
     bind_guard: &BindGuard,
 ) -> Result<ScheduledConnection, StepFailure> {
@@ -47,7 +45,7 @@ pub fn open_connection(
         settings: settings.clone(),
         bind_guard: bind_guard.for_connection(),
         store: Arc::clone(store),
-        revision,
+        revision: settings.stored.map(|stored| stored.revision),
         digest: settings.digest(),
     };
     Ok(ScheduledConnection {

@@ -88,6 +88,9 @@ pub enum CommandRefusal {
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
+    /// The connection is disabled.
+    #[error("the connection is disabled")]
+    Disabled,
 }
 
 /// Returns both sides of a connection that the service is to run.
@@ -150,6 +153,9 @@ impl ConnectionHandle {
             });
         }
         let connector = &self.connection.connector;
+        if connector.settings.stored.is_some_and(|stored| stored.is_disabled) {
+            return Err(CommandRefusal::Disabled);
+        }
         if connector.store.sending_right(connector.id).is_none() {
             return self.ask_holder(request).await;
         }

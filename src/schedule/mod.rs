@@ -1,5 +1,5 @@
-//! Schedule of the runs: the moments of a schedule in its zone, due runs, the four states, and the service
-//! that starts runs.
+//! Schedule of the runs: the moments of a schedule in its zone, due runs, the four states, and the
+//! service that starts runs.
 
 mod connection_handle;
 mod connection_set;

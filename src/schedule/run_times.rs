@@ -1,6 +1,6 @@
 //! Moments of a schedule in any of its forms (R25).
 
-use chrono::{DateTime, Days, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::{CronError, CronSchedule, local_time};
 use crate::config::{LocalStart, RunRecurrence, RunSchedule, ZonedCron};
@@ -16,7 +16,7 @@ pub struct RunTimes {
 #[derive(Debug, Clone)]
 enum TimesForm {
     ByHand,
-    Cron(CronSchedule),
+    Cron(Box<CronSchedule>),
     /// Every so many seconds of elapsed time from a moment in Unix seconds on.
     Interval {
         anchor: i64,
@@ -39,7 +39,7 @@ impl CronSchedule {
 impl From<CronSchedule> for RunTimes {
     fn from(cron: CronSchedule) -> Self {
         Self {
-            form: TimesForm::Cron(cron),
+            form: TimesForm::Cron(Box::new(cron)),
             begins: None,
         }
     }
@@ -54,7 +54,7 @@ impl RunTimes {
         let begins = schedule.start().map(|start| instant_of(&start));
         let form = match schedule {
             RunSchedule::ByHand => TimesForm::ByHand,
-            RunSchedule::Cron(cron) => TimesForm::Cron(CronSchedule::of(cron)?),
+            RunSchedule::Cron(cron) => TimesForm::Cron(Box::new(CronSchedule::of(cron)?)),
             RunSchedule::Interval(interval) => TimesForm::Interval {
                 anchor: begins.unwrap_or_default().timestamp(),
                 seconds: interval.length().num_seconds().max(1),
@@ -119,15 +119,15 @@ fn instant_of(start: &LocalStart) -> DateTime<Utc> {
 /// Returns the first moment after `instant` at which the clocks show the time of day on one of the
 /// days.
 fn next_day(recurrence: &RunRecurrence, instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    /// Days that clocks were ever set back, and one more.
-    const MARGIN: Days = Days::new(2);
     let start = &recurrence.start;
     let today = instant.with_timezone(&start.zone).date_naive();
-    let first = today.checked_sub_days(MARGIN)?.max(start.date);
-    // A week with the margin on both sides holds each day of the week after `instant`.
+    // Times of days before today are over: what occurs twice is due the first time. A time of
+    // tomorrow is over as well where the clocks were set back over midnight, so that the same day
+    // of the next week is the ninth from today.
+    let first = today.max(start.date);
     first
         .iter_days()
-        .take(12)
+        .take(9)
         .filter(|date| {
             let days = recurrence.days.as_ref();
             days.is_none_or(|days| days.contains(&chrono::Datelike::weekday(date)))

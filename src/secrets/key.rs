@@ -121,6 +121,12 @@ impl SecretKeys {
         &self.present
     }
 
+    /// Returns whether there are older keys.
+    #[must_use]
+    pub const fn has_older(&self) -> bool {
+        !self.older.is_empty()
+    }
+
     /// Returns the key with this name, present or older.
     #[must_use]
     pub fn find(&self, id: KeyId) -> Option<&SecretKey> {

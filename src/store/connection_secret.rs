@@ -78,6 +78,14 @@ pub struct OpenedSecrets {
     pub other_key: Option<SealError>,
 }
 
+impl OpenedSecrets {
+    /// Returns whether there is no secret and no canary that does not open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened == 0 && self.failed.is_empty() && self.other_key.is_none()
+    }
+}
+
 impl ConnectionSecret {
     /// Opens the secret.
     ///

@@ -168,7 +168,8 @@ pub(super) fn names_in(section: &str) -> Vec<&'static str> {
 
 /// Returns a text about variables in the words of the body: the names of variables that a key sets
 /// become that key.
-pub(super) fn in_the_body_s_words(text: &str) -> String {
+#[must_use]
+pub fn in_the_body_s_words(text: &str) -> String {
     let is_of_a_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
     text.split_inclusive(|character: char| !is_of_a_name(character))
         .map(|word| {

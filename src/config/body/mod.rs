@@ -30,6 +30,7 @@ use super::{
     Secret, UpstreamSettings, upstream,
 };
 
+pub use keys::in_the_body_s_words;
 pub use reading::ConnectionBody;
 
 /// Change of a secret by a body.

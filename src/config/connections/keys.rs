@@ -1,12 +1,14 @@
 //! The keys of the file: the variables in lower case, and a few that the file alone has.
 
-use super::schedule_table::SCHEDULE;
 use crate::config::variables::{self as v, VariableDefinition};
 
 /// A table of one directory.
 pub(in crate::config) const CONNECTION: &str = "connection";
 /// A table of one profile, within a connection.
 pub(in crate::config) const PROFILE: &str = "profile";
+
+/// A schedule of any form, in a `[[connection]]` and in a `[[connection.profile]]`.
+pub(super) const SCHEDULE: &str = "schedule";
 
 /// Short names of keys, in a `[[connection]]` and in a `[[connection.profile]]`.
 pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::ConnectionsFile;
-use super::keys::{self, forms};
-use super::schedule_table::{self, GivenSchedule, SCHEDULE};
+use super::keys::{self, SCHEDULE, forms};
+use super::schedule_table::{self, GivenSchedule};
 use super::table::{ConnectionTable, in_words};
 use crate::config::environment::Variables;
 use crate::config::refused::{ConfigProblem, ValueFault, printable};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::KeyPlace;
+use super::keys::{KeyPlace, SCHEDULE};
 use super::table::{ConnectionTable, TableReading, in_words};
 use super::value::EnvironmentReferences;
 use super::{ConnectionsFile, FileConnection};
@@ -14,9 +14,6 @@ use crate::config::environment::Variables;
 use crate::config::refused::{ConfigProblem, ValueFault, printable, quoted};
 use crate::config::schedule::OFF;
 use crate::config::variables as v;
-
-/// Key of the schedule, in a `[[connection]]` and in a `[[connection.profile]]`.
-pub(super) const SCHEDULE: &str = "schedule";
 
 /// Schedule of a table, not checked yet.
 pub(super) struct GivenSchedule {

@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, CONNECTION, KeyPlace, PROFILE};
-use super::schedule_table::{GivenSchedule, SCHEDULE};
+use super::keys::{self, CONNECTION, KeyPlace, PROFILE, SCHEDULE};
+use super::schedule_table::GivenSchedule;
 use super::value::{self, EnvironmentReferences};
 use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;

@@ -2,6 +2,9 @@
 //! connections. `crate::schedule` computes the moments.
 
 mod forms;
+#[cfg(test)]
+mod hostile_tests;
+mod keys;
 mod shown;
 #[cfg(test)]
 mod tests;

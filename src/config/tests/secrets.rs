@@ -152,6 +152,55 @@ fn a_malformed_env_file_stops_before_anything_is_called_missing() {
     assert_eq!(refused.exit_code(), 64);
 }
 
+#[test]
+fn r35_the_keys_of_secrets_are_checked_and_not_shown() {
+    let key = crate::secrets::SecretKey::generate().unwrap();
+    let older = crate::secrets::SecretKey::generate().unwrap();
+    let (text, old) = (key.expose_text(), older.expose_text());
+    let keys = config(&[
+        ("SECRETS_KEY", &text),
+        ("SECRETS_KEY_OLD", &format!("{}, {}", *old, *text)),
+    ])
+    .secrets;
+    let keys = keys.unwrap();
+    assert_eq!(keys.present().id(), key.id());
+    assert!(keys.find(older.id()).is_some());
+    assert!(config(&[]).secrets.is_none());
+    // From a file, which is not read again at SIGHUP.
+    let file = file(format!("{}\n", *text).as_bytes());
+    let from_file = config(&[("SECRETS_KEY_FILE", file.path().to_str().unwrap())]);
+    assert_eq!(from_file.secrets.unwrap().present().id(), key.id());
+    assert_eq!(from_file.secret_files.len(), 0);
+    let zeros = format!("{}=", "A".repeat(43));
+    for (name, value, cause) in [
+        ("SECRETS_KEY", "hunter2!", "is not base64"),
+        ("SECRETS_KEY", "aHVudGVyMg==", "stands for 7 octets, not 32"),
+        ("SECRETS_KEY", zeros.as_str(), "32 times the same octet"),
+        ("SECRETS_KEY_OLD", "aHVudGVyMg==", "number 1 stands for 7 octets"),
+    ] {
+        let changes = match name {
+            "SECRETS_KEY" => vec![(name, value)],
+            _ => vec![("SECRETS_KEY", text.as_str()), (name, value)],
+        };
+        let refused = parse_at(&given(&changes), now()).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(cause) && said.contains(name), "{said}");
+        assert!(
+            name != "SECRETS_KEY" || said.contains("ad-connector secrets new-key"),
+            "{said}"
+        );
+        assert!(
+            !said.contains(value) && !format!("{refused:?}").contains(value),
+            "{said}"
+        );
+    }
+    let refused = parse_at(&given(&[("SECRETS_KEY_OLD", &old)]), now()).unwrap_err();
+    assert!(
+        refused.to_string().contains("SECRETS_KEY: is required"),
+        "{refused}"
+    );
+}
+
 const SECRETS: [&str; 8] = [
     "AD_PASSWORD",
     "QUALYS_CLIENT_ID",

@@ -108,7 +108,7 @@ pub(super) async fn browse(
     State(service): ServiceState,
     CheckedBody(body): CheckedBody<BrowseBody>,
 ) -> Result<Json<BrowsedView>, HttpProblem> {
-    let settings = configuration(&service, body.of.as_deref(), &body.connection).await?;
+    let settings = configuration(&service, body.of, body.connection).await?;
     let _permit = service.object_look_up()?;
     let bind_guard = service.registry.bind_guard();
     let browsed = check::browse(&settings, &bind_guard, body.dn.as_deref()).await?;

@@ -124,6 +124,12 @@ impl From<CommandRefusal> for HttpProblem {
                 &refused,
                 "see `/api/v1/instances` for who holds the connection, and ask again",
             ),
+            CommandRefusal::Disabled => Self::new(
+                StatusCode::CONFLICT,
+                "disabled",
+                &refused,
+                "enable it first: POST /api/v1/connections/NAME/enable",
+            ),
             CommandRefusal::Stopping => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

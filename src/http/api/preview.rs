@@ -200,7 +200,7 @@ pub(super) async fn of_configuration(
     let of_body = connection
         .filter(|connection| connection.get("mapping").is_some_and(Value::is_string))
         .and_then(|connection| connection.remove("mapping"));
-    let mut settings = configuration(&service, body.of.as_deref(), &body.connection).await?;
+    let mut settings = configuration(&service, body.of, body.connection).await?;
     let text = body
         .mapping
         .or_else(|| of_body.as_ref()?.as_str().map(str::to_owned));

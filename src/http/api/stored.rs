@@ -102,7 +102,11 @@ pub(super) async fn create(
     State(service): ServiceState,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<impl IntoResponse, HttpProblem> {
-    let change = service.registry.create(&body, Utc::now()).await?;
+    let change = service
+        .registry
+        .edit(move |editor| editor.create(&body, Utc::now()))
+        .await?;
+    service.registry.settle().await;
     tracing::info!(
         connection = change.name,
         asked_by = changer.asked_by(),
@@ -140,10 +144,12 @@ pub(super) async fn replace(
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<TaggedConnection, HttpProblem> {
     let expected = required_revision(&headers, &connection)?;
-    let registry = &service.registry;
-    let change = registry
-        .replace(&connection.name, expected, &body, Utc::now())
-        .await?;
+    let name = connection.name;
+    let edit = service
+        .registry
+        .edit(move |editor| editor.replace(&name, expected, &body, Utc::now()));
+    let change = edit.await?;
+    service.registry.settle().await;
     tracing::info!(
         connection = change.name,
         asked_by = changer.asked_by(),
@@ -184,10 +190,16 @@ pub(super) async fn delete(
     CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
 ) -> Result<StatusCode, HttpProblem> {
     let expected = required_revision(&headers, &connection)?;
-    let registry = &service.registry;
-    registry
-        .delete(&connection.name, expected, purge, Utc::now())
-        .await?;
+    let name = connection.name.clone();
+    let edit = service
+        .registry
+        .edit(move |editor| editor.delete(&name, expected, Utc::now()));
+    let uuid = edit.await?;
+    // Purged when no run of it uses the rows any more.
+    service.registry.settle().await;
+    if purge {
+        service.registry.edit(move |editor| editor.purge(uuid)).await?;
+    }
     tracing::info!(
         connection = connection.name,
         asked_by = changer.asked_by(),
@@ -244,10 +256,12 @@ async fn set_disabled(
         (Some(condition), Some(stored)) => Some(condition.expected(stored.revision)?),
         _ => None,
     };
-    let registry = &service.registry;
-    let change = registry
-        .set_disabled(&connection.name, is_disabled, expected, Utc::now())
-        .await?;
+    let name = connection.name.clone();
+    let edit = service
+        .registry
+        .edit(move |editor| editor.set_disabled(&name, is_disabled, expected, Utc::now()));
+    let change = edit.await?;
+    service.registry.settle().await;
     tracing::info!(
         connection = change.name,
         asked_by = changer.asked_by(),

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::check::{self, CheckStep};
-use crate::config::{ConnectionSettings, parse_schedule};
+use crate::config::{ConnectionSettings, in_the_body_s_words, parse_schedule};
 use crate::http::extract::{AnyConnection, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -52,8 +52,8 @@ pub(super) async fn test(
     State(service): ServiceState,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<Response, HttpProblem> {
-    let checked = service.registry.check_new(&body, Utc::now())?;
-    steps(&changer, &service, checked.settings)
+    let settings = configuration(&service, None, body).await?;
+    steps(&changer, &service, settings)
 }
 
 /// Tests a changed configuration of a stored connection. A password that is absent is the stored
@@ -74,7 +74,7 @@ pub(super) async fn test_stored(
     AnyConnection(connection): AnyConnection,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<Response, HttpProblem> {
-    let settings = configuration(&service, Some(&connection.name), &body).await?;
+    let settings = configuration(&service, Some(connection.name), body).await?;
     steps(&changer, &service, settings)
 }
 
@@ -82,14 +82,14 @@ pub(super) async fn test_stored(
 /// of the connection `of`.
 pub(super) async fn configuration(
     service: &HttpService,
-    of: Option<&str>,
-    body: &Value,
+    of: Option<String>,
+    body: Value,
 ) -> Result<ConnectionSettings, HttpProblem> {
-    let checked = match of {
-        Some(name) => service.registry.check_replacement(name, body, Utc::now()).await?,
-        None => service.registry.check_new(body, Utc::now())?,
-    };
-    Ok(checked.settings)
+    let check = service.registry.edit(move |editor| match of {
+        Some(name) => editor.check_replacement(&name, &body, Utc::now()),
+        None => editor.check_new(&body, Utc::now()),
+    });
+    Ok(check.await?.settings)
 }
 
 /// Streams the steps of a check. One is made at a time.
@@ -159,12 +159,17 @@ impl StepLines {
                 ("failed", failure.message, Some(failure.advice))
             }
         };
+        let details: Vec<String> = step
+            .details
+            .iter()
+            .map(|line| in_the_body_s_words(line))
+            .collect();
         json!({
             "step": step.step,
             "result": result,
-            "message": message,
-            "details": step.details,
-            "remedy": remedy,
+            "message": in_the_body_s_words(&message),
+            "details": details,
+            "remedy": remedy.map(|remedy| in_the_body_s_words(&remedy)),
         })
     }
 }

@@ -21,10 +21,13 @@ mod removal;
 mod removal_text;
 mod retention;
 mod review;
+mod run_basis;
+mod sealing;
 mod shared;
 mod slices;
 mod speed;
 mod staging;
+mod stored;
 mod unsent;
 
 use std::path::PathBuf;
@@ -121,6 +124,10 @@ impl Room {
 }
 
 fn begin(store: &Store, connection: ConnectionId) -> RunId {
+    begin_with(store, connection, &RunBasis::default())
+}
+
+fn begin_with(store: &Store, connection: ConnectionId, basis: &RunBasis) -> RunId {
     engines::hold(store, connection);
     let state = store
         .connections()
@@ -133,7 +140,7 @@ fn begin(store: &Store, connection: ConnectionId) -> RunId {
         store.schedule(connection, NOW).unwrap();
     }
     store
-        .begin_run(connection, RunMode::Delta, "a test", &RunBasis::default(), NOW)
+        .begin_run(connection, RunMode::Delta, "a test", basis, NOW)
         .unwrap()
 }
 

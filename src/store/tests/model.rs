@@ -21,11 +21,26 @@ enum Fate {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Stage { page: Vec<(u8, u8)>, resend: bool },
-    Take { most: usize, go_on: bool },
-    Answer { batch: usize, fates: Vec<Fate> },
+    Stage {
+        page: Vec<(u8, u8)>,
+        resend: bool,
+    },
+    Take {
+        most: usize,
+        go_on: bool,
+    },
+    Answer {
+        batch: usize,
+        fates: Vec<Fate>,
+    },
     NextRun,
-    Die { fates: Vec<Fate> },
+    /// A run with another mapping, which reads everything first.
+    OtherMapping {
+        changed: Vec<u8>,
+    },
+    Die {
+        fates: Vec<Fate>,
+    },
 }
 
 fn fates() -> impl Strategy<Value = Vec<Fate>> {
@@ -45,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1..4_usize, any::<bool>()).prop_map(|(most, go_on)| Step::Take { most, go_on }),
         4 => (0..3_usize, fates()).prop_map(|(batch, fates)| Step::Answer { batch, fates }),
         1 => Just(Step::NextRun),
+        1 => prop::collection::vec(0..VERSIONS, 4).prop_map(|changed| Step::OtherMapping { changed }),
         1 => fates().prop_map(|fates| Step::Die { fates }),
     ]
 }
@@ -168,7 +184,8 @@ fn live(steps: Vec<Step>) {
     } else {
         Room::new()
     };
-    let mut run = room.run();
+    let mut basis = RunBasis::default();
+    let mut run = begin_with(&room.store, room.connection, &basis);
     let mut world = World::default();
     let mut last = 0;
     for step in steps {
@@ -189,8 +206,29 @@ fn live(steps: Vec<Step>) {
             Step::NextRun => {
                 world.answer_all(&room, run, &[Fate::Lost]);
                 room.end(run);
-                run = room.run();
+                run = begin_with(&room.store, room.connection, &basis);
                 last = 0;
+            }
+            Step::OtherMapping { changed } => {
+                world.answer_all(&room, run, &[Fate::Lost]);
+                room.end(run);
+                basis.digest[0] += 1;
+                run = begin_with(&room.store, room.connection, &basis);
+                last = 0;
+                let old = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
+                assert!(old.is_empty(), "{old:?} was made with the former mapping");
+                // Every other object is mapped to what it was before.
+                let page: Vec<(u8, u8)> = (0..OBJECTS)
+                    .zip(changed)
+                    .filter_map(|(object, version)| {
+                        let text = world.read.get(&guid(object))?;
+                        let same = (0..VERSIONS).find(|version| asset(&version.to_string()) == *text);
+                        Some((object, if version == 0 { same? } else { version }))
+                    })
+                    .collect();
+                if !page.is_empty() {
+                    world.stage(&room, run, &page, false);
+                }
             }
             Step::Die { fates } => {
                 // No answer is received any more.
@@ -208,14 +246,14 @@ fn live(steps: Vec<Step>) {
                     world.happen(&batch, &unheard);
                 }
                 room.store = room.open(StoreAccess::ReadWrite).unwrap();
-                run = room.run();
+                run = begin_with(&room.store, room.connection, &basis);
                 last = 0;
             }
         }
     }
     world.answer_all(&room, run, &[Fate::Lost]);
     room.end(run);
-    let run = room.run();
+    let run = begin_with(&room.store, room.connection, &basis);
     loop {
         let batch = room.store.next_batch(run, 0, 2, ANY, 0).unwrap();
         if batch.is_empty() {

@@ -169,6 +169,8 @@ fn r27_a_secret_has_no_place_in_the_file_and_is_not_shown() {
                 | "http_read_token"
                 | "notify_url"
                 | "qualys_api_password"
+                | "secrets_key"
+                | "secrets_key_old"
                 | "state_password" => {
                     format!("{key} = {value}\n{EMEA}")
                 }
