@@ -104,10 +104,18 @@ export function basicStep({ draft, name, refused, unmark, changed: told }) {
   const server = text("directory.serverName", "Name in the certificate", { hint: "Where the host is an IP address." });
   const uuid = text("upstream.connectorUuid", "Connector UUID", { hint: "From the Qualys console. Without one, that of the service counts." }, { class: "code" });
   const source = text("upstream.source", "Source", {}, { placeholder: "Microsoft Active Directory" });
-  const test = testPanel({ draft, name, refused, unmark });
+  const own = text("name", "Name", { required: true, hint: "Letters, digits, “-”, “_” and “.”; shown everywhere." }, { maxlength: 64, placeholder: "head-office" });
+  // The service has a name for one that has none, which is hardly meant here.
+  const named = () => {
+    if (draft.get("name")) return true;
+    own.mark({ reason: "a name is needed", remedy: "type one" });
+    own.focus();
+    return false;
+  };
+  const test = testPanel({ draft, name, named, refused, unmark });
 
   const fields = [
-    text("name", "Name", { required: true, hint: "Letters, digits, “-”, “_” and “.”; shown everywhere." }, { maxlength: 64, placeholder: "head-office" }),
+    own,
     text("description", "Description", {}, { spellcheck: "true", maxlength: 256 }),
     host, domain, site, transport, port, auth, bind, password, certificate, pins, server, uuid, source,
   ];
@@ -132,7 +140,7 @@ export function basicStep({ draft, name, refused, unmark, changed: told }) {
   const more = el("details", { class: "more" }, el("summary", {}, "Pins and the name in the certificate"), el("div", { class: "fields" }, pins.element, server.element));
   if (draft.get("directory.serverName") || draft.get("directory.certificateSha256")?.length > 0) more.open = true;
   const element = el("div", { class: "stack" },
-    el("div", { class: "fields two" }, fields[0].element, fields[1].element),
+    el("div", { class: "fields two" }, own.element, fields[1].element),
     el("section", { class: "group", "aria-label": "Directory" }, el("h3", {}, "Directory"),
       found.element, host.element, byDomain,
       el("div", { class: "fields two" }, transport.element, port.element), plain),
@@ -147,7 +155,7 @@ export function basicStep({ draft, name, refused, unmark, changed: told }) {
     element,
     fields,
     /** A reason not to go on, or null. */
-    missing: () => test.missing(),
+    missing: () => (named() ? test.missing() : { text: "The connection needs a name.", focus: () => own.focus() }),
     standing: () => test.standing(),
     close: () => test.close(),
   };

@@ -19,8 +19,8 @@ function step({ step: name, result, message, details = [], remedy = null }) {
       details.map((detail) => el("p", { class: "quiet" }, given(detail)))));
 }
 
-/** The panel; `refused(error)` shows the mistakes of what was typed at their fields, `unmark()` takes them away. */
-export function testPanel({ draft, name, refused, unmark }) {
+/** The panel; `named()` asks for the name of the connection where there is none, `refused(error)` shows the mistakes of what was typed at their fields, `unmark()` takes them away. */
+export function testPanel({ draft, name, named, refused, unmark }) {
   /** What was tested with a good result. A stored connection that is not changed needs no test. */
   let good = draft.original === null ? null : draft.tested;
   let running = null;
@@ -34,6 +34,7 @@ export function testPanel({ draft, name, refused, unmark }) {
     list, end, untested.element);
 
   async function go() {
+    if (!named()) return;
     const stop = (running = new AbortController());
     const tested = draft.tested;
     unmark();
@@ -63,7 +64,7 @@ export function testPanel({ draft, name, refused, unmark }) {
     } catch (error) {
       if (stop.signal.aborted) put(end, el("p", { class: "quiet" }, "Stopped."));
       else {
-        put(end, problem(error, "There was no test"));
+        put(end, error.fields?.length > 0 ? el("p", { class: "quiet" }, "Not tested: something needs a correction.") : problem(error, "There was no test"));
         refused(error);
       }
     } finally {
