@@ -10,7 +10,7 @@ use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::http;
 use crate::notify;
-use crate::registry::{ConnectionRegistry, RegistryParts};
+use crate::registry::{ConnectionFollower, RegistryParts};
 use crate::schedule;
 use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
@@ -56,7 +56,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             bind_guard,
             only: connection.map(str::to_owned),
         };
-        let (registry, follower) = ConnectionRegistry::new(parts, connections, beats.clone(), stop.clone());
+        let follower = ConnectionFollower::new(parts, connections, beats.clone(), stop.clone());
+        let registry = Arc::clone(follower.registry());
         let set = registry.set();
         if let Some(url) = &config.notify {
             let upstream = config.service_upstream().ok_or_else(no_gateway)?;

@@ -14,8 +14,10 @@ mod environment;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod inherited;
 mod kerberos;
 mod load;
+mod one_connection;
 mod reach;
 mod reader;
 pub mod reference;
@@ -34,12 +36,14 @@ mod values;
 pub mod variables;
 
 pub use body::{
-    BodyRefusal, CheckedConnection, ConnectionBody, InheritedVariables, PasswordChange, StoredConfiguration,
-    body_of, in_the_body_s_words, password_of,
+    BodyRefusal, CheckedConnection, ConnectionBody, PasswordChange, StoredConfiguration, body_of,
+    in_the_body_s_words, password_of,
 };
 pub use environment::{Environment, Variables};
 pub use field_problem::FieldProblem;
-pub use load::{MappingSettings, derive_uuid, load, load_mapping_settings, parse, parse_at, state_location};
+pub use inherited::InheritedVariables;
+pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use one_connection::derive_uuid;
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ConnectionRegistry;
-use crate::schedule::{self, ConnectionWorker, Heartbeats, ServedConnection, ServiceError};
+use super::served::{ConnectionRegistry, LookRequest, RegistryParts};
+use crate::schedule::{
+    self, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection, ServiceError,
+};
 use crate::store::StoredConnection;
 use crate::sync::RunError;
 
@@ -20,9 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Time between two attempts to use a connection that could not be used.
 const AGAIN_EVERY: Duration = Duration::from_secs(5);
-
-/// Request to look for changes at once; answered when they are in force.
-pub(super) type LookRequest = oneshot::Sender<()>;
 
 /// Task of a connection: its identity, and how it ended.
 type EndedConnection = (Uuid, Result<(), RunError>);
@@ -36,6 +35,8 @@ pub struct ConnectionFollower {
     waiting: Vec<LookRequest>,
     tasks: JoinSet<EndedConnection>,
     running: BTreeMap<Uuid, RunningConnection>,
+    /// Connections of environment and file, before they are run.
+    workers: Vec<ConnectionWorker>,
     /// Identities of the connections that environment and file configure.
     configured: BTreeSet<Uuid>,
     /// Number of the last change that is in force.
@@ -51,14 +52,17 @@ struct RunningConnection {
 }
 
 impl ConnectionFollower {
-    pub(super) fn new(
-        registry: Arc<ConnectionRegistry>,
-        configured: Vec<ConnectionWorker>,
-        requests: mpsc::Receiver<LookRequest>,
+    /// Returns the connections of environment and file, to be run together with those that are
+    /// stored, until `stop`.
+    #[must_use]
+    pub fn new(
+        parts: RegistryParts,
+        configured: Vec<ScheduledConnection>,
         beats: Heartbeats,
         stop: CancellationToken,
     ) -> Self {
-        let mut follower = Self {
+        let (registry, workers, requests) = ConnectionRegistry::new(parts, configured);
+        Self {
             registry,
             beats,
             stop,
@@ -66,14 +70,17 @@ impl ConnectionFollower {
             waiting: Vec::new(),
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
-            configured: configured.iter().map(ConnectionWorker::uuid).collect(),
+            configured: workers.iter().map(ConnectionWorker::uuid).collect(),
+            workers,
             seen: None,
             again_at: None,
-        };
-        for worker in configured {
-            follower.start(worker, None);
         }
-        follower
+    }
+
+    /// Returns the connections, for other parts of the program.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<ConnectionRegistry> {
+        &self.registry
     }
 
     /// Runs every connection on its schedule until the service stops; a run in progress is then
@@ -83,6 +90,9 @@ impl ConnectionFollower {
     /// The state file fails at the start of a connection. Failed runs are no error of the service:
     /// they are logged, shown, and tried again at the next tick.
     pub async fn serve(mut self) -> Result<(), ServiceError> {
+        for worker in std::mem::take(&mut self.workers) {
+            self.start(worker, None);
+        }
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {

@@ -2,8 +2,8 @@
 //!
 //! A row belongs to the identity of a connection; its name may change. A connection that is not
 //! configured any more keeps its row and its history. When another one takes its name, the row of
-//! the former one gets the suffix `~ID`, which no configured name has, and the newcomer begins with
-//! a row of its own.
+//! the former one gets the suffix `~ID`, which no configured name has, and the other one begins
+//! with a row of its own.
 
 use uuid::Uuid;
 
@@ -164,8 +164,6 @@ fn free_name(sql: &dyn Sql, uuid: Uuid, name: &str) -> Result<(), StoreFault> {
 }
 
 fn name_taken(name: &str) -> StoreFault {
-    StoreError::from(ConnectionRefusal::NameTaken {
-        name: name.to_owned(),
-    })
-    .into()
+    let name = name.to_owned();
+    ConnectionRefusal::NameTaken { name }.into()
 }

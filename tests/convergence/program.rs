@@ -83,7 +83,9 @@ fn connection(
         connector: connection.upstream.connector_uuid.clone(),
     };
     let connector = Connector {
-        id: store.register(&connection.name, "", &target, now).map_err(text)?,
+        id: store
+            .register(connection.uuid, &connection.name, "", &target, now)
+            .map_err(text)?,
         mapping: Mapping::parse("mapping.toml", &table.text(place.identity)).map_err(text)?,
         upstream: Arc::new(
             QualysGateway::with_pace(&connection.upstream, ClockPace::hurried(HURRY)).map_err(text)?,
@@ -91,7 +93,9 @@ fn connection(
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
         store,
+        revision: None,
         digest: connection.digest(),
+        revision: None,
     };
     let sync = RunTimes::new(&connection.schedule.sync);
     Ok(ScheduledConnection {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ad_connector::config::derive_uuid;
 use ad_connector::identity::{Guid, Kind};
 use ad_connector::store::{
-    AssetTarget, Fate, KindCounts, ObjectTotals, Outcome, RunMode, RunObject, RunRow, Store, StoreAccess,
+    AssetTarget, Fate, KindCounts, ObjectTotals, Outcome, RunBasis, RunMode, RunObject, RunRow, Store,
+    StoreAccess,
 };
 use lab::receiver::Ledger;
 
@@ -14,9 +16,13 @@ use super::sums::{check_run, check_sums, without_waiting};
 fn truth() -> (RunRow, Vec<RunObject>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("state.db"), StoreAccess::ReadWrite).unwrap();
-    let connection = store.register("corp", "", &AssetTarget::default(), 0).unwrap();
+    let connection = store
+        .register(derive_uuid("corp"), "corp", "", &AssetTarget::default(), 0)
+        .unwrap();
     store.schedule(connection, 0).unwrap();
-    let id = store.begin_run(connection, RunMode::Delta, "a test", 0).unwrap();
+    let id = store
+        .begin_run(connection, RunMode::Delta, "a test", &RunBasis::default(), 0)
+        .unwrap();
     let counts = ObjectTotals {
         read: 10,
         unchanged: 4,

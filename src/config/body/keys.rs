@@ -143,7 +143,7 @@ pub(super) fn of_variable(name: &str) -> Option<&'static BodyKey> {
 
 /// Returns `true` when a connection of the API takes the variable from the service: no key of the
 /// body sets it, or it stands for a key that the body leaves out, such as `QUALYS_SOURCE`.
-pub(super) fn is_inherited(name: &str) -> bool {
+pub(in crate::config) fn is_inherited(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let stem = name.strip_suffix("_FILE").unwrap_or(&name);
     let is_of_the_body = of_variable(stem).is_some() && !stem.starts_with("QUALYS_");

@@ -203,7 +203,7 @@ pub(super) async fn delete(
     tracing::info!(
         connection = connection.name,
         asked_by = changer.asked_by(),
-        purge,
+        purged = purge,
         "A connection was deleted."
     );
     Ok(StatusCode::NO_CONTENT)
