@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::browser::{Browser, Pipe};
 
 /// What is to be seen comes within this time, or the test fails.
-const APPEARS_WITHIN: Duration = Duration::from_secs(12);
+const APPEARS_WITHIN: Duration = Duration::from_secs(120);
 /// Between two looks at the page.
 const LOOK_AGAIN: Duration = Duration::from_millis(40);
 

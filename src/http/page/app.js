@@ -103,6 +103,11 @@ class Shown {
     this.#view?.close();
   }
 
+  /** Ends the stream of events. A page that the browser keeps for the way back would hold one of its six connections. */
+  pause() {
+    this.#stop.abort();
+  }
+
   /** Asks again for everything: with another token, sentences come with other names or without. */
   restart() {
     this.#stop.abort();
@@ -262,6 +267,8 @@ async function start() {
     if (shown?.name === null) load().catch(() => {});
     main.focus({ preventScroll: true });
   });
+  window.addEventListener("pagehide", () => shown?.pause?.());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) shown?.restart?.(); });
   document.addEventListener("token", () => { if (!loaded) load().catch(() => {}); });
   document.addEventListener("connections", () => load().catch(() => {}));
   document.addEventListener("rights", () => {
