@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::variables as v;
 use super::{
     Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
-    ReachLimits, ReviewSettings, RunSchedule, ScheduleSettings, SearchScope, SitePolicy, StateLocation, TargetHost,
-    UpstreamAuth,
+    ReachLimits, ReviewSettings, RunSchedule, ScheduleSettings, SearchScope, SitePolicy, StateLocation,
+    TargetHost, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 use crate::secrets::SecretKeys;

@@ -7,8 +7,8 @@ use std::fmt;
 use super::body::is_inherited;
 use super::environment::Variables;
 
-/// Variables of the service that its connections of the API share: the gateway with its credentials,
-/// and what an operator decides for every connection. They hold secrets.
+/// Variables of the service that its connections of the API share: the gateway with its
+/// credentials, and what an operator decides for every connection. They hold secrets.
 #[derive(Clone, Default)]
 pub struct InheritedVariables(BTreeMap<String, OsString>);
 

@@ -15,8 +15,7 @@ use super::refused::{ConfigError, ConfigProblem};
 use super::values::plain;
 use super::{
     Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, MappingSource,
-    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service,
-    variables as v,
+    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service, variables as v,
 };
 use crate::secrets::SecretKeys;
 

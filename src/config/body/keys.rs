@@ -130,9 +130,9 @@ pub(super) const ADDRESS: [&str; 7] = [
     "serverName",
 ];
 
-/// Beginnings of the variables that a connection of the API takes from the service: the gateway with
-/// its credentials, and limits that the operator sets for every connection. When it runs, the body
-/// alone says.
+/// Beginnings of the variables that a connection of the API takes from the service: the gateway
+/// with its credentials, and limits that the operator sets for every connection. When it runs, the
+/// body alone says.
 const INHERITED: [&str; 5] = ["AD_", "QUALYS_", "KRB5", "HTTPS_PROXY", "NO_PROXY"];
 
 /// Returns the key that sets the variable with this name.

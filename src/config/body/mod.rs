@@ -58,8 +58,8 @@ pub struct CheckedConnection {
     pub is_disabled: bool,
 }
 
-/// Returns `true` when the variables of the process describe a connection of their own: one of those
-/// that a body would set for the directory, or the name.
+/// Returns `true` when the variables of the process describe a connection of their own: one of
+/// those that a body would set for the directory, or the name.
 pub(super) fn names_a_directory(variables: &impl Variables) -> bool {
     let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let is_of_directory =
@@ -137,8 +137,8 @@ impl InheritedVariables {
         self.conclude(body, problems, uuid, password, now)
     }
 
-    /// Checks the body that is to replace the configuration of a connection, whose password it keeps
-    /// unless it has a new one.
+    /// Checks the body that is to replace the configuration of a connection, whose password it
+    /// keeps unless it has a new one.
     ///
     /// # Errors
     /// Every mistake, in one pass; or that the password must be supplied again (R35).
@@ -276,8 +276,8 @@ fn in_directory(key: &str) -> String {
 }
 
 impl Config {
-    /// Returns the way to the outside that the service itself uses: that of its first connection, or
-    /// where none is configured, of the variables. `None` where these name no gateway.
+    /// Returns the way to the outside that the service itself uses: that of its first connection,
+    /// or where none is configured, of the variables. `None` where these name no gateway.
     #[must_use]
     pub fn service_upstream(&self) -> Option<UpstreamSettings> {
         let first = self.connections.first().map(|first| first.upstream.clone());

@@ -205,8 +205,8 @@ impl ConnectionBody {
         self.mapping.as_deref()
     }
 
-    /// Returns the times of the runs; `usual` has those of a body without any. A service that starts
-    /// is no reason for a run.
+    /// Returns the times of the runs; `usual` has those of a body without any. A service that
+    /// starts is no reason for a run.
     pub(super) fn schedule(&self, usual: &ScheduleSettings) -> ScheduleSettings {
         let sync = self.schedule.clone().unwrap_or_else(|| usual.sync.clone());
         let baseline = self.baseline.clone().unwrap_or_else(|| sync.default_baseline());

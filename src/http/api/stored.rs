@@ -77,7 +77,8 @@ fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Resu
             "send the value of ETag of GET as If-Match",
         )
     })?;
-    // One that is configured elsewhere has no revision; the change itself is refused with the reason.
+    // One that is configured elsewhere has no revision; the change itself is refused with the
+    // reason.
     let current = connection.stored.as_ref().map_or(0, |stored| stored.revision);
     match &connection.stored {
         Some(_) => condition.expected(current),
