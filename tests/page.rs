@@ -36,5 +36,7 @@ mod tab;
 mod wizard;
 #[path = "page/wizard_edit.rs"]
 mod wizard_edit;
+#[path = "page/wizard_refusals.rs"]
+mod wizard_refusals;
 #[path = "page/wizard_samba.rs"]
 mod wizard_samba;

@@ -35,16 +35,15 @@ impl Tab {
                 }
                 self.press(key).await;
             }
-            let at = self
-                .text("document.activeElement.outerHTML.slice(0, 200)")
-                .await;
+            let at = self.text("document.activeElement.outerHTML.slice(0, 200)").await;
             panic!("{place}: {key} does not lead to {selector}, it is at {at}");
         }
     }
 
     /// Types into the field of a key of the body, in place of what stands there.
     pub async fn fill(&self, key: &str, text: &str) {
-        self.tab_to(&format!("[data-key='{key}'] :is(input, textarea)")).await;
+        self.tab_to(&format!("[data-key='{key}'] :is(input, textarea)"))
+            .await;
         self.retype(text).await;
     }
 

@@ -69,16 +69,22 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     let page = tab.text("document.documentElement.outerHTML").await;
     assert!(!page.contains(&directory.password));
     assert_eq!(
-        tab.text("document.querySelector(\"[data-key='directory.password'] input\").placeholder").await,
+        tab.text("document.querySelector(\"[data-key='directory.password'] input\").placeholder")
+            .await,
         "kept unless you type a new one"
     );
 
     // Another address: at once, and again when it is saved all the same.
     tab.fill("directory.host", "localhost").await;
-    tab.shows("[data-key='directory.password'] .mistake", "the password is needed again").await;
+    tab.shows(
+        "[data-key='directory.password'] .mistake",
+        "the password is needed again",
+    )
+    .await;
     tab.click("[data-action=test]").await;
     tab.shows(".top-of-form", "one thing needs a correction").await;
-    tab.until("document.activeElement.matches(\"[data-key='directory.password'] input\")").await;
+    tab.until("document.activeElement.matches(\"[data-key='directory.password'] input\")")
+        .await;
     let described = "document.activeElement.getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id).textContent).join(' ')";
     tab.until(&format!("{described}.includes('changed')")).await;
     tab.save().await;
@@ -110,7 +116,10 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     tab.shows(".title", "the head office").await;
     let (_, both) = tab.call("GET", "/office", "", &Value::Null).await;
     let both = &both["configuration"];
-    assert_eq!((&both["description"], &both["profile"]["assets"]), (&json!("The head office"), &json!(["users"])));
+    assert_eq!(
+        (&both["description"], &both["profile"]["assets"]),
+        (&json!("The head office"), &json!(["users"]))
+    );
     assert_eq!(both["directory"]["password"]["set"], true, "{both}");
 
     // The secret was kept: it still runs. A new name keeps the state.
@@ -128,8 +137,13 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     tab.click("[data-action=disable]").await;
     tab.shows("h1 .badge", "disabled").await;
     tab.lit("Registered").await;
-    tab.until("document.activeElement.dataset.action === 'enable'").await;
-    assert_eq!(tab.text("document.querySelector('[data-action=delta]').ariaDisabled").await, "true");
+    tab.until("document.activeElement.dataset.action === 'enable'")
+        .await;
+    assert_eq!(
+        tab.text("document.querySelector('[data-action=delta]').ariaDisabled")
+            .await,
+        "true"
+    );
     // An edit does not enable it.
     tab.click("[data-action=edit]").await;
     tab.step("basic details").await;
@@ -142,7 +156,8 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
 
     // Deleted only with its name.
     tab.click("[data-action=delete]").await;
-    tab.until("document.activeElement.dataset.part === 'confirm'").await;
+    tab.until("document.activeElement.dataset.part === 'confirm'")
+        .await;
     tab.write("office").await;
     tab.press("Enter").await;
     tab.shows("dialog .mistake", "not its name").await;
@@ -166,7 +181,11 @@ async fn what_a_directory_and_a_person_name_stays_text_in_the_wizard() {
     let (lab, directory) = UnusedDirectory::taken_from(Simulated::new().await).await;
     let root = lab.directory().domain().dn;
     lab.directory().create_unit(&root, HOSTILE);
-    lab.directory().create_user(&root, "Mallory", &[("displayName", HOSTILE), ("mail", "mallory@corp.example")]);
+    lab.directory().create_user(
+        &root,
+        "Mallory",
+        &[("displayName", HOSTILE), ("mail", "mallory@corp.example")],
+    );
     let Stage { lab, service, origin } = Stage::start_empty(lab).await;
     let tab = browser.tab(Viewer::PHONE).await;
     tab.enter(&origin, "/", TOKEN).await;
@@ -179,7 +198,11 @@ async fn what_a_directory_and_a_person_name_stays_text_in_the_wizard() {
     tab.step("basic details").await;
     // In what the directory answers.
     let refused = lab::simulator::Outcome::error(51, HOSTILE);
-    lab.simulator.faults().at(lab::simulator::On::Bind, 1, lab::simulator::Action::Answer(refused));
+    lab.simulator.faults().at(
+        lab::simulator::On::Bind,
+        1,
+        lab::simulator::Action::Answer(refused),
+    );
     tab.click("[data-action=test]").await;
     tab.shows(".steps [data-result=failed]", "stolen").await;
     tab.click("[data-step='1']").await;
@@ -188,12 +211,14 @@ async fn what_a_directory_and_a_person_name_stays_text_in_the_wizard() {
     tab.shows("[role=treeitem]", HOSTILE).await;
     tab.click("[data-step='2']").await;
     tab.shows("[data-kind=user]", "displayName").await;
-    tab.value("document.querySelector('[aria-labelledby=preview-title] input').focus()").await;
+    tab.value("document.querySelector('[aria-labelledby=preview-title] input').focus()")
+        .await;
     tab.write("mallory@corp.example").await;
     tab.shows(".preview", HOSTILE).await;
     // In what a person types: a row, and a mistake in it.
     tab.click("[data-kind=user] [data-action=add-row]").await;
-    tab.until("document.activeElement.dataset.part === 'source'").await;
+    tab.until("document.activeElement.dataset.part === 'source'")
+        .await;
     tab.write("description").await;
     tab.tab_to("[data-part=target]").await;
     tab.retype(HOSTILE).await;
@@ -203,7 +228,11 @@ async fn what_a_directory_and_a_person_name_stays_text_in_the_wizard() {
     let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     assert_eq!(tab.value(fits).await, true);
     assert_eq!(tab.value("window.stolen ?? null").await, Value::Null);
-    assert_eq!(tab.value("document.querySelectorAll('img').length").await, 1, "the page's own");
+    assert_eq!(
+        tab.value("document.querySelectorAll('img').length").await,
+        1,
+        "the page's own"
+    );
     assert!(!tab.requests().iter().any(|url| url.ends_with("/stolen")));
     tab.assert_nobody_asked_but(&origin);
     service.stopped_with(0).await;
@@ -221,13 +250,16 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     tab.step("basic details").await;
     tab.click("[data-action=test]").await;
     tab.shows("[data-key=name] .mistake", "a name is needed").await;
-    tab.until("document.activeElement.matches(\"[data-key='name'] input\")").await;
+    tab.until("document.activeElement.matches(\"[data-key='name'] input\")")
+        .await;
     tab.fill("name", "by-file").await;
     // Every mistake at once, each at its field, the first with the focus.
     tab.click("[data-action=test]").await;
     tab.shows(".top-of-form", "things need a correction").await;
-    tab.until("document.activeElement.matches(\"[data-key='directory.host'] input\")").await;
-    tab.until("document.querySelectorAll('[aria-invalid=true]').length >= 3").await;
+    tab.until("document.activeElement.matches(\"[data-key='directory.host'] input\")")
+        .await;
+    tab.until("document.querySelectorAll('[aria-invalid=true]').length >= 3")
+        .await;
     tab.picture("wizard-mistakes-light").await;
     tab.fill("directory.host", "127.0.0.1").await;
     tab.fill("directory.port", &directory.port).await;
@@ -242,7 +274,11 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     tab.shows("h1", "no connection yet").await;
     tab.click("#token-button").await;
     tab.click("#connections .new").await;
-    tab.until(&format!("{} === 'by-file' && {kept}", "document.querySelector('[data-key=name] input').value")).await;
+    tab.until(&format!(
+        "{} === 'by-file' && {kept}",
+        "document.querySelector('[data-key=name] input').value"
+    ))
+    .await;
     tab.click("[data-action=test]").await;
     tab.type_token(TOKEN).await;
     tab.shows(".end", "the test is good").await;
@@ -258,7 +294,8 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     tab.shows("[data-kind=user] .rows", "displayName").await;
     // As TOML: a mistake by its line, and back to rows.
     tab.click("[value=toml]").await;
-    tab.until("document.querySelector(\"[data-key='mapping'] textarea\")").await;
+    tab.until("document.querySelector(\"[data-key='mapping'] textarea\")")
+        .await;
     tab.value("(() => { const t = document.querySelector(\"[data-key='mapping'] textarea\"); t.focus(); t.select(); })()").await;
     tab.write("[[user]]\nsource = \"objectSid\"\ntarget = \"asset.assetHeader.externalAssetId\"\nform = \"sld\"\nrequired = true\n").await;
     tab.shows(".mistakes", "line 4").await;
@@ -272,7 +309,8 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     tab.step("schedule").await;
     tab.click("[value=runFrequency]").await;
     tab.fill("schedule.runFrequency.minutes", "30").await;
-    tab.shows("[aria-labelledby=next-title]", "every 1 h 30 min").await;
+    tab.shows("[aria-labelledby=next-title]", "every 1 h 30 min")
+        .await;
     tab.click("[data-action=next]").await;
     tab.step("review").await;
     tab.shows("[data-standing=untested]", "not tested").await;
@@ -281,7 +319,11 @@ async fn what_was_typed_is_there_again_and_a_certificate_is_a_file_as_well() {
     // The next one begins with nothing.
     tab.click("#connections .new").await;
     tab.step("basic details").await;
-    assert_eq!(tab.text("document.querySelector('[data-key=name] input').value").await, "");
+    assert_eq!(
+        tab.text("document.querySelector('[data-key=name] input').value")
+            .await,
+        ""
+    );
     drop(lab);
     service.stopped_with(0).await;
 }
@@ -295,7 +337,11 @@ async fn a_connection_of_the_environment_says_where_it_is_changed() {
     let tab = browser.tab(Viewer::DESK).await;
     tab.enter(&origin, "/", TOKEN).await;
     tab.lit("Scheduled").await;
-    assert_eq!(tab.value("document.querySelectorAll('[data-action=delete], [data-action=disable]').length").await, 0);
+    assert_eq!(
+        tab.value("document.querySelectorAll('[data-action=delete], [data-action=disable]').length")
+            .await,
+        0
+    );
     tab.click("[data-action=edit]").await;
     tab.shows(".problem", "not edited on this page").await;
     tab.shows(".problem", "AD_").await;

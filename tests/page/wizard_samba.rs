@@ -46,7 +46,8 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
     tab.fill("directory.bindDn", &account.principal).await;
     tab.fill("directory.password", account.password).await;
     tab.choose_file("input[type=file]", &domain.authority()).await;
-    tab.until("document.querySelector(\"[data-key='directory.certificate'] textarea\").value").await;
+    tab.until("document.querySelector(\"[data-key='directory.certificate'] textarea\").value")
+        .await;
     tab.click("[data-action=test]").await;
     tab.shows(".end", "the test is good").await;
     tab.picture("samba-basic").await;
@@ -65,7 +66,8 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
     tab.picture("samba-profile").await;
     tab.click("[data-action=next]").await;
     tab.shows("[data-kind=user] .rows", "displayName").await;
-    tab.value("document.querySelector('[aria-labelledby=preview-title] input').focus()").await;
+    tab.value("document.querySelector('[aria-labelledby=preview-title] input').focus()")
+        .await;
     tab.write("wizard3").await;
     tab.shows(".preview", "Person 3").await;
     tab.picture("samba-mapping").await;

@@ -127,7 +127,11 @@ impl EventWatcher {
     /// Takes the connection as it is configured now: the service runs this handle no more, since the
     /// connection is disabled or was changed. `None` when it is gone, or cannot be used.
     fn follow(&mut self) -> Option<()> {
-        let now = self.service.registry.set().named(self.handle.connector().name())?;
+        let now = self
+            .service
+            .registry
+            .set()
+            .named(self.handle.connector().name())?;
         let handle = now.handle.ok()?;
         if !Arc::ptr_eq(handle.connector(), self.handle.connector()) {
             self.live = handle.live();

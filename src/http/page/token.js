@@ -134,10 +134,9 @@ export function changesView(why, build) {
     error ? problem(error) : el("p", { class: "quiet" }, why),
     el("button", { type: "button", class: "primary", "data-action": "token", click: async () => { if (await askForToken(why)) reopen(); } }, "Enter token"));
   const reopen = async () => {
-    if (open && !token.get()) return put(element, without());
     const { signal } = (stop = new AbortController());
     try {
-      // Any call that only the token for changes is let through to.
+      // Any call that only the token for changes is let through to; without one too, since the service may have none.
       await typed("mapping", { mapping: null }, signal);
       if (signal.aborted || view) return undefined;
       const built = await build();
@@ -147,7 +146,7 @@ export function changesView(why, build) {
     } catch (error) {
       if (signal.aborted) return undefined;
       const asks = error.status === 401 || error.error === "read_only";
-      put(element, asks ? without(error) : el("section", { class: "card stack" }, el("h1", {}, "Connections cannot be changed here"), problem(error)));
+      put(element, asks ? without(token.get() ? error : null) : el("section", { class: "card stack" }, el("h1", {}, "Connections cannot be changed here"), problem(error)));
     }
     return undefined;
   };
