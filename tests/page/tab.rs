@@ -359,11 +359,17 @@ impl Tab {
 
     /// Keeps a picture of the whole page as `NAME.png` in the folder that `PAGE_PICTURES` names, if it names one.
     pub async fn picture(&self, name: &str) {
+        self.top_picture(name, u32::MAX).await;
+    }
+
+    /// Keeps a picture of the first `height` pixels of the page.
+    pub async fn top_picture(&self, name: &str, height: u32) {
         let Some(folder) = std::env::var_os("PAGE_PICTURES").map(PathBuf::from) else {
             return;
         };
         let whole = self.ask("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
-        let clip = json!({"x": 0, "y": 0, "width": whole["width"], "height": whole["height"], "scale": 1});
+        let height = whole["height"].as_f64().unwrap().min(f64::from(height));
+        let clip = json!({"x": 0, "y": 0, "width": whole["width"], "height": height, "scale": 1});
         let parameters = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let picture = self.ask("Page.captureScreenshot", parameters).await;
         std::fs::create_dir_all(&folder).unwrap();

@@ -104,7 +104,7 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     assert_eq!(status, 200, "{answer}");
     tab.save().await;
     tab.shows(".top-of-form", "changed meanwhile").await;
-    tab.shows(".top-of-form td", "profile").await;
+    tab.shows(".top-of-form td", "profile.assets").await;
     tab.picture("wizard-conflict-light").await;
     assert_eq!(tab.barriers().await, Vec::<String>::new());
     tab.look_as(Viewer::PHONE).await;

@@ -14,6 +14,9 @@ use crate::tab::Viewer;
 /// Time for a person who has everything at hand, the program's part of it.
 const WITHIN: Duration = Duration::from_secs(120);
 
+/// Pixels of a picture of docs/connections.md.
+const TALL: u32 = 2150;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() {
     let browser = browser!();
@@ -34,7 +37,11 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
     service.said("the service started").await;
     let origin = format!("http://{listen}");
     let account = domain.place().connector();
-    let tab = browser.tab(Viewer::DESK).await;
+    let viewer = Viewer {
+        zone: "Europe/Berlin",
+        ..Viewer::DESK
+    };
+    let tab = browser.tab(viewer).await;
 
     let begun = Instant::now();
     tab.enter(&origin, "/", TOKEN).await;
@@ -50,7 +57,7 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
         .await;
     tab.click("[data-action=test]").await;
     tab.shows(".end", "the test is good").await;
-    tab.picture("samba-basic").await;
+    tab.top_picture("wizard-basic", TALL).await;
     tab.click("[data-action=next]").await;
     tab.step("profile").await;
     tab.click("[data-action=browse]").await;
@@ -63,20 +70,32 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
     .await;
     tab.shows(".reads", "10 users").await;
     tab.shows(".reads", "1 group").await;
-    tab.picture("samba-profile").await;
+    tab.top_picture("wizard-profile", TALL).await;
     tab.click("[data-action=next]").await;
     tab.shows("[data-kind=user] .rows", "displayName").await;
     tab.value("document.querySelector('[aria-labelledby=preview-title] input').focus()")
         .await;
     tab.write("wizard3").await;
     tab.shows(".preview", "Person 3").await;
-    tab.picture("samba-mapping").await;
+    tab.click("[data-target$='userAssetClass.displayName'] [data-action=change-row]").await;
+    tab.until("document.activeElement.dataset.part === 'source'").await;
+    tab.retype("displayName, name").await;
+    tab.shows(".result", "gives").await;
+    tab.top_picture("wizard-mapping", 1300).await;
+    tab.click("[data-action=undo-row]").await;
+    tab.click("[data-action=built-in]").await;
+    tab.shows("p.hint", "the built-in table is in use").await;
     tab.click("[data-action=next]").await;
-    tab.shows(".next-runs", "there").await;
-    tab.picture("samba-schedule").await;
+    tab.click("[value=recurrence]").await;
+    tab.click("[value=WEEKLY]").await;
+    tab.click("#day-MON").await;
+    tab.click("#day-FRI").await;
+    tab.fill("schedule.timezone", "Asia/Colombo").await;
+    tab.shows(".next-runs th", "Asia/Colombo").await;
+    tab.top_picture("wizard-schedule", TALL).await;
     tab.click("[data-action=next]").await;
     tab.step("review").await;
-    tab.picture("samba-review").await;
+    tab.top_picture("wizard-review", TALL).await;
     tab.click("[data-action=next]").await;
     tab.shows("h1", "corp").await;
     tab.lit("Scheduled").await;
@@ -87,7 +106,7 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
     assert_eq!(receiver.violations(), Vec::<String>::new());
     assert!(took < WITHIN, "{took:?}");
     println!("from an empty service to {} assets: {took:?}", expected.len());
-    tab.picture("samba-processed").await;
+    tab.picture("wizard-processed").await;
     tab.assert_clean(&origin);
     service.stopped_with(0).await;
 }

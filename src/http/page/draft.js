@@ -5,6 +5,9 @@ import { zone } from "./dom.js";
 /** What a password is bound to. Whoever changes one of these types the password again (R35). */
 const BOUND = ["host", "domain", "port", "transport", "certificate", "certificateSha256", "serverName"];
 
+/** Keys whose objects are one value. */
+const WHOLE = ["password", "schedule", "baseline"];
+
 /** A connection of which nothing is typed. `null` is the default of the service. */
 export function emptyDraft() {
   return {
@@ -106,7 +109,7 @@ export class Draft {
     return [...keys].flatMap((key) => {
       const [left, right] = [one?.[key], other?.[key]];
       if (same(left, right)) return [];
-      const nested = plain(left) && plain(right) && key !== "password" && key !== "schedule";
+      const nested = [left, right].every((value) => plain(value) || absent(value)) && !WHOLE.includes(key);
       return nested ? Draft.differences(left, right, `${prefix}${key}.`) : [{ key: prefix + key, left, right }];
     });
   }
@@ -116,6 +119,8 @@ export class Draft {
 export function inWords(key, value) {
   if (key.endsWith("password")) return typeof value === "string" ? "typed" : value?.set ? "set" : "none";
   if (absent(value)) return "default";
+  if (key === "mapping") return `a table of ${value.split("\n").length} lines`;
+  if (key === "directory.certificate") return "given";
   if (Array.isArray(value)) return value.join(", ");
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -49,8 +49,6 @@ function value(body, key) {
   if (key === "schedule" && found === undefined) return "default";
   if (empty) return ALWAYS.includes(key) ? el("span", { class: "quiet" }, NOTHING[key]) : null;
   if (key === "schedule" || key === "baseline") return given(scheduleInWords(found));
-  if (key === "mapping") return "a table of its own";
-  if (key === "directory.certificate") return "given";
   return given(inWords(key, found));
 }
 

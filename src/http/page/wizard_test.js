@@ -6,17 +6,21 @@ import { announce, el, given, problem, prose, put } from "./dom.js";
 import { tick, ticked } from "./field.js";
 import { withToken } from "./token.js";
 
+/** Lines of a good step that are shown at once. */
+const FEW = 3;
+
 const RESULTS = { ok: ["✓", "good"], failed: ["✗", "failed"] };
 
 function step({ step: name, result, message, details = [], remedy = null }) {
   const [mark, word] = RESULTS[result] ?? ["–", result];
+  const lines = details.map((detail) => el("p", { class: "quiet" }, given(detail)));
   return el("li", { "data-result": result },
     el("span", { class: "mark", "aria-hidden": "true" }, mark),
     el("span", { class: "step" }, given(name), el("span", { class: "unseen" }, `, ${word}`)),
     el("div", {},
       el("p", {}, prose(message ?? "")),
       remedy && el("p", { class: "remedy" }, el("strong", {}, "What to do: "), prose(remedy)),
-      details.map((detail) => el("p", { class: "quiet" }, given(detail)))));
+      result === "ok" && details.length > FEW ? el("details", {}, el("summary", { "aria-label": `Details of ${name}` }, "Details"), lines) : lines));
 }
 
 /** The panel; `named()` asks for the name of the connection where there is none, `refused(error)` shows the mistakes of what was typed at their fields, `unmark()` takes them away. */
