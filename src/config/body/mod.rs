@@ -235,7 +235,7 @@ fn in_keys(problem: ConfigProblem) -> FieldProblem {
         Some(key) => FieldProblem {
             key: key.path(),
             reason: keys::in_the_body_s_words(&problem.cause),
-            remedy: keys::in_the_body_s_words(&problem.advice)
+            remedy: keys::in_the_body_s_words(&without_file(key, &problem.advice))
                 .replace("; in .env, put the value in single quotes", ""),
         },
         None => FieldProblem {
@@ -249,6 +249,13 @@ fn in_keys(problem: ConfigProblem) -> FieldProblem {
             remedy: problem.advice,
         },
     }
+}
+
+/// Returns an advice without the file that a variable may name instead: over HTTP there is none.
+fn without_file(key: &keys::BodyKey, advice: &str) -> String {
+    let file = key.variable.and_then(|variable| variable.file_name());
+    let phrase = file.map(|file| format!(", or {file} to the path of a file that holds it"));
+    phrase.map_or_else(|| advice.to_owned(), |phrase| advice.replace(&phrase, ""))
 }
 
 /// Returns the keys by which `after` leads to another server, or trusts another one, than `before`;
