@@ -89,8 +89,7 @@ fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Conf
     let connection = connection(&mut of_connection, ConnectionOrigin::Environment, now);
     let mut reader = VariableReader::new(variables);
     let process = process(&mut reader, now);
-    let mut secret_files = of_connection.take_secret_files();
-    secret_files.extend(reader.take_secret_files());
+    let secret_files = reader.take_secret_files();
     let mut problems = reader.into_problems();
     let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let names_a_directory = body::names_a_directory(variables);
@@ -126,18 +125,59 @@ pub(super) fn from_file(
     let layered = file.process(variables);
     let mut reader = VariableReader::new(&layered);
     let process = process(&mut reader, now);
-    let mut secret_files = reader.take_secret_files();
+    let secret_files = reader.take_secret_files();
     problems.extend(told(reader, &layered));
-    let mut connections = Vec::new();
-    for layered in file.connections(variables) {
-        let mut reader = VariableReader::new(&layered);
-        connections.extend(connection(&mut reader, ConnectionOrigin::File, now));
-        secret_files.extend(reader.take_secret_files());
-        problems.extend(told(reader, &layered));
-    }
+    let connections = read_connections(&file, variables, now, &mut problems);
     let inherited = InheritedVariables::of(&layered);
     let config = process.map(|process| process.with(connections, secret_files, inherited));
     conclude(config, problems, variables, &file.references)
+}
+
+/// Reads every connection of a file, and notes the problems.
+fn read_connections(
+    file: &ConnectionsFile,
+    variables: &impl Variables,
+    now: DateTime<Utc>,
+    problems: &mut Vec<ConfigProblem>,
+) -> Vec<ConnectionSettings> {
+    let mut connections = Vec::new();
+    for layered in file.connections(variables) {
+        let mut reader = VariableReader::new(&layered);
+        let read = connection(&mut reader, ConnectionOrigin::File, now);
+        connections.extend(read.map(|read| ConnectionSettings {
+            uuid: layered.uuid().unwrap_or(read.uuid),
+            ..read
+        }));
+        problems.extend(told(reader, &layered));
+    }
+    connections
+}
+
+/// Reads the connections of a file that is to be imported. What it says of the service counts as a
+/// default of its connections.
+///
+/// # Errors
+/// Every bad key, in one pass.
+pub fn load_connections(path: &Path) -> Result<Vec<ConnectionSettings>, ConfigError> {
+    import(path, &Environment::read(Path::new("."))?, Utc::now())
+}
+
+pub(super) fn import(
+    path: &Path,
+    variables: &impl Variables,
+    now: DateTime<Utc>,
+) -> Result<Vec<ConnectionSettings>, ConfigError> {
+    let variables = connections::WithoutName(variables);
+    let mut file = ConnectionsFile::read(path, &variables);
+    file.check(&variables);
+    let mut problems = std::mem::take(&mut file.problems);
+    if file.is_whole {
+        let read = read_connections(&file, &variables, now, &mut problems);
+        if problems.is_empty() {
+            return Ok(read);
+        }
+    }
+    Err(ConfigError::new(problems))
 }
 
 /// Returns the problems that a reader found, in the words of the file. A value that was complained
@@ -184,6 +224,7 @@ pub(super) fn connection(
         mapping: mapping?,
         removal: removal?,
         upstream: upstream?,
+        secret_files: reader.take_secret_files(),
     })
 }
 
@@ -228,13 +269,16 @@ impl ServiceSettings {
     fn with(
         self,
         connections: Vec<ConnectionSettings>,
-        secret_files: Vec<SecretFile>,
+        mut secret_files: Vec<SecretFile>,
         inherited: InheritedVariables,
     ) -> Config {
+        let of_connections = connections.iter().flat_map(|one| one.secret_files.clone());
+        secret_files.extend(of_connections);
         Config {
             connections_file: None,
             connections,
             missing: None,
+            unusable: Vec::new(),
             inherited,
             state: self.state,
             secrets: self.secrets,

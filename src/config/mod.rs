@@ -11,6 +11,7 @@ mod describe;
 mod directory;
 mod dotenv;
 mod environment;
+mod export;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -30,16 +31,18 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod transfer;
 mod values;
 pub mod variables;
 
 pub use body::{
     BodyRefusal, CheckedConnection, ConnectionBody, InheritedVariables, PasswordChange, StoredConfiguration,
-    body_of, in_the_body_s_words, password_of,
+    body_of, body_with_documents, in_the_body_s_words, password_of, variable_of_key,
 };
 pub use environment::{Environment, Variables};
+pub use export::export;
 pub use field_problem::FieldProblem;
-pub use load::{MappingSettings, derive_uuid, load, load_mapping_settings, parse, parse_at, state_location};
+pub use load::{MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse, parse_at, state_location};
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
@@ -52,7 +55,8 @@ pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UpstreamAuth, UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UnusableConnection, UpstreamAuth, UpstreamSettings,
 };
+pub use transfer::{ForeignSetting, foreign_settings};
 pub use state::{Database, StateLocation, host_name};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

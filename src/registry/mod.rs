@@ -25,9 +25,8 @@ use crate::sync::RunError;
 
 pub use change::{ChangeError, ConnectionChange, ConnectionEditor};
 pub use follow::ConnectionFollower;
-pub use open::open_connection;
-use stored::state_of;
-pub use stored::{StoredSettings, stored_settings};
+pub use open::{open_connection, random_uuid};
+pub use stored::{StoredSettings, settings_without_secret, state_of, stored_settings};
 
 /// Connections that this process runs.
 pub struct ConnectionRegistry {

@@ -8,6 +8,7 @@
 
 mod keys;
 mod reading;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::environment::Variables;
@@ -30,8 +31,9 @@ use super::{
     Secret, UpstreamSettings, upstream,
 };
 
-pub use keys::in_the_body_s_words;
+pub use keys::{in_the_body_s_words, variable_of_key};
 pub use reading::ConnectionBody;
+pub use shown::{body_of, body_with_documents};
 
 /// Change of a secret by a body.
 #[derive(Debug, Clone)]
@@ -306,39 +308,6 @@ fn changed_address(before: Option<&DirectorySettings>, after: &DirectorySettings
 
 fn in_directory(key: &str) -> String {
     format!("directory.{key}")
-}
-
-/// Returns the body of a connection that the environment or the file configures, as far as a body
-/// can say it.
-#[must_use]
-pub fn body_of(settings: &ConnectionSettings) -> Value {
-    let mut sections: Map<String, Value> = Map::new();
-    let described: BTreeMap<&'static str, String> = settings.describe().into_iter().collect();
-    for key in keys::KEYS {
-        let Some(text) = key.variable.and_then(|variable| described.get(variable.name)) else {
-            continue;
-        };
-        if let Some(value) = reading::value_of(key.form, text) {
-            let place = match key.section {
-                "" => &mut sections,
-                section => {
-                    let object = sections
-                        .entry(section)
-                        .or_insert_with(|| Value::Object(Map::new()));
-                    match object.as_object_mut() {
-                        Some(object) => object,
-                        None => continue,
-                    }
-                }
-            };
-            place.insert(key.name.to_owned(), value);
-        }
-    }
-    sections.insert("schedule".to_owned(), settings.schedule.sync.to_json());
-    if let Some(baseline) = &settings.schedule.baseline {
-        sections.insert("baseline".to_owned(), baseline.to_json());
-    }
-    Value::Object(sections)
 }
 
 /// Returns the password that a connection binds with, where it has one.
