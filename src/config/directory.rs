@@ -282,7 +282,12 @@ impl ProfileSettings {
     /// Returns the extra filter of a kind without the part that narrows it to members of groups.
     #[must_use]
     pub fn own_filter(&self, kind: Kind) -> Option<&str> {
-        let extra = self.assets.iter().find(|(asked, _)| *asked == kind)?.1.as_deref()?;
+        let extra = self
+            .assets
+            .iter()
+            .find(|(asked, _)| *asked == kind)?
+            .1
+            .as_deref()?;
         let Some(members) = filter::member_of_any(&self.members_of) else {
             return Some(extra);
         };

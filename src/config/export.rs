@@ -134,10 +134,7 @@ impl ExportedTable<'_> {
     /// Writes the reference to a secret.
     fn refer(&mut self, variable: &'static VariableDefinition, holds: &'static str) {
         let name = reference(&self.settings.name, variable);
-        self.set(
-            &variable.name.to_ascii_lowercase(),
-            &format!("\"${{{name}}}\""),
-        );
+        self.set(&variable.name.to_ascii_lowercase(), &format!("\"${{{name}}}\""));
         self.secrets.push((name, holds));
     }
 
@@ -244,7 +241,9 @@ impl ExportedTable<'_> {
         }
         let _ = write!(text, "[[{CONNECTION}]]\n{}", self.lines);
         if !self.empty.is_empty() {
-            text.push_str("# Not set. An empty text takes back what the environment or the top of the file has.\n");
+            text.push_str(
+                "# Not set. An empty text takes back what the environment or the top of the file has.\n",
+            );
             text.push_str(&self.empty);
         }
         for document in &self.documents {
@@ -322,3 +321,7 @@ fn quoted(text: &str) -> String {
     whole.push('"');
     whole
 }
+
+#[cfg(test)]
+#[path = "export_tests.rs"]
+mod tests;

@@ -30,8 +30,8 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
-mod upstream;
 mod transfer;
+mod upstream;
 mod values;
 pub mod variables;
 
@@ -42,7 +42,10 @@ pub use body::{
 pub use environment::{Environment, Variables};
 pub use export::export;
 pub use field_problem::FieldProblem;
-pub use load::{MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse, parse_at, state_location};
+pub use load::{
+    MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse, parse_at,
+    state_location,
+};
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};
@@ -55,8 +58,9 @@ pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UnusableConnection, UpstreamAuth, UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UnusableConnection,
+    UpstreamAuth, UpstreamSettings,
 };
-pub use transfer::{ForeignSetting, foreign_settings};
 pub use state::{Database, StateLocation, host_name};
+pub use transfer::{ForeignSetting, foreign_settings};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

@@ -14,8 +14,9 @@ use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
-    FieldProblem, HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings, RunSchedule,
-    ScheduleSettings, Secret, StateLocation, ZonedCron, host_name, parse_baseline, parse_schedule,
+    FieldProblem, HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings,
+    RunSchedule, ScheduleSettings, Secret, StateLocation, ZonedCron, host_name, parse_baseline,
+    parse_schedule,
 };
 
 /// Reads name and description of the connection.

@@ -36,9 +36,7 @@ pub fn foreign_settings(wanted: &ConnectionSettings, stored: &ConnectionSettings
     };
     let described = wanted.describe().into_iter().zip(stored.describe());
     let mut found: Vec<ForeignSetting> = described
-        .filter(|((variable, wanted), (_, service))| {
-            wanted != service && !OF_THE_PLACE.contains(variable)
-        })
+        .filter(|((variable, wanted), (_, service))| wanted != service && !OF_THE_PLACE.contains(variable))
         .map(|((variable, wanted), (_, service))| foreign(variable, wanted, service))
         .collect();
     let hidden = other_credentials(&wanted.upstream, &stored.upstream);

@@ -5,8 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{
-    self, Config, ConnectionSettings, FieldProblem, ForeignSetting, foreign_settings, in_the_body_s_words,
-    variable_of_key,
+    self, Config, ConnectionSettings, FieldProblem, ForeignSetting, foreign_settings, variable_of_key,
 };
 use crate::exit_code::USAGE;
 use crate::registry::{ChangeError, ConnectionEditor};
@@ -74,17 +73,17 @@ pub(super) fn run(config: &Config, options: &ConnectionsImport) -> Result<u8, Co
     for plan in planned {
         let stored = match plan.replaces {
             None => basis.editor.create_as(plan.uuid, &plan.body, basis.now),
-            Some(revision) => basis
-                .editor
-                .replace(&plan.name, revision, &plan.body, basis.now),
+            Some(revision) => basis.editor.replace(&plan.name, revision, &plan.body, basis.now),
         };
-        let stored =
-            stored.map_err(|error| refused(&error).of_connection(Some(plan.name.as_str())))?;
+        let stored = stored.map_err(|error| refused(&error).of_connection(Some(plan.name.as_str())))?;
         let done = match plan.replaces {
             None => "created",
             Some(_) => "replaced",
         };
-        say(format_args!("{}: {done}, revision {}", stored.name, stored.revision))?;
+        say(format_args!(
+            "{}: {done}, revision {}",
+            stored.name, stored.revision
+        ))?;
     }
     Ok(0)
 }
@@ -118,7 +117,9 @@ impl ImportBasis<'_> {
             None => None,
         };
         let uuid = if replaces.is_none() {
-            self.identity(settings).map_err(|mistake| mistakes.push(mistake)).ok()
+            self.identity(settings)
+                .map_err(|mistake| mistakes.push(mistake))
+                .ok()
         } else {
             Some(settings.uuid)
         };
@@ -163,7 +164,13 @@ impl ImportBasis<'_> {
 /// Returns the mistake of a setting that the service has otherwise.
 fn foreign(setting: &ForeignSetting) -> String {
     let key = setting.variable.to_ascii_lowercase();
-    let text = |value: &str| if value.is_empty() { "not set".to_owned() } else { value.to_owned() };
+    let text = |value: &str| {
+        if value.is_empty() {
+            "not set".to_owned()
+        } else {
+            value.to_owned()
+        }
+    };
     format!(
         "{key}: is {} in the file, and {} for every stored connection, which takes it from the service; \
          set {} for the service, leave it out here, or keep this connection in a file",
@@ -176,9 +183,5 @@ fn foreign(setting: &ForeignSetting) -> String {
 /// Returns the mistake of a key of the body under the key of the file.
 fn in_the_files_words(problem: &FieldProblem) -> String {
     let key = variable_of_key(&problem.key).map_or_else(|| problem.key.clone(), str::to_ascii_lowercase);
-    format!(
-        "{key}: {}; {}",
-        in_the_body_s_words(&problem.reason),
-        problem.remedy
-    )
+    format!("{key}: {}; {}", problem.reason, problem.remedy)
 }

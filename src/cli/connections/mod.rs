@@ -227,18 +227,8 @@ fn show(config: &Config, name: &str, json: bool) -> Result<u8, CommandFailure> {
             .revision
             .map(|revision| ["revision".to_owned(), revision.to_string()]),
     );
-    head.extend(
-        listed
-            .created_at
-            .clone()
-            .map(|time| ["created".to_owned(), time]),
-    );
-    head.extend(
-        listed
-            .updated_at
-            .clone()
-            .map(|time| ["changed".to_owned(), time]),
-    );
+    head.extend(listed.created_at.clone().map(|time| ["created".to_owned(), time]));
+    head.extend(listed.updated_at.clone().map(|time| ["changed".to_owned(), time]));
     lines(&shown.configuration, "", &mut head);
     say(columns(&head).trim_end())?;
     if let (Some(reason), Some(remedy)) = (&listed.reason, &listed.remedy) {

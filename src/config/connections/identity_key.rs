@@ -44,7 +44,8 @@ impl<V: Variables> TableReading<'_, V> {
     }
 
     fn uuid_of(&mut self, value: &DeValue<'_>) -> Result<Uuid, ValueFault> {
-        const ADVICE: &str = "write one such as `uuidgen` prints, or as `ad-connector connections export` does";
+        const ADVICE: &str =
+            "write one such as `uuidgen` prints, or as `ad-connector connections export` does";
         let DeValue::String(text) = value else {
             return Err(ValueFault::new("is not a text", ADVICE));
         };

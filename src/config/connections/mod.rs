@@ -25,7 +25,7 @@ use super::variables as v;
 pub(super) use layered::{ConnectionVariables, WithoutName};
 use table::ConnectionTable;
 
-pub(super) use keys::{CONNECTION, BASELINE, LISTS, PROCESS, PROFILE, SCHEDULE, SHORT, UUID};
+pub(super) use keys::{BASELINE, CONNECTION, LISTS, PROCESS, PROFILE, SCHEDULE, SHORT, UUID};
 
 /// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working
 /// directory.

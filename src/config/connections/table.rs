@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, BASELINE, CONNECTION, KeyPlace, PROFILE, SCHEDULE, UUID};
 use super::identity_key::GivenUuid;
+use super::keys::{self, BASELINE, CONNECTION, KeyPlace, PROFILE, SCHEDULE, UUID};
 use super::schedule_table::GivenSchedule;
 use super::value::{self, EnvironmentReferences};
 use super::{ConnectionsFile, FileConnection};
