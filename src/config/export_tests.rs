@@ -98,7 +98,9 @@ fn read(exported: &str, folder: &Path) -> ConnectionSettings {
     let mut read =
         load::import(&path, &environment, now()).unwrap_or_else(|refused| panic!("{refused}\n{exported}"));
     assert_eq!(read.len(), 1);
-    read.remove(0)
+    let read = read.remove(0);
+    assert!(read.has_uuid);
+    read.settings
 }
 
 /// Exports a connection and reads that again; what it then says.

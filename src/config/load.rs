@@ -153,12 +153,21 @@ fn read_connections(
     connections
 }
 
+/// Connection of a file that is to be imported.
+#[derive(Debug, Clone)]
+pub struct ImportedConnection {
+    /// Its settings.
+    pub settings: ConnectionSettings,
+    /// `true` when the file gives its identity; otherwise that is made of the name.
+    pub has_uuid: bool,
+}
+
 /// Reads the connections of a file that is to be imported. What it says of the service counts as a
 /// default of its connections.
 ///
 /// # Errors
 /// Every bad key, in one pass.
-pub fn load_connections(path: &Path) -> Result<Vec<ConnectionSettings>, ConfigError> {
+pub fn load_connections(path: &Path) -> Result<Vec<ImportedConnection>, ConfigError> {
     import(path, &Environment::read(Path::new("."))?, Utc::now())
 }
 
@@ -166,7 +175,7 @@ pub(super) fn import(
     path: &Path,
     variables: &impl Variables,
     now: DateTime<Utc>,
-) -> Result<Vec<ConnectionSettings>, ConfigError> {
+) -> Result<Vec<ImportedConnection>, ConfigError> {
     let variables = connections::WithoutName(variables);
     let mut file = ConnectionsFile::read(path, &variables);
     file.check(&variables);
@@ -174,7 +183,13 @@ pub(super) fn import(
     if file.is_whole {
         let read = read_connections(&file, &variables, now, &mut problems);
         if problems.is_empty() {
-            return Ok(read);
+            // Without a problem none is left out.
+            let given = file.connections(&variables);
+            let given = given.iter().map(|layered| layered.uuid().is_some());
+            let imported = read.into_iter().zip(given);
+            return Ok(imported
+                .map(|(settings, has_uuid)| ImportedConnection { settings, has_uuid })
+                .collect());
         }
     }
     Err(ConfigError::new(problems))

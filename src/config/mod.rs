@@ -43,8 +43,8 @@ pub use environment::{Environment, Variables};
 pub use export::export;
 pub use field_problem::FieldProblem;
 pub use load::{
-    MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse, parse_at,
-    state_location,
+    ImportedConnection, MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse,
+    parse_at, state_location,
 };
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{
-    self, Config, ConnectionSettings, FieldProblem, ForeignSetting, foreign_settings, variable_of_key,
+    self, Config, FieldProblem, ForeignSetting, ImportedConnection, foreign_settings, variable_of_key,
 };
 use crate::exit_code::USAGE;
 use crate::registry::{ChangeError, ConnectionEditor};
@@ -50,13 +50,13 @@ pub(super) fn run(config: &Config, options: &ConnectionsImport) -> Result<u8, Co
         now: Utc::now(),
     };
     let (mut planned, mut mistakes) = (Vec::new(), Vec::new());
-    for settings in &read {
-        match basis.plan(settings) {
+    for imported in &read {
+        match basis.plan(imported) {
             Ok(plan) => planned.push(plan),
             Err(found) => mistakes.extend(
                 found
                     .into_iter()
-                    .map(|mistake| format!("connection {}: {mistake}", settings.name)),
+                    .map(|mistake| format!("connection {}: {mistake}", imported.settings.name)),
             ),
         }
     }
@@ -90,7 +90,8 @@ pub(super) fn run(config: &Config, options: &ConnectionsImport) -> Result<u8, Co
 
 impl ImportBasis<'_> {
     /// Returns what is to be stored of a connection, or all its mistakes.
-    fn plan(&self, settings: &ConnectionSettings) -> Result<PlannedImport, Vec<String>> {
+    fn plan(&self, imported: &ImportedConnection) -> Result<PlannedImport, Vec<String>> {
+        let settings = &imported.settings;
         let body = config::body_with_documents(settings)
             .map_err(|error| vec![format!("mapping_file: cannot be read: {error}")])?;
         let mut mistakes = Vec::new();
@@ -117,7 +118,7 @@ impl ImportBasis<'_> {
             None => None,
         };
         let uuid = if replaces.is_none() {
-            self.identity(settings)
+            self.identity(imported)
                 .map_err(|mistake| mistakes.push(mistake))
                 .ok()
         } else {
@@ -136,15 +137,14 @@ impl ImportBasis<'_> {
 
     /// Returns the identity of a new connection: that of the file, so that it keeps the state that it
     /// has under it. One that is made of the name gives way to a random one where it is taken.
-    fn identity(&self, settings: &ConnectionSettings) -> Result<Uuid, String> {
-        let uuid = settings.uuid;
-        let is_derived = uuid == config::derive_uuid(&settings.name);
+    fn identity(&self, imported: &ImportedConnection) -> Result<Uuid, String> {
+        let uuid = imported.settings.uuid;
         let configured = self.editor.config.connections.iter().find(|one| one.uuid == uuid);
         let stored = self.stored.iter().find(|one| one.uuid == uuid);
         let deleted = self.deleted.iter().find(|one| one.uuid == uuid);
         match (configured, stored, deleted) {
             (None, None, None) => Ok(uuid),
-            _ if is_derived => Ok(crate::registry::random_uuid()),
+            _ if !imported.has_uuid => Ok(crate::registry::random_uuid()),
             (Some(other), _, _) => Err(format!(
                 "uuid: is that of the connection {}, which environment or file configures; take that one away first, or leave uuid out",
                 other.name
