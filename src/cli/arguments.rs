@@ -215,8 +215,8 @@ pub(super) enum State {
 pub(super) enum SecretsCommand {
     /// Print a new key for `SECRETS_KEY`. Every instance that shares the state needs the same.
     NewKey,
-    /// Seal every secret with `SECRETS_KEY` that is sealed with a key of `SECRETS_KEY_OLD`. Services
-    /// may run meanwhile, and it can be repeated.
+    /// Seal every secret with `SECRETS_KEY` that is sealed with a key of `SECRETS_KEY_OLD`.
+    /// Services may run meanwhile, and it can be repeated.
     Rekey,
 }
 

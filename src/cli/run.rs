@@ -10,7 +10,7 @@ use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::http;
 use crate::notify;
-use crate::registry::{ConnectionRegistry, RegistryParts};
+use crate::registry::{ConnectionFollower, RegistryParts};
 use crate::schedule::{self, ConnectionSet};
 use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
@@ -62,7 +62,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             bind_guard,
             only: connection.map(str::to_owned),
         };
-        let (registry, follower) = ConnectionRegistry::new(parts, connections, beats.clone(), stop.clone());
+        let follower = ConnectionFollower::new(parts, connections, beats.clone(), stop.clone());
+        let registry = Arc::clone(follower.registry());
         let set = registry.set();
         // Nobody else sets it.
         let _: Result<(), ConnectionSet> = served.set(set.clone());

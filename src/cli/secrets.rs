@@ -53,7 +53,7 @@ fn rekey() -> Result<u8, CommandFailure> {
 
 /// Step of `check`: opens every secret in the state. `None` where there is none and no key is set.
 pub(super) fn step(config: &Config) -> Option<Result<String, CommandFailure>> {
-    // A state that cannot be read is told by the step before.
+    // The step before reports a state that cannot be read.
     let store = Store::open(&config.state, StoreAccess::ReadOnly).ok()?;
     let opened = store.open_secrets(config.secrets.as_ref()).ok()?;
     if config.secrets.is_none() && opened.is_empty() {

@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use super::variables as v;
 use super::{
     Config, ConnectionSettings, DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, MappingSource,
-    ReachLimits, ReviewSettings, RunSchedule, SearchScope, SitePolicy, StateLocation, TargetHost,
-    UpstreamAuth,
+    ReachLimits, ReviewSettings, RunSchedule, ScheduleSettings, SearchScope, SitePolicy, StateLocation,
+    TargetHost, UpstreamAuth,
 };
 use crate::identity::{DistinguishedName, Kind};
 use crate::secrets::SecretKeys;
@@ -144,6 +144,15 @@ fn describe_times(schedule: &RunSchedule) -> DescribedVariable {
     }
 }
 
+/// Describes the baselines, with their zone where it is another one than that of the deltas.
+fn describe_baseline(schedule: &ScheduleSettings) -> String {
+    match &schedule.baseline {
+        None => "off".to_owned(),
+        Some(cron) if cron.zone == schedule.timezone() => cron.text.clone(),
+        Some(cron) => format!("{} {}", cron.text, cron.zone.name()),
+    }
+}
+
 impl ConnectionSettings {
     /// Describes the connection with everything of it.
     #[must_use]
@@ -156,13 +165,7 @@ impl ConnectionSettings {
         described.extend(self.describe_profile());
         described.extend([
             describe_times(&self.schedule.sync),
-            (
-                v::BASELINE_CRON.name,
-                self.schedule
-                    .baseline
-                    .as_ref()
-                    .map_or_else(|| "off".to_owned(), |cron| cron.text.clone()),
-            ),
+            (v::BASELINE_CRON.name, describe_baseline(&self.schedule)),
             (v::SYNC_TIMEZONE.name, self.schedule.timezone().name().to_owned()),
             (v::SYNC_ON_START.name, self.schedule.on_start.to_string()),
             (

@@ -7,9 +7,9 @@
 use std::fmt::Write as _;
 use std::io;
 
-use super::body::InheritedVariables;
 use super::connections::{BASELINE, CONNECTION, LISTS, SCHEDULE, SHORT, UUID};
 use super::describe::DescribedVariable;
+use super::inherited::InheritedVariables;
 use super::transfer::other_credentials;
 use super::values::{certificate, quantity};
 use super::variables::{self as v, VariableDefinition};

@@ -4,19 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
-use super::body::{self, InheritedVariables};
+use super::body;
 use super::connections::{self, ConnectionVariables, ConnectionsFile};
 use super::environment::{Environment, Variables, unknown_names};
+use super::inherited::InheritedVariables;
+use super::one_connection;
 use super::reader::VariableReader;
 use super::refused::{ConfigError, ConfigProblem};
 use super::values::plain;
 use super::{
     Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, MappingSource,
-    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service, upstream,
-    variables as v,
+    ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service, variables as v,
 };
 use crate::secrets::SecretKeys;
 
@@ -86,7 +85,7 @@ fn connections_file(
 /// Reads one connection, all of it in variables; none where they name no directory.
 fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Config, ConfigError> {
     let mut of_connection = VariableReader::new(variables);
-    let connection = connection(&mut of_connection, ConnectionOrigin::Environment, now);
+    let connection = one_connection::connection(&mut of_connection, ConnectionOrigin::Environment, now);
     let mut reader = VariableReader::new(variables);
     let process = process(&mut reader, now);
     let secret_files = reader.take_secret_files();
@@ -143,7 +142,7 @@ fn read_connections(
     let mut connections = Vec::new();
     for layered in file.connections(variables) {
         let mut reader = VariableReader::new(&layered);
-        let read = connection(&mut reader, ConnectionOrigin::File, now);
+        let read = one_connection::connection(&mut reader, ConnectionOrigin::File, now);
         connections.extend(read.map(|read| ConnectionSettings {
             uuid: layered.uuid().unwrap_or(read.uuid),
             ..read
@@ -206,51 +205,6 @@ fn told<V: Variables>(
         .filter(|problem| !layered.is_known_to_be_bad(&problem.name))
         .map(|problem| layered.in_the_files_words(problem))
         .collect()
-}
-
-/// Reads all settings of one connection.
-pub(super) fn connection(
-    reader: &mut VariableReader<'_, impl Variables>,
-    origin: ConnectionOrigin,
-    now: DateTime<Utc>,
-) -> Option<ConnectionSettings> {
-    let name = service::name(reader);
-    let delta = directory::delta(reader);
-    let directory = directory::directory(reader, delta);
-    let profile = directory::profile(reader, delta);
-    let schedule = service::schedule(reader, now);
-    let mapping = service::mapping(reader);
-    let removal = service::removal(reader);
-    let upstream = upstream::upstream(reader);
-    let ((name, description), mut directory, profile) = (name?, directory?, profile?);
-    if !profile.members_of.is_empty() {
-        // Members come and go without a change of their own that a delta would see.
-        directory.delta = DeltaMethod::Off;
-    }
-    Some(ConnectionSettings {
-        uuid: derive_uuid(&name),
-        origin,
-        stored: None,
-        name,
-        description,
-        directory,
-        profile,
-        schedule: schedule?,
-        mapping: mapping?,
-        removal: removal?,
-        upstream: upstream?,
-        secret_files: reader.take_secret_files(),
-    })
-}
-
-/// Returns the identity of a connection that is given none: made of its name, so that it is the
-/// same at every start and at every instance (RFC 9562 section 5.8).
-#[must_use]
-pub fn derive_uuid(name: &str) -> Uuid {
-    let digest = Sha256::digest(format!("ad-connector connection {name}"));
-    let mut octets = [0; 16];
-    octets.copy_from_slice(&digest[..16]);
-    uuid::Builder::from_custom_bytes(octets).into_uuid()
 }
 
 /// Settings that exist once, whatever the number of connections.

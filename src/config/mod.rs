@@ -15,8 +15,10 @@ mod export;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod inherited;
 mod kerberos;
 mod load;
+mod one_connection;
 mod reach;
 mod reader;
 pub mod reference;
@@ -36,16 +38,18 @@ mod values;
 pub mod variables;
 
 pub use body::{
-    BodyRefusal, CheckedConnection, ConnectionBody, InheritedVariables, PasswordChange, StoredConfiguration,
-    body_of, body_with_documents, in_the_body_s_words, password_of, variable_of_key,
+    BodyRefusal, CheckedConnection, ConnectionBody, PasswordChange, StoredConfiguration, body_of,
+    body_with_documents, in_the_body_s_words, password_of, variable_of_key,
 };
 pub use environment::{Environment, Variables};
 pub use export::export;
 pub use field_problem::FieldProblem;
+pub use inherited::InheritedVariables;
 pub use load::{
-    ImportedConnection, MappingSettings, derive_uuid, load, load_connections, load_mapping_settings, parse,
-    parse_at, state_location,
+    ImportedConnection, MappingSettings, load, load_connections, load_mapping_settings, parse, parse_at,
+    state_location,
 };
+pub use one_connection::derive_uuid;
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
 pub use refused::{ConfigError, ConfigProblem};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::body::InheritedVariables;
+use super::inherited::InheritedVariables;
 use super::reach::{ReachLimits, ReachPolicy};
 use super::refused::ConfigError;
 use super::review::ReviewSettings;
@@ -46,16 +46,6 @@ pub struct Config {
     /// Files from which secrets were read, of the service and the connections of environment and
     /// file.
     pub secret_files: Vec<SecretFile>,
-}
-
-impl Config {
-    /// Returns the way to the outside that the service itself uses: that of its first connection, or
-    /// where none is configured, of the variables. `None` where these name no gateway.
-    #[must_use]
-    pub fn service_upstream(&self) -> Option<UpstreamSettings> {
-        let first = self.connections.first().map(|first| first.upstream.clone());
-        first.or_else(|| self.inherited.upstream())
-    }
 }
 
 /// One configured directory with its profile, schedule, mapping and upstream.

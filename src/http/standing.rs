@@ -83,10 +83,11 @@ impl HttpService {
         &self,
         handle: &ConnectionHandle,
     ) -> Result<ConnectionStanding, HttpProblem> {
-        let (name, id) = (handle.connector().name().to_owned(), handle.connector().id);
+        // By its number: its name may just have been changed.
+        let id = handle.connector().id;
         let found = self
             .read(move |store| {
-                let row = store.connection(&name)?;
+                let row = store.connection_row(id)?;
                 // The last one may go on; then the one before is the last that ended.
                 let mut runs = store.runs(id, 2)?;
                 runs.retain(|run| run.ended.is_some());

@@ -263,7 +263,8 @@ impl ConnectionEditor<'_> {
         self.check_whole(checked?)
     }
 
-    /// Checks what depends on more than the body: the mapping, and where the service may dial (R35).
+    /// Checks what depends on more than the body: the mapping, and where the service may dial
+    /// (R35).
     fn check_whole(&self, mut checked: CheckedConnection) -> Result<CheckedConnection, ChangeError> {
         checked.settings.directory.reach = reach(self.config);
         let mut problems = mapping_problems(&checked.settings);

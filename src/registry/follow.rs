@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ConnectionRegistry;
-use crate::schedule::{self, ConnectionWorker, Heartbeats, ServedConnection, ServiceError};
-use crate::store::StoredConnection;
+use super::served::{ConnectionRegistry, LookRequest, RegistryParts};
+use crate::schedule::{
+    self, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection, ServiceError,
+};
+use crate::store::{ConnectionId, StoredConnection};
 use crate::sync::RunError;
 
 /// Time between two looks for changes by another instance.
@@ -20,9 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Time between two attempts to use a connection that could not be used.
 const AGAIN_EVERY: Duration = Duration::from_secs(5);
-
-/// Request to look for changes at once; answered when they are in force.
-pub(super) type LookRequest = oneshot::Sender<()>;
 
 /// Task of a connection: its identity, and how it ended.
 type EndedConnection = (Uuid, Result<(), RunError>);
@@ -36,6 +35,8 @@ pub struct ConnectionFollower {
     waiting: Vec<LookRequest>,
     tasks: JoinSet<EndedConnection>,
     running: BTreeMap<Uuid, RunningConnection>,
+    /// Connections of environment and file, before they are run.
+    workers: Vec<ConnectionWorker>,
     /// Identities of the connections that environment and file configure.
     configured: BTreeSet<Uuid>,
     /// Number of the last change that is in force.
@@ -48,17 +49,22 @@ struct RunningConnection {
     /// Version of the configuration; `None` of environment and file.
     revision: Option<i64>,
     stop: CancellationToken,
+    /// Its row and the digest of its settings.
+    candidate: (ConnectionId, String),
 }
 
 impl ConnectionFollower {
-    pub(super) fn new(
-        registry: Arc<ConnectionRegistry>,
-        configured: Vec<ConnectionWorker>,
-        requests: mpsc::Receiver<LookRequest>,
+    /// Returns the connections of environment and file, to be run together with those that are
+    /// stored, until `stop`.
+    #[must_use]
+    pub fn new(
+        parts: RegistryParts,
+        configured: Vec<ScheduledConnection>,
         beats: Heartbeats,
         stop: CancellationToken,
     ) -> Self {
-        let mut follower = Self {
+        let (registry, workers, requests) = ConnectionRegistry::new(parts, configured);
+        Self {
             registry,
             beats,
             stop,
@@ -66,14 +72,17 @@ impl ConnectionFollower {
             waiting: Vec::new(),
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
-            configured: configured.iter().map(ConnectionWorker::uuid).collect(),
+            configured: workers.iter().map(ConnectionWorker::uuid).collect(),
+            workers,
             seen: None,
             again_at: None,
-        };
-        for worker in configured {
-            follower.start(worker, None);
         }
-        follower
+    }
+
+    /// Returns the connections, for other parts of the program.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<ConnectionRegistry> {
+        &self.registry
     }
 
     /// Runs every connection on its schedule until the service stops; a run in progress is then
@@ -83,6 +92,10 @@ impl ConnectionFollower {
     /// The state file fails at the start of a connection. Failed runs are no error of the service:
     /// they are logged, shown, and tried again at the next tick.
     pub async fn serve(mut self) -> Result<(), ServiceError> {
+        for worker in std::mem::take(&mut self.workers) {
+            self.start(worker, None);
+        }
+        self.compete();
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -126,10 +139,18 @@ impl ConnectionFollower {
         let running = RunningConnection {
             revision,
             stop: stop.clone(),
+            candidate: worker.candidate(),
         };
         self.running.insert(uuid, running);
         self.tasks
             .spawn(async move { (uuid, schedule::keep(worker, beats, stop).await) });
+    }
+
+    /// Competes with other instances for the connections that run here, and for no others: one that
+    /// cannot be used here, or is disabled, is left to them (R34).
+    fn compete(&self) {
+        let candidates = self.running.values().map(|running| running.candidate.clone());
+        self.registry.parts.store.join(candidates.collect());
     }
 
     /// Brings the set up to what is stored, as far as runs have ended.
@@ -146,14 +167,22 @@ impl ConnectionFollower {
             .filter(|stored| only.is_none_or(|name| stored.content.name == name))
             .map(|stored| (stored.uuid, stored))
             .collect();
-        let is_settled = self.end_others(&wanted);
+        let mut is_settled = self.end_others(&wanted);
         self.again_at = None;
         for stored in wanted.into_values() {
             if !self.running.contains_key(&stored.uuid) {
-                self.open(stored).await;
+                is_settled &= self.open(stored).await;
             }
         }
+        self.compete();
         self.registry.configure().await?;
+        if is_settled && !self.waiting.is_empty() {
+            let elsewhere = self
+                .registry
+                .on_store(|store| store.runs_otherwise_elsewhere())
+                .await?;
+            is_settled = !elsewhere;
+        }
         if is_settled {
             self.seen = Some(number);
             for request in self.waiting.drain(..) {
@@ -187,8 +216,9 @@ impl ConnectionFollower {
         is_settled
     }
 
-    /// Adds a stored connection to the set, and starts it unless it is disabled.
-    async fn open(&mut self, stored: StoredConnection) {
+    /// Adds a stored connection to the set, and starts it unless it is disabled. Returns `false`
+    /// where another instance has to end its former configuration first.
+    async fn open(&mut self, stored: StoredConnection) -> bool {
         let known = self
             .registry
             .set
@@ -203,7 +233,7 @@ impl ConnectionFollower {
                     .is_some_and(|known| known.revision == stored.revision)
         };
         if stored.content.disabled && known.as_ref().is_some_and(is_known) {
-            return;
+            return true;
         }
         let (uuid, revision, is_disabled) = (stored.uuid, stored.revision, stored.content.disabled);
         let opened = self.registry.open(stored).await;
@@ -214,6 +244,12 @@ impl ConnectionFollower {
                     revision,
                     disabled = is_disabled,
                     "A stored connection is in force."
+                );
+            }
+            Err(_) if opened.is_held => {
+                tracing::debug!(
+                    connection = opened.connection.name,
+                    "Another instance still holds the connection with its former target."
                 );
             }
             Err(fault) => {
@@ -230,9 +266,11 @@ impl ConnectionFollower {
             }
         }
         self.registry.set.insert(opened.connection);
+        let is_held = opened.is_held;
         if let Some(worker) = opened.worker.filter(|_| !is_disabled) {
             debug_assert_eq!(worker.uuid(), uuid);
             self.start(worker, Some(revision));
         }
+        !is_held
     }
 }

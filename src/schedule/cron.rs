@@ -11,7 +11,6 @@ use super::local_time;
 /// Cron expression bound to its time zone.
 #[derive(Debug, Clone)]
 pub struct CronSchedule {
-    text: String,
     pattern: Pattern,
     zone: Tz,
     /// The expression names every hour, so it is an interval and no list of times of day.
@@ -49,7 +48,6 @@ impl CronSchedule {
             .parse(text)
             .map_err(|error| refused(error.to_string()))?;
         Ok(Self {
-            text: text.to_owned(),
             every_hour: pattern.pattern.hours.values().len() == 24,
             pattern,
             zone,
@@ -144,12 +142,6 @@ impl CronSchedule {
     #[must_use]
     pub fn ticks_between(&self, from: DateTime<Utc>, until: DateTime<Utc>, most: u64) -> u64 {
         local_time::count_ticks(|at| self.next_after(at), from, until, most)
-    }
-
-    /// Returns the expression as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
     }
 }
 

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::SealError;
+use super::NoRandomOctets;
+use super::random;
 
 /// Octets of a key.
 const LENGTH: usize = 32;
@@ -63,10 +64,10 @@ impl SecretKey {
     /// Makes a new key.
     ///
     /// # Errors
-    /// The system has no random octets.
-    pub fn generate() -> Result<Self, SealError> {
+    /// [`NoRandomOctets`].
+    pub fn generate() -> Result<Self, NoRandomOctets> {
         let mut octets = [0; LENGTH];
-        getrandom::fill(&mut octets).map_err(|cause| SealError::NoRandomOctets(cause.to_string()))?;
+        random::fill(&mut octets)?;
         Ok(Self::of(octets))
     }
 

@@ -7,9 +7,11 @@
 //! above a constant, so that it says little about the length of the secret.
 
 mod key;
+mod random;
 mod sealed;
 
 pub use key::{KeyId, SecretKey, SecretKeyFault, SecretKeys};
+pub use random::NoRandomOctets;
 pub use sealed::{SealError, SealedSecret, SecretPlace};
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{KeyId, SecretKey, SecretKeys};
+use super::{KeyId, NoRandomOctets, SecretKey, SecretKeys, random};
 
 /// Octets of the names of keys.
 const KEY_ID: usize = 8;
@@ -47,15 +47,15 @@ pub enum SealError {
     /// The key is there, but what is stored was changed, or is that of another place.
     #[error("it does not open with its key {0}: it was changed, or moved from another connection or field")]
     DoesNotOpen(KeyId),
-    /// What is stored is too short to be a sealed secret.
+    /// The stored octets are too few for a sealed secret.
     #[error("what is stored is too short to be a sealed secret")]
     TooShort,
     /// The text is too long to be sealed.
     #[error("a secret of {0} octets is too long")]
     TooLong(usize),
     /// The system has no random octets.
-    #[error("the system gives no random octets: {0}")]
-    NoRandomOctets(String),
+    #[error(transparent)]
+    NoRandomOctets(#[from] NoRandomOctets),
 }
 
 impl SealError {
@@ -70,7 +70,7 @@ impl SealError {
                 "supply the secret of the connection again, and find out who wrote into the state"
             }
             Self::TooLong(_) => "use a shorter secret",
-            Self::NoRandomOctets(_) => "look for what the system lacks: getrandom(2) failed",
+            Self::NoRandomOctets(error) => error.advice(),
         }
     }
 }
@@ -89,7 +89,7 @@ impl SealedSecret {
         plain.extend_from_slice(text.as_bytes());
         plain.resize(padded, 0);
         let mut nonce = [0; NONCE];
-        getrandom::fill(&mut nonce).map_err(|cause| SealError::NoRandomOctets(cause.to_string()))?;
+        random::fill(&mut nonce)?;
         let associated = associated_data(key.id(), place);
         let payload = Payload {
             msg: plain.as_slice(),

@@ -23,6 +23,8 @@ fn alone(key: &SecretKey) -> SecretKeys {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn r35_any_text_opens_in_its_place_and_in_no_other(
         text in ".{0,200}", field in "[a-z.]{1,12}", other in "[a-z.]{1,12}", bit in any::<prop::sample::Index>(),

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};
-use super::stored_connection::refused;
 use super::{ConnectionRefusal, Store, StoreError};
 use crate::config::Secret;
 use crate::failpoint::Commit;
@@ -30,7 +29,7 @@ pub struct ConnectionSecret {
     pub connection: Uuid,
     /// Name of the field, such as `directory.password`.
     pub field: String,
-    /// What is stored.
+    /// Octets in the state.
     pub sealed: SealedSecret,
     /// Time at which the secret was set, Unix seconds.
     pub changed_at: i64,
@@ -272,7 +271,7 @@ pub(super) fn change(
 /// Returns the key that secrets are sealed with: that of the canary, or the present one where there
 /// is no canary yet, which then is stored.
 fn sealing_key<'k>(sql: &dyn Sql, keys: Option<&'k SecretKeys>) -> Result<&'k SecretKey, StoreFault> {
-    let keys = keys.ok_or_else(|| refused(ConnectionRefusal::NoKey))?;
+    let keys = keys.ok_or(ConnectionRefusal::NoKey)?;
     let Some(canary) = canary(sql)? else {
         let canary = sealed(keys.present(), CANARY_PLACE, CANARY)?;
         sql.execute(
@@ -285,7 +284,7 @@ fn sealing_key<'k>(sql: &dyn Sql, keys: Option<&'k SecretKeys>) -> Result<&'k Se
         .open(keys, CANARY_PLACE)
         .and_then(|_| canary.key_id())
         .and_then(|id| keys.find(id).ok_or(SealError::UnknownKey(id)))
-        .map_err(|error| refused(ConnectionRefusal::OtherKey(error)))
+        .map_err(|error| ConnectionRefusal::OtherKey(error).into())
 }
 
 fn canary(sql: &dyn Sql) -> Result<Option<SealedSecret>, StoreFault> {
@@ -295,5 +294,5 @@ fn canary(sql: &dyn Sql) -> Result<Option<SealedSecret>, StoreFault> {
 }
 
 fn sealed(key: &SecretKey, place: SecretPlace<'_>, text: &str) -> Result<SealedSecret, StoreFault> {
-    SealedSecret::seal(key, place, text).map_err(|error| refused(ConnectionRefusal::NotSealed(error)))
+    SealedSecret::seal(key, place, text).map_err(|error| ConnectionRefusal::NotSealed(error).into())
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};
-use super::stored_connection::{changed_meanwhile, count_change, current, refused};
+use super::stored_connection::{changed_meanwhile, count_change, current};
 use super::{ConnectionId, ConnectionRefusal, Store, StoreError, ownership, retention};
 use crate::failpoint::Commit;
 
@@ -81,7 +81,7 @@ impl Store {
                 |_| Ok(()),
             )?;
             if deleted.is_none() {
-                return Err(refused(ConnectionRefusal::Unknown { uuid }));
+                return Err(ConnectionRefusal::Unknown { uuid }.into());
             }
             forget(sql, uuid)?;
             count_change(sql)

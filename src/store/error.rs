@@ -231,6 +231,12 @@ impl From<StoreError> for StoreFault {
     }
 }
 
+impl From<ConnectionRefusal> for StoreFault {
+    fn from(refusal: ConnectionRefusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
 impl StoreFault {
     /// Returns the fault of a row that holds something else in `place` than it should.
     pub(super) fn unreadable(place: &str) -> Self {

@@ -14,9 +14,10 @@ use crate::exit_code;
 use crate::failpoint::{self, Point};
 
 /// The right to run a connection: an advisory lock (flock) on `<state file>.<number>.lock`, with
-/// the number of its row, which a new name does not change. It lies beside the file itself where symbolic links lead to it. The operating system takes it back when
-/// the value is dropped and when the process dies, however it does. The file stays: were it
-/// deleted, two processes could hold locks on two files of one name.
+/// the number of its row, which a new name does not change. It lies beside the file itself where
+/// symbolic links lead to it. The operating system takes it back when the value is dropped and when
+/// the process dies, however it does. The file stays: were it deleted, two processes could hold
+/// locks on two files of one name.
 #[derive(Debug)]
 pub struct FileLock {
     file: File,

@@ -71,7 +71,7 @@ impl Store {
                 values![uuid, content.name, content.body, content.disabled, now],
             )?;
             if made == 0 {
-                return Err(refused(ConnectionRefusal::UuidTaken { uuid }));
+                return Err(ConnectionRefusal::UuidTaken { uuid }.into());
             }
             connection_secret::change(sql, uuid, secrets, keys, now)?;
             changed(sql, uuid)
@@ -211,7 +211,7 @@ fn stored_of(row: &SqlRow<'_>) -> Result<StoredConnection, StoreFault> {
 pub(super) fn current(sql: &dyn Sql, uuid: Uuid) -> Result<StoredConnection, StoreFault> {
     select(sql, "uuid = $1 AND deleted_at IS NULL", Some(uuid))?
         .pop()
-        .ok_or_else(|| refused(ConnectionRefusal::Unknown { uuid }))
+        .ok_or_else(|| ConnectionRefusal::Unknown { uuid }.into())
 }
 
 /// Counts a change, and returns the connection as it is now.
@@ -229,12 +229,7 @@ pub(super) fn count_change(sql: &dyn Sql) -> Result<(), StoreFault> {
 /// Returns the fault of a connection that has another revision than was expected.
 pub(super) fn changed_meanwhile(sql: &dyn Sql, uuid: Uuid) -> Result<StoreFault, StoreFault> {
     let now = current(sql, uuid)?.revision;
-    Ok(refused(ConnectionRefusal::Changed { current: now }))
-}
-
-/// Returns a refusal as a fault.
-pub(super) fn refused(refusal: ConnectionRefusal) -> StoreFault {
-    StoreError::from(refusal).into()
+    Ok(ConnectionRefusal::Changed { current: now }.into())
 }
 
 /// Takes a connection that is disabled back to registered, unless a run of it goes on: that takes

@@ -95,6 +95,7 @@ fn connection(
         store,
         revision: None,
         digest: connection.digest(),
+        revision: None,
     };
     let sync = RunTimes::new(&connection.schedule.sync);
     Ok(ScheduledConnection {

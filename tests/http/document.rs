@@ -330,7 +330,8 @@ async fn refused(document: &mut Document, served: &Served, guid: &str) {
             with_token("{}").body(format!(r#"{{"mode": "{}"}}"#, "x".repeat(17 << 10))),
             413,
         ),
-        (served.request(Method::DELETE, CONNECTION), 405),
+        (served.request(Method::DELETE, CONNECTION), 401),
+        (served.request(Method::PATCH, CONNECTION).bearer_auth(TOKEN), 405),
     ] {
         document.check(&served.send(request).await.with(status));
     }

@@ -130,9 +130,9 @@ pub(super) const ADDRESS: [&str; 7] = [
     "serverName",
 ];
 
-/// Beginnings of the variables that a connection of the API takes from the service: the gateway with
-/// its credentials, and limits that the operator sets for every connection. When it runs, the body
-/// alone says.
+/// Beginnings of the variables that a connection of the API takes from the service: the gateway
+/// with its credentials, and limits that the operator sets for every connection. When it runs, the
+/// body alone says.
 const INHERITED: [&str; 5] = ["AD_", "QUALYS_", "KRB5", "HTTPS_PROXY", "NO_PROXY"];
 
 /// Returns the key that sets the variable with this name.
@@ -150,7 +150,7 @@ pub fn variable_of_key(path: &str) -> Option<&'static str> {
 
 /// Returns `true` when a connection of the API takes the variable from the service: no key of the
 /// body sets it, or it stands for a key that the body leaves out, such as `QUALYS_SOURCE`.
-pub(super) fn is_inherited(name: &str) -> bool {
+pub(in crate::config) fn is_inherited(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let stem = name.strip_suffix("_FILE").unwrap_or(&name);
     let is_of_the_body = of_variable(stem).is_some() && !stem.starts_with("QUALYS_");

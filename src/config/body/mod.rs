@@ -22,29 +22,20 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::environment::Variables;
-use super::load;
+use super::inherited::InheritedVariables;
+use super::one_connection;
 use super::reader::VariableReader;
 use super::refused::ConfigProblem;
 use super::variables::{self as v};
 use super::{
-    ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, FieldProblem, MappingSource,
-    Secret, UpstreamSettings, upstream,
+    Config, ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, FieldProblem,
+    MappingSource, Secret, UpstreamSettings, upstream,
 };
 
+pub(super) use keys::is_inherited;
 pub use keys::{in_the_body_s_words, variable_of_key};
-pub use reading::ConnectionBody;
+pub use reading::{ConnectionBody, PasswordChange};
 pub use shown::{body_of, body_with_documents};
-
-/// Change of a secret by a body.
-#[derive(Debug, Clone)]
-pub enum PasswordChange {
-    /// Absent or in the form in which it is read: it stays as it is.
-    Keep,
-    /// Null: it is removed.
-    Remove,
-    /// A text: the new value.
-    Set(Secret),
-}
 
 /// Reason for which a body is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +60,8 @@ pub struct CheckedConnection {
     pub is_disabled: bool,
 }
 
-/// Variables of the service that its connections of the API share: the gateway with its credentials,
-/// and what an operator decides for every connection. They hold secrets.
-#[derive(Clone, Default)]
-pub struct InheritedVariables(BTreeMap<String, OsString>);
-
-impl InheritedVariables {
-    /// Takes them from the variables of the process.
-    pub(super) fn of(variables: &impl Variables) -> Self {
-        let names = variables.names();
-        let inherited = names
-            .iter()
-            .filter(|name| keys::is_inherited(name))
-            .filter_map(|name| Some((name.clone(), variables.get(name)?)))
-            .filter(|(_, value)| !value.is_empty());
-        Self(inherited.collect())
-    }
-}
-
-/// Returns `true` when the variables of the process describe a connection of their own: one of those
-/// that a body would set for the directory, or the name.
+/// Returns `true` when the variables of the process describe a connection of their own: one of
+/// those that a body would set for the directory, or the name.
 pub(super) fn names_a_directory(variables: &impl Variables) -> bool {
     let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let is_of_directory =
@@ -101,12 +74,6 @@ pub(super) fn names_a_directory(variables: &impl Variables) -> bool {
         .any(|variable| is_given(variable.name) || variable.file_name().is_some_and(|file| is_given(&file)))
 }
 
-impl fmt::Debug for InheritedVariables {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 /// Variables of a connection of the API: those that its body sets over those of the service.
 struct BodyVariables<'a> {
     texts: BTreeMap<&'static str, &'a str>,
@@ -116,12 +83,12 @@ struct BodyVariables<'a> {
 impl Variables for BodyVariables<'_> {
     fn get(&self, name: &str) -> Option<OsString> {
         let own = self.texts.get(name).map(|text| OsString::from(*text));
-        own.or_else(|| self.inherited.0.get(name).cloned())
+        own.or_else(|| self.inherited.get(name).cloned())
     }
 
     fn names(&self) -> Vec<String> {
         let own = self.texts.keys().map(|name| (*name).to_owned());
-        own.chain(self.inherited.0.keys().cloned()).collect()
+        own.chain(self.inherited.names().cloned()).collect()
     }
 }
 
@@ -172,8 +139,8 @@ impl InheritedVariables {
         self.conclude(body, problems, uuid, password, now)
     }
 
-    /// Checks the body that is to replace the configuration of a connection, whose password it keeps
-    /// unless it has a new one.
+    /// Checks the body that is to replace the configuration of a connection, whose password it
+    /// keeps unless it has a new one.
     ///
     /// # Errors
     /// Every mistake, in one pass; or that the password must be supplied again (R35).
@@ -241,7 +208,7 @@ impl InheritedVariables {
             inherited: self,
         };
         let mut reader = VariableReader::new(&variables);
-        let settings = load::connection(&mut reader, ConnectionOrigin::Api, now);
+        let settings = one_connection::connection(&mut reader, ConnectionOrigin::Api, now);
         let found = reader.into_problems();
         // A key whose value has the wrong type is not called missing as well.
         let found = found.into_iter().map(in_keys).filter(|found| {
@@ -308,6 +275,16 @@ fn changed_address(before: Option<&DirectorySettings>, after: &DirectorySettings
 
 fn in_directory(key: &str) -> String {
     format!("directory.{key}")
+}
+
+impl Config {
+    /// Returns the way to the outside that the service itself uses: that of its first connection,
+    /// or where none is configured, of the variables. `None` where these name no gateway.
+    #[must_use]
+    pub fn service_upstream(&self) -> Option<UpstreamSettings> {
+        let first = self.connections.first().map(|first| first.upstream.clone());
+        first.or_else(|| self.inherited.upstream())
+    }
 }
 
 /// Returns the password that a connection binds with, where it has one.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, BodyForm, BodyKey};
-use super::{FieldProblem, PasswordChange};
+use crate::config::FieldProblem;
 use crate::config::refused::{ValueFault, nearest, printable, quoted};
 use crate::config::values::certificate;
 use crate::config::{RunSchedule, ScheduleSettings, Secret, ZonedCron, parse_baseline, parse_schedule};
@@ -21,6 +21,17 @@ const LONGEST_DOCUMENT: usize = 256 << 10;
 
 /// Values in a list at most.
 const LONGEST_LIST: usize = 1_000;
+
+/// Change of a secret by a body.
+#[derive(Debug, Clone)]
+pub enum PasswordChange {
+    /// Absent or in the form in which it is read: it stays as it is.
+    Keep,
+    /// Null: it is removed.
+    Remove,
+    /// A text: the new value.
+    Set(Secret),
+}
 
 /// Body of a connection whose keys and types are known.
 #[derive(Debug, Default)]
@@ -194,8 +205,8 @@ impl ConnectionBody {
         self.mapping.as_deref()
     }
 
-    /// Returns the times of the runs; `usual` has those of a body without any. A service that starts
-    /// is no reason for a run.
+    /// Returns the times of the runs; `usual` has those of a body without any. A service that
+    /// starts is no reason for a run.
     pub(super) fn schedule(&self, usual: &ScheduleSettings) -> ScheduleSettings {
         let sync = self.schedule.clone().unwrap_or_else(|| usual.sync.clone());
         let baseline = self.baseline.clone().unwrap_or_else(|| sync.default_baseline());

@@ -12,7 +12,7 @@ use super::table::{TableReading, in_words};
 use super::value::EnvironmentReferences;
 use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;
-use crate::config::load::derive_uuid;
+use crate::config::one_connection::derive_uuid;
 use crate::config::refused::{ConfigProblem, ValueFault, printable, quoted};
 
 /// Identity that a table gives.

@@ -352,7 +352,7 @@ proptest! {
     #[test]
     fn no_file_panics_and_every_refusal_is_clean(
         lines in proptest::collection::vec(
-            "\\[\\[connection\\]\\]|\\[\\[connection\\.profile\\]\\]|name = \"[a-z.]{0,3}\"|[a-z_]{1,9} = .{0,12}|(ad_host|ad_password|sync_cron|member_of|https_proxy|ad_assets) = (\"[^\"\\\\]{0,12}\"|[0-9]{1,3}|true|\\[\"[a-z,]{0,5}\"\\])|\\PC{0,20}",
+            "\\[\\[connection\\]\\]|\\[\\[connection\\.profile\\]\\]|name = \"[a-z.]{0,3}\"|[a-z_]{1,9} = .{0,12}|(ad_host|ad_password|sync_cron|member_of|https_proxy|ad_assets) = (\"[^\"\\\\]{0,12}\"|[0-9]{1,3}|true|\\[\"[a-z,]{0,5}\"\\])|schedule = (\"off\"|\\{ (once = true|recurrence = \"(DAILY|WEEKLY)\"|runFrequency = \\{ minutes = [0-9]{1,4} \\})(, (startDate|startTime|timezone|daysOfWeek) = \"[0-9/:A-Z]{0,10}\"){0,3} \\})|\\PC{0,20}",
             0..25,
         )
     ) {

@@ -120,7 +120,7 @@ pub(super) struct MappingMistakeView {
     line: Option<usize>,
     /// The mistake.
     reason: String,
-    /// What to do, where the reason does not say it.
+    /// Next step, where the reason does not say it.
     #[schema(required)]
     remedy: Option<String>,
 }

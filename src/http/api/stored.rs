@@ -77,7 +77,8 @@ fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Resu
             "send the value of ETag of GET as If-Match",
         )
     })?;
-    // One that is configured elsewhere has no revision; the change itself is refused with the reason.
+    // One that is configured elsewhere has no revision; the change itself is refused with the
+    // reason.
     let current = connection.stored.as_ref().map_or(0, |stored| stored.revision);
     match &connection.stored {
         Some(_) => condition.expected(current),
@@ -203,7 +204,7 @@ pub(super) async fn delete(
     tracing::info!(
         connection = connection.name,
         asked_by = changer.asked_by(),
-        purge,
+        purged = purge,
         "A connection was deleted."
     );
     Ok(StatusCode::NO_CONTENT)

@@ -213,6 +213,8 @@ fn live(steps: Vec<Step>) {
                 world.answer_all(&room, run, &[Fate::Lost]);
                 room.end(run);
                 basis.digest[0] += 1;
+                // To be sent once more, whatever it becomes.
+                world.uncertain.extend(&world.resent);
                 run = begin_with(&room.store, room.connection, &basis);
                 last = 0;
                 let old = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();

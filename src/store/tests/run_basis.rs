@@ -1,4 +1,4 @@
-//! What a run works with: nothing is sent with a configuration that was changed (R35), and nothing
+//! Configuration of a run: nothing is sent with a configuration that was changed (R35), and nothing
 //! that was staged with another mapping before it was read again.
 
 use super::stored::{content, keys, make, row_of};
