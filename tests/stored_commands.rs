@@ -347,6 +347,11 @@ async fn without_any_connection_every_command_names_what_is_missing_and_the_page
         .succeed(&["mapping", "show"])
         .await
         .said(&["objectSid"]);
+    // A service starts without one, and is alive.
+    let mut service = lab.connector.watch(&["run"]);
+    service.said("service started").await;
+    lab.connector.succeed(&["healthcheck"]).await.said(&["alive"]);
+    service.stopped_with(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use super::logging;
 pub(super) fn configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
     logging::start(&config.log);
-    with_stored(config)
+    refuse_none(with_stored(config)?)
 }
 
 /// Reads the configuration of the service, which may have no connection yet, and starts the log.
@@ -36,12 +36,12 @@ pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
         "error".clone_into(&mut config.log.level);
     }
     logging::start(&config.log);
-    with_stored(config)
+    refuse_none(with_stored(config)?)
 }
 
 /// Adds the connections that are stored. A state that cannot be opened has none: the command that
 /// needs it reports it.
-fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
+pub(super) fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
     if let Ok(store) = Store::open(&config.state, StoreAccess::ReadOnly) {
         refuse_configured_twice(&config, &store)?;
         for stored in StoredSettings::read(&config, &store)? {
@@ -63,6 +63,11 @@ fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
             }
         }
     }
+    Ok(config)
+}
+
+/// Refuses a configuration without any connection.
+fn refuse_none(config: Config) -> Result<Config, CommandFailure> {
     match &config.missing {
         Some(missing) if config.connections.is_empty() && config.unusable.is_empty() => {
             Err(no_connection(missing))

@@ -92,7 +92,7 @@ impl ImportBasis<'_> {
     /// Returns what is to be stored of a connection, or all its mistakes.
     fn plan(&self, imported: &ImportedConnection) -> Result<PlannedImport, Vec<String>> {
         let settings = &imported.settings;
-        let body = config::body_with_documents(settings)
+        let mut body = config::body_with_documents(settings)
             .map_err(|error| vec![format!("mapping_file: cannot be read: {error}")])?;
         let mut mistakes = Vec::new();
         match self.editor.check_new(&body, self.now) {
@@ -110,7 +110,11 @@ impl ImportBasis<'_> {
             mistakes.push(format!("{error}; give it another name, or change it there"));
         }
         let replaces = match same_name {
-            Some(stored) if self.replace => Some(stored.revision),
+            Some(stored) if self.replace => {
+                // The file has no key for it.
+                body["disabled"] = Value::from(stored.content.disabled);
+                Some(stored.revision)
+            }
             Some(_) => {
                 mistakes.push("a stored connection has this name; give --replace to replace it".to_owned());
                 None
