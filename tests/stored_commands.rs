@@ -266,6 +266,10 @@ async fn an_import_names_every_mistake_before_anything_is_stored() {
         .await
         .ended_with(0)
         .said(&["head-office.staff: created"]);
+    let uuid = store(&lab).stored_connections().unwrap()[0].uuid;
+    store(&lab)
+        .set_connection_disabled(uuid, true, None, 1_800_000_000)
+        .unwrap();
     import(
         &lab,
         &more("head-office", "description = \"another\""),
@@ -273,11 +277,15 @@ async fn an_import_names_every_mistake_before_anything_is_stored() {
     )
     .await
     .ended_with(0)
-    .said(&["head-office: replaced, revision 2"]);
+    .said(&["head-office: replaced, revision 3"]);
     let shown = json(&lab, &["connections", "show", "head-office", "--json"])
         .await
         .remove(0);
     assert_eq!(shown["configuration"]["description"], "another");
+    assert_eq!(
+        (&shown["disabled"], &shown["uuid"]),
+        (&json!(true), &json!(uuid.to_string()))
+    );
     lab.connector
         .run(&["connections", "show", "none"])
         .await

@@ -139,8 +139,8 @@ impl ImportBasis<'_> {
         }
     }
 
-    /// Returns the identity of a new connection: that of the file, so that it keeps the state that it
-    /// has under it. One that is made of the name gives way to a random one where it is taken.
+    /// Returns the identity of a new connection: that of the file, so that it keeps the state which
+    /// it has under it. One that is made of the name gives way to a random one where it is taken.
     fn identity(&self, imported: &ImportedConnection) -> Result<Uuid, String> {
         let uuid = imported.settings.uuid;
         let configured = self.editor.config.connections.iter().find(|one| one.uuid == uuid);
