@@ -36,7 +36,7 @@ mod values;
 pub mod variables;
 
 pub use body::{
-    BodyRefusal, CheckedConnection, ConnectionBody, PasswordChange, StoredConfiguration, body_of,
+    BodyRefusal, CheckedConnection, ConnectionBody, ConnectionDocument, PasswordChange, StoredConfiguration, body_of,
     in_the_body_s_words, password_of,
 };
 pub use environment::{Environment, Variables};

@@ -63,7 +63,7 @@ pub(super) fn unusable(
 }
 
 /// Returns a view with what is stored of the configuration.
-fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
+pub(super) fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
     let mut body = stored.body.clone();
     if let Some(body) = body.as_object_mut() {
         body.insert("disabled".to_owned(), Value::from(stored.is_disabled));

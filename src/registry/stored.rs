@@ -49,6 +49,7 @@ pub fn stored_settings(
         uuid: stored.uuid,
         body: &body,
         password: password_of(config, stored)?,
+        has_password: stored.secrets.contains_key(PASSWORD),
         changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
     };
     match config.inherited.settings(&configuration) {
