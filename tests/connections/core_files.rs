@@ -34,7 +34,11 @@ async fn r27_a_service_that_dies_by_a_fault_leaves_no_core_file() {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(lab.connector.clone_environment())
-            .args(["-c", "ulimit -c unlimited; exec \"$0\" run", env!("CARGO_BIN_EXE_ad-connector")])
+            .args([
+                "-c",
+                "ulimit -c unlimited; exec \"$0\" run",
+                env!("CARGO_BIN_EXE_ad-connector"),
+            ])
             .current_dir(lab.connector.folder())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -49,15 +53,25 @@ async fn r27_a_service_that_dies_by_a_fault_leaves_no_core_file() {
         }
         let process = service.id().unwrap();
         let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
         let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
         assert_eq!(numbers, ["0", "0"], "{core}");
-        let kill = Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status();
+        let kill = Command::new("kill")
+            .args([&format!("-{signal}"), &process.to_string()])
+            .status();
         assert!(kill.await.unwrap().success());
-        let ended = tokio::time::timeout(Duration::from_secs(20), service.wait()).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), service.wait())
+            .await
+            .unwrap();
         let ended: ExitStatus = ended.unwrap();
         assert!(ended.signal().is_some(), "{ended:?}");
-        assert!(!ended.core_dumped(), "SIG{signal} dumped the memory; the shell alone does so: {dumps}");
+        assert!(
+            !ended.core_dumped(),
+            "SIG{signal} dumped the memory; the shell alone does so: {dumps}"
+        );
         assert_eq!(core_files(lab.connector.folder()), [""; 0]);
     }
 }

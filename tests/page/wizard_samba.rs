@@ -77,8 +77,10 @@ async fn from_an_empty_service_to_the_first_asset_takes_less_than_two_minutes() 
         .await;
     tab.write("wizard3").await;
     tab.shows(".preview", "Person 3").await;
-    tab.click("[data-target$='userAssetClass.displayName'] [data-action=change-row]").await;
-    tab.until("document.activeElement.dataset.part === 'source'").await;
+    tab.click("[data-target$='userAssetClass.displayName'] [data-action=change-row]")
+        .await;
+    tab.until("document.activeElement.dataset.part === 'source'")
+        .await;
     tab.retype("displayName, name").await;
     tab.shows(".result", "gives").await;
     tab.top_picture("wizard-mapping", 1300).await;
