@@ -42,6 +42,8 @@ pub struct ConnectionFollower {
     /// Number of the last change that is in force.
     seen: Option<i64>,
     again_at: Option<Instant>,
+    /// Stored connections whose schedule failed, with the time of the next attempt.
+    failed: BTreeMap<Uuid, Instant>,
 }
 
 /// Connection whose schedule is kept.
@@ -74,6 +76,7 @@ impl ConnectionFollower {
             workers,
             seen: None,
             again_at: None,
+            failed: BTreeMap::new(),
         }
     }
 
@@ -128,7 +131,20 @@ impl ConnectionFollower {
     fn ended(&mut self, ended: Result<EndedConnection, JoinError>) -> Result<(), ServiceError> {
         let (uuid, kept) = ended?;
         self.running.remove(&uuid);
-        Ok(kept?)
+        match kept {
+            // Its rows may be gone, since somebody purged it. It stops no other connection.
+            Err(error) if !self.configured.contains(&uuid) => {
+                tracing::error!(
+                    connection = self.registry.name_of(uuid),
+                    %error,
+                    advice = error.advice(),
+                    "The connection cannot be scheduled."
+                );
+                self.failed.insert(uuid, Instant::now() + AGAIN_EVERY);
+                Ok(())
+            }
+            kept => Ok(kept?),
+        }
     }
 
     fn start(&mut self, worker: ConnectionWorker, revision: Option<i64>) {
@@ -158,9 +174,19 @@ impl ConnectionFollower {
             .collect();
         let is_settled = self.end_others(&wanted);
         self.again_at = None;
+        self.failed.retain(|uuid, _| wanted.contains_key(uuid));
         for stored in wanted.into_values() {
-            if !self.running.contains_key(&stored.uuid) {
-                self.open(stored).await;
+            if self.running.contains_key(&stored.uuid) {
+                continue;
+            }
+            match self.failed.get(&stored.uuid) {
+                Some(at) if *at > Instant::now() => {
+                    self.again_at = Some(self.again_at.map_or(*at, |earlier| earlier.min(*at)));
+                }
+                _ => {
+                    self.failed.remove(&stored.uuid);
+                    self.open(stored).await;
+                }
             }
         }
         self.registry.configure().await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lab::simulator::{self, Action, On};
+use lab::simulator::{Action, On};
 use serde_json::{Value, json};
 
 use super::{ALL, Api, keys, lines, of, refused};
@@ -165,7 +165,6 @@ async fn an_object_is_shown_as_a_mapping_makes_it() {
     for body in [json!({"connection": api.body("x")}), json!({"object": "x"}), json!({"connection": 7, "object": "x"})] {
         refused(api.post(&preview, &body).await, 422, "invalid");
     }
-    assert_eq!(simulator::PASSWORD.len(), 15);
     api.stop().await;
 }
 
@@ -179,6 +178,7 @@ async fn a_schedule_shows_its_next_runs() {
         (json!({"recurrence": "DAILY", "daysOfWeek": [], "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Asia/Colombo"}), 5, ""),
         (json!({"recurrence": "WEEKLY", "daysOfWeek": ["MON", "FRI"], "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Asia/Colombo"}), 5, ""),
         (json!({"once": true, "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Asia/Colombo"}), 1, ""),
+        (json!({"once": true, "startDate": "12/01/2001", "startTime": "02:30", "timezone": "UTC"}), 0, "once"),
         (Value::Null, 0, ""),
     ] {
         let answer = api.post(&path, &json!({"schedule": schedule})).await.with(200).json();
@@ -196,7 +196,6 @@ async fn a_schedule_shows_its_next_runs() {
         (json!({"recurrence": "DAILY", "startDate": "2090-12-01", "startTime": "02:30", "timezone": "UTC"}), "schedule.startDate"),
         (json!({"recurrence": "DAILY", "startDate": "12/01/2090", "startTime": "24:00", "timezone": "UTC"}), "schedule.startTime"),
         (json!({"recurrence": "DAILY", "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Colombo"}), "schedule.timezone"),
-        (json!({"once": true, "startDate": "12/01/2001", "startTime": "02:30", "timezone": "UTC"}), "schedule"),
         (json!({"runFrequency": {"hours": 0, "minutes": 0}}), "schedule.runFrequency"),
     ] {
         let problem = refused(api.post(&path, &json!({"schedule": schedule})).await, 422, "invalid");
