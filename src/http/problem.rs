@@ -276,7 +276,11 @@ mod tests {
 
     #[test]
     fn r27_no_text_of_a_body_is_repeated() {
-        let error = |body: &str| serde_json::from_str::<BTreeMap<String, u8>>(body).unwrap_err().to_string();
+        let error = |body: &str| {
+            serde_json::from_str::<BTreeMap<String, u8>>(body)
+                .unwrap_err()
+                .to_string()
+        };
         for text in ["hunter2", "a\\\", expected b", "string \\\"x"] {
             for body in [format!("\"{text}\""), format!("{{\"a\": \"{text}\"}}")] {
                 let said = without_texts(&error(&body));

@@ -29,13 +29,13 @@ pub(super) async fn of(
     now: DateTime<Utc>,
 ) -> Result<Vec<NotifyCondition>, RunError> {
     let connector = handle.connector();
-    let (id, name) = (connector.id, connector.name().to_owned());
+    let id = connector.id;
     let (runs, held, row) = connector
         .on_store(move |store| {
             Ok((
                 store.runs(id, RECENT_RUNS)?,
                 store.held_list(id)?,
-                store.connection(&name)?,
+                store.connection_row(id)?,
             ))
         })
         .await?;

@@ -14,7 +14,7 @@ use super::served::{ConnectionRegistry, LookRequest, RegistryParts};
 use crate::schedule::{
     self, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection, ServiceError,
 };
-use crate::store::StoredConnection;
+use crate::store::{ConnectionId, StoredConnection};
 use crate::sync::RunError;
 
 /// Time between two looks for changes by another instance.
@@ -41,6 +41,8 @@ pub struct ConnectionFollower {
     configured: BTreeSet<Uuid>,
     /// Number of the last change that is in force.
     seen: Option<i64>,
+    /// `true` while the state cannot be read.
+    is_failing: bool,
     again_at: Option<Instant>,
     /// Stored connections whose schedule failed, with the time of the next attempt.
     failed: BTreeMap<Uuid, Instant>,
@@ -51,6 +53,8 @@ struct RunningConnection {
     /// Version of the configuration; `None` of environment and file.
     revision: Option<i64>,
     stop: CancellationToken,
+    /// Its row and the digest of its settings.
+    candidate: (ConnectionId, String),
 }
 
 impl ConnectionFollower {
@@ -75,6 +79,7 @@ impl ConnectionFollower {
             configured: workers.iter().map(ConnectionWorker::uuid).collect(),
             workers,
             seen: None,
+            is_failing: false,
             again_at: None,
             failed: BTreeMap::new(),
         }
@@ -96,6 +101,7 @@ impl ConnectionFollower {
         for worker in std::mem::take(&mut self.workers) {
             self.start(worker, None);
         }
+        self.compete();
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
@@ -115,8 +121,13 @@ impl ConnectionFollower {
                 }
                 _ = look.tick() => {}
             }
-            if let Err(error) = self.follow().await {
-                tracing::error!(%error, advice = error.advice(), "The stored connections cannot be read.");
+            match self.follow().await {
+                Ok(()) => self.is_failing = false,
+                // Once, not every second: the runs report the state as well.
+                Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
+                    tracing::error!(%error, advice = error.advice(), "The stored connections cannot be read.");
+                }
+                Err(_) => {}
             }
         }
         while let Some(ended) = self.tasks.join_next().await {
@@ -152,10 +163,18 @@ impl ConnectionFollower {
         let running = RunningConnection {
             revision,
             stop: stop.clone(),
+            candidate: worker.candidate(),
         };
         self.running.insert(uuid, running);
         self.tasks
             .spawn(async move { (uuid, schedule::keep(worker, beats, stop).await) });
+    }
+
+    /// Competes with other instances for the connections that run here, and for no others: one that
+    /// cannot be used here, or is disabled, is left to them (R34).
+    fn compete(&self) {
+        let candidates = self.running.values().map(|running| running.candidate.clone());
+        self.registry.parts.store.join(candidates.collect());
     }
 
     /// Brings the set up to what is stored, as far as runs have ended.
@@ -172,7 +191,7 @@ impl ConnectionFollower {
             .filter(|stored| only.is_none_or(|name| stored.content.name == name))
             .map(|stored| (stored.uuid, stored))
             .collect();
-        let is_settled = self.end_others(&wanted);
+        let mut is_settled = self.end_others(&wanted);
         self.again_at = None;
         self.failed.retain(|uuid, _| wanted.contains_key(uuid));
         for stored in wanted.into_values() {
@@ -185,11 +204,19 @@ impl ConnectionFollower {
                 }
                 _ => {
                     self.failed.remove(&stored.uuid);
-                    self.open(stored).await;
+                    is_settled &= self.open(stored).await;
                 }
             }
         }
+        self.compete();
         self.registry.configure().await?;
+        if is_settled && !self.waiting.is_empty() {
+            let elsewhere = self
+                .registry
+                .on_store(|store| store.runs_otherwise_elsewhere())
+                .await?;
+            is_settled = !elsewhere;
+        }
         if is_settled {
             self.seen = Some(number);
             for request in self.waiting.drain(..) {
@@ -223,8 +250,9 @@ impl ConnectionFollower {
         is_settled
     }
 
-    /// Adds a stored connection to the set, and starts it unless it is disabled.
-    async fn open(&mut self, stored: StoredConnection) {
+    /// Adds a stored connection to the set, and starts it unless it is disabled. Returns `false`
+    /// where another instance has to end its former configuration first.
+    async fn open(&mut self, stored: StoredConnection) -> bool {
         let known = self
             .registry
             .set
@@ -239,7 +267,7 @@ impl ConnectionFollower {
                     .is_some_and(|known| known.revision == stored.revision)
         };
         if stored.content.disabled && known.as_ref().is_some_and(is_known) {
-            return;
+            return true;
         }
         let (uuid, revision, is_disabled) = (stored.uuid, stored.revision, stored.content.disabled);
         let opened = self.registry.open(stored).await;
@@ -250,6 +278,12 @@ impl ConnectionFollower {
                     revision,
                     disabled = is_disabled,
                     "A stored connection is in force."
+                );
+            }
+            Err(_) if opened.is_held => {
+                tracing::debug!(
+                    connection = opened.connection.name,
+                    "Another instance still holds the connection with its former target."
                 );
             }
             Err(fault) => {
@@ -266,9 +300,11 @@ impl ConnectionFollower {
             }
         }
         self.registry.set.insert(opened.connection);
+        let is_held = opened.is_held;
         if let Some(worker) = opened.worker.filter(|_| !is_disabled) {
             debug_assert_eq!(worker.uuid(), uuid);
             self.start(worker, Some(revision));
         }
+        !is_held
     }
 }

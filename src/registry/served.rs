@@ -11,6 +11,7 @@ use super::open::open_connection;
 use super::stored::{state_of, stored_settings};
 use crate::config::{Config, ConnectionOrigin};
 use crate::directory::BindGuard;
+use crate::exit_code::BUSY;
 use crate::schedule::{
     self, ConnectionFault, ConnectionSet, ConnectionWorker, ScheduledConnection, ServedConnection,
 };
@@ -50,6 +51,8 @@ pub struct RegistryParts {
 pub(super) struct OpenedConnection {
     pub(super) connection: ServedConnection,
     pub(super) worker: Option<ConnectionWorker>,
+    /// It cannot be used yet: another instance still holds it with its former target.
+    pub(super) is_held: bool,
 }
 
 impl ConnectionRegistry {
@@ -140,14 +143,18 @@ impl ConnectionRegistry {
     /// Opens a stored connection: its secret, its settings, its row in the store.
     pub(super) async fn open(&self, stored: StoredConnection) -> OpenedConnection {
         let (uuid, name) = (stored.uuid, stored.content.name.clone());
+        let mut is_held = false;
         let opened = match stored_settings(&self.parts.config, &stored) {
             Ok(settings) => {
                 let (store, bind_guard) = (Arc::clone(&self.parts.store), self.parts.bind_guard.clone());
                 let open = move || open_connection(&settings, &store, &bind_guard);
                 match tokio::task::spawn_blocking(open).await {
-                    Ok(opened) => opened.map_err(|failure| ConnectionFault {
-                        reason: failure.message,
-                        remedy: failure.advice,
+                    Ok(opened) => opened.map_err(|failure| {
+                        is_held = failure.exit_code == BUSY;
+                        ConnectionFault {
+                            reason: failure.message,
+                            remedy: failure.advice,
+                        }
                     }),
                     Err(panic) => Err(ConnectionFault {
                         reason: format!("internal error: {panic}"),
@@ -170,6 +177,7 @@ impl ConnectionRegistry {
                 stored: Some(Arc::new(state_of(&stored))),
             },
             worker,
+            is_held,
         }
     }
 

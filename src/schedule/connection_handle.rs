@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectionTimetable, ScheduledConnection};
-use crate::store::{KindCounts, RequestedRun, RunMode, RunPhases};
+use crate::store::{ConnectionId, KindCounts, RequestedRun, RunMode, RunPhases};
 use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
 /// Handle of a connection that the service runs, for other parts of the program.
@@ -230,6 +230,14 @@ impl ConnectionWorker {
     #[must_use]
     pub fn uuid(&self) -> uuid::Uuid {
         self.connection.connector.settings.uuid
+    }
+
+    /// Returns the row of the connection and the digest of its settings, as instances compare them
+    /// (R34).
+    #[must_use]
+    pub fn candidate(&self) -> (ConnectionId, String) {
+        let connector = &self.connection.connector;
+        (connector.id, connector.digest.clone())
     }
 
     /// Records that the run `progress` is about to begin.

@@ -40,12 +40,14 @@ impl ScheduledConnection {
 
     /// Makes the connection Scheduled, unless a run holds it.
     async fn enter_scheduled(&self) -> Result<(), RunError> {
-        let (id, name) = (self.connector.id, self.connector.name().to_owned());
+        let id = self.connector.id;
         self.connector
-            .on_store(move |store| match store.connection(&name)?.map(|row| row.state) {
-                Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
-                _ => Ok(()),
-            })
+            .on_store(
+                move |store| match store.connection_row(id)?.map(|row| row.state) {
+                    Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
+                    _ => Ok(()),
+                },
+            )
             .await
     }
 
@@ -112,9 +114,9 @@ impl ScheduledConnection {
     }
 
     async fn row(&self) -> Result<Option<ConnectionRow>, RunError> {
-        let name = self.connector.name().to_owned();
+        let id = self.connector.id;
         self.connector
-            .on_store(move |store| store.connection(&name))
+            .on_store(move |store| store.connection_row(id))
             .await
     }
 

@@ -214,11 +214,10 @@ async fn at_start(
     connection: &ScheduledConnection,
     now: DateTime<Utc>,
 ) -> Result<(NextRuns, Option<(RunMode, String)>), RunError> {
-    let name = connection.connector.name().to_owned();
     let id = connection.connector.id;
     let (row, last) = connection
         .connector
-        .on_store(move |store| Ok((store.connection(&name)?, store.runs(id, 1)?.pop())))
+        .on_store(move |store| Ok((store.connection_row(id)?, store.runs(id, 1)?.pop())))
         .await?;
     warn_of_restore(
         Some(connection.connector.name()),

@@ -109,6 +109,20 @@ impl Store {
         })
     }
 
+    /// Returns the connection with this number, whatever its name is now.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn connection_row(&self, id: ConnectionId) -> Result<Option<ConnectionRow>, StoreError> {
+        self.read(|sql| {
+            let mut found = sql.first(&format!("{SELECT} WHERE c.id = $1"), values![id], connection_of)?;
+            if let Some(connection) = &mut found {
+                connection.held_by = requests::holder(sql, connection.id)?;
+            }
+            Ok(found)
+        })
+    }
+
     /// Records when the next run and the next full read are due, in any state; nothing is due of one
     /// that is disabled.
     ///

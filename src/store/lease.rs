@@ -61,7 +61,8 @@ impl Store {
     }
 
     /// Makes this process an instance, which from now on takes these connections whenever it is its
-    /// turn, each with the digest of its settings. Of a file it holds all.
+    /// turn, each with the digest of its settings, and resigns those that it is not called with any
+    /// more. Of a file it holds all.
     pub fn join(&self, candidates: Vec<(ConnectionId, String)>) {
         if let Engine::Postgres(engine) = &self.engine {
             engine.leases.join(candidates);

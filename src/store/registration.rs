@@ -56,8 +56,8 @@ impl Store {
         })
     }
 
-    /// Notes which connections are configured, by identity and name; those in the state that are
-    /// not deleted always are. The objects of the others yield their assets to those that wait for
+    /// Notes which connections are configured, by identity and name; those in the state always are,
+    /// by the name that they have there, until they are deleted. The objects of the others yield their assets to those that wait for
     /// them, since nobody reads them any more (R37). New names are stored, also where connections
     /// exchange them.
     ///
@@ -65,13 +65,20 @@ impl Store {
     /// As [`Self::register`].
     pub fn set_configured(&self, connections: &[(Uuid, &str)]) -> Result<(), StoreError> {
         self.write(Commit::Register, |sql| {
+            // This process may not know yet that a stored connection was renamed or deleted.
+            let stored: Vec<Uuid> = sql.rows("SELECT uuid FROM stored_connection", &[], |row| row.get(0))?;
+            let connections: Vec<(Uuid, &str)> = connections
+                .iter()
+                .filter(|(uuid, _)| !stored.contains(uuid))
+                .copied()
+                .collect();
             sql.mark_abandoned()?;
             sql.execute(
                 "UPDATE connection SET configured = 1
                  WHERE uuid IN (SELECT uuid FROM stored_connection WHERE deleted_at IS NULL)",
                 &[],
             )?;
-            for (uuid, name) in connections {
+            for (uuid, name) in &connections {
                 if let Some((connection, _)) = find(sql, *uuid, name)? {
                     sql.execute(
                         "UPDATE connection SET configured = 1, uuid = $1 WHERE id = $2",
@@ -80,16 +87,22 @@ impl Store {
                 }
             }
             // First each gives up its name, then each takes its new one.
-            for (uuid, name) in connections {
+            for (uuid, name) in &connections {
                 sql.execute(
                     "UPDATE connection SET name = name || '~' || CAST(id AS TEXT)
                      WHERE uuid = $1 AND name <> $2",
                     values![uuid, name],
                 )?;
             }
-            for (uuid, name) in connections {
+            for (uuid, name) in &connections {
                 rename(sql, *uuid, name)?;
             }
+            // Also where another instance has it still.
+            sql.execute(
+                "UPDATE connection SET configured = 0
+                 WHERE uuid IN (SELECT uuid FROM stored_connection WHERE deleted_at IS NOT NULL)",
+                &[],
+            )?;
             ownership::pass_on_abandoned(sql)
         })
     }

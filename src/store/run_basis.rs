@@ -5,7 +5,7 @@
 use super::error::StoreFault;
 use super::open_run::{open_run, unknown};
 use super::sql::{Sql, values};
-use super::{ConnectionId, RunId, StoreError};
+use super::{ConnectionId, Engine, RunId, Store, StoreError};
 
 /// Configuration that a run works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +48,33 @@ const WITHDRAW: [&str; 3] = [
     "DELETE FROM stage WHERE connection = $1 AND object IS NOT NULL",
     "DELETE FROM unfinished_read WHERE connection = $1",
 ];
+
+/// Finds a connection that another instance still runs with a configuration that is not the stored
+/// one any more, or still holds although it is deleted.
+const ELSEWHERE: &str = "
+    SELECT 1 FROM stored_connection AS s JOIN connection AS c ON c.uuid = s.uuid
+    JOIN lease AS l ON l.connection = c.id
+    LEFT JOIN run AS r ON r.connection = c.id AND r.ended IS NULL
+    WHERE l.expires_at > clock_timestamp() AND l.holder <> $1
+        AND (s.deleted_at IS NOT NULL
+            OR (r.id IS NOT NULL AND (s.disabled = 1 OR r.revision IS DISTINCT FROM s.revision)))
+    LIMIT 1";
+
+impl Store {
+    /// Returns `true` while another instance runs a stored connection with a former configuration.
+    /// Of a file there are no other instances.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn runs_otherwise_elsewhere(&self) -> Result<bool, StoreError> {
+        let Engine::Postgres(engine) = &self.engine else {
+            return Ok(false);
+        };
+        let own = engine.leases.known_id().unwrap_or_default();
+        let found = self.read(|sql| sql.first(ELSEWHERE, values![own], |_| Ok(())))?;
+        Ok(found.is_some())
+    }
+}
 
 /// Returns the connection of `run`, which must be open and whose connection must be the one that it
 /// was begun with. In a transaction that writes it also proves that this process still holds the

@@ -45,12 +45,12 @@ pub async fn run(
     }
     let (started, clock) = (Utc::now().timestamp(), Instant::now());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
-    let (name, basis) = (connector.name().to_owned(), connector.basis());
+    let basis = connector.basis();
     let (run, row) = connector
         .on_store(move |store| {
             Ok((
                 store.begin_run(id, mode, &asked_by, &basis, started)?,
-                store.connection(&name)?,
+                store.connection_row(id)?,
             ))
         })
         .await?;

@@ -22,7 +22,11 @@ async fn is_dumped_by_itself(folder: &std::path::Path) -> bool {
 async fn killed(service: &mut Child, process: &str, signal: &str) -> ExitStatus {
     for _ in 0..50 {
         let signal = format!("-{signal}");
-        Command::new("kill").args([signal.as_str(), process]).status().await.unwrap();
+        Command::new("kill")
+            .args([signal.as_str(), process])
+            .status()
+            .await
+            .unwrap();
         if let Ok(ended) = tokio::time::timeout(Duration::from_millis(200), service.wait()).await {
             return ended.unwrap();
         }
@@ -46,7 +50,11 @@ async fn r27_a_service_that_dies_by_a_fault_leaves_no_core_file() {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(lab.connector.clone_environment())
-            .args(["-c", "ulimit -c unlimited; exec \"$0\" run", env!("CARGO_BIN_EXE_ad-connector")])
+            .args([
+                "-c",
+                "ulimit -c unlimited; exec \"$0\" run",
+                env!("CARGO_BIN_EXE_ad-connector"),
+            ])
             .current_dir(lab.connector.folder())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -61,12 +69,18 @@ async fn r27_a_service_that_dies_by_a_fault_leaves_no_core_file() {
         }
         let process = service.id().unwrap();
         let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
         let numbers: Vec<&str> = core.split_whitespace().skip(4).take(2).collect();
         assert_eq!(numbers, ["0", "0"], "{core}");
         let ended = killed(&mut service, &process.to_string(), signal).await;
         assert!(ended.signal().is_some(), "{ended:?}");
-        assert!(!ended.core_dumped(), "SIG{signal} dumped the memory; the shell alone does so: {dumps}");
+        assert!(
+            !ended.core_dumped(),
+            "SIG{signal} dumped the memory; the shell alone does so: {dumps}"
+        );
         assert_eq!(core_files(lab.connector.folder()), [""; 0]);
     }
 }

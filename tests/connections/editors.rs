@@ -38,7 +38,10 @@ async fn of_many_editors_with_one_revision_exactly_one_wins() {
         assert_eq!(view["revision"], revision + 1);
         assert_eq!(view["description"], format!("editor {editor}"));
         let (shown, tag) = api.shown("head-office").await;
-        assert_eq!((&shown["description"], tag), (&view["description"], format!("\"{}\"", revision + 1)));
+        assert_eq!(
+            (&shown["description"], tag),
+            (&view["description"], format!("\"{}\"", revision + 1))
+        );
     }
     Arc::into_inner(api).unwrap().stop().await;
 }
@@ -56,13 +59,26 @@ async fn of_many_creations_of_one_name_exactly_one_succeeds() {
     for creator in creators {
         statuses.push(creator.await.unwrap());
     }
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.iter().all(|status| [201, 409].contains(status)),
+        "{statuses:?}"
+    );
     // A deletion and a change of one revision: one of them wins.
     let body = api.without_password("head-office");
     let path = of("head-office");
-    let (deleted, changed) = tokio::join!(api.call("DELETE", &path, None, Some("\"1\"")), api.put("head-office", &body, "\"1\""));
+    let (deleted, changed) = tokio::join!(
+        api.call("DELETE", &path, None, Some("\"1\"")),
+        api.put("head-office", &body, "\"1\"")
+    );
     let statuses = (deleted.status.as_u16(), changed.status.as_u16());
-    assert!([(204, 404), (204, 412), (412, 200)].contains(&statuses), "{statuses:?}");
+    assert!(
+        [(204, 404), (204, 412), (412, 200)].contains(&statuses),
+        "{statuses:?}"
+    );
     Arc::into_inner(api).unwrap().stop().await;
 }

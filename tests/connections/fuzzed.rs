@@ -14,16 +14,44 @@ const SECRET: &str = "Fuzz-Geheimnis-7f3a";
 
 /// Texts that break careless programs.
 const HOSTILE: [&str; 22] = [
-    "", " ", "\u{0}", "a\nb", "\r\n\r\nHTTP/1.1 200", "${AD_PASSWORD}", "${QUALYS_CLIENT_SECRET}", "/etc/passwd",
-    "../../etc/shadow", "<script>alert(1)</script>", "' OR 1=1; --", "*)(objectClass=*", "%s%n%x", "********", "••••",
-    "\u{202e}evil", "\u{feff}", "🦀🦀🦀", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
-    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "127.0.0.1", "[[user]]\nto = 7",
+    "",
+    " ",
+    "\u{0}",
+    "a\nb",
+    "\r\n\r\nHTTP/1.1 200",
+    "${AD_PASSWORD}",
+    "${QUALYS_CLIENT_SECRET}",
+    "/etc/passwd",
+    "../../etc/shadow",
+    "<script>alert(1)</script>",
+    "' OR 1=1; --",
+    "*)(objectClass=*",
+    "%s%n%x",
+    "********",
+    "••••",
+    "\u{202e}evil",
+    "\u{feff}",
+    "🦀🦀🦀",
+    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+    "127.0.0.1",
+    "[[user]]\nto = 7",
 ];
 
 /// Numbers at the ends of their types.
 const NUMBERS: [&str; 12] = [
-    "0", "-1", "-0.0", "1e308", "5e-324", "18446744073709551615", "18446744073709551616", "-9223372036854775809", "4294967296",
-    "65536", "1e400", "0.1",
+    "0",
+    "-1",
+    "-0.0",
+    "1e308",
+    "5e-324",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "4294967296",
+    "65536",
+    "1e400",
+    "0.1",
 ];
 
 fn text(rng: &mut Rng) -> String {
@@ -54,7 +82,11 @@ fn any(rng: &mut Rng, keys: &[String], depth: usize) -> Value {
             let count = rng.usize(0..6);
             let object: Map<String, Value> = (0..count)
                 .map(|_| {
-                    let key = if rng.u8(0..4) == 0 { text(rng) } else { keys[rng.usize(0..keys.len())].clone() };
+                    let key = if rng.u8(0..4) == 0 {
+                        text(rng)
+                    } else {
+                        keys[rng.usize(0..keys.len())].clone()
+                    };
                     (key, any(rng, keys, depth - 1))
                 })
                 .collect();
@@ -68,8 +100,13 @@ fn any(rng: &mut Rng, keys: &[String], depth: usize) -> Value {
 fn paths(value: &Value, here: &str, found: &mut Vec<String>) {
     found.push(here.to_owned());
     match value {
-        Value::Object(object) => object.iter().for_each(|(name, value)| paths(value, &format!("{here}/{name}"), found)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(place, value)| paths(value, &format!("{here}/{place}"), found)),
+        Value::Object(object) => object
+            .iter()
+            .for_each(|(name, value)| paths(value, &format!("{here}/{name}"), found)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(place, value)| paths(value, &format!("{here}/{place}"), found)),
         _ => {}
     }
 }
@@ -82,14 +119,21 @@ fn mutated(rng: &mut Rng, valid: &Value, keys: &[String]) -> Value {
         paths(&body, "", &mut places);
         let place = &places[rng.usize(0..places.len())];
         let new = any(rng, keys, 3);
-        let Some(value) = body.pointer_mut(place).filter(|value| !value.is_null() || rng.bool()) else {
+        let Some(value) = body
+            .pointer_mut(place)
+            .filter(|value| !value.is_null() || rng.bool())
+        else {
             continue;
         };
         match rng.u8(0..5) {
             0 => *value = Value::Array(vec![value.take()]),
             1 => *value = json!({"set": value.take()}),
             2 if value.is_object() => {
-                let name = if rng.bool() { text(rng) } else { keys[rng.usize(0..keys.len())].clone() };
+                let name = if rng.bool() {
+                    text(rng)
+                } else {
+                    keys[rng.usize(0..keys.len())].clone()
+                };
                 value[name] = new;
             }
             _ => *value = new,
@@ -112,7 +156,13 @@ fn broken(rng: &mut Rng, valid: &Value) -> Vec<u8> {
             let depth = rng.usize(100..20_000);
             octets = format!("{{\"directory\": {}{}}}", "[".repeat(depth), "]".repeat(depth)).into_bytes();
         }
-        4 => octets = format!("{{\"directory\": {{\"port\": {}}}}}", NUMBERS[rng.usize(0..NUMBERS.len())]).into_bytes(),
+        4 => {
+            octets = format!(
+                "{{\"directory\": {{\"port\": {}}}}}",
+                NUMBERS[rng.usize(0..NUMBERS.len())]
+            )
+            .into_bytes()
+        }
         _ => octets = (0..rng.usize(0..500)).map(|_| rng.u8(..)).collect(),
     }
     octets
@@ -125,10 +175,26 @@ fn call(rng: &mut Rng, valid: &Value) -> (&'static str, String, Value) {
         8..=13 => ("PUT", of("head-office"), valid.clone()),
         14 => ("POST", of("test"), valid.clone()),
         15 => ("POST", format!("{}/test", of("head-office")), valid.clone()),
-        16 => ("POST", of("browse"), json!({"connection": valid, "of": null, "dn": "DC=corp,DC=example"})),
-        17 => ("POST", of("preview"), json!({"connection": valid, "mapping": null, "object": "Person"})),
-        18 => ("POST", of("schedule"), json!({"schedule": {"recurrence": "WEEKLY", "daysOfWeek": ["MON"], "startDate": "12/01/2090", "startTime": "02:30", "timezone": "UTC"}})),
-        _ => ("POST", of("mapping"), json!({"mapping": "[[user]]\nfrom = \"mail\"\nto = \"email\"\n"})),
+        16 => (
+            "POST",
+            of("browse"),
+            json!({"connection": valid, "of": null, "dn": "DC=corp,DC=example"}),
+        ),
+        17 => (
+            "POST",
+            of("preview"),
+            json!({"connection": valid, "mapping": null, "object": "Person"}),
+        ),
+        18 => (
+            "POST",
+            of("schedule"),
+            json!({"schedule": {"recurrence": "WEEKLY", "daysOfWeek": ["MON"], "startDate": "12/01/2090", "startTime": "02:30", "timezone": "UTC"}}),
+        ),
+        _ => (
+            "POST",
+            of("mapping"),
+            json!({"mapping": "[[user]]\nfrom = \"mail\"\nto = \"email\"\n"}),
+        ),
     }
 }
 
@@ -164,7 +230,11 @@ async fn one(api: &Api, keys: &[String], seed: u64) -> u16 {
             let mut body = mutated(&mut rng, &body, keys);
             // Nothing but the simulator is dialled.
             for place in ["/directory", "/connection/directory"] {
-                if let Some(directory) = body.pointer_mut(place).and_then(Value::as_object_mut).filter(|_| looks) {
+                if let Some(directory) = body
+                    .pointer_mut(place)
+                    .and_then(Value::as_object_mut)
+                    .filter(|_| looks)
+                {
                     directory.insert("host".to_owned(), json!(["127.0.0.1"]));
                     directory.remove("domain");
                 }
@@ -172,9 +242,20 @@ async fn one(api: &Api, keys: &[String], seed: u64) -> u16 {
             body.to_string().into_bytes()
         }
     };
-    let request = api.request(method, &path).header("content-type", "application/json");
-    let answer = api.send(request.header("if-match", "*").body(octets.clone())).await;
-    let told = || format!("seed {seed}: {method} {path} {}: {} -> {}", answer.status, String::from_utf8_lossy(&octets), answer.body);
+    let request = api
+        .request(method, &path)
+        .header("content-type", "application/json");
+    let answer = api
+        .send(request.header("if-match", "*").body(octets.clone()))
+        .await;
+    let told = || {
+        format!(
+            "seed {seed}: {method} {path} {}: {} -> {}",
+            answer.status,
+            String::from_utf8_lossy(&octets),
+            answer.body
+        )
+    };
     let status = answer.status.as_u16();
     let is_known = [200, 201, 404, 409, 413, 422, 429].contains(&status) || (status == 502 && looks);
     assert!(is_known, "{}", told());
@@ -222,10 +303,16 @@ async fn no_body_brings_about_a_defect_or_shows_a_secret() {
         *statuses.entry(one(&api, &keys, seed).await).or_insert(0_u64) += 1;
     }
     println!("{statuses:?} within {:?}", began.elapsed());
-    assert!(statuses.contains_key(&422) && statuses.contains_key(&201), "{statuses:?}");
+    assert!(
+        statuses.contains_key(&422) && statuses.contains_key(&201),
+        "{statuses:?}"
+    );
     let log = api.served.service.log();
     for word in ["panicked", "internal error", SECRET] {
-        assert!(!log.contains(word), "the log has {word}; the seeds begin with {first}");
+        assert!(
+            !log.contains(word),
+            "the log has {word}; the seeds begin with {first}"
+        );
     }
     api.served.get("/ready").await.with(200);
     api.stop().await;

@@ -1,11 +1,7 @@
 //! Connections that are created, tested, changed and deleted over HTTP: the contract of every call, against the running
 //! program.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing check may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -161,7 +157,9 @@ impl Api {
         loop {
             let runs = self.get(&format!("{}/runs", of(name))).await.with(200).json();
             let items = runs["items"].as_array().unwrap().iter();
-            let found = items.clone().find(|one| &one["run"] == run && !one["ended"].is_null());
+            let found = items
+                .clone()
+                .find(|one| &one["run"] == run && !one["ended"].is_null());
             if let Some(found) = found {
                 return found.clone();
             }
@@ -182,7 +180,15 @@ async fn prepared(variables: &[(&str, &str)]) -> (Simulated, String, String) {
     let environment = lab.connector.clone_environment();
     let certificate = std::fs::read_to_string(&environment["AD_CERTIFICATE"]).unwrap();
     let uuid = environment["QUALYS_CONNECTOR_UUID"].clone();
-    let own = ["AD_HOST", "AD_PORT", "AD_BIND_DN", "AD_PASSWORD", "AD_CERTIFICATE", "AD_PAGE_SIZE", "QUALYS_CONNECTOR_UUID"];
+    let own = [
+        "AD_HOST",
+        "AD_PORT",
+        "AD_BIND_DN",
+        "AD_PASSWORD",
+        "AD_CERTIFICATE",
+        "AD_PAGE_SIZE",
+        "QUALYS_CONNECTOR_UUID",
+    ];
     for name in own {
         lab.unset(name);
     }
@@ -230,12 +236,22 @@ fn refused(answer: Answered, status: u16, word: &str) -> Value {
 
 /// The keys of `fields`.
 fn keys(problem: &Value) -> Vec<&str> {
-    let fields = problem["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    fields.iter().map(|field| field["key"].as_str().unwrap()).collect()
+    let fields = problem["fields"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    fields
+        .iter()
+        .map(|field| field["key"].as_str().unwrap())
+        .collect()
 }
 
 /// The lines of a stream.
 fn lines(answer: &Answered) -> Vec<Value> {
     assert_eq!(answer.headers["content-type"], "application/x-ndjson");
-    answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    answer
+        .body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }

@@ -35,7 +35,9 @@ impl Document {
             template.split('/').count() == path.split('/').count()
                 && template.split('/').zip(path.split('/')).all(same)
         });
-        found.min_by_key(|template| template.matches('{').count()).cloned()
+        found
+            .min_by_key(|template| template.matches('{').count())
+            .cloned()
     }
 
     /// Checks an answer against the document.
@@ -62,15 +64,32 @@ impl Document {
             None => assert_eq!(answer.body, "", "{method} {template} {status}"),
             Some(content) => {
                 let (media, content) = content.iter().next().unwrap();
-                assert_eq!(answer.headers["content-type"], media.as_str(), "{method} {template} {status}");
+                assert_eq!(
+                    answer.headers["content-type"],
+                    media.as_str(),
+                    "{method} {template} {status}"
+                );
                 if media == "application/json" {
-                    validate(&content["schema"], &self.json["components"], &answer.json(), &answer.body);
+                    validate(
+                        &content["schema"],
+                        &self.json["components"],
+                        &answer.json(),
+                        &answer.body,
+                    );
                 }
             }
         }
-        for header in response["headers"].as_object().into_iter().flatten().map(|(name, _)| name) {
+        for header in response["headers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+        {
             let is_there = answer.headers.contains_key(header.to_lowercase());
-            assert!(is_there || header == "ETag" && template.ends_with("{name}"), "{method} {template} {status}: {header}");
+            assert!(
+                is_there || header == "ETag" && template.ends_with("{name}"),
+                "{method} {template} {status}: {header}"
+            );
         }
         if status >= 400 {
             refusal(answer);
@@ -82,7 +101,12 @@ impl Document {
     pub fn operations(&self, is_meant: impl Fn(&str) -> bool) -> BTreeSet<(String, String)> {
         let paths = self.json["paths"].as_object().unwrap().iter();
         paths
-            .flat_map(|(path, item)| item.as_object().unwrap().iter().map(move |(method, operation)| (path, method, operation)))
+            .flat_map(|(path, item)| {
+                item.as_object()
+                    .unwrap()
+                    .iter()
+                    .map(move |(method, operation)| (path, method, operation))
+            })
             .filter(|(_, _, operation)| is_meant(operation["tags"][0].as_str().unwrap()))
             .map(|(path, method, _)| (path.clone(), method.clone()))
             .collect()

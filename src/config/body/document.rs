@@ -90,20 +90,27 @@ fn schema_of(key: &BodyKey) -> RefOr<Schema> {
         .into(),
         BodyForm::List | BodyForm::Names => one_of([
             simple(or_null(Type::String), "One, or null for none.").into(),
-            ArrayBuilder::new()
-                .items(simple(Type::String.into(), ""))
-                .into(),
+            ArrayBuilder::new().items(simple(Type::String.into(), "")).into(),
         ])
         .description(Some(meaning))
         .build()
         .into(),
         BodyForm::Secret => one_of([
-            simple(or_null(Type::String), "The secret, which is never answered; null removes it.").into(),
+            simple(
+                or_null(Type::String),
+                "The secret, which is never answered; null removes it.",
+            )
+            .into(),
             ObjectBuilder::new()
                 .property("set", simple(Type::Boolean.into(), "There is one."))
-                .property("changedAt", simple(or_null(Type::String), "Time at which it was set."))
+                .property(
+                    "changedAt",
+                    simple(or_null(Type::String), "Time at which it was set."),
+                )
                 .required("set")
-                .description(Some("The form in which it is read; sent back, it keeps what is stored."))
+                .description(Some(
+                    "The form in which it is read; sent back, it keeps what is stored.",
+                ))
                 .into(),
         ])
         .description(Some(meaning))

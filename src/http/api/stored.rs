@@ -324,7 +324,8 @@ async fn changed(
             origin: ConnectionOrigin::Api,
             handle: Err(ConnectionFault {
                 reason: "the connection is stored, and this service does not run it yet".to_owned(),
-                remedy: "a service that was started with --connection runs that one alone: start it without".to_owned(),
+                remedy: "a service that was started with --connection runs that one alone: start it without"
+                    .to_owned(),
             }),
             stored: None,
         });

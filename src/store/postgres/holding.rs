@@ -117,9 +117,13 @@ impl Leases {
         }
     }
 
-    /// Makes this process an instance that runs these connections whenever it is its turn.
+    /// Makes this process an instance that runs these connections whenever it is its turn, and none
+    /// that it ran before.
     pub(crate) fn join(self: &Arc<Self>, candidates: Vec<(ConnectionId, String)>) {
-        self.inner().candidates = Some(candidates);
+        let before = self.inner().candidates.replace(candidates.clone());
+        if before.is_some_and(|before| before == candidates) {
+            return;
+        }
         keeper::start(self);
         self.nudge.now();
     }

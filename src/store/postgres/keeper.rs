@@ -82,13 +82,22 @@ impl Keeper {
             None => DatabaseSession::open(&leases.database, ANSWERS_WITHIN)?,
         };
         let id = leases.id(&session)?;
+        let candidates = leases.inner().candidates.clone();
+        if let Some(candidates) = &candidates {
+            self.resign_others(leases, &session, &id, candidates)?;
+        }
         let held: Vec<(ConnectionId, i64)> = {
             let inner = leases.inner();
             inner.held.iter().map(|(of, held)| (*of, held.epoch)).collect()
         };
         for (connection, epoch) in held {
             let before = clock();
-            if !statements::renew(&session, connection, &id, epoch)? {
+            let candidates = candidates.iter().flatten();
+            let digest = candidates
+                .filter(|(of, _)| *of == connection)
+                .map(|(_, digest)| digest.as_str());
+            let digest = digest.last().unwrap_or_default();
+            if !statements::renew(&session, connection, &id, epoch, digest)? {
                 if leases.lose(connection, Some(epoch)) {
                     tracing::warn!("The lease of a connection was lost to another instance.");
                 }
@@ -100,7 +109,6 @@ impl Keeper {
                 held.renewed = before;
             }
         }
-        let candidates = leases.inner().candidates.clone();
         if let Some(candidates) = candidates {
             self.take_turns(leases, &session, &id, &candidates)?;
         }
@@ -161,6 +169,29 @@ impl Keeper {
         }
         if count > share {
             self.resign_one(leases, session, id)?;
+        }
+        Ok(())
+    }
+
+    /// Resigns the connections that this instance does not run any more.
+    fn resign_others(
+        &self,
+        leases: &Leases,
+        session: &DatabaseSession,
+        id: &str,
+        candidates: &[(ConnectionId, String)],
+    ) -> Result<(), StoreFault> {
+        let others: Vec<(ConnectionId, i64)> = {
+            let inner = leases.inner();
+            let held = inner.held.iter().filter(|(connection, held)| {
+                held.is_kept && !held.in_use && !candidates.iter().any(|(of, _)| of == *connection)
+            });
+            held.map(|(connection, held)| (*connection, held.epoch)).collect()
+        };
+        for (connection, epoch) in others {
+            if leases.lose(connection, Some(epoch)) {
+                statements::resign(session, connection, id, epoch)?;
+            }
         }
         Ok(())
     }

@@ -15,7 +15,8 @@ const LIVE: &str = "seen_at > clock_timestamp() - interval '15 seconds'";
 
 const ENSURE: &str = "
     INSERT INTO lease (connection, epoch, holder, holder_name, purpose, digest, taken_at, expires_at)
-    VALUES ($1, 0, '', '', '', '', '-infinity', '-infinity') ON CONFLICT (connection) DO NOTHING";
+    SELECT id, 0, '', '', '', '', '-infinity', '-infinity' FROM connection WHERE id = $1
+    ON CONFLICT (connection) DO NOTHING";
 
 /// Takes a lease that has ended. A transaction of the last holder that proves it right now is not
 /// waited for: the lease is passed over.
@@ -28,9 +29,11 @@ const TAKE: &str = "
         WHERE connection = $1 AND expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
     RETURNING epoch, takeovers";
 
-/// Renews a lease. One that was resigned meanwhile stays so.
+/// Renews a lease, with the digest of the settings that its holder has now. One that was resigned
+/// meanwhile stays so.
 const RENEW: &str = "
-    UPDATE lease SET expires_at = clock_timestamp() + interval '15 seconds'
+    UPDATE lease SET expires_at = clock_timestamp() + interval '15 seconds',
+        digest = CASE WHEN $4 = '' THEN digest ELSE $4 END
     WHERE connection = $1 AND holder = $2 AND epoch = $3 AND expires_at > '-infinity'";
 
 /// Ends a lease and keeps its epoch.
@@ -42,7 +45,7 @@ const PROVE: &str = "
     SELECT 1 FROM lease WHERE connection = $1 AND holder = $2 AND epoch = $3 FOR KEY SHARE";
 
 const HOLDER: &str = "
-    SELECT holder_name, purpose, digest,
+    SELECT holder, holder_name, purpose, digest,
         to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since,
         CASE WHEN expires_at > clock_timestamp()
             THEN ceil(extract(epoch FROM expires_at - clock_timestamp()))::bigint ELSE 0 END AS seconds
@@ -59,6 +62,7 @@ pub(super) const ABANDONED: &str = "
 /// Holder of a lease, as its row says.
 #[derive(Debug, Clone)]
 pub(super) struct LeaseHolder {
+    pub(super) id: String,
     pub(super) name: String,
     pub(super) purpose: String,
     pub(super) digest: String,
@@ -101,15 +105,17 @@ pub(super) fn take(
     )
 }
 
-/// Renews a lease; `false` when it is another's.
+/// Renews a lease; `false` when it is another's. An empty `digest` leaves that of the lease as it
+/// is.
 pub(super) fn renew(
     session: &DatabaseSession,
     connection: ConnectionId,
     id: &str,
     epoch: i64,
+    digest: &str,
 ) -> Result<bool, StoreFault> {
     let sql: &dyn Sql = &Statements::reading(session);
-    Ok(sql.execute(RENEW, values![connection, id, epoch])? > 0)
+    Ok(sql.execute(RENEW, values![connection, id, epoch, digest])? > 0)
 }
 
 /// Ends a lease.
@@ -140,6 +146,7 @@ pub(super) fn prove(
 pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<LeaseHolder>, StoreFault> {
     sql.first(HOLDER, values![connection], |row| {
         Ok(LeaseHolder {
+            id: row.get("holder")?,
             name: row.get("holder_name")?,
             purpose: row.get("purpose")?,
             digest: row.get("digest")?,
@@ -149,7 +156,9 @@ pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<L
     })
 }
 
-/// Notes that an instance lives and which connections it could run; forgets those that do not.
+/// Notes that an instance lives and which connections it could run, those alone and with these
+/// digests; forgets instances that do not live. A connection that was purged meanwhile is passed
+/// over.
 pub(super) fn announce(
     session: &DatabaseSession,
     identity: InstanceIdentity<'_>,
@@ -162,10 +171,24 @@ pub(super) fn announce(
          ON CONFLICT (holder) DO UPDATE SET name = excluded.name, seen_at = excluded.seen_at",
         values![identity.id, identity.name],
     )?;
-    for (connection, digest) in candidates {
+    let announced: Vec<(ConnectionId, String)> = sql.rows(
+        "SELECT connection, digest FROM candidate WHERE holder = $1",
+        values![identity.id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    for (connection, _) in &announced {
+        if !candidates.iter().any(|(of, _)| of == connection) {
+            sql.execute(
+                "DELETE FROM candidate WHERE holder = $1 AND connection = $2",
+                values![identity.id, connection],
+            )?;
+        }
+    }
+    for (connection, digest) in candidates.iter().filter(|one| !announced.contains(one)) {
         sql.execute(
-            "INSERT INTO candidate (holder, connection, digest) VALUES ($1, $2, $3)
-             ON CONFLICT (holder, connection) DO NOTHING",
+            "INSERT INTO candidate (holder, connection, digest)
+             SELECT $1, id, $3 FROM connection WHERE id = $2
+             ON CONFLICT (holder, connection) DO UPDATE SET digest = excluded.digest",
             values![identity.id, connection, digest],
         )?;
     }

@@ -110,7 +110,7 @@ impl Leases {
     }
 
     /// Returns the identity of this process as a holder, once it has been one.
-    pub(super) fn known_id(&self) -> Option<String> {
+    pub(crate) fn known_id(&self) -> Option<String> {
         self.inner().id.clone()
     }
 
@@ -162,8 +162,10 @@ impl Leases {
         if self.inner().held.contains_key(&connection) {
             return self.prove(sql, connection);
         }
+        let own = self.known_id();
         match statements::holder(sql, connection)? {
-            Some(holder) if holder.seconds > 0 => {
+            // One of its own is being resigned.
+            Some(holder) if holder.seconds > 0 && Some(&holder.id) != own.as_ref() => {
                 Err(StoreError::HeldElsewhere { holder: holder.name }.into())
             }
             _ => Ok(()),

@@ -161,7 +161,7 @@ impl Tracer<'_> {
 
     /// Adds the knowledge of the store.
     async fn add_known(&self, mut trace: TracedObject) -> Result<TracedObject, RunError> {
-        let (guid, name) = (trace.guid, self.settings.name.clone());
+        let guid = trace.guid;
         let external_id = trace.mapped_id();
         let unidentified = match trace.named.as_slice() {
             [one] if one.guid.is_none() => Some(one.dn.clone()),
@@ -188,7 +188,7 @@ impl Tracer<'_> {
                 let runs = store.runs(id, 2)?;
                 Ok((
                     record.unwrap_or_default(),
-                    store.connection(&name)?,
+                    store.connection_row(id)?,
                     runs.into_iter().find(|run| run.ended.is_some()),
                     watermark.map(|mark| mark.usn),
                     owner.filter(|(owner, ..)| Some(*owner) != guid),
