@@ -45,6 +45,9 @@ pub enum ChangeError {
     /// The store refuses the change.
     #[error(transparent)]
     Refused(ConnectionRefusal),
+    /// A run of another process or instance holds the connection.
+    #[error("{0} holds the connection; it is deleted, and was not purged")]
+    Held(String),
     /// The store fails.
     #[error(transparent)]
     Store(RunError),
@@ -80,6 +83,7 @@ impl From<StoreError> for ChangeError {
         match error {
             StoreError::Refusal(ConnectionRefusal::NameTaken { name }) => Self::NameTaken(name),
             StoreError::Refusal(refusal) => Self::Refused(refusal),
+            StoreError::HeldElsewhere { holder } => Self::Held(holder),
             error => Self::Store(error.into()),
         }
     }
@@ -205,6 +209,19 @@ impl ConnectionEditor<'_> {
     /// There is none, a run of it goes on, or the store fails.
     pub fn purge(&self, uuid: Uuid) -> Result<(), ChangeError> {
         Ok(self.store.purge_connection(uuid)?)
+    }
+
+    /// Returns the identity of the connection that had this name and was deleted last, where it was
+    /// not purged.
+    ///
+    /// # Errors
+    /// There is none; or the store fails.
+    pub fn deleted(&self, name: &str) -> Result<Uuid, ChangeError> {
+        let deleted = self.store.deleted_connections()?;
+        let found = deleted.into_iter().find(|one| one.content.name == name);
+        found
+            .map(|one| one.uuid)
+            .ok_or_else(|| ChangeError::Unknown(name.to_owned()))
     }
 
     /// Returns the stored connection with this name.

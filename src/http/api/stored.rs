@@ -1,6 +1,9 @@
 //! Connections that are created, changed and deleted here.
 
-use axum::extract::State;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
 use axum::http::header::{IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
@@ -15,6 +18,7 @@ use crate::http::access::RequestRights;
 use crate::http::extract::{AnyConnection, ServiceState, unknown_connection};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, CheckedQuery, HttpProblem, RefusalResponses};
+use crate::http::service::HttpService;
 use crate::registry::{ChangeError, ConnectionChange};
 use crate::schedule::ServedConnection;
 use crate::store::ConnectionRefusal;
@@ -67,8 +71,13 @@ impl RevisionCondition {
     }
 }
 
-/// Returns the revision that a change is to find; the header is required.
-fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Result<i64, HttpProblem> {
+/// Returns the revision that a change is to find; the header is required. The present one is that
+/// of the state: another instance may have changed it since this one looked.
+async fn required_revision(
+    service: &Arc<HttpService>,
+    headers: &HeaderMap,
+    connection: &ServedConnection,
+) -> Result<i64, HttpProblem> {
     let condition = RevisionCondition::read(headers)?.ok_or_else(|| {
         HttpProblem::new(
             StatusCode::PRECONDITION_REQUIRED,
@@ -79,11 +88,16 @@ fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Resu
     })?;
     // One that is configured elsewhere has no revision; the change itself is refused with the
     // reason.
-    let current = connection.stored.as_ref().map_or(0, |stored| stored.revision);
-    match &connection.stored {
-        Some(_) => condition.expected(current),
-        None => Ok(current),
+    if connection.stored.is_none() {
+        return Ok(0);
     }
+    condition.expected(present_revision(service, &connection.name).await?)
+}
+
+async fn present_revision(service: &Arc<HttpService>, name: &str) -> Result<i64, HttpProblem> {
+    let name = name.to_owned();
+    let stored = service.registry.edit(move |editor| editor.stored(&name)).await?;
+    Ok(stored.revision)
 }
 
 /// Creates a connection. It is Registered, and Scheduled as soon as its next run is known.
@@ -144,7 +158,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<TaggedConnection, HttpProblem> {
-    let expected = required_revision(&headers, &connection)?;
+    let expected = required_revision(&service, &headers, &connection).await?;
     let name = connection.name;
     let edit = service
         .registry
@@ -168,8 +182,11 @@ pub(super) struct DeletionQuery {
     purge: bool,
 }
 
+/// Time in which a deletion answers, whatever goes on.
+const DELETED_WITHIN: Duration = Duration::from_secs(28);
+
 /// Deletes a connection. A run in progress ends first with what it began. What it sent stays
-/// upstream.
+/// upstream. With `purge` it forgets one that was deleted before as well.
 #[utoipa::path(
     delete, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "deleteConnection",
     params(("name" = String, Path, description = "Name"), DeletionQuery,
@@ -186,11 +203,20 @@ pub(super) struct DeletionQuery {
 pub(super) async fn delete(
     changer: Changer,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    Path(name): Path<String>,
     headers: HeaderMap,
     CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
 ) -> Result<StatusCode, HttpProblem> {
-    let expected = required_revision(&headers, &connection)?;
+    let deadline = tokio::time::Instant::now() + DELETED_WITHIN;
+    let Some(connection) = service.registry.set().named(&name) else {
+        if !purge {
+            return Err(unknown_connection(&name));
+        }
+        let deleted = service.registry.edit(move |editor| editor.deleted(&name)).await?;
+        service.registry.purge(deleted, deadline).await?;
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let expected = required_revision(&service, &headers, &connection).await?;
     let name = connection.name.clone();
     let edit = service
         .registry
@@ -199,7 +225,7 @@ pub(super) async fn delete(
     // Purged when no run of it uses the rows any more.
     service.registry.settle().await;
     if purge {
-        service.registry.edit(move |editor| editor.purge(uuid)).await?;
+        service.registry.purge(uuid, deadline).await?;
     }
     tracing::info!(
         connection = connection.name,
@@ -248,13 +274,15 @@ pub(super) async fn enable(
 async fn set_disabled(
     changer: &Changer,
     rights: RequestRights,
-    service: &std::sync::Arc<crate::http::service::HttpService>,
+    service: &Arc<HttpService>,
     connection: &ServedConnection,
     headers: &HeaderMap,
     is_disabled: bool,
 ) -> Result<TaggedConnection, HttpProblem> {
     let expected = match (RevisionCondition::read(headers)?, &connection.stored) {
-        (Some(condition), Some(stored)) => Some(condition.expected(stored.revision)?),
+        (Some(condition), Some(_)) => {
+            Some(condition.expected(present_revision(service, &connection.name).await?)?)
+        }
         _ => None,
     };
     let name = connection.name.clone();
@@ -274,7 +302,7 @@ async fn set_disabled(
 
 /// Returns a connection after a change of it.
 async fn changed(
-    service: &std::sync::Arc<crate::http::service::HttpService>,
+    service: &Arc<HttpService>,
     change: &ConnectionChange,
     rights: RequestRights,
 ) -> Result<TaggedConnection, HttpProblem> {
@@ -321,6 +349,10 @@ impl From<ChangeError> for HttpProblem {
                 ConnectionRefusal::OtherKey(_) => conflict("other_key", refusal.advice()),
                 refusal => conflict("refused", refusal.advice()),
             },
+            ChangeError::Held(_) => conflict(
+                "held",
+                "wait until that run has ended, and send the deletion with purge=true again",
+            ),
             ChangeError::Store(failure) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
