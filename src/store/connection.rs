@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::StoreFault;
 use super::sql::{Sql, SqlRow, values};
+use super::stored_connection::rest_if_disabled;
 use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError, requests};
 use crate::failpoint::Commit;
@@ -114,11 +115,7 @@ impl Store {
     /// When the file cannot be read.
     pub fn connection_row(&self, id: ConnectionId) -> Result<Option<ConnectionRow>, StoreError> {
         self.read(|sql| {
-            let mut found = sql.first(
-                &format!("{SELECT} WHERE c.id = $1"),
-                values![id],
-                connection_of,
-            )?;
+            let mut found = sql.first(&format!("{SELECT} WHERE c.id = $1"), values![id], connection_of)?;
             if let Some(connection) = &mut found {
                 connection.held_by = requests::holder(sql, connection.id)?;
             }
@@ -142,11 +139,19 @@ impl Store {
                 values![next_sync, next_baseline, connection],
             )?;
             found(changed, connection)?;
+            // One that was disabled or deleted meanwhile has no next run.
+            sql.execute(
+                "UPDATE connection SET next_sync = NULL, next_baseline = NULL
+                 WHERE id = $1 AND uuid IN
+                     (SELECT uuid FROM stored_connection WHERE disabled = 1 OR deleted_at IS NOT NULL)",
+                values![connection],
+            )?;
             sql.prove_lease(connection)
         })
     }
 
-    /// Takes a connection from registered or processed to scheduled.
+    /// Takes a connection from registered or processed to scheduled; one that was disabled
+    /// meanwhile back to registered.
     ///
     /// # Errors
     /// [`StoreError::Transition`] from any other state.
@@ -161,7 +166,8 @@ impl Store {
                 }
                 .into());
             }
-            step(sql, connection, State::Scheduled, now)
+            step(sql, connection, State::Scheduled, now)?;
+            rest_if_disabled(sql, connection, now)
         })
     }
 

@@ -218,7 +218,11 @@ impl History {
         held.retain(|id, _| expected.contains_key(id));
         println!("{what}");
         crate::support::assert_same(&held, &expected);
-        assert_eq!(self.world.lab.receiver.violations(), Vec::<String>::new(), "{what}");
+        assert_eq!(
+            self.world.lab.receiver.violations(),
+            Vec::<String>::new(),
+            "{what}"
+        );
     }
 }
 

@@ -45,9 +45,6 @@ async fn is_seen_by_other(world: &World, name: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_every_instance_sees_a_new_connection_and_exactly_one_takes_it() {
-    if lab::postgres::programs().is_none() {
-        return;
-    }
     let mut world = World::pair(KEY).await;
     let (mut seen, mut held) = (Vec::new(), Vec::new());
     for number in 0..4 {
@@ -57,7 +54,12 @@ async fn r34_every_instance_sees_a_new_connection_and_exactly_one_takes_it() {
             ..Wanted::first()
         };
         world.create(&wanted).await;
-        seen.push(until("the other sees it", 5, async || is_seen_by_other(&world, &wanted.name).await).await);
+        seen.push(
+            until("the other sees it", 5, async || {
+                is_seen_by_other(&world, &wanted.name).await
+            })
+            .await,
+        );
         held.push(until("one holds it", 8, async || world.held_by(&wanted.name).len() == 1).await);
         world.turn();
     }
@@ -71,7 +73,9 @@ async fn r34_every_instance_sees_a_new_connection_and_exactly_one_takes_it() {
     world.assert_nothing_twice("one of four");
     // They are shared out.
     until("each holds two", 30, async || {
-        let all: Vec<String> = (0..4).flat_map(|number| world.held_by(&format!("office-{number}"))).collect();
+        let all: Vec<String> = (0..4)
+            .flat_map(|number| world.held_by(&format!("office-{number}")))
+            .collect();
         all.len() == 4 && all.iter().filter(|one| *one == "one").count() == 2
     })
     .await;
@@ -81,9 +85,6 @@ async fn r34_every_instance_sees_a_new_connection_and_exactly_one_takes_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_a_change_at_the_other_instance_reaches_the_run_of_the_holder() {
-    if lab::postgres::programs().is_none() {
-        return;
-    }
     let chosen = std::env::var("CONNECTION_CHANGES").unwrap_or_default();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -109,20 +110,25 @@ async fn r34_a_change_at_the_other_instance_reaches_the_run_of_the_holder() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {count} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     println!("{count} changes at the other instance");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_the_next_holder_takes_the_present_revision() {
-    if lab::postgres::programs().is_none() {
-        return;
-    }
     let mut world = World::pair(KEY).await;
     let first = Wanted::first();
     world.create(&first).await;
     until("one holds it", 8, async || world.held_by(NAME).len() == 1).await;
-    world.lab.receiver.script([Answer::Accept, Answer::Slow(Duration::from_secs(3))]);
+    world
+        .lab
+        .receiver
+        .script([Answer::Accept, Answer::Slow(Duration::from_secs(3))]);
     let _asked = world.ask_run(NAME, "baseline");
     world.lab.receiver.arrived(2).await;
     world.turn_from_holder(NAME);
@@ -144,9 +150,6 @@ async fn r34_the_next_holder_takes_the_present_revision() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r35_an_instance_with_another_key_says_so_and_leaves_the_connection_to_the_others() {
-    if lab::postgres::programs().is_none() {
-        return;
-    }
     let mut world = World::pair(OTHER_KEY).await;
     world.create(&Wanted::first()).await;
     until("it is held", 8, async || world.held_by(NAME) == ["one"]).await;
@@ -159,7 +162,8 @@ async fn r35_an_instance_with_another_key_says_so_and_leaves_the_connection_to_t
     assert!(log.contains("does not open"), "{log}");
     world.run_to_the_end(NAME).await;
     world.assert_converged(&Wanted::first(), &[], "one of two has the key");
-    let candidates = world.query("SELECT i.name FROM candidate AS c JOIN instance AS i ON i.holder = c.holder");
+    let candidates =
+        world.query("SELECT i.name FROM candidate AS c JOIN instance AS i ON i.holder = c.holder");
     assert_eq!(candidates, "one", "the other does not compete");
     // Nobody takes it while the one is away, and what was asked for is told.
     let sent = world.lab.receiver.summary().requests;
@@ -178,7 +182,11 @@ async fn r35_an_instance_with_another_key_says_so_and_leaves_the_connection_to_t
     world.lab.set("INSTANCE_NAME", "one");
     let again = crate::support::http::Served::listening(&world.lab.connector).await;
     until("it is held again", 20, async || world.held_by(NAME) == ["one"]).await;
-    assert_eq!(world.lab.receiver.summary().requests, sent, "nothing was sent meanwhile");
+    assert_eq!(
+        world.lab.receiver.summary().requests,
+        sent,
+        "nothing was sent meanwhile"
+    );
     again.service.stopped_with(0).await;
     world.served.service.stopped_with(0).await;
 }

@@ -55,7 +55,9 @@ async fn r34_a_change_in_any_phase_of_a_run_loses_nothing_and_sends_nothing_old(
         tasks.spawn(async move {
             let _permit = together.acquire_owned().await.unwrap();
             let checked = tokio::spawn(phases::check(phase, change)).await;
-            checked.err().map(|error| format!("{phase:?} × {change:?}: {error}"))
+            checked
+                .err()
+                .map(|error| format!("{phase:?} × {change:?}: {error}"))
         });
     }
     let mut wrong = Vec::new();
@@ -63,6 +65,11 @@ async fn r34_a_change_in_any_phase_of_a_run_loses_nothing_and_sends_nothing_old(
         wrong.extend(ended.unwrap());
     }
     wrong.sort();
-    assert!(wrong.is_empty(), "{} of {count} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     println!("{count} changes in a phase of a run");
 }

@@ -30,7 +30,10 @@ async fn a_new_connection_sends_soon_and_a_change_is_answered_soon() {
         world.run_to_the_end(NAME).await;
         world.disturb();
         let sent = world.lab.receiver.summary().requests;
-        world.lab.receiver.script([Answer::Slow(Duration::from_millis(500))]);
+        world
+            .lab
+            .receiver
+            .script([Answer::Slow(Duration::from_millis(500))]);
         let _asked = world.ask_run(NAME, "baseline");
         world.lab.receiver.arrived(sent + 1).await;
         let described = wanted.after(Change::Description);

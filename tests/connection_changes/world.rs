@@ -257,6 +257,17 @@ impl World {
         assert_ne!(self.instance(), held[0]);
     }
 
+    /// Waits until both instances know the connection, where there are two, and one holds it.
+    pub async fn seen_by_both(&self, name: &str) {
+        let Some(other) = &self.other else { return };
+        let begun = Instant::now();
+        let path = format!("/api/v1/connections/{name}");
+        while other.read(&path).await.status != 200 || self.held_by(name).len() != 1 {
+            assert!(begun.elapsed() < Duration::from_secs(8), "{name} is not seen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Name of the instance that is asked.
     pub fn instance(&self) -> &'static str {
         let other = self.other.as_ref().map(|other| other.service.id());
@@ -272,7 +283,11 @@ impl World {
             "SELECT l.holder_name FROM lease AS l JOIN connection AS c ON c.id = l.connection
              WHERE c.name = '{name}' AND l.expires_at > clock_timestamp()"
         ));
-        found.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect()
+        found
+            .lines()
+            .map(str::to_owned)
+            .filter(|line| !line.is_empty())
+            .collect()
     }
 
     /// Asks the state; one value a line.
@@ -323,7 +338,10 @@ impl World {
         let at = Instant::now();
         let answer = tokio::spawn(async move {
             match request.send().await {
-                Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
+                Ok(response) => (
+                    response.status().as_u16(),
+                    response.text().await.unwrap_or_default(),
+                ),
                 Err(error) => (0, error.to_string()),
             }
         });
@@ -374,7 +392,11 @@ impl World {
             if connection["lastRun"]["run"].as_i64() >= run.as_i64() {
                 return connection["lastRun"].clone();
             }
-            assert!(begun.elapsed() < LIMIT, "{connection}\n{}", self.served.service.log());
+            assert!(
+                begun.elapsed() < LIMIT,
+                "{connection}\n{}",
+                self.served.service.log()
+            );
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
     }
@@ -436,7 +458,11 @@ impl World {
     pub fn disturb(&self) {
         let directory = self.lab.directory();
         for user in self.lab.users().iter().skip(20) {
-            directory.set_text(*user, "displayName", &format!("disturbed {}", directory.dn(*user).len()));
+            directory.set_text(
+                *user,
+                "displayName",
+                &format!("disturbed {}", directory.dn(*user).len()),
+            );
         }
         for user in self.lab.users().iter().take(6) {
             directory.delete(*user);
@@ -491,10 +517,15 @@ impl World {
                 if is_removal(asset) {
                     continue;
                 }
-                assert!(!wanted.is_narrow || ids.contains(id), "{what}: {id} is not of the profile: {asset}");
+                assert!(
+                    !wanted.is_narrow || ids.contains(id),
+                    "{what}: {id} is not of the profile: {asset}"
+                );
                 assert_eq!(
                     asset["asset"]["assetDetail"]["mark"],
-                    wanted.mark.map_or(Value::Null, |mark| json!(format!("mark {mark}"))),
+                    wanted
+                        .mark
+                        .map_or(Value::Null, |mark| json!(format!("mark {mark}"))),
                     "{what}: {id} is of the former mapping"
                 );
             }
@@ -563,7 +594,9 @@ impl PageHold {
 
     pub async fn reached(&mut self) -> bool {
         let reached = self.reached.wait_for(|reached| *reached);
-        tokio::time::timeout(Duration::from_secs(20), reached).await.is_ok()
+        tokio::time::timeout(Duration::from_secs(20), reached)
+            .await
+            .is_ok()
     }
 }
 
@@ -574,7 +607,7 @@ pub fn body(port: u16, certificate: &str, wanted: &Wanted, unit: Option<String>)
         "directory": {"host": ["127.0.0.1"], "port": port, "bindDn": format!("{}@corp.example", simulator::READER),
             "password": simulator::PASSWORD, "certificate": certificate},
         "profile": {"baseContext": unit, "pageSize": 100},
-        "schedule": null, "baseline": null,
+        "schedule": {"cron": "59 59 23 31 12 *", "timezone": "UTC"}, "baseline": null,
         "mapping": wanted.mapping(),
         "removals": {"objects": "send", "maxCount": 100_000, "maxPercent": 100, "lag": "0s"},
         "upstream": {"connectorUuid": CONNECTORS[wanted.connector]},
@@ -600,7 +633,10 @@ pub fn expected_of(directory: &Directory, wanted: &Wanted) -> Assets {
     let mut assets = Assets::new();
     for kind in [Kind::User, Kind::Group] {
         for id in directory.all(kind) {
-            if below.as_ref().is_some_and(|below| !directory.dn(id).ends_with(below)) {
+            if below
+                .as_ref()
+                .is_some_and(|below| !directory.dn(id).ends_with(below))
+            {
                 continue;
             }
             let mut asset = expected::asset(directory, kind, id);
