@@ -145,7 +145,8 @@ impl Store {
         })
     }
 
-    /// Takes a connection from registered or processed to scheduled.
+    /// Takes a connection from registered or processed to scheduled; one that was disabled
+    /// meanwhile back to registered.
     ///
     /// # Errors
     /// [`StoreError::Transition`] from any other state.
