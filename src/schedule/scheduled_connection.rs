@@ -42,10 +42,12 @@ impl ScheduledConnection {
     async fn enter_scheduled(&self) -> Result<(), RunError> {
         let id = self.connector.id;
         self.connector
-            .on_store(move |store| match store.connection_row(id)?.map(|row| row.state) {
-                Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
-                _ => Ok(()),
-            })
+            .on_store(
+                move |store| match store.connection_row(id)?.map(|row| row.state) {
+                    Some(State::Registered | State::Processed) => store.schedule(id, Utc::now().timestamp()),
+                    _ => Ok(()),
+                },
+            )
             .await
     }
 

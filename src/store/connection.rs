@@ -114,11 +114,7 @@ impl Store {
     /// When the file cannot be read.
     pub fn connection_row(&self, id: ConnectionId) -> Result<Option<ConnectionRow>, StoreError> {
         self.read(|sql| {
-            let mut found = sql.first(
-                &format!("{SELECT} WHERE c.id = $1"),
-                values![id],
-                connection_of,
-            )?;
+            let mut found = sql.first(&format!("{SELECT} WHERE c.id = $1"), values![id], connection_of)?;
             if let Some(connection) = &mut found {
                 connection.held_by = requests::holder(sql, connection.id)?;
             }

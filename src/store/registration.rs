@@ -66,8 +66,7 @@ impl Store {
     pub fn set_configured(&self, connections: &[(Uuid, &str)]) -> Result<(), StoreError> {
         self.write(Commit::Register, |sql| {
             // This process may not know yet that a stored connection was renamed or deleted.
-            let stored: Vec<Uuid> =
-                sql.rows("SELECT uuid FROM stored_connection", &[], |row| row.get(0))?;
+            let stored: Vec<Uuid> = sql.rows("SELECT uuid FROM stored_connection", &[], |row| row.get(0))?;
             let connections: Vec<(Uuid, &str)> = connections
                 .iter()
                 .filter(|(uuid, _)| !stored.contains(uuid))

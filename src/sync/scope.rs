@@ -410,6 +410,43 @@ fn digest_of(
 mod tests {
     use super::*;
 
+    /// Filters of what is read, by kind.
+    fn filters(assets: &[(Kind, Option<&str>)]) -> Vec<String> {
+        let profile = ProfileSettings {
+            base_context: None,
+            scope: SearchScope::Subtree,
+            members_of: Vec::new(),
+            assets: assets
+                .iter()
+                .map(|(kind, extra)| (*kind, extra.map(str::to_owned)))
+                .collect(),
+        };
+        let scopes = kinds_of(&profile, &Mapping::builtin());
+        scopes.into_iter().map(|scope| scope.filter).collect()
+    }
+
+    #[test]
+    fn a_group_is_read_as_a_role_or_as_a_group() {
+        let role = (Kind::Role, Some("(cn=Role*)"));
+        let of_roles = "(&(objectCategory=group)(cn=Role*))";
+        assert_eq!(filters(&[role]), [of_roles]);
+        assert_eq!(
+            filters(&[(Kind::Group, None), role]),
+            ["(&(objectCategory=group)(!(cn=Role*)))", of_roles]
+        );
+        assert_eq!(
+            filters(&[(Kind::Group, Some("(mail=*)")), role]),
+            ["(&(objectCategory=group)(&(mail=*)(!(cn=Role*))))", of_roles]
+        );
+        // No other kind is concerned.
+        let users = "(&(objectCategory=person)(objectClass=user))";
+        assert_eq!(
+            filters(&[(Kind::User, None), (Kind::Group, None)]),
+            [users, "(objectCategory=group)"]
+        );
+        assert_eq!(filters(&[(Kind::User, None), role]), [users, of_roles]);
+    }
+
     #[test]
     fn r28_notes_of_an_earlier_version_lead_to_a_full_read() {
         let digest = |links| digest_of("DC=x", SearchScope::Subtree, &[], &[0; 32], links);

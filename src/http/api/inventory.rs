@@ -181,7 +181,8 @@ pub(super) async fn list(
 }
 
 fn kind_named(name: &str) -> Result<Kind, HttpProblem> {
-    Kind::from_name(name).ok_or_else(|| HttpProblem::invalid("kind: it is none of user, group, computer, role"))
+    Kind::from_name(name)
+        .ok_or_else(|| HttpProblem::invalid("kind: it is none of user, group, computer, role"))
 }
 
 fn pattern(text: &str) -> Result<SearchPattern, HttpProblem> {

@@ -68,7 +68,11 @@ impl Membership {
             grouped: grouped.collect(),
             members: Kind::ALL
                 .into_iter()
-                .filter(|kind| [MEMBERS, MEMBER_COUNT].iter().any(|source| mapping.reads(*kind, source)))
+                .filter(|kind| {
+                    [MEMBERS, MEMBER_COUNT]
+                        .iter()
+                        .any(|source| mapping.reads(*kind, source))
+                })
                 .collect(),
             ..Self::default()
         }
