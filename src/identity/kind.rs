@@ -63,9 +63,9 @@ impl Kind {
         self == other || (self.is_group() && other.is_group())
     }
 
-    /// Returns the LDAP filter that selects the kind, before the extra filters. Both attributes of it are indexed in AD
-    /// (MS-ADA3, objectCategory and objectClass carry the index flag), and objectCategory is
-    /// single-valued, which keeps the search cheap.
+    /// Returns the LDAP filter that selects the kind, before the extra filters. Both attributes of
+    /// it are indexed in AD (MS-ADA3, objectCategory and objectClass carry the index flag), and
+    /// objectCategory is single-valued, which keeps the search cheap.
     #[must_use]
     pub const fn filter(self) -> &'static str {
         match self {

@@ -204,9 +204,9 @@ impl ReadScope {
 
     /// Returns the search for this object, if it is of the kind and the extra filter is certain not
     /// to match, nor that of another kind that it may be now. All in one search, so that an object
-    /// that becomes a role or a group meanwhile is either. A filter over an attribute that the account may not read is neither true nor false
-    /// (RFC 4511 section 4.5.1.7), so neither it nor its opposite returns the object. `None`
-    /// without an extra filter.
+    /// that becomes a role or a group meanwhile is either. A filter over an attribute that the
+    /// account may not read is neither true nor false (RFC 4511 section 4.5.1.7), so neither it nor
+    /// its opposite returns the object. `None` without an extra filter.
     #[must_use]
     pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
         let extras: Option<Vec<&str>> = self
