@@ -22,6 +22,9 @@ async fn help_is_complete() {
         "why",
         "mapping",
         "runs",
+        "connections",
+        "secrets",
+        "state",
         "healthcheck",
         "variables",
     ];
@@ -46,6 +49,22 @@ async fn help_is_complete() {
         "--output <FILE>",
         "NDJSON",
     ]);
+    lab.connector
+        .succeed(&["connections", "--help"])
+        .await
+        .said(&["list", "show", "export", "import", "delete"]);
+    for (command, words) in [
+        ("list", &["--json", "cannot be used"][..]),
+        ("show", &["<NAME>", "--json"]),
+        ("export", &["<NAME>", "in place of secrets"]),
+        ("import", &["<FILE>", "--replace"]),
+        ("delete", &["<NAME>", "--purge", "--yes"]),
+    ] {
+        lab.connector
+            .succeed(&["connections", command, "--help"])
+            .await
+            .said(words);
+    }
     lab.connector
         .succeed(&["--version"])
         .await

@@ -12,10 +12,14 @@ mod attention;
 mod browser;
 #[path = "page/connections.rs"]
 mod connections;
+#[path = "page/empty.rs"]
+mod empty;
 #[path = "page/hostile.rs"]
 mod hostile;
 #[path = "page/inventory.rs"]
 mod inventory;
+#[path = "page/keyboard.rs"]
+mod keyboard;
 #[path = "page/layout.rs"]
 mod layout;
 #[path = "page/life.rs"]
@@ -28,3 +32,11 @@ mod review;
 mod stage;
 #[path = "page/tab.rs"]
 mod tab;
+#[path = "page/wizard.rs"]
+mod wizard;
+#[path = "page/wizard_edit.rs"]
+mod wizard_edit;
+#[path = "page/wizard_refusals.rs"]
+mod wizard_refusals;
+#[path = "page/wizard_samba.rs"]
+mod wizard_samba;

@@ -68,6 +68,9 @@ pub(super) enum Command {
     /// Work on the state as a whole.
     #[command(subcommand)]
     State(State),
+    /// Show, export, import and delete connections, also while the service runs.
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
     /// Work on the key that the secrets in the state are sealed with.
     #[command(subcommand)]
     Secrets(SecretsCommand),
@@ -215,6 +218,59 @@ pub(super) enum SecretsCommand {
     /// Seal every secret with `SECRETS_KEY` that is sealed with a key of `SECRETS_KEY_OLD`.
     /// Services may run meanwhile, and it can be repeated.
     Rekey,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConnectionsCommand {
+    /// Show every connection: its place (environment, file, or api for those that are stored in the
+    /// state), its state, its next run; of one that cannot be used the reason.
+    List {
+        /// One JSON object a connection and line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the configuration of a connection, without secrets.
+    Show {
+        /// The connection.
+        name: String,
+        /// One JSON object; its `configuration` is a body of the API.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a connection as a `[[connection]]` of the file of connections, with `${…}` in place of
+    /// secrets. Certificates and mapping follow in comments, with the command that saves each.
+    Export {
+        /// The connection.
+        name: String,
+    },
+    /// Store the connections of a file of connections. Secrets are sealed, certificates and mapping
+    /// files are taken in. Every mistake is named before anything is stored.
+    Import(ConnectionsImport),
+    /// Delete a stored connection. A run of it ends first with what it began; what it sent stays in
+    /// ETM, its history and its list of removed objects stay in the state.
+    Delete(ConnectionsDelete),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectionsImport {
+    /// The file: TOML in the form of connections.toml. What a key leaves out is taken from the
+    /// environment.
+    pub(super) file: PathBuf,
+    /// Replace stored connections that have the names.
+    #[arg(long)]
+    pub(super) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectionsDelete {
+    /// The connection; with --purge also one that was deleted before.
+    pub(super) name: String,
+    /// Forget its history and its list of removed objects too.
+    #[arg(long)]
+    pub(super) purge: bool,
+    /// Do not ask. Needed where there is no terminal.
+    #[arg(long)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@
 use crate::check::{self, CheckStep, timed};
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
-use crate::exit_code::UNAVAILABLE;
+use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::notify;
 use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
@@ -16,12 +16,17 @@ use super::{review, secrets, setup};
 /// Tests every chosen connection; the exit code is that of the worst step.
 pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     let config = setup::configuration_for_a_reader()?;
-    let connections = setup::chosen(&config, connection)?;
+    let is_unusable = connection.is_some_and(|name| config.unusable.iter().any(|one| one.name == name));
+    let connections = if is_unusable {
+        Vec::new()
+    } else {
+        setup::usable(&config, connection)?
+    };
     let runtime = setup::runtime()?;
     let mut steps = CheckSteps::default();
     let bind_guard = BindGuard::default();
     say("service")?;
-    let count = match config.connections.len() {
+    let count = match config.connections.len() + config.unusable.len() {
         1 => "1 connection".to_owned(),
         several => format!("{several} connections"),
     };
@@ -49,6 +54,16 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     if let (Some(settings), Some(first)) = (&config.review, config.connections.first()) {
         let reviewed = timed(review::step(settings, &first.upstream));
         steps.told("review", runtime.block_on(reviewed))?;
+    }
+    for unusable in config
+        .unusable
+        .iter()
+        .filter(|one| connection.is_none_or(|name| one.name == name))
+    {
+        say(format_args!("connection {}", unusable.name))?;
+        steps.of = Some(unusable.name.clone());
+        let failure = CommandFailure::new(USAGE, &unusable.reason, &unusable.remedy);
+        steps.told("configuration", Err(failure))?;
     }
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;

@@ -22,10 +22,11 @@ const OVERDUE: i64 = 120;
 /// Ends 0 while the service is alive: `/live` says so, or, with `HTTP_LISTEN=off`, no connection is
 /// overdue.
 pub(super) fn run() -> Result<u8, CommandFailure> {
-    let config = setup::configuration()?;
+    // A service without a connection is as alive as any other.
+    let config = setup::service_configuration()?;
     match config.http.listen {
         Some(address) => answered(address),
-        None => on_time(&config),
+        None => on_time(&setup::with_stored(config)?),
     }
 }
 

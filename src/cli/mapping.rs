@@ -6,6 +6,8 @@ use crate::directory::{self, BindGuard};
 use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
+use crate::registry::settings_without_secret;
+use crate::store::{Store, StoreAccess};
 
 use super::arguments::MappingCommand;
 use super::failure::CommandFailure;
@@ -37,7 +39,15 @@ pub(super) fn run(connection: Option<&str>, options: &MappingCommand) -> Result<
 /// Returns the settings of the connection named. Without a name, those that all connections have;
 /// of their ways to find changes, one that is not a full read in every run.
 fn configured(connection: Option<&str>) -> Result<MappingSettings, CommandFailure> {
-    let all = config::load_mapping_settings()?;
+    let stored = stored_settings(connection);
+    // Where only stored connections exist, the variables describe none.
+    let is_any_configured = config::load().map_or(true, |config| !config.connections.is_empty());
+    let mut all = if stored.is_empty() || is_any_configured {
+        config::load_mapping_settings()?
+    } else {
+        Vec::new()
+    };
+    all.extend(stored);
     let names = || {
         let names: Vec<&str> = all.iter().map(|settings| settings.connection.as_str()).collect();
         names.join(", ")
@@ -60,6 +70,29 @@ fn configured(connection: Option<&str>) -> Result<MappingSettings, CommandFailur
             format_args!("name one of them with --connection: {}", names()),
         )),
     }
+}
+
+/// Returns what the mapping of each stored connection depends on; none where the state or the rest
+/// of the configuration cannot be read, which is no matter of the mapping.
+fn stored_settings(connection: Option<&str>) -> Vec<MappingSettings> {
+    let Ok(config) = config::load() else {
+        return Vec::new();
+    };
+    let Ok(store) = Store::open(&config.state, StoreAccess::ReadOnly) else {
+        return Vec::new();
+    };
+    let stored = store.stored_connections().unwrap_or_default();
+    let chosen = stored
+        .iter()
+        .filter(|one| connection.is_none_or(|name| one.content.name == name));
+    chosen
+        .filter_map(|one| settings_without_secret(&config, one).ok())
+        .map(|settings| MappingSettings {
+            connection: settings.name,
+            source: settings.mapping,
+            delta: settings.directory.delta,
+        })
+        .collect()
 }
 
 fn show(table: &Table) -> Result<u8, CommandFailure> {

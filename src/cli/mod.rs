@@ -3,6 +3,7 @@
 mod approve;
 mod arguments;
 mod check;
+mod connections;
 mod failure;
 mod healthcheck;
 mod instances;
@@ -90,6 +91,7 @@ fn dispatch(arguments: CommandLine) -> Result<u8, CommandFailure> {
         Command::ApproveRemovals(options) => approve::run(connection, &options),
         Command::Instances(options) => instances::run(&options),
         Command::State(command) => state::run(&command),
+        Command::Connections(command) => connections::run(&command),
         Command::Secrets(command) => secrets::run(&command),
         Command::Healthcheck => healthcheck::run(),
         Command::Variables => {

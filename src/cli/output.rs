@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use super::failure::CommandFailure;
 
@@ -14,6 +14,19 @@ use super::failure::CommandFailure;
 /// quietly.
 pub(super) fn say(line: impl Display) -> Result<(), CommandFailure> {
     writeln!(std::io::stdout().lock(), "{}", visible(&line.to_string()))?;
+    Ok(())
+}
+
+/// Writes a text that is a file: as it is where it goes into one, and only visible characters on a
+/// terminal.
+pub(super) fn write_file_text(text: &str) -> Result<(), CommandFailure> {
+    let mut output = std::io::stdout().lock();
+    if output.is_terminal() {
+        output.write_all(visible(text).as_bytes())?;
+    } else {
+        output.write_all(text.as_bytes())?;
+    }
+    output.flush()?;
     Ok(())
 }
 

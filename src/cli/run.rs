@@ -1,6 +1,6 @@
 //! `run`: the service.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -11,7 +11,7 @@ use crate::exit_code::USAGE;
 use crate::http;
 use crate::notify;
 use crate::registry::{ConnectionFollower, RegistryParts};
-use crate::schedule;
+use crate::schedule::{self, ConnectionSet};
 use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
 
@@ -38,11 +38,17 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         let stop = CancellationToken::new();
         signals::cancel_on_signal(stop.clone())?;
         // Before the state is waited for: its password may be among the secrets.
-        let secret_files = config.secret_files.clone();
-        signals::on_hangup(move || renew_secrets(&secret_files))?;
+        let served = Arc::new(OnceLock::<ConnectionSet>::new());
+        let (secret_files, followed) = (config.secret_files.clone(), Arc::clone(&served));
+        signals::on_hangup(move || {
+            let mut files = secret_files.clone();
+            files.extend(followed.get().map(stored_files).unwrap_or_default());
+            renew_secrets(&files);
+        })?;
         let Some(store) = store(&config, &stop).await? else {
             return Ok(());
         };
+        setup::refuse_configured_twice(&config, &store)?;
         if let Some(name) = connection.filter(|_| chosen.is_empty()) {
             setup::refuse_unknown(&config, &store, name)?;
         }
@@ -59,6 +65,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         let follower = ConnectionFollower::new(parts, connections, beats.clone(), stop.clone());
         let registry = Arc::clone(follower.registry());
         let set = registry.set();
+        // Nobody else sets it.
+        let _: Result<(), ConnectionSet> = served.set(set.clone());
         if let Some(url) = &config.notify {
             let upstream = config.service_upstream().ok_or_else(no_gateway)?;
             let webhook = Webhook::new(url, &upstream)?;
@@ -155,6 +163,13 @@ async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<S
             () = tokio::time::sleep(STATE_AGAIN) => {}
         }
     }
+}
+
+/// Returns the files of the secrets that stored connections take from the variables of the service.
+fn stored_files(set: &ConnectionSet) -> Vec<SecretFile> {
+    let stored = set.all().into_iter().filter(|one| one.stored.is_some());
+    let files = stored.filter_map(|one| Some(one.handle.ok()?.connector().settings.secret_files.clone()));
+    files.flatten().collect()
 }
 
 /// Reads the secrets again that are given as files; one that cannot be read stays as it is. What

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::check;
-use crate::config::{self, Config};
+use crate::check::{self, list_below};
+use crate::config::{self, Config, ConfigError, UnusableConnection};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::mapping::Mapping;
@@ -18,7 +18,7 @@ use super::logging;
 pub(super) fn configuration() -> Result<Config, CommandFailure> {
     let config = config::load()?;
     logging::start(&config.log);
-    with_stored(config)
+    refuse_none(with_stored(config)?)
 }
 
 /// Reads the configuration of the service, which may have no connection yet, and starts the log.
@@ -36,28 +36,108 @@ pub(super) fn configuration_for_a_reader() -> Result<Config, CommandFailure> {
         "error".clone_into(&mut config.log.level);
     }
     logging::start(&config.log);
-    with_stored(config)
+    refuse_none(with_stored(config)?)
 }
 
 /// Adds the connections that are stored. A state that cannot be opened has none: the command that
 /// needs it reports it.
-fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
+pub(super) fn with_stored(mut config: Config) -> Result<Config, CommandFailure> {
     if let Ok(store) = Store::open(&config.state, StoreAccess::ReadOnly) {
+        refuse_configured_twice(&config, &store)?;
         for stored in StoredSettings::read(&config, &store)? {
             match stored.settings {
                 Ok(settings) => config.connections.push(settings),
-                Err(fault) => tracing::error!(
-                    connection = stored.name,
-                    error = fault.reason,
-                    advice = fault.remedy,
-                    "A stored connection cannot be used."
-                ),
+                Err(fault) => {
+                    tracing::error!(
+                        connection = stored.name,
+                        error = fault.reason,
+                        advice = fault.remedy,
+                        "A stored connection cannot be used."
+                    );
+                    config.unusable.push(UnusableConnection {
+                        name: stored.name,
+                        reason: fault.reason,
+                        remedy: fault.remedy,
+                    });
+                }
             }
         }
     }
-    match config.missing {
-        Some(missing) if config.connections.is_empty() => Err(missing.into()),
+    Ok(config)
+}
+
+/// Refuses a configuration without any connection.
+fn refuse_none(config: Config) -> Result<Config, CommandFailure> {
+    match &config.missing {
+        Some(missing) if config.connections.is_empty() && config.unusable.is_empty() => {
+            Err(no_connection(missing))
+        }
         _ => Ok(config),
+    }
+}
+
+/// Returns the failure of a command that needs a connection, and finds none.
+fn no_connection(missing: &ConfigError) -> CommandFailure {
+    CommandFailure::new(
+        USAGE,
+        list_below("no connection is configured, and none is stored", missing),
+        "set the variables named above, write a file of connections, import one with `ad-connector connections import`, \
+         or make a connection on the page of the service (docs/connections.md)",
+    )
+}
+
+/// Refuses a connection of environment or file that is stored as well: both would run on one state.
+pub(super) fn refuse_configured_twice(config: &Config, store: &Store) -> Result<(), CommandFailure> {
+    let stored = store.stored_connections()?;
+    let problems: Vec<String> = config
+        .connections
+        .iter()
+        .filter_map(|configured| {
+            let same = stored.iter().find(|one| one.uuid == configured.uuid)?;
+            let (name, other) = (&configured.name, &same.content.name);
+            Some(format!(
+                "connection {name} has the uuid of {other}, which is stored: {}",
+                configured.uuid
+            ))
+        })
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(CommandFailure::new(
+        USAGE,
+        list_below("a connection is configured twice", &problems.join("\n")),
+        "to move one from the state into a file, take `ad-connector connections export NAME`, then \
+         `connections delete NAME`, which keeps its history, and only then put it into the file; \
+         otherwise give it another uuid",
+    ))
+}
+
+/// Returns the failure of a stored connection that cannot be used.
+fn unusable(connection: &UnusableConnection) -> CommandFailure {
+    CommandFailure::new(
+        USAGE,
+        format_args!(
+            "the connection `{}` cannot be used: {}",
+            connection.name, connection.reason
+        ),
+        &connection.remedy,
+    )
+}
+
+/// Returns the failure of all stored connections that cannot be used; `None` where there is none. A
+/// command that works on every connection does not end 0 then.
+pub(super) fn unusable_failure(config: &Config, name: Option<&str>) -> Option<CommandFailure> {
+    let failures: Vec<(&str, CommandFailure)> = config
+        .unusable
+        .iter()
+        .filter(|one| name.is_none_or(|name| one.name == name))
+        .map(|one| (one.name.as_str(), unusable(one)))
+        .collect();
+    match failures.as_slice() {
+        [] => None,
+        [(_, failure)] => Some(failure.clone()),
+        several => Some(CommandFailure::of_connections(several)),
     }
 }
 
@@ -69,8 +149,21 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
         .map_err(|error| CommandFailure::internal(format_args!("the runtime cannot start: {error}")))
 }
 
-/// Returns the connections that the command works on: all, or the one named.
+/// Returns the connections that the command works on: all that can be used, or the one named. Where
+/// none can be used, that is a failure.
 pub(super) fn chosen<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<Vec<&'a config::ConnectionSettings>, CommandFailure> {
+    let usable = usable(config, name)?;
+    match unusable_failure(config, None) {
+        Some(failure) if usable.is_empty() => Err(failure),
+        _ => Ok(usable),
+    }
+}
+
+/// Returns the same connections for a command that shows those which cannot be used as well.
+pub(super) fn usable<'a>(
     config: &'a Config,
     name: Option<&str>,
 ) -> Result<Vec<&'a config::ConnectionSettings>, CommandFailure> {
@@ -83,14 +176,15 @@ pub(super) fn chosen<'a>(
         .find(|connection| connection.name == name)
     {
         Some(connection) => Ok(vec![connection]),
-        None => {
+        None => Err(unusable_failure(config, Some(name)).unwrap_or_else(|| {
             let known: Vec<&str> = config
                 .connections
                 .iter()
                 .map(|connection| connection.name.as_str())
+                .chain(config.unusable.iter().map(|one| one.name.as_str()))
                 .collect();
-            Err(unknown(name, &known.join(", ")))
-        }
+            unknown(name, &known.join(", "))
+        })),
     }
 }
 
@@ -103,12 +197,15 @@ pub(super) fn enabled<'a>(
     let chosen = chosen(config, name)?;
     let is_enabled = |one: &&config::ConnectionSettings| one.stored.is_none_or(|stored| !stored.is_disabled);
     let enabled: Vec<_> = chosen.into_iter().filter(is_enabled).collect();
+    const ADVICE: &str = "enable it on the page, or by POST /api/v1/connections/NAME/enable";
     match name {
         Some(name) if enabled.is_empty() => Err(CommandFailure::new(
             USAGE,
             format_args!("the connection `{name}` is disabled"),
-            "enable it on the page, or by POST /api/v1/connections/NAME/enable",
+            ADVICE,
         )),
+        None if enabled.is_empty() => Err(unusable_failure(config, None)
+            .unwrap_or_else(|| CommandFailure::new(USAGE, "every connection is disabled", ADVICE))),
         _ => Ok(enabled),
     }
 }
@@ -129,6 +226,8 @@ pub(super) fn one<'a>(
 ) -> Result<&'a config::ConnectionSettings, CommandFailure> {
     match chosen(config, name)?.as_slice() {
         [connection] => Ok(connection),
+        [] => Err(unusable_failure(config, None)
+            .unwrap_or_else(|| CommandFailure::internal("no connection is configured"))),
         several => {
             let names: Vec<&str> = several
                 .iter()

@@ -18,7 +18,7 @@ pub(super) fn run(command: &State) -> Result<u8, CommandFailure> {
 /// Copies everything to a new place, and compares both. No instance may run meanwhile: each
 /// connection is held until the end.
 fn copy(options: &StateCopy) -> Result<u8, CommandFailure> {
-    let config = setup::configuration()?;
+    let config = setup::service_configuration()?;
     let to = config::state_location(&options.to)?;
     let from = Store::open(&config.state, StoreAccess::ReadWrite)?;
     let now = chrono::Utc::now().timestamp();

@@ -21,8 +21,11 @@ const REJECTIONS: usize = 50;
 /// Shows every chosen connection; one JSON object a connection and line with `--json`.
 pub(super) fn run(connection: Option<&str>, options: &StatusArguments) -> Result<u8, CommandFailure> {
     let config = setup::configuration()?;
-    let connections = setup::chosen(&config, connection)?;
+    let connections = setup::usable(&config, connection)?;
     let store = setup::store(&config, StoreAccess::ReadOnly)?;
+    for unusable in config.unusable.iter().filter(|_| connection.is_none()) {
+        show_unusable(unusable, options.json)?;
+    }
     for chosen in connections {
         let Some(row) = store.connection(&chosen.name)? else {
             show_unregistered(chosen, options.json)?;
@@ -36,6 +39,29 @@ pub(super) fn run(connection: Option<&str>, options: &StatusArguments) -> Result
         }
     }
     Ok(0)
+}
+
+/// Shows a stored connection that cannot be used, with the reason in place of the last error.
+fn show_unusable(unusable: &config::UnusableConnection, json: bool) -> Result<(), CommandFailure> {
+    if json {
+        return say(json!({
+            "name": unusable.name,
+            "state": null,
+            "lastSynced": null,
+            "lastSuccessfulSync": null,
+            "nextSync": null,
+            "lastError": unusable.reason,
+            "lastErrorRemedy": unusable.remedy,
+            "counts": {},
+            "rejected": [],
+        }));
+    }
+    say(format_args!(
+        "{}: cannot be used: {}",
+        unusable.name,
+        one_line(&unusable.reason)
+    ))?;
+    say(format_args!("  what to do       {}", one_line(&unusable.remedy)))
 }
 
 /// Shows a connection that is configured and was never run: in JSON, it has no state.

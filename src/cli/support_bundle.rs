@@ -86,14 +86,21 @@ struct BundleParts(Vec<(&'static str, Vec<Value>)>);
 
 impl BundleParts {
     fn of(config: &Config, connection: Option<&str>, store: Option<&Store>) -> Result<Self, CommandFailure> {
-        let chosen = setup::chosen(config, connection)?;
+        let chosen = setup::usable(config, connection)?;
         let mut parts = Self(Vec::new());
         parts.add("version.json", vec![version()]);
         let connections: Vec<Value> = chosen
             .iter()
             .map(|connection| described(connection.describe()))
             .collect();
-        let configuration = json!({"service": described(config.describe()), "connections": connections});
+        let unusable = config.unusable.iter();
+        let unusable =
+            unusable.map(|one| json!({"name": one.name, "reason": one.reason, "remedy": one.remedy}));
+        let configuration = json!({
+            "service": described(config.describe()),
+            "connections": connections,
+            "unusable": unusable.collect::<Vec<_>>(),
+        });
         parts.add("configuration.json", vec![configuration]);
         let (mut standings, mut runs) = (Vec::new(), Vec::new());
         for connection in chosen {

@@ -39,6 +39,10 @@ pub(super) fn run(connection: Option<&str>, options: &SyncArguments) -> Result<u
         let stop = CancellationToken::new();
         let signalled = signals::cancel_on_signal_or_hangup(stop.clone())?;
         let mut worst = 0;
+        if let Some(failure) = setup::unusable_failure(&config, connection) {
+            complain(&failure);
+            worst = failure.exit_code();
+        }
         for one in &scheduled {
             let name = (scheduled.len() > 1).then(|| one.connector.name());
             let request = request(options, output.clone());

@@ -198,11 +198,15 @@ impl ConnectionSettings {
                 hash.update(format!("{name}={value}\n"));
             }
         }
+        // Whether the last line has an end makes no other table.
         match &self.mapping {
             MappingSource::BuiltIn => {}
-            // A file that cannot be read is reported by the code that needs it.
-            MappingSource::File(path) => hash.update(std::fs::read(path).unwrap_or_default()),
-            MappingSource::Text(text) => hash.update(text),
+            MappingSource::File(path) => {
+                // A file that cannot be read is reported by the code that needs it.
+                let content = std::fs::read(path).unwrap_or_default();
+                hash.update(content.trim_ascii_end());
+            }
+            MappingSource::Text(text) => hash.update(text.trim_ascii_end()),
         }
         let octets = hash.finalize();
         octets

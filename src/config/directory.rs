@@ -284,6 +284,25 @@ pub(super) fn profile(
     })
 }
 
+impl ProfileSettings {
+    /// Returns the extra filter of a kind without the part that narrows it to members of groups.
+    #[must_use]
+    pub fn own_filter(&self, kind: Kind) -> Option<&str> {
+        let extra = self
+            .assets
+            .iter()
+            .find(|(asked, _)| *asked == kind)?
+            .1
+            .as_deref()?;
+        let Some(members) = filter::member_of_any(&self.members_of) else {
+            return Some(extra);
+        };
+        // As `both` joins them.
+        let own = extra.strip_prefix("(&")?.strip_suffix(')')?;
+        own.strip_suffix(members.as_str())
+    }
+}
+
 /// Joins both filters, where there are two.
 fn both(one: Option<String>, other: Option<String>) -> Option<String> {
     match (one, other) {

@@ -26,6 +26,11 @@ pub trait Variables {
         None
     }
 
+    /// Returns the value of `baseline`, which only a file of connections has, as JSON.
+    fn baseline(&self) -> Option<&serde_json::Value> {
+        None
+    }
+
     /// Reports whether baselines are given for this connection in particular, not for all.
     fn has_own_baseline(&self) -> bool {
         false

@@ -88,8 +88,7 @@ fn from_variables(variables: &impl Variables, now: DateTime<Utc>) -> Result<Conf
     let connection = one_connection::connection(&mut of_connection, ConnectionOrigin::Environment, now);
     let mut reader = VariableReader::new(variables);
     let process = process(&mut reader, now);
-    let mut secret_files = of_connection.take_secret_files();
-    secret_files.extend(reader.take_secret_files());
+    let secret_files = reader.take_secret_files();
     let mut problems = reader.into_problems();
     let is_given = |name: &str| variables.get(name).is_some_and(|value| !value.is_empty());
     let names_a_directory = body::names_a_directory(variables);
@@ -125,22 +124,74 @@ pub(super) fn from_file(
     let layered = file.process(variables);
     let mut reader = VariableReader::new(&layered);
     let process = process(&mut reader, now);
-    let mut secret_files = reader.take_secret_files();
+    let secret_files = reader.take_secret_files();
     problems.extend(told(reader, &layered));
-    let mut connections = Vec::new();
-    for layered in file.connections(variables) {
-        let mut reader = VariableReader::new(&layered);
-        connections.extend(one_connection::connection(
-            &mut reader,
-            ConnectionOrigin::File,
-            now,
-        ));
-        secret_files.extend(reader.take_secret_files());
-        problems.extend(told(reader, &layered));
-    }
+    let connections = read_connections(&file, variables, now, &mut problems);
     let inherited = InheritedVariables::of(&layered);
     let config = process.map(|process| process.with(connections, secret_files, inherited));
     conclude(config, problems, variables, &file.references)
+}
+
+/// Reads every connection of a file, and notes the problems.
+fn read_connections(
+    file: &ConnectionsFile,
+    variables: &impl Variables,
+    now: DateTime<Utc>,
+    problems: &mut Vec<ConfigProblem>,
+) -> Vec<ConnectionSettings> {
+    let mut connections = Vec::new();
+    for layered in file.connections(variables) {
+        let mut reader = VariableReader::new(&layered);
+        let read = one_connection::connection(&mut reader, ConnectionOrigin::File, now);
+        connections.extend(read.map(|read| ConnectionSettings {
+            uuid: layered.uuid().unwrap_or(read.uuid),
+            ..read
+        }));
+        problems.extend(told(reader, &layered));
+    }
+    connections
+}
+
+/// Connection of a file that is to be imported.
+#[derive(Debug, Clone)]
+pub struct ImportedConnection {
+    /// Its settings.
+    pub settings: ConnectionSettings,
+    /// `true` when the file gives its identity; otherwise that is made of the name.
+    pub has_uuid: bool,
+}
+
+/// Reads the connections of a file that is to be imported. What it says of the service counts as a
+/// default of its connections.
+///
+/// # Errors
+/// Every bad key, in one pass.
+pub fn load_connections(path: &Path) -> Result<Vec<ImportedConnection>, ConfigError> {
+    import(path, &Environment::read(Path::new("."))?, Utc::now())
+}
+
+pub(super) fn import(
+    path: &Path,
+    variables: &impl Variables,
+    now: DateTime<Utc>,
+) -> Result<Vec<ImportedConnection>, ConfigError> {
+    let variables = connections::WithoutName(variables);
+    let mut file = ConnectionsFile::read(path, &variables);
+    file.check(&variables);
+    let mut problems = std::mem::take(&mut file.problems);
+    if file.is_whole {
+        let read = read_connections(&file, &variables, now, &mut problems);
+        if problems.is_empty() {
+            // Without a problem none is left out.
+            let given = file.connections(&variables);
+            let given = given.iter().map(|layered| layered.uuid().is_some());
+            let imported = read.into_iter().zip(given);
+            return Ok(imported
+                .map(|(settings, has_uuid)| ImportedConnection { settings, has_uuid })
+                .collect());
+        }
+    }
+    Err(ConfigError::new(problems))
 }
 
 /// Returns the problems that a reader found, in the words of the file. A value that was complained
@@ -187,13 +238,16 @@ impl ServiceSettings {
     fn with(
         self,
         connections: Vec<ConnectionSettings>,
-        secret_files: Vec<SecretFile>,
+        mut secret_files: Vec<SecretFile>,
         inherited: InheritedVariables,
     ) -> Config {
+        let of_connections = connections.iter().flat_map(|one| one.secret_files.clone());
+        secret_files.extend(of_connections);
         Config {
             connections_file: None,
             connections,
             missing: None,
+            unusable: Vec::new(),
             inherited,
             state: self.state,
             secrets: self.secrets,

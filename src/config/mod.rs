@@ -11,6 +11,7 @@ mod describe;
 mod directory;
 mod dotenv;
 mod environment;
+mod export;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -31,18 +32,23 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod upstream;
 mod values;
 pub mod variables;
 
 pub use body::{
     BodyRefusal, CheckedConnection, ConnectionBody, PasswordChange, StoredConfiguration, body_of,
-    in_the_body_s_words, password_of,
+    body_with_documents, in_the_body_s_words, password_of, variable_of_key,
 };
 pub use environment::{Environment, Variables};
+pub use export::export;
 pub use field_problem::FieldProblem;
 pub use inherited::InheritedVariables;
-pub use load::{MappingSettings, load, load_mapping_settings, parse, parse_at, state_location};
+pub use load::{
+    ImportedConnection, MappingSettings, load, load_connections, load_mapping_settings, parse, parse_at,
+    state_location,
+};
 pub use one_connection::derive_uuid;
 pub use reach::{ReachLimits, ReachPolicy, ReachRefusal, SpecialAddress, TargetHost};
 pub(crate) use refused::nearest;
@@ -56,7 +62,9 @@ pub use secret::{Secret, SecretFile};
 pub use settings::{
     BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
     DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UpstreamAuth, UpstreamSettings,
+    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UnusableConnection,
+    UpstreamAuth, UpstreamSettings,
 };
 pub use state::{Database, StateLocation, host_name};
+pub use transfer::{ForeignSetting, foreign_settings};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

@@ -39,6 +39,7 @@ pub(super) fn connection(
         mapping: mapping?,
         removal: removal?,
         upstream: upstream?,
+        secret_files: reader.take_secret_files(),
     })
 }
 

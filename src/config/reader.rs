@@ -232,6 +232,11 @@ impl<'a, V: Variables> VariableReader<'a, V> {
         self.variables.schedule()
     }
 
+    /// Returns the baselines that a file of connections has in place of a cron expression.
+    pub fn baseline(&self) -> Option<&'a serde_json::Value> {
+        self.variables.baseline()
+    }
+
     /// Reports whether baselines are given for this connection in particular.
     pub fn has_own_baseline(&self) -> bool {
         self.variables.has_own_baseline()

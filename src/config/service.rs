@@ -14,8 +14,9 @@ use super::upstream::header_secret;
 use super::values::{certificate, host, plain, quantity, state, time, url};
 use super::variables::{self as v, VariableDefinition};
 use super::{
-    HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings, RunSchedule,
-    ScheduleSettings, Secret, StateLocation, ZonedCron, host_name, parse_schedule,
+    FieldProblem, HttpSettings, LogFormat, LogSettings, MappingSource, ReachLimits, RemovalSettings,
+    RunSchedule, ScheduleSettings, Secret, StateLocation, ZonedCron, host_name, parse_baseline,
+    parse_schedule,
 };
 
 /// Reads name and description of the connection.
@@ -38,6 +39,7 @@ pub(super) fn schedule(
     let timezone = reader.value(&v::SYNC_TIMEZONE, time::time_zone);
     let on_start = reader.value(&v::SYNC_ON_START, plain::boolean);
     let form = schedule_form(reader, now);
+    let own_baseline = baseline_form(reader, now);
     let zone = timezone?;
     let cron = cron.map(|text| RunSchedule::Cron(ZonedCron { text, zone }));
     let sync = form?.or(cron)?;
@@ -45,9 +47,10 @@ pub(super) fn schedule(
     let is_wanted = sync.repeats() || reader.has_own_baseline();
     let zone = sync.timezone().unwrap_or(zone);
     let baseline = baseline?.filter(|_| is_wanted);
+    let baseline = baseline.map(|text| ZonedCron { text, zone });
     Some(ScheduleSettings {
         sync,
-        baseline: baseline.map(|text| ZonedCron { text, zone }),
+        baseline: own_baseline?.unwrap_or(baseline),
         on_start: on_start?,
     })
 }
@@ -58,11 +61,27 @@ fn schedule_form(
     reader: &mut VariableReader<'_, impl Variables>,
     now: DateTime<Utc>,
 ) -> Option<Option<RunSchedule>> {
-    let Some(value) = reader.schedule() else {
-        return Some(None);
-    };
-    match parse_schedule(value, now) {
-        Ok(schedule) => Some(Some(schedule)),
+    let parsed = reader.schedule().map(|value| parse_schedule(value, now));
+    refuse_keys(reader, parsed)
+}
+
+/// Reads the baselines that a file of connections has in place of a cron expression, in the same
+/// way.
+fn baseline_form(
+    reader: &mut VariableReader<'_, impl Variables>,
+    now: DateTime<Utc>,
+) -> Option<Option<Option<ZonedCron>>> {
+    let parsed = reader.baseline().map(|value| parse_baseline(value, now));
+    refuse_keys(reader, parsed)
+}
+
+/// Notes the problems of a value in the form of the API; `None` where it has some.
+fn refuse_keys<T>(
+    reader: &mut VariableReader<'_, impl Variables>,
+    parsed: Option<Result<T, Vec<FieldProblem>>>,
+) -> Option<Option<T>> {
+    match parsed.transpose() {
+        Ok(value) => Some(value),
         Err(problems) => {
             for problem in problems {
                 let fault = ValueFault::new(problem.reason, problem.remedy);

@@ -27,6 +27,8 @@ pub struct Config {
     pub connections: Vec<ConnectionSettings>,
     /// Problems for which the environment configures no connection, where it names none.
     pub missing: Option<ConfigError>,
+    /// Stored connections that cannot be used, for a command that works on all.
+    pub unusable: Vec<UnusableConnection>,
     /// Variables that the connections of the API share.
     pub inherited: InheritedVariables,
     /// `STATE_URL`, with `STATE_PASSWORD`, `STATE_CA_CERTIFICATE` and `INSTANCE_NAME`.
@@ -41,7 +43,8 @@ pub struct Config {
     pub review: Option<ReviewSettings>,
     /// `LOG_FORMAT`, `LOG_LEVEL`.
     pub log: LogSettings,
-    /// Files from which secrets were read, of all connections and the service.
+    /// Files from which secrets were read, of the service and the connections of environment and
+    /// file.
     pub secret_files: Vec<SecretFile>,
 }
 
@@ -72,6 +75,8 @@ pub struct ConnectionSettings {
     pub removal: RemovalSettings,
     /// Destination of the assets.
     pub upstream: UpstreamSettings,
+    /// Files from which its secrets were read.
+    pub secret_files: Vec<SecretFile>,
 }
 
 /// Place where a connection is configured.
@@ -83,6 +88,17 @@ pub enum ConnectionOrigin {
     File,
     /// The API or the page; the configuration is in the state.
     Api,
+}
+
+/// Stored connection that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableConnection {
+    /// Its name.
+    pub name: String,
+    /// Cause.
+    pub reason: String,
+    /// Next step.
+    pub remedy: String,
 }
 
 /// Version of a configuration that is in the state.

@@ -25,12 +25,17 @@ macro_rules! script {
     };
 }
 
-const FILES: [PageFile; 16] = [
+const FILES: [PageFile; 32] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     (
         "/page/style.css",
         "text/css; charset=utf-8",
         include_str!("page/style.css"),
+    ),
+    (
+        "/page/forms.css",
+        "text/css; charset=utf-8",
+        include_str!("page/forms.css"),
     ),
     ("/page/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     script!("app.js"),
@@ -46,6 +51,21 @@ const FILES: [PageFile; 16] = [
     script!("mapping.js"),
     script!("why.js"),
     script!("review.js"),
+    script!("manage.js"),
+    script!("edit.js"),
+    script!("field.js"),
+    script!("draft.js"),
+    script!("tree.js"),
+    script!("mapping_text.js"),
+    script!("mapping_rows.js"),
+    script!("wizard.js"),
+    script!("wizard_basic.js"),
+    script!("wizard_test.js"),
+    script!("wizard_profile.js"),
+    script!("wizard_mapping.js"),
+    script!("wizard_schedule.js"),
+    script!("wizard_review.js"),
+    script!("wizard_conflict.js"),
 ];
 
 /// Returns a route for each file.

@@ -1,7 +1,6 @@
 //! Status of a connection at the moment of a request.
 
 use chrono::Utc;
-use serde_json::{Value, json};
 
 use super::problem::HttpProblem;
 use super::service::HttpService;
@@ -64,21 +63,16 @@ pub(super) fn unusable(
 
 /// Returns a view with what is stored of the configuration.
 fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
-    let mut body = stored.body.clone();
-    if let Some(body) = body.as_object_mut() {
-        body.insert("disabled".to_owned(), Value::from(stored.is_disabled));
-        let directory = body.get_mut("directory").and_then(Value::as_object_mut);
-        if let (Some(directory), Some(set_at)) = (directory, stored.password_set_at) {
-            let secret = json!({ "set": true, "changedAt": view::time(Some(set_at)) });
-            directory.insert("password".to_owned(), secret);
-        }
-    }
     view::ConnectionView {
         revision: Some(stored.revision),
         disabled: stored.is_disabled,
         created_at: view::time(Some(stored.created_at)),
         updated_at: view::time(Some(stored.updated_at)),
-        configuration: Some(body),
+        configuration: Some(view::stored_configuration(
+            &stored.body,
+            stored.is_disabled,
+            stored.password_set_at,
+        )),
         ..view
     }
 }

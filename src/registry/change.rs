@@ -131,7 +131,19 @@ impl ConnectionEditor<'_> {
     /// # Errors
     /// All mistakes of the body, a name that is taken, no key for its secret; or the store fails.
     pub fn create(&self, body: &Value, now: DateTime<Utc>) -> Result<ConnectionChange, ChangeError> {
-        let uuid = open::random_uuid();
+        self.create_as(open::random_uuid(), body, now)
+    }
+
+    /// Stores a new connection in the same way, with this identity.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; or a stored connection has the identity, perhaps a deleted one.
+    pub fn create_as(
+        &self,
+        uuid: Uuid,
+        body: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<ConnectionChange, ChangeError> {
         let checked = self.check_whole(self.config.inherited.check_new(body, uuid, now)?)?;
         self.refuse_configured_name(&checked.settings.name)?;
         let (content, secrets) = parts(&checked);

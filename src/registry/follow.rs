@@ -41,6 +41,8 @@ pub struct ConnectionFollower {
     configured: BTreeSet<Uuid>,
     /// Number of the last change that is in force.
     seen: Option<i64>,
+    /// `true` while the state cannot be read.
+    is_failing: bool,
     again_at: Option<Instant>,
 }
 
@@ -75,6 +77,7 @@ impl ConnectionFollower {
             configured: workers.iter().map(ConnectionWorker::uuid).collect(),
             workers,
             seen: None,
+            is_failing: false,
             again_at: None,
         }
     }
@@ -115,8 +118,13 @@ impl ConnectionFollower {
                 }
                 _ = look.tick() => {}
             }
-            if let Err(error) = self.follow().await {
-                tracing::error!(%error, advice = error.advice(), "The stored connections cannot be read.");
+            match self.follow().await {
+                Ok(()) => self.is_failing = false,
+                // Once, not every second: the runs report the state as well.
+                Err(error) if !std::mem::replace(&mut self.is_failing, true) => {
+                    tracing::error!(%error, advice = error.advice(), "The stored connections cannot be read.");
+                }
+                Err(_) => {}
             }
         }
         while let Some(ended) = self.tasks.join_next().await {

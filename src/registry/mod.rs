@@ -12,6 +12,6 @@ mod stored;
 
 pub use change::{ChangeError, ConnectionChange, ConnectionEditor};
 pub use follow::ConnectionFollower;
-pub use open::open_connection;
+pub use open::{open_connection, random_uuid};
 pub use served::{ConnectionRegistry, RegistryParts};
-pub use stored::{StoredSettings, stored_settings};
+pub use stored::{StoredSettings, settings_without_secret, state_of, stored_settings};

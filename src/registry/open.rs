@@ -55,7 +55,8 @@ pub fn open_connection(
 }
 
 /// Returns a random identity for a new connection (RFC 9562 section 5.4).
-pub(super) fn random_uuid() -> Uuid {
+#[must_use]
+pub fn random_uuid() -> Uuid {
     let mut octets = [0; 16];
     fastrand::fill(&mut octets);
     uuid::Builder::from_random_bytes(octets).into_uuid()

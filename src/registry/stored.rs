@@ -41,6 +41,27 @@ pub fn stored_settings(
     config: &Config,
     stored: &StoredConnection,
 ) -> Result<ConnectionSettings, ConnectionFault> {
+    read_settings(config, stored, password_of(config, stored)?)
+}
+
+/// Returns the settings of a stored connection for somebody who needs no secret: they hold one that
+/// is no password, whether or not the stored one opens.
+///
+/// # Errors
+/// Its body does not fit the variables of the service.
+pub fn settings_without_secret(
+    config: &Config,
+    stored: &StoredConnection,
+) -> Result<ConnectionSettings, ConnectionFault> {
+    let has_password = stored.secrets.contains_key(PASSWORD);
+    read_settings(config, stored, has_password.then(|| Secret::from("none")))
+}
+
+fn read_settings(
+    config: &Config,
+    stored: &StoredConnection,
+    password: Option<Secret>,
+) -> Result<ConnectionSettings, ConnectionFault> {
     let body: Value = serde_json::from_str(&stored.content.body).map_err(|error| ConnectionFault {
         reason: format!("the stored configuration of the connection is damaged: {error}"),
         remedy: "replace it, or restore the state from a back-up".to_owned(),
@@ -48,7 +69,7 @@ pub fn stored_settings(
     let configuration = StoredConfiguration {
         uuid: stored.uuid,
         body: &body,
-        password: password_of(config, stored)?,
+        password,
         changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
     };
     match config.inherited.settings(&configuration) {
@@ -96,7 +117,7 @@ pub(super) fn reach(config: &Config) -> ReachPolicy {
 }
 
 /// Returns the configuration as it is shown.
-pub(super) fn state_of(stored: &StoredConnection) -> StoredState {
+pub fn state_of(stored: &StoredConnection) -> StoredState {
     StoredState {
         revision: stored.revision,
         is_disabled: stored.content.disabled,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{ProgressView, RunView, time};
@@ -279,6 +279,22 @@ impl ConnectionView {
             progress: None,
         }
     }
+}
+
+/// Returns the configuration of a stored connection as it is shown: its body, with the password in
+/// the form in which it is read.
+#[must_use]
+pub fn stored_configuration(body: &Value, is_disabled: bool, password_set_at: Option<i64>) -> Value {
+    let mut shown = body.clone();
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("disabled".to_owned(), Value::from(is_disabled));
+        let directory = shown.get_mut("directory").and_then(Value::as_object_mut);
+        if let (Some(directory), Some(set_at)) = (directory, password_set_at) {
+            let secret = json!({ "set": true, "changedAt": time(Some(set_at)) });
+            directory.insert("password".to_owned(), secret);
+        }
+    }
+    shown
 }
 
 /// Returns the URLs of the directory.

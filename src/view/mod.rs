@@ -14,7 +14,7 @@ mod without_names;
 
 use chrono::DateTime;
 
-pub use connection::{ConnectionView, KindStanding, ObjectCounts, StateTimes};
+pub use connection::{ConnectionView, KindStanding, ObjectCounts, StateTimes, stored_configuration};
 pub use instance::InstanceView;
 pub use progress::ProgressView;
 pub use removal::{RejectionView, RemovalState, RemovalView};

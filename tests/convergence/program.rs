@@ -95,7 +95,6 @@ fn connection(
         store,
         revision: None,
         digest: connection.digest(),
-        revision: None,
     };
     let sync = RunTimes::new(&connection.schedule.sync);
     Ok(ScheduledConnection {

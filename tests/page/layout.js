@@ -7,8 +7,8 @@
 
   // No word of a button, a head or a badge breaks in the middle, and none is cut off.
   let looked = 0;
-  for (const element of document.querySelectorAll("button, th, .badge, .views a, .kinds span, h1, h2, h3, dt, .rows td[data-label]")) {
-    if (!shown(element)) continue;
+  for (const element of document.querySelectorAll("button, th, .badge, .views a, .connections a, a.button, .kinds span, h1, h2, h3, dt, label, legend, summary, .rows td[data-label]")) {
+    if (!shown(element) || element.matches(".unseen")) continue;
     looked += 1;
     const { left, right } = element.getBoundingClientRect();
     if (element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== "inline") wrong.push(`cut off: ${name(element)}`);
@@ -28,7 +28,7 @@
       }
     }
   }
-  if (looked < 5) wrong.push(`only ${looked} elements were looked at`);
+  if (looked < 4) wrong.push(`only ${looked} elements were looked at`);
 
   // A column's head stands above its cells.
   for (const table of document.querySelectorAll("table")) {

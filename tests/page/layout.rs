@@ -19,6 +19,11 @@ const LONGEST_SID: [u8; 28] = [
 ];
 
 impl Tab {
+    /// What of the page cannot be read whole as it is shown now.
+    pub async fn cut_off(&self) -> Vec<String> {
+        serde_json::from_value(self.value(LAYOUT).await).unwrap()
+    }
+
     /// Looks at what is shown at every width.
     #[track_caller]
     fn whole_at_every_width(&self, view: &str) -> impl Future<Output = ()> {
@@ -31,7 +36,7 @@ impl Tab {
                     ..Viewer::DESK
                 };
                 self.look_as(viewer).await;
-                let faults: Vec<String> = serde_json::from_value(self.value(LAYOUT).await).unwrap();
+                let faults = self.cut_off().await;
                 wrong.extend(faults.into_iter().map(|fault| format!("{width}: {fault}")));
                 self.picture(&format!("layout-{view}-{width}")).await;
             }

@@ -79,7 +79,8 @@ impl Browser {
 }
 
 impl Tab {
-    async fn ask(&self, method: &str, parameters: Value) -> Value {
+    /// Gives a command to the browser, about this tab.
+    pub async fn ask(&self, method: &str, parameters: Value) -> Value {
         let answer = self.pipe.ask(&self.session, method, parameters).await;
         answer.unwrap_or_else(|error| panic!("{error}"))
     }
@@ -250,7 +251,7 @@ impl Tab {
         self.ask("Input.insertText", json!({"text": text})).await;
     }
 
-    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`…
+    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`, a letter or a digit…
     pub async fn press(&self, key: &str) {
         let (shift, key) = match key.strip_prefix("Shift+") {
             Some(key) => (8, key),
@@ -264,7 +265,13 @@ impl Tab {
             "End" => (35, "End", ""),
             "Home" => (36, "Home", ""),
             "ArrowLeft" => (37, "ArrowLeft", ""),
+            "ArrowUp" => (38, "ArrowUp", ""),
             "ArrowRight" => (39, "ArrowRight", ""),
+            "ArrowDown" => (40, "ArrowDown", ""),
+            "Backspace" => (8, "Backspace", ""),
+            one if one.len() == 1 && one.as_bytes()[0].is_ascii_alphanumeric() => {
+                (i32::from(one.to_ascii_uppercase().as_bytes()[0]), one, one)
+            }
             other => panic!("no key {other}"),
         };
         let kinds = if text.is_empty() {
@@ -332,6 +339,8 @@ impl Tab {
         assert!(!requests.is_empty(), "requests are not seen");
         let elsewhere: Vec<_> = requests
             .iter()
+            // The icons of the browser's own controls.
+            .filter(|url| !url.starts_with("data:"))
             .filter(|url| !url.starts_with(&format!("{origin}/")))
             .collect();
         assert!(elsewhere.is_empty(), "{elsewhere:?}");
@@ -350,11 +359,17 @@ impl Tab {
 
     /// Keeps a picture of the whole page as `NAME.png` in the folder that `PAGE_PICTURES` names, if it names one.
     pub async fn picture(&self, name: &str) {
+        self.top_picture(name, u32::MAX).await;
+    }
+
+    /// Keeps a picture of the first `height` pixels of the page.
+    pub async fn top_picture(&self, name: &str, height: u32) {
         let Some(folder) = std::env::var_os("PAGE_PICTURES").map(PathBuf::from) else {
             return;
         };
         let whole = self.ask("Page.getLayoutMetrics", json!({})).await["cssContentSize"].take();
-        let clip = json!({"x": 0, "y": 0, "width": whole["width"], "height": whole["height"], "scale": 1});
+        let height = whole["height"].as_f64().unwrap().min(f64::from(height));
+        let clip = json!({"x": 0, "y": 0, "width": whole["width"], "height": height, "scale": 1});
         let parameters = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let picture = self.ask("Page.captureScreenshot", parameters).await;
         std::fs::create_dir_all(&folder).unwrap();

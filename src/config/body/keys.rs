@@ -142,6 +142,13 @@ pub(super) fn of_variable(name: &str) -> Option<&'static BodyKey> {
         .find(|key| key.variable.is_some_and(|variable| variable.name == name))
 }
 
+/// Returns the name of the variable that a key of the body sets, by its path: `directory.host`.
+#[must_use]
+pub fn variable_of_key(path: &str) -> Option<&'static str> {
+    let key = KEYS.iter().find(|key| key.path() == path)?;
+    key.variable.map(|variable| variable.name)
+}
+
 /// Returns `true` when a connection of the API takes the variable from the service: no key of the
 /// body sets it, or it stands for a key that the body leaves out, such as `QUALYS_SOURCE`.
 pub(in crate::config) fn is_inherited(name: &str) -> bool {

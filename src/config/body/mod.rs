@@ -8,6 +8,7 @@
 
 mod keys;
 mod reading;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::environment::Variables;
@@ -31,9 +32,10 @@ use super::{
     MappingSource, Secret, UpstreamSettings, upstream,
 };
 
-pub use keys::in_the_body_s_words;
 pub(super) use keys::is_inherited;
+pub use keys::{in_the_body_s_words, variable_of_key};
 pub use reading::{ConnectionBody, PasswordChange};
+pub use shown::{body_of, body_with_documents};
 
 /// Reason for which a body is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +237,7 @@ fn in_keys(problem: ConfigProblem) -> FieldProblem {
         Some(key) => FieldProblem {
             key: key.path(),
             reason: keys::in_the_body_s_words(&problem.cause),
-            remedy: keys::in_the_body_s_words(&problem.advice)
+            remedy: keys::in_the_body_s_words(&without_file(key, &problem.advice))
                 .replace("; in .env, put the value in single quotes", ""),
         },
         None => FieldProblem {
@@ -249,6 +251,13 @@ fn in_keys(problem: ConfigProblem) -> FieldProblem {
             remedy: problem.advice,
         },
     }
+}
+
+/// Returns an advice without the file that a variable may name instead: over HTTP there is none.
+fn without_file(key: &keys::BodyKey, advice: &str) -> String {
+    let file = key.variable.and_then(|variable| variable.file_name());
+    let phrase = file.map(|file| format!(", or {file} to the path of a file that holds it"));
+    phrase.map_or_else(|| advice.to_owned(), |phrase| advice.replace(&phrase, ""))
 }
 
 /// Returns the keys by which `after` leads to another server, or trusts another one, than `before`;
@@ -283,39 +292,6 @@ impl Config {
         let first = self.connections.first().map(|first| first.upstream.clone());
         first.or_else(|| self.inherited.upstream())
     }
-}
-
-/// Returns the body of a connection that the environment or the file configures, as far as a body
-/// can say it.
-#[must_use]
-pub fn body_of(settings: &ConnectionSettings) -> Value {
-    let mut sections: Map<String, Value> = Map::new();
-    let described: BTreeMap<&'static str, String> = settings.describe().into_iter().collect();
-    for key in keys::KEYS {
-        let Some(text) = key.variable.and_then(|variable| described.get(variable.name)) else {
-            continue;
-        };
-        if let Some(value) = reading::value_of(key.form, text) {
-            let place = match key.section {
-                "" => &mut sections,
-                section => {
-                    let object = sections
-                        .entry(section)
-                        .or_insert_with(|| Value::Object(Map::new()));
-                    match object.as_object_mut() {
-                        Some(object) => object,
-                        None => continue,
-                    }
-                }
-            };
-            place.insert(key.name.to_owned(), value);
-        }
-    }
-    sections.insert("schedule".to_owned(), settings.schedule.sync.to_json());
-    if let Some(baseline) = &settings.schedule.baseline {
-        sections.insert("baseline".to_owned(), baseline.to_json());
-    }
-    Value::Object(sections)
 }
 
 /// Returns the password that a connection binds with, where it has one.

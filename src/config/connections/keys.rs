@@ -8,7 +8,13 @@ pub(in crate::config) const CONNECTION: &str = "connection";
 pub(in crate::config) const PROFILE: &str = "profile";
 
 /// A schedule of any form, in a `[[connection]]` and in a `[[connection.profile]]`.
-pub(super) const SCHEDULE: &str = "schedule";
+pub(in crate::config) const SCHEDULE: &str = "schedule";
+
+/// Baselines with a zone of their own, in the same places.
+pub(in crate::config) const BASELINE: &str = "baseline";
+
+/// Identity of a connection, in the same places.
+pub(in crate::config) const UUID: &str = "uuid";
 
 /// Short names of keys, in a `[[connection]]` and in a `[[connection.profile]]`.
 pub(in crate::config) const SHORT: [(&str, &VariableDefinition); 3] = [
@@ -79,7 +85,7 @@ pub(super) fn known(place: KeyPlace) -> Vec<String> {
         KeyPlace::Top => all.chain([CONNECTION.to_owned()]).collect(),
         KeyPlace::Inner => all
             .chain(short)
-            .chain([PROFILE.to_owned(), SCHEDULE.to_owned()])
+            .chain([PROFILE, SCHEDULE, BASELINE, UUID].map(str::to_owned))
             .collect(),
     }
 }

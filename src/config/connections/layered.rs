@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use super::ConnectionsFile;
-use super::keys::{self, SCHEDULE, forms};
+use super::identity_key::GivenUuid;
+use super::keys::{self, BASELINE, SCHEDULE, forms};
 use super::schedule_table::{self, GivenSchedule};
 use super::table::{ConnectionTable, in_words};
 use crate::config::environment::Variables;
@@ -20,6 +21,29 @@ pub(in crate::config) struct ConnectionVariables<'a, V> {
     environment: &'a V,
     /// `CONNECTION`, or `CONNECTION.PROFILE`.
     connection: Option<String>,
+}
+
+/// Variables of the environment without those of one connection: a file that is imported stands
+/// beside the connection that they name.
+pub(in crate::config) struct WithoutName<'a, V>(pub(in crate::config) &'a V);
+
+impl<V: Variables> Variables for WithoutName<'_, V> {
+    fn get(&self, name: &str) -> Option<OsString> {
+        let is_hidden = keys::PER_CONNECTION.iter().any(|variable| variable.name == name);
+        if is_hidden { None } else { self.0.get(name) }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+
+    fn doubt(&self, name: &str) -> Option<ConfigProblem> {
+        self.0.doubt(name)
+    }
+
+    fn is_exported(&self, name: &str) -> bool {
+        self.0.is_exported(name)
+    }
 }
 
 /// Source of the value of a variable.
@@ -80,6 +104,23 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         self.inner.iter().find(decisive)?.schedule.as_ref()
     }
 
+    /// Returns the innermost baselines, unless a table further in has a `baseline_cron`.
+    fn given_baseline(&self) -> Option<&'a GivenSchedule> {
+        let decisive =
+            |table: &&&ConnectionTable| table.baseline.is_some() || table.has(v::BASELINE_CRON.name);
+        self.inner.iter().find(decisive)?.baseline.as_ref()
+    }
+
+    /// Returns what the table of the connection, or of its profile, says under `uuid`.
+    pub(super) fn given_uuid(&self) -> Option<&'a GivenUuid> {
+        self.inner.first()?.uuid.as_ref()
+    }
+
+    /// Returns the identity that the file gives the connection.
+    pub(in crate::config) fn uuid(&self) -> Option<uuid::Uuid> {
+        self.given_uuid()?.uuid
+    }
+
     /// Names a problem with these variables as the file names them: with file, line, connection and
     /// key, unless the cause is in the environment.
     pub(in crate::config) fn in_the_files_words(&self, problem: ConfigProblem) -> ConfigProblem {
@@ -90,9 +131,11 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
             let label = self.connection.as_ref().filter(|name| !name.is_empty());
             label.map_or_else(String::new, |name| format!("connection {}", printable(name)))
         };
-        let of_schedule = self
-            .given_schedule()
-            .filter(|_| name.split('.').next() == Some(SCHEDULE));
+        let of_schedule = match name.split('.').next() {
+            Some(SCHEDULE) => self.given_schedule(),
+            Some(BASELINE) => self.given_baseline(),
+            _ => None,
+        };
         if let Some(schedule) = of_schedule {
             let cause = in_words(&in_words(&of_connection(), &name), &cause);
             let advice = schedule_table::in_toml(&advice);
@@ -123,8 +166,8 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
     /// called missing as well.
     pub(in crate::config) fn is_known_to_be_bad(&self, name: &str) -> bool {
         let is_bad_in = |table: &ConnectionTable| forms(name).iter().any(|form| table.is_bad(form));
-        self.given_schedule()
-            .is_some_and(|schedule| schedule.is_bad(name))
+        let mut given = self.given_schedule().into_iter().chain(self.given_baseline());
+        given.any(|schedule| schedule.is_bad(name))
             || matches!(self.said(name), VariableSource::Table(table) if is_bad_in(table))
     }
 }
@@ -155,6 +198,10 @@ impl<V: Variables> Variables for ConnectionVariables<'_, V> {
 
     fn schedule(&self) -> Option<&serde_json::Value> {
         self.given_schedule().map(|schedule| &schedule.value)
+    }
+
+    fn baseline(&self) -> Option<&serde_json::Value> {
+        self.given_baseline().map(|baseline| &baseline.value)
     }
 
     fn has_own_baseline(&self) -> bool {

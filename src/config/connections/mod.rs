@@ -7,6 +7,7 @@
 //!
 //! profile > connection > real environment > `.env` > top level of the file > default.
 
+mod identity_key;
 mod keys;
 mod layered;
 mod schedule_table;
@@ -21,10 +22,10 @@ use std::path::Path;
 use super::environment::Variables;
 use super::refused::{ConfigProblem, ValueFault, quoted};
 use super::variables as v;
-pub(super) use layered::ConnectionVariables;
+pub(super) use layered::{ConnectionVariables, WithoutName};
 use table::ConnectionTable;
 
-pub(super) use keys::{CONNECTION, PROCESS, PROFILE, SHORT};
+pub(super) use keys::{BASELINE, CONNECTION, LISTS, PROCESS, PROFILE, SCHEDULE, SHORT, UUID};
 
 /// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working
 /// directory.
@@ -184,6 +185,7 @@ impl ConnectionsFile {
         for connection in &self.connections {
             problems.extend(self.double_schedules(connection));
         }
+        problems.extend(self.double_identities());
         self.problems.extend(problems);
     }
 }

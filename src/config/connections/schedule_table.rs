@@ -1,12 +1,14 @@
-//! The schedule of a connection in the file: a table in the form of the API, or `"off"`.
+//! The schedule and the baselines of a connection in the file: tables in the form of the API, or
+//! `"off"`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{KeyPlace, SCHEDULE};
+use super::keys::{BASELINE, KeyPlace, SCHEDULE};
 use super::table::{ConnectionTable, TableReading, in_words};
 use super::value::EnvironmentReferences;
 use super::{ConnectionsFile, FileConnection};
@@ -52,31 +54,38 @@ pub(super) fn in_toml(advice: &str) -> String {
 }
 
 impl<V: Variables> TableReading<'_, V> {
-    /// Reads the schedule of a connection or a profile.
+    /// Reads the value of `name`, the schedule or the baselines of a connection or a profile.
     pub(super) fn schedule(
         &mut self,
-        line: usize,
+        name: &'static str,
+        key: &Spanned<Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
         place: KeyPlace,
         label: &str,
     ) -> Option<GivenSchedule> {
+        let line = self.line(&key.span());
         if place == KeyPlace::Top {
             let fault = ValueFault::new("is of one connection", "write it in each [[connection]]");
-            self.push(line, SCHEDULE, fault);
+            self.push(line, name, fault);
             return None;
         }
         let mut places = SchedulePlaces::default();
         let value = match value.get_ref() {
             DeValue::String(text) if text == OFF => Value::Null,
             DeValue::String(text) => {
+                let others = if name == SCHEDULE {
+                    ", another form of docs/connections.md,"
+                } else {
+                    ""
+                };
                 let fault = ValueFault::new(
                     format!("{} is not a schedule", quoted(text)),
-                    "write { cron = \"*/15 * * * *\", timezone = \"UTC\" }, another form of docs/connections.md, or \"off\"",
+                    format!("write {{ cron = \"*/15 * * * *\", timezone = \"UTC\" }}{others} or \"off\""),
                 );
-                self.push(line, &in_words(label, SCHEDULE), fault);
+                self.push(line, &in_words(label, name), fault);
                 Value::Null
             }
-            other => self.json(other, line, SCHEDULE, label, &mut places),
+            other => self.json(other, line, name, label, &mut places),
         };
         Some(GivenSchedule { value, places, line })
     }
@@ -177,7 +186,15 @@ impl ConnectionsFile {
             );
             Some(ValueFault::new(cause, advice).at(&self.name, line))
         };
-        match (&table.schedule, outer) {
+        let baselines = table.baseline.as_ref().and_then(|own| {
+            let (key, line) = table.place(v::BASELINE_CRON.name)?;
+            let cause = format!(
+                "connection {name}: {key}: stands beside the {BASELINE} of line {}",
+                own.line
+            );
+            Some(ValueFault::new(cause, "keep one of the two").at(&self.name, line))
+        });
+        let mut problems: Vec<ConfigProblem> = match (&table.schedule, outer) {
             (Some(own), _) => [&v::SYNC_CRON, &v::SYNC_TIMEZONE]
                 .into_iter()
                 .filter_map(|variable| {
@@ -193,6 +210,8 @@ impl ConnectionsFile {
                 problem(&v::SYNC_TIMEZONE, outer, advice).into_iter().collect()
             }
             _ => Vec::new(),
-        }
+        };
+        problems.extend(baselines);
+        problems
     }
 }

@@ -6,7 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, CONNECTION, KeyPlace, PROFILE, SCHEDULE};
+use super::identity_key::GivenUuid;
+use super::keys::{self, BASELINE, CONNECTION, KeyPlace, PROFILE, SCHEDULE, UUID};
 use super::schedule_table::GivenSchedule;
 use super::value::{self, EnvironmentReferences};
 use super::{ConnectionsFile, FileConnection};
@@ -23,6 +24,10 @@ pub(super) struct ConnectionTable {
     keys: BTreeMap<String, GivenValue>,
     /// Schedule in a form of the API, in place of `sync_cron`.
     pub(super) schedule: Option<GivenSchedule>,
+    /// Baselines in the form of the API, in place of `baseline_cron`.
+    pub(super) baseline: Option<GivenSchedule>,
+    /// Identity of the connection.
+    pub(super) uuid: Option<GivenUuid>,
 }
 
 struct GivenValue {
@@ -133,8 +138,11 @@ impl<V: Variables> TableReading<'_, V> {
             if key.get_ref() == inner {
                 tables = self.tables(inner, value, label);
             } else if key.get_ref() == SCHEDULE {
-                let line = self.line(&key.span());
-                read.schedule = self.schedule(line, value, place, label);
+                read.schedule = self.schedule(SCHEDULE, key, value, place, label);
+            } else if key.get_ref() == BASELINE {
+                read.baseline = self.schedule(BASELINE, key, value, place, label);
+            } else if key.get_ref() == UUID {
+                read.uuid = self.uuid(key, value, place, label);
             } else {
                 self.key(&mut read, key, value, place, label);
             }

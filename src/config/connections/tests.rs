@@ -1,3 +1,4 @@
+mod identities;
 mod refusals;
 mod schedules;
 

@@ -91,6 +91,12 @@ impl ZonedCron {
         json!({"cron": self.text, "timezone": self.zone.name()})
     }
 
+    /// Returns the baselines as the value of `baseline` in the file of connections.
+    #[must_use]
+    pub fn baseline_to_toml(baseline: Option<&Self>) -> String {
+        baseline.map_or_else(|| format!("\"{}\"", super::OFF), |cron| inline(&cron.to_json()))
+    }
+
     /// Returns the baselines in the form that [`super::parse_baseline`] reads.
     #[must_use]
     pub fn baseline_to_json(baseline: Option<&Self>) -> Value {

@@ -3,6 +3,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -23,6 +25,23 @@ pub fn certificates(path: &str) -> Result<Vec<Vec<u8>>, ValueFault> {
         Some(container) => fault(container.description().to_owned(), container.conversion(path)),
         None => fault(cause, usual()),
     })
+}
+
+/// Returns certificates as PEM (RFC 7468 section 3).
+pub fn to_pem(certificates: &[Vec<u8>]) -> String {
+    let mut text = String::new();
+    for der in certificates {
+        let content = STANDARD.encode(der);
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for (index, character) in content.chars().enumerate() {
+            if index > 0 && index % 64 == 0 {
+                text.push('\n');
+            }
+            text.push(character);
+        }
+        text.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    text
 }
 
 /// Decodes the certificates in the content of a file, or returns the fault of it; nothing of the

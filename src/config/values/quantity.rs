@@ -127,7 +127,7 @@ fn with_unit(text: &str, units: &[(&str, u64)], wanted: &str, likely: &str) -> R
 }
 
 /// Returns a duration in the largest unit that divides it.
-fn written(duration: Duration) -> String {
+pub fn written(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")]
         .into_iter()

@@ -62,6 +62,7 @@ pub(super) async fn stream(
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watcher = EventWatcher {
         live: handle.live(),
+        has_worker: true,
         ended: handle.live().borrow().ended,
         service,
         handle,
@@ -86,6 +87,8 @@ struct EventWatcher {
     service: Arc<HttpService>,
     handle: ConnectionHandle,
     live: watch::Receiver<CurrentRun>,
+    /// `true` until the service has dropped the sender of `live`.
+    has_worker: bool,
     every: Interval,
     looks: u32,
     waiting: VecDeque<Event>,
@@ -97,8 +100,8 @@ struct EventWatcher {
 }
 
 impl EventWatcher {
-    /// Returns the next event; `None` when the service stops, or the slot is given to another
-    /// stream.
+    /// Returns the next event; `None` when the service stops, the slot is given to another stream, or
+    /// the connection is gone.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -108,15 +111,34 @@ impl EventWatcher {
                 biased;
                 () = self.service.stop.cancelled() => return None,
                 () = self.slot.revoked() => return None,
-                changed = self.live.changed() => {
-                    // No change follows once the service has dropped the sender.
-                    changed.ok()?;
+                changed = self.live.changed(), if self.has_worker => {
+                    self.has_worker = changed.is_ok();
                     true
                 }
                 _ = self.every.tick() => false,
             };
+            if !self.has_worker {
+                self.follow()?;
+            }
             self.look(changed).await;
         }
+    }
+
+    /// Takes the connection as it is configured now: the service runs this handle no more, since the
+    /// connection is disabled or was changed. `None` when it is gone, or cannot be used.
+    fn follow(&mut self) -> Option<()> {
+        let now = self
+            .service
+            .registry
+            .set()
+            .named(self.handle.connector().name())?;
+        let handle = now.handle.ok()?;
+        if !Arc::ptr_eq(handle.connector(), self.handle.connector()) {
+            self.live = handle.live();
+            self.handle = handle;
+            self.has_worker = true;
+        }
+        Some(())
     }
 
     /// Looks for changes. A state file that cannot be read now is read again at the next look.

@@ -4,12 +4,14 @@ const KEY = "ad-connector.token";
 
 /** What the service refused, and what to do about it. */
 export class ApiError extends Error {
-  constructor(status, { error = "", reason = "", remedy = null } = {}) {
+  constructor(status, { error = "", reason = "", remedy = null, fields = [] } = {}) {
     super(reason || `the service answered ${status}`);
     this.status = status;
     this.error = error;
     this.reason = this.message;
     this.remedy = remedy;
+    /** Mistakes by the key of what was sent: `[{key, reason, remedy}]`. */
+    this.fields = fields;
   }
 }
 
@@ -42,8 +44,9 @@ function nowInForce(value) {
   document.dispatchEvent(new Event("rights"));
 }
 
-async function ask(path, { method = "GET", body, signal, accept = "application/json" } = {}) {
+async function ask(path, { method = "GET", body, signal, accept = "application/json", tag } = {}) {
   const headers = { Accept: accept };
+  if (tag) headers["If-Match"] = tag;
   const shown = token.get();
   if (shown) headers.Authorization = `Bearer ${shown}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -88,6 +91,82 @@ export async function get(connection, rest, parameters = {}, signal = undefined)
 /** Asks for a change. */
 export async function post(connection, rest, body) {
   return (await ask(path(connection, ...rest), { method: "POST", body })).json();
+}
+
+/** Milliseconds until a call is made again that was refused because another reads the directory, and how often. */
+const BUSY = 400;
+const TRIES = 25;
+
+let before = Promise.resolve();
+
+/** Makes calls that read a directory one after the other: the service admits one at a time. */
+function inTurn(act, signal) {
+  const mine = before.then(async () => {
+    for (let tries = 1; ; tries += 1) {
+      signal?.throwIfAborted();
+      try {
+        return await act();
+      } catch (error) {
+        if (error.status !== 429 || tries === TRIES) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, BUSY));
+    }
+  });
+  before = mine.catch(() => {});
+  return mine;
+}
+
+/** Asks about a connection that is no more than typed: `schedule`, `mapping`. */
+export async function typed(what, body, signal = undefined) {
+  return (await ask(path(what), { method: "POST", body, signal })).json();
+}
+
+/** The same for what reads the directory: `browse`, `preview`. */
+export function looked(what, body, signal = undefined) {
+  return inTurn(() => typed(what, body, signal), signal);
+}
+
+/** A connection, its configuration as it would be sent (null without a token), and the tag of its revision. */
+export async function stored(name) {
+  const answer = await ask(path(name));
+  const connection = await answer.json();
+  const { configuration, disabled } = connection;
+  return { connection, configuration: configuration && { ...configuration, disabled }, tag: answer.headers.get("ETag") };
+}
+
+/** Creates a connection; gives it as it is stored. */
+export async function create(body) {
+  return (await ask(root, { method: "POST", body })).json();
+}
+
+/** Replaces the configuration of a connection that still has this tag. */
+export async function replace(connection, body, tag) {
+  return (await ask(path(connection), { method: "PUT", body, tag })).json();
+}
+
+/** Deletes a connection that still has this tag; `purge` deletes what is known of its objects as well. */
+export async function remove(connection, tag, purge) {
+  await ask(path(connection) + query({ purge: purge ? "true" : null }), { method: "DELETE", tag });
+}
+
+/** Calls `seen(step)` for each step of a test as it ends; `connection` is the stored one that `body` would replace, or null. */
+export function test(connection, body, seen, signal) {
+  return inTurn(() => tested(connection === null ? path("test") : path(connection, "test"), body, seen, signal), signal);
+}
+
+async function tested(path, body, seen, signal) {
+  const answer = await ask(path, { method: "POST", body, signal, accept: "application/x-ndjson" });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      throw signal.aborted ? error : new Unreachable();
+    });
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = done ? "" : lines.pop();
+    for (const line of lines) if (line.trim() !== "") seen(JSON.parse(line));
+    if (done) return;
+  }
 }
 
 /**

@@ -1,13 +1,15 @@
 // The page: which connection and view the address names, and what the service says meanwhile.
 //
-// Addresses are `#/CONNECTION/VIEW`, `#/CONNECTION/overview/RUN`, `#/CONNECTION/inventory/GUID` and `#/CONNECTION/attention/LIST`; any other is the list, where there are several. One stream of events is open, that of the connection shown;
-// a browser grants a site six connections.
+// Addresses are `#/CONNECTION/VIEW`, `#/CONNECTION/overview/RUN`, `#/CONNECTION/inventory/GUID` and `#/CONNECTION/attention/LIST`;
+// `#/new` makes a connection, `#/CONNECTION/edit` changes one; any other is the list, where there are several. One stream of
+// events is open, that of the connection shown; a browser grants a site six connections.
 
 import { ApiError, connections, events, token } from "./api.js";
 import { attentionView, needed } from "./attention.js";
 import { Head } from "./connection.js";
-import { Several, standing } from "./connections.js";
+import { NoConnection, Several, standing } from "./connections.js";
 import { announce, el, given, number, problem, put, tick, zone } from "./dom.js";
+import { editView, newView } from "./edit.js";
 import { assetView, inventoryView } from "./inventory.js";
 import { mappingView } from "./mapping.js";
 import { reviewView } from "./review.js";
@@ -23,20 +25,34 @@ const VIEWS = { overview: "Overview", inventory: "Inventory", attention: "Attent
 const main = document.getElementById("main");
 const live = document.getElementById("live");
 const known = new Map();
+/** Forms that were left with something typed in them, by key: whoever comes back finds it. */
+const kept = new Map();
 let shown = null;
+let loaded = false;
 
 function address(name, ...rest) {
-  return `#/${[name, ...rest].map(encodeURIComponent).join("/")}`;
+  // `#/new` is another page, whatever connections are called.
+  const whole = name === "new" && rest.length === 0 ? [name, "overview"] : [name, ...rest];
+  return `#/${whole.map(encodeURIComponent).join("/")}`;
 }
 
-/** What the address names: connection (null is all of them), view, and an object. */
+/** The parts of the address; one that cannot be decoded names nothing. */
+function parts() {
+  try {
+    return location.hash.split("/").slice(1).map((part) => decodeURIComponent(part));
+  } catch {
+    return [];
+  }
+}
+
+/** What the address names: a page by its key, and on that of a connection the view and an object. */
 function place() {
-  const [, name, view = "overview", object] = location.hash.split("/").map((part) => decodeURIComponent(part));
-  return {
-    name: known.has(name) ? name : known.size === 1 ? known.keys().next().value : null,
-    view: view in VIEWS ? view : "overview",
-    object,
-  };
+  const [name, view, object] = parts();
+  if (name === "new" && view === undefined) return { key: "new" };
+  if (known.size === 0) return { key: "none" };
+  if (known.has(name) && view === "edit") return { key: `edit/${name}`, name };
+  const one = known.has(name) ? name : known.size === 1 ? known.keys().next().value : null;
+  return one === null ? { key: "" } : { key: `of/${one}`, name: one, view: view in VIEWS ? view : "overview", object };
 }
 
 function status(state, text) {
@@ -53,6 +69,7 @@ class Shown {
 
   constructor(name) {
     this.name = name;
+    this.key = `of/${name}`;
     this.head = new Head(name, address);
     this.tabs = el("nav", { class: "views", "aria-label": "Views" });
     this.body = el("div", { class: "view" });
@@ -84,6 +101,11 @@ class Shown {
   close() {
     this.#stop.abort();
     this.#view?.close();
+  }
+
+  /** Ends the stream of events. A page that the browser keeps for the way back would hold one of its six connections. */
+  pause() {
+    this.#stop.abort();
   }
 
   /** Asks again for everything: with another token, sentences come with other names or without. */
@@ -151,36 +173,85 @@ class Shown {
   }
 }
 
+/** A page with a form: what is typed there stays when it is left. */
+class FormPage {
+  name = null;
+
+  constructor(key, name, build) {
+    this.key = key;
+    this.view = build((stored) => {
+      kept.delete(key);
+      this.view.close();
+      if (shown === this) shown = null;
+      // Not by `location.hash`, which is followed before the new connection is known.
+      if (stored !== null) history.pushState(null, "", address(stored));
+      load().then(() => main.focus({ preventScroll: true })).catch(() => {});
+    });
+    this.element = this.view.element;
+  }
+
+  go() {
+    document.title = `${this.key === "new" ? "New connection" : "Edit"} · ad-connector`;
+  }
+
+  restart() {
+    this.view.restart?.();
+  }
+
+  close() {
+    if (this.view.unsaved) return void kept.set(this.key, this);
+    kept.delete(this.key);
+    return this.view.close();
+  }
+}
+
+function page({ key, name }) {
+  if (kept.has(key)) return kept.get(key);
+  if (key === "none") return new NoConnection();
+  if (key === "new") return new FormPage(key, null, (finished) => newView(finished));
+  if (key === `edit/${name}`) return new FormPage(key, name, (finished) => editView(name, { finished, address }));
+  return key === "" ? new Several(known, address) : new Shown(name);
+}
+
 function route() {
-  if (known.size === 0) return;
+  if (!loaded) return;
   const at = place();
-  if (shown === null || shown.name !== at.name) {
+  if (shown?.key !== at.key) {
     shown?.close();
-    shown = at.name === null ? new Several(known, address) : new Shown(at.name);
+    shown = page(at);
     main.replaceChildren(shown.element);
   }
   shown.go(at);
   others();
 }
 
-/** Links to the connections, where there are several. */
+/** Links to the connections, where there are several, and to the page that makes one. */
 function others() {
   const nav = document.getElementById("connections");
-  nav.hidden = known.size < 2;
+  const several = known.size > 1 || (known.size === 1 && shown instanceof FormPage);
   const link = (connection) => {
     const [word, tone] = standing(connection);
     return el("a", { href: address(connection.name), "aria-current": connection.name === shown?.name && "page" },
       given(connection.name), el("small", { "data-tone": tone === "bad" && tone }, word));
   };
-  put(nav, el("a", { href: "#/", "aria-current": shown?.name === null && "page" }, "All"), [...known.values()].map(link));
+  put(nav,
+    known.size > 1 && el("a", { href: "#/", "aria-current": shown?.key === "" && "page" }, "All"),
+    several && [...known.values()].map(link),
+    el("a", { href: "#/new", class: "new", "aria-current": shown?.key === "new" && "page" }, "New connection"));
 }
 
 async function load() {
-  for (const connection of await connections()) if (connection.name !== shown?.name) known.set(connection.name, connection);
-  if (known.size === 0) put(main, el("p", { class: "empty" }, "No connection is registered yet. It appears with the service's first run."));
+  const now = await connections();
+  const gone = new Set(known.keys());
+  for (const connection of now) {
+    gone.delete(connection.name);
+    if (connection.name !== shown?.name) known.set(connection.name, connection);
+  }
+  for (const name of gone) known.delete(name);
+  loaded = true;
   route();
-  if (shown?.name === null) {
-    put(document.getElementById("version"), known.values().next().value.version);
+  if (shown.name === null) {
+    if (known.size > 0) put(document.getElementById("version"), known.values().next().value.version);
     status("live", "Live");
   }
 }
@@ -196,22 +267,25 @@ async function start() {
     if (shown?.name === null) load().catch(() => {});
     main.focus({ preventScroll: true });
   });
-  document.addEventListener("token", () => { if (known.size === 0) load().catch(() => {}); });
+  window.addEventListener("pagehide", () => shown?.pause?.());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) shown?.restart?.(); });
+  document.addEventListener("token", () => { if (!loaded) load().catch(() => {}); });
+  document.addEventListener("connections", () => load().catch(() => {}));
   document.addEventListener("rights", () => {
-    if (shown?.name) shown.restart();
-    else load().catch(() => {});
+    shown?.restart?.();
+    if (!shown?.name) load().catch(() => {});
   });
   for (;;) {
     try {
       await load();
     } catch (error) {
       if (error.status === 401 || error.status === 403) {
-        put(main, problem(error, "The service wants to know who asks"));
+        if (!loaded) put(main, problem(error, "The service wants to know who asks"));
         status("refused", "Not let in");
         if (token.get() === null) await askForToken("This service shows nothing without its token.");
       } else {
         status("away", "The service does not answer. Trying again …");
-        if (known.size === 0) put(main, problem(error));
+        if (!loaded) put(main, problem(error));
       }
     }
     // Of the connection shown its own stream tells; the list is asked for again and again.

@@ -2,6 +2,7 @@
 
 import { post } from "./api.js";
 import { announce, counted, distance, duration, el, given, number, problem, put, time } from "./dom.js";
+import { manageLine } from "./manage.js";
 import { withToken } from "./token.js";
 
 const STATES = ["Registered", "Scheduled", "Processing", "Processed"];
@@ -85,19 +86,21 @@ export class Head {
   #last = null;
   #progress = null;
   #begun = null;
+  #manage;
   #parts = {};
 
   /** `address(name, view, object)` is where a view is shown. */
   constructor(name, address) {
     this.#name = name;
     this.#address = address;
+    this.#manage = manageLine(address);
     const part = (key, element) => (this.#parts[key] = element);
     const action = (mode, label, why, attributes) => part(mode, el("button", {
       type: "button", "data-action": mode, title: why, click: () => this.#ask(mode, label), ...attributes,
     }, label));
     this.element = el("div", { class: "head" },
       el("div", { class: "title" },
-        el("div", {}, el("h1", {}, given(name)), part("about", el("p", { class: "quiet" }))),
+        el("div", {}, el("h1", {}, given(name), " ", part("off", el("span", { class: "badge", hidden: true }, "Disabled"))), part("about", el("p", { class: "quiet" })), this.#manage.element),
         el("div", { class: "actions" },
           action("delta", "Sync now", "Reads what changed since the last run", { class: "primary" }),
           action("baseline", "Baseline", "Reads everything, and sends what differs"))),
@@ -137,6 +140,8 @@ export class Head {
 
   #show() {
     const now = this.#last;
+    this.#manage.update(now);
+    this.#parts.off.hidden = !now.disabled;
     put(this.#parts.about,
       now.description ? [given(now.description), " · "] : null,
       given(now.directory), " → ", given(now.upstream));
@@ -151,7 +156,7 @@ export class Head {
       fact("Last run", time(now.lastSynced), el("small", {}, never)),
       fact("Last success", time(now.lastSuccessfulSync), el("small", {}, distance(now.lastSuccessfulSync) || "–")),
       fact("Last complete baseline", time(now.lastCompleteBaseline), el("small", {}, distance(now.lastCompleteBaseline) || "–")),
-      fact("Next run", time(now.nextSync), el("small", {}, distance(now.nextSync), " · ", el("code", {}, now.runFrequency))),
+      fact("Next run", time(now.nextSync), el("small", {}, distance(now.nextSync), now.runFrequency ? [now.nextSync && " · ", el("code", {}, now.runFrequency)] : "only by hand")),
       fact(now.baselineDue ? "Baseline due since" : "Next baseline", time(now.nextBaseline), el("small", {}, distance(now.nextBaseline), now.baselineFrequency ? [" · ", el("code", {}, now.baselineFrequency)] : "off")),
       ...(now.heldBy ? [fact("Held by", now.heldBy, el("small", {}, "instance"))] : []));
     put(this.#parts.standing, standing(now));
@@ -169,7 +174,7 @@ export class Head {
     for (const mode of ["delta", "baseline"]) {
       const button = this.#parts[mode];
       // Not `disabled`, which would take the keyboard's place on the page away.
-      button.setAttribute("aria-disabled", String(!now.changesAllowed || now.state === "Processing"));
+      button.setAttribute("aria-disabled", String(!now.changesAllowed || now.disabled === true || now.state === "Processing"));
     }
     if (!now.changesAllowed) put(this.#parts.asked, el("p", { class: "quiet" }, "Changes are off: set ", el("code", {}, "HTTP_TOKEN"), " to allow them."));
     this.#activity();
@@ -202,7 +207,7 @@ export class Head {
 
   async #ask(mode, label) {
     const now = this.#last;
-    if (!now?.changesAllowed || now.state === "Processing") return;
+    if (!now?.changesAllowed || now.disabled || now.state === "Processing") return;
     try {
       const started = await withToken(`${label} needs the token.`, () => post(this.#name, ["sync"], { mode }));
       const told = started ? `${label}: run ${started.run} has begun` : `${label}: not started, it needs the token`;

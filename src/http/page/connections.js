@@ -6,14 +6,42 @@ import { distance, el, given, problem, put, time } from "./dom.js";
 /** Word and tone for where a connection stands. */
 export function standing(connection) {
   if (connection.state === "Processing") return ["Processing", "busy"];
+  if (connection.disabled) return ["Disabled", "idle"];
   if (connection.lastError) return ["failed", "bad"];
   return [connection.state, connection.state === "Processed" ? "good" : "idle"];
+}
+
+/** The page of a service without any connection. */
+export class NoConnection {
+  name = null;
+  key = "none";
+
+  constructor() {
+    this.element = el("article", { class: "card stack first", "aria-label": "Connections" },
+      el("h1", {}, "No connection yet"),
+      el("p", {}, "A connection is one directory, read on a schedule and sent to Qualys ETM."),
+      el("p", {}, "The wizard asks for:"),
+      el("ul", { class: "bullets" }, [
+        "the host name of a domain controller, or the domain",
+        "an account that may read users and groups, with its password",
+        "the certificate of the authority that issued the controller’s, for LDAPS",
+        "the connector’s UUID from the Qualys console",
+      ].map((need) => el("li", {}, need))),
+      el("p", {}, el("a", { href: "#/new", class: "button primary", "data-action": "new" }, "New connection")),
+      el("p", { class: "quiet" }, "It can also be written down: in ", el("code", {}, ".env"), " or, for several, in ", el("code", {}, "connections.toml"), "."));
+    document.title = "ad-connector";
+  }
+
+  go() {}
+
+  close() {}
 }
 
 /** The list; `address(name)` is where a connection is shown. */
 export class Several {
   /** No connection is shown by itself. */
   name = null;
+  key = "";
   #known;
   #address;
   #items = el("ul", { class: "stack several" });

@@ -155,7 +155,8 @@ function acceptedTable(rows, asset) {
   return table(rows, (row) => [ruleOf(row), target(row.target), value(at(asset, row.target))]);
 }
 
-function previewTable(preview) {
+/** The rows of the mapping with the values of an object. */
+export function previewTable(preview) {
   return table(preview.rows, (row) => [
     row.sources.length === 0 ? "constant" : row.sources.map((source) => el("div", { class: "source", "data-used": source.used },
       el("span", { class: "code" }, source.attribute), " ",

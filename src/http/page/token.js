@@ -1,7 +1,7 @@
 // The token that names of people and changes need: taken from a link that carries it, asked for when it is needed, and shown in
 // the header whether this tab has one.
 
-import { get, token } from "./api.js";
+import { get, token, typed } from "./api.js";
 import { announce, el, problem, put } from "./dom.js";
 
 /** A browser that was let in by password (beyond loopback) sends that by itself; on loopback nobody asked yet. */
@@ -118,6 +118,48 @@ export function namesView(name, build, connection) {
     },
     refresh: () => (view ? view.refresh() : reopen()),
     close,
+  };
+}
+
+/**
+ * A view that changes something: what `build` makes, `{element, unsaved, close}`, as soon as the service lets this tab change
+ * something, and before that the way to the token. `why` says what it is needed for.
+ */
+export function changesView(why, build) {
+  const element = el("div", { class: "stack" });
+  let view = null;
+  let stop = new AbortController();
+  const without = (error = null) => el("section", { class: "card stack", "aria-labelledby": "changes-title" },
+    el("h1", { id: "changes-title" }, "Changes need the token"),
+    error ? problem(error) : el("p", { class: "quiet" }, why),
+    el("button", { type: "button", class: "primary", "data-action": "token", click: async () => { if (await askForToken(why)) reopen(); } }, "Enter token"));
+  const reopen = async () => {
+    const { signal } = (stop = new AbortController());
+    try {
+      // Any call that only the token for changes is let through to; without one too, since the service may have none.
+      await typed("mapping", { mapping: null }, signal);
+      if (signal.aborted || view) return undefined;
+      const built = await build();
+      if (signal.aborted || view) return built.close();
+      view = built;
+      element.replaceChildren(view.element);
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      const asks = error.status === 401 || error.error === "read_only";
+      put(element, asks ? without(token.get() ? error : null) : el("section", { class: "card stack" }, el("h1", {}, "Connections cannot be changed here"), problem(error)));
+    }
+    return undefined;
+  };
+  reopen();
+  return {
+    element,
+    get unsaved() { return view?.unsaved ?? false; },
+    /** Asks again with another token; what is open stays as it is. */
+    restart: () => { if (!view) reopen(); },
+    close() {
+      stop.abort();
+      view?.close();
+    },
   };
 }
 
