@@ -40,7 +40,11 @@ async fn r37_a_group_of_a_real_directory_becomes_a_role_and_a_group_again() {
             .with("AD_DELTA", delta)
             .with("AD_ASSETS", "users,groups,roles")
             .with("AD_ROLE_FILTER", "(|(cn=Role *)(description=Role:*))")
+            .with("MAPPING_FILE", "mapping.toml")
             .with("REMOVED_OBJECTS", "send");
+        let builtin = include_str!("../config/mapping.toml");
+        let table = format!("{builtin}\n[removed]\nasset.assetDetail.lifecycle = \"REMOVED\"\n");
+        std::fs::write(connector.folder().join("mapping.toml"), table).unwrap();
         let before = expected(&domain, &unit, &["Role 1"]);
         assert_eq!(before.len(), 12);
         assert_arrives(&connector, &receiver, &before).await;
