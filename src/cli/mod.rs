@@ -4,6 +4,7 @@ mod approve;
 mod arguments;
 mod check;
 mod connections;
+mod core_files;
 mod failure;
 mod healthcheck;
 mod instances;
@@ -39,6 +40,7 @@ use crate::exit_code;
 /// Runs the command that the command line names, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    core_files::exclude();
     let arguments = match CommandLine::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),

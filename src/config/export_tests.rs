@@ -57,6 +57,7 @@ fn stored(value: &Value) -> ConnectionSettings {
         uuid,
         body: &checked.body,
         password: config::password_of(&checked.settings),
+        has_password: true,
         changed_at: now(),
     };
     let settings = inherited.settings(&configuration).unwrap();

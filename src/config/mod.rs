@@ -38,8 +38,8 @@ mod values;
 pub mod variables;
 
 pub use body::{
-    BodyRefusal, CheckedConnection, ConnectionBody, PasswordChange, StoredConfiguration, body_of,
-    body_with_documents, in_the_body_s_words, password_of, variable_of_key,
+    BodyRefusal, CheckedConnection, ConnectionBody, ConnectionDocument, PasswordChange, StoredConfiguration,
+    body_of, body_with_documents, in_the_body_s_words, password_of, variable_of_key,
 };
 pub use environment::{Environment, Variables};
 pub use export::export;

@@ -23,6 +23,21 @@ pub(super) struct NamedConnection(pub(super) ConnectionHandle);
 /// Connection that the path names, whether it can be used or not.
 pub(super) struct AnyConnection(pub(super) ServedConnection);
 
+/// Name in the path, of a connection that is stored or not: a change looks it up itself.
+pub(super) struct ConnectionName(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ConnectionName {
+    type Rejection = HttpProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpProblem> {
+        Ok(Self(match part(parts, "name").await {
+            Some(name) => name,
+            // The route of a call whose name a connection may have too.
+            None => parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
+        }))
+    }
+}
+
 impl FromRequestParts<Arc<HttpService>> for NamedConnection {
     type Rejection = HttpProblem;
 
@@ -39,11 +54,7 @@ impl FromRequestParts<Arc<HttpService>> for AnyConnection {
     type Rejection = HttpProblem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<HttpService>) -> Result<Self, HttpProblem> {
-        let name = match part(parts, "name").await {
-            Some(name) => name,
-            // The route of a call whose name a connection may have too.
-            None => parts.uri.path().rsplit('/').next().unwrap_or_default().to_owned(),
-        };
+        let ConnectionName(name) = ConnectionName::from_request_parts(parts, service).await?;
         let connection = service.registry.set().named(&name);
         connection.map(Self).ok_or_else(|| unknown_connection(&name))
     }

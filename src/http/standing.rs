@@ -62,7 +62,7 @@ pub(super) fn unusable(
 }
 
 /// Returns a view with what is stored of the configuration.
-fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
+pub(super) fn with_stored(view: view::ConnectionView, stored: &StoredState) -> view::ConnectionView {
     view::ConnectionView {
         revision: Some(stored.revision),
         disabled: stored.is_disabled,

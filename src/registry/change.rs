@@ -8,12 +8,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::open;
-use super::stored::{PASSWORD, password_of, reach};
+use super::stored::{PASSWORD, password_of, reach, state_of};
 use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
     BodyRefusal, CheckedConnection, Config, ConnectionOrigin, ConnectionSettings, FieldProblem,
     PasswordChange, ReachRefusal, StoredConfiguration,
 };
+use crate::schedule::StoredState;
 use crate::store::{
     ConnectionContent, ConnectionRefusal, SecretChange, SecretChanges, Store, StoreError, StoredConnection,
 };
@@ -45,6 +46,12 @@ pub enum ChangeError {
     /// The store refuses the change.
     #[error(transparent)]
     Refused(ConnectionRefusal),
+    /// Another instance runs the connection.
+    #[error("instance {holder} still runs the connection")]
+    Held {
+        /// Name of that instance.
+        holder: String,
+    },
     /// The store fails.
     #[error(transparent)]
     Store(RunError),
@@ -52,10 +59,12 @@ pub enum ChangeError {
 
 /// Connection after a change.
 pub struct ConnectionChange {
+    /// Its identity.
+    pub uuid: Uuid,
     /// Its name.
     pub name: String,
-    /// Its revision.
-    pub revision: i64,
+    /// Its configuration, as it is stored now.
+    pub state: StoredState,
 }
 
 fn listed(problems: &[FieldProblem]) -> String {
@@ -80,6 +89,7 @@ impl From<StoreError> for ChangeError {
         match error {
             StoreError::Refusal(ConnectionRefusal::NameTaken { name }) => Self::NameTaken(name),
             StoreError::Refusal(refusal) => Self::Refused(refusal),
+            StoreError::HeldElsewhere { holder } => Self::Held { holder },
             error => Self::Store(error.into()),
         }
     }
@@ -88,8 +98,9 @@ impl From<StoreError> for ChangeError {
 impl From<StoredConnection> for ConnectionChange {
     fn from(stored: StoredConnection) -> Self {
         Self {
+            uuid: stored.uuid,
+            state: state_of(&stored),
             name: stored.content.name,
-            revision: stored.revision,
         }
     }
 }
@@ -219,6 +230,19 @@ impl ConnectionEditor<'_> {
         Ok(self.store.purge_connection(uuid)?)
     }
 
+    /// Forgets everything of the connections that had this name when they were deleted.
+    ///
+    /// # Errors
+    /// There is none, a run of one goes on, or the store fails.
+    pub fn purge_deleted(&self, name: &str) -> Result<(), ChangeError> {
+        let mut deleted = self.store.deleted_connections()?;
+        deleted.retain(|deleted| deleted.content.name == name);
+        if deleted.is_empty() {
+            return Err(ChangeError::Unknown(name.to_owned()));
+        }
+        deleted.iter().try_for_each(|deleted| self.purge(deleted.uuid))
+    }
+
     /// Returns the stored connection with this name.
     ///
     /// # Errors
@@ -257,6 +281,7 @@ impl ConnectionEditor<'_> {
             body: &before,
             // One that does not open cannot be kept: it is missing then.
             password: password_of(self.config, stored).unwrap_or_default(),
+            has_password: stored.secrets.contains_key(PASSWORD),
             changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
         };
         let checked = self.config.inherited.check_replacement(body, &configuration, now);

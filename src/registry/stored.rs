@@ -70,6 +70,7 @@ fn read_settings(
         uuid: stored.uuid,
         body: &body,
         password,
+        has_password: stored.secrets.contains_key(PASSWORD),
         changed_at: DateTime::from_timestamp(stored.updated_at, 0).unwrap_or_default(),
     };
     match config.inherited.settings(&configuration) {

@@ -39,7 +39,7 @@ pub struct ConnectionView {
     pub updated_at: Option<String>,
     /// Its configuration, as a body has it, with `{"set": true}` in place of a secret; `null`
     /// without a token.
-    #[schema(value_type = Option<Object>, required)]
+    #[schema(value_type = Option<config::ConnectionDocument>, required)]
     pub configuration: Option<Value>,
     /// Registered, Scheduled, Processing or Processed.
     pub state: &'static str,

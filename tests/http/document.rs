@@ -5,103 +5,11 @@ use std::collections::BTreeSet;
 use ad_connector::store::{Store, StoreAccess};
 use lab::simulator::{Action, On};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::support::http::{Answered, READ_TOKEN, Served, TOKEN};
+use super::described::{Document, refusal};
+use super::support::http::{READ_TOKEN, Served, TOKEN};
 use super::{CONNECTION, served};
-
-/// The document, and what of it was seen.
-struct Document {
-    json: Value,
-    seen: BTreeSet<(String, String, u16)>,
-}
-
-impl Document {
-    async fn of(served: &Served) -> Document {
-        let mut json = served.json("/api/openapi.json").await;
-        assert!(json["openapi"].as_str().unwrap().starts_with("3.1"));
-        let schemas = json["components"]["schemas"].as_object_mut().unwrap();
-        schemas.values_mut().for_each(strict);
-        Document {
-            json,
-            seen: BTreeSet::new(),
-        }
-    }
-
-    /// The path of the document that leads here.
-    fn template(&self, path: &str) -> Option<String> {
-        let same = |(one, other): (&str, &str)| one == other || one.starts_with('{');
-        let paths = self.json["paths"].as_object().unwrap();
-        let found = paths.keys().find(|template| {
-            template.split('/').count() == path.split('/').count()
-                && template.split('/').zip(path.split('/')).all(same)
-        });
-        found.cloned()
-    }
-
-    /// Checks an answer against the document.
-    #[track_caller]
-    fn check(&mut self, answer: &Answered) {
-        let template = self
-            .template(&answer.path)
-            .unwrap_or_else(|| panic!("{} is not in the document", answer.path));
-        let method = answer.method.as_str().to_lowercase();
-        let status = answer.status.as_u16();
-        // A method that the path does not know has no answer of its own in the document: any refusal of it will do.
-        let operations = &self.json["paths"][&template];
-        let operation = match &operations[&method] {
-            Value::Null => operations.as_object().unwrap().values().next().unwrap(),
-            operation => operation,
-        };
-        let response = &operation["responses"][status.to_string()];
-        let schema = &response["content"]["application/json"]["schema"];
-        assert!(
-            schema.is_object(),
-            "{method} {template} {status} is not in the document: {}",
-            answer.body
-        );
-        validate(schema, &self.json["components"], &answer.json(), &answer.body);
-        assert_eq!(answer.headers["content-type"], "application/json");
-        if status >= 400 {
-            refusal(answer);
-        }
-        self.seen.insert((template, method, status));
-    }
-}
-
-/// Objects have no other keys than those of the document.
-fn strict(schema: &mut Value) {
-    if let Some(schema) = schema.as_object_mut() {
-        if schema.contains_key("properties") {
-            schema.insert("additionalProperties".to_owned(), Value::Bool(false));
-        }
-        schema.values_mut().for_each(strict);
-    } else if let Some(schemas) = schema.as_array_mut() {
-        schemas.iter_mut().for_each(strict);
-    }
-}
-
-#[track_caller]
-fn validate(schema: &Value, components: &Value, value: &Value, text: &str) {
-    let mut whole = schema.clone();
-    whole["components"] = components.clone();
-    let validator = jsonschema::draft202012::new(&whole).unwrap();
-    let errors: Vec<String> = validator
-        .iter_errors(value)
-        .map(|error| format!("{error} at {}", error.instance_path()))
-        .collect();
-    assert!(errors.is_empty(), "{errors:?} in {text}");
-}
-
-/// A refusal says what, why and what next.
-#[track_caller]
-fn refusal(answer: &Answered) {
-    let body = answer.json();
-    assert_eq!(body["status"], answer.status.as_u16());
-    for key in ["error", "reason", "remedy"] {
-        assert!(body[key].as_str().unwrap().len() > 3, "{key} in {body}");
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_answer_is_as_the_document_says() {
@@ -172,17 +80,8 @@ async fn every_answer_is_as_the_document_says() {
         .post(&format!("{CONNECTION}/sync"), &json!({"mode": "baseline"}))
         .await;
     document.check(&answer.with(202));
-    let operations: BTreeSet<(String, String)> = document.json["paths"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(path, item)| {
-            item.as_object()
-                .unwrap()
-                .keys()
-                .map(|method| (path.clone(), method.clone()))
-        })
-        .collect();
+    // Those of connections that are made over HTTP are seen by tests/connections.
+    let operations = document.operations(|tag| tag != "configuration");
     let answered: BTreeSet<(String, String)> = document
         .seen
         .iter()

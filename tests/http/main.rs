@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/described.rs"]
+mod described;
+
 mod access;
 mod changes;
 mod document;

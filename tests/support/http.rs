@@ -33,15 +33,21 @@ pub struct Answered {
 }
 
 impl Served {
-    /// Starts `run` and waits until it listens.
+    /// Starts `run` and waits until it listens and the connection is scheduled.
     pub async fn start(connector: &Connector) -> Served {
+        let mut served = Served::without_connection(connector).await;
+        served.service.said("the connection is scheduled").await;
+        served
+    }
+
+    /// Starts `run` and waits until it listens.
+    pub async fn without_connection(connector: &Connector) -> Served {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         });
         let mut service = connector.watch(&["run"]);
         service.said("the service started").await;
-        service.said("the connection is scheduled").await;
         let log = service.log();
         let (_, rest) = log.split_once("http=\"").expect("it listens");
         let (address, _) = rest.split_once('"').unwrap();

@@ -82,7 +82,7 @@ pub(super) fn run(config: &Config, options: &ConnectionsImport) -> Result<u8, Co
         };
         say(format_args!(
             "{}: {done}, revision {}",
-            stored.name, stored.revision
+            stored.name, stored.state.revision
         ))?;
     }
     Ok(0)

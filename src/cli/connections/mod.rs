@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{self, Config, ConnectionOrigin, ConnectionSettings};
-use crate::exit_code::USAGE;
+use crate::exit_code::{BUSY, USAGE};
 use crate::registry::{ChangeError, settings_without_secret, state_of, stored_settings};
 use crate::schedule::ConnectionFault;
 use crate::store::{State, Store, StoreAccess, StoredConnection};
@@ -295,6 +295,11 @@ fn refused(error: &ChangeError) -> CommandFailure {
             CommandFailure::new(USAGE, error, "correct what is named")
         }
         ChangeError::NameTaken(_) => CommandFailure::new(USAGE, error, "choose another name"),
+        ChangeError::Held { .. } => CommandFailure::new(
+            BUSY,
+            error,
+            "disable the connection first, or wait until its run has ended",
+        ),
         ChangeError::Refused(refusal) => crate::store::StoreError::from(refusal.clone()).into(),
         ChangeError::Store(failure) => CommandFailure::of_run(failure),
     }

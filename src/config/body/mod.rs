@@ -6,6 +6,7 @@
 //! is the environment's ([`InheritedVariables`]). No path of a file and no `${NAME}` is taken: a
 //! body comes from outside.
 
+mod document;
 mod keys;
 mod reading;
 mod shown;
@@ -32,6 +33,7 @@ use super::{
     MappingSource, Secret, UpstreamSettings, upstream,
 };
 
+pub use document::ConnectionDocument;
 pub(super) use keys::is_inherited;
 pub use keys::{in_the_body_s_words, variable_of_key};
 pub use reading::{ConnectionBody, PasswordChange};
@@ -114,8 +116,10 @@ pub struct StoredConfiguration<'a> {
     pub uuid: Uuid,
     /// Its body without secrets.
     pub body: &'a Value,
-    /// Its password, where there is one.
+    /// Its password, where there is one that opens.
     pub password: Option<Secret>,
+    /// `true` when there is a password, also where it does not open.
+    pub has_password: bool,
     /// Time of its last change.
     pub changed_at: DateTime<Utc>,
 }
@@ -153,7 +157,8 @@ impl InheritedVariables {
         let (body, problems) = ConnectionBody::read(value, now);
         let (password, is_kept) = match body.password() {
             PasswordChange::Set(secret) => (Some(secret.clone()), false),
-            PasswordChange::Keep => (stored.password.clone(), stored.password.is_some()),
+            // One that does not open now may open later: it does not follow the address either.
+            PasswordChange::Keep => (stored.password.clone(), stored.has_password),
             PasswordChange::Remove => (None, false),
         };
         let checked = self.conclude(body, problems, stored.uuid, password, now)?;

@@ -55,6 +55,7 @@ fn stored(checked: &CheckedConnection) -> StoredConfiguration<'_> {
         uuid: Uuid::nil(),
         body: &checked.body,
         password: Some(Secret::from("hunter2")),
+        has_password: true,
         changed_at: Utc::now(),
     }
 }

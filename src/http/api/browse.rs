@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::trial::configuration;
 use crate::check::{self, BrowsedContainers};
+use crate::config::ConnectionDocument;
 use crate::http::extract::ServiceState;
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -18,7 +19,7 @@ use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResp
 #[schema(as = Browse)]
 pub(super) struct BrowseBody {
     /// Configuration of a connection.
-    #[schema(value_type = Object)]
+    #[schema(value_type = ConnectionDocument)]
     connection: Value,
     /// Name of the stored connection whose password is used, where the configuration has none and
     /// its address is the same.

@@ -13,7 +13,7 @@ use super::inventory::{ObjectGuid, raw};
 use super::mapping::MappingMistakeView;
 use super::trial::configuration;
 use crate::check::{self, PreviewOutcome};
-use crate::config::MappingSource;
+use crate::config::{ConnectionDocument, MappingSource};
 use crate::directory::{self, DirectoryError, Entry};
 use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::{Changer, NameReader};
@@ -141,7 +141,7 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 pub(super) struct PreviewTrial {
     /// Configuration of a connection.
-    #[schema(value_type = Object)]
+    #[schema(value_type = ConnectionDocument)]
     connection: Value,
     /// Name of the stored connection whose password is used, where the configuration has none and
     /// its address is the same.

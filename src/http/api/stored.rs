@@ -1,5 +1,7 @@
 //! Connections that are created, changed and deleted here.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::header::{IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,13 +12,15 @@ use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::connections::{TaggedConnection, shown};
-use crate::config::FieldProblem;
+use crate::config::{ConnectionDocument, ConnectionOrigin, FieldProblem};
 use crate::http::access::RequestRights;
-use crate::http::extract::{AnyConnection, ServiceState, unknown_connection};
+use crate::http::extract::{ConnectionName, ServiceState, unknown_connection};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, CheckedQuery, HttpProblem, RefusalResponses};
-use crate::registry::{ChangeError, ConnectionChange};
-use crate::schedule::ServedConnection;
+use crate::http::service::HttpService;
+use crate::http::standing::with_stored;
+use crate::registry::{ChangeError, ConnectionChange, ConnectionEditor};
+use crate::schedule::{ConnectionFault, ServedConnection};
 use crate::store::ConnectionRefusal;
 use crate::view::ConnectionView;
 
@@ -31,7 +35,8 @@ enum RevisionCondition {
 impl RevisionCondition {
     /// Reads the header. A weak tag never matches, since the comparison is a strong one.
     fn read(headers: &HeaderMap) -> Result<Option<Self>, HttpProblem> {
-        let Some(value) = headers.get(IF_MATCH) else {
+        let mut values = headers.get_all(IF_MATCH).iter();
+        let Some(value) = values.next() else {
             return Ok(None);
         };
         let malformed = || {
@@ -42,6 +47,9 @@ impl RevisionCondition {
                 "send the value of ETag as it came, with its quotes: If-Match: \"7\"",
             )
         };
+        if values.next().is_some() {
+            return Err(malformed());
+        }
         let text = value.to_str().map_err(|_| malformed())?.trim();
         if text == "*" {
             return Ok(Some(Self::Any));
@@ -57,39 +65,35 @@ impl RevisionCondition {
         Ok(Some(Self::OneOf(revisions)))
     }
 
-    /// Returns the revision that a change is to find, where `current` may be it.
-    fn expected(&self, current: i64) -> Result<i64, HttpProblem> {
-        match self {
-            Self::Any => Ok(current),
-            Self::OneOf(revisions) if revisions.contains(&current) => Ok(current),
-            Self::OneOf(_) => Err(ChangeError::Refused(ConnectionRefusal::Changed { current }).into()),
-        }
+    /// Reads the header, which is required.
+    fn required(headers: &HeaderMap) -> Result<Self, HttpProblem> {
+        Self::read(headers)?.ok_or_else(|| {
+            HttpProblem::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "if_match_needed",
+                "the call needs the revision that the change was made on, so that no change is lost",
+                "send the value of ETag of GET as If-Match",
+            )
+        })
     }
-}
 
-/// Returns the revision that a change is to find; the header is required.
-fn required_revision(headers: &HeaderMap, connection: &ServedConnection) -> Result<i64, HttpProblem> {
-    let condition = RevisionCondition::read(headers)?.ok_or_else(|| {
-        HttpProblem::new(
-            StatusCode::PRECONDITION_REQUIRED,
-            "if_match_needed",
-            "the call needs the revision that the change was made on, so that no change is lost",
-            "send the value of ETag of GET as If-Match",
-        )
-    })?;
-    // One that is configured elsewhere has no revision; the change itself is refused with the
-    // reason.
-    let current = connection.stored.as_ref().map_or(0, |stored| stored.revision);
-    match &connection.stored {
-        Some(_) => condition.expected(current),
-        None => Ok(current),
+    /// Returns the revision that a change of the connection is to find. The store has it: what runs
+    /// here may still be the former one, as long as a run of that has not ended.
+    fn expected(&self, editor: &ConnectionEditor<'_>, name: &str) -> Result<i64, ChangeError> {
+        let current = editor.stored(name)?.revision;
+        match self {
+            Self::OneOf(revisions) if !revisions.contains(&current) => {
+                Err(ChangeError::Refused(ConnectionRefusal::Changed { current }))
+            }
+            Self::Any | Self::OneOf(_) => Ok(current),
+        }
     }
 }
 
 /// Creates a connection. It is Registered, and Scheduled as soon as its next run is known.
 #[utoipa::path(
     post, path = "/api/v1/connections", tag = "configuration", operation_id = "createConnection",
-    request_body(content = Object, description = "The configuration; docs/connections.md describes every key."),
+    request_body(content = ConnectionDocument, description = "The configuration; docs/connections.md describes every key."),
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 201, description = "The connection.", body = ConnectionView,
@@ -126,7 +130,7 @@ pub(super) async fn create(
 #[utoipa::path(
     put, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "replaceConnection",
     params(("name" = String, Path, description = "Name"), ("If-Match" = String, Header, description = "ETag of the version that was read")),
-    request_body(content = Object, description = "The whole configuration. A secret that is absent stays as it is."),
+    request_body(content = ConnectionDocument, description = "The whole configuration. A secret that is absent stays as it is."),
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
@@ -140,15 +144,15 @@ pub(super) async fn replace(
     changer: Changer,
     rights: RequestRights,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    ConnectionName(name): ConnectionName,
     headers: HeaderMap,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<TaggedConnection, HttpProblem> {
-    let expected = required_revision(&headers, &connection)?;
-    let name = connection.name;
-    let edit = service
-        .registry
-        .edit(move |editor| editor.replace(&name, expected, &body, Utc::now()));
+    let condition = RevisionCondition::required(&headers)?;
+    let edit = service.registry.edit(move |editor| {
+        let expected = condition.expected(&editor, &name)?;
+        editor.replace(&name, expected, &body, Utc::now())
+    });
     let change = edit.await?;
     service.registry.settle().await;
     tracing::info!(
@@ -169,11 +173,11 @@ pub(super) struct DeletionQuery {
 }
 
 /// Deletes a connection. A run in progress ends first with what it began. What it sent stays
-/// upstream.
+/// upstream. With `purge` also one that was deleted before is forgotten.
 #[utoipa::path(
     delete, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "deleteConnection",
     params(("name" = String, Path, description = "Name"), DeletionQuery,
-           ("If-Match" = String, Header, description = "ETag of the version that was read")),
+           ("If-Match" = Option<String>, Header, description = "ETag of the version that was read; not needed for one that was deleted before")),
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 204, description = "It is gone."),
@@ -186,15 +190,25 @@ pub(super) struct DeletionQuery {
 pub(super) async fn delete(
     changer: Changer,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    ConnectionName(name): ConnectionName,
     headers: HeaderMap,
     CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
 ) -> Result<StatusCode, HttpProblem> {
-    let expected = required_revision(&headers, &connection)?;
-    let name = connection.name.clone();
-    let edit = service
-        .registry
-        .edit(move |editor| editor.delete(&name, expected, Utc::now()));
+    if purge && purge_deleted(&service, &name).await? {
+        tracing::info!(
+            connection = name,
+            asked_by = changer.asked_by(),
+            purged = true,
+            "A connection was deleted."
+        );
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let condition = RevisionCondition::required(&headers)?;
+    let deleted = name.clone();
+    let edit = service.registry.edit(move |editor| {
+        let expected = condition.expected(&editor, &deleted)?;
+        editor.delete(&deleted, expected, Utc::now())
+    });
     let uuid = edit.await?;
     // Purged when no run of it uses the rows any more.
     service.registry.settle().await;
@@ -202,7 +216,7 @@ pub(super) async fn delete(
         service.registry.edit(move |editor| editor.purge(uuid)).await?;
     }
     tracing::info!(
-        connection = connection.name,
+        connection = name,
         asked_by = changer.asked_by(),
         purged = purge,
         "A connection was deleted."
@@ -210,57 +224,77 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Forgets the connections with this name that were deleted before. Returns `false` where there is
+/// one that is not deleted. Nothing can be lost by a change meanwhile, so no revision is asked for.
+async fn purge_deleted(service: &HttpService, name: &str) -> Result<bool, HttpProblem> {
+    let name = name.to_owned();
+    let edit = service.registry.edit(move |editor| match editor.stored(&name) {
+        Err(ChangeError::Unknown(_)) => editor.purge_deleted(&name).map(|()| true),
+        stored => stored.map(|_| false),
+    });
+    Ok(edit.await?)
+}
+
 /// Stops the runs of a connection, until it is enabled. A run in progress ends first with what it
 /// began.
 #[utoipa::path(
     post, path = "/api/v1/connections/{name}/disable", tag = "configuration", operation_id = "disableConnection",
-    params(("name" = String, Path, description = "Name")),
+    params(("name" = String, Path, description = "Name"),
+           ("If-Match" = Option<String>, Header, description = "ETag of the version that is meant; any where it is missing")),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "The connection.", body = ConnectionView), ChangeRefusals, RefusalResponses)
+    responses(
+        (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
+        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
+        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
+        ChangeRefusals, RefusalResponses
+    )
 )]
 pub(super) async fn disable(
     changer: Changer,
     rights: RequestRights,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    ConnectionName(name): ConnectionName,
     headers: HeaderMap,
 ) -> Result<TaggedConnection, HttpProblem> {
-    set_disabled(&changer, rights, &service, &connection, &headers, true).await
+    set_disabled(&changer, rights, &service, name, &headers, true).await
 }
 
 /// Lets a connection run again.
 #[utoipa::path(
     post, path = "/api/v1/connections/{name}/enable", tag = "configuration", operation_id = "enableConnection",
-    params(("name" = String, Path, description = "Name")),
+    params(("name" = String, Path, description = "Name"),
+           ("If-Match" = Option<String>, Header, description = "ETag of the version that is meant; any where it is missing")),
     security(("bearer" = []), ("basic" = [])),
-    responses((status = 200, description = "The connection.", body = ConnectionView), ChangeRefusals, RefusalResponses)
+    responses(
+        (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
+        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
+        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
+        ChangeRefusals, RefusalResponses
+    )
 )]
 pub(super) async fn enable(
     changer: Changer,
     rights: RequestRights,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    ConnectionName(name): ConnectionName,
     headers: HeaderMap,
 ) -> Result<TaggedConnection, HttpProblem> {
-    set_disabled(&changer, rights, &service, &connection, &headers, false).await
+    set_disabled(&changer, rights, &service, name, &headers, false).await
 }
 
 async fn set_disabled(
     changer: &Changer,
     rights: RequestRights,
-    service: &std::sync::Arc<crate::http::service::HttpService>,
-    connection: &ServedConnection,
+    service: &Arc<HttpService>,
+    name: String,
     headers: &HeaderMap,
     is_disabled: bool,
 ) -> Result<TaggedConnection, HttpProblem> {
-    let expected = match (RevisionCondition::read(headers)?, &connection.stored) {
-        (Some(condition), Some(stored)) => Some(condition.expected(stored.revision)?),
-        _ => None,
-    };
-    let name = connection.name.clone();
-    let edit = service
-        .registry
-        .edit(move |editor| editor.set_disabled(&name, is_disabled, expected, Utc::now()));
+    let condition = RevisionCondition::read(headers)?;
+    let edit = service.registry.edit(move |editor| {
+        let expected = condition.map(|condition| condition.expected(&editor, &name));
+        editor.set_disabled(&name, is_disabled, expected.transpose()?, Utc::now())
+    });
     let change = edit.await?;
     service.registry.settle().await;
     tracing::info!(
@@ -272,19 +306,30 @@ async fn set_disabled(
     changed(service, &change, rights).await
 }
 
-/// Returns a connection after a change of it.
+/// Returns a connection after a change of it. Where a run of the former configuration has not ended
+/// yet, the rest of the view is still that of the former one.
 async fn changed(
-    service: &std::sync::Arc<crate::http::service::HttpService>,
+    service: &Arc<HttpService>,
     change: &ConnectionChange,
     rights: RequestRights,
 ) -> Result<TaggedConnection, HttpProblem> {
-    let connection = service.registry.set().named(&change.name);
-    let connection = connection.ok_or_else(|| unknown_connection(&change.name))?;
+    let mut served = service.registry.set().all().into_iter();
+    let connection = served
+        .find(|one| one.uuid == change.uuid)
+        .unwrap_or_else(|| ServedConnection {
+            name: change.name.clone(),
+            uuid: change.uuid,
+            origin: ConnectionOrigin::Api,
+            handle: Err(ConnectionFault {
+                reason: "the connection is stored, and this service does not run it yet".to_owned(),
+                remedy: "a service that was started with --connection runs that one alone: start it without".to_owned(),
+            }),
+            stored: None,
+        });
     let view = shown(service, &connection, rights).await?;
     Ok(TaggedConnection(ConnectionView {
-        // Where a run of the former configuration has not ended yet, that is still shown.
-        revision: Some(change.revision),
-        ..view
+        name: change.name.clone(),
+        ..with_stored(view, &change.state)
     }))
 }
 
@@ -321,6 +366,10 @@ impl From<ChangeError> for HttpProblem {
                 ConnectionRefusal::OtherKey(_) => conflict("other_key", refusal.advice()),
                 refusal => conflict("refused", refusal.advice()),
             },
+            ChangeError::Held { .. } => conflict(
+                "run_in_progress",
+                "wait until its run there has ended, and send the call again",
+            ),
             ChangeError::Store(failure) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",

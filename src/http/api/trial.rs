@@ -16,8 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::check::{self, CheckStep};
-use crate::config::{ConnectionSettings, in_the_body_s_words, parse_schedule};
-use crate::http::extract::{AnyConnection, ServiceState};
+use crate::config::{ConnectionDocument, ConnectionSettings, in_the_body_s_words, parse_schedule};
+use crate::http::extract::{ConnectionName, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::http::service::HttpService;
@@ -40,7 +40,7 @@ const NEXT_RUNS: usize = 5;
 /// `ad-connector check`, a line each as it ends; the last line has `end` and the result.
 #[utoipa::path(
     post, path = "/api/v1/connections/test", tag = "configuration", operation_id = "testConfiguration",
-    request_body(content = Object, description = "The configuration, as for a creation."),
+    request_body(content = ConnectionDocument, description = "The configuration, as for a creation."),
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "A step a line, as it ends.", body = String, content_type = "application/x-ndjson"),
@@ -61,7 +61,7 @@ pub(super) async fn test(
 #[utoipa::path(
     post, path = "/api/v1/connections/{name}/test", tag = "configuration", operation_id = "testConnection",
     params(("name" = String, Path, description = "Name")),
-    request_body(content = Object, description = "The configuration, as for a change."),
+    request_body(content = ConnectionDocument, description = "The configuration, as for a change."),
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "A step a line, as it ends.", body = String, content_type = "application/x-ndjson"),
@@ -71,10 +71,10 @@ pub(super) async fn test(
 pub(super) async fn test_stored(
     changer: Changer,
     State(service): ServiceState,
-    AnyConnection(connection): AnyConnection,
+    ConnectionName(name): ConnectionName,
     CheckedBody(body): CheckedBody<Value>,
 ) -> Result<Response, HttpProblem> {
-    let settings = configuration(&service, Some(connection.name), body).await?;
+    let settings = configuration(&service, Some(name), body).await?;
     steps(&changer, &service, settings)
 }
 
