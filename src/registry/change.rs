@@ -227,8 +227,8 @@ impl ConnectionEditor<'_> {
         Ok(self.store.purge_connection(uuid)?)
     }
 
-    /// Returns the identities of the connections that had this name when they were deleted, and were
-    /// not purged; never none.
+    /// Returns the identities of the connections that had this name when they were deleted, and
+    /// were not purged; never none.
     ///
     /// # Errors
     /// There is none; or the store fails.
