@@ -255,6 +255,39 @@ fn bad_body(rejection: &JsonRejection) -> HttpProblem {
             reason,
             "send JSON with `Content-Type: application/json`",
         ),
-        _ => HttpProblem::invalid(reason),
+        _ => HttpProblem::invalid(without_texts(&reason)),
+    }
+}
+
+/// Returns what serde says without the texts of the body that it quotes: one may be a secret (R27).
+fn without_texts(reason: &str) -> String {
+    const QUOTED: &str = "string \"";
+    match (reason.find(QUOTED), reason.rfind("\", expected")) {
+        (Some(begin), Some(end)) if begin + QUOTED.len() <= end => {
+            format!("{}string{}", &reason[..begin], &reason[end + 1..])
+        }
+        _ => reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r27_no_text_of_a_body_is_repeated() {
+        let error = |body: &str| {
+            serde_json::from_str::<BTreeMap<String, u8>>(body)
+                .unwrap_err()
+                .to_string()
+        };
+        for text in ["hunter2", "a\\\", expected b", "string \\\"x"] {
+            for body in [format!("\"{text}\""), format!("{{\"a\": \"{text}\"}}")] {
+                let said = without_texts(&error(&body));
+                assert!(said.starts_with("invalid type: string, expected "), "{said}");
+                assert!(!said.contains("hunter2"));
+            }
+        }
+        assert_eq!(without_texts("EOF while parsing"), "EOF while parsing");
     }
 }

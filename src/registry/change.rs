@@ -12,7 +12,7 @@ use super::stored::{PASSWORD, password_of, reach, state_of};
 use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
     BodyRefusal, CheckedConnection, Config, ConnectionOrigin, ConnectionSettings, FieldProblem,
-    PasswordChange, ReachRefusal, StoredConfiguration,
+    PasswordChange, ReachRefusal, StoredConfiguration, in_the_body_s_words,
 };
 use crate::schedule::StoredState;
 use crate::store::{
@@ -367,12 +367,13 @@ fn mapping_problems(settings: &ConnectionSettings) -> Vec<FieldProblem> {
     let problem = |mistake: MappingMistake| FieldProblem {
         key: "mapping".to_owned(),
         reason: match mistake.line {
-            Some(line) => format!("line {line}: {}", mistake.reason),
-            None => mistake.reason,
+            Some(line) => format!("line {line}: {}", in_the_body_s_words(&mistake.reason)),
+            None => in_the_body_s_words(&mistake.reason),
         },
-        remedy: mistake
-            .remedy
-            .unwrap_or_else(|| "correct it; docs/mapping.md describes the table".to_owned()),
+        remedy: mistake.remedy.map_or_else(
+            || "correct it; docs/mapping.md describes the table".to_owned(),
+            |remedy| in_the_body_s_words(&remedy),
+        ),
     };
     mistakes.into_iter().flatten().map(problem).collect()
 }

@@ -44,6 +44,8 @@ pub struct ConnectionFollower {
     /// `true` while the state cannot be read.
     is_failing: bool,
     again_at: Option<Instant>,
+    /// Stored connections whose schedule failed, with the time of the next attempt.
+    failed: BTreeMap<Uuid, Instant>,
 }
 
 /// Connection whose schedule is kept.
@@ -79,6 +81,7 @@ impl ConnectionFollower {
             seen: None,
             is_failing: false,
             again_at: None,
+            failed: BTreeMap::new(),
         }
     }
 
@@ -139,7 +142,20 @@ impl ConnectionFollower {
     fn ended(&mut self, ended: Result<EndedConnection, JoinError>) -> Result<(), ServiceError> {
         let (uuid, kept) = ended?;
         self.running.remove(&uuid);
-        Ok(kept?)
+        match kept {
+            // Its rows may be gone, since somebody purged it. It stops no other connection.
+            Err(error) if !self.configured.contains(&uuid) => {
+                tracing::error!(
+                    connection = self.registry.name_of(uuid),
+                    %error,
+                    advice = error.advice(),
+                    "The connection cannot be scheduled."
+                );
+                self.failed.insert(uuid, Instant::now() + AGAIN_EVERY);
+                Ok(())
+            }
+            kept => Ok(kept?),
+        }
     }
 
     fn start(&mut self, worker: ConnectionWorker, revision: Option<i64>) {
@@ -177,9 +193,19 @@ impl ConnectionFollower {
             .collect();
         let mut is_settled = self.end_others(&wanted);
         self.again_at = None;
+        self.failed.retain(|uuid, _| wanted.contains_key(uuid));
         for stored in wanted.into_values() {
-            if !self.running.contains_key(&stored.uuid) {
-                is_settled &= self.open(stored).await;
+            if self.running.contains_key(&stored.uuid) {
+                continue;
+            }
+            match self.failed.get(&stored.uuid) {
+                Some(at) if *at > Instant::now() => {
+                    self.again_at = Some(self.again_at.map_or(*at, |earlier| earlier.min(*at)));
+                }
+                _ => {
+                    self.failed.remove(&stored.uuid);
+                    is_settled &= self.open(stored).await;
+                }
             }
         }
         self.compete();

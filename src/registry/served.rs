@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::change::{ChangeError, ConnectionEditor};
 use super::open::open_connection;
@@ -83,6 +84,12 @@ impl ConnectionRegistry {
     #[must_use]
     pub fn set(&self) -> &ConnectionSet {
         &self.set
+    }
+
+    /// Returns the name of the connection with this identity, as far as it is known.
+    pub(super) fn name_of(&self, uuid: Uuid) -> Option<String> {
+        let known = self.set.all().into_iter().find(|one| one.uuid == uuid);
+        known.map(|known| known.name)
     }
 
     /// Returns the settings of the process.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::error::StoreFault;
 use super::sql::{Sql, SqlRow, values};
+use super::stored_connection::{forget_next_if_disabled, rest_if_disabled};
 use super::value::stored;
 use super::{ConnectionId, State, Store, StoreError, requests};
 use crate::failpoint::Commit;
@@ -122,7 +123,8 @@ impl Store {
         })
     }
 
-    /// Records when the next run and the next full read are due, in any state.
+    /// Records when the next run and the next full read are due, in any state; nothing is due of one
+    /// that is disabled.
     ///
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
@@ -138,6 +140,7 @@ impl Store {
                 values![next_sync, next_baseline, connection],
             )?;
             found(changed, connection)?;
+            forget_next_if_disabled(sql, connection)?;
             sql.prove_lease(connection)
         })
     }
@@ -157,7 +160,9 @@ impl Store {
                 }
                 .into());
             }
-            step(sql, connection, State::Scheduled, now)
+            step(sql, connection, State::Scheduled, now)?;
+            // It may have been disabled since this was decided.
+            rest_if_disabled(sql, connection, now)
         })
     }
 

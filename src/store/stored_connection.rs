@@ -245,6 +245,16 @@ pub(super) fn rest_if_disabled(sql: &dyn Sql, connection: ConnectionId, now: i64
     Ok(())
 }
 
+/// Forgets when a connection is due next that is disabled.
+pub(super) fn forget_next_if_disabled(sql: &dyn Sql, connection: ConnectionId) -> Result<(), StoreFault> {
+    sql.execute(
+        "UPDATE connection SET next_sync = NULL, next_baseline = NULL
+         WHERE id = $1 AND uuid IN (SELECT uuid FROM stored_connection WHERE disabled = 1)",
+        values![connection],
+    )?;
+    Ok(())
+}
+
 /// Calls [`rest_if_disabled`] for the row of a stored connection, where it has one.
 fn rest(sql: &dyn Sql, uuid: Uuid, now: i64) -> Result<(), StoreFault> {
     let row = sql.first(

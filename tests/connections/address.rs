@@ -141,7 +141,7 @@ async fn r35_a_password_that_does_not_open_does_not_follow_an_address_later() {
     let mut body = api.without_password("head-office");
     // Kerberos binds without a password, so that none is missing.
     body["directory"]["auth"] = json!("kerberos");
-    body["directory"]["host"] = json!(["127.0.0.2"]);
+    body["directory"]["host"] = json!(["dc9.corp.example"]);
     let answer = api.put("head-office", &body, &tag).await;
     refused(answer, 422, "secret_required");
     api.stop().await;

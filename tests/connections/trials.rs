@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lab::simulator::{self, Action, On};
+use lab::simulator::{Action, On};
 use serde_json::{Value, json};
 
 use super::{ALL, Api, keys, lines, of, refused};
@@ -253,7 +253,6 @@ async fn an_object_is_shown_as_a_mapping_makes_it() {
     ] {
         refused(api.post(&preview, &body).await, 422, "invalid");
     }
-    assert_eq!(simulator::PASSWORD.len(), 15);
     api.stop().await;
 }
 
@@ -286,6 +285,11 @@ async fn a_schedule_shows_its_next_runs() {
             json!({"once": true, "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Asia/Colombo"}),
             1,
             "",
+        ),
+        (
+            json!({"once": true, "startDate": "12/01/2001", "startTime": "02:30", "timezone": "UTC"}),
+            0,
+            "once",
         ),
         (Value::Null, 0, ""),
     ] {
@@ -322,10 +326,6 @@ async fn a_schedule_shows_its_next_runs() {
         (
             json!({"recurrence": "DAILY", "startDate": "12/01/2090", "startTime": "02:30", "timezone": "Colombo"}),
             "schedule.timezone",
-        ),
-        (
-            json!({"once": true, "startDate": "12/01/2001", "startTime": "02:30", "timezone": "UTC"}),
-            "schedule",
         ),
         (
             json!({"runFrequency": {"hours": 0, "minutes": 0}}),

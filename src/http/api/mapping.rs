@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::check::{self, MappingMistake};
-use crate::config::MappingSource;
+use crate::config::{MappingSource, in_the_body_s_words};
 use crate::http::extract::NamedConnection;
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -128,7 +128,11 @@ pub(super) struct MappingMistakeView {
 impl From<MappingMistake> for MappingMistakeView {
     fn from(mistake: MappingMistake) -> Self {
         let MappingMistake { line, reason, remedy } = mistake;
-        Self { line, reason, remedy }
+        Self {
+            line,
+            reason: in_the_body_s_words(&reason),
+            remedy: remedy.map(|remedy| in_the_body_s_words(&remedy)),
+        }
     }
 }
 

@@ -165,10 +165,12 @@ pub(super) async fn replace(
 
 /// Parameters of the deletion.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeletionQuery {
     /// Forget the history and the list of removed objects too.
     #[serde(default)]
+    #[param(required = false, default = false)]
     purge: bool,
 }
 
