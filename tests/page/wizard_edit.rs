@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::browser;
 use crate::empty::UnusedDirectory;
-use crate::stage::{NEVER, Stage, TOKEN, set};
+use crate::stage::{NEVER, Stage, TOKEN, hold_users_page, set};
 use crate::support::simulated::Simulated;
 use crate::tab::{Tab, Viewer};
 
@@ -153,6 +153,14 @@ async fn an_edit_keeps_the_secret_unless_the_address_changed_and_loses_nothing_t
     tab.shows("h1 .badge", "disabled").await;
     tab.click("[data-action=enable]").await;
     tab.until("document.querySelector('[data-action=disable]')").await;
+    // The page that stayed open follows its next run.
+    let held = hold_users_page(&lab, 1);
+    tab.until("document.querySelector('[data-action=baseline]').ariaDisabled === 'false'")
+        .await;
+    tab.click("[data-action=baseline]").await;
+    tab.shows(".phases [aria-current]", "reading").await;
+    held.send(()).unwrap();
+    tab.lit("Processed").await;
 
     // Deleted only with its name.
     tab.click("[data-action=delete]").await;

@@ -100,8 +100,8 @@ struct EventWatcher {
 }
 
 impl EventWatcher {
-    /// Returns the next event; `None` when the service stops, the slot is given to another stream, or
-    /// the connection is gone.
+    /// Returns the next event; `None` when the service stops, the slot is given to another stream,
+    /// or the connection is gone.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
@@ -124,8 +124,8 @@ impl EventWatcher {
         }
     }
 
-    /// Takes the connection as it is configured now: the service runs this handle no more, since the
-    /// connection is disabled or was changed. `None` when it is gone, or cannot be used.
+    /// Takes the connection as it is configured now: the service runs this handle no more, since
+    /// the connection is disabled or was changed. `None` when it is gone, or cannot be used.
     fn follow(&mut self) -> Option<()> {
         let now = self
             .service
