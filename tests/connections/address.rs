@@ -117,17 +117,8 @@ async fn r35_the_same_address_in_other_words_keeps_the_password() {
 async fn r35_a_password_that_does_not_open_does_not_follow_an_address_later() {
     let api = Api::start().await;
     api.create(&api.body("head-office")).await;
-    let (uuid, certificate) = (api.uuid.clone(), api.certificate.clone());
-    let mut lab = api.stop().await;
-    lab.unset("SECRETS_KEY");
-    let served = super::Served::listening(&lab.connector).await;
-    let api = Api {
-        served,
-        lab,
-        uuid,
-        certificate,
-        answers: Default::default(),
-    };
+    let api = api.again(&["run"], &[("SECRETS_KEY", "")]).await;
+    api.known("head-office").await;
     let (shown, tag) = api.shown("head-office").await;
     assert!(
         shown["lastError"].as_str().unwrap().contains("SECRETS_KEY"),

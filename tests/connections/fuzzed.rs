@@ -142,6 +142,29 @@ fn mutated(rng: &mut Rng, valid: &Value, keys: &[String]) -> Value {
     body
 }
 
+/// A body with another text in one place, which many of them take.
+fn reworded(rng: &mut Rng, valid: &Value) -> Value {
+    const TEXTS: [&str; 8] = [
+        "/description",
+        "/name",
+        "/directory/bindDn",
+        "/directory/serverName",
+        "/profile/userFilter",
+        "/profile/baseContext",
+        "/upstream/source",
+        "/mapping",
+    ];
+    let mut body = valid.clone();
+    let place = TEXTS[rng.usize(0..TEXTS.len())];
+    let text = text(rng);
+    for place in [place.to_owned(), format!("/connection{place}")] {
+        if let Some(value) = body.pointer_mut(&place) {
+            *value = Value::from(text.as_str());
+        }
+    }
+    body
+}
+
 /// Octets that are no JSON any more, or no text.
 fn broken(rng: &mut Rng, valid: &Value) -> Vec<u8> {
     let mut octets = valid.to_string().into_bytes();
@@ -226,6 +249,7 @@ async fn one(api: &Api, keys: &[String], seed: u64) -> u16 {
     let octets = match rng.u8(0..10) {
         0 => any(&mut rng, keys, 5).to_string().into_bytes(),
         1 | 2 => broken(&mut rng, &body),
+        3 => reworded(&mut rng, &body).to_string().into_bytes(),
         _ => {
             let mut body = mutated(&mut rng, &body, keys);
             // Nothing but the simulator is dialled.

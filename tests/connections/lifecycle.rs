@@ -80,22 +80,8 @@ async fn a_schedule_makes_it_scheduled_also_after_a_restart() {
     }
     assert_eq!(shown["state"], "Scheduled", "{shown}");
     scheduled(&shown);
-    let Api {
-        lab,
-        served,
-        uuid,
-        certificate,
-        ..
-    } = api;
-    served.service.stopped_with(0).await;
-    let served = super::Served::start(&lab.connector).await;
-    let api = Api {
-        lab,
-        served,
-        uuid,
-        certificate,
-        answers: Default::default(),
-    };
+    let api = api.again(&["run"], &[]).await;
+    api.known("head-office").await;
     let (again, tag) = api.shown("head-office").await;
     assert_eq!(
         (again["uuid"].clone(), tag.as_str()),
@@ -414,5 +400,32 @@ async fn a_change_waits_for_the_run_in_progress_and_a_second_run_is_refused() {
         .await
         .with(204);
     refused(api.get(&of("head-office")).await, 404, "not_found");
+    api.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_of_one_connection_stores_others_for_those_that_run_all() {
+    let api = Api::start().await;
+    api.create(&api.body("head-office")).await;
+    let api = api.again(&["run", "--connection", "head-office"], &[]).await;
+    api.known("head-office").await;
+    let answer = api.post(ALL, &api.body("second")).await.with(201);
+    let second = answer.json();
+    assert_eq!(
+        (&second["revision"], &second["origin"], tag_of(&answer).as_str()),
+        (&json!(1), &json!("api"), "\"1\"")
+    );
+    assert!(
+        second["lastErrorRemedy"]
+            .as_str()
+            .unwrap()
+            .contains("--connection"),
+        "{second}"
+    );
+    assert_eq!(second["configuration"]["name"], "second");
+    refused(api.get(&of("second")).await, 404, "not_found");
+    let api = api.again(&["run"], &[]).await;
+    api.known("second").await;
+    assert_eq!(api.shown("second").await.0["uuid"], second["uuid"]);
     api.stop().await;
 }

@@ -67,6 +67,20 @@ impl Api {
         }
     }
 
+    /// The same state served anew, by this command and with these variables.
+    async fn again(self, arguments: &[&str], variables: &[(&str, &str)]) -> Api {
+        let (uuid, certificate) = (self.uuid.clone(), self.certificate.clone());
+        let mut lab = self.stop().await;
+        set(&mut lab, variables);
+        Api {
+            served: Served::running(&lab.connector, arguments).await,
+            lab,
+            uuid,
+            certificate,
+            answers: Mutex::default(),
+        }
+    }
+
     /// A body with which everything works. No run begins by itself.
     fn body(&self, name: &str) -> Value {
         json!({
@@ -128,6 +142,17 @@ impl Api {
 
     async fn create(&self, body: &Value) -> Value {
         self.post(ALL, body).await.with(201).json()
+    }
+
+    /// Waits until the service has read the connection from the state.
+    async fn known(&self, name: &str) {
+        for _ in 0..100 {
+            if self.get(&of(name)).await.status == 200 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("{name} is not known: {}", self.served.service.log());
     }
 
     /// The connection, and its `ETag`.
@@ -193,24 +218,30 @@ async fn prepared(variables: &[(&str, &str)]) -> (Simulated, String, String) {
         lab.unset(name);
     }
     let ports = lab.simulator.addr().port().to_string();
-    for (name, value) in [
-        ("HTTP_LISTEN", "127.0.0.1:0"),
-        ("HTTP_TOKEN", TOKEN),
-        ("HTTP_READ_TOKEN", READ_TOKEN),
-        ("SECRETS_KEY", KEY),
-        ("HTTP_ALLOW_LOOPBACK_TARGETS", "true"),
-        ("HTTP_TARGET_PORTS", &format!("389,636,{ports}")),
-    ]
-    .into_iter()
-    .chain(variables.iter().copied())
-    {
+    set(
+        &mut lab,
+        &[
+            ("HTTP_LISTEN", "127.0.0.1:0"),
+            ("HTTP_TOKEN", TOKEN),
+            ("HTTP_READ_TOKEN", READ_TOKEN),
+            ("SECRETS_KEY", KEY),
+            ("HTTP_ALLOW_LOOPBACK_TARGETS", "true"),
+            ("HTTP_TARGET_PORTS", &format!("389,636,{ports}")),
+        ],
+    );
+    set(&mut lab, variables);
+    (lab, uuid, certificate)
+}
+
+/// Sets variables; an empty value removes one.
+fn set(lab: &mut Simulated, variables: &[(&str, &str)]) {
+    for (name, value) in variables {
         if value.is_empty() {
             lab.unset(name);
         } else {
             lab.set(name, value);
         }
     }
-    (lab, uuid, certificate)
 }
 
 /// Path of a connection.

@@ -430,3 +430,51 @@ async fn without_a_key_no_secret_is_stored() {
     let mut lab = api.stop().await;
     lab.connector.unaudited("another process");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_another_key_no_secret_is_stored_and_the_sealed_ones_are_named() {
+    let api = Api::start().await;
+    api.create(&api.body("head-office")).await;
+    let other = "HxwdGhsYGRYXFBUSExAREg8ODQwLCgkIBwYFBAMCAQA=";
+    let api = api.again(&["run"], &[("SECRETS_KEY", other)]).await;
+    api.known("head-office").await;
+    let (shown, tag) = api.shown("head-office").await;
+    assert!(
+        shown["lastError"].as_str().unwrap().contains("does not open"),
+        "{shown}"
+    );
+    assert_eq!(
+        shown["configuration"]["directory"]["password"]["set"], true,
+        "{shown}"
+    );
+    refused(
+        api.get(&format!("{}/runs", of("head-office"))).await,
+        409,
+        "not_usable",
+    );
+    refused(
+        api.post(&format!("{}/sync", of("head-office")), &json!({"mode": "delta"}))
+            .await,
+        409,
+        "not_usable",
+    );
+    refused(api.post(ALL, &api.body("second")).await, 409, "other_key");
+    refused(
+        api.put("head-office", &api.body("head-office"), &tag).await,
+        409,
+        "other_key",
+    );
+    let absent = api
+        .put("head-office", &api.without_password("head-office"), &tag)
+        .await;
+    assert_eq!(
+        keys(&refused(absent, 422, "invalid")),
+        ["directory.password"],
+        "it does not open, so it is missing"
+    );
+    // With its key all opens again.
+    let api = api.again(&["run"], &[("SECRETS_KEY", KEY)]).await;
+    api.known("head-office").await;
+    assert_eq!(api.sync("head-office").await["outcome"], "processed");
+    api.stop().await;
+}

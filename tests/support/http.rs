@@ -42,11 +42,16 @@ impl Served {
 
     /// Starts `run`, maybe without any connection, and waits until it listens.
     pub async fn listening(connector: &Connector) -> Served {
+        Served::running(connector, &["run"]).await
+    }
+
+    /// Starts the service by this command and waits until it listens.
+    pub async fn running(connector: &Connector, arguments: &[&str]) -> Served {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         });
-        let mut service = connector.watch(&["run"]);
+        let mut service = connector.watch(arguments);
         service.said("the service started").await;
         let log = service.log();
         let (_, rest) = log.split_once("http=\"").expect("it listens");
