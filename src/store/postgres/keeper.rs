@@ -93,10 +93,10 @@ impl Keeper {
         for (connection, epoch) in held {
             let before = clock();
             let candidates = candidates.iter().flatten();
-            let digest = candidates
+            let mut digests = candidates
                 .filter(|(of, _)| *of == connection)
                 .map(|(_, digest)| digest.as_str());
-            let digest = digest.last().unwrap_or_default();
+            let digest = digests.next_back().unwrap_or_default();
             if !statements::renew(&session, connection, &id, epoch, digest)? {
                 if leases.lose(connection, Some(epoch)) {
                     tracing::warn!("The lease of a connection was lost to another instance.");
