@@ -120,7 +120,7 @@ async fn r35_a_password_that_does_not_open_does_not_follow_an_address_later() {
     let (uuid, certificate) = (api.uuid.clone(), api.certificate.clone());
     let mut lab = api.stop().await;
     lab.unset("SECRETS_KEY");
-    let served = super::Served::without_connection(&lab.connector).await;
+    let served = super::Served::listening(&lab.connector).await;
     let api = Api {
         served,
         lab,
