@@ -66,6 +66,11 @@ const ELSEWHERE: &str = "
             OR (r.id IS NOT NULL AND (s.disabled = 1 OR r.revision IS DISTINCT FROM s.revision)))
     LIMIT 1";
 
+/// Finds a complete read with this scope.
+const READ_WITH: &str = "
+    SELECT 1 FROM watermark WHERE connection = $1 AND scope = $2
+    UNION SELECT 1 FROM dirsync_cookie WHERE connection = $1 AND scope = $2";
+
 impl Store {
     /// Returns `true` while another instance runs a stored connection with a former configuration.
     /// Of a file there are no other instances.
@@ -121,7 +126,9 @@ pub(super) fn withdraw_of_others(
     if before == Some(basis.digest) {
         return Ok(());
     }
-    if before.is_some() {
+    // The root of the domain may have been written out: then a read had this very scope.
+    let was_read = sql.first(READ_WITH, values![connection, basis.digest], |_| Ok(()))?;
+    if before.is_some() && was_read.is_none() {
         for statement in [SENT_ONCE_MORE, KEEP_TEXT].iter().chain(&WITHDRAW) {
             sql.execute(statement, values![connection])?;
         }
