@@ -311,6 +311,13 @@ fn both(one: Option<String>, other: Option<String>) -> Option<String> {
     }
 }
 
+/// Returns the kind whose extra filter a variable sets.
+pub(super) fn kind_of_filter(variable: &str) -> Option<Kind> {
+    Kind::ALL
+        .into_iter()
+        .find(|kind| filter_of(*kind).name == variable)
+}
+
 const fn filter_of(kind: Kind) -> &'static VariableDefinition {
     match kind {
         Kind::User => &v::AD_USER_FILTER,

@@ -9,12 +9,12 @@ use std::io;
 
 use super::connections::{BASELINE, CONNECTION, LISTS, SCHEDULE, SHORT, UUID};
 use super::describe::DescribedVariable;
+use super::directory::kind_of_filter;
 use super::inherited::InheritedVariables;
 use super::transfer::other_credentials;
 use super::values::{certificate, quantity};
 use super::variables::{self as v, VariableDefinition};
 use super::{ConnectionSettings, DirectoryAuth, LdapTransport, MappingSource, UpstreamSettings, ZonedCron};
-use crate::identity::Kind;
 
 /// Variables that are written in forms of their own.
 const WRITTEN_APART: [&str; 7] = [
@@ -114,11 +114,7 @@ impl ExportedTable<'_> {
         if idle || is_file || WRITTEN_APART.contains(&variable) {
             return;
         }
-        let filter = |kind| settings.profile.own_filter(kind).unwrap_or_default().to_owned();
         let text = match variable {
-            name if name == v::AD_USER_FILTER.name => filter(Kind::User),
-            name if name == v::AD_GROUP_FILTER.name => filter(Kind::Group),
-            name if name == v::AD_COMPUTER_FILTER.name => filter(Kind::Computer),
             name if name == v::AD_TIMEOUT.name => quantity::written(settings.directory.timeout),
             name if name == v::REMOVAL_LAG.name => quantity::written(settings.removal.lag),
             name if name == v::QUALYS_TIMEOUT.name => quantity::written(settings.upstream.timeout),
@@ -126,7 +122,10 @@ impl ExportedTable<'_> {
                 quantity::written(settings.upstream.give_up_after)
             }
             name if name == v::QUALYS_BATCH_BYTES.name => format!("{text}B"),
-            _ => text.to_owned(),
+            name => match kind_of_filter(name) {
+                Some(kind) => settings.profile.own_filter(kind).unwrap_or_default().to_owned(),
+                None => text.to_owned(),
+            },
         };
         self.set(&key_of(variable), &in_toml(variable, &text));
     }

@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 
 use super::keys::{self, BodyForm, BodyKey};
 use super::{password_of, reading};
+use crate::config::directory::kind_of_filter;
 use crate::config::values::{certificate, quantity};
 use crate::config::variables as v;
 use crate::config::{ConnectionSettings, MappingSource, ZonedCron};
-use crate::identity::{DistinguishedName, Kind};
+use crate::identity::DistinguishedName;
 
 /// Returns the body of a connection that the environment or the file configures, as far as a body
 /// can say it, with its password in the form in which it is read. A mapping file stays a file.
@@ -81,12 +82,11 @@ fn value_of(
         _ => {}
     }
     let variable = key.variable?;
-    let filter = |kind| settings.profile.own_filter(kind).map(Value::from);
     match variable.name {
-        name if name == v::AD_USER_FILTER.name => filter(Kind::User),
-        name if name == v::AD_GROUP_FILTER.name => filter(Kind::Group),
-        name if name == v::AD_COMPUTER_FILTER.name => filter(Kind::Computer),
         name if name == v::REMOVAL_LAG.name => Some(quantity::written(settings.removal.lag).into()),
-        name => reading::value_of(key.form, described.get(name)?),
+        name => match kind_of_filter(name) {
+            Some(kind) => settings.profile.own_filter(kind).map(Value::from),
+            None => reading::value_of(key.form, described.get(name)?),
+        },
     }
 }
