@@ -175,6 +175,7 @@ fn any_body() -> impl Strategy<Value = Value> {
             r#"["users"]"#,
             r#"["users", "computers"]"#,
             r#"["groups", "users"]"#,
+            r#"["roles", "users"]"#,
             "null",
         ]),
         maybe(one_of(&[
@@ -241,6 +242,7 @@ fn any_body() -> impl Strategy<Value = Value> {
             // A delta could not follow memberOf.
             body["profile"]["delta"] = json!("off");
         }
+        body["profile"]["roleFilter"] = json!("(cn=role-*)");
         if times.1 {
             body["schedule"] = times.0;
         }
