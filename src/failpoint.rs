@@ -3,12 +3,14 @@
 //!
 //! Every transaction of the store passes three of them, because [`crate::store`] writes in one
 //! place; the rest lies between the transactions. Nothing of this is in a release build, whatever
-//! else is built with it: it is compiled with debug assertions only. There, two variables of the
+//! else is built with it: it is compiled with debug assertions only. There, three variables of the
 //! process say what happens. They are no settings of the product, so [`crate::config`] does not
 //! know them:
 //!
 //! - `CRASH_AT=PLACE:N` ends the process without a further step when it passes PLACE for the Nth
 //!   time; PLACE is the name of a [`Point`], or `any`.
+//! - `PAUSE_FILE=FILE` holds the one that passes the PLACE that the file names: it renames the file
+//!   to `FILE.reached`, and goes on when that is gone (tests/connection_changes).
 //! - `CRASH_LOG=FILE` appends the name of every place that is passed, so that a test knows what a
 //!   kill interrupted.
 
@@ -153,8 +155,10 @@ pub(crate) use armed::pass;
 mod armed {
     use std::fs::File;
     use std::io::Write;
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::Point;
 
@@ -162,8 +166,13 @@ mod armed {
     struct Orders {
         /// Name of the place, or `any`; and how many passes of it are left.
         crash: Option<(String, AtomicUsize)>,
+        pause: Option<PathBuf>,
         log: Option<File>,
     }
+
+    /// Pause between two looks whether a place may be left, and how many looks there are at most.
+    const LOOK_EVERY: Duration = Duration::from_millis(5);
+    const LOOKS: u32 = 8_000;
 
     impl Orders {
         fn read() -> Self {
@@ -174,7 +183,8 @@ mod armed {
             });
             let log = variable("CRASH_LOG")
                 .and_then(|path| File::options().create(true).append(true).open(path).ok());
-            Self { crash, log }
+            let pause = variable("PAUSE_FILE").map(PathBuf::from);
+            Self { crash, pause, log }
         }
     }
 
@@ -182,10 +192,13 @@ mod armed {
     pub(crate) fn pass(point: Point) {
         static ORDERS: OnceLock<Orders> = OnceLock::new();
         let orders = ORDERS.get_or_init(Orders::read);
-        if orders.crash.is_none() && orders.log.is_none() {
+        if orders.crash.is_none() && orders.log.is_none() && orders.pause.is_none() {
             return;
         }
         let name = point.to_string();
+        if let Some(pause) = &orders.pause {
+            wait(pause, &name);
+        }
         if let Some(mut log) = orders.log.as_ref() {
             // One call a line, so that a kill leaves whole lines. A log that fails is noticed by
             // the test that reads it.
@@ -197,6 +210,23 @@ mod armed {
         {
             // Runs no destructor, no flush and no handler, like SIGKILL.
             std::process::abort();
+        }
+    }
+
+    /// Waits at the place that the file names until the test lets it go on.
+    fn wait(pause: &Path, name: &str) {
+        if !std::fs::read_to_string(pause).is_ok_and(|wanted| wanted == name) {
+            return;
+        }
+        let reached = pause.with_extension("reached");
+        // Of several that pass, the one that renames the file waits.
+        if std::fs::rename(pause, &reached).is_ok() {
+            for _ in 0..LOOKS {
+                if !reached.exists() {
+                    return;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
         }
     }
 }

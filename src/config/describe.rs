@@ -250,6 +250,7 @@ impl ConnectionSettings {
             (v::AD_USER_FILTER.name, filter(Kind::User)),
             (v::AD_GROUP_FILTER.name, filter(Kind::Group)),
             (v::AD_COMPUTER_FILTER.name, filter(Kind::Computer)),
+            (v::AD_ROLE_FILTER.name, filter(Kind::Role)),
         ]
     }
 

@@ -261,6 +261,12 @@ pub(super) fn profile(
             untracked.for_each(|fault| reader.refuse(filter_of(*kind), fault));
         }
     }
+    let has_no_role_filter = filters
+        .iter()
+        .any(|(kind, extra)| *kind == Kind::Role && matches!(extra, Some(None)));
+    if has_no_role_filter && kinds.iter().flatten().any(|kind| *kind == Kind::Role) {
+        reader.require(&v::AD_ROLE_FILTER, "is required with `roles` in AD_ASSETS");
+    }
     let members_of = members_of.optional();
     let mut assets = Vec::new();
     let (kinds, members_of) = (kinds?, members_of?.unwrap_or_default());
@@ -310,6 +316,7 @@ const fn filter_of(kind: Kind) -> &'static VariableDefinition {
         Kind::User => &v::AD_USER_FILTER,
         Kind::Group => &v::AD_GROUP_FILTER,
         Kind::Computer => &v::AD_COMPUTER_FILTER,
+        Kind::Role => &v::AD_ROLE_FILTER,
     }
 }
 

@@ -95,7 +95,7 @@ fn the_example_file_is_a_valid_configuration_but_for_its_placeholders_and_says_t
 fn each_list_names_every_variable_once() {
     let names: BTreeSet<&str> = variables::all().map(|variable| variable.name).collect();
     assert_eq!(names.len(), variables::all().count());
-    assert_eq!(names.len(), 80);
+    assert_eq!(names.len(), 81);
     for name in names {
         assert_eq!(markdown().matches(&format!("| `{name}` |")).count(), 1, "{name}");
         assert_eq!(

@@ -106,13 +106,15 @@ variables! {
         AD_SEARCH_SCOPE: plain, Default("subtree"),
             "How deep below the root: `subtree`, `onelevel` or `base`";
         AD_ASSETS: plain, Default("users,groups"),
-            "What to read, comma-separated: `users`, `groups`, `computers`";
+            "What to read, comma-separated: `users`, `groups`, `computers`, `roles`";
         AD_USER_FILTER: plain, Nothing,
             "Extra LDAP filter for users, ANDed";
         AD_GROUP_FILTER: plain, Nothing,
             "Extra LDAP filter for groups, ANDed";
         AD_COMPUTER_FILTER: plain, Nothing,
             "Extra LDAP filter for computers, ANDed";
+        AD_ROLE_FILTER: plain, Nothing,
+            "LDAP filter for the groups that are sent as roles instead of as groups; required with `roles`";
         AD_MEMBER_OF: plain, Nothing,
             "DN of a group, or several separated by `;`: only members are read, those of groups in it too, and every run reads everything";
         AD_DELTA: plain, Default("usn"),

@@ -44,8 +44,11 @@ pub(super) fn unusable(
     fault: &ConnectionFault,
     service: &HttpService,
 ) -> view::ConnectionView {
+    let stored = connection.stored.as_ref();
+    let description = stored.and_then(|stored| stored.body["description"].as_str());
     let view = view::ConnectionView {
         name: connection.name.clone(),
+        description: description.unwrap_or_default().to_owned(),
         uuid: connection.uuid.to_string(),
         origin: connection.origin.name(),
         state: State::Registered.name(),

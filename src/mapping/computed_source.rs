@@ -35,13 +35,13 @@ pub(super) const PSEUDO: [ComputedSource; 3] = [
     },
     ComputedSource {
         name: MEMBERS,
-        kinds: &[Kind::Group],
+        kinds: &[Kind::Group, Kind::Role],
         form: Form::List,
         needs: &["member", "objectSid"],
     },
     ComputedSource {
         name: MEMBER_COUNT,
-        kinds: &[Kind::Group],
+        kinds: &[Kind::Group, Kind::Role],
         form: Form::Integer,
         needs: &["member", "objectSid"],
     },

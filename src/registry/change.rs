@@ -46,12 +46,9 @@ pub enum ChangeError {
     /// The store refuses the change.
     #[error(transparent)]
     Refused(ConnectionRefusal),
-    /// Another instance runs the connection.
-    #[error("instance {holder} still runs the connection")]
-    Held {
-        /// Name of that instance.
-        holder: String,
-    },
+    /// A run of another process or instance holds the connection.
+    #[error("{0} holds the connection; it is deleted, and was not purged")]
+    Held(String),
     /// The store fails.
     #[error(transparent)]
     Store(RunError),
@@ -89,7 +86,7 @@ impl From<StoreError> for ChangeError {
         match error {
             StoreError::Refusal(ConnectionRefusal::NameTaken { name }) => Self::NameTaken(name),
             StoreError::Refusal(refusal) => Self::Refused(refusal),
-            StoreError::HeldElsewhere { holder } => Self::Held { holder },
+            StoreError::HeldElsewhere { holder } => Self::Held(holder),
             error => Self::Store(error.into()),
         }
     }
@@ -230,17 +227,19 @@ impl ConnectionEditor<'_> {
         Ok(self.store.purge_connection(uuid)?)
     }
 
-    /// Forgets everything of the connections that had this name when they were deleted.
+    /// Returns the identities of the connections that had this name when they were deleted, and
+    /// were not purged; never none.
     ///
     /// # Errors
-    /// There is none, a run of one goes on, or the store fails.
-    pub fn purge_deleted(&self, name: &str) -> Result<(), ChangeError> {
-        let mut deleted = self.store.deleted_connections()?;
-        deleted.retain(|deleted| deleted.content.name == name);
-        if deleted.is_empty() {
+    /// There is none; or the store fails.
+    pub fn deleted(&self, name: &str) -> Result<Vec<Uuid>, ChangeError> {
+        let deleted = self.store.deleted_connections()?.into_iter();
+        let named = deleted.filter(|one| one.content.name == name);
+        let found: Vec<Uuid> = named.map(|one| one.uuid).collect();
+        if found.is_empty() {
             return Err(ChangeError::Unknown(name.to_owned()));
         }
-        deleted.iter().try_for_each(|deleted| self.purge(deleted.uuid))
+        Ok(found)
     }
 
     /// Returns the stored connection with this name.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::change::{ChangeError, ConnectionEditor};
@@ -24,6 +25,9 @@ pub(super) type LookRequest = oneshot::Sender<()>;
 /// Time that a change waits for a run of the former configuration: what R26 gives a run to end, and
 /// a second for the rest.
 const SETTLES_WITHIN: Duration = Duration::from_secs(26);
+
+/// Pause between two attempts to purge a connection.
+const PURGE_AGAIN: Duration = Duration::from_millis(300);
 
 /// Requests to look for changes that wait.
 const REQUESTS_AHEAD: usize = 16;
@@ -137,6 +141,23 @@ impl ConnectionRegistry {
         if self.requests.send(request).await.is_ok() {
             // Dropped when the service stops.
             let _ = tokio::time::timeout(SETTLES_WITHIN, settled).await;
+        }
+    }
+
+    /// Forgets everything of a connection that was deleted; waits until `deadline` for a run of
+    /// another process or instance, which ends by itself.
+    ///
+    /// # Errors
+    /// As [`ConnectionEditor::purge`].
+    pub async fn purge(self: &Arc<Self>, uuid: Uuid, deadline: Instant) -> Result<(), ChangeError> {
+        loop {
+            let purged = self.edit(move |editor| editor.purge(uuid)).await;
+            match purged {
+                Err(ChangeError::Held(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(PURGE_AGAIN).await;
+                }
+                purged => return purged,
+            }
         }
     }
 

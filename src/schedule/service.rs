@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection_handle::RunCommand;
 use super::{ConnectionWorker, NextRuns, ScheduledConnection, tenure};
-use crate::store::{RunMode, State};
+use crate::store::{RunMode, State, StoreError};
 use crate::sync::{RunError, warn_of_restore};
 
 /// Heartbeat, every second, UTC. [`super::ConnectionTimetable`] decides which runs are due: the
@@ -271,6 +271,9 @@ async fn run_due(
         Ok(_) => {}
         Err(RunError::Lock(held)) => {
             tracing::warn!(connection = name, reason = %held, "The run was skipped.");
+        }
+        Err(RunError::Store(changed @ StoreError::ConnectionChanged)) => {
+            tracing::info!(connection = name, reason = %changed, "The run was skipped.");
         }
         Err(error) => {
             tracing::error!(connection = name, error = %error, advice = error.advice(), "The run could not begin.");

@@ -52,6 +52,8 @@ pub(super) async fn begin(connector: &Connector, stop: &CancellationToken) -> Op
 
 /// Returns the run that was asked for at another instance, if any.
 pub(super) async fn requested(connector: &Connector) -> Result<Option<RequestedRun>, RunError> {
-    let id = connector.id;
-    connector.on_store(move |store| store.take_run_request(id)).await
+    let (id, basis) = (connector.id, connector.basis());
+    connector
+        .on_store(move |store| store.take_run_request(id, &basis))
+        .await
 }

@@ -38,7 +38,8 @@ impl StoreError {
                 "stop every instance, so that nobody writes meanwhile, empty the target, and copy again".into()
             }
             Self::HeldElsewhere { .. } => {
-                "give all instances the same settings of the connection; to change them, stop the others first".into()
+                "wait until its run has ended; where several instances share the state, give all the same settings of the \
+                 connection, and to change them stop the others first".into()
             }
             Self::Refusal(refusal) => refusal.advice().into(),
             Self::ConnectionChanged => {

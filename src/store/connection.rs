@@ -123,8 +123,8 @@ impl Store {
         })
     }
 
-    /// Records when the next run and the next full read are due, in any state. Nothing is due of a
-    /// connection that is disabled.
+    /// Records when the next run and the next full read are due, in any state; nothing is due of
+    /// one that is disabled.
     ///
     /// # Errors
     /// When the connection is unknown or the file cannot be written.
@@ -145,7 +145,8 @@ impl Store {
         })
     }
 
-    /// Takes a connection from registered or processed to scheduled.
+    /// Takes a connection from registered or processed to scheduled; one that was disabled
+    /// meanwhile back to registered.
     ///
     /// # Errors
     /// [`StoreError::Transition`] from any other state.

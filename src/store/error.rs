@@ -139,11 +139,11 @@ pub enum StoreError {
         /// The table.
         table: &'static str,
     },
-    /// Another instance runs the connection with another gateway or connector; nothing was changed
-    /// (R34).
-    #[error("instance {holder} holds the connection, with another gateway or connector UUID")]
+    /// Another instance or process runs the connection, so it is neither given another gateway or
+    /// connector nor purged; nothing was changed (R21, R34).
+    #[error("{holder} holds the connection: it is given no other gateway or connector UUID, and not purged")]
     HeldElsewhere {
-        /// `INSTANCE_NAME` of the other.
+        /// Instance or process.
         holder: String,
     },
     /// The connection was changed, disabled or deleted after the run had begun; nothing was stored.

@@ -1,6 +1,7 @@
 //! History of a run: counts, and a list of objects, both written in the transaction of each step.
 //! So the history of a run that failed or was killed holds what it did until then, and its lists
-//! are as long as its counts say.
+//! are as long as its counts say; only what changed its class ([`Fate::Reclassified`]) is not
+//! counted.
 
 use super::error::StoreFault;
 use super::sql::{Sql, SqlRow, values};
@@ -12,7 +13,7 @@ use crate::identity::{Guid, Kind};
 /// connection's latest run is kept whatever its length.
 const KEPT_OBJECTS: i64 = 100_000;
 
-/// An object that a run did not get through, or removed.
+/// An object that a run did not get through, removed, or found in another class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunObject {
     /// Its place in the list, for the next page.
@@ -21,7 +22,7 @@ pub struct RunObject {
     pub fate: Fate,
     /// objectGUID; `None` where the entry showed none that can be read.
     pub guid: Option<Guid>,
-    /// Its kind.
+    /// Its kind; of a reclassified object the one that it was.
     pub kind: Kind,
     /// Its distinguished name.
     pub dn: String,
@@ -33,8 +34,8 @@ pub struct RunObject {
 
 impl Store {
     /// Returns `limit` objects from behind the place `after` that `run` did not get through, or
-    /// removed: as many in all as its counts say, in the order in which they were found, or none
-    /// when the run is too old.
+    /// removed: as many in all as its counts say, and those that changed their class; in the order
+    /// in which they were found, or none when the run is too old.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -88,9 +88,7 @@ impl FileLock {
         purpose: &str,
         now: i64,
     ) -> Result<Self, LockError> {
-        let mut name = resolve(state).into_os_string();
-        name.push(format!(".{}.lock", connection.0));
-        let path = PathBuf::from(name);
+        let path = path_of(state, connection);
         let failed = |cause| LockError::Io {
             path: path.clone(),
             cause,
@@ -107,7 +105,7 @@ impl FileLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(LockError::Held {
-                    by: holder(&mut file),
+                    by: named_in(&mut file),
                 });
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
@@ -125,6 +123,23 @@ impl FileLock {
             .map_err(failed)?;
         Ok(Self { file })
     }
+
+    /// Returns the holder of the lock of a connection, where a run holds it. A file that cannot be
+    /// opened is not held: whoever holds it has made it.
+    pub(super) fn holder(state: &Path, connection: ConnectionId) -> Option<String> {
+        let mut file = File::open(path_of(state, connection)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(named_in(&mut file)),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the path of the lock of a connection.
+fn path_of(state: &Path, connection: ConnectionId) -> PathBuf {
+    let mut name = resolve(state).into_os_string();
+    name.push(format!(".{}.lock", connection.0));
+    PathBuf::from(name)
 }
 
 impl Drop for FileLock {
@@ -136,7 +151,7 @@ impl Drop for FileLock {
 }
 
 /// Returns the holder of the lock, as it wrote itself into the file; it may not have written yet.
-fn holder(file: &mut File) -> String {
+fn named_in(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file
         .rewind()

@@ -33,7 +33,10 @@ const SCHEMA: &str = include_str!("schema/sqlite.sql");
 
 /// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one. Append only:
 /// files in the field hold every version.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema/sqlite_16.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/sqlite_16.sql"),
+    include_str!("schema/sqlite_17.sql"),
+];
 
 /// Tables of the page and of the batch that a transaction works on.
 const TEMPORARY: &str = include_str!("schema/sqlite_temporary.sql");

@@ -68,6 +68,15 @@ pub(super) const LEAVE_CONTEST: &str = "
         SELECT c.object FROM page AS p JOIN contender AS c ON c.object = p.object
         WHERE p.is_new = 0 AND (p.external_id IS NULL OR p.asset <> c.asset))";
 
+/// Records the groups that became roles, and the roles that became groups, in the history of the
+/// run.
+pub(super) const RECLASSIFIED: &str = "
+    INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
+    SELECT $1, 'reclassified', o.guid, o.kind, p.dn, a.external_id, 'became a ' || p.kind
+    FROM page AS p CROSS JOIN object AS o CROSS JOIN asset AS a
+    WHERE p.is_new = 0 AND o.id = p.object AND o.kind <> p.kind AND a.id = o.asset
+    ORDER BY p.position";
+
 /// Updates what is known of objects.
 pub(super) const UPDATE_OBJECTS: &str = "
     UPDATE object SET kind = p.kind, dn = p.dn, linked = coalesce(p.linked, object.linked),

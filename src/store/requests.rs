@@ -3,7 +3,7 @@
 
 use super::error::StoreFault;
 use super::sql::{Sql, values};
-use super::{ConnectionId, Engine, RunId, RunMode, Store, StoreError};
+use super::{ConnectionId, Engine, RunBasis, RunId, RunMode, Store, StoreError, run_basis};
 use crate::failpoint::Commit;
 
 /// Service that shares the state, as the others see it.
@@ -80,11 +80,17 @@ impl Store {
         })
     }
 
-    /// Takes the oldest run that was asked for at another instance.
+    /// Takes the oldest run that was asked for at another instance, for a run that works with
+    /// `basis`.
     ///
     /// # Errors
-    /// When the database cannot be read or written.
-    pub fn take_run_request(&self, connection: ConnectionId) -> Result<Option<RequestedRun>, StoreError> {
+    /// [`StoreError::ConnectionChanged`] when the stored connection is another one now: the request
+    /// stays for who runs that. When the database cannot be read or written.
+    pub fn take_run_request(
+        &self,
+        connection: ConnectionId,
+        basis: &RunBasis,
+    ) -> Result<Option<RequestedRun>, StoreError> {
         if let Engine::Sqlite(_) = self.engine {
             return Ok(None);
         }
@@ -98,6 +104,7 @@ impl Store {
         }
         self.write(Commit::SetNext, |sql| {
             sql.prove_lease(connection)?;
+            run_basis::refuse_changed(sql, connection, basis)?;
             let found = sql.first(&find, values![connection], |row| {
                 let request = RequestedRun {
                     mode: row.get(1)?,

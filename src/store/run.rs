@@ -44,6 +44,7 @@ impl Store {
     ) -> Result<RunId, StoreError> {
         self.write(Commit::BeginRun, |sql| {
             close_interrupted(sql, connection, now)?;
+            run_basis::refuse_changed(sql, connection, basis)?;
             run_basis::withdraw_of_others(sql, connection, basis)?;
             late_send::stage(sql, connection, now)?;
             step(sql, connection, State::Processing, now)?;

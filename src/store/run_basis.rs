@@ -24,6 +24,12 @@ const PROVE: &str = "
     LEFT JOIN stored_connection AS s ON s.uuid = c.uuid AND s.deleted_at IS NULL
     WHERE r.id = $1 AND r.revision IS NOT DISTINCT FROM s.revision AND coalesce(s.disabled, 0) = 0";
 
+/// Finds the connection, if it still has a revision and may run.
+const IS_THE_SAME: &str = "
+    SELECT 1 FROM connection AS c
+    LEFT JOIN stored_connection AS s ON s.uuid = c.uuid AND s.deleted_at IS NULL
+    WHERE c.id = $1 AND s.revision IS NOT DISTINCT FROM $2 AND coalesce(s.disabled, 0) = 0";
+
 /// Notes that what waits has to be staged anew, even where upstream holds the same for certain: it
 /// was staged to be sent once more.
 const SENT_ONCE_MORE: &str = "
@@ -73,6 +79,18 @@ impl Store {
         let own = engine.leases.known_id().unwrap_or_default();
         let found = self.read(|sql| sql.first(ELSEWHERE, values![own], |_| Ok(())))?;
         Ok(found.is_some())
+    }
+}
+
+/// Refuses to begin a run of a connection that is not the one that `basis` was read from.
+pub(super) fn refuse_changed(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    basis: &RunBasis,
+) -> Result<(), StoreFault> {
+    match sql.first(IS_THE_SAME, values![connection, basis.revision], |_| Ok(()))? {
+        Some(()) => Ok(()),
+        None => Err(StoreError::ConnectionChanged.into()),
     }
 }
 

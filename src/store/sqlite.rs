@@ -1,13 +1,14 @@
 //! SQLite as an engine of the store.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use rusqlite::Connection;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
-use super::ConnectionId;
 use super::error::StoreFault;
 use super::sql::{Columns, Insert, Sql, SqlRow, SqlTable, SqlValue};
+use super::{ConnectionId, FileLock, StoreError};
 
 impl Sql for Connection {
     fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault> {
@@ -66,8 +67,12 @@ impl Sql for Connection {
         Ok(())
     }
 
-    fn refuse_if_held(&self, _: ConnectionId) -> Result<(), StoreFault> {
-        Ok(())
+    fn refuse_if_held(&self, connection: ConnectionId) -> Result<(), StoreFault> {
+        let state = self.path().filter(|path| !path.is_empty());
+        match state.and_then(|path| FileLock::holder(Path::new(path), connection)) {
+            Some(holder) => Err(StoreError::HeldElsewhere { holder }.into()),
+            None => Ok(()),
+        }
     }
 
     fn mark_abandoned(&self) -> Result<(), StoreFault> {

@@ -63,6 +63,9 @@ impl PageWriter<'_> {
             statements::NEW_OBJECTS,
             values![connection, number, controller_number],
         )?;
+        if page.iter().any(|(reading, _)| reading.kind.is_group()) {
+            sql.execute(statements::RECLASSIFIED, values![run])?;
+        }
         self.claim()?;
         changes += sql.execute(
             statements::FOUND_AGAIN,

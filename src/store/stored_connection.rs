@@ -245,11 +245,12 @@ pub(super) fn rest_if_disabled(sql: &dyn Sql, connection: ConnectionId, now: i64
     Ok(())
 }
 
-/// Forgets when a connection is due next that is disabled.
+/// Forgets when a connection is due next that was disabled or deleted meanwhile.
 pub(super) fn forget_next_if_disabled(sql: &dyn Sql, connection: ConnectionId) -> Result<(), StoreFault> {
     sql.execute(
         "UPDATE connection SET next_sync = NULL, next_baseline = NULL
-         WHERE id = $1 AND uuid IN (SELECT uuid FROM stored_connection WHERE disabled = 1)",
+         WHERE id = $1 AND uuid IN (
+             SELECT uuid FROM stored_connection WHERE disabled = 1 OR deleted_at IS NOT NULL)",
         values![connection],
     )?;
     Ok(())

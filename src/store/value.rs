@@ -119,6 +119,8 @@ words! {
         Unmapped = "unmapped",
         /// It is gone from the directory (R22).
         Removed = "removed",
+        /// It was a group and is a role now, or the other way round; it is in no count.
+        Reclassified = "reclassified",
     }
 }
 

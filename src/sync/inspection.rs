@@ -245,11 +245,15 @@ async fn inspect_present(
     let place = place(session, scope, guid).await?;
     let kind = kind(session, scope, guid).await?;
     let mut filter = Vec::new();
+    let without_roles = scope.without_roles();
     if let KindMatch::Read(kind) = kind {
         for text in scope.extra_filter(kind).map(split_and).unwrap_or_default() {
             filter.push(FilterPart {
                 text: text.to_owned(),
-                variable: variable_of(kind, text),
+                variable: match &without_roles {
+                    Some(without) if without == text => "AD_ROLE_FILTER",
+                    _ => variable_of(kind, text),
+                },
                 result: part_result(session, guid, text).await?,
             });
         }
@@ -286,10 +290,18 @@ async fn place(session: &Session, scope: &ReadScope, guid: Guid) -> Result<Objec
 
 async fn kind(session: &Session, scope: &ReadScope, guid: Guid) -> Result<KindMatch, DirectoryError> {
     let read: Vec<Kind> = scope.kinds().collect();
-    for kind in &read {
-        if matches(session, guid, kind.filter()).await? {
-            return Ok(KindMatch::Read(*kind));
+    for kind in read.iter().copied() {
+        if !matches(session, guid, kind.filter()).await? {
+            continue;
         }
+        // A group is a role where it matches the filter of these.
+        if kind == Kind::Group
+            && let Some(roles) = scope.extra_filter(Kind::Role)
+            && matches(session, guid, roles).await?
+        {
+            return Ok(KindMatch::Read(Kind::Role));
+        }
+        return Ok(KindMatch::Read(kind));
     }
     for kind in Kind::ALL.into_iter().filter(|kind| !read.contains(kind)) {
         if matches(session, guid, kind.filter()).await? {
@@ -337,6 +349,7 @@ fn variable_of(kind: Kind, part: &str) -> &'static str {
         Kind::User => "AD_USER_FILTER",
         Kind::Group => "AD_GROUP_FILTER",
         Kind::Computer => "AD_COMPUTER_FILTER",
+        Kind::Role => "AD_ROLE_FILTER",
     }
 }
 

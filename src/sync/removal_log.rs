@@ -1,7 +1,7 @@
-//! Log of the objects that a run found gone (R23, R24).
+//! Log of the objects that a run found gone (R23, R24), or in another class.
 
 use crate::config::RemovalSettings as Settings;
-use crate::store::{RemovalConclusion, RemovalExcess, RunId};
+use crate::store::{Fate, RemovalConclusion, RemovalExcess, RunId};
 
 use super::{Connector, RunError};
 
@@ -45,6 +45,29 @@ pub(super) fn log_removals(
                 external_asset_id = one.external_id,
                 reason = one.reason,
                 "The object is gone from the directory."
+            );
+        }
+    }
+}
+
+/// Logs every group that became a role, and every role that became a group: its asset stays, and
+/// nothing is removed.
+pub(super) fn log_reclassified(connector: &Connector, run: RunId) -> Result<(), RunError> {
+    let mut after = None;
+    loop {
+        let listed = connector.store.run_objects(run, after, CHUNK)?;
+        let Some(last) = listed.last() else {
+            return Ok(());
+        };
+        after = Some(last.place);
+        for one in listed.iter().filter(|one| one.fate == Fate::Reclassified) {
+            tracing::info!(
+                kind = %one.kind,
+                dn = one.dn,
+                guid = one.guid.map(|guid| guid.to_string()),
+                external_asset_id = one.external_id,
+                reason = one.reason,
+                "The object changed its class; its asset is sent in the new form."
             );
         }
     }

@@ -203,14 +203,32 @@ impl ReadScope {
     }
 
     /// Returns the search for this object, if it is of the kind and the extra filter is certain not
-    /// to match. A filter over an attribute that the account may not read is neither true nor false
-    /// (RFC 4511 section 4.5.1.7), so neither it nor its opposite returns the object. `None`
-    /// without an extra filter.
+    /// to match, nor that of another kind that it may be now. All in one search, so that an object
+    /// that becomes a role or a group meanwhile is either. A filter over an attribute that the
+    /// account may not read is neither true nor false (RFC 4511 section 4.5.1.7), so neither it nor
+    /// its opposite returns the object. `None` without an extra filter.
     #[must_use]
     pub fn refused_by_extra_filter(&self, kind: Kind, guid: Guid) -> Option<LdapSearch> {
-        let extra = self.extra_filter(kind)?;
-        let filter = and(kind.filter(), Some(&format!("(!{extra})")));
+        let extras: Option<Vec<&str>> = self
+            .kinds_for(kind)
+            .map(|other| self.extra_filter(other))
+            .collect();
+        let extras = extras.filter(|extras| !extras.is_empty())?;
+        let opposites: String = extras.into_iter().map(opposite).collect();
+        let filter = and(kind.filter(), Some(&opposites));
         Some(Self::object_alone(guid, &filter))
+    }
+
+    /// Returns the kinds that are read, and as which an object of `kind` may be found now.
+    pub fn kinds_for(&self, kind: Kind) -> impl Iterator<Item = Kind> + '_ {
+        self.kinds().filter(move |read| read.may_become(kind))
+    }
+
+    /// Returns the part of the extra filter of groups that leaves roles out, where both are read.
+    #[must_use]
+    pub fn without_roles(&self) -> Option<String> {
+        self.extra_filter(Kind::Group)?;
+        self.extra_filter(Kind::Role).map(opposite)
     }
 
     /// Returns the extra filter of `kind`, where it has one.
@@ -282,6 +300,11 @@ fn and(filter: &str, more: Option<&str>) -> String {
     }
 }
 
+/// Returns the filter that matches where `filter` is certain not to.
+fn opposite(filter: &str) -> String {
+    format!("(!{filter})")
+}
+
 /// Returns copies of `frame` for the objects that have one of these GUIDs.
 fn chunks(guids: &[Guid], frame: &LdapSearch) -> Vec<LdapSearch> {
     let one = |chunk| LdapSearch {
@@ -316,7 +339,18 @@ pub(super) fn profile_digest(profile: &ProfileSettings, mapping: &Mapping) -> [u
 }
 
 fn kinds_of(profile: &ProfileSettings, mapping: &Mapping) -> Vec<KindScope> {
+    // A group that matches the filter of roles is read as a role alone. AD takes the opposite of a
+    // filter as true where the attribute is absent: such a group is no role.
+    let mut roles = profile.assets.iter().filter(|(kind, _)| *kind == Kind::Role);
+    let without_roles = roles.find_map(|(_, extra)| extra.as_deref()).map(opposite);
     let kind_of = |(kind, extra): &(Kind, Option<String>)| {
+        let extra = match (&without_roles, extra) {
+            (Some(without), extra) if *kind == Kind::Group => Some(match extra {
+                Some(extra) => and(extra, Some(without)),
+                None => without.clone(),
+            }),
+            (_, extra) => extra.clone(),
+        };
         let mut attributes = mapping.attributes(*kind);
         if !attributes
             .iter()
@@ -327,7 +361,7 @@ fn kinds_of(profile: &ProfileSettings, mapping: &Mapping) -> Vec<KindScope> {
         KindScope {
             kind: *kind,
             filter: and(kind.filter(), extra.as_deref()),
-            extra: extra.clone(),
+            extra,
             attributes,
         }
     };
@@ -375,6 +409,43 @@ fn digest_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Filters of what is read, by kind.
+    fn filters(assets: &[(Kind, Option<&str>)]) -> Vec<String> {
+        let profile = ProfileSettings {
+            base_context: None,
+            scope: SearchScope::Subtree,
+            members_of: Vec::new(),
+            assets: assets
+                .iter()
+                .map(|(kind, extra)| (*kind, extra.map(str::to_owned)))
+                .collect(),
+        };
+        let scopes = kinds_of(&profile, &Mapping::builtin());
+        scopes.into_iter().map(|scope| scope.filter).collect()
+    }
+
+    #[test]
+    fn a_group_is_read_as_a_role_or_as_a_group() {
+        let role = (Kind::Role, Some("(cn=Role*)"));
+        let of_roles = "(&(objectCategory=group)(cn=Role*))";
+        assert_eq!(filters(&[role]), [of_roles]);
+        assert_eq!(
+            filters(&[(Kind::Group, None), role]),
+            ["(&(objectCategory=group)(!(cn=Role*)))", of_roles]
+        );
+        assert_eq!(
+            filters(&[(Kind::Group, Some("(mail=*)")), role]),
+            ["(&(objectCategory=group)(&(mail=*)(!(cn=Role*))))", of_roles]
+        );
+        // No other kind is concerned.
+        let users = "(&(objectCategory=person)(objectClass=user))";
+        assert_eq!(
+            filters(&[(Kind::User, None), (Kind::Group, None)]),
+            [users, "(objectCategory=group)"]
+        );
+        assert_eq!(filters(&[(Kind::User, None), role]), [users, of_roles]);
+    }
 
     #[test]
     fn r28_notes_of_an_earlier_version_lead_to_a_full_read() {

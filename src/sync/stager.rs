@@ -306,6 +306,7 @@ impl Stager<'_> {
         let conclusion = store.conclude_removals(self.run, decision, marked, self.now)?;
         if let RemovalDecision::Threshold(_) = decision {
             self.log_conflicts()?;
+            removal_log::log_reclassified(self.connector, self.run)?;
         }
         self.add_staged_rows(conclusion.staged);
         removal_log::log_removals(self.connector, self.run, &conclusion)?;

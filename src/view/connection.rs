@@ -88,7 +88,8 @@ pub struct ConnectionView {
     pub held_by: Option<String>,
     /// Ticks of the schedule that fell into a running run, since the connection was registered.
     pub skipped_ticks: u64,
-    /// Counts by kind: `users`, `groups`, `computers`; a kind of which nothing is known is missing.
+    /// Counts by kind: `users`, `groups`, `computers`, `roles`; a kind of which nothing is known is
+    /// missing.
     #[schema(value_type = BTreeMap<String, KindStanding>)]
     pub counts: BTreeMap<&'static str, KindStanding>,
     /// Time since which the oldest pending asset waits.

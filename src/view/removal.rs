@@ -28,7 +28,7 @@ pub struct RemovalView {
     pub connection: String,
     /// List that contains the object.
     pub state: RemovalState,
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     pub kind: &'static str,
     /// Last distinguished name.
     pub dn: String,
@@ -83,7 +83,7 @@ impl RemovalView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Rejection)]
 pub struct RejectionView {
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     pub kind: &'static str,
     /// `externalAssetId`, where there is an asset.
     #[schema(required)]

@@ -47,7 +47,7 @@ pub struct RunView {
     /// Remedy for it.
     #[schema(required)]
     pub remedy: Option<String>,
-    /// Counts by kind: `users`, `groups`, `computers`.
+    /// Counts by kind: `users`, `groups`, `computers`, `roles`.
     #[schema(value_type = BTreeMap<String, KindCountsView>)]
     pub counts: BTreeMap<&'static str, KindCountsView>,
     /// Requests to the gateway, repeated ones included.
@@ -88,8 +88,8 @@ pub struct RunView {
     pub held_list: Option<String>,
 }
 
-/// Object that a run rejected, could not map, or removed, as `runs --run --json` and the API show
-/// it.
+/// Object that a run rejected, could not map, removed, or found in another class, as `runs --run
+/// --json` and the API show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = RunObject)]
@@ -98,9 +98,10 @@ pub struct RunObjectView {
     pub connection: String,
     /// Number of the run.
     pub run: i64,
-    /// Result for the object: `rejected`, `unmapped` or `removed`.
+    /// Result for the object: `rejected`, `unmapped`, `removed`, or `reclassified` for a group that
+    /// became a role, or a role that became a group; these are in no count.
     pub state: &'static str,
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`; of a reclassified object the one that it was.
     pub kind: &'static str,
     /// Its distinguished name.
     pub dn: String,

@@ -27,7 +27,7 @@ pub struct ObjectTrace {
     /// Remedy.
     #[schema(required)]
     pub remedy: Option<String>,
-    /// `user`, `group` or `computer`; `null` where it is none of them, or not known.
+    /// `user`, `group`, `computer` or `role`; `null` where it is none of them, or not known.
     #[schema(required)]
     pub kind: Option<&'static str>,
     /// Its distinguished name: the present one, else the last that was read.

@@ -59,7 +59,7 @@ impl Api {
     async fn with(variables: &[(&str, &str)]) -> Api {
         let (lab, uuid, certificate) = prepared(variables).await;
         Api {
-            served: Served::without_connection(&lab.connector).await,
+            served: Served::listening(&lab.connector).await,
             lab,
             uuid,
             certificate,

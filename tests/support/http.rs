@@ -33,15 +33,15 @@ pub struct Answered {
 }
 
 impl Served {
-    /// Starts `run` and waits until it listens and the connection is scheduled.
+    /// Starts `run` and waits until it listens and has scheduled a connection.
     pub async fn start(connector: &Connector) -> Served {
-        let mut served = Served::without_connection(connector).await;
+        let mut served = Served::listening(connector).await;
         served.service.said("the connection is scheduled").await;
         served
     }
 
-    /// Starts `run` and waits until it listens.
-    pub async fn without_connection(connector: &Connector) -> Served {
+    /// Starts `run`, maybe without any connection, and waits until it listens.
+    pub async fn listening(connector: &Connector) -> Served {
         Served::running(connector, &["run"]).await
     }
 

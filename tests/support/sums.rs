@@ -12,7 +12,8 @@ use lab::receiver::Ledger;
 /// What is not.
 pub fn check_run(run: &RunRow, objects: &[RunObject]) -> Result<(), String> {
     let mut told: BTreeMap<Kind, [u64; 3]> = BTreeMap::new();
-    for object in objects {
+    let counted = objects.iter().filter(|object| object.fate != Fate::Reclassified);
+    for object in counted {
         let fate = [Fate::Rejected, Fate::Unmapped, Fate::Removed]
             .iter()
             .position(|fate| *fate == object.fate);
@@ -111,7 +112,11 @@ pub fn check_sums(runs: &[RunRow], ledger: &Ledger, unread: u64, in_flight: u64)
     if ledger.unclear > 0 || lost > 0 {
         return Ok(());
     }
-    for (kind, class) in [(Kind::User, "userAssetClass"), (Kind::Group, "groupAssetClass")] {
+    for (kind, class) in [
+        (Kind::User, "userAssetClass"),
+        (Kind::Group, "groupAssetClass"),
+        (Kind::Role, "roleAssetClass"),
+    ] {
         let of = |by_class: &BTreeMap<String, u64>| by_class.get(class).copied().unwrap_or_default();
         let mine: ObjectTotals = counts.0.get(&kind).copied().unwrap_or_default();
         // Another mapping may put assets under other names.

@@ -51,8 +51,8 @@ fn assert_mapped(kind: Kind, entry: &Entry, decoded: &Map<String, Value>) {
             assert_eq!(class["activationDate"], first("whenCreated"));
             assert_eq!(class["passwordLastChangedAt"], first("pwdLastSet"));
         }
-        Kind::Group => {
-            let class = &detail["groupAssetClass"];
+        Kind::Group | Kind::Role => {
+            let class = &detail[format!("{kind}AssetClass")];
             assert_eq!(
                 (&class["name"], &class["description"]),
                 (&text("name"), &text("description"))

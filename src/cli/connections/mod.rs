@@ -295,7 +295,7 @@ fn refused(error: &ChangeError) -> CommandFailure {
             CommandFailure::new(USAGE, error, "correct what is named")
         }
         ChangeError::NameTaken(_) => CommandFailure::new(USAGE, error, "choose another name"),
-        ChangeError::Held { .. } => CommandFailure::new(
+        ChangeError::Held(_) => CommandFailure::new(
             BUSY,
             error,
             "disable the connection first, or wait until its run has ended",

@@ -94,6 +94,7 @@ pub(super) const KEYS: &[BodyKey] = &[
     key("profile", "userFilter", Text, &v::AD_USER_FILTER),
     key("profile", "groupFilter", Text, &v::AD_GROUP_FILTER),
     key("profile", "computerFilter", Text, &v::AD_COMPUTER_FILTER),
+    key("profile", "roleFilter", Text, &v::AD_ROLE_FILTER),
     key("profile", "membersOf", Names, &v::AD_MEMBER_OF),
     key("profile", "delta", Text, &v::AD_DELTA),
     key("profile", "pageSize", Number, &v::AD_PAGE_SIZE),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{LdapTransport, MappingSource};
+use crate::identity::Kind;
 
 fn inherited() -> InheritedVariables {
     let variables = [
@@ -261,6 +262,24 @@ fn members_of_several_groups_are_a_list_of_names() {
     assert!(
         filter.starts_with("(|(memberOf:1.2.840.113556.1.4.1941:=CN=A,DC=x)(memberOf:"),
         "{filter}"
+    );
+}
+
+#[test]
+fn roles_need_their_filter_which_has_a_key_of_its_own() {
+    let mut value = with("profile.assets", json!(["groups", "roles"]));
+    let problems = refused(&value);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].key, "profile.roleFilter");
+    assert!(
+        problems[0].reason.contains("is required with `roles`") && !problems[0].reason.contains("AD_"),
+        "{problems:?}"
+    );
+    value["profile"]["roleFilter"] = json!("(cn=Role*)");
+    let settings = check(&value).unwrap().settings;
+    assert_eq!(
+        settings.profile.assets,
+        [(Kind::Group, None), (Kind::Role, Some("(cn=Role*)".to_owned()))]
     );
 }
 

@@ -46,6 +46,7 @@ fn every_bad_key_is_named_in_one_pass() {
         ("AD_USER_FILTER", "("),
         ("AD_GROUP_FILTER", "x"),
         ("AD_COMPUTER_FILTER", ")"),
+        ("AD_ROLE_FILTER", "(&"),
         ("AD_DELTA", "x"),
         ("AD_PAGE_SIZE", "0"),
         ("AD_PARALLEL_READS", "17"),
@@ -374,4 +375,26 @@ fn listening_beyond_loopback_needs_a_token() {
             "{address}"
         );
     }
+}
+
+#[test]
+fn roles_need_their_filter() {
+    for assets in ["roles", "users,groups,roles"] {
+        let error = refusal(&[("AD_ASSETS", assets)]);
+        assert_eq!(error.len(), 1, "{error:?}");
+        let said = &error[0];
+        assert!(
+            said.starts_with("AD_ROLE_FILTER: is required with `roles` in AD_ASSETS"),
+            "{said}"
+        );
+        config(&[("AD_ASSETS", assets), ("AD_ROLE_FILTER", "cn=Role*")]);
+    }
+    // Without roles it may be there or not, and a bad one is one mistake.
+    config(&[("AD_ROLE_FILTER", "(cn=Role*)")]);
+    assert_eq!(
+        refused_names(&[("AD_ASSETS", "roles"), ("AD_ROLE_FILTER", "(")]),
+        ["AD_ROLE_FILTER"]
+    );
+    // What is to be read is not known.
+    assert_eq!(refused_names(&[("AD_ASSETS", "rolls")]), ["AD_ASSETS"]);
 }

@@ -2,7 +2,12 @@
 
 use super::*;
 
-const FILTERS: [&str; 3] = ["AD_USER_FILTER", "AD_GROUP_FILTER", "AD_COMPUTER_FILTER"];
+const FILTERS: [&str; 4] = [
+    "AD_USER_FILTER",
+    "AD_GROUP_FILTER",
+    "AD_COMPUTER_FILTER",
+    "AD_ROLE_FILTER",
+];
 
 #[test]
 fn r31_a_filter_that_a_delta_cannot_follow_is_refused_with_reason_and_alternative() {

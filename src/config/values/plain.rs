@@ -96,7 +96,7 @@ pub fn distinguished_names(text: &str) -> Result<Vec<DistinguishedName>, ValueFa
 
 /// Reads `AD_ASSETS`: kinds by their plural, comma-separated, in the order of [`Kind`].
 pub fn kinds(text: &str) -> Result<Vec<Kind>, ValueFault> {
-    let advice = "write a comma-separated list of `users`, `groups`, `computers`";
+    let advice = "write a comma-separated list of `users`, `groups`, `computers`, `roles`";
     let mut kinds = Vec::new();
     for item in text.split(',').map(str::trim) {
         if item.is_empty() {

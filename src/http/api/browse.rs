@@ -60,7 +60,7 @@ struct ContainerView {
 #[serde(rename_all = "camelCase")]
 #[schema(as = KindCount)]
 struct KindCountView {
-    /// `users`, `groups` or `computers`.
+    /// `users`, `groups`, `computers` or `roles`.
     kind: &'static str,
     /// Objects that were counted.
     count: u64,

@@ -11,7 +11,7 @@ use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::schedule::CommandRefusal;
-use crate::store::{LockError, RunMode};
+use crate::store::{LockError, RunMode, StoreError};
 use crate::sync::{RunError, RunRequest};
 
 /// Body of `sync`.
@@ -111,6 +111,12 @@ impl From<CommandRefusal> for HttpProblem {
                 "list_changed",
                 &refused,
                 "look at `removed?state=held` for the list as it is now, and approve that",
+            ),
+            CommandRefusal::Run(error @ RunError::Store(StoreError::ConnectionChanged)) => Self::new(
+                StatusCode::CONFLICT,
+                "changed_meanwhile",
+                error,
+                "read the connection again, and ask again",
             ),
             CommandRefusal::Run(error) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -33,7 +33,7 @@ const LONGEST_SEARCH: usize = 256;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct InventoryQuery {
-    /// Only this kind: `user`, `group` or `computer`.
+    /// Only this kind: `user`, `group`, `computer` or `role`.
     kind: Option<String>,
     /// A part of any value of the asset (name, mail, …), of the SID, of the GUID or of the DN; case
     /// does not matter. 1 to 256 characters.
@@ -63,7 +63,7 @@ pub(super) struct InventoryPage {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InventoryItem {
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     kind: &'static str,
     /// `name` of its asset, else the first part of its DN.
     name: String,
@@ -90,7 +90,7 @@ pub(super) struct InventoryItem {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InventoryAsset {
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     kind: &'static str,
     /// `name` of its asset, else the first part of its DN.
     name: String,
@@ -181,7 +181,8 @@ pub(super) async fn list(
 }
 
 fn kind_named(name: &str) -> Result<Kind, HttpProblem> {
-    Kind::from_name(name).ok_or_else(|| HttpProblem::invalid("kind: it is none of user, group, computer"))
+    Kind::from_name(name)
+        .ok_or_else(|| HttpProblem::invalid("kind: it is none of user, group, computer, role"))
 }
 
 fn pattern(text: &str) -> Result<SearchPattern, HttpProblem> {

@@ -27,7 +27,7 @@ pub(super) struct MappingTable {
 /// The rows of a kind.
 #[derive(Debug, Serialize, ToSchema)]
 struct KindTable {
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     kind: &'static str,
     /// `true` when AD_ASSETS asks for the kind.
     synced: bool,

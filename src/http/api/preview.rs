@@ -27,7 +27,7 @@ use crate::sync::{self, Connector, EntrySource, ReadScope};
 #[serde(rename_all = "camelCase")]
 #[schema(as = Preview)]
 pub(super) struct ObjectPreview {
-    /// `user`, `group` or `computer`.
+    /// `user`, `group`, `computer` or `role`.
     kind: &'static str,
     /// Its distinguished name.
     dn: String,
@@ -156,7 +156,7 @@ pub(super) struct PreviewTrial {
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TrialPreview {
-    /// `user`, `group` or `computer`; `null` where the mapping has mistakes.
+    /// `user`, `group`, `computer` or `role`; `null` where the mapping has mistakes.
     #[schema(required)]
     kind: Option<&'static str>,
     /// Its distinguished name.

@@ -1,6 +1,7 @@
 //! Connections that are created, changed and deleted here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{IF_MATCH, LOCATION};
@@ -174,8 +175,11 @@ pub(super) struct DeletionQuery {
     purge: bool,
 }
 
+/// Time in which a deletion answers, whatever goes on.
+const DELETED_WITHIN: Duration = Duration::from_secs(28);
+
 /// Deletes a connection. A run in progress ends first with what it began. What it sent stays
-/// upstream. With `purge` also one that was deleted before is forgotten.
+/// upstream. With `purge` it forgets one that was deleted before as well.
 #[utoipa::path(
     delete, path = "/api/v1/connections/{name}", tag = "configuration", operation_id = "deleteConnection",
     params(("name" = String, Path, description = "Name"), DeletionQuery,
@@ -196,7 +200,8 @@ pub(super) async fn delete(
     headers: HeaderMap,
     CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
 ) -> Result<StatusCode, HttpProblem> {
-    if purge && purge_deleted(&service, &name).await? {
+    let deadline = tokio::time::Instant::now() + DELETED_WITHIN;
+    if purge && purge_deleted(&service, &name, deadline).await? {
         tracing::info!(
             connection = name,
             asked_by = changer.asked_by(),
@@ -215,7 +220,7 @@ pub(super) async fn delete(
     // Purged when no run of it uses the rows any more.
     service.registry.settle().await;
     if purge {
-        service.registry.edit(move |editor| editor.purge(uuid)).await?;
+        service.registry.purge(uuid, deadline).await?;
     }
     tracing::info!(
         connection = name,
@@ -228,13 +233,21 @@ pub(super) async fn delete(
 
 /// Forgets the connections with this name that were deleted before. Returns `false` where there is
 /// one that is not deleted. Nothing can be lost by a change meanwhile, so no revision is asked for.
-async fn purge_deleted(service: &HttpService, name: &str) -> Result<bool, HttpProblem> {
+async fn purge_deleted(
+    service: &HttpService,
+    name: &str,
+    deadline: tokio::time::Instant,
+) -> Result<bool, HttpProblem> {
     let name = name.to_owned();
     let edit = service.registry.edit(move |editor| match editor.stored(&name) {
-        Err(ChangeError::Unknown(_)) => editor.purge_deleted(&name).map(|()| true),
-        stored => stored.map(|_| false),
+        Err(ChangeError::Unknown(_)) => editor.deleted(&name),
+        stored => stored.map(|_| Vec::new()),
     });
-    Ok(edit.await?)
+    let deleted = edit.await?;
+    for uuid in &deleted {
+        service.registry.purge(*uuid, deadline).await?;
+    }
+    Ok(!deleted.is_empty())
 }
 
 /// Stops the runs of a connection, until it is enabled. A run in progress ends first with what it
@@ -369,9 +382,9 @@ impl From<ChangeError> for HttpProblem {
                 ConnectionRefusal::OtherKey(_) => conflict("other_key", refusal.advice()),
                 refusal => conflict("refused", refusal.advice()),
             },
-            ChangeError::Held { .. } => conflict(
+            ChangeError::Held(_) => conflict(
                 "run_in_progress",
-                "wait until its run there has ended, and send the call again",
+                "wait until that run has ended, and send the deletion with purge=true again",
             ),
             ChangeError::Store(failure) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,

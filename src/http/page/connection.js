@@ -7,7 +7,7 @@ import { withToken } from "./token.js";
 
 const STATES = ["Registered", "Scheduled", "Processing", "Processed"];
 const PHASES = { connecting: "Connecting", reading: "Reading", examining: "Examining", delivering: "Delivering" };
-const KINDS = { users: "Users", groups: "Groups", computers: "Computers" };
+const KINDS = { users: "Users", groups: "Groups", computers: "Computers", roles: "Roles" };
 const COUNTS = {
   read: "Read",
   unchanged: "Unchanged",

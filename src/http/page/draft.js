@@ -20,7 +20,7 @@ export function emptyDraft() {
     },
     profile: {
       baseContext: null, searchScope: "subtree", assets: ["users", "groups"],
-      userFilter: null, groupFilter: null, computerFilter: null, membersOf: [], delta: null, pageSize: null,
+      userFilter: null, groupFilter: null, computerFilter: null, roleFilter: null, membersOf: [], delta: null, pageSize: null,
     },
     schedule: { cron: "*/15 * * * *", timezone: zone },
     mapping: null,

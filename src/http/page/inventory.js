@@ -13,6 +13,7 @@ const KINDS = [
   ["", "All", null],
   ["user", "Identity › User", "users"],
   ["group", "Identity › Group", "groups"],
+  ["role", "Identity › Role", "roles"],
   ["computer", "Inventory › Computers", "computers"],
 ];
 /** Typing is over when nothing came for this many milliseconds. */

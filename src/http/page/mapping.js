@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { el, given, problem, put } from "./dom.js";
 
-const TITLES = { user: "Users", group: "Groups", computer: "Computers" };
+const TITLES = { user: "Users", group: "Groups", computer: "Computers", role: "Roles" };
 
 /** What a row takes its value from. */
 export function ruleOf(row) {

@@ -4,7 +4,7 @@ import { announce, el, given, put } from "./dom.js";
 import { labelled, line, select, separated, tick, ticked } from "./field.js";
 import { emptyRow, textOfValue, valueOf } from "./mapping_text.js";
 
-export const TITLES = { user: "Users", group: "Groups", computer: "Computers" };
+export const TITLES = { user: "Users", group: "Groups", computer: "Computers", role: "Roles" };
 const HEADS = ["Source", "Target", "Row"];
 const FORMS = [
   ["", "natural form"], ["text", "text"], ["integer", "integer"], ["boolean", "boolean"], ["sid", "sid"], ["guid", "guid"],

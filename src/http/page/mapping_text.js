@@ -47,7 +47,7 @@ export function typedRow({ sources, constant, target, required, default: fallbac
 
 /** A row of nothing. */
 export function emptyRow(kind) {
-  const of = { user: "userAssetClass", group: "groupAssetClass", computer: "hostAssetClass" };
+  const of = { user: "userAssetClass", group: "groupAssetClass", computer: "hostAssetClass", role: "roleAssetClass" };
   return { sources: [""], form: null, constant: null, target: `asset.assetDetail.${of[kind] ?? kind}.`, required: false, fallback: null };
 }
 

@@ -8,7 +8,7 @@ import { rowEditor, TITLES } from "./mapping_rows.js";
 import { rowAt, textOf, typedRow } from "./mapping_text.js";
 
 /** Every kind can have rows, also one that has none yet. */
-const KINDS = ["user", "group", "computer"];
+const KINDS = ["user", "group", "computer", "role"];
 
 /** The step. */
 export function mappingStep({ draft, name, refused, changed: told }) {

@@ -6,9 +6,11 @@ import { choice, labelled, line, lines, select, settled, tick, ticked } from "./
 import { containerTree } from "./tree.js";
 
 const SCOPES = [["subtree", "Everything below it"], ["onelevel", "What is right below it"], ["base", "This object alone"]];
-const KINDS = [["users", "Users"], ["groups", "Groups"], ["computers", "Computers"]];
-const FILTERS = { users: ["profile.userFilter", "User filter"], groups: ["profile.groupFilter", "Group filter"], computers: ["profile.computerFilter", "Computer filter"] };
-const SINGULAR = { users: "user", groups: "group", computers: "computer" };
+const KINDS = [["users", "Users"], ["groups", "Groups"], ["computers", "Computers"], ["roles", "Roles"]];
+const FILTERS = { users: ["profile.userFilter", "User filter"], groups: ["profile.groupFilter", "Group filter"], computers: ["profile.computerFilter", "Computer filter"], roles: ["profile.roleFilter", "Role filter"] };
+const NARROWS = { hint: "LDAP filter that narrows what is read." };
+const SELECTS = { required: true, hint: "LDAP filter for the groups that are sent as roles, instead of as groups." };
+const SINGULAR = { users: "user", groups: "group", computers: "computer", roles: "role" };
 const DELTAS = [["", "By USN (default)"], ["usn", "By USN"], ["dirsync", "By DirSync"], ["off", "Off: every run reads everything"]];
 const REMOVALS = [["", "Report them (default)"], ["report", "Report them"], ["send", "Report them, and tell ETM"]];
 
@@ -73,7 +75,7 @@ export function profileStep({ draft, name, refused, changed: told }) {
   const assets = choice("profile.assets", "Assets", [], null, () => {});
   assets.element.querySelector("legend").after(...kinds);
   assets.focus = () => kinds[0].querySelector("input").focus();
-  const filterFields = Object.entries(FILTERS).map(([kind, [key, label]]) => [kind, text(key, label, { hint: "LDAP filter that narrows what is read." }, { class: "code", placeholder: "(department=IT)" })]);
+  const filterFields = Object.entries(FILTERS).map(([kind, [key, label]]) => [kind, text(key, label, kind === "roles" ? SELECTS : NARROWS, { class: "code", placeholder: kind === "roles" ? "(cn=Role*)" : "(department=IT)" })]);
   function filters() {
     for (const [kind, field] of filterFields) field.element.hidden = !wanted().includes(kind);
   }

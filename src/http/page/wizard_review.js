@@ -14,7 +14,7 @@ const PARTS = [
   ]],
   ["Profile", 1, [
     ["profile.baseContext", "Base context"], ["profile.searchScope", "Search scope"], ["profile.assets", "Assets"], ["profile.userFilter", "User filter"],
-    ["profile.groupFilter", "Group filter"], ["profile.computerFilter", "Computer filter"], ["profile.membersOf", "Members of"], ["profile.delta", "Changes"],
+    ["profile.groupFilter", "Group filter"], ["profile.computerFilter", "Computer filter"], ["profile.roleFilter", "Role filter"], ["profile.membersOf", "Members of"], ["profile.delta", "Changes"],
     ["profile.pageSize", "Objects a page"], ["removals.objects", "Removed objects"], ["removals.maxCount", "Removals held back above"],
     ["removals.maxPercent", "Or above, per cent"], ["removals.lag", "Gone after"],
   ]],

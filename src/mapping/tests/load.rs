@@ -47,6 +47,11 @@ fn the_default_table_is_the_seeds_two_tables() {
             "userAccountControl asset.assetDetail.hostAssetClass.accountStatus account_status",
         ]
     );
+    // A role is a group in another class.
+    let as_roles = rows(Kind::Group)
+        .into_iter()
+        .map(|row| row.replace("groupAssetClass", "roleAssetClass"));
+    assert_eq!(rows(Kind::Role), as_roles.collect::<Vec<_>>());
     assert_eq!(mapping.digest(&Kind::ALL), Mapping::builtin().digest(&Kind::ALL));
     assert!(mapping.removed().is_empty());
 }
@@ -76,6 +81,9 @@ fn a_pseudo_source_asks_for_what_it_is_made_of() {
     let groups = Mapping::parse("x", &text).unwrap();
     assert_eq!(groups.attributes(Kind::Group), ["member", "objectSid"]);
     assert_eq!(groups.rows(Kind::Group)[1].sources()[0].form, Form::Integer);
+    let roles = Mapping::parse("x", &text.replace("group", "role")).unwrap();
+    assert_eq!(roles.attributes(Kind::Role), ["member", "objectSid"]);
+    assert!(roles.reads(Kind::Role, MEMBER_COUNT) && !roles.reads(Kind::Group, MEMBER_COUNT));
 }
 
 #[test]

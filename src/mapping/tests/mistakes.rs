@@ -397,7 +397,7 @@ fn pseudo_sources_belong_to_their_kinds() {
     one(
         "[[user]]\nsource = [\"mail\", \"@members\"]\ntarget = \"asset.x\"",
         7,
-        &["`@members` is for rows of `[[group]]`, not of `[[user]]`"],
+        &["`@members` is for rows of `[[group]]` and `[[role]]`, not of `[[user]]`"],
     );
     let groups =
         refused(&file("[[user]]\nsource = \"@GROUPS\"\ntarget = \"asset.x\"").replace("user", "group"));

@@ -166,7 +166,8 @@ impl Leases {
         match statements::holder(sql, connection)? {
             // One of its own is being resigned.
             Some(holder) if holder.seconds > 0 && Some(&holder.id) != own.as_ref() => {
-                Err(StoreError::HeldElsewhere { holder: holder.name }.into())
+                let holder = format!("instance {}", holder.name);
+                Err(StoreError::HeldElsewhere { holder }.into())
             }
             _ => Ok(()),
         }

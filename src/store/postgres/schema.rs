@@ -13,7 +13,10 @@ const SCHEMA: &str = include_str!("../schema/postgres.sql");
 
 /// `MIGRATIONS[n]` leads from schema version `FIRST_VERSION + n` to the next one, as those of the
 /// file do: the versions are the same.
-pub(in crate::store) const MIGRATIONS: &[&str] = &[include_str!("../schema/postgres_16.sql")];
+pub(in crate::store) const MIGRATIONS: &[&str] = &[
+    include_str!("../schema/postgres_16.sql"),
+    include_str!("../schema/postgres_17.sql"),
+];
 
 /// Reads the version; NULL where the table does not exist, and how many tables of that name there
 /// are that belong to another program.

@@ -173,3 +173,43 @@ fn lists_of_old_runs_go_as_a_whole_and_their_counts_stay() {
     );
     assert_eq!(room.store.run(runs[0]).unwrap().counts.total().unmapped, 2);
 }
+
+#[test]
+fn r37_a_class_that_changes_is_listed_and_counted_as_nothing() {
+    let room = Room::new();
+    let of = |kind, version| ObjectReading {
+        kind,
+        ..user(1, version)
+    };
+    let run = room.run();
+    room.stage(run, &[of(Kind::Group, "a")]);
+    room.drain(run);
+    room.end(run);
+    let run = room.run();
+    let counts = room
+        .store
+        .stage_page(run, &[of(Kind::Role, "b")], false, NOW)
+        .unwrap();
+    assert_eq!(counts.0.keys().copied().collect::<Vec<_>>(), [Kind::Role]);
+    assert_eq!(counts.total().staged, 1);
+    let listed = room.store.run_objects(run, None, 9).unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(
+        (listed[0].fate, listed[0].kind, listed[0].reason.as_str()),
+        (Fate::Reclassified, Kind::Group, "became a role")
+    );
+    assert_eq!(listed[0].external_id.as_deref(), Some("S-1-5-21-1"));
+    let sent = room.drain(run);
+    assert_eq!((sent.len(), sent[0].kind), (1, Kind::Role));
+    // Nothing is gone.
+    assert!(
+        room.store
+            .removed(room.connection, None, None, 9)
+            .unwrap()
+            .is_empty()
+    );
+    // Once more as a role is no change.
+    room.stage(run, &[of(Kind::Role, "b")]);
+    assert_eq!(room.store.run_objects(run, None, 9).unwrap().len(), 1);
+    room.end(run);
+}

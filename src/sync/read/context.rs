@@ -135,6 +135,11 @@ impl ReadContext<'_> {
     pub(super) fn kinds(&self) -> Vec<Kind> {
         self.scope.kinds().collect()
     }
+
+    /// Returns the kinds that are read, and as which an object of `kind` may be found now.
+    pub(super) fn kinds_for(&self, kind: Kind) -> Vec<Kind> {
+        self.scope.kinds_for(kind).collect()
+    }
 }
 
 /// Waits until everything that was sent to the stager is stored.

@@ -115,7 +115,7 @@ impl ReadContext<'_> {
             );
         }
         for kind in self.kinds() {
-            let of_kind = misnamed.iter().filter(|(other, _)| *other == kind);
+            let of_kind = misnamed.iter().filter(|(other, _)| other.may_become(kind));
             let guids: Vec<Guid> = of_kind.map(|(_, guid)| *guid).collect();
             for search in self.scope.with_guids(kind, &guids) {
                 self.search(kind, search, &FoundInScope::default()).await?;

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::directory::{DirectoryError, Entry, LdapSearch};
-use crate::identity::Guid;
+use crate::identity::{Guid, Kind};
 use crate::store::{CandidateSelection, LookupVerdict, RemovalCandidate};
 
 use super::context::ReadContext;
@@ -63,17 +63,19 @@ impl ReadContext<'_> {
 
     /// Searches in scope for `candidates`, and returns those that are not found.
     async fn absent(&mut self, candidates: &[RemovalCandidate]) -> Result<BTreeSet<Guid>, RunError> {
-        let mut absent = BTreeSet::new();
+        // What was a group may be a role now, and the other way round.
+        let in_scope = FoundInScope::default();
         for kind in self.kinds() {
-            let of_kind = candidates.iter().filter(|candidate| candidate.kind == kind);
+            let of_kind = candidates
+                .iter()
+                .filter(|candidate| candidate.kind.may_become(kind));
             let guids: Vec<Guid> = of_kind.map(|candidate| candidate.guid).collect();
-            let in_scope = FoundInScope::default();
             for search in self.scope.with_guids(kind, &guids) {
                 self.search(kind, search, &in_scope).await?;
             }
-            absent.extend(in_scope.lacks(guids));
         }
-        Ok(absent)
+        let all = candidates.iter().map(|candidate| candidate.guid).collect();
+        Ok(in_scope.lacks(all).into_iter().collect())
     }
 
     /// Returns the verdicts on candidates that are not in scope.
@@ -182,15 +184,18 @@ impl ReadContext<'_> {
         if let Some(search) = self.scope.refused_by_extra_filter(kind, guid)
             && !self.guids_given(vec![search]).await?.is_empty()
         {
+            let kinds: Vec<&str> = self.scope.kinds_for(kind).map(Kind::plural).collect();
             return Ok(LookupVerdict::Gone(format!(
                 "{dn} no longer matches the extra filter for {}",
-                kind.plural()
+                kinds.join(" or ")
             )));
         }
-        if let Some(search) = self.scope.only(kind, guid)
-            && self.search(kind, search, &FoundInScope::default()).await? > 0
-        {
-            return Ok(LookupVerdict::Present);
+        for kind in self.kinds_for(kind) {
+            if let Some(search) = self.scope.only(kind, guid)
+                && self.search(kind, search, &FoundInScope::default()).await? > 0
+            {
+                return Ok(LookupVerdict::Present);
+            }
         }
         Ok(LookupVerdict::Unclear(format!(
             "{dn} is there, but does not match the filter, nor its opposite: the account may have lost the right to read \

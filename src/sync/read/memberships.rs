@@ -39,8 +39,8 @@ const SIDS_PER_FILTER: usize = 50;
 pub(super) struct Membership {
     /// Kinds whose groups are wanted.
     grouped: BTreeSet<Kind>,
-    /// `true` when the members of groups are wanted.
-    members: bool,
+    /// Kinds whose members are wanted.
+    members: BTreeSet<Kind>,
     /// GUIDs and names of groups by SID, `None` for a group that the account does not see.
     primaries: Mutex<PrimaryGroups>,
     usual_known: OnceCell<()>,
@@ -66,16 +66,21 @@ impl Membership {
         let grouped = Kind::ALL.into_iter().filter(|kind| mapping.reads(*kind, GROUPS));
         Self {
             grouped: grouped.collect(),
-            members: [MEMBERS, MEMBER_COUNT]
-                .iter()
-                .any(|source| mapping.reads(Kind::Group, source)),
+            members: Kind::ALL
+                .into_iter()
+                .filter(|kind| {
+                    [MEMBERS, MEMBER_COUNT]
+                        .iter()
+                        .any(|source| mapping.reads(*kind, source))
+                })
+                .collect(),
             ..Self::default()
         }
     }
 
     /// Returns `true` when entries of the kind lack a value that is not in their attributes.
     pub(super) fn concerns(&self, kind: Kind) -> bool {
-        self.grouped.contains(&kind) || (self.members && kind == Kind::Group)
+        self.grouped.contains(&kind) || self.members.contains(&kind)
     }
 
     pub(super) fn primaries(&self) -> MutexGuard<'_, PrimaryGroups> {
@@ -89,7 +94,7 @@ impl Membership {
         scope: &ReadScope,
         kind: Kind,
     ) -> Result<(), DirectoryError> {
-        if kind == Kind::Group {
+        if kind.is_group() {
             self.rids.get_or_try_init(|| rids(session, scope)).await?;
             return Ok(());
         }
@@ -150,7 +155,7 @@ impl Membership {
         let Some(guid) = guid_of(entry).filter(|_| entry.unfit().is_none()) else {
             return true;
         };
-        if kind == Kind::Group {
+        if kind.is_group() {
             let rid = rid_of(entry).filter(|rid| self.rids.get().is_some_and(|rids| rids.contains(rid)));
             late.groups.extend(rid.map(|rid| (guid, rid)));
             return rid.is_none();
@@ -185,7 +190,7 @@ pub async fn complete(
     if !membership.concerns(kind) {
         return Ok(());
     }
-    if kind == Kind::Group {
+    if kind.is_group() {
         membership.prepare(session, scope, kind).await?;
     } else {
         let sids = primary_group_of(entry).into_iter().collect();

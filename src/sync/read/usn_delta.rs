@@ -72,7 +72,7 @@ impl ReadContext<'_> {
             "Other controllers changed objects since this one was read: they are read again."
         );
         for kind in self.kinds() {
-            let of_kind = elsewhere.iter().filter(|(other, _)| *other == kind);
+            let of_kind = elsewhere.iter().filter(|(other, _)| other.may_become(kind));
             let guids = in_scope.lacks(of_kind.map(|(_, guid)| *guid).collect());
             for search in self.scope.with_guids(kind, &guids) {
                 self.search(kind, search, in_scope).await?;
@@ -115,8 +115,11 @@ impl ReadContext<'_> {
                 .connector
                 .on_store(move |store| store.unmapped_before(id, kind, run))
                 .await?;
-            for search in self.scope.with_guids(kind, &guids) {
-                self.search(kind, search, &FoundInScope::default()).await?;
+            let found_as = self.kinds_for(kind);
+            for kind in &found_as {
+                for search in self.scope.with_guids(*kind, &guids) {
+                    self.search(*kind, search, &FoundInScope::default()).await?;
+                }
             }
             let mut after = String::new();
             loop {
@@ -127,8 +130,10 @@ impl ReadContext<'_> {
                     .await?;
                 let Some(last) = names.last() else { break };
                 after.clone_from(last);
-                for search in self.scope.with_names(kind, &names) {
-                    self.search(kind, search, &FoundInScope::default()).await?;
+                for kind in &found_as {
+                    for search in self.scope.with_names(*kind, &names) {
+                        self.search(*kind, search, &FoundInScope::default()).await?;
+                    }
                 }
             }
         }

@@ -28,7 +28,7 @@ impl TracedObject {
                 ));
             }
             KindMatch::None => causes.push(format!(
-                "its object class is {}, which is no user, group or computer",
+                "its object class is {}, which is no user, group, computer or role",
                 object.class
             )),
         }

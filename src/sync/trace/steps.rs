@@ -183,7 +183,7 @@ impl TracedObject {
                     kind.plural()
                 )
             }
-            KindMatch::None => format!("{}: no user, group or computer", object.class),
+            KindMatch::None => format!("{}: no user, group, computer or role", object.class),
         };
         steps.push(TracedStep::passed_if("object class", is_read, kind_text));
         if is_read {

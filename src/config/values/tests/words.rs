@@ -128,14 +128,14 @@ fn kinds_come_in_one_order() {
         &[
             ("users", vec![Kind::User]),
             ("groups, users", vec![Kind::User, Kind::Group]),
-            ("computers,groups,users", Kind::ALL.to_vec()),
+            ("roles,computers,groups,users", Kind::ALL.to_vec()),
         ],
     );
     refused(
         plain::kinds,
         &[
             ("user", "`user` is not a kind", "did you mean `users`?"),
-            ("users,printers", "`printers` is not a kind", "`computers`"),
+            ("users,printers", "`printers` is not a kind", "`roles`"),
             ("users,users", "`users` is listed twice", "once"),
             ("users,,groups", "empty item", "comma-separated"),
             (",", "empty item", "comma-separated"),
