@@ -327,10 +327,9 @@ async fn no_body_brings_about_a_defect_or_shows_a_secret() {
         *statuses.entry(one(&api, &keys, seed).await).or_insert(0_u64) += 1;
     }
     println!("{statuses:?} within {:?}", began.elapsed());
-    assert!(
-        statuses.contains_key(&422) && statuses.contains_key(&201),
-        "{statuses:?}"
-    );
+    // Some are taken; of a few perhaps none.
+    let is_taken = bodies < 500 || statuses.contains_key(&201);
+    assert!(statuses.contains_key(&422) && is_taken, "{statuses:?}");
     let log = api.served.service.log();
     for word in ["panicked", "internal error", SECRET] {
         assert!(

@@ -361,7 +361,7 @@ async fn a_mapping_is_shown_as_rows_or_with_its_mistakes() {
         .iter()
         .map(|one| one["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["user", "group", "computer"]);
+    assert_eq!(kinds, ["user", "group", "computer", "role"]);
     let again = api
         .post(&path, &json!({"mapping": built_in["text"]}))
         .await
