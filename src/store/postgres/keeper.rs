@@ -92,11 +92,9 @@ impl Keeper {
         };
         for (connection, epoch) in held {
             let before = clock();
-            let candidates = candidates.iter().flatten();
-            let mut digest = candidates
-                .filter(|(of, _)| *of == connection)
-                .map(|(_, digest)| digest.as_str());
-            let digest = digest.next_back().unwrap_or_default();
+            let mut candidates = candidates.iter().flatten();
+            let digest = candidates.find(|(of, _)| *of == connection);
+            let digest = digest.map_or("", |(_, digest)| digest.as_str());
             if !statements::renew(&session, connection, &id, epoch, digest)? {
                 if leases.lose(connection, Some(epoch)) {
                     tracing::warn!("The lease of a connection was lost to another instance.");
