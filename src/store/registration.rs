@@ -57,9 +57,9 @@ impl Store {
     }
 
     /// Notes which connections are configured, by identity and name; those in the state always are,
-    /// by the name that they have there, until they are deleted. The objects of the others yield their assets to those that wait for
-    /// them, since nobody reads them any more (R37). New names are stored, also where connections
-    /// exchange them.
+    /// by the name that they have there, until they are deleted. The objects of the others yield
+    /// their assets to those that wait for them, since nobody reads them any more (R37). New names
+    /// are stored, also where connections exchange them.
     ///
     /// # Errors
     /// As [`Self::register`].
