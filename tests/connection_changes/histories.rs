@@ -7,7 +7,9 @@ use std::time::Duration;
 use lab::receiver::Answer;
 use serde_json::Value;
 
-use crate::world::{ANSWERS_WITHIN, BATCH, Change, NAME, PageHold, Wanted, World, sent_again};
+use crate::checks::sent_again;
+use crate::wanted::{Change, Wanted};
+use crate::world::{ANSWERS_WITHIN, BATCH, NAME, PageHold, World};
 
 /// Places at which a run is held.
 const PLACES: &[&str] = &[

@@ -6,7 +6,8 @@ use lab::receiver::Answer;
 use serde_json::Value;
 
 use crate::phases::{self, Phase};
-use crate::world::{Change, KEY, NAME, Wanted, World};
+use crate::wanted::{Change, Wanted};
+use crate::world::{KEY, NAME, World};
 
 /// Another key of the secrets.
 const OTHER_KEY: &str = "HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";

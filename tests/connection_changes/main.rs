@@ -15,17 +15,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod checks;
 mod histories;
 mod instances;
 mod measures;
 mod phases;
+mod wanted;
 mod world;
 
 use std::sync::Arc;
 
 use phases::Phase;
 use tokio::sync::Semaphore;
-use world::Change;
+use wanted::Change;
 
 /// Cells that are checked side by side.
 const TOGETHER: usize = 3;

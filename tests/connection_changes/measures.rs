@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use lab::receiver::Answer;
 
-use crate::world::{ANSWERS_WITHIN, Change, NAME, Wanted, World};
+use crate::wanted::{Change, Wanted};
+use crate::world::{ANSWERS_WITHIN, NAME, World};
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();

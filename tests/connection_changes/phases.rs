@@ -5,7 +5,8 @@ use std::time::Duration;
 use lab::receiver::{Answer, Rule};
 use serde_json::Value;
 
-use crate::world::{ANSWERS_WITHIN, Change, NAME, PageHold, Wanted, World};
+use crate::wanted::{Change, Wanted};
+use crate::world::{ANSWERS_WITHIN, NAME, PageHold, World};
 
 /// Phase of a run in which its connection is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,19 +1,19 @@
 //! A service without configured connections, between a simulated directory and a receiver; a
 //! connection that is made over HTTP; and what must be true of what arrives.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lab::postgres::Server;
-use lab::receiver::Delivery;
 use lab::simulator::{self, Action, Directory, Kind, ObjectId, On, People};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::checks::expected_of;
+use crate::support::Assets;
 use crate::support::http::{Answered, Served, TOKEN};
 use crate::support::simulated::Simulated;
-use crate::support::{Assets, assert_same, expected};
+use crate::wanted::{Change, Wanted};
 
 /// Name of the connection, and its name after a change of that.
 pub const NAME: &str = "head-office";
@@ -45,88 +45,6 @@ pub const CONNECTORS: [&str; 2] = [
 /// Key of the secrets, base64 of 32 octets.
 pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Change of a connection over HTTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Base,
-    Mapping,
-    Target,
-    Description,
-    Name,
-    Disable,
-    Delete,
-    Purge,
-}
-
-impl Change {
-    pub const ALL: [Self; 8] = [
-        Self::Base,
-        Self::Mapping,
-        Self::Target,
-        Self::Description,
-        Self::Name,
-        Self::Disable,
-        Self::Delete,
-        Self::Purge,
-    ];
-
-    pub fn deletes(self) -> bool {
-        matches!(self, Self::Delete | Self::Purge)
-    }
-}
-
-/// What a connection is to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub name: String,
-    pub description: String,
-    /// Only the unit of the first user.
-    pub is_narrow: bool,
-    /// The mapping adds a mark to every asset.
-    pub mark: Option<u32>,
-    pub connector: usize,
-}
-
-impl Wanted {
-    pub fn first() -> Self {
-        Self {
-            name: NAME.to_owned(),
-            description: "as it was made".to_owned(),
-            is_narrow: false,
-            mark: None,
-            connector: 0,
-        }
-    }
-
-    /// The same after a change.
-    pub fn after(&self, change: Change) -> Self {
-        let mut after = self.clone();
-        match change {
-            Change::Base => after.is_narrow = !self.is_narrow,
-            Change::Mapping => after.mark = Some(self.mark.unwrap_or(0) + 1),
-            Change::Target => after.connector = 1 - self.connector,
-            Change::Description => after.description.push('!'),
-            Change::Name if self.name == NAME => after.name = OTHER_NAME.to_owned(),
-            Change::Name => after.name = NAME.to_owned(),
-            Change::Disable | Change::Delete | Change::Purge => {}
-        }
-        after
-    }
-
-    fn mapping(&self) -> String {
-        let mut text = include_str!("../../config/mapping.toml").to_owned();
-        if let Some(mark) = self.mark {
-            for kind in ["user", "group"] {
-                text.push_str(&format!(
-                    "\n[[{kind}]]\nconstant = \"mark {mark}\"\ntarget = \"asset.assetDetail.mark\"\n"
-                ));
-            }
-        }
-        text.push_str("\n[removed]\nasset.assetDetail.lifecycle = \"REMOVED\"\n");
-        text
-    }
-}
-
 /// The three sides.
 pub struct World {
     pub lab: Simulated,
@@ -134,7 +52,7 @@ pub struct World {
     pub served: Served,
     /// A second instance on the same database, and that database.
     pub other: Option<Served>,
-    database: Option<(Server, String)>,
+    pub database: Option<(Server, String)>,
     /// Name of a place at which the program is to wait.
     pause: PathBuf,
     certificate: String,
@@ -474,103 +392,6 @@ impl World {
     pub fn expected(&self, wanted: &Wanted) -> Assets {
         expected_of(self.lab.directory(), wanted)
     }
-
-    /// The receiver holds what the directory and the configuration say, and of everything else
-    /// only what is known to be gone.
-    #[track_caller]
-    pub fn assert_converged(&self, wanted: &Wanted, before: &[Delivery], what: &str) {
-        let expected = self.expected(wanted);
-        let held = self.lab.receiver.assets();
-        let live: Assets = held
-            .iter()
-            .filter(|(id, _)| expected.contains_key(*id))
-            .map(|(id, asset)| (id.clone(), asset.clone()))
-            .collect();
-        println!("{what}: {} live, {} held", live.len(), held.len());
-        assert_same(&live, &expected);
-        // A former target keeps what it holds.
-        let target = CONNECTORS[wanted.connector];
-        let of_others: BTreeSet<String> = before
-            .iter()
-            .filter(|delivery| delivery.connector_uuid != target)
-            .flat_map(|delivery| delivery.external_ids.clone())
-            .collect();
-        for (id, asset) in held.iter().filter(|(id, _)| !expected.contains_key(*id)) {
-            assert!(
-                is_removal(asset) || of_others.contains(id),
-                "{what}: {id} is gone or out of scope, and upstream does not know it: {asset}"
-            );
-        }
-        assert_eq!(self.lab.receiver.violations(), Vec::<String>::new(), "{what}");
-    }
-
-    /// Everything that arrived after the first `mark` deliveries is of the configuration.
-    #[track_caller]
-    pub fn assert_only_of(&self, wanted: &Wanted, mark: usize, what: &str) {
-        let ids: BTreeSet<String> = self.expected(wanted).into_keys().collect();
-        for delivery in self.lab.receiver.deliveries().into_iter().skip(mark) {
-            assert_eq!(
-                delivery.connector_uuid, CONNECTORS[wanted.connector],
-                "{what}: sent to the former target"
-            );
-            for (id, asset) in delivery.external_ids.iter().zip(&delivery.assets) {
-                if is_removal(asset) {
-                    continue;
-                }
-                assert!(
-                    !wanted.is_narrow || ids.contains(id),
-                    "{what}: {id} is not of the profile: {asset}"
-                );
-                assert_eq!(
-                    asset["asset"]["assetDetail"]["mark"],
-                    wanted
-                        .mark
-                        .map_or(Value::Null, |mark| json!(format!("mark {mark}"))),
-                    "{what}: {id} is of the former mapping"
-                );
-            }
-        }
-    }
-
-    /// Nothing was sent twice as it was.
-    #[track_caller]
-    pub fn assert_nothing_twice(&self, what: &str) {
-        let again = sent_again(&self.lab.receiver.deliveries());
-        assert!(again.is_empty(), "{what}: sent again as they were: {again:?}");
-    }
-
-    /// Rows of a connection that is purged, by table.
-    pub fn rows_of(&self, connection: i64) -> Vec<(String, i64)> {
-        let tables = match self.database {
-            Some(_) => self.query(
-                "SELECT table_name FROM information_schema.columns
-                 WHERE column_name = 'connection' AND table_schema = current_schema()",
-            ),
-            None => self.query(
-                "SELECT m.name FROM sqlite_master AS m, pragma_table_info(m.name) AS p
-                 WHERE m.type = 'table' AND p.name = 'connection'",
-            ),
-        };
-        assert!(tables.lines().count() > 5, "{tables}");
-        let mut rows: Vec<(String, i64)> = tables
-            .lines()
-            .map(|table| (table, format!("connection = {connection}")))
-            .chain([
-                ("connection", format!("id = {connection}")),
-                ("stored_connection", format!("name = '{NAME}'")),
-                (
-                    "connection_secret",
-                    "uuid NOT IN (SELECT uuid FROM stored_connection)".to_owned(),
-                ),
-            ])
-            .map(|(table, condition)| {
-                let count = self.query(&format!("SELECT count(*) FROM {table} WHERE {condition}"));
-                (table.to_owned(), count.parse().unwrap())
-            })
-            .collect();
-        rows.retain(|(_, count)| *count > 0);
-        rows
-    }
 }
 
 /// Holds the directory at a request.
@@ -625,45 +446,4 @@ pub fn certificate(lab: &mut Simulated) -> String {
 pub fn narrow(directory: &Directory) -> String {
     let last: ObjectId = *directory.all(Kind::User).last().unwrap();
     directory.dn(directory.parent(last).unwrap())
-}
-
-/// What the receiver must hold of a connection.
-pub fn expected_of(directory: &Directory, wanted: &Wanted) -> Assets {
-    let below = wanted.is_narrow.then(|| format!(",{}", narrow(directory)));
-    let mut assets = Assets::new();
-    for kind in [Kind::User, Kind::Group] {
-        for id in directory.all(kind) {
-            if below
-                .as_ref()
-                .is_some_and(|below| !directory.dn(id).ends_with(below))
-            {
-                continue;
-            }
-            let mut asset = expected::asset(directory, kind, id);
-            if let Some(mark) = wanted.mark {
-                asset["asset"]["assetDetail"]["mark"] = json!(format!("mark {mark}"));
-            }
-            assets.insert(expected::external_id(directory, id), asset);
-        }
-    }
-    assets
-}
-
-fn is_removal(asset: &Value) -> bool {
-    asset["asset"]["assetDetail"]["lifecycle"] == "REMOVED"
-}
-
-/// Ids of assets that arrived at one connector twice in a row as they were.
-pub fn sent_again(deliveries: &[Delivery]) -> BTreeSet<String> {
-    let mut last = std::collections::BTreeMap::new();
-    let mut again = BTreeSet::new();
-    for delivery in deliveries {
-        for (id, asset) in delivery.external_ids.iter().zip(&delivery.assets) {
-            let key = (delivery.connector_uuid.clone(), id.clone());
-            if last.insert(key, asset.clone()).as_ref() == Some(asset) {
-                again.insert(id.clone());
-            }
-        }
-    }
-    again
 }
