@@ -18,7 +18,6 @@ mod support;
 mod checks;
 mod histories;
 mod instances;
-mod measures;
 mod phases;
 mod wanted;
 mod world;

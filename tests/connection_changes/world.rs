@@ -109,13 +109,6 @@ impl World {
         Self::of(lab().await).await
     }
 
-    /// The same where a new connection runs at once.
-    pub async fn starting() -> Self {
-        let mut lab = lab().await;
-        lab.set("SYNC_ON_START", "true");
-        Self::of(lab).await
-    }
-
     async fn of(mut lab: Simulated) -> Self {
         let pause = lab.connector.folder().join("pause");
         lab.set("PAUSE_FILE", pause.to_str().unwrap());
