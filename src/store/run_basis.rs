@@ -38,11 +38,12 @@ const SENT_ONCE_MORE: &str = "
         AND asset.sent = 0 AND asset.fingerprint = s.fingerprint";
 
 /// Keeps the text of a version that may be upstream, where the asset has no other: a removal is
-/// made of it.
+/// made of it. One that was refused may be upstream too, by an attempt before that had no answer,
+/// and nothing else is left of it.
 const KEEP_TEXT: &str = "
     UPDATE asset SET document = s.seq FROM stage AS s
     WHERE s.connection = $1 AND s.object IS NOT NULL AND asset.id = s.asset
-        AND asset.document IS NULL AND asset.sent = s.seq AND s.reject_reason IS NULL";
+        AND asset.document IS NULL AND asset.sent = s.seq";
 
 /// Takes the versions of objects from the stage. Removals stay. The scope of what was read becomes
 /// one that nobody has, so that the next read is a full one and stages everything that upstream

@@ -52,7 +52,8 @@ impl Phase {
         Self::Throttled,
         Self::At("locked"),
         Self::At("set_next.committed"),
-        Self::At("schedule.committed"),
+        // In the first run it is scheduled already, or is just being so.
+        Self::Again("schedule.committed"),
         Self::At("begin_run.begun"),
         Self::At("begin_run.written"),
         Self::At("begin_run.committed"),
