@@ -86,7 +86,7 @@ async fn r34_every_instance_sees_a_new_connection_and_exactly_one_takes_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_a_change_at_the_other_instance_reaches_the_run_of_the_holder() {
-    let chosen = std::env::var("CONNECTION_CHANGES").unwrap_or_default();
+    let chosen = std::env::var("CHANGE_CELLS").unwrap_or_default();
     let mut wrong = Vec::new();
     let mut count = 0;
     for (row, phase) in PHASES.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Connections that are made over HTTP, and changed, disabled and deleted while a run of them goes
 //! on: nothing is lost, and nothing is sent with the former configuration afterwards (R34, R35).
 //!
-//! `CONNECTION_CHANGES=all` checks every phase with every change; otherwise each phase is met with
+//! `CHANGE_CELLS=all` checks every phase with every change; otherwise each phase is met with
 //! some of them, and each of them in some phases. A text in place of `all` chooses those whose
 //! description has it.
 
@@ -33,7 +33,7 @@ const TOGETHER: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r34_a_change_in_any_phase_of_a_run_loses_nothing_and_sends_nothing_old() {
-    let chosen = std::env::var("CONNECTION_CHANGES").unwrap_or_default();
+    let chosen = std::env::var("CHANGE_CELLS").unwrap_or_default();
     let mut cells = Vec::new();
     for (row, phase) in Phase::ALL.iter().enumerate() {
         for (column, change) in Change::ALL.iter().enumerate() {
