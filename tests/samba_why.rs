@@ -91,7 +91,7 @@ async fn r38_a_real_controller_says_why_an_object_is_in_etm_or_not() {
     assert_is(
         &answer,
         "out_of_scope",
-        &["contact", "no user, group or computer"],
+        &["contact", "no user, group, computer or role"],
     );
 
     domain.apply(&[

@@ -56,11 +56,10 @@ async fn r35_a_key_is_printed_and_everything_is_sealed_with_it() {
         &id.to_string(),
         "SECRETS_KEY_OLD",
     ]);
+    // The stored connection has no directory; the other one is tested.
+    let check = ["check", "--connection", "active-directory"];
     lab.set("SECRETS_KEY", &first);
-    lab.connector
-        .succeed(&["check"])
-        .await
-        .said(&["secrets", "1 open"]);
+    lab.connector.succeed(&check).await.said(&["secrets", "1 open"]);
     // Another key, first without the former one.
     lab.set("SECRETS_KEY", &second);
     lab.connector
@@ -79,6 +78,6 @@ async fn r35_a_key_is_printed_and_everything_is_sealed_with_it() {
         .await
         .said(&["0 secrets sealed anew", "1 were already"]);
     lab.set("SECRETS_KEY_OLD", "");
-    let checked = lab.connector.succeed(&["check"]).await.said(&["1 open"]);
+    let checked = lab.connector.succeed(&check).await.said(&["1 open"]);
     assert!(!checked.stdout.contains(PASSWORD), "{}", checked.stdout);
 }

@@ -47,7 +47,7 @@ async fn an_object_of_another_class_is_named_by_it() {
     let answer = answer.is(
         "out_of_scope",
         false,
-        &["printQueue", "no user, group or computer"],
+        &["printQueue", "no user, group, computer or role"],
     );
     assert!(answer.0["kind"].is_null());
     let answer = world.why(IN).await;
