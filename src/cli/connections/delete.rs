@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::exit_code::USAGE;
 use crate::registry::{ChangeError, ConnectionEditor};
 use crate::store::{Store, StoreAccess};
-use crate::sync::RunError;
 
 use super::refused;
 use crate::cli::arguments::ConnectionsDelete;
@@ -101,7 +100,8 @@ fn confirm(options: &ConnectionsDelete) -> Result<(), CommandFailure> {
 fn purge(editor: &ConnectionEditor<'_>, uuid: Uuid, name: &str) -> Result<(), CommandFailure> {
     let until = Instant::now() + RUN_ENDS_WITHIN;
     loop {
-        match purge_now(editor, uuid) {
+        // The store refuses it while a run of another process or instance holds the connection.
+        match editor.purge(uuid).map_err(|error| refused(&error)) {
             Ok(()) => {
                 say(format_args!(
                     "{name}: history and list of removed objects are forgotten"
@@ -123,16 +123,4 @@ fn purge(editor: &ConnectionEditor<'_>, uuid: Uuid, name: &str) -> Result<(), Co
             }
         }
     }
-}
-
-fn purge_now(editor: &ConnectionEditor<'_>, uuid: Uuid) -> Result<(), CommandFailure> {
-    let row = editor.store.connections()?;
-    let row = row.into_iter().find(|row| row.uuid == Some(uuid));
-    // A run of the service holds the connection until it ends.
-    let held = row.map(|row| {
-        let now = Utc::now().timestamp();
-        editor.store.lock(row.id, "connections delete", "", now)
-    });
-    let _held = held.transpose().map_err(RunError::from)?;
-    editor.purge(uuid).map_err(|error| refused(&error))
 }
