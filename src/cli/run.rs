@@ -62,7 +62,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             bind_guard,
             only: connection.map(str::to_owned),
         };
-        let follower = ConnectionFollower::new(parts, connections, beats.clone(), stop.clone());
+        let mut follower = ConnectionFollower::new(parts, connections, beats.clone(), stop.clone());
+        follower.prepare().await;
         let registry = Arc::clone(follower.registry());
         let set = registry.set();
         // Nobody else sets it.

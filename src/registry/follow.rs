@@ -35,8 +35,10 @@ pub struct ConnectionFollower {
     waiting: Vec<LookRequest>,
     tasks: JoinSet<EndedConnection>,
     running: BTreeMap<Uuid, RunningConnection>,
-    /// Connections of environment and file, before they are run.
-    workers: Vec<ConnectionWorker>,
+    /// Connections before they are run, with their revisions.
+    workers: Vec<(ConnectionWorker, Option<i64>)>,
+    /// `true` once connections are run.
+    is_serving: bool,
     /// Identities of the connections that environment and file configure.
     configured: BTreeSet<Uuid>,
     /// Number of the last change that is in force.
@@ -77,7 +79,8 @@ impl ConnectionFollower {
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
             configured: workers.iter().map(ConnectionWorker::uuid).collect(),
-            workers,
+            workers: workers.into_iter().map(|worker| (worker, None)).collect(),
+            is_serving: false,
             seen: None,
             is_failing: false,
             again_at: None,
@@ -91,6 +94,15 @@ impl ConnectionFollower {
         &self.registry
     }
 
+    /// Adds the connections that are stored to the set, before anybody asks for it; they are run by
+    /// [`Self::serve`]. A state that fails is reported there.
+    pub async fn prepare(&mut self) {
+        if let Err(error) = self.follow().await {
+            tracing::debug!(%error, "The stored connections cannot be read yet.");
+        }
+        self.seen = None;
+    }
+
     /// Runs every connection on its schedule until the service stops; a run in progress is then
     /// ended according to R26.
     ///
@@ -98,8 +110,9 @@ impl ConnectionFollower {
     /// The state file fails at the start of a connection. Failed runs are no error of the service:
     /// they are logged, shown, and tried again at the next tick.
     pub async fn serve(mut self) -> Result<(), ServiceError> {
-        for worker in std::mem::take(&mut self.workers) {
-            self.start(worker, None);
+        self.is_serving = true;
+        for (worker, revision) in std::mem::take(&mut self.workers) {
+            self.start(worker, revision);
         }
         self.compete();
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -303,7 +316,11 @@ impl ConnectionFollower {
         let is_held = opened.is_held;
         if let Some(worker) = opened.worker.filter(|_| !is_disabled) {
             debug_assert_eq!(worker.uuid(), uuid);
-            self.start(worker, Some(revision));
+            if self.is_serving {
+                self.start(worker, Some(revision));
+            } else {
+                self.workers.push((worker, Some(revision)));
+            }
         }
         !is_held
     }

@@ -170,13 +170,14 @@ async fn follow_clock(connection: &ScheduledConnection, next: NextRuns, now: Dat
         return next;
     }
     let name = connection.connector.name();
+    let stored = connection.set_next(corrected).await;
     tracing::warn!(
         connection = name,
         next_sync = corrected.sync.map(|at| at.to_rfc3339()),
         next_baseline = corrected.baseline.map(|at| at.to_rfc3339()),
         "The clock was set back; the next runs are computed anew."
     );
-    if let Err(error) = connection.set_next(corrected).await {
+    if let Err(error) = stored {
         tracing::error!(connection = name, error = %error, advice = error.advice(), "The next run could not be stored.");
     }
     corrected
