@@ -1,4 +1,5 @@
-//! A connection is tested, browsed and previewed before it is used: the functions that HTTP calls, on the simulator.
+//! A connection is tested, browsed and previewed before it is used: the functions that HTTP calls,
+//! on the simulator.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

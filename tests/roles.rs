@@ -1,5 +1,5 @@
-//! Roles: groups that match `AD_ROLE_FILTER`, in an asset class of their own, and groups that become
-//! roles and stop being some.
+//! Roles: groups that match `AD_ROLE_FILTER`, in an asset class of their own, and groups that
+//! become roles and stop being some.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

@@ -1,4 +1,5 @@
-//! The containers of a real Active Directory (Samba), and the number of objects that a profile would read there.
+//! The containers of a real Active Directory (Samba), and the number of objects that a profile
+//! would read there.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

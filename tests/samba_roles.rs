@@ -8,7 +8,7 @@ use lab::receiver::{Options, Receiver};
 use lab::samba::{Change, Domain};
 use support::{Assets, Connector, assert_arrives, changed, people};
 
-/// What the receiver must hold of the unit, where these groups are roles.
+/// Returns the assets of the unit that the receiver must hold, where these groups are roles.
 fn expected(domain: &Domain, unit: &str, roles: &[&str]) -> Assets {
     let mut assets = domain.expected(unit);
     for asset in assets.values_mut() {

@@ -1,4 +1,4 @@
-//! What must be true of what arrived, and of the state.
+//! Checks of the assets that arrived, and of the state.
 
 use std::collections::BTreeSet;
 
@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// What the receiver must hold of a connection.
+/// Returns the assets of a connection that the receiver must hold.
 pub fn expected_of(directory: &Directory, wanted: &Wanted) -> Assets {
     let below = wanted.is_narrow.then(|| format!(",{}", narrow(directory)));
     let mut assets = Assets::new();

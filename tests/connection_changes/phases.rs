@@ -109,7 +109,7 @@ impl Phase {
     }
 }
 
-/// What holds the run where it is.
+/// Obstacle that holds the run in its phase.
 #[derive(Default)]
 struct Hold {
     page: Option<PageHold>,

@@ -1,4 +1,4 @@
-//! What a connection is to be, and the changes of it.
+//! Configuration that a connection is to have, and the changes of it.
 
 use crate::world::{NAME, OTHER_NAME};
 
@@ -32,7 +32,7 @@ impl Change {
     }
 }
 
-/// What a connection is to be.
+/// Configuration that a connection is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     pub name: String,

@@ -381,7 +381,7 @@ impl World {
         directory.delete(self.lab.groups()[0]);
     }
 
-    /// What the receiver must hold of a connection.
+    /// Returns the assets of a connection that the receiver must hold.
     pub fn expected(&self, wanted: &Wanted) -> Assets {
         expected_of(self.lab.directory(), wanted)
     }

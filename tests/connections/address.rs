@@ -1,5 +1,5 @@
-//! R35: a stored password goes to no other server than it was given for, and connections lead where the operator lets
-//! them.
+//! R35: a stored password goes to no other server than it was given for, and connections lead where
+//! the operator lets them.
 
 use lab::certificates::Authority;
 use serde_json::{Value, json};

@@ -9,7 +9,8 @@ use tokio::process::{Child, Command};
 
 use super::prepared;
 
-/// Whether a process that dies by a fault writes a core file here, into `folder` or to a handler.
+/// Returns `true` when a process that dies by a fault writes a core file here, into `folder` or to
+/// a handler.
 async fn is_dumped_by_itself(folder: &std::path::Path) -> bool {
     let shell = Command::new("sh")
         .args(["-c", "ulimit -c unlimited && kill -SEGV $$"])
@@ -18,7 +19,8 @@ async fn is_dumped_by_itself(folder: &std::path::Path) -> bool {
     shell.await.unwrap().core_dumped()
 }
 
-/// Sends a signal until the process ends: Rust looks at the first one itself, for an overflow of the stack.
+/// Sends a signal until the process ends: Rust looks at the first one itself, for an overflow of
+/// the stack.
 async fn killed(service: &mut Child, process: &str, signal: &str) -> ExitStatus {
     for _ in 0..50 {
         let signal = format!("-{signal}");

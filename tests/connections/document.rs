@@ -1,4 +1,5 @@
-//! A client that knows nothing but the OpenAPI document drives every call of connections, and sees every status.
+//! A client that knows nothing but the OpenAPI document drives every call of connections, and sees
+//! every status.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ struct Client<'a> {
     document: Document,
 }
 
-/// What is given to a call.
+/// Parameters, headers and body of a call.
 #[derive(Default)]
 struct Call<'a> {
     /// Values of parameters, by name.
@@ -236,7 +237,8 @@ async fn a_client_of_the_document_drives_every_call_and_sees_every_status() {
     api.stop().await;
 }
 
-/// Every status of every call of connections was seen, but for those that no request brings about or no path can have.
+/// Every status of every call of connections was seen, but for those that no request brings about
+/// or no path can have.
 fn complete(document: &Document) {
     let of_connections = document.operations(|tag| tag == "configuration");
     assert_eq!(of_connections.len(), 11, "{of_connections:?}");
@@ -248,7 +250,8 @@ fn complete(document: &Document) {
         let takes_a_body = document.json["paths"][&path][&method]["requestBody"].is_object();
         for status in responses.keys().map(|status| status.parse::<u16>().unwrap()) {
             let never = NOT_BY_A_REQUEST.contains(&status)
-                // Of wrong tokens at once alone, which tests/http/access.rs does; of looks at a directory, tests/connections/trials.rs.
+                // Of wrong tokens at once alone, which tests/http/access.rs does; of looks at a
+                // directory, tests/connections/trials.rs.
                 || status == 429
                 // The document lists these for every change.
                 || (!takes_a_body && [413, 415, 422].contains(&status))

@@ -24,7 +24,8 @@ fn set(body: &mut Value, path: &str, value: &Value) {
     }
 }
 
-/// Each key with a value that is not its default, the variable that it stands for, and how `check` shows that.
+/// Each key with a value that is not its default, the variable that it stands for, and how `check`
+/// shows that.
 fn every_key() -> Vec<(&'static str, Value, &'static str, &'static str)> {
     vec![
         (

@@ -1,6 +1,8 @@
-//! Bodies that nobody means well, against the running program: no defect, no panic, no secret in an answer or the log.
+//! Bodies that nobody means well, against the running program: no defect, no panic, no secret in an
+//! answer or the log.
 //!
-//! `FUZZED_BODIES` is their number (500), `FUZZ_SEED` the seed of the first one; each failure names its own.
+//! `FUZZED_BODIES` is their number (500), `FUZZ_SEED` the seed of the first one; each failure names
+//! its own.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! Connections that are created, tested, changed and deleted over HTTP: the contract of every call, against the running
-//! program.
+//! Connections that are created, tested, changed and deleted over HTTP: the contract of every call,
+//! against the running program.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -39,8 +39,8 @@ const ALL: &str = "/api/v1/connections";
 /// `SECRETS_KEY` of the tests.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// A service without a connection, between a simulated directory and a receiver. Connections over HTTP may lead to the
-/// directory.
+/// A service without a connection, between a simulated directory and a receiver. Connections over
+/// HTTP may lead to the directory.
 struct Api {
     lab: Simulated,
     served: Served,
@@ -199,7 +199,7 @@ impl Api {
     }
 }
 
-/// What the service needs, with these variables.
+/// Returns the parts that the service needs, with these variables.
 async fn prepared(variables: &[(&str, &str)]) -> (Simulated, String, String) {
     let mut lab = Simulated::new().await;
     let environment = lab.connector.clone_environment();

@@ -53,8 +53,8 @@ fn scenario(point: Point) -> Scenario {
     }
 }
 
-/// Where a transaction does more in another scenario too, it is met there as well: in a full read,
-/// and with objects missing.
+/// Returns transactions that do more in another scenario too, and are met there as well: in a full
+/// read, and with objects missing.
 fn also(scenario: Scenario) -> &'static [Commit] {
     match scenario {
         Scenario::First => &[
@@ -69,9 +69,9 @@ fn also(scenario: Scenario) -> &'static [Commit] {
     }
 }
 
-/// Whether a batch may be on its way, or be answered without a record of it, when the program dies
-/// there: then it is sent again, and it alone. Reading and staging go on beside the delivery; the
-/// other transactions do not.
+/// Returns `true` when a batch may be on its way, or be answered without a record of it, at the
+/// moment at which the program dies there: then it is sent again, and it alone. Reading and staging
+/// go on beside the delivery; the other transactions do not.
 fn may_be_out(point: Point) -> bool {
     match point {
         Point::Answered => true,

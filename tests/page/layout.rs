@@ -19,7 +19,7 @@ const LONGEST_SID: [u8; 28] = [
 ];
 
 impl Tab {
-    /// What of the page cannot be read whole as it is shown now.
+    /// Returns the parts of the page that cannot be read whole as it is shown now.
     pub async fn cut_off(&self) -> Vec<String> {
         serde_json::from_value(self.value(LAYOUT).await).unwrap()
     }

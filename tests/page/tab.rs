@@ -251,7 +251,8 @@ impl Tab {
         self.ask("Input.insertText", json!({"text": text})).await;
     }
 
-    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`, a letter or a digit…
+    /// Presses a key: `Tab`, `Shift+Tab`, `Enter`, `Escape`, `Space`, `ArrowDown`, a letter or a
+    /// digit…
     pub async fn press(&self, key: &str) {
         let (shift, key) = match key.strip_prefix("Shift+") {
             Some(key) => (8, key),

@@ -26,7 +26,8 @@ fn value_of(key: &str) -> String {
 }
 
 impl Tab {
-    /// Nothing of what is shown is a barrier or out of sight, whatever the viewer; `own` looks at it afterwards.
+    /// Nothing of what is shown is a barrier or out of sight, whatever the viewer; `own` looks at
+    /// it afterwards.
     #[track_caller]
     pub fn open_to_all(&self, page: &str, own: Viewer) -> impl Future<Output = ()> {
         let place = std::panic::Location::caller();

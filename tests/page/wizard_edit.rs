@@ -1,4 +1,5 @@
-//! The editor of a connection: what is kept, what has to be typed again, and what someone else did meanwhile.
+//! The editor of a connection: what is kept, what has to be typed again, and what someone else did
+//! meanwhile.
 
 use serde_json::{Value, json};
 

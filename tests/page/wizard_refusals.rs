@@ -1,4 +1,5 @@
-//! Services that cannot take a connection of the page: the page says so before anything is typed, or loses nothing of it.
+//! Services that cannot take a connection of the page: the page says so before anything is typed,
+//! or loses nothing of it.
 
 use crate::browser;
 use crate::empty::UnusedDirectory;

@@ -1,5 +1,5 @@
-//! The whole way on the page against a real Active Directory (Samba): from an empty service to the first assets at the
-//! receiver, and how long that takes.
+//! The whole way on the page against a real Active Directory (Samba): from an empty service to the
+//! first assets at the receiver, and how long that takes.
 
 use std::time::{Duration, Instant};
 

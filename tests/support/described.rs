@@ -48,7 +48,8 @@ impl Document {
             .unwrap_or_else(|| panic!("{} is not in the document", answer.path));
         let method = answer.method.as_str().to_lowercase();
         let status = answer.status.as_u16();
-        // A method that the path does not know has no answer of its own in the document: any refusal of it will do.
+        // A method that the path does not know has no answer of its own in the document: any
+        // refusal of it will do.
         let operations = &self.json["paths"][&template];
         let operation = match &operations[&method] {
             Value::Null => operations.as_object().unwrap().values().next().unwrap(),
