@@ -320,6 +320,9 @@ async fn a_stored_connection_is_one_as_any_other_for_every_command() {
     }
     let listed = json(&lab, &["connections", "list", "--json"]).await.remove(0);
     assert_eq!(listed["disabled"], true, "{listed}");
+    let status = json(&lab, &["status", "--json"]).await.remove(0);
+    assert_eq!(status["disabled"], true, "{status}");
+    assert_eq!(status["revision"], listed["revision"], "{status}");
     lab.connector
         .succeed(&["connections", "export", "head-office"])
         .await
