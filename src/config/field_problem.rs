@@ -24,6 +24,16 @@ impl fmt::Display for FieldProblem {
     }
 }
 
+/// Returns the keys with their causes on one line.
+#[must_use]
+pub fn list_problems(problems: &[FieldProblem]) -> String {
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|one| format!("{} {}", one.key, one.reason))
+        .collect();
+    lines.join("; ")
+}
+
 /// Values out of a JSON object. `null` is as good as absent.
 pub(super) struct ObjectReader<'a> {
     path: String,

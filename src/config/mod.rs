@@ -43,7 +43,7 @@ pub use body::{
 };
 pub use environment::{Environment, Variables};
 pub use export::export;
-pub use field_problem::FieldProblem;
+pub use field_problem::{FieldProblem, list_problems};
 pub use inherited::InheritedVariables;
 pub use load::{
     ImportedConnection, MappingSettings, load, load_connections, load_mapping_settings, parse, parse_at,

@@ -12,7 +12,7 @@ use super::stored::{PASSWORD, password_of, reach, state_of};
 use crate::check::{MappingMistake, read_mapping};
 use crate::config::{
     BodyRefusal, CheckedConnection, Config, ConnectionOrigin, ConnectionSettings, FieldProblem,
-    PasswordChange, ReachRefusal, StoredConfiguration, in_the_body_s_words,
+    PasswordChange, ReachRefusal, StoredConfiguration, in_the_body_s_words, list_problems,
 };
 use crate::schedule::StoredState;
 use crate::store::{
@@ -35,7 +35,7 @@ pub enum ChangeError {
         place: String,
     },
     /// The body has mistakes.
-    #[error("the body is refused: {}", listed(.0))]
+    #[error("the body is refused: {}", list_problems(.0))]
     Invalid(Vec<FieldProblem>),
     /// The address changed, and the secret is not in the body (R35).
     #[error("{} changed, so the password has to be sent again: a stored one does not follow an address", .0.join(", "))]
@@ -62,14 +62,6 @@ pub struct ConnectionChange {
     pub name: String,
     /// Its configuration, as it is stored now.
     pub state: StoredState,
-}
-
-fn listed(problems: &[FieldProblem]) -> String {
-    let problems = problems.iter();
-    let lines: Vec<String> = problems
-        .map(|one| format!("{} {}", one.key, one.reason))
-        .collect();
-    lines.join("; ")
 }
 
 impl From<BodyRefusal> for ChangeError {
@@ -214,8 +206,7 @@ impl ConnectionEditor<'_> {
     /// There is none, or it was changed meanwhile; or the store fails.
     pub fn delete(&self, name: &str, expected: i64, now: DateTime<Utc>) -> Result<Uuid, ChangeError> {
         let uuid = self.stored(name)?.uuid;
-        self.store
-            .delete_connection(uuid, expected, false, now.timestamp())?;
+        self.store.delete_connection(uuid, expected, now.timestamp())?;
         Ok(uuid)
     }
 

@@ -32,19 +32,11 @@ const TEXTS: &str = "
 impl Store {
     /// Deletes a stored connection with its secrets, where it still has the revision `expected`. A
     /// run of it hands out nothing any more. Its objects yield their assets as those of a
-    /// connection do that is not configured any more (R37). With `purge` everything else of it goes
-    /// as well.
+    /// connection do that is not configured any more (R37).
     ///
     /// # Errors
-    /// A [`ConnectionRefusal`]: it is gone, or was changed meanwhile. With `purge`
-    /// [`StoreError::HeldElsewhere`] while another instance runs it.
-    pub fn delete_connection(
-        &self,
-        uuid: Uuid,
-        expected: i64,
-        purge: bool,
-        now: i64,
-    ) -> Result<(), StoreError> {
+    /// A [`ConnectionRefusal`]: it is gone, or was changed meanwhile.
+    pub fn delete_connection(&self, uuid: Uuid, expected: i64, now: i64) -> Result<(), StoreError> {
         self.write(Commit::Register, |sql| {
             current(sql, uuid)?;
             let deleted = sql.execute(
@@ -61,9 +53,6 @@ impl Store {
                 values![uuid],
             )?;
             ownership::pass_on_abandoned(sql)?;
-            if purge {
-                forget(sql, uuid)?;
-            }
             count_change(sql)
         })
     }

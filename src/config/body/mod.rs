@@ -30,7 +30,7 @@ use super::refused::ConfigProblem;
 use super::variables::{self as v};
 use super::{
     Config, ConnectionOrigin, ConnectionSettings, DirectoryAuth, DirectorySettings, FieldProblem,
-    MappingSource, Secret, UpstreamSettings, upstream,
+    MappingSource, Secret, UpstreamSettings, list_problems, upstream,
 };
 
 pub use document::ConnectionDocument;
@@ -97,13 +97,7 @@ impl Variables for BodyVariables<'_> {
 impl fmt::Display for BodyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Invalid(problems) => {
-                let lines: Vec<String> = problems
-                    .iter()
-                    .map(|one| format!("{} {}", one.key, one.reason))
-                    .collect();
-                f.write_str(&lines.join("; "))
-            }
+            Self::Invalid(problems) => f.write_str(&list_problems(problems)),
             Self::SecretRequired(keys) => write!(f, "{} changed without the password", keys.join(", ")),
         }
     }

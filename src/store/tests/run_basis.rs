@@ -46,7 +46,7 @@ fn r35_a_run_hands_out_nothing_once_its_connection_was_changed_disabled_or_delet
                 .set_connection_disabled(made.uuid, true, Some(1), NOW)
                 .map(drop)
         },
-        |store, made| store.delete_connection(made.uuid, 1, false, NOW),
+        |store, made| store.delete_connection(made.uuid, 1, NOW),
     ];
     for change in changes {
         let room = Room::new();

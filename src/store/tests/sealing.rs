@@ -232,7 +232,7 @@ fn a_copy_of_the_state_has_the_stored_connections_and_their_secrets() {
     let keys = keys();
     let made = make(&room.store, 1, "a", &keys);
     let gone = make(&room.store, 2, "b", &keys);
-    room.store.delete_connection(gone.uuid, 1, false, NOW).unwrap();
+    room.store.delete_connection(gone.uuid, 1, NOW).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let copy = Store::open(&directory.path().join("copy.db"), StoreAccess::ReadWrite).unwrap();
     let copied = room.store.copy_to(&copy).unwrap();

@@ -143,9 +143,9 @@ fn of_two_editors_exactly_one_wins() {
     // The same for the other changes.
     let disabled = room.store.set_connection_disabled(made.uuid, true, Some(1), NOW);
     assert_eq!(refusal(disabled), ConnectionRefusal::Changed { current: 2 });
-    let deleted = room.store.delete_connection(made.uuid, 1, false, NOW);
+    let deleted = room.store.delete_connection(made.uuid, 1, NOW);
     assert_eq!(refusal(deleted), ConnectionRefusal::Changed { current: 2 });
-    let unknown = room.store.delete_connection(Uuid::from_u128(9), 1, false, NOW);
+    let unknown = room.store.delete_connection(Uuid::from_u128(9), 1, NOW);
     assert!(matches!(refusal(unknown), ConnectionRefusal::Unknown { .. }));
 }
 
@@ -182,7 +182,7 @@ fn a_name_has_one_connection_wherever_it_is_configured() {
         .register(derive_uuid("a"), "a", "", &AssetTarget::default(), NOW);
     assert_eq!(refusal(registered), taken("a"));
     // The name of a deleted one is free.
-    room.store.delete_connection(a.uuid, 1, false, NOW).unwrap();
+    room.store.delete_connection(a.uuid, 1, NOW).unwrap();
     create(3, "a").unwrap();
 }
 
@@ -354,9 +354,7 @@ fn a_deleted_connection_keeps_its_history_until_it_is_purged() {
     assert_eq!(room.drain(other).len(), 0);
     room.end(other);
 
-    room.store
-        .delete_connection(made.uuid, 1, false, NOW + 9)
-        .unwrap();
+    room.store.delete_connection(made.uuid, 1, NOW + 9).unwrap();
     let former = room.store.connection("a").unwrap().unwrap();
     assert!(former.deleted && !former.disabled);
     assert_eq!(room.store.runs(row, 9).unwrap().len(), 1);
@@ -414,7 +412,8 @@ fn a_purge_leaves_nothing_of_a_connection_that_shares_no_id() {
         .settle(run, &out, &answered(&seqs(&out), &[], &[]), NOW)
         .unwrap();
     room.store.end_run(run, &RunEnd::default(), NOW).unwrap();
-    room.store.delete_connection(made.uuid, 1, true, NOW).unwrap();
+    room.store.delete_connection(made.uuid, 1, NOW).unwrap();
+    room.store.purge_connection(made.uuid).unwrap();
     for table in ["object", "stage", "asset", "document", "run", "connection_secret"] {
         let statement = format!("SELECT count(*) FROM {table}");
         let left: i64 = room.store.read(|sql| sql.value(&statement, &[])).unwrap();
