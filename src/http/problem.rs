@@ -165,6 +165,18 @@ pub(super) struct RefusalResponses;
 /// Further statuses, which only a change may end with.
 pub(super) struct ChangeRefusals;
 
+/// Statuses of a call that takes `If-Match`.
+pub(super) struct RevisionRefusals;
+
+impl IntoResponses for RevisionRefusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        described(&[
+            ("400", "If-Match is not an entity tag."),
+            ("412", "It was changed meanwhile."),
+        ])
+    }
+}
+
 impl IntoResponses for RefusalResponses {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
         described(&[

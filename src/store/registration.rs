@@ -146,10 +146,7 @@ pub(super) fn refuse_taken_name(sql: &dyn Sql, uuid: Uuid, name: &str) -> Result
         values![name, uuid],
         |_| Ok(()),
     )?;
-    match taken {
-        Some(()) => Err(name_taken(name)),
-        None => Ok(()),
-    }
+    taken.map_or(Ok(()), |()| Err(name_taken(name)))
 }
 
 /// Refuses a name that another stored connection has.
@@ -159,10 +156,7 @@ fn refuse_stored_name(sql: &dyn Sql, uuid: Uuid, name: &str) -> Result<(), Store
         values![name, uuid],
         |_| Ok(()),
     )?;
-    match taken {
-        Some(()) => Err(name_taken(name)),
-        None => Ok(()),
-    }
+    taken.map_or(Ok(()), |()| Err(name_taken(name)))
 }
 
 /// Takes a name from the row of a connection that is not configured any more.

@@ -17,7 +17,9 @@ use crate::config::{ConnectionDocument, ConnectionOrigin, FieldProblem};
 use crate::http::access::RequestRights;
 use crate::http::extract::{ConnectionName, ServiceState, unknown_connection};
 use crate::http::guards::Changer;
-use crate::http::problem::{ChangeRefusals, CheckedBody, CheckedQuery, HttpProblem, RefusalResponses};
+use crate::http::problem::{
+    ChangeRefusals, CheckedBody, CheckedQuery, HttpProblem, RefusalResponses, RevisionRefusals,
+};
 use crate::http::service::HttpService;
 use crate::http::standing::with_stored;
 use crate::registry::{ChangeError, ConnectionChange, ConnectionEditor};
@@ -135,10 +137,8 @@ pub(super) async fn create(
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
-        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
-        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
         (status = 428, description = "If-Match is missing.", body = HttpProblem),
-        ChangeRefusals, RefusalResponses
+        RevisionRefusals, ChangeRefusals, RefusalResponses
     )
 )]
 pub(super) async fn replace(
@@ -187,10 +187,8 @@ const DELETED_WITHIN: Duration = Duration::from_secs(28);
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 204, description = "It is gone."),
-        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
-        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
         (status = 428, description = "If-Match is missing.", body = HttpProblem),
-        ChangeRefusals, RefusalResponses
+        RevisionRefusals, ChangeRefusals, RefusalResponses
     )
 )]
 pub(super) async fn delete(
@@ -259,9 +257,7 @@ async fn purge_deleted(
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
-        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
-        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
-        ChangeRefusals, RefusalResponses
+        RevisionRefusals, ChangeRefusals, RefusalResponses
     )
 )]
 pub(super) async fn disable(
@@ -282,9 +278,7 @@ pub(super) async fn disable(
     security(("bearer" = []), ("basic" = [])),
     responses(
         (status = 200, description = "The connection.", body = ConnectionView, headers(("ETag" = String, description = "Its revision."))),
-        (status = 400, description = "If-Match is not an entity tag.", body = HttpProblem),
-        (status = 412, description = "It was changed meanwhile.", body = HttpProblem),
-        ChangeRefusals, RefusalResponses
+        RevisionRefusals, ChangeRefusals, RefusalResponses
     )
 )]
 pub(super) async fn enable(
