@@ -13,6 +13,7 @@ pub mod directory;
 mod exit_code;
 pub mod failpoint;
 #[cfg(test)]
+#[path = "../tests/fuzz/bodies/replay.rs"]
 mod fuzzing;
 pub mod http;
 pub mod identity;

@@ -14,6 +14,7 @@ mod environment;
 mod export;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/environment.rs"]
 pub mod fuzzing;
 mod inherited;
 mod kerberos;

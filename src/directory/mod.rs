@@ -19,6 +19,7 @@ mod fault;
 mod fault_of;
 mod frame;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/ldap.rs"]
 pub mod fuzzing;
 mod guard;
 #[cfg(feature = "kerberos")]

@@ -14,6 +14,7 @@ mod evaluate;
 mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/mapping.rs"]
 pub mod fuzzing;
 mod links;
 mod natural_form;

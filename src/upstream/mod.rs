@@ -19,6 +19,7 @@ mod delivery;
 mod error;
 mod evidence;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/answer.rs"]
 pub mod fuzzing;
 mod ingest_check;
 mod lesson;
