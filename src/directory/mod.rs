@@ -65,7 +65,7 @@ pub use put_off::PutOff;
 pub use replay::{MESSAGE_ID, ReplayedAnswer, replay};
 pub use result_code::LdapResult;
 pub use root_dse::{ControllerDefect, RootDse};
-pub use search::{LdapSearch, Pages};
+pub use search::{LdapSearch, Pages, SearchCounts};
 pub use session::{ControllerEndpoint, Session, SessionCounters};
 pub use site::ControllerChoice;
 pub use stats_control::SearchCost;

@@ -150,29 +150,30 @@ pub async fn find_by_name(
     name: &str,
     most: usize,
 ) -> Result<(Vec<ObjectOfName>, usize), DirectoryError> {
-    let mut pages = session.search(LdapSearch {
+    let search = LdapSearch {
         filter: filter_by_name(name),
         attributes: [OBJECT_GUID, "objectSid", "objectClass"]
             .map(str::to_owned)
             .to_vec(),
         ..scope.naming_context()
-    });
+    };
     let (mut found, mut more) = (Vec::new(), 0);
-    while let Some(entries) = pages.next().await? {
-        let room = most - found.len();
-        found.extend(entries.iter().take(room).map(|entry| {
-            ObjectOfName {
-                guid: guid_of(entry),
-                dn: entry.dn.clone(),
-                class: class_of(entry),
-                sid: entry
-                    .first("objectSid")
-                    .and_then(|octets| Sid::from_bytes(octets).ok())
-                    .map(|sid| sid.to_string()),
-            }
-        }));
-        more += entries.len().saturating_sub(room);
-    }
+    let take = |entry: &Entry| {
+        if found.len() == most {
+            more += 1;
+            return;
+        }
+        found.push(ObjectOfName {
+            guid: guid_of(entry),
+            dn: entry.dn.clone(),
+            class: class_of(entry),
+            sid: entry
+                .first("objectSid")
+                .and_then(|octets| Sid::from_bytes(octets).ok())
+                .map(|sid| sid.to_string()),
+        });
+    };
+    session.each_entry(search, take).await?;
     Ok((found, more))
 }
 
@@ -190,10 +191,10 @@ pub async fn read_in_scope(
     let mut found = None;
     for kind in scope.kinds() {
         for search in scope.with_guids(kind, &[guid]) {
-            let mut pages = session.search(search);
-            while let Some(page) = pages.next().await? {
-                found = found.or(page.first().map(|entry| (kind, entry.copied())));
-            }
+            let take = |entry: &Entry| {
+                found.get_or_insert_with(|| (kind, entry.copied()));
+            };
+            session.each_entry(search, take).await?;
         }
     }
     if let Some((kind, entry)) = &mut found {
@@ -334,10 +335,7 @@ async fn matches(session: &Session, guid: Guid, filter: &str) -> Result<bool, Di
 async fn gives_any(session: &Session, searches: Vec<LdapSearch>) -> Result<bool, DirectoryError> {
     let mut any = false;
     for search in searches {
-        let mut pages = session.search(search);
-        while let Some(entries) = pages.next().await? {
-            any |= !entries.is_empty();
-        }
+        any |= session.each_entry(search, |_| ()).await?.entries > 0;
     }
     Ok(any)
 }

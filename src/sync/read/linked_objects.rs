@@ -11,7 +11,6 @@ use crate::sync::scope::OBJECT_GUID;
 
 use super::context::ReadContext;
 use super::found::FoundInScope;
-use super::memberships::each_entry;
 
 /// Members of changed groups that are compared with the stored links at a time: 16 octets each,
 /// besides the members of the last group.
@@ -133,10 +132,11 @@ impl ReadContext<'_> {
         };
         let by_guid = self.session.asks_for_extended_names();
         let mut groups = Vec::new();
-        each_entry(&self.session, search, |entry| {
-            groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
-        })
-        .await?;
+        self.session
+            .each_entry(search, |entry| {
+                groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
+            })
+            .await?;
         groups.sort_unstable();
         Ok(groups)
     }
