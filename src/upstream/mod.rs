@@ -7,6 +7,7 @@
 mod answer;
 mod answer_counts;
 #[cfg(test)]
+#[path = "answer_table_tests.rs"]
 mod answer_table;
 mod api_server;
 mod asset_errors;

@@ -10,7 +10,7 @@
 mod checks;
 mod file;
 mod identity_key;
-mod keys;
+pub(super) mod keys;
 mod layered;
 mod parse;
 mod reading;
@@ -27,7 +27,7 @@ use super::refused::ValueFault;
 use super::variables as v;
 
 pub(super) use file::ConnectionsFile;
-pub(super) use keys::{BASELINE, CONNECTION, LISTS, PROCESS, PROFILE, SCHEDULE, SHORT, UUID};
+pub(super) use keys::{BASELINE, CONNECTION, LISTS, SCHEDULE, SHORT, UUID};
 pub(super) use layered::{ConnectionVariables, WithoutName};
 
 /// Read when `CONNECTIONS_FILE` is not set and there is such a file, relative to the working
