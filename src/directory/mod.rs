@@ -22,6 +22,7 @@ mod frame;
 #[path = "../../tests/fuzz/bodies/ldap.rs"]
 pub mod fuzzing;
 mod guard;
+mod guard_fault;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod kerberos_fault;
@@ -35,6 +36,7 @@ mod oversized;
 mod paging;
 mod put_off;
 mod ranges;
+mod received_octets;
 #[cfg(all(test, feature = "kerberos"))]
 #[path = "../../tests/windows_octets/recorded.rs"]
 mod recorded;
@@ -59,7 +61,7 @@ pub use dirsync::{DIRSYNC, DirSyncPages};
 pub use entry::{AttributeValues, Entry};
 pub use error::{DirectoryError, TimedPhase};
 pub use fault_of::FaultOf;
-pub use guard::GuardFault;
+pub use guard_fault::GuardFault;
 pub use kerberos_fault::{KerberosFault, KerberosProblem};
 pub use put_off::PutOff;
 pub use replay::{MESSAGE_ID, ReplayedAnswer, replay};

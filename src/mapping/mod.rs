@@ -21,6 +21,7 @@ mod natural_form;
 mod parse;
 mod removal;
 mod row;
+mod row_values;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,14 @@ use crate::directory::{DirectoryError, Entry, LdapSearch, RootDse, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{Asset, Mapping, RowExplanation, RowOutcome};
 
+use super::entry_fields::OBJECT_GUID;
 use super::entry_fields::{guid_of, is_deleted};
 use super::entry_source::EntrySource;
 use super::filter_part::split_and;
 use super::object_name::filter_by_name;
 use super::read::SHOW_DELETED;
 use super::read::complete;
-use super::scope::{OBJECT_GUID, ReadScope};
+use super::scope::ReadScope;
 
 /// Beginning of the term that `AD_MEMBER_OF` adds.
 const MEMBER_OF: &str = "(memberOf:1.2.840.113556.1.4.1941:=";

@@ -6,6 +6,7 @@
 
 mod connector;
 mod delivery;
+mod delivery_answers;
 mod dry_run;
 mod entry_fields;
 mod entry_source;
@@ -13,6 +14,7 @@ mod error;
 mod filter_part;
 mod gateway_limits;
 mod inspection;
+mod kind_scope;
 mod late_send;
 mod links;
 mod object_name;

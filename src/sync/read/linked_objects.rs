@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::directory::LdapSearch;
 use crate::identity::{Guid, Kind, LinkState, LinkedName, NamedObject, object_number};
 use crate::sync::RunError;
+use crate::sync::entry_fields::OBJECT_GUID;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, ChangedObjects};
-use crate::sync::scope::OBJECT_GUID;
 
 use super::context::ReadContext;
 use super::found::FoundInScope;

@@ -18,9 +18,10 @@ use crate::directory::{DirectoryError, Entry, LdapSearch, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
 
+use crate::sync::entry_fields::OBJECT_GUID;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, PRIMARY};
-use crate::sync::scope::{OBJECT_GUID, ReadScope};
+use crate::sync::scope::ReadScope;
 
 /// Primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests,
 /// computers, domain controllers, read-only domain controllers), in order.
