@@ -1,7 +1,6 @@
 //! The steps of the directory: connecting, logging in, rootDSE, delta.
 
-use std::time::Instant;
-
+use crate::clock;
 use crate::config;
 use crate::directory::{BindGuard, RootDse, Session};
 
@@ -14,7 +13,7 @@ pub(super) async fn run(
     bind_guard: &BindGuard,
     steps: &StepStream,
 ) -> Result<Option<(Session, RootDse)>, ReceiverGone> {
-    let started = Instant::now();
+    let started = clock::instant();
     let mut session = match connect(&connection.directory, bind_guard).await {
         Ok(session) => session,
         Err(error) => {

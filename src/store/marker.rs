@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{StoreFault, resolve};
 use super::sql::{Sql, values};
+use crate::clock;
 use crate::failpoint::Commit;
 
 /// Time between two writes in a run, at least.
@@ -83,7 +84,7 @@ impl StateMarker {
         // A file that cannot be read fails the next transaction, which reports it.
         let Ok((_, last)) = standing(sql) else { return };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.at = Some(Instant::now());
+        written.at = Some(clock::instant());
         if written.number == Some(last) {
             return;
         }

@@ -83,9 +83,9 @@ mod witness;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::Utc;
 use rusqlite::TransactionBehavior;
 
+use crate::clock;
 use crate::config::{Database, StateLocation};
 use crate::failpoint::{self, Commit, Point, Progress};
 use error::StoreFault;
@@ -165,7 +165,7 @@ impl Store {
             marker: None,
         };
         if access == StoreAccess::ReadWrite {
-            store.marker = Some(store.compared_marker(Utc::now().timestamp())?);
+            store.marker = Some(store.compared_marker(clock::unix_seconds())?);
         }
         Ok(store)
     }

@@ -5,10 +5,9 @@
 //! neither list, so they stay staged.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, BatchDecision, GatewayAnswer};
@@ -25,6 +24,7 @@ use super::run_record::RunRecord;
 use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::token::BearerToken;
 use super::{BatchDelivery, QualysGateway};
+use crate::clock;
 
 /// Octets of the answer to a batch that are read at least …
 const ANSWER: usize = 1 << 20;
@@ -144,7 +144,7 @@ async fn send(
         if !record.may_send() {
             return stopped("another instance may hold the connection");
         }
-        let started = Instant::now();
+        let started = clock::timer_instant();
         if progress.requests > 0 {
             delivery.retries += 1;
         }
@@ -169,7 +169,7 @@ async fn send(
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
-                let now = SystemTime::now();
+                let now = clock::system_time();
                 let decision = answer::decide(&answer, &batch.items, now, upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
                 keep_pause(

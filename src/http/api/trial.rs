@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::check::{self, CheckStep};
+use crate::clock;
 use crate::config::{ConnectionDocument, ConnectionSettings, in_the_body_s_words, parse_schedule};
 use crate::http::extract::{ConnectionName, ServiceState};
 use crate::http::guards::Changer;
@@ -86,8 +87,8 @@ pub(super) async fn configuration(
     body: Value,
 ) -> Result<ConnectionSettings, HttpProblem> {
     let check = service.registry.edit(move |editor| match of {
-        Some(name) => editor.check_replacement(&name, &body, Utc::now()),
-        None => editor.check_new(&body, Utc::now()),
+        Some(name) => editor.check_replacement(&name, &body, clock::now()),
+        None => editor.check_new(&body, clock::now()),
     });
     Ok(check.await?.settings)
 }
@@ -205,7 +206,7 @@ pub(super) async fn schedule(
     _: Changer,
     CheckedBody(ScheduleTrial { schedule }): CheckedBody<ScheduleTrial>,
 ) -> Result<Json<NextRunsView>, HttpProblem> {
-    let now = Utc::now();
+    let now = clock::now();
     let sync = parse_schedule(&schedule, now).map_err(ChangeError::Invalid)?;
     let times = RunTimes::new(&sync).map_err(HttpProblem::invalid)?;
     let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
