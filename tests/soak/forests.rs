@@ -181,7 +181,8 @@ impl Forests {
         }
     }
 
-    /// The receiver holds of every directory what it has, and of deleted objects the last asset.
+    /// Checks that the receiver holds of every directory what it has, and nothing else but the last
+    /// assets of deleted objects.
     #[track_caller]
     pub fn assert_arrived(&self, receiver: &Receiver) {
         let mut all = Assets::new();
@@ -199,7 +200,7 @@ impl Forests {
         assert_eq!(receiver.violations(), Vec::<String>::new());
     }
 
-    /// What the state lists as removed is deleted, and everything deleted that was sent is listed.
+    /// Checks that the state lists as removed exactly the deleted objects that were sent.
     #[track_caller]
     pub fn assert_removed(&self, receiver: &Receiver) {
         let store = Store::open(&self.connector.state(), StoreAccess::ReadOnly).unwrap();
