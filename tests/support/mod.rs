@@ -10,6 +10,7 @@ pub mod http;
 pub mod secrets;
 pub mod service;
 pub mod simulated;
+pub mod sites;
 pub mod sums;
 
 use std::collections::BTreeMap;
