@@ -114,7 +114,7 @@ async fn keep_while(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let connection = counter.connection.clone();
-    let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
+    let (mut next, wanted) = at_start(&connection, connection.connector.clock.now()).await?;
     let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
     if next.first().is_some() {
@@ -144,7 +144,7 @@ async fn keep_while(
             }
             beat = beats.changed() => if beat.is_err() { return Ok(()) },
         }
-        let now = Utc::now();
+        let now = connection.connector.clock.now();
         next = follow_clock(&connection, next, now).await;
         wanted = due(&connection, &mut next, now).await;
         if wanted.is_none() && now.timestamp() % REQUESTS_EVERY == 0 {
@@ -262,7 +262,8 @@ async fn run_due(
 ) -> NextRuns {
     let connection = &counter.connection;
     let name = connection.connector.name();
-    let started = Utc::now();
+    let clock = &connection.connector.clock;
+    let started = clock.now();
     let mode = order.request.mode;
     let progress = Arc::clone(&order.request.progress);
     counter.begins(&progress);
@@ -280,7 +281,7 @@ async fn run_due(
             tracing::error!(connection = name, error = %error, advice = error.advice(), "The run could not begin.");
         }
     }
-    let ended = Utc::now();
+    let ended = clock.now();
     let complete = connection.complete().await.ok().flatten();
     let after = connection.timetable.following(next, mode, complete, ended);
     if mode == RunMode::Baseline

@@ -8,7 +8,7 @@ use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunBasis, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, RunError, RunProgress, scope};
+use super::{AssetOutput, Clock, RunError, RunProgress, scope};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -23,6 +23,8 @@ pub struct Connector {
     /// Decides whether a bind may be tried (R40); shares its record with the other connections of
     /// the process.
     pub bind_guard: BindGuard,
+    /// Clock of its schedule and its runs.
+    pub clock: Clock,
     /// The state file.
     pub store: Arc<Store>,
     /// Revision of the connection where it is stored; `None` where it is configured in a file or by
@@ -91,7 +93,7 @@ impl Connector {
     pub async fn lock(&self, purpose: &str) -> Result<RunLock, RunError> {
         let (store, id) = (Arc::clone(&self.store), self.id);
         let (purpose, digest) = (purpose.to_owned(), self.digest.clone());
-        let now = chrono::Utc::now().timestamp();
+        let now = self.clock.timestamp();
         match tokio::task::spawn_blocking(move || store.lock(id, &purpose, &digest, now)).await {
             Ok(locked) => Ok(locked?),
             Err(panic) => Err(RunError::Panicked {

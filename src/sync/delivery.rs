@@ -18,7 +18,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -223,7 +222,7 @@ impl Deliverer<'_> {
         let (limits, pending) = self.connector.on_store(known).await?;
         self.limits = limits;
         self.pending = pending.counts.values().sum();
-        gateway_limits::recall(self.connector, &self.limits, Utc::now().timestamp());
+        gateway_limits::recall(self.connector, &self.limits, self.connector.clock.timestamp());
         Ok(())
     }
 
@@ -233,7 +232,7 @@ impl Deliverer<'_> {
         if self.connector.upstream.call_takes().is_none() {
             return;
         }
-        let now = Utc::now().timestamp();
+        let now = self.connector.clock.timestamp();
         let limits = gateway_limits::learnt(&self.connector.upstream, &self.limits, now);
         let is_due = match at_end {
             true => limits != self.limits,
@@ -260,7 +259,7 @@ impl Deliverer<'_> {
             bytes: self.connector.upstream.sizing().max_asset_bytes(assets),
             item_overhead: 0,
         });
-        let (run, now) = (self.run, Utc::now().timestamp());
+        let (run, now) = (self.run, self.connector.clock.timestamp());
         let answered = Arc::new(std::mem::take(&mut self.answered));
         let stored = Arc::clone(&answered);
         let turned = self

@@ -4,6 +4,7 @@
 //! by a bounded channel (reader → stager) and by the durable stage (stager → deliverer), so that
 //! the directory never waits for the gateway (R6).
 
+mod clock;
 mod connector;
 mod delivery;
 mod dry_run;
@@ -29,6 +30,7 @@ mod scope;
 mod stager;
 mod trace;
 
+pub use clock::Clock;
 pub use connector::{Connector, RunRequest};
 pub use entry_source::EntrySource;
 pub use error::RunError;

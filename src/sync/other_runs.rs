@@ -4,7 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{RunId, UnsentAssets};
@@ -78,7 +77,7 @@ async fn close_if_dead(connector: &Connector, unsent: &UnsentAssets) -> Result<(
     let Some(holder) = unsent.in_flight else {
         return Ok(());
     };
-    let now = Utc::now().timestamp();
+    let now = connector.clock.timestamp();
     // The run has the lock as long as its process lives.
     connector
         .on_store(move |store| {

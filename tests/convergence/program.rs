@@ -12,7 +12,7 @@ use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
 use ad_connector::schedule::{ConnectionTimetable, RunTimes, ScheduledConnection};
 use ad_connector::store::{AssetTarget, RunMode, Store, StoreAccess};
-use ad_connector::sync::{Connector, RunError, RunReport, RunRequest};
+use ad_connector::sync::{Clock, Connector, RunError, RunReport, RunRequest};
 use ad_connector::upstream::{ClockPace, QualysGateway};
 use lab::receiver;
 use lab::simulator::{self, PASSWORD};
@@ -92,15 +92,14 @@ fn connection(
         ),
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
+        clock: Clock::default(),
         store,
         revision: None,
         digest: connection.digest(),
     };
     let sync = RunTimes::new(&connection.schedule.sync);
-    Ok(ScheduledConnection {
-        connector: Arc::new(connector),
-        timetable: ConnectionTimetable::new(sync.map_err(text)?, None),
-    })
+    let timetable = ConnectionTimetable::new(sync.map_err(text)?, None);
+    Ok(ScheduledConnection::new(Arc::new(connector), timetable))
 }
 
 fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<String, String> {

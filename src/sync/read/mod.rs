@@ -24,7 +24,6 @@ mod watch;
 
 use std::sync::Mutex;
 
-use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{Controllers, FaultOf, NextController, RootDse, Session};
@@ -229,7 +228,7 @@ impl ReadContext<'_> {
             met: known.in_scope,
             containers,
             containers_gone,
-            ended: Utc::now().timestamp(),
+            ended: self.connector.clock.timestamp(),
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(ReadPiece::Complete(Box::new(end), stored)).await?;
