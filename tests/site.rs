@@ -310,6 +310,71 @@ async fn dirsync_goes_to_a_near_controller_though_a_far_one_was_read_before() {
     );
 }
 
+/// `check`, `why`, `preview` and the preview of the API go where the next delta goes, without
+/// asking a controller over UDP for what a run learnt.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_ask_the_controller_that_the_next_delta_reads() {
+    let silent = |site| Netlogon::of(site, "Near").without_udp();
+    let mut sites = Sites::new(
+        &[silent("Far"), silent("Near")],
+        &[1, 2],
+        &[("Near", &[2]), ("Far", &[1])],
+    )
+    .await;
+    sites.lab.set("AD_DELTA", "dirsync");
+    sites.lab.set("HTTP_LISTEN", "127.0.0.1:0");
+    sites.lab.set("HTTP_TOKEN", support::http::TOKEN);
+    let user = sites.lab.users()[0];
+    let id = sites.lab.external_id(user);
+    let commands: [&[&str]; 3] = [&["check"], &["why", &id], &["preview", &id]];
+    // Nothing is known: the first of the domain, by the order of DNS.
+    for command in commands {
+        sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [1, 0], "{command:?}");
+    }
+    // The site is learnt over the session.
+    sites.lab.sync(0).await;
+    assert_eq!(sites.connections(), [1, 0]);
+    let run = sites.lab.last_run().await;
+    for command in commands {
+        let outcome = sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [0, 1], "{command:?}");
+        if command[0] == "check" {
+            outcome.said(&["why this one", "DNS names it for the site"]);
+        }
+    }
+    let mut served = Served::start(&sites.lab.connector).await;
+    served.service.said("run finished").await;
+    sites.connections();
+    let guid = support::expected::guid(&sites.lab.directory().guid(user));
+    served
+        .json(&format!(
+            "/api/v1/connections/active-directory/inventory/{guid}/preview"
+        ))
+        .await;
+    assert_eq!(sites.connections(), [0, 1]);
+    served.service.stopped_with(0).await;
+    // Looking stored nothing: the delta at the start is the next run.
+    assert_eq!(
+        sites.lab.last_run().await["run"],
+        run["run"].as_i64().unwrap() + 1,
+        "{run}"
+    );
+
+    // By uSNChanged a controller that was read before beats a near one, for a delta and for them.
+    let silent = |site| Netlogon::of(site, "Near").without_udp();
+    let sites = Sites::new(
+        &[silent("Far"), silent("Near")],
+        &[1, 2],
+        &[("Near", &[2]), ("Far", &[1])],
+    )
+    .await;
+    for command in [&["sync"][..], &["check"], &["preview", &id], &["sync"]] {
+        sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [1, 0], "{command:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_and_the_metrics_show_where_the_controller_is() {
     let mut sites = Sites::new(

@@ -3,7 +3,7 @@
 use chrono::Utc;
 
 use crate::config;
-use crate::directory::{BindGuard, Entry, Session};
+use crate::directory::{BindGuard, Entry, KnownControllers, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Asset, Mapping, RowExplanation};
@@ -94,7 +94,7 @@ pub async fn preview(
         Ok(mapping) => mapping,
         Err(mistakes) => return Ok(PreviewOutcome::Mistakes(mistakes)),
     };
-    let mut session = connect(&connection.directory, bind_guard).await?;
+    let mut session = connect(&connection.directory, bind_guard, &KnownControllers::default()).await?;
     let root = session.root_dse().await?;
     let scope = ReadScope::new(&connection.profile, &mapping, &root);
     let found = find_objects(&session, &scope, &mapping, name, 1).await?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::config;
-use crate::directory::BindGuard;
+use crate::directory::{BindGuard, KnownControllers};
 use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunBasis, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, Clock, RunError, RunProgress, scope};
+use super::{AssetOutput, Clock, RunError, RunProgress, known_controllers, scope};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -101,6 +101,16 @@ impl Connector {
                 cause: panic.to_string(),
             }),
         }
+    }
+
+    /// Returns what earlier runs learnt about the controllers, for a run of `mode`.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn known_controllers(&self, mode: RunMode) -> Result<KnownControllers, RunError> {
+        let (id, delta) = (self.id, self.settings.directory.delta);
+        self.on_store(move |store| known_controllers(store, id, delta, mode))
+            .await
     }
 
     /// Runs `work` on the store away from the async threads, since SQLite waits for the disk.

@@ -14,6 +14,7 @@ mod error;
 mod filter_part;
 mod gateway_limits;
 mod inspection;
+mod known_controllers;
 mod late_send;
 mod links;
 mod object_name;
@@ -39,6 +40,7 @@ pub use inspection::{
     FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, ObjectOfName, ObjectPlace, PartResult,
     PresentObject, find_by_name, inspect, read_in_scope,
 };
+pub use known_controllers::known_controllers;
 pub use object_name::filter_by_name;
 pub use output::AssetOutput;
 pub use plan::{Plan, PlanFacts, plan};

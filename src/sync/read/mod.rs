@@ -62,7 +62,7 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<ReadSummary, RunError> {
     let settings = &connector.settings.directory;
-    let known = nearest::known_controllers(connector, request).await?;
+    let known = connector.known_controllers(request.mode).await?;
     let mut controllers = Controllers::find(settings, &connector.bind_guard, &known).await?;
     loop {
         let session = controllers.connect(settings).await?;
