@@ -19,7 +19,7 @@ use lab::simulator::{self, PASSWORD};
 use tokio_util::sync::CancellationToken;
 
 use super::history::{Identity, Mode, Run, Setting, Stop};
-use super::model::Table;
+use super::model::{ROLE_FILTER, Table};
 
 /// Seconds of waits become tenths of milliseconds.
 const HURRY: u32 = 10_000;
@@ -156,6 +156,10 @@ fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<Stri
     let mut more = |name: &str, value: String| environment.insert(name.to_owned(), value);
     if let Some(base) = &scope.base {
         more("AD_BASE_CONTEXT", base.clone());
+    }
+    if setting.roles {
+        more("AD_ASSETS", "users,groups,roles".to_owned());
+        more("AD_ROLE_FILTER", ROLE_FILTER.to_owned());
     }
     if scope.described {
         more("AD_USER_FILTER", "(displayName=*)".to_owned());
