@@ -1,7 +1,6 @@
 //! The steps of the directory: connecting, logging in, rootDSE, delta.
 
-use std::time::Instant;
-
+use crate::clock;
 use crate::config;
 use crate::directory::{BindGuard, KnownControllers, RootDse, Session};
 
@@ -15,7 +14,7 @@ pub(super) async fn run(
     known: &KnownControllers,
     steps: &StepStream,
 ) -> Result<Option<(Session, RootDse)>, ReceiverGone> {
-    let started = Instant::now();
+    let started = clock::instant();
     let mut session = match connect(&connection.directory, bind_guard, known).await {
         Ok(session) => session,
         Err(error) => {

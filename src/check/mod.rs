@@ -20,10 +20,10 @@ mod shown;
 mod upstream_steps;
 
 use std::future::Future;
-use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
+use crate::clock;
 use crate::config::{self, DeltaMethod, DirectoryAuth};
 use crate::directory::{BindGuard, KnownControllers};
 use crate::sync::ReadScope;
@@ -150,7 +150,7 @@ fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
 /// # Errors
 /// As `work`.
 pub async fn timed<E>(work: impl Future<Output = Result<String, E>>) -> Result<String, E> {
-    let started = Instant::now();
+    let started = clock::instant();
     let told = work.await?;
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
 }

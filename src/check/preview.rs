@@ -1,7 +1,6 @@
 //! One object as the directory has it now, beside the asset that a mapping makes of it.
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::config;
 use crate::directory::{BindGuard, Entry, KnownControllers, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
@@ -54,7 +53,7 @@ impl PreviewedObject {
     /// Returns what `mapping` makes of an object that was read whole ([`find_objects`]).
     #[must_use]
     pub fn new(mapping: &Mapping, kind: Kind, entry: &Entry) -> Self {
-        let seen = EntrySource::new(entry, Utc::now().timestamp());
+        let seen = EntrySource::new(entry, clock::unix_seconds());
         let asset = match entry.unfit() {
             Some(reason) => Err(reason.to_owned()),
             None => mapping

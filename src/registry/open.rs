@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use uuid::Uuid;
 
 use crate::check::{StepFailure, mapping_of};
+use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
@@ -35,7 +35,7 @@ pub fn open_connection(
                 gateway: settings.upstream.gateway.clone(),
                 connector: settings.upstream.connector_uuid.clone(),
             },
-            Utc::now().timestamp(),
+            clock::unix_seconds(),
         )
         .map_err(RunError::from)?;
     let connector = Connector {

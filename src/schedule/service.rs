@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection_handle::RunCommand;
 use super::{ConnectionWorker, NextRuns, ScheduledConnection, tenure};
+use crate::clock;
 use crate::store::{RunMode, State, StoreError};
 use crate::sync::{RunError, warn_of_restore};
 
@@ -48,7 +49,7 @@ pub type Heartbeats = watch::Receiver<DateTime<Utc>>;
 /// # Errors
 /// The scheduler cannot start.
 pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
-    let (beat, beats) = watch::channel(Utc::now());
+    let (beat, beats) = watch::channel(clock::now());
     let beat = Arc::new(beat);
     tokio::spawn(fill_silence(Arc::clone(&beat)));
     let mut scheduler = JobScheduler::new().await?;
@@ -56,7 +57,7 @@ pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
         .add(Job::new_async(HEARTBEAT, move |_, _| {
             let beat = Arc::clone(&beat);
             Box::pin(async move {
-                beat.send_replace(Utc::now());
+                beat.send_replace(clock::now());
             })
         })?)
         .await?;
@@ -70,7 +71,7 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
     let mut beats = beat.subscribe();
     loop {
         if tokio::time::timeout(SILENCE, beats.changed()).await.is_err() {
-            beat.send_replace(Utc::now());
+            beat.send_replace(clock::now());
         }
     }
 }

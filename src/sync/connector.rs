@@ -8,7 +8,7 @@ use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunBasis, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, Clock, RunError, RunProgress, known_controllers, scope};
+use super::{AssetOutput, Clock, RunError, RunProgress, kind_scope, known_controllers};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -82,7 +82,7 @@ impl Connector {
     pub fn basis(&self) -> RunBasis {
         RunBasis {
             revision: self.revision,
-            digest: scope::profile_digest(&self.settings.profile, &self.mapping),
+            digest: kind_scope::profile_digest(&self.settings.profile, &self.mapping),
         }
     }
 

@@ -4,9 +4,9 @@
 //! by a bounded channel (reader → stager) and by the durable stage (stager → deliverer), so that
 //! the directory never waits for the gateway (R6).
 
-mod clock;
 mod connector;
 mod delivery;
+mod delivery_answers;
 mod dry_run;
 mod entry_fields;
 mod entry_source;
@@ -14,6 +14,7 @@ mod error;
 mod filter_part;
 mod gateway_limits;
 mod inspection;
+mod kind_scope;
 mod known_controllers;
 mod late_send;
 mod links;
@@ -31,7 +32,7 @@ mod scope;
 mod stager;
 mod trace;
 
-pub use clock::Clock;
+pub use crate::clock::Clock;
 pub use connector::{Connector, RunRequest};
 pub use entry_source::EntrySource;
 pub use error::RunError;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::store::{RunId, UnsentAssets};
 
 use super::{Connector, RunError, RunRequest};
@@ -44,7 +45,7 @@ impl OtherRunsWait {
                 return Ok(true);
             }
             let is_first = self.since.is_none();
-            if self.since.get_or_insert_with(Instant::now).elapsed() >= LONGEST {
+            if self.since.get_or_insert_with(clock::instant).elapsed() >= LONGEST {
                 return Ok(false);
             }
             for unsent in &unsent {
@@ -60,7 +61,7 @@ impl OtherRunsWait {
                 }
             }
             if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
-                self.looked = Some(Instant::now());
+                self.looked = Some(clock::instant());
             }
             tokio::select! {
                 biased;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::store::{Outcome, RemovalConclusion, RunEnd, RunId, RunMode};
 
 use super::report::RunReport;
@@ -42,7 +43,7 @@ pub async fn run(
             cause: panic.to_string(),
         })??;
     }
-    let (started, clock) = (connector.clock.timestamp(), Instant::now());
+    let (started, clock) = (connector.clock.timestamp(), clock::instant());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
     let basis = connector.basis();
     let (run, row) = connector

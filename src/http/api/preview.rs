@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -13,6 +12,7 @@ use super::inventory::{ObjectGuid, raw};
 use super::mapping::MappingMistakeView;
 use super::trial::configuration;
 use crate::check::{self, PreviewOutcome};
+use crate::clock;
 use crate::config::{ConnectionDocument, MappingSource};
 use crate::directory::{self, DirectoryError, Entry};
 use crate::http::extract::{NamedConnection, ServiceState};
@@ -118,7 +118,7 @@ pub(super) async fn one(
     })?;
     let id = connector.id;
     let accepted = service.read(move |store| store.object(id, guid)).await?;
-    let seen = EntrySource::new(&entry, Utc::now().timestamp());
+    let seen = EntrySource::new(&entry, clock::unix_seconds());
     let applied = connector.mapping.apply(kind, &seen);
     let rows = connector.mapping.explain(kind, &seen).into_iter().map(shown);
     let rows = rows.collect::<Result<_, _>>()?;

@@ -5,6 +5,8 @@
 //! part of the answer, which then comes from the store alone.
 
 mod conclude;
+mod known;
+mod not_known;
 mod phrases;
 mod scope_reason;
 mod steps;
