@@ -160,7 +160,7 @@ impl CommitPortion {
 
 impl HeldReadings {
     fn add(&mut self, readings: Vec<ObjectReading>) {
-        if let Some(last_since) = self.last_since.replace(clock::instant()) {
+        if let Some(last_since) = self.last_since.replace(clock::timer_instant()) {
             self.since.get_or_insert(last_since);
             let last = std::mem::take(&mut self.last);
             let assets = last
