@@ -25,12 +25,10 @@ pub mod mapping;
 pub mod notify;
 pub mod registry;
 pub mod review;
-#[allow(clippy::disallowed_methods, reason = "the clock of the schedule is its own")]
 pub mod schedule;
 pub mod schema;
 pub mod secrets;
 pub mod store;
-#[allow(clippy::disallowed_methods, reason = "the clock of a run is its own")]
 pub mod sync;
 mod text;
 pub mod tls;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::config::{self, DirectorySettings, SearchScope};
-use crate::directory::{BindGuard, Entry, LdapSearch, RootDse, Session};
+use crate::directory::{BindGuard, Entry, KnownControllers, LdapSearch, RootDse, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{DistinguishedName, Kind};
 use crate::mapping::Mapping;
@@ -126,7 +126,7 @@ pub async fn browse(
         page_size: connection.directory.page_size.min(PAGE_SIZE),
         ..connection.directory.clone()
     };
-    let mut session = connect(&settings, bind_guard).await?;
+    let mut session = connect(&settings, bind_guard, &KnownControllers::default()).await?;
     let root = session.root_dse().await?;
     let dn = dn.unwrap_or(&root.default_naming_context).to_owned();
     let (containers, is_complete) = list_containers(&mut session, &dn).await?;

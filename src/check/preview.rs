@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::config;
-use crate::directory::{BindGuard, Entry, Session};
+use crate::directory::{BindGuard, Entry, KnownControllers, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Asset, Mapping, RowExplanation};
@@ -93,7 +93,7 @@ pub async fn preview(
         Ok(mapping) => mapping,
         Err(mistakes) => return Ok(PreviewOutcome::Mistakes(mistakes)),
     };
-    let mut session = connect(&connection.directory, bind_guard).await?;
+    let mut session = connect(&connection.directory, bind_guard, &KnownControllers::default()).await?;
     let root = session.root_dse().await?;
     let scope = ReadScope::new(&connection.profile, &mapping, &root);
     let found = find_objects(&session, &scope, &mapping, name, 1).await?;

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::keys::{Key, comparable};
 use crate::config::{self, SearchScope};
-use crate::directory::{self, BindGuard, DirectoryError, Entry, LdapSearch, RootDse, Session};
+use crate::directory::{
+    self, BindGuard, DirectoryError, Entry, KnownControllers, LdapSearch, RootDse, Session,
+};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 use crate::sync::ReadScope;
@@ -79,7 +81,8 @@ impl<'a> OpenDirectory<'a> {
     /// # Errors
     /// As a run.
     pub async fn connect(source: Source<'a>, attributes: &[String]) -> Result<Self, DirectoryError> {
-        let mut session = directory::connect(&source.settings.directory, source.bind_guard).await?;
+        let known = KnownControllers::default();
+        let mut session = directory::connect(&source.settings.directory, source.bind_guard, &known).await?;
         let root: RootDse = session.root_dse().await?;
         let mut wanted: Vec<String> = [
             "objectGUID",

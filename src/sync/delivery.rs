@@ -18,7 +18,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -221,7 +220,7 @@ impl Deliverer<'_> {
         let (limits, pending) = self.connector.on_store(known).await?;
         self.limits = limits;
         self.pending = pending.counts.values().sum();
-        gateway_limits::recall(self.connector, &self.limits, Utc::now().timestamp());
+        gateway_limits::recall(self.connector, &self.limits, self.connector.clock.timestamp());
         Ok(())
     }
 
@@ -231,7 +230,7 @@ impl Deliverer<'_> {
         if self.connector.upstream.call_takes().is_none() {
             return;
         }
-        let now = Utc::now().timestamp();
+        let now = self.connector.clock.timestamp();
         let limits = gateway_limits::learnt(&self.connector.upstream, &self.limits, now);
         let is_due = match at_end {
             true => limits != self.limits,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use tokio::task::JoinError;
 
 use crate::store::{self, BatchLimits, SettledBatch};
@@ -26,7 +25,7 @@ impl Deliverer<'_> {
             bytes: self.connector.upstream.sizing().max_asset_bytes(assets),
             item_overhead: 0,
         });
-        let (run, now) = (self.run, Utc::now().timestamp());
+        let (run, now) = (self.run, self.connector.clock.timestamp());
         let answered = Arc::new(std::mem::take(&mut self.answered));
         let stored = Arc::clone(&answered);
         let turned = self

@@ -20,6 +20,7 @@ use crate::http::guards::{Changer, NameReader};
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{RowExplanation, RowOutcome};
+use crate::store::RunMode;
 use crate::sync::{self, Connector, EntrySource, ReadScope};
 
 /// An object of the directory.
@@ -237,7 +238,9 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
     let settings = &connector.settings;
     // A handle of its own: a refusal that is shown here is still logged by the next run.
     let bind_guard = connector.bind_guard.for_connection();
-    let mut session = directory::connect(&settings.directory, &bind_guard).await?;
+    let known = connector.known_controllers(RunMode::Delta).await;
+    let known = known.unwrap_or_default();
+    let mut session = directory::connect(&settings.directory, &bind_guard, &known).await?;
     let root = session.root_dse().await?;
     let scope = ReadScope::new(&settings.profile, &connector.mapping, &root);
     let found = sync::read_in_scope(&session, &scope, &connector.mapping, guid).await?;

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::check::{self, CheckStep};
 use crate::clock;
 use crate::config::{ConnectionDocument, ConnectionSettings, in_the_body_s_words, parse_schedule};
+use crate::directory::KnownControllers;
 use crate::http::extract::{ConnectionName, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -107,7 +108,9 @@ fn steps(
     );
     let bind_guard = service.registry.bind_guard();
     let (sender, receiver) = mpsc::channel(STEPS_AHEAD);
-    tokio::spawn(async move { check::run(&settings, &bind_guard, sender).await });
+    // It may lead to other controllers than those that the stored one knows.
+    let known = KnownControllers::default();
+    tokio::spawn(async move { check::run(&settings, &bind_guard, &known, sender).await });
     let stream = unfold(StepLines::new(receiver, permit), |mut lines| async move {
         let line = lines.next().await?;
         Some((Ok::<Bytes, Infallible>(line), lines))
