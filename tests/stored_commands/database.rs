@@ -82,6 +82,10 @@ async fn connections_in_postgresql_are_listed_shown_exported_imported_and_delete
     let database = server.create_database();
     lab.set("STATE_URL", &server.url(&database));
     lab.set("SECRETS_KEY", KEY);
+    lab.connector
+        .succeed(&["connections", "list"])
+        .await
+        .said(&["no connection is configured or stored"]);
     import(&lab, &table, &[])
         .await
         .ended_with(0)
