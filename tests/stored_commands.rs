@@ -74,6 +74,22 @@ fn store(lab: &Simulated) -> Store {
     Store::open(&lab.connector.state(), StoreAccess::ReadWrite).unwrap()
 }
 
+/// Saves the documents of an export beside it, as its comments say, and returns their number.
+fn save_documents(lab: &Simulated, exported: &str) -> usize {
+    let saved = exported.lines().filter_map(|line| line.strip_prefix("#   "));
+    let mut saves = 0;
+    for command in saved {
+        let command = command.replace("FILE", "connections.toml");
+        let done = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .current_dir(lab.connector.folder())
+            .status();
+        assert!(done.unwrap().success(), "{command}");
+        saves += 1;
+    }
+    saves
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_goes_from_a_file_into_the_state_and_back_with_its_history() {
     let (mut lab, table) = without_directory().await;
@@ -158,17 +174,7 @@ async fn a_connection_goes_from_a_file_into_the_state_and_back_with_its_history(
         .stdout;
     assert!(!exported.contains(lab::simulator::PASSWORD), "{exported}");
     let file = write(&lab, "connections.toml", &exported);
-    let saved = exported.lines().filter_map(|line| line.strip_prefix("#   "));
-    let mut saves = 0;
-    for command in saved {
-        let command = command.replace("FILE", "connections.toml");
-        let done = std::process::Command::new("sh")
-            .args(["-c", &command])
-            .current_dir(lab.connector.folder())
-            .status();
-        assert!(done.unwrap().success(), "{command}");
-        saves += 1;
-    }
+    let saves = save_documents(&lab, &exported);
     assert_eq!(saves, 2, "{exported}");
     lab.connector
         .run(&["connections", "delete", "head-office"])

@@ -10,7 +10,7 @@ use crate::config::{self, Config, ConnectionOrigin, ConnectionSettings};
 use crate::exit_code::{BUSY, USAGE};
 use crate::registry::{ChangeError, settings_without_secret, state_of, stored_settings};
 use crate::schedule::ConnectionFault;
-use crate::store::{State, Store, StoreAccess, StoredConnection};
+use crate::store::{State, Store, StoreAccess, StoreError, StoredConnection};
 use crate::view::{self, time};
 
 use super::arguments::ConnectionsCommand;
@@ -66,12 +66,14 @@ struct ShownConfiguration {
     configuration: Value,
 }
 
-/// Returns the state, where there is one: a service that never ran has none.
+/// Returns the state, where there is one: a service that never ran has no file, and no table in its
+/// database.
 fn existing_store(config: &Config) -> Result<Option<Store>, CommandFailure> {
-    if config.state.file().is_some_and(|path| !path.exists()) {
-        return Ok(None);
+    match Store::open(&config.state, StoreAccess::ReadOnly) {
+        Ok(store) => Ok(Some(store)),
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    Ok(Some(Store::open(&config.state, StoreAccess::ReadOnly)?))
 }
 
 /// Returns every connection, by name.
