@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::postgres::Leases;
 use super::{ConnectionId, Engine, FileLock, LockError, Store};
+use crate::failpoint::{self, Point};
 
 /// Right to run a connection, given back when it is dropped.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl LeaseGuard {
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
+        failpoint::pass(Point::Unlocking);
         self.leases.release(self.connection);
     }
 }
