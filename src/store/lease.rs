@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::postgres::Leases;
-use super::{ConnectionId, Engine, FileLock, LockError, Store};
+use super::{ConnectionId, Engine, FileLock, LockError, Store, StoreError};
 use crate::failpoint::{self, Point};
 
 /// Right to run a connection, given back when it is dropped.
@@ -85,6 +85,16 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(_) => None,
             Engine::Postgres(engine) => Some(engine.leases.changes()),
+        }
+    }
+
+    /// Returns the error where another instance has migrated the tables to a version that this
+    /// program does not know (R28): it is to end. A change of this is one of [`Self::lease_changes`].
+    #[must_use]
+    pub fn newer_schema(&self) -> Option<StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(engine) => engine.leases.newer_schema(),
         }
     }
 

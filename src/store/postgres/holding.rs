@@ -121,6 +121,9 @@ impl Leases {
     /// Makes this process an instance that runs these connections whenever it is its turn, and none
     /// that it ran before.
     pub(crate) fn join(self: &Arc<Self>, candidates: Vec<(ConnectionId, String)>) {
+        if self.newer_schema().is_some() {
+            return;
+        }
         let before = self.inner().candidates.replace(candidates.clone());
         if before.is_some_and(|before| before == candidates) {
             return;
