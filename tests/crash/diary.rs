@@ -58,7 +58,7 @@ fn the_queries_are_of_the_present_schema_in_both_engines() {
     for engine in [StateEngine::Sqlite, StateEngine::Postgres] {
         let folder = tempfile::tempdir().unwrap();
         let state = engine.new_state(folder.path().join("state.db"));
-        drop(Store::open(&state.location(), StoreAccess::ReadWrite).unwrap());
+        drop(Store::open(state.location(), StoreAccess::ReadWrite).unwrap());
         for query in QUERIES {
             assert_eq!(state.texts(query, "S-1-5-21-7"), Vec::<String>::new());
         }

@@ -113,7 +113,7 @@ impl WorldState {
     /// Returns what contradicts that which must be true after every transaction. Before the schema was made there is
     /// nothing.
     pub fn contradictions(&self) -> Vec<String> {
-        match Store::open(&self.location(), StoreAccess::ReadOnly) {
+        match Store::open(self.location(), StoreAccess::ReadOnly) {
             Ok(_) => self.texts(&WRONG.join(" UNION ALL "), ""),
             // Whether it may be unreadable is decided where its removed objects are read.
             Err(_) => Vec::new(),
@@ -168,7 +168,7 @@ fn a_state_that_contradicts_itself_is_found_in_both_engines() {
         let state = engine.new_state(folder.path().join("state.db"));
         let none = Vec::<String>::new();
         assert_eq!(state.contradictions(), none);
-        drop(Store::open(&state.location(), StoreAccess::ReadWrite).unwrap());
+        drop(Store::open(state.location(), StoreAccess::ReadWrite).unwrap());
         assert_eq!(state.contradictions(), none);
         let spoil = "INSERT INTO document (seq, json) VALUES (7, '{}')";
         match &state {

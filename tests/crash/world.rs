@@ -152,7 +152,7 @@ impl World {
             contradictions.is_empty(),
             "the state contradicts itself: {contradictions:?}"
         );
-        ledger::removed(&self.state.location())
+        ledger::removed(self.state.location())
     }
 
     /// The program has ended, however; `first` is the number of the first batch that came from it.
