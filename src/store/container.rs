@@ -5,17 +5,8 @@ use std::collections::BTreeMap;
 
 use super::error::StoreFault;
 use super::sql::{Class, Sql, SqlRow, SqlTable, values};
-use super::{ConnectionId, ReadEnd, Store, StoreError};
+use super::{ConnectionId, Container, ReadEnd, Store, StoreError};
 use crate::identity::Guid;
-
-/// An organizational unit, a container, or whatever else has objects below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// objectGUID.
-    pub guid: Guid,
-    /// Its distinguished name, as the controller wrote it.
-    pub dn: String,
-}
 
 /// Containers that a read learned of (schema/sqlite_temporary.sql).
 const PLACE: SqlTable = SqlTable {

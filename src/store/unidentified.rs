@@ -1,4 +1,4 @@
-//! Entries that cannot be told from others but by their name (R15).
+//! Entries that nothing but their names distinguishes from others (R15).
 
 use std::collections::BTreeMap;
 

@@ -5,15 +5,15 @@
 //! neither list, so they stay staged.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, BatchDecision, GatewayAnswer};
 use super::cause::FailureCause;
 use super::client::NoAnswer;
+use super::decision_log::log_decision;
 use super::error::UpstreamError;
 use super::lesson::SizeLesson;
 use super::refusal::{RefusalKind, RequestRefusal};
@@ -24,6 +24,7 @@ use super::run_record::RunRecord;
 use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::token::BearerToken;
 use super::{BatchDelivery, QualysGateway};
+use crate::clock;
 
 /// Octets of the answer to a batch that are read at least …
 const ANSWER: usize = 1 << 20;
@@ -143,7 +144,7 @@ async fn send(
         if !record.may_send() {
             return stopped("another instance may hold the connection");
         }
-        let started = Instant::now();
+        let started = clock::timer_instant();
         if progress.requests > 0 {
             delivery.retries += 1;
         }
@@ -168,7 +169,7 @@ async fn send(
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
-                let now = SystemTime::now();
+                let now = clock::system_time();
                 let decision = answer::decide(&answer, &batch.items, now, upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
                 keep_pause(
@@ -190,7 +191,7 @@ async fn send(
                 }
             }
         };
-        log(&decision, batch, progress.requests);
+        log_decision(&decision, batch, progress.requests);
         let next = match decision {
             BatchDecision::Accepted => return RequestOutcome::Accepted,
             BatchDecision::AcceptedExcept(reasons) => return RequestOutcome::Except(reasons),
@@ -372,40 +373,4 @@ async fn post(
 async fn drained(upstream: &QualysGateway, stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(upstream.pace.drain()).await;
-}
-
-/// Logs a decision. Reasons come from the gateway, cleaned; the run logs assets and ids of people.
-fn log(decision: &BatchDecision, batch: &Batch, attempt: u64) {
-    let (request_id, assets) = (batch.request_id, batch.items.len());
-    match decision {
-        BatchDecision::Accepted => {
-            tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch.")
-        }
-        BatchDecision::AcceptedExcept(rejected) => tracing::warn!(
-            %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
-        ),
-        BatchDecision::Wait { pause, reason } => tracing::warn!(
-            %request_id, assets, attempt, seconds = pause.as_secs(), reason,
-            "The gateway asks for a pause, so all requests wait."
-        ),
-        BatchDecision::NewToken { reason } => {
-            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the token.");
-        }
-        BatchDecision::Split { reason } => {
-            tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
-        }
-        BatchDecision::Retry { reason, .. } | BatchDecision::NotUnderstood { reason } => {
-            tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
-        }
-        BatchDecision::Refused { reason } => {
-            tracing::warn!(
-                %request_id, assets, attempt, reason,
-                "The gateway refused the batch; the assets that are the cause are searched."
-            );
-        }
-        // The run logs it when it concerns every request.
-        BatchDecision::Final { reason, .. } | BatchDecision::ProxyRefused { reason } => {
-            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the request.");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Thread that renews the leases of a process, and for an instance takes and resigns them.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -9,32 +9,14 @@ use super::lease_statements::{self as statements, InstanceIdentity, LeaseStandin
 use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
 use super::schema;
 use super::session::DatabaseSession;
+use super::statements::Statements;
 use crate::store::ConnectionId;
 use crate::store::error::StoreFault;
+use crate::store::sql::Sql;
 
 /// Pause between two looks: less than a third of the time that a lease holds, so that two renewals
 /// may fail.
 const BEAT: Duration = Duration::from_secs(3);
-
-/// Wakes the keeper before its time.
-#[derive(Debug, Default)]
-pub(super) struct Nudge {
-    asked: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl Nudge {
-    pub(super) fn now(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_all();
-    }
-
-    fn wait(&self, limit: Duration) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.signal.wait_timeout_while(asked, limit, |asked| !*asked);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
-    }
-}
 
 /// Starts the thread, where there is none. It ends with the leases.
 pub(super) fn start(leases: &Arc<Leases>) {
@@ -82,12 +64,13 @@ impl Keeper {
             Some(session) => session,
             None => DatabaseSession::open(&leases.database, ANSWERS_WITHIN)?,
         };
+        let sql = &Statements::reading(&session);
         let id = leases.id(&session)?;
         // What a run has sent is waited for: its lease is renewed until it ends.
         let _: Result<(), StoreFault> = leases.refuse_newer(schema::present(&session)?);
         let candidates = leases.inner().candidates.clone();
         if let Some(candidates) = &candidates {
-            self.resign_others(leases, &session, &id, candidates)?;
+            self.resign_others(leases, sql, &id, candidates)?;
         }
         let held: Vec<(ConnectionId, i64)> = {
             let inner = leases.inner();
@@ -98,7 +81,7 @@ impl Keeper {
             let mut candidates = candidates.iter().flatten();
             let digest = candidates.find(|(of, _)| *of == connection);
             let digest = digest.map_or("", |(_, digest)| digest.as_str());
-            if !statements::renew(&session, connection, &id, epoch, digest)? {
+            if !statements::renew(sql, connection, &id, epoch, digest)? {
                 if leases.lose(connection, Some(epoch)) {
                     tracing::warn!("The lease of a connection was lost to another instance.");
                 }
@@ -111,7 +94,7 @@ impl Keeper {
             }
         }
         if let Some(candidates) = candidates {
-            self.take_turns(leases, &session, &id, &candidates)?;
+            self.take_turns(leases, sql, &id, &candidates)?;
         }
         self.session = Some(session);
         Ok(())
@@ -121,7 +104,7 @@ impl Keeper {
     fn take_turns(
         &mut self,
         leases: &Leases,
-        session: &DatabaseSession,
+        sql: &dyn Sql,
         id: &str,
         candidates: &[(ConnectionId, String)],
     ) -> Result<(), StoreFault> {
@@ -129,8 +112,8 @@ impl Keeper {
             id,
             name: &leases.database.instance,
         };
-        statements::announce(session, identity, candidates)?;
-        let standings = statements::standings(session, id)?;
+        statements::announce(sql, identity, candidates)?;
+        let standings = statements::standings(sql, id)?;
         let share = share(&standings);
         let mut count = leases.inner().held.len();
         for standing in standings.iter().filter(|standing| !standing.is_held) {
@@ -145,7 +128,7 @@ impl Keeper {
                 continue;
             }
             let before = clock();
-            let taken = statements::take(session, *connection, identity, "service", digest)?;
+            let taken = statements::take(sql, *connection, identity, "service", digest)?;
             let Some((epoch, takeovers)) = taken else { continue };
             count += 1;
             let held = HeldLease {
@@ -159,7 +142,7 @@ impl Keeper {
                 if inner.candidates.is_none() {
                     // It left meanwhile.
                     drop(inner);
-                    return statements::resign(session, *connection, id, epoch);
+                    return statements::resign(sql, *connection, id, epoch);
                 }
                 inner.held.insert(*connection, held);
                 inner
@@ -169,7 +152,7 @@ impl Keeper {
             leases.changed();
         }
         if count > share {
-            self.resign_one(leases, session, id)?;
+            self.resign_one(leases, sql, id)?;
         }
         Ok(())
     }
@@ -178,7 +161,7 @@ impl Keeper {
     fn resign_others(
         &self,
         leases: &Leases,
-        session: &DatabaseSession,
+        sql: &dyn Sql,
         id: &str,
         candidates: &[(ConnectionId, String)],
     ) -> Result<(), StoreFault> {
@@ -191,14 +174,14 @@ impl Keeper {
         };
         for (connection, epoch) in others {
             if leases.lose(connection, Some(epoch)) {
-                statements::resign(session, connection, id, epoch)?;
+                statements::resign(sql, connection, id, epoch)?;
             }
         }
         Ok(())
     }
 
     /// Resigns one connection that no run uses: the others take it with their next look.
-    fn resign_one(&self, leases: &Leases, session: &DatabaseSession, id: &str) -> Result<(), StoreFault> {
+    fn resign_one(&self, leases: &Leases, sql: &dyn Sql, id: &str) -> Result<(), StoreFault> {
         let free = {
             let mut inner = leases.inner();
             let free = inner
@@ -209,7 +192,7 @@ impl Keeper {
             free.and_then(|connection| Some((connection, inner.held.remove(&connection)?)))
         };
         if let Some((connection, held)) = free {
-            statements::resign(session, connection, id, held.epoch)?;
+            statements::resign(sql, connection, id, held.epoch)?;
             leases.changed();
         }
         Ok(())
