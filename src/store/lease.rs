@@ -89,7 +89,7 @@ impl Store {
     }
 
     /// Returns the error where another instance has migrated the tables to a version that this
-    /// program does not know (R28): it is to end. A change of this is one of [`Self::lease_changes`].
+    /// program does not know (R28): it is to end. [`Self::lease_changes`] signals it.
     #[must_use]
     pub fn newer_schema(&self) -> Option<StoreError> {
         match &self.engine {
