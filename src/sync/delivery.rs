@@ -16,6 +16,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,11 +30,17 @@ use crate::store::{self, RejectionOrigin, RunId, SettledBatch};
 use crate::upstream::{Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog};
 
 use super::late_send;
-use super::other_runs::OtherRunsWait;
+use super::other_runs::{self, OtherRunsWait};
 use super::{Connector, RunError, RunRequest, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. Further ones are sent together with the others.
 const REJECTIONS: usize = 10_000;
+/// Times that the answers are stored at the end of a run, before the run fails because they cannot
+/// be. Each waits for a busy state file as long as any other write.
+const STORE_TRIES: u32 = 4;
+/// Pause between two of these tries.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
 /// Result of the delivery, and the failure that ended it before the stage was empty.
 #[derive(Debug, Default)]
 pub(super) struct DeliverySummary {
@@ -219,7 +226,7 @@ impl Deliverer<'_> {
 
     /// Stores the limits where they changed: also the speed, `at_end` of the run. Without them the
     /// next run only learns them again.
-    pub(super) async fn store_limits(&mut self, at_end: bool) {
+    async fn store_limits(&mut self, at_end: bool) {
         if self.connector.upstream.call_takes().is_none() {
             return;
         }
@@ -287,5 +294,100 @@ impl Deliverer<'_> {
             (posting, delivery)
         };
         self.in_flight.spawn(delivering.in_current_span());
+    }
+
+    /// Logs the assets that the gateway rejected, with the reasons.
+    pub(super) fn log_rejected(&self, items: &[store::HandedOutVersion], delivery: &BatchDelivery) {
+        self.request.progress.add_accepted(delivery.accepted.len() as u64);
+        self.request.progress.add_rejected(delivery.rejected.len() as u64);
+        for (seq, reason) in &delivery.rejected {
+            let Some(item) = items.iter().find(|item| item.seq == *seq) else {
+                continue;
+            };
+            tracing::warn!(
+                kind = %item.kind,
+                external_asset_id = item.external_id,
+                dn = item.dn,
+                reason,
+                "The gateway rejected the asset; it is tried again on the next run."
+            );
+        }
+    }
+
+    /// Waits for the requests in flight and applies their answers: an answer must not be lost
+    /// because another request failed.
+    async fn finish(mut self, outcome: Result<(), RunError>) -> DeliverySummary {
+        let mut failure = outcome.err();
+        while let Some(done) = self.in_flight.join_next().await {
+            if let Err(error) = self.on_answer(done) {
+                failure.get_or_insert(error);
+            }
+        }
+        // These assets are not decided in this run any more.
+        let ended_run = matches!(&failure, Some(RunError::Upstream(failure)) if failure.may_be_of_assets());
+        for posting in self.waiting.drain(..).chain(self.postponed.drain(..)) {
+            let answered = SettledBatch {
+                requests: posting.requests,
+                ended_run,
+                ..SettledBatch::default()
+            };
+            self.answered.push((posting.items, answered));
+        }
+        if let Err(error) = self.store_answers().await {
+            if let Some(failure) = &failure {
+                tracing::error!(error = %failure, "The delivery failed.");
+            }
+            failure = Some(error);
+        }
+        self.store_limits(true).await;
+        let mut failure = failure.or(self.failure);
+        if failure.is_none() {
+            let recorded = other_runs::record_unsent(self.connector, self.request, self.run).await;
+            failure = recorded.err();
+        }
+        DeliverySummary {
+            retries: self.retries,
+            failure,
+        }
+    }
+
+    /// Stores the answers that are not stored yet, with several tries: a state file that is busy or
+    /// full may be so for a moment.
+    async fn store_answers(&mut self) -> Result<(), RunError> {
+        for attempt in 1.. {
+            if self.answered.is_empty() {
+                break;
+            }
+            let Err(error) = self.apply_answers(false).await else {
+                continue;
+            };
+            if self.answered.is_empty() {
+                // The answers are stored; only the output could not be written.
+                return Err(error);
+            }
+            let assets = self
+                .answered
+                .iter()
+                .map(|(_, answered)| answered.accepted.len() + answered.rejected.len());
+            let assets: usize = assets.sum();
+            // The time to stop is limited (R26).
+            if attempt == STORE_TRIES || self.stop.is_cancelled() {
+                if assets == 0 {
+                    return Err(error);
+                }
+                tracing::error!(
+                    assets,
+                    %error,
+                    "The gateway's answers cannot be stored; the next run sends these assets again."
+                );
+                return Err(RunError::AnswersNotStored {
+                    assets,
+                    cause: Box::new(error),
+                });
+            }
+            tracing::warn!(assets, attempt, %error, "The gateway's answers cannot be stored yet.");
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+        Ok(())
     }
 }

@@ -16,10 +16,10 @@ mod calls;
 mod cause;
 mod client;
 mod credentials;
-mod decision_log;
 mod delivery;
 mod error;
 mod evidence;
+mod failed_request;
 #[cfg(any(test, fuzzing))]
 #[path = "../../tests/fuzz/bodies/answer.rs"]
 pub mod fuzzing;

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{self, BatchDecision, GatewayAnswer};
 use super::cause::FailureCause;
 use super::client::NoAnswer;
-use super::decision_log::log_decision;
 use super::error::UpstreamError;
+use super::failed_request::{PassingFailure, RequestLimits, failed, refused};
 use super::lesson::SizeLesson;
-use super::refusal::{RefusalKind, RequestRefusal};
+use super::refusal::RefusalKind;
 use super::request::Batch;
 use super::retry::{RequestAttempts, back_off, close_gate, no_token, pass_gate};
 use super::retry_after;
@@ -79,15 +79,6 @@ impl BatchDelivery {
             self.unclear.push(seq);
         }
     }
-}
-
-/// Limits of one request.
-#[derive(Debug, Clone, Copy)]
-struct RequestLimits {
-    /// Times that it is sent while it fails.
-    attempts: u32,
-    /// A refusal of its content proves nothing about the gateway.
-    expected: bool,
 }
 
 /// Sends one request until there is a decision that ends it. Sets `unclear` when a part of the
@@ -191,7 +182,7 @@ async fn send(
                 }
             }
         };
-        log_decision(&decision, batch, progress.requests);
+        log(&decision, batch, progress.requests);
         let next = match decision {
             BatchDecision::Accepted => return RequestOutcome::Accepted,
             BatchDecision::AcceptedExcept(reasons) => return RequestOutcome::Except(reasons),
@@ -258,79 +249,6 @@ async fn send(
     }
 }
 
-/// A failure that may pass.
-struct PassingFailure {
-    kind: RefusalKind,
-    /// Pause that the gateway asked for.
-    pause: Option<Duration>,
-    reason: String,
-}
-
-/// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch
-/// that was not answered in time is halved at once: the gateway needs too long for it.
-async fn failed(
-    upstream: &QualysGateway,
-    batch: &Batch,
-    limits: RequestLimits,
-    failure: PassingFailure,
-    stop: &CancellationToken,
-    progress: &mut RequestAttempts<'_>,
-) -> ControlFlow<RequestOutcome> {
-    let PassingFailure { kind, pause, reason } = failure;
-    progress.failures += 1;
-    let refusal = RequestRefusal { kind, reason };
-    // A gateway that states the time of the next attempt is not tried at random:
-    // `QUALYS_GIVE_UP_AFTER` is the limit.
-    if pause.is_none()
-        && let Err(error) = count(progress.record, limits, batch, &refusal)
-    {
-        return ControlFlow::Break(RequestOutcome::Failed(error));
-    }
-    let cause = match kind {
-        RefusalKind::TimedOut => FailureCause::TimedOut,
-        RefusalKind::NotUnderstood => FailureCause::NotUnderstood,
-        _ => FailureCause::Other,
-    };
-    let is_too_slow = kind == RefusalKind::TimedOut && batch.items.len() > 1;
-    match back_off(upstream, pause, cause, refusal.reason.clone(), stop, progress).await {
-        Err(error) => ControlFlow::Break(RequestOutcome::Failed(error)),
-        Ok(()) if is_too_slow => ControlFlow::Break(RequestOutcome::TooLarge(refusal.reason, None)),
-        Ok(()) if progress.failures >= limits.attempts => {
-            ControlFlow::Break(RequestOutcome::Refused(refusal))
-        }
-        Ok(()) => ControlFlow::Continue(()),
-    }
-}
-
-fn refused(
-    record: &RunRecord,
-    limits: RequestLimits,
-    batch: &Batch,
-    kind: RefusalKind,
-    reason: String,
-) -> RequestOutcome {
-    let refusal = RequestRefusal { kind, reason };
-    match count(record, limits, batch, &refusal) {
-        Ok(()) => RequestOutcome::Refused(refusal),
-        Err(error) => RequestOutcome::Failed(error),
-    }
-}
-
-/// Counts a refusal. A refusal of assets that were rejected before proves nothing about the
-/// gateway, unless it is about the way there; and each of them may be the cause of that, too.
-fn count(
-    record: &RunRecord,
-    limits: RequestLimits,
-    batch: &Batch,
-    refusal: &RequestRefusal,
-) -> Result<(), UpstreamError> {
-    match refusal.kind {
-        RefusalKind::Way { .. } if limits.expected => record.refused(refusal, 0),
-        _ if limits.expected => Ok(()),
-        _ => record.refused(refusal, batch.items.len()),
-    }
-}
-
 /// Keeps a `Retry-After` of any answer whose decision has no pause itself.
 fn keep_pause(upstream: &QualysGateway, decision: &BatchDecision, asked: Option<Duration>) {
     let has_pause = matches!(decision, BatchDecision::Wait { .. } | BatchDecision::Retry { .. });
@@ -373,4 +291,40 @@ async fn post(
 async fn drained(upstream: &QualysGateway, stop: &CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(upstream.pace.drain()).await;
+}
+
+/// Logs a decision. Reasons come from the gateway, cleaned; the run logs assets and ids of people.
+fn log(decision: &BatchDecision, batch: &Batch, attempt: u64) {
+    let (request_id, assets) = (batch.request_id, batch.items.len());
+    match decision {
+        BatchDecision::Accepted => {
+            tracing::debug!(%request_id, assets, attempt, "The gateway accepted the batch.")
+        }
+        BatchDecision::AcceptedExcept(rejected) => tracing::warn!(
+            %request_id, assets, attempt, rejected = rejected.len(), "The gateway accepted a part of the batch."
+        ),
+        BatchDecision::Wait { pause, reason } => tracing::warn!(
+            %request_id, assets, attempt, seconds = pause.as_secs(), reason,
+            "The gateway asks for a pause, so all requests wait."
+        ),
+        BatchDecision::NewToken { reason } => {
+            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the token.");
+        }
+        BatchDecision::Split { reason } => {
+            tracing::info!(%request_id, assets, attempt, reason, "The batch is too large for the gateway.");
+        }
+        BatchDecision::Retry { reason, .. } | BatchDecision::NotUnderstood { reason } => {
+            tracing::warn!(%request_id, assets, attempt, reason, "The batch was not delivered.");
+        }
+        BatchDecision::Refused { reason } => {
+            tracing::warn!(
+                %request_id, assets, attempt, reason,
+                "The gateway refused the batch; the assets that are the cause are searched."
+            );
+        }
+        // The run logs it when it concerns every request.
+        BatchDecision::Final { reason, .. } | BatchDecision::ProxyRefused { reason } => {
+            tracing::debug!(%request_id, assets, attempt, reason, "The gateway refused the request.");
+        }
+    }
 }
