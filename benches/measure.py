@@ -92,6 +92,21 @@ def last_run(environment, before=0):
     return json.loads(told.stdout.splitlines()[before])
 
 
+def uuid(number):
+    """A connector UUID for each."""
+    return f"8c2d7e1a-3b4f-4c5d-9e6f-{number:012x}"
+
+
+def write_connections(place, count):
+    """The file of so many connections to one directory, for a program whose working directory is `place`."""
+    folder = place / "config"
+    folder.mkdir()
+    text = '[[connection]]\nname = "corp"\n' + "".join(
+        f'[[connection.profile]]\nname = "p{number}"\nqualys_connector_uuid = "{uuid(number)}"\n'
+        for number in range(count))
+    (folder / "connections.toml").write_text(text)
+
+
 def free_port():
     """One that nobody listens on."""
     with socket.socket() as asked:

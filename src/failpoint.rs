@@ -99,7 +99,7 @@ pub enum Progress {
 pub enum Point {
     /// In a transaction.
     In(Commit, Progress),
-    /// The lock of the connection is taken, and its holder not named yet.
+    /// The lock of the connection is taken; of a file, its holder is not named yet.
     Locked,
     /// The lock is about to be given back.
     Unlocking,

@@ -433,3 +433,22 @@ async fn r29_a_database_that_is_down_at_the_start_or_goes_away_is_waited_for() {
     answers(&client, port, "/ready", 200).await;
     pair.end(0, "-TERM").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r28_an_instance_that_meets_newer_tables_stops_says_so_and_holds_nothing() {
+    let mut pair = Pair::new().await;
+    // Also one that has nothing to do notices it.
+    pair.lab.set("SYNC_CRON", "59 59 23 31 12 *");
+    pair.start(0);
+    pair.arrived("the first read").await;
+    pair.server
+        .sql(&pair.database, "UPDATE ad_connector SET schema_version = 99");
+    let service = pair.services[0].take().unwrap();
+    let (ended, _) = service.ended_within(ARRIVES_WITHIN).await;
+    ended.ended_with(69).said(&["schema version 99"]);
+    assert_eq!(pair.holder(), None);
+    for command in ["run", "sync"] {
+        let refused = pair.lab.connector.run(&[command]).await;
+        refused.ended_with(69).said(&["schema version 99"]);
+    }
+}

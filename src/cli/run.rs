@@ -12,7 +12,7 @@ use crate::http;
 use crate::notify;
 use crate::registry::{ConnectionFollower, RegistryParts};
 use crate::schedule::{self, ConnectionSet};
-use crate::store::{Store, StoreAccess};
+use crate::store::{Store, StoreAccess, StoreError};
 use crate::upstream::Webhook;
 
 use super::failure::CommandFailure;
@@ -48,6 +48,8 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         let Some(store) = store(&config, &stop).await? else {
             return Ok(());
         };
+        end_with_older_schema(Arc::clone(&store), stop.clone());
+        let state = Arc::clone(&store);
         setup::refuse_configured_twice(&config, &store)?;
         if let Some(name) = connection.filter(|_| chosen.is_empty()) {
             setup::refuse_unknown(&config, &store, name)?;
@@ -112,13 +114,34 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         // The scheduler only sends itself a message; where it is not received, the process ends all
         // the same.
         let _ = tokio::time::timeout(SCHEDULER_ENDS_WITHIN, scheduler.shutdown()).await;
-        served
+        match state.newer_schema() {
+            Some(newer) => Err(newer.into()),
+            None => served,
+        }
     });
     // A read that hangs in the system must not hold up the end; everything staged is on disk.
     runtime.shutdown_background();
     served?;
     tracing::info!("The service stopped.");
     Ok(0)
+}
+
+/// Stops the service once another instance has migrated the tables to a version that this program
+/// does not know.
+fn end_with_older_schema(store: Arc<Store>, stop: CancellationToken) {
+    let Some(mut changes) = store.lease_changes() else {
+        return;
+    };
+    tokio::spawn(async move {
+        while store.newer_schema().is_none() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+        stop.cancel();
+    });
 }
 
 fn no_gateway() -> CommandFailure {
@@ -136,16 +159,19 @@ async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<S
     let mut answering = None;
     let mut is_first = true;
     loop {
-        let opened = tokio::task::block_in_place(|| setup::store(config, StoreAccess::ReadWrite));
+        let opened = tokio::task::block_in_place(|| Store::open(&config.state, StoreAccess::ReadWrite));
         let failure = match opened {
-            Err(failure) if config.state.file().is_none() => failure,
+            // Tables of a newer version stay so.
+            Err(error) if config.state.file().is_none() && !matches!(error, StoreError::Newer { .. }) => {
+                CommandFailure::from(error)
+            }
             opened => {
                 waiting.cancel();
                 if let Some(answering) = answering {
                     // The port is needed again. A task that panicked has released it.
                     let _: Result<(), tokio::task::JoinError> = answering.await;
                 }
-                return opened.map(Some);
+                return Ok(Some(Arc::new(opened?)));
             }
         };
         if std::mem::take(&mut is_first) {

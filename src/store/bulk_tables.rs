@@ -15,6 +15,20 @@ pub(super) const BATCH: SqlTable = SqlTable {
     ],
 };
 
+/// Versions on the stage.
+pub(super) const STAGE: SqlTable = SqlTable {
+    name: "stage",
+    columns: &[
+        ("connection", Class::Integer),
+        ("seq", Class::Integer),
+        ("object", Class::Integer),
+        ("asset", Class::Integer),
+        ("kind", Class::Text),
+        ("fingerprint", Class::Blob),
+        ("staged_at", Class::Integer),
+    ],
+};
+
 /// Texts of versions.
 pub(super) const DOCUMENT: SqlTable = SqlTable {
     name: "document",

@@ -1,10 +1,18 @@
 //! Places of the containers of the naming context, which a delta needs to notice a rename or a move
 //! (R8).
 
+use std::collections::BTreeMap;
+
 use super::error::StoreFault;
-use super::sql::{Sql, SqlRow, values};
+use super::sql::{Class, Sql, SqlRow, SqlTable, values};
 use super::{ConnectionId, Container, ReadEnd, Store, StoreError};
 use crate::identity::Guid;
+
+/// Containers that a read learned of (schema/sqlite_temporary.sql).
+const PLACE: SqlTable = SqlTable {
+    name: "place",
+    columns: &[("guid", Class::Blob), ("dn", Class::Text)],
+};
 
 impl Store {
     /// Returns the containers within the base context as `controller` returned them when its
@@ -66,18 +74,45 @@ pub(super) fn put(sql: &dyn Sql, connection: ConnectionId, end: &ReadEnd) -> Res
             values![connection, controller],
         )?;
     }
-    for container in &end.containers {
-        sql.execute(
-            "INSERT INTO container (connection, controller, guid, dn) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (connection, controller, guid) DO UPDATE SET dn = excluded.dn",
-            values![connection, controller, container.guid, container.dn],
-        )?;
-    }
-    for guid in &end.containers_gone {
-        sql.execute(
-            "DELETE FROM container WHERE connection = $1 AND controller = $2 AND guid = $3",
-            values![connection, controller, guid],
-        )?;
-    }
+    fill(sql, &end.containers, &end.containers_gone)?;
+    sql.execute(
+        "INSERT INTO container (connection, controller, guid, dn)
+         SELECT $1, $2, guid, dn FROM place WHERE dn IS NOT NULL
+         ON CONFLICT (connection, controller, guid) DO UPDATE SET dn = excluded.dn",
+        values![connection, controller],
+    )?;
+    sql.execute(
+        "DELETE FROM container WHERE connection = $1 AND controller = $2
+             AND guid IN (SELECT guid FROM place WHERE dn IS NULL)",
+        values![connection, controller],
+    )?;
     Ok(())
+}
+
+/// Stores the places of the containers at the beginning of a full read.
+pub(super) fn put_unfinished(
+    sql: &dyn Sql,
+    connection: ConnectionId,
+    containers: &[Container],
+) -> Result<(), StoreFault> {
+    fill(sql, containers, &[])?;
+    sql.execute(
+        "INSERT INTO unfinished_container (connection, guid, dn) SELECT $1, guid, dn FROM place",
+        values![connection],
+    )?;
+    Ok(())
+}
+
+/// Writes containers, and those that are no more, into their temporary table; the last of several
+/// with one GUID counts.
+fn fill(sql: &dyn Sql, containers: &[Container], gone: &[Guid]) -> Result<(), StoreFault> {
+    let there = containers
+        .iter()
+        .map(|container| (container.guid, Some(container.dn.as_str())));
+    let gone = gone.iter().map(|guid| (*guid, None));
+    let places: BTreeMap<Guid, Option<&str>> = there.chain(gone).collect();
+    sql.clear(&PLACE)?;
+    sql.insert(&PLACE, &mut |insert| {
+        places.iter().try_for_each(|(guid, dn)| insert(values![guid, dn]))
+    })
 }

@@ -4,7 +4,7 @@
 //! counted.
 
 use super::error::StoreFault;
-use super::sql::{Sql, SqlRow, values};
+use super::sql::{Class, Sql, SqlRow, SqlTable, values};
 use super::value::stored;
 use super::{Fate, KindCounts, ObjectTotals, RunId, Store, StoreError};
 use crate::identity::{Guid, Kind};
@@ -134,26 +134,40 @@ pub(super) struct RecordedObject<'a> {
     pub(super) reason: &'a str,
 }
 
-/// Records one object in the list of `run`; the caller counts it.
-pub(super) fn record_object(
+/// Lists of objects of runs.
+const RUN_OBJECT: SqlTable = SqlTable {
+    name: "run_object",
+    columns: &[
+        ("run", Class::Integer),
+        ("fate", Class::Text),
+        ("guid", Class::Blob),
+        ("kind", Class::Text),
+        ("dn", Class::Text),
+        ("external_id", Class::Text),
+        ("reason", Class::Text),
+    ],
+};
+
+/// Records objects in the list of `run`; the caller counts them.
+pub(super) fn record_objects<'a>(
     sql: &dyn Sql,
     run: RunId,
-    object: &RecordedObject<'_>,
+    objects: impl Iterator<Item = RecordedObject<'a>>,
 ) -> Result<(), StoreFault> {
-    sql.execute(
-        "INSERT INTO run_object (run, fate, guid, kind, dn, external_id, reason)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        values![
-            run,
-            object.fate,
-            object.guid,
-            object.kind,
-            object.dn,
-            object.external_id,
-            object.reason,
-        ],
-    )?;
-    Ok(())
+    let mut objects = objects;
+    sql.insert(&RUN_OBJECT, &mut |insert| {
+        objects.try_for_each(|object| {
+            insert(values![
+                run,
+                object.fate,
+                object.guid,
+                object.kind,
+                object.dn,
+                object.external_id,
+                object.reason,
+            ])
+        })
+    })
 }
 
 /// Deletes the lists of runs so old that [`KEPT_OBJECTS`] came after them; each list is there as a

@@ -1,7 +1,7 @@
 //! Requests that may have arrived after the lease of their sender had ended (R34): the holder sends
 //! what was in them once more, since the gateway may hold an older version now.
 
-use super::bulk_tables::DOCUMENT;
+use super::bulk_tables::{DOCUMENT, STAGE};
 use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::{ConnectionId, Engine, HandedOutVersion, Store, StoreError, ownership};
@@ -24,6 +24,16 @@ const REMOVED: &str = "
     WHERE l.connection = $1 AND a.owner IS NULL AND m.sent_at IS NOT NULL
     ON CONFLICT (asset) WHERE asset IS NOT NULL DO NOTHING";
 
+/// Notes the assets of a request, which are in the table of released ones.
+const NOTE: &str = "
+    INSERT INTO late_send (connection, asset) SELECT $1, asset FROM released WHERE true
+    ON CONFLICT (connection, asset) DO NOTHING";
+
+/// Marks the fate of the versions behind `$2` as unknown.
+const SENT_AGAIN: &str = "
+    UPDATE asset SET sent = s.seq FROM stage AS s
+    WHERE s.connection = $1 AND s.seq >= $2 AND asset.id = s.asset";
+
 impl Store {
     /// Records what was sent without the certainty that the lease still held. It needs no lease,
     /// since it only adds work. With a file there is never any.
@@ -39,13 +49,11 @@ impl Store {
             return Ok(());
         }
         self.write(Commit::Settle, |sql| {
-            for item in items {
-                sql.execute(
-                    "INSERT INTO late_send (connection, asset) VALUES ($1, $2)
-                     ON CONFLICT (connection, asset) DO NOTHING",
-                    values![connection, item.row],
-                )?;
-            }
+            sql.clear(&ownership::RELEASED)?;
+            sql.insert(&ownership::RELEASED, &mut |insert| {
+                items.iter().try_for_each(|item| insert(values![item.row]))
+            })?;
+            sql.execute(NOTE, values![connection])?;
             Ok(())
         })
     }
@@ -62,15 +70,19 @@ pub(super) fn stage(sql: &dyn Sql, connection: ConnectionId, now: i64) -> Result
         let kind: String = row.get(2)?;
         Ok((asset, owner, kind, row.get::<[u8; 16]>(3)?, row.get::<String>(4)?))
     })?;
-    for (asset, owner, kind, fingerprint, json) in late {
-        let number = ownership::take_numbers(sql, 1)?;
-        sql.insert(&DOCUMENT, &mut |insert| insert(values![number, json]))?;
-        sql.execute(
-            "INSERT INTO stage (connection, seq, object, asset, kind, fingerprint, staged_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            values![connection, number, owner, asset, kind, fingerprint, now],
-        )?;
-        sql.execute("UPDATE asset SET sent = $1 WHERE id = $2", values![number, asset])?;
+    if !late.is_empty() {
+        let first = ownership::take_numbers(sql, late.len())?;
+        sql.insert(&DOCUMENT, &mut |insert| {
+            let mut texts = (first..).zip(&late);
+            texts.try_for_each(|(number, (.., json))| insert(values![number, json]))
+        })?;
+        sql.insert(&STAGE, &mut |insert| {
+            let mut versions = (first..).zip(&late);
+            versions.try_for_each(|(number, (asset, owner, kind, fingerprint, _))| {
+                insert(values![connection, number, owner, asset, kind, fingerprint, now])
+            })
+        })?;
+        sql.execute(SENT_AGAIN, values![connection, first])?;
     }
     sql.execute(REMOVED, values![connection, now])?;
     sql.execute("DELETE FROM late_send WHERE connection = $1", values![connection])?;

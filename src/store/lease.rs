@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::postgres::Leases;
-use super::{ConnectionId, Engine, FileLock, LockError, Store};
+use super::{ConnectionId, Engine, FileLock, LockError, Store, StoreError};
+use crate::failpoint::{self, Point};
 
 /// Right to run a connection, given back when it is dropped.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl LeaseGuard {
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
+        failpoint::pass(Point::Unlocking);
         self.leases.release(self.connection);
     }
 }
@@ -83,6 +85,16 @@ impl Store {
         match &self.engine {
             Engine::Sqlite(_) => None,
             Engine::Postgres(engine) => Some(engine.leases.changes()),
+        }
+    }
+
+    /// Returns the error where another instance has migrated the tables to a version that this
+    /// program does not know (R28): it is to end. [`Self::lease_changes`] signals it.
+    #[must_use]
+    pub fn newer_schema(&self) -> Option<StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(engine) => engine.leases.newer_schema(),
         }
     }
 

@@ -58,11 +58,49 @@ const WAITING_ELSEWHERE: &str = "
 /// Lists what waits of the new owners: whether it is of this connection, and upstream does not hold
 /// it for certain.
 const WAITING: &str = "
-    SELECT s.connection, s.seq,
+    SELECT s.connection, s.seq, s.asset,
         CASE WHEN s.connection IS NOT DISTINCT FROM $1 AND (a.sent <> 0 OR a.fingerprint IS DISTINCT FROM s.fingerprint)
             THEN 1 ELSE 0 END AS is_ready
     FROM released AS r CROSS JOIN asset AS a CROSS JOIN stage AS s
     WHERE a.id = r.asset AND s.object = a.owner AND s.asset = a.id";
+
+/// Versions that move on the stage (schema/sqlite_temporary.sql).
+const MOVING: SqlTable = SqlTable {
+    name: "moving",
+    columns: &[
+        ("seq", Class::Integer),
+        ("connection", Class::Integer),
+        ("asset", Class::Integer),
+        ("number", Class::Integer),
+    ],
+};
+
+/// Version on the stage.
+pub(super) struct StagedVersion {
+    pub(super) connection: ConnectionId,
+    pub(super) seq: i64,
+    pub(super) asset: i64,
+}
+
+/// Gives versions their new numbers, wherever the former ones are.
+const PUT_BEHIND: [&str; 4] = [
+    "UPDATE asset SET sent = (SELECT m.number FROM moving AS m WHERE m.seq = asset.sent)
+     WHERE id IN (SELECT asset FROM moving) AND sent IN (SELECT seq FROM moving)",
+    "UPDATE asset SET document = (SELECT m.number FROM moving AS m WHERE m.seq = asset.document)
+     WHERE id IN (SELECT asset FROM moving) AND document IN (SELECT seq FROM moving)",
+    "UPDATE document SET seq = (SELECT m.number FROM moving AS m WHERE m.seq = document.seq)
+     WHERE seq IN (SELECT seq FROM moving)",
+    "UPDATE stage SET seq = (SELECT m.number FROM moving AS m WHERE m.seq = stage.seq)
+     WHERE (connection, seq) IN (SELECT connection, seq FROM moving)",
+];
+
+/// Deletes versions from the stage, and their texts unless those are kept for their assets.
+const WITHDRAW: [&str; 2] = [
+    "DELETE FROM document WHERE seq IN (
+         SELECT m.seq FROM moving AS m CROSS JOIN asset AS a
+         WHERE a.id = m.asset AND a.document IS DISTINCT FROM m.seq)",
+    "DELETE FROM stage WHERE (connection, seq) IN (SELECT connection, seq FROM moving)",
+];
 
 /// Takes `count` numbers from the sequence and returns the first of them.
 pub(super) fn take_numbers(sql: &dyn Sql, count: usize) -> Result<i64, StoreFault> {
@@ -108,60 +146,59 @@ pub(super) fn pass_on(sql: &dyn Sql, running: Option<ConnectionId>) -> Result<u6
     sql.execute(END_CONTEST, &[])?;
     sql.execute(NOT_GONE, &[])?;
     sql.execute(WAITING_ELSEWHERE, values![running])?;
-    let waiting: Vec<(ConnectionId, i64, bool)> = sql.rows(WAITING, values![running], |row| {
-        Ok((row.get("connection")?, row.get("seq")?, row.get("is_ready")?))
-    })?;
-    let mut ready = 0;
-    for (owner, seq, is_ready) in waiting {
-        if !is_ready {
-            withdraw(sql, owner, seq)?;
-        } else {
-            put_behind(sql, owner, seq)?;
-            ready += 1;
+    let (mut ready, mut withdrawn) = (Vec::new(), Vec::new());
+    sql.query(WAITING, values![running], &mut |row| {
+        let version = StagedVersion {
+            connection: row.get("connection")?,
+            seq: row.get("seq")?,
+            asset: row.get("asset")?,
+        };
+        match row.get("is_ready")? {
+            true => ready.push(version),
+            false => withdrawn.push(version),
         }
-    }
-    Ok(ready)
+        Ok(true)
+    })?;
+    withdraw(sql, &withdrawn)?;
+    put_behind(sql, &ready)?;
+    Ok(ready.len() as u64)
 }
 
-/// Gives a version a new number, with its text: it is behind all others of the stage.
-pub(super) fn put_behind(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), StoreFault> {
-    let asset: Option<i64> = sql.first(
-        "SELECT asset FROM stage WHERE connection = $1 AND seq = $2",
-        values![connection, seq],
-        |row| row.get(0),
-    )?;
-    let Some(asset) = asset else {
+/// Gives versions new numbers, each with its text: they are behind all others of the stage.
+pub(super) fn put_behind(sql: &dyn Sql, versions: &[StagedVersion]) -> Result<(), StoreFault> {
+    if versions.is_empty() {
         return Ok(());
-    };
-    let number = take_numbers(sql, 1)?;
-    for statement in [
-        "UPDATE asset SET sent = $1 WHERE id = $2 AND sent = $3",
-        "UPDATE asset SET document = $1 WHERE id = $2 AND document = $3",
-    ] {
-        sql.execute(statement, values![number, asset, seq])?;
     }
-    sql.execute(
-        "UPDATE document SET seq = $1 WHERE seq = $2",
-        values![number, seq],
-    )?;
-    sql.execute(
-        "UPDATE stage SET seq = $1 WHERE connection = $2 AND seq = $3",
-        values![number, connection, seq],
-    )?;
+    let number = take_numbers(sql, versions.len())?;
+    fill(sql, versions, Some(number))?;
+    for statement in PUT_BEHIND {
+        sql.execute(statement, &[])?;
+    }
     Ok(())
 }
 
-/// Takes a version from the stage, with its text unless that is kept for its asset.
-pub(super) fn withdraw(sql: &dyn Sql, connection: ConnectionId, seq: i64) -> Result<(), StoreFault> {
-    for statement in [
-        "DELETE FROM document WHERE seq IN (
-             SELECT s.seq FROM stage AS s JOIN asset AS a ON a.id = s.asset
-             WHERE s.connection = $1 AND s.seq = $2 AND a.document IS DISTINCT FROM s.seq)",
-        "DELETE FROM stage WHERE connection = $1 AND seq = $2",
-    ] {
-        sql.execute(statement, values![connection, seq])?;
+/// Takes versions from the stage, each with its text unless that is kept for its asset.
+pub(super) fn withdraw(sql: &dyn Sql, versions: &[StagedVersion]) -> Result<(), StoreFault> {
+    if versions.is_empty() {
+        return Ok(());
+    }
+    fill(sql, versions, None)?;
+    for statement in WITHDRAW {
+        sql.execute(statement, &[])?;
     }
     Ok(())
+}
+
+/// Writes versions into their temporary table, with numbers from `first` on.
+fn fill(sql: &dyn Sql, versions: &[StagedVersion], first: Option<i64>) -> Result<(), StoreFault> {
+    sql.clear(&MOVING)?;
+    sql.insert(&MOVING, &mut |insert| {
+        let mut numbered = (0..).zip(versions);
+        numbered.try_for_each(|(position, version)| {
+            let number = first.map(|first| first + position);
+            insert(values![version.seq, version.connection, version.asset, number])
+        })
+    })
 }
 
 /// Reason that an object waits, in a query that has the contender `c`, the asset `a`, the waiting

@@ -1,7 +1,10 @@
 //! Objects that may be gone: noted with the watermark of the read that missed them, kept until it
 //! is certain (R22).
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::error::StoreFault;
+use super::guid_list::{GuidList, with_given_guids};
 use super::run_basis::unchanged_run;
 use super::sql::{Class, Sql, SqlTable, values};
 use super::witness;
@@ -52,6 +55,31 @@ const MISSED: SqlTable = SqlTable {
     columns: &[("guid", Class::Blob)],
 };
 
+/// Results of look-ups (schema/sqlite_temporary.sql).
+const VERDICT: SqlTable = SqlTable {
+    name: "verdict",
+    columns: &[
+        ("guid", Class::Blob),
+        ("word", Class::Text),
+        ("reason", Class::Text),
+        ("is_missed", Class::Integer),
+    ],
+};
+
+/// Notes what a controller misses, unless it is noted already.
+const MISSED_ON: &str = "
+    INSERT INTO missed_on (connection, guid, controller, since)
+    SELECT $1, guid, $2, $3 FROM verdict WHERE is_missed = 1
+    ON CONFLICT (connection, guid, controller) DO NOTHING";
+
+/// Records the results of look-ups.
+const NOTE_VERDICTS: &str = "
+    UPDATE recheck SET verdict = v.word, reason = v.reason, run = $1,
+        held_at = CASE WHEN v.word = 'gone' THEN recheck.held_at END
+    FROM verdict AS v
+    WHERE recheck.connection = $2 AND recheck.why = 'missing' AND recheck.guid = v.guid
+        AND recheck.asset IS NULL";
+
 impl Store {
     /// Returns `true` when no object of the connection is known.
     ///
@@ -77,20 +105,21 @@ impl Store {
         kinds: &[Kind],
         guids: &[Guid],
     ) -> Result<Vec<Guid>, StoreError> {
-        self.read(|sql| {
-            let mut known = Vec::new();
-            for guid in guids {
-                let kind: Option<Kind> = sql.first(
-                    "SELECT kind FROM object WHERE connection = $1 AND guid = $2",
-                    values![connection, guid],
-                    |row| row.get(0),
-                )?;
-                if kind.is_some_and(|kind| kinds.contains(&kind)) {
-                    known.push(*guid);
-                }
-            }
-            Ok(known)
-        })
+        let statement = concat!(
+            with_given_guids!(),
+            "SELECT o.guid, o.kind FROM given AS g CROSS JOIN object AS o
+             WHERE o.connection = $2 AND o.guid = g.guid"
+        );
+        let known: HashMap<Guid, Kind> = self
+            .read(|sql| {
+                sql.rows(statement, values![GuidList::new(guids), connection], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+            })?
+            .into_iter()
+            .collect();
+        let is_known = |guid: &Guid| known.get(guid).is_some_and(|kind| kinds.contains(kind));
+        Ok(guids.iter().copied().filter(is_known).collect())
     }
 
     /// Returns the first `limit` candidates of these kinds whose GUID comes after `after`, by GUID.
@@ -106,27 +135,26 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<RemovalCandidate>, StoreError> {
         let after: &[u8] = after.as_ref().map_or(&[], |guid| guid.as_bytes());
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let names = format!(" {} ", names.join(" "));
+        let is_held = which == CandidateSelection::Held;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|sql| {
-            let mut candidates = Vec::new();
-            sql.query(
+            sql.rows(
                 "SELECT guid, kind, dn, reason FROM recheck
                  WHERE connection = $1 AND why = 'missing' AND asset IS NULL AND guid > $2
-                     AND ($3 = 0 OR held_at IS NOT NULL) ORDER BY guid",
-                values![connection, after, which == CandidateSelection::Held],
-                &mut |row| {
-                    let candidate = RemovalCandidate {
+                     AND ($3 = 0 OR held_at IS NOT NULL) AND $4 LIKE '% ' || kind || ' %'
+                 ORDER BY guid LIMIT $5",
+                values![connection, after, is_held, names, limit],
+                |row| {
+                    Ok(RemovalCandidate {
                         guid: row.get("guid")?,
                         kind: row.get("kind")?,
                         dn: row.get("dn")?,
                         reason: row.get("reason")?,
-                    };
-                    if kinds.contains(&candidate.kind) {
-                        candidates.push(candidate);
-                    }
-                    Ok(candidates.len() < limit)
+                    })
                 },
-            )?;
-            Ok(candidates)
+            )
         })
     }
 
@@ -144,27 +172,34 @@ impl Store {
         self.write(Commit::NoteVerdicts, |sql| {
             let connection = unchanged_run(sql, run)?;
             let controller = witness::controller_of(sql, run)?;
-            for (guid, verdict) in verdicts {
-                if let (Some(controller), LookupVerdict::Missed(_)) = (controller, verdict) {
-                    witness::record_missed(sql, connection, controller, *guid, now)?;
-                }
-                let (verdict, reason) = match verdict {
-                    LookupVerdict::Present => (None, None),
-                    LookupVerdict::Gone(reason) => (Some("gone"), Some(reason)),
-                    LookupVerdict::Missed(reason) | LookupVerdict::Unclear(reason) => {
-                        (Some("unclear"), Some(reason))
-                    }
-                };
-                sql.execute(
-                    "UPDATE recheck SET verdict = $1, reason = $2, run = $3,
-                         held_at = CASE WHEN $1 = 'gone' THEN held_at ELSE NULL END
-                     WHERE connection = $4 AND why = 'missing' AND guid = $5 AND asset IS NULL",
-                    values![verdict, reason, run, connection, guid],
-                )?;
+            fill_verdicts(sql, verdicts)?;
+            if let Some(controller) = controller {
+                sql.execute(MISSED_ON, values![connection, controller, now])?;
             }
+            sql.execute(NOTE_VERDICTS, values![run, connection])?;
             Ok(())
         })
     }
+}
+
+/// Writes results of look-ups into their temporary table.
+fn fill_verdicts(sql: &dyn Sql, verdicts: &[(Guid, LookupVerdict)]) -> Result<(), StoreFault> {
+    let latest: BTreeMap<Guid, &LookupVerdict> =
+        verdicts.iter().map(|(guid, verdict)| (*guid, verdict)).collect();
+    sql.clear(&VERDICT)?;
+    sql.insert(&VERDICT, &mut |insert| {
+        latest.iter().try_for_each(|(guid, verdict)| {
+            let (word, reason) = match verdict {
+                LookupVerdict::Present => (None, None),
+                LookupVerdict::Gone(reason) => (Some("gone"), Some(reason)),
+                LookupVerdict::Missed(reason) | LookupVerdict::Unclear(reason) => {
+                    (Some("unclear"), Some(reason))
+                }
+            };
+            let is_missed = matches!(verdict, LookupVerdict::Missed(_));
+            insert(values![guid, word, reason, is_missed])
+        })
+    })
 }
 
 /// Records everything that the read missed, and what of that its controller never returned (R22).

@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreFault;
-use super::open_run::open_run;
 use super::ownership::{CONFLICT, CONTENDERS};
 use super::sql::{Sql, SqlRow, stored_as, values};
-use super::{ConnectionId, Fate, KindCounts, RunId, Store, StoreError, history};
-use crate::failpoint::Commit;
+use super::{ConnectionId, RunId, Store, StoreError};
 use crate::identity::{Guid, Kind};
 
 /// Counts of what waits on the stage.
@@ -75,18 +73,6 @@ pub struct RejectedObject {
     pub since: i64,
     /// Origin of the rejection.
     pub origin: RejectionOrigin,
-}
-
-/// An entry in scope that shows no readable objectGUID: nothing but its name distinguishes it from
-/// other objects (R15).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnidentifiedEntry {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its distinguished name.
-    pub dn: String,
-    /// Reason for which it cannot be identified.
-    pub reason: String,
 }
 
 impl Store {
@@ -198,82 +184,6 @@ impl Store {
                 values![connection, kind, run],
                 |row| row.get(0),
             )
-        })
-    }
-
-    /// Returns the first `limit` names behind `after` of entries that could not be identified, as
-    /// [`Self::unmapped_before`] does for objects.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn unidentified_before(
-        &self,
-        connection: ConnectionId,
-        kind: Kind,
-        run: RunId,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read(|sql| {
-            sql.rows(
-                "SELECT dn FROM recheck WHERE connection = $1 AND why = 'unmapped'
-                     AND guid IS NULL AND kind = $2 AND run <> $3 AND dn > $4
-                 ORDER BY dn LIMIT $5",
-                values![connection, kind, run, after, limit],
-                |row| row.get(0),
-            )
-        })
-    }
-
-    /// Notes entries that `run` read and could not identify; they count as read and unmapped. To be
-    /// called before the page that they came with is committed, so that no watermark passes them
-    /// (R3).
-    ///
-    /// # Errors
-    /// When the run is not open or the file cannot be written.
-    pub fn note_unidentified(
-        &self,
-        run: RunId,
-        entries: &[UnidentifiedEntry],
-        now: i64,
-    ) -> Result<(), StoreError> {
-        self.write(Commit::NoteUnidentified, |sql| {
-            let connection = open_run(sql, run)?;
-            let mut counts = KindCounts::default();
-            for UnidentifiedEntry { kind, dn, reason } in entries {
-                let before: Option<RunId> = sql.first(
-                    "SELECT run FROM recheck WHERE connection = $1 AND dn = $2 AND guid IS NULL",
-                    values![connection, dn],
-                    |row| row.get(0),
-                )?;
-                sql.execute(
-                    "INSERT INTO recheck (connection, why, dn, kind, reason, since, run, controller)
-                     VALUES ($1, 'unmapped', $2, $3, $4, $5, $6,
-                         (SELECT controller FROM run WHERE id = $6))
-                     ON CONFLICT (connection, dn) WHERE guid IS NULL DO UPDATE SET
-                         kind = excluded.kind, reason = excluded.reason, run = excluded.run,
-                         controller = excluded.controller",
-                    values![connection, dn, kind, reason, now, run],
-                )?;
-                if before == Some(run) {
-                    // Counted and recorded when it came for the first time.
-                    continue;
-                }
-                let object = history::RecordedObject {
-                    fate: Fate::Unmapped,
-                    guid: None,
-                    kind: *kind,
-                    dn,
-                    external_id: None,
-                    reason,
-                };
-                history::record_object(sql, run, &object)?;
-                let counts = counts.of(*kind);
-                counts.read += 1;
-                counts.unmapped += 1;
-            }
-            history::add_counts(sql, run, &counts)
         })
     }
 }

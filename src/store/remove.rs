@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::bulk_tables::DOCUMENT;
+use super::bulk_tables::{DOCUMENT, STAGE};
 use super::error::StoreFault;
 use super::reading::fingerprint;
 use super::removal_decision::{RemovalConclusion, is_gone};
@@ -182,16 +182,29 @@ impl RemovalTransaction<'_> {
             };
             after = *last;
             let number = ownership::take_numbers(sql, removed.len())?;
-            for (seq, (asset, kind, text)) in (number..).zip(&removed) {
-                let Some(json) = marked(*kind, text) else { continue };
-                sql.insert(&DOCUMENT, &mut |insert| insert(values![seq, json]))?;
-                sql.execute(
-                    "INSERT INTO stage (connection, seq, asset, kind, fingerprint, staged_at)
-                     VALUES ($1, $2, $3, $4, $5, $6)",
-                    values![connection, seq, asset, kind, fingerprint(&json), now],
-                )?;
-                staged += 1;
-            }
+            let versions: Vec<(i64, i64, Kind, String)> = (number..)
+                .zip(&removed)
+                .filter_map(|(seq, (asset, kind, text))| Some((seq, *asset, *kind, marked(*kind, text)?)))
+                .collect();
+            sql.insert(&DOCUMENT, &mut |insert| {
+                let mut texts = versions.iter();
+                texts.try_for_each(|(seq, _, _, json)| insert(values![seq, json]))
+            })?;
+            sql.insert(&STAGE, &mut |insert| {
+                versions.iter().try_for_each(|(seq, asset, kind, json)| {
+                    let object = None::<i64>;
+                    insert(values![
+                        connection,
+                        seq,
+                        object,
+                        asset,
+                        kind,
+                        fingerprint(json),
+                        now
+                    ])
+                })
+            })?;
+            staged += versions.len() as u64;
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bulk_tables::{BATCH, DOCUMENT};
 use super::error::StoreFault;
 use super::handed_out::HandedOutVersion;
-use super::sql::{Sql, values};
+use super::ownership::StagedVersion;
+use super::sql::{Sql, SqlRow, values};
 use super::value::stored;
 use super::{ConnectionId, Fate, KindCounts, RunId, history, ownership};
 
@@ -80,14 +81,16 @@ const REJECT: &str = "
 /// Selects versions that wait and are what upstream holds for certain, now that the fate of those
 /// before them is known (R17).
 const HELD: &str = "
-    SELECT s.connection, s.seq FROM batch AS b
+    SELECT s.connection, s.seq, s.asset FROM batch AS b
     JOIN asset AS a ON a.id = b.asset
     JOIN stage AS s ON s.object = a.owner
     WHERE s.asset = a.id AND a.sent = 0 AND s.fingerprint = a.fingerprint AND s.seq <> b.seq";
 
-/// Selects versions that were sent and are neither accepted nor rejected.
+/// Selects versions that were sent, are neither accepted nor rejected, and were not replaced since.
 const UNDECIDED: &str = "
-    SELECT seq FROM batch WHERE fate = 'unknown' AND reason IS NULL ORDER BY seq";
+    SELECT s.connection, s.seq, s.asset FROM batch AS b CROSS JOIN stage AS s
+    WHERE b.fate = 'unknown' AND b.reason IS NULL AND s.connection = $1 AND s.seq = b.seq
+    ORDER BY b.seq";
 
 /// Stores the outcome of a batch, and adds to `counts` the numbers sent, accepted and rejected.
 pub(super) fn settle(
@@ -115,17 +118,21 @@ pub(super) fn settle(
     sql.execute(REMOVED, values![now])?;
     sql.execute(LEAVE_STAGE, values![connection])?;
     sql.execute(REJECT, values![run, now, connection])?;
-    for (owner, seq) in sql.rows(HELD, &[], |row| {
-        Ok((row.get::<ConnectionId>(0)?, row.get::<i64>(1)?))
-    })? {
-        ownership::withdraw(sql, owner, seq)?;
-    }
+    let held = sql.rows(HELD, &[], version_of)?;
+    ownership::withdraw(sql, &held)?;
     if answered.ended_run {
-        for seq in sql.rows(UNDECIDED, &[], |row| row.get::<i64>(0))? {
-            ownership::put_behind(sql, connection, seq)?;
-        }
+        let undecided = sql.rows(UNDECIDED, values![connection], version_of)?;
+        ownership::put_behind(sql, &undecided)?;
     }
     record(sql, run, &items, answered, counts)
+}
+
+fn version_of(row: &SqlRow<'_>) -> Result<StagedVersion, StoreFault> {
+    Ok(StagedVersion {
+        connection: row.get(0)?,
+        seq: row.get(1)?,
+        asset: row.get(2)?,
+    })
 }
 
 /// Writes the batch with its fates into its temporary table.
@@ -179,18 +186,17 @@ fn record(
     for item in answered.accepted.iter().filter_map(|seq| items.get(seq)) {
         counts.of(item.kind).accepted += 1;
     }
-    for (seq, reason) in &answered.rejected {
-        let Some(item) = items.get(seq) else { continue };
+    let rejected = answered.rejected.iter().filter_map(|(seq, reason)| {
+        let item = items.get(seq)?;
         counts.of(item.kind).rejected += 1;
-        let rejected = history::RecordedObject {
+        Some(history::RecordedObject {
             fate: Fate::Rejected,
             guid: Some(item.guid),
             kind: item.kind,
             dn: &item.dn,
             external_id: Some(&item.external_id),
             reason,
-        };
-        history::record_object(sql, run, &rejected)?;
-    }
-    Ok(())
+        })
+    });
+    history::record_objects(sql, run, rejected)
 }

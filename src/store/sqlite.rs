@@ -8,10 +8,11 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 use super::error::StoreFault;
 use super::sql::{Columns, Insert, Sql, SqlRow, SqlTable, SqlValue};
-use super::{ConnectionId, FileLock, StoreError};
+use super::{ConnectionId, FileLock, StoreError, statement_count};
 
 impl Sql for Connection {
     fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault> {
+        statement_count::note();
         let mut statement = self.prepare_cached(statement)?;
         bind(&mut statement, values)?;
         Ok(statement.raw_execute()?)
@@ -23,6 +24,7 @@ impl Sql for Connection {
         values: &[SqlValue<'_>],
         each: &mut dyn FnMut(&SqlRow<'_>) -> Result<bool, StoreFault>,
     ) -> Result<(), StoreFault> {
+        statement_count::note();
         let mut statement = self.prepare_cached(statement)?;
         bind(&mut statement, values)?;
         let mut rows = statement.raw_query();
@@ -54,6 +56,7 @@ impl Sql for Connection {
             let _ = write!(statement, "{comma}${position}");
         }
         statement.push(')');
+        statement_count::note();
         let mut statement = self.prepare_cached(&statement)?;
         rows(&mut |values| {
             bind(&mut statement, values)?;

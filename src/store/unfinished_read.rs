@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use super::container::container_of;
+use super::container::{self, container_of};
 use super::error::StoreFault;
 use super::run_basis::unchanged_run;
-use super::sql::{Sql, SqlRow, values};
+use super::sql::{Class, Sql, SqlRow, SqlTable, values};
 use super::value::stored;
 use super::{ConnectionId, Container, KindCounts, ObjectReading, RunId, Store, StoreError};
 use crate::failpoint::Commit;
@@ -53,6 +53,19 @@ pub struct ReadSlice {
     pub found: SliceContent,
 }
 
+/// Slices of full reads.
+const SLICE: SqlTable = SqlTable {
+    name: "slice",
+    columns: &[
+        ("connection", Class::Integer),
+        ("low", Class::Integer),
+        ("high", Class::Integer),
+        ("kinds", Class::Text),
+        ("parents", Class::Text),
+        ("met", Class::Blob),
+    ],
+};
+
 impl Store {
     /// Records what a full read begins with, instead of an earlier one that did not come to its
     /// end.
@@ -74,13 +87,7 @@ impl Store {
                     begun.begun_at,
                 ],
             )?;
-            for container in &begun.containers {
-                sql.execute(
-                    "INSERT INTO unfinished_container (connection, guid, dn) VALUES ($1, $2, $3)
-                     ON CONFLICT (connection, guid) DO UPDATE SET dn = excluded.dn",
-                    values![connection, container.guid, container.dn],
-                )?;
-            }
+            container::put_unfinished(sql, connection, &begun.containers)?;
             remember(sql, connection, &begun.slices)
         })
     }
@@ -144,22 +151,19 @@ impl Store {
 }
 
 fn remember(sql: &dyn Sql, connection: ConnectionId, slices: &[ReadSlice]) -> Result<(), StoreFault> {
-    for ReadSlice { usns, found } in slices {
-        let kinds: Vec<&str> = found.kinds.iter().map(|kind| kind.name()).collect();
-        sql.execute(
-            "INSERT INTO slice (connection, low, high, kinds, parents, met)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            values![
+    sql.insert(&SLICE, &mut |insert| {
+        slices.iter().try_for_each(|ReadSlice { usns, found }| {
+            let kinds: Vec<&str> = found.kinds.iter().map(|kind| kind.name()).collect();
+            insert(values![
                 connection,
                 stored(*usns.start()),
                 stored(*usns.end()),
                 kinds.join(" "),
                 serde_json::json!(found.parents).to_string(),
                 found.guids.to_bytes(),
-            ],
-        )?;
-    }
-    Ok(())
+            ])
+        })
+    })
 }
 
 /// Reads a row of `slice`. One that says something else than it should is an error of the file, as

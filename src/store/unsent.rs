@@ -77,18 +77,18 @@ impl Store {
         self.write(Commit::Settle, |sql| {
             let unsent = found(sql)?;
             let mut counts = KindCounts::default();
-            for one in &unsent {
-                let object = history::RecordedObject {
+            let objects = unsent.iter().map(|one| {
+                counts.of(one.kind).rejected += 1;
+                history::RecordedObject {
                     fate: Fate::Rejected,
                     guid: one.guid,
                     kind: one.kind,
                     dn: &one.dn,
                     external_id: one.external_id.as_deref(),
                     reason: &one.reason,
-                };
-                history::record_object(sql, run, &object)?;
-                counts.of(one.kind).rejected += 1;
-            }
+                }
+            });
+            history::record_objects(sql, run, objects)?;
             history::add_counts(sql, run, &counts)?;
             Ok(unsent)
         })

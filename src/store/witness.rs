@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::error::StoreFault;
+use super::guid_list::{GuidList, with_given_guids};
 use super::open_run::open_run;
 use super::retention::LONGEST_TOMBSTONE_LIFETIME;
 use super::sql::{Sql, values};
@@ -128,24 +129,21 @@ impl Store {
     ) -> Result<HashSet<Guid>, StoreError> {
         let lag = i64::try_from(lag.as_secs()).unwrap_or(i64::MAX);
         let missed_before = now.saturating_sub(lag);
-        let returned = returned_by("$1", "$3");
         let statement = format!(
-            "SELECT 1 FROM object AS o WHERE o.connection = $1 AND o.guid = $2 AND {returned}
-             UNION ALL
-             SELECT 1 FROM missed_on WHERE connection = $1 AND guid = $2 AND controller = $3
-                 AND since <= $4
-             LIMIT 1"
+            "{}SELECT g.guid FROM given AS g
+             WHERE EXISTS (SELECT 1 FROM object AS o
+                     WHERE o.connection = $2 AND o.guid = g.guid AND {})
+                 OR EXISTS (SELECT 1 FROM missed_on AS n WHERE n.connection = $2 AND n.guid = g.guid
+                     AND n.controller = $3 AND n.since <= $4)",
+            with_given_guids!(),
+            returned_by("$2", "$3")
         );
-        self.read(|sql| {
-            let mut proven = HashSet::new();
-            for guid in guids {
-                let values = values![connection, guid, controller, missed_before];
-                if sql.first(&statement, values, |_| Ok(()))?.is_some() {
-                    proven.insert(*guid);
-                }
-            }
-            Ok(proven)
-        })
+        let given = GuidList::new(guids);
+        let proven = self.read(|sql| {
+            let values = values![given, connection, controller, missed_before];
+            sql.rows(&statement, values, |row| row.get(0))
+        })?;
+        Ok(proven.into_iter().collect())
     }
 }
 
@@ -185,22 +183,6 @@ pub(super) fn record_change(
     sql.execute(
         "DELETE FROM unfinished_read WHERE connection = $1 AND controller <> $2",
         values![connection, controller],
-    )?;
-    Ok(())
-}
-
-/// Notes that `controller` misses the object, unless it is noted already.
-pub(super) fn record_missed(
-    sql: &dyn Sql,
-    connection: ConnectionId,
-    controller: Guid,
-    guid: Guid,
-    now: i64,
-) -> Result<(), StoreFault> {
-    sql.execute(
-        "INSERT INTO missed_on (connection, guid, controller, since) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (connection, guid, controller) DO NOTHING",
-        values![connection, guid, controller, now],
     )?;
     Ok(())
 }

@@ -8,14 +8,18 @@ use tokio::process::Child;
 use tokio::task::JoinSet;
 
 use crate::phases::Histogram;
+use crate::state::StateEngine;
 use crate::support::simulated::Simulated;
 use crate::world::{World, died};
 
-/// What runs with every `cargo test`.
+/// What runs with every `cargo test`, by engine.
 const KILLS: u64 = 25;
+const KILLS_ON_POSTGRES: u64 = 8;
 
-/// Kills of one world; then a fresh one takes its place, so that a failure needs a short replay and nothing grows.
+/// Kills of one world; then a fresh one takes its place, so that a failure needs a short replay and nothing grows. On
+/// PostgreSQL fewer, so that more worlds go on while one waits for the end of a lease.
 const KILLS_A_WORLD: u64 = 50;
+const KILLS_A_WORLD_ON_POSTGRES: u64 = 25;
 
 /// So many kills meet every phase, or the moments are drawn badly.
 const MEETS_EVERY_PHASE: u64 = 1000;
@@ -62,24 +66,33 @@ struct Torture {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r03_r17_r18_killed_again_and_again_it_loses_nothing_and_repeats_nothing() {
+    campaign(StateEngine::Sqlite, KILLS, KILLS_A_WORLD).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r03_r17_r18_r34_killed_on_postgres_it_loses_nothing_and_repeats_nothing() {
+    let each = KILLS_A_WORLD_ON_POSTGRES;
+    campaign(StateEngine::Postgres, KILLS_ON_POSTGRES, each).await;
+}
+
+async fn campaign(engine: StateEngine, kills: u64, each: u64) {
     let number = |name: &str, default| match std::env::var(name) {
         Ok(text) => text
             .parse()
             .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
         Err(_) => default,
     };
-    let (kills, seed) = (number("CRASH_KILLS", KILLS), number("CRASH_SEED", 1));
+    let (kills, seed) = (number("CRASH_KILLS", kills), number("CRASH_SEED", 1));
     let side_by_side = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let side_by_side = usize::try_from(number("CRASH_THREADS", side_by_side)).unwrap();
     let started = Instant::now();
-    let mut worlds = (0..kills.div_ceil(KILLS_A_WORLD))
-        .map(|number| (seed + number, KILLS_A_WORLD.min(kills - number * KILLS_A_WORLD)));
+    let mut worlds = (0..kills.div_ceil(each)).map(|number| (seed + number, each.min(kills - number * each)));
     let (mut all, mut running) = (Score::default(), JoinSet::new());
     loop {
         while running.len() < side_by_side
             && let Some((seed, kills)) = worlds.next()
         {
-            running.spawn(tortured(seed, kills));
+            running.spawn(tortured(engine, seed, kills));
         }
         let Some(score) = running.join_next().await else {
             break;
@@ -111,9 +124,9 @@ async fn r03_r17_r18_killed_again_and_again_it_loses_nothing_and_repeats_nothing
 }
 
 /// Kills the program so often in one world; says how to do it again when something is wrong.
-async fn tortured(seed: u64, kills: u64) -> Score {
+async fn tortured(engine: StateEngine, seed: u64, kills: u64) -> Score {
     let played = tokio::spawn(async move {
-        let mut torture = Torture::start(seed).await;
+        let mut torture = Torture::start(engine, seed).await;
         let mut score = Score::default();
         while score.killed < kills {
             score.rounds += 1;
@@ -135,18 +148,22 @@ async fn tortured(seed: u64, kills: u64) -> Score {
         score
     });
     played.await.unwrap_or_else(|failed| {
+        let test = match engine {
+            StateEngine::Sqlite => "killed_again",
+            StateEngine::Postgres => "killed_on_postgres",
+        };
         let again =
-            format!("CRASH_SEED={seed} CRASH_KILLS={kills} cargo test --test crash kills:: -- --nocapture");
+            format!("CRASH_SEED={seed} CRASH_KILLS={kills} cargo test --test crash {test} -- --nocapture");
         panic!("{failed}\nto play these kills again: {again}")
     })
 }
 
 impl Torture {
-    async fn start(seed: u64) -> Self {
+    async fn start(engine: StateEngine, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let (sees_deleted, tells_removals) = (rng.bool(), rng.bool());
         Self {
-            world: World::new(rng, sees_deleted, tells_removals).await,
+            world: World::new(engine, rng, sees_deleted, tells_removals).await,
             delta: Duration::from_millis(400),
             baseline: Duration::from_millis(800),
             places: Vec::new(),
@@ -200,8 +217,11 @@ impl Torture {
                 !term
             }
         };
-        self.world.over(first, killed).await;
         self.passed = self.world.passed();
+        if killed {
+            self.world.outlive().await;
+        }
+        self.world.over(first, killed).await;
         let places: Vec<&str> = self.passed.lines().rev().take(8).collect();
         self.world.note(format!(
             "killed {killed} after {:.0?}, last places first: {places:?}",

@@ -10,6 +10,7 @@ use lab::console::{self, Console, ConsoleUser};
 use lab::receiver::Answer;
 use lab::simulator::{Kind, ObjectId};
 
+use crate::state::StateEngine;
 use crate::world::{World, died};
 
 /// What the program does when it dies.
@@ -104,6 +105,7 @@ async fn dies(world: &mut World, point: Point, nth: usize, arguments: &[&str]) -
             false
         }
     };
+    world.end_lease();
     world.over(first, died && may_be_out(point)).await;
     world.note(format!("{arguments:?} died {died} at {point}, pass {nth}"));
     died
@@ -115,7 +117,10 @@ async fn sweep(swept: Scenario, later: &[usize]) {
         let again = matches!(point, Point::In(commit, _) if also(swept).contains(commit));
         again || scenario(*point) == swept
     });
-    let (mut killed, mut world) = (0, World::new(Rng::with_seed(1), true, true).await);
+    let (mut killed, mut world) = (
+        0,
+        World::new(StateEngine::asked_for(), Rng::with_seed(1), true, true).await,
+    );
     let console = Console::start(console::Options {
         users: vec![ConsoleUser::default()],
         ..console::Options::default()
@@ -155,7 +160,7 @@ type Prepared = (&'static [&'static str], Vec<(ObjectId, String)>);
 async fn prepare(world: &mut World, scenario: Scenario) -> Prepared {
     let mut before = Vec::new();
     match scenario {
-        Scenario::First => *world = World::new(world.rng.clone(), true, true).await,
+        Scenario::First => *world = World::new(StateEngine::asked_for(), world.rng.clone(), true, true).await,
         Scenario::Changes => {
             settled(world).await;
             before = change_some(world);

@@ -1,6 +1,6 @@
 //! A directory that changes, a gateway that stumbles, the program between them, and what must be true whenever all is quiet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::process::Child;
 use crate::audit::{self, Ran};
 use crate::diary::Diary;
 use crate::ledger::{self, Ledger};
+use crate::state::{StateEngine, WorldState};
 use crate::support::expected;
 use crate::support::simulated::Simulated;
 
@@ -44,12 +45,16 @@ pub struct World {
     before: BTreeMap<ObjectId, String>,
     names: u64,
     diary: Diary,
+    state: WorldState,
+    /// The lease of a process that was killed has been waited for.
+    has_outlived: bool,
 }
 
 impl World {
-    pub async fn new(mut rng: Rng, sees_deleted: bool, tells_removals: bool) -> Self {
+    pub async fn new(engine: StateEngine, mut rng: Rng, sees_deleted: bool, tells_removals: bool) -> Self {
         rng = Rng::with_seed(rng.u64(..));
         let mut lab = Simulated::of(PEOPLE).await;
+        let state = engine.new_state(lab.connector.state());
         // The table requires it, so that an object can become one that cannot be mapped.
         for id in lab.users() {
             if lab.directory().text(id, "displayName").is_none() {
@@ -80,6 +85,7 @@ impl World {
                 if tells_removals { "send" } else { "report" }.to_owned(),
             ),
             ("MAPPING_FILE", mapping.display().to_string()),
+            ("STATE_URL", state.url()),
             // Every second a run, so that a kill meets one.
             ("SYNC_CRON", "* * * * * *".to_owned()),
             ("LOG_LEVEL", "warn".to_owned()),
@@ -96,6 +102,8 @@ impl World {
             before: BTreeMap::new(),
             names: 0,
             diary: Diary::default(),
+            state,
+            has_outlived: false,
         };
         world.lab.set("CRASH_LOG", &world.log().display().to_string());
         world.record();
@@ -128,13 +136,23 @@ impl World {
     }
 
     fn told(&self, sid: &str) -> String {
-        let state = self.lab.connector.state();
-        self.diary.told(sid, self.lab.directory(), &state)
+        self.diary.told(sid, self.lab.directory(), &self.state)
     }
 
     /// How many batches have arrived.
     pub fn arrived(&self) -> usize {
         usize::try_from(self.lab.receiver.summary().deliveries).unwrap()
+    }
+
+    /// What the state lists as removed; it must be intact.
+    #[track_caller]
+    fn removed(&self) -> BTreeSet<String> {
+        let contradictions = self.state.contradictions();
+        assert!(
+            contradictions.is_empty(),
+            "the state contradicts itself: {contradictions:?}"
+        );
+        ledger::removed(self.state.location())
     }
 
     /// The program has ended, however; `first` is the number of the first batch that came from it.
@@ -146,9 +164,30 @@ impl World {
             first,
             stopped,
             troubled: true,
-            removed: ledger::removed(&self.lab.connector.state()),
+            removed: self.removed(),
             ..Ran::default()
         });
+    }
+
+    /// The lease of a process that was killed ends: the first time the next command is refused with the name of the holder,
+    /// and it is waited for; later, since that takes 15 seconds, mostly not.
+    pub async fn outlive(&mut self) {
+        if self.state.held_for().is_some() && (!self.has_outlived || self.rng.u8(0..16) == 0) {
+            self.has_outlived = true;
+            let refused = self.lab.connector.run(&["sync"]).await.ended_with(4);
+            refused.said(&[
+                "another run holds the connection: instance",
+                "its lease holds for",
+            ]);
+            self.state.outlive_lease().await;
+        } else {
+            self.state.end_lease();
+        }
+    }
+
+    /// Ends the lease of a process that died, as if its time were over.
+    pub fn end_lease(&self) {
+        self.state.end_lease();
     }
 
     /// One run that nothing befalls. A full read would bring over what a delta lost, so it must not come first.
@@ -202,7 +241,7 @@ impl World {
         self.note(format!("{arguments:?} in quiet"));
         self.ledger.ran(Ran {
             first,
-            removed: ledger::removed(&self.lab.connector.state()),
+            removed: self.removed(),
             ..Ran::default()
         });
         if let Err(wrong) = self.ledger.check(&self.lab.receiver) {
@@ -228,7 +267,7 @@ impl World {
                 );
             }
         }
-        let removed = ledger::removed(&self.lab.connector.state());
+        let removed = self.removed();
         if let Some(sid) = removed.iter().find(|sid| there.contains_key(*sid)) {
             wrong(sid, "is listed as removed and is there");
         }

@@ -1,11 +1,10 @@
 //! What a directory had and what the program did, round after round: the two sides that must agree.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
+use ad_connector::config::StateLocation;
 use ad_connector::store::{Store, StoreAccess, StoreError};
 use lab::receiver::Receiver;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{self, Ran, Versions};
 use crate::support::Assets;
@@ -54,9 +53,9 @@ impl Ledger {
     }
 }
 
-/// `externalAssetId`s of what the state file lists as removed. The file must be intact; before its schema was made it lists nothing.
+/// `externalAssetId`s of what the state lists as removed. It must be intact; before its schema was made it lists nothing.
 #[track_caller]
-pub fn removed(state: &Path) -> BTreeSet<String> {
+pub fn removed(state: impl Into<StateLocation>) -> BTreeSet<String> {
     let store = match Store::open(state, StoreAccess::ReadOnly) {
         Ok(store) => store,
         Err(StoreError::Missing { .. } | StoreError::Older { .. }) => return BTreeSet::new(),

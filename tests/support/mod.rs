@@ -19,6 +19,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ad_connector::config::StateLocation;
 use ad_connector::store::{RunRow, Store, StoreAccess};
 use lab::receiver::{Books, Ledger, Options, Receiver};
 use lab::samba::{Change, Domain};
@@ -113,6 +114,15 @@ impl Connector {
         self.folder().join("state.db")
     }
 
+    /// Where its state is: the file, or the database of `STATE_URL`.
+    pub fn location(&self) -> StateLocation {
+        if self.environment["STATE_URL"].starts_with("postgres:") {
+            ad_connector::config::parse(&self.environment).unwrap().state
+        } else {
+            (&self.state()).into()
+        }
+    }
+
     /// Lets its history differ from what the receiver counted, since the test takes the state file away, replaces it, or
     /// lets another gateway answer.
     pub fn unaudited(&mut self, reason: &'static str) {
@@ -165,7 +175,7 @@ impl Drop for Connector {
     fn drop(&mut self) {
         if self.unaudited.is_none() && !std::thread::panicking() {
             let (ledger, unread) = self.books.of(&self.uuid);
-            assert_agree(&self.state(), &ledger, unread);
+            assert_agree(self.location(), &ledger, unread);
         }
     }
 }
@@ -174,11 +184,11 @@ impl Drop for Connector {
 /// `QUALYS_BATCH_ASSETS=auto` hold, one request at a time.
 const IN_FLIGHT: u64 = 500;
 
-/// Checks the state file at `path`, where there is one that can be read. `unread` is how many requests came of which
+/// Checks the state, where there is one that can be read. `unread` is how many requests came of which
 /// the receiver read nothing.
 #[track_caller]
-fn assert_agree(path: &Path, ledger: &Ledger, unread: u64) {
-    let Ok(store) = Store::open(path, StoreAccess::ReadOnly) else {
+fn assert_agree(state: StateLocation, ledger: &Ledger, unread: u64) {
+    let Ok(store) = Store::open(&state, StoreAccess::ReadOnly) else {
         return;
     };
     let connections = store.connections().unwrap();

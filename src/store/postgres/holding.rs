@@ -8,6 +8,7 @@ use super::lease_statements::{self as statements, InstanceIdentity};
 use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
 use super::session::DatabaseSession;
 use super::statements::Statements;
+use crate::failpoint::{self, Point};
 use crate::store::error::StoreFault;
 use crate::store::lease::LeaseGuard;
 use crate::store::{ConnectionId, LockError};
@@ -20,31 +21,31 @@ impl Leases {
         purpose: &str,
         digest: &str,
     ) -> Result<LeaseGuard, LockError> {
-        let guard = || LeaseGuard::new(Arc::clone(self), connection);
-        if let Some(held) = self.inner().held.get_mut(&connection) {
-            if held.in_use {
-                return Err(LockError::Held {
-                    by: "another run of this process".to_owned(),
-                });
-            }
-            if held.is_certain(clock()) {
-                held.in_use = true;
-                return Ok(guard());
-            }
+        let taken = match self.reuse(connection) {
+            Some(reused) => reused,
+            None => self.take(connection, purpose, digest).map_err(|fault| {
+                LockError::Database(match fault {
+                    StoreFault::Postgres(fault) => fault.of(&self.database.to_string()),
+                    fault => PostgresFault::Other(format!("{fault:?}")).of(&self.database.to_string()),
+                })
+            })?,
+        };
+        taken.map_err(|by| LockError::Held { by })?;
+        keeper::start(self);
+        failpoint::pass(Point::Locked);
+        Ok(LeaseGuard::new(Arc::clone(self), connection))
+    }
+
+    /// Uses a lease that this process holds; `None` where it has none that is certain. Where a run
+    /// uses it already, returns that.
+    fn reuse(&self, connection: ConnectionId) -> Option<Result<(), String>> {
+        let mut inner = self.inner();
+        let held = inner.held.get_mut(&connection)?;
+        if held.in_use {
+            return Some(Err("another run of this process".to_owned()));
         }
-        let taken = self.take(connection, purpose, digest).map_err(|fault| {
-            LockError::Database(match fault {
-                StoreFault::Postgres(fault) => fault.of(&self.database.to_string()),
-                fault => PostgresFault::Other(format!("{fault:?}")).of(&self.database.to_string()),
-            })
-        })?;
-        match taken {
-            Ok(()) => {
-                keeper::start(self);
-                Ok(guard())
-            }
-            Err(by) => Err(LockError::Held { by }),
-        }
+        held.in_use = held.is_certain(clock());
+        held.in_use.then_some(Ok(()))
     }
 
     /// Takes a lease for one run; where somebody has it, returns the holder.
@@ -123,6 +124,9 @@ impl Leases {
     /// Makes this process an instance that runs these connections whenever it is its turn, and none
     /// that it ran before.
     pub(crate) fn join(self: &Arc<Self>, candidates: Vec<(ConnectionId, String)>) {
+        if self.newer_schema().is_some() {
+            return;
+        }
         let before = self.inner().candidates.replace(candidates.clone());
         if before.is_some_and(|before| before == candidates) {
             return;

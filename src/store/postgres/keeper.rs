@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::lease_statements::{self as statements, InstanceIdentity, LeaseStanding};
 use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
+use super::schema;
 use super::session::DatabaseSession;
 use super::statements::Statements;
 use crate::store::ConnectionId;
@@ -65,6 +66,8 @@ impl Keeper {
         };
         let sql = &Statements::reading(&session);
         let id = leases.id(&session)?;
+        // What a run has sent is waited for: its lease is renewed until it ends.
+        let _: Result<(), StoreFault> = leases.refuse_newer(schema::present(&session)?);
         let candidates = leases.inner().candidates.clone();
         if let Some(candidates) = &candidates {
             self.resign_others(leases, sql, &id, candidates)?;

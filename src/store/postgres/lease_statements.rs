@@ -6,11 +6,26 @@ use crate::store::ConnectionId;
 use crate::store::error::StoreFault;
 use crate::store::sql::{Sql, values};
 
-/// Time that a lease holds without being renewed, as the statements have it.
-pub(super) const TTL: u64 = 15;
+/// Seconds that a lease holds without being renewed, and after which an instance that did not
+/// report counts as gone.
+macro_rules! ttl {
+    () => {
+        15
+    };
+}
 
-/// Condition that an instance is alive: one that did not report for 15 seconds counts as gone.
-const LIVE: &str = "seen_at > clock_timestamp() - interval '15 seconds'";
+/// The same in a statement.
+macro_rules! ttl_interval {
+    () => {
+        concat!("interval '", ttl!(), " seconds'")
+    };
+}
+
+/// The same for the program.
+pub(super) const TTL: u64 = ttl!();
+
+/// Condition that an instance is alive.
+const LIVE: &str = concat!("seen_at > clock_timestamp() - ", ttl_interval!());
 
 const ENSURE: &str = "
     INSERT INTO lease (connection, epoch, holder, holder_name, purpose, digest, taken_at, expires_at)
@@ -19,21 +34,25 @@ const ENSURE: &str = "
 
 /// Takes a lease that has ended. A transaction of the last holder that proves it right now is not
 /// waited for: the lease is passed over.
-const TAKE: &str = "
-    UPDATE lease SET epoch = epoch + 1, holder = $2, holder_name = $3, purpose = $4,
+const TAKE: &str = concat!(
+    "UPDATE lease SET epoch = epoch + 1, holder = $2, holder_name = $3, purpose = $4,
         digest = CASE WHEN $5 = '' THEN digest ELSE $5 END,
         takeovers = takeovers + CASE WHEN holder NOT IN ('', $2) AND expires_at > '-infinity' THEN 1 ELSE 0 END,
-        taken_at = clock_timestamp(), expires_at = clock_timestamp() + interval '15 seconds'
-    WHERE connection = (SELECT connection FROM lease
+        taken_at = clock_timestamp(), expires_at = clock_timestamp() + ",
+    ttl_interval!(),
+    " WHERE connection = (SELECT connection FROM lease
         WHERE connection = $1 AND expires_at <= clock_timestamp() FOR UPDATE SKIP LOCKED)
-    RETURNING epoch, takeovers";
+    RETURNING epoch, takeovers"
+);
 
 /// Renews a lease, with the digest of the settings that its holder has now. One that was resigned
 /// meanwhile stays so.
-const RENEW: &str = "
-    UPDATE lease SET expires_at = clock_timestamp() + interval '15 seconds',
-        digest = CASE WHEN $4 = '' THEN digest ELSE $4 END
-    WHERE connection = $1 AND holder = $2 AND epoch = $3 AND expires_at > '-infinity'";
+const RENEW: &str = concat!(
+    "UPDATE lease SET expires_at = clock_timestamp() + ",
+    ttl_interval!(),
+    ", digest = CASE WHEN $4 = '' THEN digest ELSE $4 END
+    WHERE connection = $1 AND holder = $2 AND epoch = $3 AND expires_at > '-infinity'"
+);
 
 /// Ends a lease and keeps its epoch.
 const RESIGN: &str = "
@@ -51,12 +70,15 @@ const HOLDER: &str = "
     FROM lease WHERE connection = $1";
 
 /// Marks the connections as not configured that no other instance has.
-pub(super) const ABANDONED: &str = "
-    UPDATE connection SET configured = 0
+pub(super) const ABANDONED: &str = concat!(
+    "UPDATE connection SET configured = 0
     WHERE NOT EXISTS (SELECT 1 FROM lease AS l WHERE l.connection = connection.id AND l.holder <> $1
             AND l.expires_at > clock_timestamp())
         AND NOT EXISTS (SELECT 1 FROM candidate AS c JOIN instance AS i ON i.holder = c.holder
-            WHERE c.connection = connection.id AND i.holder <> $1 AND i.seen_at > clock_timestamp() - interval '15 seconds')";
+            WHERE c.connection = connection.id AND i.holder <> $1 AND i.seen_at > clock_timestamp() - ",
+    ttl_interval!(),
+    ")"
+);
 
 /// Holder of a lease, as its row says.
 #[derive(Debug, Clone)]

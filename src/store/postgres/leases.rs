@@ -17,7 +17,7 @@ use super::session::DatabaseSession;
 use crate::config::Database;
 use crate::store::error::StoreFault;
 use crate::store::sql::Sql;
-use crate::store::{ConnectionId, StoreError};
+use crate::store::{ConnectionId, SCHEMA_VERSION, StoreError};
 
 /// Time before the end of a lease from which on nothing is handed out and nothing sent.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -44,6 +44,8 @@ pub(super) struct LeasesState {
     /// settings. `None` where it is no instance.
     pub(super) candidates: Option<Vec<(ConnectionId, String)>>,
     has_keeper: bool,
+    /// Version of the tables, once they are newer than this program.
+    newer: Option<i32>,
     /// Leases that ended without being resigned, as their rows count them.
     pub(super) takeovers: BTreeMap<ConnectionId, u64>,
 }
@@ -150,6 +152,39 @@ impl Leases {
         }
         self.lose(connection, held.map(|held| held.epoch));
         Err(StoreError::LeaseLost.into())
+    }
+
+    /// Refuses tables that another instance has migrated to a version that this program does not
+    /// know. From then on the process takes no lease and keeps none beyond a run.
+    pub(super) fn refuse_newer(&self, found: i32) -> Result<(), StoreFault> {
+        if found <= SCHEMA_VERSION {
+            return Ok(());
+        }
+        let mut inner = self.inner();
+        inner.candidates = None;
+        for held in inner.held.values_mut() {
+            held.is_kept = false;
+        }
+        let is_known = inner.newer.replace(found).is_some();
+        drop(inner);
+        if !is_known {
+            self.changed();
+        }
+        Err(self.newer(found).into())
+    }
+
+    /// Returns the error where the tables are newer than this program.
+    pub(crate) fn newer_schema(&self) -> Option<StoreError> {
+        let found = self.inner().newer?;
+        Some(self.newer(found))
+    }
+
+    fn newer(&self, found: i32) -> StoreError {
+        StoreError::Newer {
+            path: self.database.to_string().into(),
+            found,
+            known: SCHEMA_VERSION,
+        }
     }
 
     /// Refuses to go on while another instance holds a connection: its settings are not changed

@@ -39,7 +39,8 @@ use statements::Statements;
 /// [`BEGIN`] sets on the server.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(330);
 
-/// Begins a transaction that writes, and returns its number; 0 on a standby. The number of the lock
+/// Begins a transaction that writes, and returns its number; 0 on a standby. A further column may
+/// follow. The number of the lock
 /// is `ad-conne` in ASCII. A session that falls silent in the middle loses its transaction, so that
 /// the others do not wait for it for long. A statement of a page goes from its rows by indexes into
 /// what grows with the directory: the server does not know how few rows a temporary table has, and
@@ -159,17 +160,23 @@ impl PostgresEngine {
     /// before anything was done, and another one is opened.
     fn begun(&self, session: Option<DatabaseSession>) -> Result<(DatabaseSession, String), StoreFault> {
         let mut session = self.opened(session)?;
-        let row = match session.batch(BEGIN) {
+        // Another instance may have migrated the tables since.
+        let begin = format!("{BEGIN}, (SELECT schema_version FROM ad_connector)");
+        let row = match session.batch(&begin) {
             Err(fault) if fault.ends_session() => {
                 session = self.opened(None)?;
-                session.batch(BEGIN)?
+                session.batch(&begin)?
             }
             begun => begun?,
         };
-        match row.into_iter().next().flatten() {
-            Some(number) if number != "0" => Ok((session, number)),
-            _ => Err(PostgresFault::Standby.into()),
+        let mut columns = row.into_iter().map(Option::unwrap_or_default);
+        let number = columns.next().unwrap_or_default();
+        if number.is_empty() || number == "0" {
+            return Err(PostgresFault::Standby.into());
         }
+        // The transaction ends with the session.
+        self.leases.refuse_newer(schema::parsed(columns.next())?)?;
+        Ok((session, number))
     }
 
     /// Finds out whether a transaction was committed whose connection broke meanwhile. Returns a

@@ -37,10 +37,18 @@ fn version(session: &DatabaseSession, database: &str) -> Result<i32, StoreFault>
             false => Ok(0),
         };
     }
+    present(session)
+}
+
+/// Returns the version of a schema that is there.
+pub(super) fn present(session: &DatabaseSession) -> Result<i32, StoreFault> {
     let version = session.batch("SELECT schema_version FROM ad_connector")?;
+    parsed(version.into_iter().next().flatten())
+}
+
+/// Reads a version as the server sends it.
+pub(super) fn parsed(version: Option<String>) -> Result<i32, StoreFault> {
     version
-        .first()
-        .and_then(Option::as_deref)
         .and_then(|version| version.parse().ok())
         .ok_or_else(|| StoreFault::unreadable("ad_connector"))
 }

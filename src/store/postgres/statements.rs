@@ -17,9 +17,9 @@ use super::lease_statements;
 use super::leases::Leases;
 use super::parameters::{ColumnArray, Parameter};
 use super::session::DatabaseSession;
-use crate::store::ConnectionId;
 use crate::store::error::StoreFault;
 use crate::store::sql::{Insert, Sql, SqlRow, SqlTable, SqlValue};
+use crate::store::{ConnectionId, statement_count};
 
 /// Rows inserted by one statement, at most.
 const ROWS: usize = 5000;
@@ -63,6 +63,7 @@ impl<'s> Statements<'s> {
             .iter()
             .map(|array| (array as &(dyn ToSql + Sync), array.of()))
             .collect();
+        statement_count::note();
         self.session
             .wait(self.session.client.execute_typed(statement, &parameters))?;
         Ok(())
@@ -82,6 +83,7 @@ macro_rules! typed {
 
 impl Sql for Statements<'_> {
     fn execute(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<usize, StoreFault> {
+        statement_count::note();
         let owned;
         let parameters = typed!(owned, values);
         let rows = self
@@ -96,6 +98,7 @@ impl Sql for Statements<'_> {
         values: &[SqlValue<'_>],
         each: &mut dyn FnMut(&SqlRow<'_>) -> Result<bool, StoreFault>,
     ) -> Result<(), StoreFault> {
+        statement_count::note();
         let owned: Vec<Parameter<'_>> = values.iter().map(|value| Parameter(*value)).collect();
         let parameters = owned.iter().map(|parameter| (parameter, parameter.of()));
         let rows = self
@@ -156,6 +159,7 @@ impl Sql for Statements<'_> {
             .split(';')
             .find_map(|text| text.find(&named).map(|at| &text[at..]));
         let definition = definition.ok_or_else(|| StoreFault::unreadable(table.name))?;
+        statement_count::note();
         self.session.batch(definition)?;
         Ok(())
     }

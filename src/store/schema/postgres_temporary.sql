@@ -48,3 +48,30 @@ CREATE TEMP TABLE leaving (
     asset BIGINT,
     reason TEXT COLLATE "C" NOT NULL
 ) ON COMMIT DROP;
+
+CREATE TEMP TABLE unidentified (
+    position BIGINT PRIMARY KEY,
+    kind TEXT COLLATE "C" NOT NULL,
+    dn TEXT COLLATE "C" NOT NULL,
+    reason TEXT COLLATE "C" NOT NULL,
+    is_new BIGINT NOT NULL DEFAULT 0
+) ON COMMIT DROP;
+
+CREATE TEMP TABLE verdict (
+    guid BYTEA NOT NULL,
+    word TEXT COLLATE "C",
+    reason TEXT COLLATE "C",
+    is_missed BIGINT NOT NULL
+) ON COMMIT DROP;
+
+CREATE TEMP TABLE place (
+    guid BYTEA NOT NULL,
+    dn TEXT COLLATE "C"
+) ON COMMIT DROP;
+
+CREATE TEMP TABLE moving (
+    seq BIGINT PRIMARY KEY,
+    connection BIGINT NOT NULL,
+    asset BIGINT NOT NULL,
+    number BIGINT
+) ON COMMIT DROP;

@@ -56,3 +56,34 @@ CREATE TEMP TABLE leaving (
     asset   INTEGER,
     reason  TEXT NOT NULL
 ) STRICT;
+
+-- Entries of a page that show no objectGUID. `is_new` is 1 where the run has not noted the name before.
+CREATE TEMP TABLE unidentified (
+    position INTEGER PRIMARY KEY,
+    kind     TEXT    NOT NULL,
+    dn       TEXT    NOT NULL,
+    reason   TEXT    NOT NULL,
+    is_new   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Results of look-ups. `word` is the verdict of `recheck`; `is_missed` is 1 where the controller returned no such object.
+CREATE TEMP TABLE verdict (
+    guid      BLOB    NOT NULL,
+    word      TEXT,
+    reason    TEXT,
+    is_missed INTEGER NOT NULL
+) STRICT;
+
+-- Containers that a read learned of; `dn` is NULL where one is no more.
+CREATE TEMP TABLE place (
+    guid BLOB NOT NULL,
+    dn   TEXT
+) STRICT;
+
+-- Versions that go behind all others of the stage, each with its new number, or leave it, without one.
+CREATE TEMP TABLE moving (
+    seq        INTEGER PRIMARY KEY,
+    connection INTEGER NOT NULL,
+    asset      INTEGER NOT NULL,
+    number     INTEGER
+) STRICT;

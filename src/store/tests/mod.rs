@@ -27,6 +27,7 @@ mod shared;
 mod slices;
 mod speed;
 mod staging;
+mod statements;
 mod stored;
 mod unsent;
 
