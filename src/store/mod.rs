@@ -219,6 +219,17 @@ impl Store {
         })
     }
 
+    /// Makes sure that the state can be used now: a file read, a database also written.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_usable(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.connections().map(drop),
+            Engine::Postgres(engine) => engine.check_writable().map_err(|fault| fault.at(&self.path)),
+        }
+    }
+
     fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>) -> Result<T, StoreError> {
         let value = match &self.engine {
             Engine::Sqlite(sqlite) => read(&*locked(sqlite)),

@@ -14,6 +14,7 @@ mod away;
 mod fault;
 mod outcome;
 mod pair;
+mod refusing;
 mod round;
 mod score;
 mod shown;
