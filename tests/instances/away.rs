@@ -37,6 +37,38 @@ async fn r29_a_database_that_is_down_at_the_start_or_goes_away_is_waited_for() {
     pair.end(0, "TERM").await;
 }
 
+/// Lock of the transactions that write, as the program takes it.
+const WRITE_LOCK: &str = "7017227083353583973";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn r29_a_database_that_fails_while_a_service_starts_is_waited_for() {
+    let mut pair = Pair::new().await;
+    pair.start(0);
+    pair.answers(0, "/ready", 200).await;
+    pair.arrived("the first read").await;
+    pair.end(0, "TERM").await;
+    // The state is opened, and then the registration of the connection waits for the lock.
+    let hold = format!("SELECT pg_advisory_lock({WRITE_LOCK}); SELECT pg_sleep(60)");
+    let mut holder = pair.server.begin_query(&pair.database, &hold);
+    pair.counts(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted",
+        "1",
+    )
+    .await;
+    pair.start(0);
+    pair.counts(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+        "1",
+    )
+    .await;
+    blocking(|| pair.server.crash());
+    holder.wait().unwrap();
+    pair.rename_first("changed meanwhile");
+    pair.arrived("a change from meanwhile").await;
+    pair.answers(0, "/ready", 200).await;
+    pair.end(0, "TERM").await;
+}
+
 /// Volume in memory of a few MiB; unmounted when dropped.
 struct SmallVolume(PathBuf);
 

@@ -214,6 +214,15 @@ impl Pair {
         }
     }
 
+    /// Waits until a query has this result.
+    pub async fn counts(&self, query: &str, result: &str) {
+        let begun = Instant::now();
+        while self.try_query(query) != result {
+            assert!(begun.elapsed() < ARRIVES_WITHIN, "{query}\n{}", self.told());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Gives the first user another name.
     pub fn rename_first(&self, name: &str) {
         let user = self.lab.users()[0];

@@ -195,7 +195,8 @@ impl Server {
     /// When they fail.
     #[must_use]
     pub fn query(&self, database: &str, statements: &str) -> String {
-        let output = self.psql(database, statements);
+        let output = self.begin_query(database, statements);
+        let output = output.wait_with_output().unwrap();
         assert!(
             output.status.success(),
             "{statements}: {}",
@@ -210,11 +211,17 @@ impl Server {
     /// When `psql` does not start.
     #[must_use]
     pub fn try_query(&self, database: &str, statements: &str) -> String {
-        let output = self.psql(database, statements);
+        let output = self.begin_query(database, statements);
+        let output = output.wait_with_output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 
-    fn psql(&self, database: &str, statements: &str) -> std::process::Output {
+    /// Begins to run statements, and does not wait for their end.
+    ///
+    /// # Panics
+    /// When `psql` does not start.
+    #[must_use]
+    pub fn begin_query(&self, database: &str, statements: &str) -> Child {
         let mut psql = Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
             .args(["-U", ROLE, "-d", database])
@@ -228,7 +235,7 @@ impl Server {
             .unwrap();
         // It may end before it has read everything.
         let _ = psql.stdin.take().unwrap().write_all(statements.as_bytes());
-        psql.wait_with_output().unwrap()
+        psql
     }
 
     /// Runs statements.
