@@ -25,13 +25,13 @@ pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode
     }
 }
 
-/// Reports whether the service is ready: alive, and the state can be used. A database that only reads
-/// keeps no lease.
+/// Reports whether the service is ready: alive, and the state can be used: a file read, a database also
+/// written.
 pub(super) async fn ready(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     match read(&service.health, Store::check_usable).await {
-        Ok(_) => live(State(service)).await,
+        Ok(()) if !service.registry.is_hindered() => live(State(service)).await,
         // The cause may hold a path; it is in the log of the run that fails over it.
-        Err(_) => (
+        _ => (
             StatusCode::SERVICE_UNAVAILABLE,
             "the state cannot be used\n".to_owned(),
         ),

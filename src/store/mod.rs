@@ -230,6 +230,16 @@ impl Store {
         }
     }
 
+    /// Returns whether a database keeps runs from being made, as far as this process noticed: leases
+    /// cannot be renewed, or there was no space for the last run.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(engine) => engine.leases.is_hindered(),
+        }
+    }
+
     fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>) -> Result<T, StoreError> {
         let value = match &self.engine {
             Engine::Sqlite(sqlite) => read(&*locked(sqlite)),

@@ -141,6 +141,7 @@ async fn r29_a_database_without_space_stores_nothing_and_goes_on_with_room_again
     pair.says(0, 0, "has no space left")
         .await
         .said(&["small", "53100", "free space"]);
+    pair.answers(0, "/ready", 503).await;
     pair.answers(0, "/live", 200).await;
     let unchanged = pair.lab.groups().len();
     volume.empty();

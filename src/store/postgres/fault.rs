@@ -50,6 +50,11 @@ impl PostgresFault {
         }
     }
 
+    /// Returns whether the server has no space for what was written.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Answered(error) if error.code() == Some(&SqlState::DISK_FULL))
+    }
+
     /// Returns the error as the operator sees it.
     pub(in crate::store) fn of(self, database: &str) -> DatabaseError {
         let (problem, cause) = match &self {

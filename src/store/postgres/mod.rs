@@ -18,6 +18,7 @@ mod tls;
 mod wait;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -151,6 +152,25 @@ impl PostgresEngine {
 
     /// Runs `write` in the transaction `commit`.
     pub(super) fn write<T>(
+        &self,
+        commit: Commit,
+        write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let written = self.transact(commit, write);
+        match &written {
+            Err(StoreFault::Postgres(fault)) if fault.is_full() => {
+                self.leases.lacks_space.store(true, Ordering::Relaxed);
+            }
+            // Small rows find a place for long where those of a page do not.
+            Ok(_) if commit == Commit::CompleteRead => {
+                self.leases.lacks_space.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        written
+    }
+
+    fn transact<T>(
         &self,
         commit: Commit,
         write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
