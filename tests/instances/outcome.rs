@@ -155,8 +155,8 @@ impl Campaign {
         if listed != gone {
             wrong.push(format!("listed as removed: {listed:?}, gone: {gone:?}"));
         }
-        let overlapping = overlapping(&self.pair, since.span);
-        if !fault.may_overlap() && !overlapping.is_empty() {
+        let overlapping = overlapping(&self.pair, since.span, fault.may_overlap());
+        if !overlapping.is_empty() {
             wrong.push(format!("requests overlapped: {overlapping:#?}"));
         }
         let violations = self.pair.lab.receiver.violations();

@@ -161,18 +161,31 @@ pub fn told_removed(pair: &Pair, from: usize) -> BTreeSet<String> {
         .collect()
 }
 
-/// Pairs of requests that were at the receiver at one moment, of those since a request.
-pub fn overlapping(pair: &Pair, from: usize) -> Vec<String> {
+/// Pairs of requests that were at the receiver at one moment, of those since a request; without
+/// those with one request, where one may be late.
+pub fn overlapping(pair: &Pair, from: usize, one_may_be_late: bool) -> Vec<String> {
     let spans = pair.lab.receiver.spans();
     let mut found = Vec::new();
     for (number, span) in spans.iter().enumerate().skip(from) {
-        for other in &spans[..number] {
+        for (before, other) in spans[..number].iter().enumerate() {
             if other.connector_uuid == span.connector_uuid && span.overlaps(other) {
-                found.push(format!("{span:?} and {other:?}"));
+                found.push((before, number));
             }
         }
     }
-    found
+    if let Some((first, second)) = found.first().copied()
+        && one_may_be_late
+    {
+        let without = |one| found.iter().filter(move |(a, b)| *a != one && *b != one);
+        let late = [first, second]
+            .into_iter()
+            .min_by_key(|one| without(*one).count())
+            .unwrap();
+        found = without(late).copied().collect();
+    }
+    let told = found.into_iter();
+    told.map(|(first, second)| format!("{:?} and {:?}", spans[first], spans[second]))
+        .collect()
 }
 
 /// Checks that the gateway holds what the directory has, with the marks of what is gone.
