@@ -6,13 +6,18 @@
 //! `store`.
 //! [`sync`] is the only module that knows these four.
 
+// Tests may ask for the time.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod check;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod directory;
 mod exit_code;
 pub mod failpoint;
 #[cfg(test)]
+#[path = "../tests/fuzz/bodies/replay.rs"]
 mod fuzzing;
 pub mod http;
 pub mod identity;

@@ -8,79 +8,9 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use lab::certificates::{Authority, Shape};
-use lab::dns::{Dns, Record, Zone};
 use lab::simulator::{Action, Netlogon, On, Options, OverUdp, Simulator, Tls};
 use support::http::Served;
-use support::simulated::{PEOPLE, Simulated};
-
-const DOMAIN: &str = "corp.example";
-
-/// Several controllers at 127.0.0.1 and so on, and the DNS server that names them.
-struct Sites {
-    lab: Simulated,
-    /// The second one and so on.
-    others: Vec<Simulator>,
-    dns: Dns,
-}
-
-impl Sites {
-    /// One controller an item: the first at 127.0.0.1, the next at 127.0.0.2. `sites` are the
-    /// records of each site, by the last octet; `in_domain` are those of the domain, the first with
-    /// the lowest number of priority.
-    async fn new(controllers: &[Netlogon], in_domain: &[u8], sites: &[(&'static str, &[u8])]) -> Sites {
-        let directory = lab::simulator::Directory::new(DOMAIN, PEOPLE);
-        let mut controllers = controllers.iter().cloned();
-        let first = Options {
-            directory: directory.clone(),
-            netlogon: controllers.next(),
-            ..Options::default()
-        };
-        let mut lab = Simulated::with(first, lab::receiver::Options::default()).await;
-        let others = (2..)
-            .zip(controllers)
-            .map(|(number, netlogon)| lab.another(number, Some(netlogon)))
-            .collect();
-        let port = lab.simulator.addr().port();
-        let records = |numbers: &[u8]| -> Vec<Record> {
-            numbers
-                .iter()
-                .enumerate()
-                .map(|(priority, number)| {
-                    Record::of(priority as u16, &format!("127.0.0.{number}")).at_port(port)
-                })
-                .collect()
-        };
-        let of_sites = sites.iter().map(|(site, numbers)| (*site, records(numbers)));
-        let dns = Dns::start(Zone::Sites(DOMAIN, records(in_domain), of_sites.collect())).await;
-        lab.unset("AD_HOST");
-        lab.set("AD_DOMAIN", DOMAIN);
-        lab.set("AD_DNS_SERVER", &dns.addr().to_string());
-        Sites { lab, others, dns }
-    }
-
-    fn controller(&self, number: usize) -> &Simulator {
-        match number {
-            1 => &self.lab.simulator,
-            _ => &self.others[number - 2],
-        }
-    }
-
-    /// Connections that each controller got since the last question.
-    fn connections(&self) -> Vec<u64> {
-        (1..=self.others.len() + 1)
-            .map(|number| {
-                let statistics = self.controller(number).statistics();
-                let connections = statistics.counts().connections;
-                statistics.reset();
-                connections
-            })
-            .collect()
-    }
-
-    fn pings(&self, number: usize) -> u64 {
-        self.controller(number).statistics().counts().pings
-    }
-}
+use support::sites::Sites;
 
 /// Connections are accepted, and nothing else happens: a controller that hangs.
 fn hang(controller: &Simulator) {
@@ -378,6 +308,71 @@ async fn dirsync_goes_to_a_near_controller_though_a_far_one_was_read_before() {
         [0, 1],
         "both were read before; the near one first"
     );
+}
+
+/// `check`, `why`, `preview` and the preview of the API go where the next delta goes, without
+/// asking a controller over UDP for what a run learnt.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_ask_the_controller_that_the_next_delta_reads() {
+    let silent = |site| Netlogon::of(site, "Near").without_udp();
+    let mut sites = Sites::new(
+        &[silent("Far"), silent("Near")],
+        &[1, 2],
+        &[("Near", &[2]), ("Far", &[1])],
+    )
+    .await;
+    sites.lab.set("AD_DELTA", "dirsync");
+    sites.lab.set("HTTP_LISTEN", "127.0.0.1:0");
+    sites.lab.set("HTTP_TOKEN", support::http::TOKEN);
+    let user = sites.lab.users()[0];
+    let id = sites.lab.external_id(user);
+    let commands: [&[&str]; 3] = [&["check"], &["why", &id], &["preview", &id]];
+    // Nothing is known: the first of the domain, by the order of DNS.
+    for command in commands {
+        sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [1, 0], "{command:?}");
+    }
+    // The site is learnt over the session.
+    sites.lab.sync(0).await;
+    assert_eq!(sites.connections(), [1, 0]);
+    let run = sites.lab.last_run().await;
+    for command in commands {
+        let outcome = sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [0, 1], "{command:?}");
+        if command[0] == "check" {
+            outcome.said(&["why this one", "DNS names it for the site"]);
+        }
+    }
+    let mut served = Served::start(&sites.lab.connector).await;
+    served.service.said("run finished").await;
+    sites.connections();
+    let guid = support::expected::guid(&sites.lab.directory().guid(user));
+    served
+        .json(&format!(
+            "/api/v1/connections/active-directory/inventory/{guid}/preview"
+        ))
+        .await;
+    assert_eq!(sites.connections(), [0, 1]);
+    served.service.stopped_with(0).await;
+    // Looking stored nothing: the delta at the start is the next run.
+    assert_eq!(
+        sites.lab.last_run().await["run"],
+        run["run"].as_i64().unwrap() + 1,
+        "{run}"
+    );
+
+    // By uSNChanged a controller that was read before beats a near one, for a delta and for them.
+    let silent = |site| Netlogon::of(site, "Near").without_udp();
+    let sites = Sites::new(
+        &[silent("Far"), silent("Near")],
+        &[1, 2],
+        &[("Near", &[2]), ("Far", &[1])],
+    )
+    .await;
+    for command in [&["sync"][..], &["check"], &["preview", &id], &["sync"]] {
+        sites.lab.connector.succeed(command).await;
+        assert_eq!(sites.connections(), [1, 0], "{command:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

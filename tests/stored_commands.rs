@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
+#[path = "stored_commands/database.rs"]
+mod database;
 #[path = "stored_commands/file.rs"]
 mod file;
 mod support;

@@ -167,7 +167,8 @@ async fn assert_answer(octets: &[u8], messages: &[serde_json::Value], size: usiz
         entries.extend(piece);
     }
     assert_entries(&entries, &of("searchResultEntry"));
-    assert_eq!((pages.referrals(), pages.pages()), (references, 1));
+    let counts = pages.counts();
+    assert_eq!((counts.referrals, counts.pages), (references, 1));
     session.close().await;
     assert_eq!(peer.requests().await.len(), 3, "bind, one page, unbind");
 
@@ -215,7 +216,7 @@ async fn assert_page(file: &Recorded, size: usize) {
     assert_eq!(control["oid"], PAGED_RESULTS);
     assert!(end.unwrap().is_none());
     let cookie = octets(&control["cookie"]);
-    assert_eq!(pages.pages(), if cookie.is_empty() { 1 } else { 2 });
+    assert_eq!(pages.counts().pages, if cookie.is_empty() { 1 } else { 2 });
     assert_cookie(&requests.await, &cookie);
 }
 
@@ -337,7 +338,7 @@ async fn assert_control(file: &Recorded, size: usize) {
         let (session, peer) = session(turns, size).await;
         let mut changes = session.changes("DC=corp,DC=example", "(objectClass=*)", Vec::new(), false);
         assert!(changes.next().await.unwrap().is_none());
-        let (answers, kept) = (changes.answers(), changes.into_cookie().unwrap());
+        let (answers, kept) = (changes.counts().pages, changes.into_cookie().unwrap());
         session.close().await;
         let cookie = octets(&expected["cookie"]);
         // A first number that is not 0 says that there is more, to be asked for with the cookie.

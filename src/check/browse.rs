@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
 use crate::config::{self, DirectorySettings, SearchScope};
-use crate::directory::{BindGuard, Entry, LdapSearch, RootDse, Session};
+use crate::directory::{BindGuard, Entry, KnownControllers, LdapSearch, RootDse, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{DistinguishedName, Kind};
 use crate::mapping::Mapping;
@@ -125,7 +126,7 @@ pub async fn browse(
         page_size: connection.directory.page_size.min(PAGE_SIZE),
         ..connection.directory.clone()
     };
-    let mut session = connect(&settings, bind_guard).await?;
+    let mut session = connect(&settings, bind_guard, &KnownControllers::default()).await?;
     let root = session.root_dse().await?;
     let dn = dn.unwrap_or(&root.default_naming_context).to_owned();
     let (containers, is_complete) = list_containers(&mut session, &dn).await?;
@@ -212,7 +213,7 @@ fn container(entry: &Entry) -> DirectoryContainer {
 async fn count(session: &Session, profile: &config::ProfileSettings, root: &RootDse) -> Vec<KindCount> {
     // No row, so that no attribute but the GUID is read.
     let scope = ReadScope::new(profile, &Mapping::default(), root);
-    let until = Instant::now() + COUNT_WITHIN;
+    let until = clock::timer_instant() + COUNT_WITHIN;
     let mut counts = Vec::new();
     for (kind, _) in &profile.assets {
         counts.push(count_kind(session, &scope, *kind, until).await);
@@ -231,7 +232,7 @@ async fn count_kind(session: &Session, scope: &ReadScope, kind: Kind, until: Ins
         return counted;
     };
     let (mut pages, mut read) = (session.search(search), 0);
-    while read < MOST_PAGES && Instant::now() < until {
+    while read < MOST_PAGES && clock::timer_instant() < until {
         // A page that is cut off here ends the session; the kinds after it are not counted.
         match timeout_at(until, pages.next()).await {
             Ok(Ok(Some(entries))) => {

@@ -1,7 +1,7 @@
 //! Connecting on behalf of somebody who may stop waiting.
 
 use crate::config::DirectorySettings;
-use crate::directory::{self, BindGuard, DirectoryError, Session};
+use crate::directory::{self, BindGuard, DirectoryError, KnownControllers, Session};
 
 /// Connects and binds as [`directory::connect`] does, to the end also where the caller stops
 /// waiting: a browser that goes away must not hide that the controller refused the password, or
@@ -9,9 +9,10 @@ use crate::directory::{self, BindGuard, DirectoryError, Session};
 pub(super) async fn connect(
     settings: &DirectorySettings,
     bind_guard: &BindGuard,
+    known: &KnownControllers,
 ) -> Result<Session, DirectoryError> {
-    let (settings, bind_guard) = (settings.clone(), bind_guard.clone());
-    let connected = tokio::spawn(async move { directory::connect(&settings, &bind_guard).await });
+    let (settings, bind_guard, known) = (settings.clone(), bind_guard.clone(), known.clone());
+    let connected = tokio::spawn(async move { directory::connect(&settings, &bind_guard, &known).await });
     match connected.await {
         Ok(session) => session,
         Err(error) => match error.try_into_panic() {

@@ -1,7 +1,6 @@
 //! The steps of the content: base context, then one page of every kind, mapped.
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::config;
 use crate::directory::{Entry, SearchCost, Session};
 use crate::exit_code::UNAVAILABLE;
@@ -58,7 +57,7 @@ async fn kind_step(
     let filter = search.filter.clone();
     search.attributes.push(USN_CHANGED.to_owned());
     let mut pages = session.search(search).measured();
-    let now = Utc::now().timestamp();
+    let now = clock::unix_seconds();
     let (mut found, mut unseen, mut unmapped) = (0_usize, 0_usize, 0_usize);
     // One page, which may come in pieces.
     while let Some(piece) = pages.next().await? {

@@ -1,9 +1,8 @@
 //! The steps of the directory: connecting, logging in, rootDSE, delta.
 
-use std::time::Instant;
-
+use crate::clock;
 use crate::config;
-use crate::directory::{BindGuard, RootDse, Session};
+use crate::directory::{BindGuard, KnownControllers, RootDse, Session};
 
 use super::connecting::connect;
 use super::{ReceiverGone, StepStream, controller, shown};
@@ -12,10 +11,11 @@ use super::{ReceiverGone, StepStream, controller, shown};
 pub(super) async fn run(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
+    known: &KnownControllers,
     steps: &StepStream,
 ) -> Result<Option<(Session, RootDse)>, ReceiverGone> {
-    let started = Instant::now();
-    let mut session = match connect(&connection.directory, bind_guard).await {
+    let started = clock::instant();
+    let mut session = match connect(&connection.directory, bind_guard, known).await {
         Ok(session) => session,
         Err(error) => {
             let refused = error.refused_certificates();

@@ -20,12 +20,12 @@ mod shown;
 mod upstream_steps;
 
 use std::future::Future;
-use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
+use crate::clock;
 use crate::config::{self, DeltaMethod, DirectoryAuth};
-use crate::directory::BindGuard;
+use crate::directory::{BindGuard, KnownControllers};
 use crate::sync::ReadScope;
 
 pub use browse::{BrowsedContainers, ContainerKind, DirectoryContainer, KindCount, browse};
@@ -72,22 +72,29 @@ impl StepStream {
     }
 }
 
-/// Tests a connection: sends each step through `steps` as it ends, and closes the channel after the
-/// last one. Nothing is stored and no asset is sent. Ends at once when the receiver is dropped,
-/// also within a step; a bind that has begun ends in the background, so that its outcome counts.
-pub async fn run(connection: &config::ConnectionSettings, bind_guard: &BindGuard, steps: Sender<CheckStep>) {
+/// Tests a connection, with what is `known` of its controllers: sends each step through `steps` as
+/// it ends, and closes the channel after the last one. Nothing is stored and no asset is sent. Ends
+/// at once when the receiver is dropped, also within a step; a bind that has begun ends in the
+/// background, so that its outcome counts.
+pub async fn run(
+    connection: &config::ConnectionSettings,
+    bind_guard: &BindGuard,
+    known: &KnownControllers,
+    steps: Sender<CheckStep>,
+) {
     let stream = StepStream(steps.clone());
     tokio::select! {
         biased;
         () = steps.closed() => {}
         // The receiver is gone, or all steps were sent.
-        _ = all_steps(connection, bind_guard, &stream) => {}
+        _ = all_steps(connection, bind_guard, known, &stream) => {}
     }
 }
 
 async fn all_steps(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
+    known: &KnownControllers,
     steps: &StepStream,
 ) -> Result<(), ReceiverGone> {
     let mapping = mapping_of(connection);
@@ -98,7 +105,7 @@ async fn all_steps(
     steps
         .told("mapping", told.map_err(Clone::clone), Vec::new())
         .await?;
-    if let Some((mut session, root)) = directory_steps::run(connection, bind_guard, steps).await? {
+    if let Some((mut session, root)) = directory_steps::run(connection, bind_guard, known, steps).await? {
         // Without a mapping table no read is possible.
         if let Ok(mapping) = &mapping {
             let scope = ReadScope::new(&connection.profile, mapping, &root);
@@ -143,7 +150,7 @@ fn describe_settings(connection: &config::ConnectionSettings) -> Vec<String> {
 /// # Errors
 /// As `work`.
 pub async fn timed<E>(work: impl Future<Output = Result<String, E>>) -> Result<String, E> {
-    let started = Instant::now();
+    let started = clock::instant();
     let told = work.await?;
     Ok(format!("{told}, {} ms", started.elapsed().as_millis()))
 }

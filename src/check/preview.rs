@@ -1,9 +1,8 @@
 //! One object as the directory has it now, beside the asset that a mapping makes of it.
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::config;
-use crate::directory::{BindGuard, Entry, Session};
+use crate::directory::{BindGuard, Entry, KnownControllers, Session};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{Asset, Mapping, RowExplanation};
@@ -54,7 +53,7 @@ impl PreviewedObject {
     /// Returns what `mapping` makes of an object that was read whole ([`find_objects`]).
     #[must_use]
     pub fn new(mapping: &Mapping, kind: Kind, entry: &Entry) -> Self {
-        let seen = EntrySource::new(entry, Utc::now().timestamp());
+        let seen = EntrySource::new(entry, clock::unix_seconds());
         let asset = match entry.unfit() {
             Some(reason) => Err(reason.to_owned()),
             None => mapping
@@ -94,7 +93,7 @@ pub async fn preview(
         Ok(mapping) => mapping,
         Err(mistakes) => return Ok(PreviewOutcome::Mistakes(mistakes)),
     };
-    let mut session = connect(&connection.directory, bind_guard).await?;
+    let mut session = connect(&connection.directory, bind_guard, &KnownControllers::default()).await?;
     let root = session.root_dse().await?;
     let scope = ReadScope::new(&connection.profile, &mapping, &root);
     let found = find_objects(&session, &scope, &mapping, name, 1).await?;

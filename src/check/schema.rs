@@ -150,17 +150,16 @@ async fn read_definitions(
         "rangeLower",
         "rangeUpper",
     ];
-    let mut pages = session.search(LdapSearch {
+    let search = LdapSearch {
         base: context.to_owned(),
         scope: SearchScope::OneLevel,
         filter: filter.to_owned(),
         attributes: attributes.map(str::to_owned).to_vec(),
         show_deleted: false,
-    });
+    };
     let mut found = Vec::new();
-    while let Some(entries) = pages.next().await? {
-        found.extend(entries.iter().filter_map(parse_definition));
-    }
+    let take = |entry: &Entry| found.extend(parse_definition(entry));
+    session.each_entry(search, take).await?;
     Ok(found)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::check::{self, CheckStep, timed};
 use crate::config::{self, Config};
-use crate::directory::BindGuard;
+use crate::directory::{BindGuard, KnownControllers};
 use crate::exit_code::{UNAVAILABLE, USAGE};
 use crate::notify;
 use crate::store::{Store, StoreAccess};
@@ -68,7 +68,11 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
     for connection in connections {
         say(format_args!("connection {}", connection.name))?;
         steps.of = (config.connections.len() > 1).then(|| connection.name.clone());
-        runtime.block_on(check(connection, &bind_guard.for_connection(), &mut steps))?;
+        let (guard, known) = (
+            bind_guard.for_connection(),
+            setup::known_controllers(&config, connection),
+        );
+        runtime.block_on(check(connection, &guard, &known, &mut steps))?;
     }
     steps.conclude()
 }
@@ -77,6 +81,7 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
 async fn check(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
+    known: &KnownControllers,
     steps: &mut CheckSteps,
 ) -> Result<(), CommandFailure> {
     let (sender, mut receiver) = tokio::sync::mpsc::channel::<CheckStep>(1);
@@ -88,7 +93,7 @@ async fn check(
         Ok(())
     };
     let test = async {
-        check::run(connection, bind_guard, sender).await;
+        check::run(connection, bind_guard, known, sender).await;
         Ok(())
     };
     tokio::try_join!(print, test).map(|_| ())

@@ -4,8 +4,7 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::exit_code::UNAVAILABLE;
 use crate::store::{State, StoreAccess};
 
@@ -77,7 +76,7 @@ fn reachable(address: IpAddr) -> IpAddr {
 }
 
 fn on_time(config: &crate::config::Config) -> Result<u8, CommandFailure> {
-    let now = Utc::now().timestamp();
+    let now = clock::unix_seconds();
     let store = setup::store(config, StoreAccess::ReadOnly)?;
     // Only connections that are configured count: one that was renamed leaves a row that is not run
     // any more.

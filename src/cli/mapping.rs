@@ -2,7 +2,7 @@
 
 use crate::check::{self, SchemaReport};
 use crate::config::{self, DeltaMethod, MappingSettings, MappingSource};
-use crate::directory::{self, BindGuard};
+use crate::directory::{self, BindGuard, KnownControllers};
 use crate::exit_code::USAGE;
 use crate::identity::Kind;
 use crate::mapping::{Mapping as Table, RowOrigin, RowSource, TableRow};
@@ -147,7 +147,11 @@ fn check(connection: Option<&str>, source: &MappingSource, delta: DeltaMethod) -
     let mut refused = Vec::new();
     let bind_guard = BindGuard::default();
     for connection in setup::chosen(&config, connection)? {
-        match runtime.block_on(ask_schema(connection, &bind_guard.for_connection(), &table)) {
+        let (guard, known) = (
+            bind_guard.for_connection(),
+            setup::known_controllers(&config, connection),
+        );
+        match runtime.block_on(ask_schema(connection, &guard, &known, &table)) {
             Ok(report) => {
                 say(format_args!("schema of {}: {}", connection.name, report.summary))?;
                 report
@@ -169,9 +173,10 @@ fn check(connection: Option<&str>, source: &MappingSource, delta: DeltaMethod) -
 async fn ask_schema(
     connection: &config::ConnectionSettings,
     bind_guard: &BindGuard,
+    known: &KnownControllers,
     table: &Table,
 ) -> Result<SchemaReport, CommandFailure> {
-    let mut session = match directory::connect(&connection.directory, bind_guard).await {
+    let mut session = match directory::connect(&connection.directory, bind_guard, known).await {
         Ok(session) => session,
         Err(error) => {
             let failure = CommandFailure::from(error);

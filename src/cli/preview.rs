@@ -16,8 +16,9 @@ pub(super) fn run(connection: Option<&str>, options: &PreviewArguments) -> Resul
     let config = setup::configuration()?;
     let connection = setup::one(&config, connection)?;
     let mapping = setup::mapping(connection)?;
+    let known = setup::known_controllers(&config, connection);
     setup::runtime()?.block_on(async {
-        let mut session = directory::connect(&connection.directory, &BindGuard::default()).await?;
+        let mut session = directory::connect(&connection.directory, &BindGuard::default(), &known).await?;
         let root = session.root_dse().await?;
         let scope = ReadScope::new(&connection.profile, &mapping, &root);
         let found = check::find_objects(&session, &scope, &mapping, &options.name, MOST).await?;

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::Utc;
-
 use crate::check::list_below;
+use crate::clock;
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::exit_code::{REFUSED, USAGE};
@@ -88,7 +87,7 @@ async fn make(config: &Config, connection: Option<&str>) -> Result<Review, Comma
         sources: &sources,
         unasked: &unasked(config, &connections),
     };
-    Ok(reviewer.review(Utc::now()).await?)
+    Ok(reviewer.review(clock::now()).await?)
 }
 
 /// Returns the names of the connections that are configured and not chosen.

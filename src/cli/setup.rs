@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::check::{self, list_below};
 use crate::config::{self, Config, ConfigError, UnusableConnection};
-use crate::directory::BindGuard;
+use crate::directory::{BindGuard, KnownControllers};
 use crate::exit_code::USAGE;
 use crate::mapping::Mapping;
 use crate::registry::{self, StoredSettings};
 use crate::schedule::ScheduledConnection;
-use crate::store::{Store, StoreAccess};
+use crate::store::{RunMode, Store, StoreAccess, StoreError};
+use crate::sync;
 
 use super::failure::CommandFailure;
 use super::logging;
@@ -64,6 +65,23 @@ pub(super) fn with_stored(mut config: Config) -> Result<Config, CommandFailure> 
         }
     }
     Ok(config)
+}
+
+/// Returns what the runs of a connection learnt about its controllers, so that a command reaches
+/// the one that the next delta reads. Of a state that cannot be read nothing is known: the command
+/// that needs it reports it.
+pub(super) fn known_controllers(
+    config: &Config,
+    connection: &config::ConnectionSettings,
+) -> KnownControllers {
+    let read = || -> Result<_, StoreError> {
+        let store = Store::open(&config.state, StoreAccess::ReadOnly)?;
+        let Some(row) = store.connection(&connection.name)? else {
+            return Ok(KnownControllers::default());
+        };
+        sync::known_controllers(&store, row.id, connection.directory.delta, RunMode::Delta)
+    };
+    read().unwrap_or_default()
 }
 
 /// Refuses a configuration without any connection.

@@ -1,5 +1,6 @@
 //! `state copy`: moves the state from one place to another.
 
+use crate::clock;
 use crate::config;
 use crate::store::{Store, StoreAccess};
 
@@ -21,7 +22,7 @@ fn copy(options: &StateCopy) -> Result<u8, CommandFailure> {
     let config = setup::service_configuration()?;
     let to = config::state_location(&options.to)?;
     let from = Store::open(&config.state, StoreAccess::ReadWrite)?;
-    let now = chrono::Utc::now().timestamp();
+    let now = clock::unix_seconds();
     let mut held = Vec::new();
     for connection in from.connections()? {
         held.push(

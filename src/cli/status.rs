@@ -1,10 +1,10 @@
 //! `status`: where every connection stands.
 
-use chrono::Utc;
 use serde::Serialize;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
+use crate::clock;
 use crate::config::{self, Config};
 use crate::store::{ConnectionRow, Store, StoreAccess};
 use crate::sync;
@@ -109,7 +109,7 @@ impl ShownConnection {
         let runs = store.runs(row.id, 2)?;
         let last = runs.iter().find(|run| run.ended.is_some());
         let changes = config.http.token.is_some();
-        let now = Utc::now().timestamp();
+        let now = clock::unix_seconds();
         Ok(Self {
             connection: view::ConnectionView::new(row, &counted, last, chosen, changes, now),
             baseline_age: row.last_baseline.map(|at| now - at),

@@ -7,10 +7,10 @@ mod names;
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::config::{Config, DirectoryAuth, Secret, UpstreamAuth};
 use crate::exit_code::USAGE;
 use crate::store::{SCHEMA_VERSION, Store, StoreAccess, StoreError};
@@ -56,7 +56,7 @@ pub(super) fn run(connection: Option<&str>, options: &SupportBundle) -> Result<u
     if !options.with_names {
         clean = clean.without_names(store.as_deref())?;
     }
-    let now = Utc::now().timestamp();
+    let now = clock::unix_seconds();
     let cannot_write = |error: std::io::Error| {
         CommandFailure::new(
             USAGE,
@@ -194,7 +194,7 @@ fn version() -> Value {
         "architecture": std::env::consts::ARCH,
         "system": system,
         "kernel": kernel.trim(),
-        "madeAt": view::time(Some(Utc::now().timestamp())),
+        "madeAt": view::time(Some(clock::unix_seconds())),
     })
 }
 

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
-
+use crate::clock;
 use crate::config::{self, Config};
 use crate::directory::BindGuard;
 use crate::store::{Store, StoreAccess, StoreError};
@@ -72,7 +71,7 @@ async fn trace(
         mapping: &mapping,
         bind_guard,
         store,
-        now: Utc::now().timestamp(),
+        now: clock::unix_seconds(),
     };
     Ok(tracer.trace(name).await?)
 }

@@ -17,6 +17,7 @@ use super::{
     Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, HttpSettings, LogSettings, MappingSource,
     ReviewSettings, Secret, SecretFile, StateLocation, directory, review, sealing, service, variables as v,
 };
+use crate::clock;
 use crate::secrets::SecretKeys;
 
 /// Reads `.env` of the working directory and the process environment, and checks everything. The
@@ -25,7 +26,7 @@ use crate::secrets::SecretKeys;
 /// # Errors
 /// Every bad key, in one pass.
 pub fn load() -> Result<Config, ConfigError> {
-    parse_or(&Environment::read(Path::new("."))?, usual_file(), Utc::now())
+    parse_or(&Environment::read(Path::new("."))?, usual_file(), clock::now())
 }
 
 /// Checks everything as [`parse_at`] does, at the present moment.
@@ -33,7 +34,7 @@ pub fn load() -> Result<Config, ConfigError> {
 /// # Errors
 /// Every bad key, in one pass.
 pub fn parse(variables: &impl Variables) -> Result<Config, ConfigError> {
-    parse_at(variables, Utc::now())
+    parse_at(variables, clock::now())
 }
 
 /// Checks everything. `now` decides whether a cron expression has a moment left to run. Files that
@@ -167,7 +168,7 @@ pub struct ImportedConnection {
 /// # Errors
 /// Every bad key, in one pass.
 pub fn load_connections(path: &Path) -> Result<Vec<ImportedConnection>, ConfigError> {
-    import(path, &Environment::read(Path::new("."))?, Utc::now())
+    import(path, &Environment::read(Path::new("."))?, clock::now())
 }
 
 pub(super) fn import(

@@ -9,11 +9,13 @@ mod body;
 mod connections;
 mod describe;
 mod directory;
+mod directory_settings;
 mod dotenv;
 mod environment;
 mod export;
 mod field_problem;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/environment.rs"]
 pub mod fuzzing;
 mod inherited;
 mod kerberos;
@@ -34,12 +36,16 @@ mod state;
 mod tests;
 mod transfer;
 mod upstream;
+mod upstream_settings;
 mod values;
 pub mod variables;
 
 pub use body::{
     BodyRefusal, CheckedConnection, ConnectionBody, ConnectionDocument, PasswordChange, StoredConfiguration,
     body_of, body_with_documents, in_the_body_s_words, password_of, variable_of_key,
+};
+pub use directory_settings::{
+    CertificatePin, DeltaMethod, DirectoryAuth, DirectorySettings, DomainSettings, LdapTransport, SitePolicy,
 };
 pub use environment::{Environment, Variables};
 pub use export::export;
@@ -60,11 +66,10 @@ pub use schedule::{
 };
 pub use secret::{Secret, SecretFile};
 pub use settings::{
-    BatchAssets, CertificatePin, Config, ConnectionOrigin, ConnectionSettings, DeltaMethod, DirectoryAuth,
-    DirectorySettings, DomainSettings, HttpSettings, LdapTransport, LogFormat, LogSettings, MappingSource,
-    ProfileSettings, RemovalSettings, SearchScope, SitePolicy, StoredVersion, UnusableConnection,
-    UpstreamAuth, UpstreamSettings,
+    Config, ConnectionOrigin, ConnectionSettings, HttpSettings, LogFormat, LogSettings, MappingSource,
+    ProfileSettings, RemovalSettings, SearchScope, StoredVersion, UnusableConnection,
 };
 pub use state::{Database, StateLocation, host_name};
 pub use transfer::{ForeignSetting, foreign_settings};
+pub use upstream_settings::{BatchAssets, UpstreamAuth, UpstreamSettings};
 pub(crate) use values::filter::{member_of as member_of_filter, split_terms as split_filter};

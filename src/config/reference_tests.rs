@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::config::variables::{self, PREFIXES};
+use crate::config::connections::keys::{self, CONNECTION, PROFILE};
+use crate::config::variables::{self, PREFIXES, VariableDefinition};
 use crate::config::{Environment, parse};
 
 fn root(path: &str) -> PathBuf {
@@ -23,6 +24,101 @@ fn equal_or_written_anew(path: &str, expected: &str) {
         "{path} differs from src/config/variables.rs; write it anew with\n    \
          UPDATE_REFERENCE=1 cargo test --lib config::reference\nexpected:\n{expected}"
     );
+}
+
+/// Returns the text of `.env.example`: the variables that must be set with an example, everything
+/// else commented out with its default.
+fn env_example() -> String {
+    let mut text = String::from(
+        "# Configuration of ad-connector. Copy this file to .env and change what is not commented out.\n\
+         # The real environment wins over this file. Put a value with a space or a special character in single quotes.\n\
+         # A secret NAME may be kept in a file instead: NAME_FILE=/run/secrets/name\n",
+    );
+    for group in GROUPS {
+        let _ = writeln!(text, "\n# ---- {} ----", group.title);
+        for variable in group.variables {
+            let _ = writeln!(text, "\n# {}{}", variable.meaning, example_note(variable));
+            let (mark, value) = match variable.unset {
+                DefaultValue::Required(example) => ("", example),
+                DefaultValue::RequiredFor { example, .. } if !example.is_empty() => ("", example),
+                _ => ("#", variable.default().unwrap_or_default()),
+            };
+            let _ = writeln!(text, "{mark}{}={}", variable.name, shell_quoted(value));
+        }
+    }
+    text
+}
+
+fn example_note(variable: &VariableDefinition) -> String {
+    match (variable.unset, variable.secret) {
+        (DefaultValue::Described(default), _) => format!(" (default: {default})"),
+        (DefaultValue::RequiredFor { condition, .. }, true) => format!(" (secret, required for {condition})"),
+        (DefaultValue::RequiredFor { condition, .. }, false) => format!(" (required for {condition})"),
+        (_, true) => " (secret)".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Returns the value in single quotes, unless every character is one that no reader of a `.env`
+/// file takes for anything but itself.
+fn shell_quoted(value: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "._-/:@,".contains(character);
+    if value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{value}'")
+    }
+}
+
+/// Returns the tables of docs/configure.md, in Markdown.
+fn markdown() -> String {
+    let mut text = String::new();
+    for group in GROUPS {
+        let _ = writeln!(
+            text,
+            "\n### {}\n\n| Variable | Meaning | Default |\n|---|---|---|",
+            group.title
+        );
+        for variable in group.variables {
+            let secret = if variable.secret { " (secret)" } else { "" };
+            let default = match variable.unset {
+                DefaultValue::Required(_) => "required".to_owned(),
+                DefaultValue::RequiredFor { condition, .. } => format!("required for {condition}"),
+                DefaultValue::Default(value) => format!("`{value}`"),
+                DefaultValue::Described(value) => value.to_owned(),
+                DefaultValue::Nothing => String::new(),
+            };
+            let meaning = variable.meaning.replace('|', "\\|");
+            let _ = writeln!(text, "| `{}` | {meaning}{secret} | {default} |", variable.name);
+        }
+    }
+    text.push_str(&keys_of_the_file());
+    text
+}
+
+/// Returns the section on the keys that the file of connections has beside the variables.
+fn keys_of_the_file() -> String {
+    let mut text = format!(
+        "\n### File of connections\n\nEvery variable above is a key of the file: the same name in lower case. Those of \"{}\" \
+         stand at its top level alone, `{}` not at all. In a `[[{CONNECTION}]]` and a `[[{CONNECTION}.{PROFILE}]]`, some have a short \
+         name as well:\n\n| Key | Variable | Meaning |\n|---|---|---|\n",
+        keys::PROCESS.join("\" and \""),
+        variables::CONNECTIONS_FILE.name,
+    );
+    for (short, variable) in keys::SHORT {
+        let _ = writeln!(
+            text,
+            "| `{short}` | `{}` | {} |",
+            variable.name.to_ascii_lowercase(),
+            variable.meaning
+        );
+    }
+    let _ = writeln!(
+        text,
+        "| `[[{CONNECTION}]]` | | A directory, below the keys of the service; `name` is required |\n\
+         | `[[{CONNECTION}.{PROFILE}]]` | | A part of the directory above it, as a connection of its own; `name` is required |\n"
+    );
+    text
 }
 
 #[test]

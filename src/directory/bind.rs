@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::error::{DirectoryError, TimedPhase};
-use super::guard::GuardFault;
+use super::guard_fault::GuardFault;
 use super::result_code::LdapResult;
 use super::transport::ControllerLink;
 use crate::config::{self, DirectoryAuth, Secret};

@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::DirectoryError;
 use super::put_off::{MOST_REFUSED, PutOff};
+use crate::clock;
 use crate::config::{self, DirectoryAuth};
 
 /// Time for which a refused password is not tried again.
@@ -127,7 +128,7 @@ impl BindGuard {
     /// When it would be put off.
     pub(super) fn check(&self, settings: &config::DirectorySettings) -> Result<(), Box<PutOff>> {
         let password = self.attempts.digest(settings);
-        let now = Instant::now();
+        let now = clock::timer_instant();
         let mut accounts = self.attempts.accounts();
         let account = accounts.entry(AccountKey::of(settings)).or_default();
         match account.turn(&password, now) {
@@ -152,15 +153,15 @@ impl BindGuard {
         let mut accounts = self.attempts.accounts();
         let account = accounts.entry(key).or_default();
         match &bound {
-            Ok(_) => account.accept(password, Instant::now()),
+            Ok(_) => account.accept(password, clock::timer_instant()),
             Err(error) if error.refuses_password() => {
                 self.logged.store(open.number, Ordering::Relaxed);
                 account.refuse(
                     password,
                     RefusedBind {
                         number: open.number,
-                        at: Instant::now(),
-                        utc: Utc::now(),
+                        at: clock::timer_instant(),
+                        utc: clock::now(),
                         cause: error.to_string(),
                         advice: error.advice(),
                     },
@@ -185,7 +186,7 @@ impl BindGuard {
             tokio::pin!(ended);
             // From here on each end of an attempt is noticed.
             ended.as_mut().enable();
-            let now = Instant::now();
+            let now = clock::timer_instant();
             let turn = {
                 let mut accounts = self.attempts.accounts();
                 let account = accounts.entry(key.clone()).or_default();
@@ -227,7 +228,7 @@ impl BindGuard {
         Box::new(PutOff {
             account: account_name(settings),
             refused: refusal.utc,
-            next: Utc::now() + left,
+            next: clock::now() + left,
             cause: refusal.cause,
             cause_advice: refusal.advice,
             repeated,

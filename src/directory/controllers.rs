@@ -317,17 +317,17 @@ impl Controllers {
     }
 }
 
-/// Connects and binds to the first controller of `settings` that can be used. `guard` decides
-/// whether a bind may be tried now.
+/// Connects and binds to the first controller of `settings` that can be used, with what is `known`
+/// of them. `guard` decides whether a bind may be tried now.
 ///
 /// # Errors
 /// As [`Controllers::find`] and [`Controllers::connect`].
 pub async fn connect(
     settings: &config::DirectorySettings,
     guard: &BindGuard,
+    known: &KnownControllers,
 ) -> Result<Session, DirectoryError> {
-    let known = KnownControllers::default();
-    let mut controllers = Controllers::find(settings, guard, &known).await?;
+    let mut controllers = Controllers::find(settings, guard, known).await?;
     controllers.connect(settings).await
 }
 

@@ -14,6 +14,7 @@ use super::ber::{self, BerElements, BerFault, INTEGER, OCTET_STRING, SEQUENCE};
 use super::entry::Entry;
 use super::error::DirectoryError;
 use super::operation::{OperationAnswer, SearchOperation};
+use super::search::SearchCounts;
 use super::session_line::{SHOW_DELETED, SessionLine};
 use crate::config::SearchScope;
 
@@ -33,7 +34,7 @@ const ANSWER: i32 = 1 << 20;
 const MAX_COOKIE: usize = 256 * 1024;
 
 /// Most answers of one search. One of [`ANSWER`] octets holds a thousand objects and more.
-const MAX_ANSWERS: u32 = 100_000;
+const MAX_ANSWERS: u64 = 100_000;
 
 /// Most answers without an entry in a row: a controller may give up the turn after some thousand
 /// objects that the filter does not select.
@@ -52,10 +53,9 @@ pub struct DirSyncPages {
     show_deleted: bool,
     cookie: Vec<u8>,
     state: DirSyncState,
-    answers: u32,
+    counts: SearchCounts,
     /// Answers since the last entry.
     empty: u32,
-    referrals: u64,
 }
 
 #[derive(Debug)]
@@ -85,9 +85,8 @@ impl DirSyncPages {
             show_deleted,
             cookie,
             state: DirSyncState::Between,
-            answers: 0,
+            counts: SearchCounts::default(),
             empty: 0,
-            referrals: 0,
         }
     }
 
@@ -117,6 +116,7 @@ impl DirSyncPages {
                 }
             };
             if !entries.is_empty() {
+                self.counts.entries += entries.len() as u64;
                 return Ok(Some(entries));
             }
         }
@@ -151,7 +151,7 @@ impl DirSyncPages {
             return Ok(entries);
         }
         let ending = line.end(*answer).await?;
-        self.referrals += ending.references;
+        self.counts.referrals += ending.references;
         if !ending.outcome.is_success() {
             return Err(DirectoryError::Search {
                 host: line.host.clone(),
@@ -161,7 +161,7 @@ impl DirSyncPages {
         }
         let unsound = |what: &str| line.unsound(what.to_owned());
         let (more, cookie) = response(&ending.controls).map_err(unsound)?;
-        self.answers += 1;
+        self.counts.pages += 1;
         self.empty += 1;
         line.pages.fetch_add(1, Ordering::Relaxed);
         if more && cookie == self.cookie {
@@ -169,7 +169,7 @@ impl DirSyncPages {
                 "the DirSync search goes in circles: the same cookie came again",
             ));
         }
-        if more && (self.answers >= MAX_ANSWERS || self.empty > MAX_EMPTY) {
+        if more && (self.counts.pages >= MAX_ANSWERS || self.empty > MAX_EMPTY) {
             return Err(unsound("the DirSync search does not end"));
         }
         self.cookie = cookie;
@@ -187,16 +187,10 @@ impl DirSyncPages {
         matches!(self.state, DirSyncState::Complete).then_some(self.cookie)
     }
 
-    /// Returns the number of answers so far.
+    /// Returns what was read so far; an answer counts as a page.
     #[must_use]
-    pub fn answers(&self) -> u64 {
-        self.answers.into()
-    }
-
-    /// Returns the number of continuation references so far; none was followed (R10).
-    #[must_use]
-    pub const fn referrals(&self) -> u64 {
-        self.referrals
+    pub const fn counts(&self) -> SearchCounts {
+        self.counts
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::frame::MAX_MESSAGE;
+use crate::clock;
 
 /// Number of octets that are read from the socket at once.
 pub const CHUNK: usize = 64 * 1024;
@@ -95,7 +96,7 @@ struct StallState {
 
 impl StallRecord {
     fn begin(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).since = Some(Instant::now());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).since = Some(clock::timer_instant());
     }
 
     fn end(&self) {

@@ -6,7 +6,7 @@
 use super::error::{DirectoryError, TimedPhase};
 use super::fault_of::{FaultOf, PAGED_SEARCH_BROKE_OFF, refuses_password};
 use super::frame::FrameFault;
-use super::guard::GuardFault;
+use super::guard_fault::GuardFault;
 
 impl DirectoryError {
     /// Returns where the fault lies.

@@ -19,8 +19,10 @@ mod fault;
 mod fault_of;
 mod frame;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/ldap.rs"]
 pub mod fuzzing;
 mod guard;
+mod guard_fault;
 #[cfg(feature = "kerberos")]
 mod kerberos;
 mod kerberos_fault;
@@ -34,6 +36,7 @@ mod oversized;
 mod paging;
 mod put_off;
 mod ranges;
+mod received_octets;
 #[cfg(all(test, feature = "kerberos"))]
 #[path = "../../tests/windows_octets/recorded.rs"]
 mod recorded;
@@ -58,13 +61,13 @@ pub use dirsync::{DIRSYNC, DirSyncPages};
 pub use entry::{AttributeValues, Entry};
 pub use error::{DirectoryError, TimedPhase};
 pub use fault_of::FaultOf;
-pub use guard::GuardFault;
+pub use guard_fault::GuardFault;
 pub use kerberos_fault::{KerberosFault, KerberosProblem};
 pub use put_off::PutOff;
 pub use replay::{MESSAGE_ID, ReplayedAnswer, replay};
 pub use result_code::LdapResult;
 pub use root_dse::{ControllerDefect, RootDse};
-pub use search::{LdapSearch, Pages};
+pub use search::{LdapSearch, Pages, SearchCounts};
 pub use session::{ControllerEndpoint, Session, SessionCounters};
 pub use site::ControllerChoice;
 pub use stats_control::SearchCost;

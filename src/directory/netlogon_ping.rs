@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::netlogon::{self, NetlogonAnswer};
 use super::srv::NamedController;
+use crate::clock;
 use crate::config::ReachPolicy;
 
 /// Addresses of one controller that are asked: usually one of IPv4 and one of IPv6.
@@ -77,7 +78,7 @@ async fn ping_address(address: SocketAddr, domain: &str, until: Instant) -> io::
     let message_id = fastrand::u32(1..=LARGEST_ID);
     let request = netlogon::request(message_id, domain);
     socket.send(&request).await?;
-    let mut repeat_at = Some(Instant::now() + REPEAT_AFTER).filter(|at| *at < until);
+    let mut repeat_at = Some(clock::timer_instant() + REPEAT_AFTER).filter(|at| *at < until);
     let mut octets = [0; LONGEST_DATAGRAM];
     let mut datagrams = 0;
     while datagrams < MOST_DATAGRAMS {

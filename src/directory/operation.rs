@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ldap3::controls::RawControl;
 use ldap3::{LdapError, Scope, SearchStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::ber::{BerElements, BerFault, INTEGER, SEQUENCE};
 use super::bind;
@@ -22,6 +22,7 @@ use super::message;
 use super::result_code::LdapResult;
 use super::session_line::SessionLine;
 use super::transport::ControllerLink;
+use crate::clock;
 use crate::config::SearchScope;
 
 /// Shortest wait before the time limit is checked again.
@@ -88,7 +89,7 @@ impl SessionLine {
             SearchScope::OneLevel => Scope::OneLevel,
             SearchScope::Subtree => Scope::Subtree,
         };
-        let started = Instant::now();
+        let started = clock::timer_instant();
         link.ldap.with_controls(question.controls);
         let asked = link
             .ldap
@@ -119,7 +120,7 @@ impl SessionLine {
     /// When no complete answer can come any more. `answer` is to be dropped then.
     pub async fn more(&self, answer: &mut OperationAnswer) -> Result<Vec<Entry>, DirectoryError> {
         let limit = answer.left;
-        let (started, stalled) = (Instant::now(), answer.link.lane.stalled());
+        let (started, stalled) = (clock::timer_instant(), answer.link.lane.stalled());
         let mut entries = Vec::new();
         let mut size = 0;
         let gathered = loop {

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use bytes::BufMut;
 
 use super::entry::Entry;
-use super::guard::{AfterEntries, OpenRequest, ReceivedOctets};
 use super::message::{self, RequestOperation};
 use super::operation::OperationEntries;
+use super::received_octets::{AfterEntries, OpenRequest, ReceivedOctets};
 use super::result_code::LdapResult;
 
 /// The message id of the search that [`replay`] takes to be open: the first one after a bind.

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ber::BerFault;
 use super::frame::FrameScan;
-use super::guard::{self, GuardFault};
+use super::guard_fault::{self, GuardFault};
 
 /// Sends `request` and reads the whole message of at most `most` octets that answers it. `surplus`
 /// is the cause of the error for octets after it.
@@ -41,7 +41,7 @@ where
         }
         if let Some(whole) = scan
             .advance(&answer)
-            .map_err(|fault| guard::refusal(fault, &answer))?
+            .map_err(|fault| guard_fault::refusal(fault, &answer))?
         {
             break whole;
         }

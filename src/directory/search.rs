@@ -5,6 +5,7 @@
 //! entries lack ([`ranges`]) are asked for when the page has ended: one operation at a time.
 
 use std::collections::VecDeque;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -43,6 +44,25 @@ pub struct LdapSearch {
     pub show_deleted: bool,
 }
 
+/// Counts of one or several searches.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct SearchCounts {
+    /// Entries that were returned.
+    pub entries: u64,
+    /// Pages read.
+    pub pages: u64,
+    /// Continuation references, none of which was followed (R10).
+    pub referrals: u64,
+}
+
+impl AddAssign for SearchCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.entries += more.entries;
+        self.pages += more.pages;
+        self.referrals += more.referrals;
+    }
+}
+
 /// The pages of one search. Dropping it between two pages leaves the session usable, and the
 /// controller forgets the rest; dropping it within a page ends the connection.
 #[derive(Debug)]
@@ -54,8 +74,7 @@ pub struct Pages {
     shelf: VecDeque<Entry>,
     shelved: usize,
     progress: PagingGuard,
-    pages: u64,
-    referrals: u64,
+    counts: SearchCounts,
     measured: bool,
     cost: Option<SearchCost>,
 }
@@ -82,8 +101,7 @@ impl Pages {
             shelf: VecDeque::new(),
             shelved: 0,
             progress: PagingGuard::default(),
-            pages: 0,
-            referrals: 0,
+            counts: SearchCounts::default(),
             measured: tracing::enabled!(tracing::Level::DEBUG),
             cost: None,
         }
@@ -131,6 +149,7 @@ impl Pages {
             };
             self.state = state;
             if !entries.is_empty() {
+                self.counts.entries += entries.len() as u64;
                 return Ok(Some(entries));
             }
         }
@@ -183,7 +202,7 @@ impl Pages {
             return Ok((entries, SearchState::Within(answer)));
         }
         let ending = line.end(*answer).await?;
-        self.referrals += ending.references;
+        self.counts.referrals += ending.references;
         if self.is_measured() && self.progress.is_fresh() && stats_control::refuses(&ending.outcome) {
             tracing::debug!("The controller refuses to say what a search costs; it is not asked again.");
             line.offers_stats.store(false, Ordering::Relaxed);
@@ -199,7 +218,7 @@ impl Pages {
         self.note_cost(&ending.controls);
         let unsound = |what: &str| line.unsound(what.to_owned());
         let cookie = paging::cookie(&ending.controls).map_err(unsound)?;
-        self.pages += 1;
+        self.counts.pages += 1;
         line.pages.fetch_add(1, Ordering::Relaxed);
         if cookie.is_empty() {
             return Ok((entries, SearchState::Complete));
@@ -277,15 +296,9 @@ impl Pages {
         self.cost.as_ref()
     }
 
-    /// Returns the number of continuation references so far; none was followed (R10).
+    /// Returns what was read so far.
     #[must_use]
-    pub const fn referrals(&self) -> u64 {
-        self.referrals
-    }
-
-    /// Returns the number of pages read so far.
-    #[must_use]
-    pub const fn pages(&self) -> u64 {
-        self.pages
+    pub const fn counts(&self) -> SearchCounts {
+        self.counts
     }
 }

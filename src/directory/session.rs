@@ -19,7 +19,7 @@ use super::entry::Entry;
 use super::error::DirectoryError;
 use super::ranges;
 use super::root_dse::{self, ControllerDefect, RootDse};
-use super::search::{LdapSearch, Pages};
+use super::search::{LdapSearch, Pages, SearchCounts};
 use super::session_line::{EXTENDED_DN, SHOW_RECYCLED, SessionLine};
 use super::stats_control::STATS;
 use super::transport::{self, ControllerLink};
@@ -228,6 +228,22 @@ impl Session {
     #[must_use]
     pub fn search(&self, search: LdapSearch) -> Pages {
         Pages::new(Arc::clone(&self.line), search)
+    }
+
+    /// Runs a search to its end, and passes every entry to `take`.
+    ///
+    /// # Errors
+    /// The search cannot be completed.
+    pub async fn each_entry(
+        &self,
+        search: LdapSearch,
+        mut take: impl FnMut(&Entry),
+    ) -> Result<SearchCounts, DirectoryError> {
+        let mut pages = self.search(search);
+        while let Some(entries) = pages.next().await? {
+            entries.iter().for_each(&mut take);
+        }
+        Ok(pages.counts())
     }
 
     /// Starts a DirSync search for the changes since `cookie` (of everything without one) of the

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use super::netlogon::NetlogonAnswer;
 use super::netlogon_ping::ping;
 use super::srv::{self, NamedController};
+use crate::clock;
 use crate::config::{self, SitePolicy};
 
 /// Longest time for all pings together, and for the look-up of a site among them.
@@ -157,7 +158,7 @@ impl Discovery {
         let mut unasked: Vec<usize> = (0..candidates.len()).collect();
         unasked.sort_by_key(|&at| candidates.get(at).is_none_or(|one| !one.serves_site));
         unasked.truncate(MOST_PINGS);
-        let deadline = Instant::now() + LIMIT;
+        let deadline = clock::timer_instant() + LIMIT;
         Self {
             answers: candidates.iter().map(|_| None).collect(),
             candidates,
@@ -173,7 +174,7 @@ impl Discovery {
     }
 
     async fn run(&mut self) {
-        let started = Instant::now();
+        let started = clock::timer_instant();
         self.ask(BATCH);
         let mut times = BATCH_TIMES.iter().map(|after| started + *after);
         let mut next_batch = times.next();
@@ -182,7 +183,7 @@ impl Discovery {
                 (true, true) => return,
                 (true, false) => None,
                 // Every controller that was asked has answered or refuses.
-                (false, true) => Some(Instant::now()),
+                (false, true) => Some(clock::timer_instant()),
                 (false, false) => next_batch,
             };
             tokio::select! {
@@ -228,7 +229,7 @@ impl Discovery {
                 if self.is_elsewhere(&answer) {
                     self.look_up(&answer.client_site);
                 } else if self.is_good(at, &answer) {
-                    self.until = self.until.min(Instant::now() + GRACE);
+                    self.until = self.until.min(clock::timer_instant() + GRACE);
                 }
                 if let Some(place) = self.answers.get_mut(at) {
                     *place = Some(answer);
@@ -294,7 +295,7 @@ impl Discovery {
         let good = self.answers.iter().enumerate();
         let mut good = good.filter_map(|(at, answer)| Some((at, answer.as_ref()?)));
         if good.any(|(at, answer)| self.is_good(at, answer)) {
-            self.until = self.until.min(Instant::now() + GRACE);
+            self.until = self.until.min(clock::timer_instant() + GRACE);
         }
     }
 }

@@ -14,7 +14,8 @@ use super::ber::{self, INTEGER, SEQUENCE};
 use super::bind_guard::BindGuard;
 use super::entry_channel;
 use super::error::{DirectoryError, TimedPhase, seconds};
-use super::guard::{self, GuardFault, GuardFaults};
+use super::guard;
+use super::guard_fault::{GuardFault, GuardFaults};
 #[cfg(feature = "kerberos")]
 use super::kerberos;
 use super::message;

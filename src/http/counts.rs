@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::problem::HttpProblem;
+use crate::clock;
 use crate::store::{ConnectionRow, State};
 use crate::view::ObjectCounts;
 
@@ -46,7 +47,7 @@ impl CountCache {
         let counted = count.await?;
         let fresh = CachedCounts {
             of,
-            at: Instant::now(),
+            at: clock::instant(),
             counted: counted.clone(),
         };
         kept.insert(row.name.clone(), fresh);

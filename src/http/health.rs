@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::Utc;
 
 use super::service::{HttpService, read};
+use crate::clock;
 use crate::store::Store;
 
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
@@ -14,7 +14,7 @@ const STUCK_AFTER: i64 = 60;
 
 /// Reports whether the service is alive: the schedule's heart beats.
 pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
-    let silent = (Utc::now() - *service.beats.borrow()).num_seconds();
+    let silent = (clock::now() - *service.beats.borrow()).num_seconds();
     if silent <= STUCK_AFTER {
         (StatusCode::OK, "alive\n".to_owned())
     } else {

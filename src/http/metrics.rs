@@ -20,6 +20,7 @@ use super::extract::ServiceState;
 use super::problem::HttpProblem;
 use super::service::HttpService;
 use super::standing::ConnectionStanding;
+use crate::clock;
 use crate::schedule::{ConnectionHandle, NextRuns, ServiceTotals};
 use crate::store::{Outcome, ReviewSummary, State as Stage};
 use crate::view::KindCountsView;
@@ -33,7 +34,7 @@ type CounterFamily = Family<MetricLabels, Counter<f64, AtomicU64>>;
 
 /// Returns every metric, as it is at this moment.
 pub(super) async fn show(State(service): ServiceState) -> Result<impl IntoResponse, HttpProblem> {
-    let now = Utc::now();
+    let now = clock::now();
     let families = MetricFamilies::new();
     for handle in &service.registry.set().running() {
         families.add(&service, handle, now).await?;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +101,7 @@ impl ConnectionSlots {
             now: Mutex::new(HolderProgress {
                 answers: false,
                 blocked: false,
-                since: (Instant::now(), number),
+                since: (clock::timer_instant(), number),
             }),
         });
         let revoked = CancellationToken::new();
@@ -138,7 +139,7 @@ fn revoke_one(holders: &mut BTreeMap<u64, SlotHolder>) -> Result<(), Instant> {
         return Ok(());
     };
     let free_at = since + HELD_FOR;
-    if Instant::now() < free_at {
+    if clock::timer_instant() < free_at {
         return Err(free_at);
     }
     if let Some(holder) = holders.remove(&number) {
@@ -190,7 +191,7 @@ impl HolderActivity {
         let (before, _) = now.rank();
         change(&mut now);
         if now.rank().0 != before {
-            now.since = (Instant::now(), self.slots.next());
+            now.since = (clock::timer_instant(), self.slots.next());
         }
     }
 }

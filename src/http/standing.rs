@@ -1,9 +1,8 @@
 //! Status of a connection at the moment of a request.
 
-use chrono::Utc;
-
 use super::problem::HttpProblem;
 use super::service::HttpService;
+use crate::clock;
 use crate::schedule::{ConnectionFault, ConnectionHandle, ServedConnection, StoredState};
 use crate::store::{self, State};
 use crate::view::{self, ObjectCounts};
@@ -27,7 +26,7 @@ impl ConnectionStanding {
             self.last_run.as_ref(),
             &handle.connector().settings,
             service.access.allows_changes(),
-            Utc::now().timestamp(),
+            clock::unix_seconds(),
         );
         match service.registry.set().named(handle.connector().name()) {
             Some(ServedConnection {

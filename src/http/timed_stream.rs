@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::slots::HolderActivity;
+use crate::clock;
 
 /// Longest wait of a write for a peer that reads nothing.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
@@ -66,7 +67,9 @@ impl TimedStream {
         if let Some(deadline) = &mut self.deadline {
             let millis = u64::try_from(octets).unwrap_or(u64::MAX).saturating_mul(1000) / OCTETS_A_SECOND;
             let later = deadline.deadline() + Duration::from_millis(millis.min(10_000));
-            deadline.as_mut().reset(later.min(Instant::now() + WRITE_WITHIN));
+            deadline
+                .as_mut()
+                .reset(later.min(clock::timer_instant() + WRITE_WITHIN));
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::slots::network;
+use crate::clock;
 
 /// Time between two refusals of one address.
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -29,7 +30,7 @@ impl WrongTokens {
     /// Takes the next turn for one more wrong token: how long its refusal waits, or `None` where
     /// too many wait already.
     pub(super) fn take_turn(&self, address: IpAddr) -> Option<Duration> {
-        let now = Instant::now();
+        let now = clock::timer_instant();
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         due.retain(|_, at| *at > now);
         if due.len() >= ADDRESSES && !due.contains_key(&network(address)) {

@@ -6,6 +6,7 @@
 mod account_control;
 mod dn;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/identity.rs"]
 pub mod fuzzing;
 mod group_type;
 mod guid;

@@ -14,12 +14,14 @@ mod evaluate;
 mod explain;
 mod form;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/mapping.rs"]
 pub mod fuzzing;
 mod links;
 mod natural_form;
 mod parse;
 mod removal;
 mod row;
+mod row_values;
 mod source;
 #[cfg(test)]
 mod tests;

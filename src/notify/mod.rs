@@ -10,10 +10,10 @@ mod notified;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::Utc;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::schedule::{ConnectionHandle, ConnectionSet};
 use crate::upstream::Webhook;
 use crate::view::time;
@@ -46,13 +46,13 @@ pub async fn watch(
     stop: CancellationToken,
 ) {
     let mut notified = NotifiedConditions::read(state);
-    let mut quiet_until = tokio::time::Instant::now();
+    let mut quiet_until = clock::timer_instant();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
-        if tokio::time::Instant::now() < quiet_until {
+        if clock::timer_instant() < quiet_until {
             continue;
         }
         for handle in &connections.running() {
@@ -61,7 +61,7 @@ pub async fn watch(
                 taken = report_changes(handle, &webhook, &mut notified) => taken,
             };
             if !taken {
-                quiet_until = tokio::time::Instant::now() + PAUSE;
+                quiet_until = clock::timer_instant() + PAUSE;
             }
         }
     }
@@ -74,7 +74,7 @@ async fn report_changes(
     notified: &mut NotifiedConditions,
 ) -> bool {
     let connection = handle.connector().name();
-    let conditions = match condition::of(handle, Utc::now()).await {
+    let conditions = match condition::of(handle, clock::now()).await {
         Ok(conditions) => conditions,
         Err(error) => {
             tracing::debug!(connection, %error, "The conditions of the connection are not known now.");
@@ -105,7 +105,7 @@ fn body(event: &str, state: &str, connection: Option<&str>, text: &str) -> Strin
         "event": event,
         "state": state,
         "connection": connection,
-        "at": time(Some(Utc::now().timestamp())),
+        "at": time(Some(clock::unix_seconds())),
     })
     .to_string()
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::served::{ConnectionRegistry, LookRequest, RegistryParts};
+use crate::clock;
 use crate::schedule::{
     self, ConnectionWorker, Heartbeats, ScheduledConnection, ServedConnection, ServiceError,
 };
@@ -164,7 +165,7 @@ impl ConnectionFollower {
                     advice = error.advice(),
                     "The connection cannot be scheduled."
                 );
-                self.failed.insert(uuid, Instant::now() + AGAIN_EVERY);
+                self.failed.insert(uuid, clock::timer_instant() + AGAIN_EVERY);
                 Ok(())
             }
             kept => Ok(kept?),
@@ -193,7 +194,7 @@ impl ConnectionFollower {
     /// Brings the set up to what is stored, as far as runs have ended.
     async fn follow(&mut self) -> Result<(), RunError> {
         let number = self.registry.on_store(|store| store.stored_changes()).await?;
-        let is_due = self.again_at.is_some_and(|at| at <= Instant::now());
+        let is_due = self.again_at.is_some_and(|at| at <= clock::timer_instant());
         if self.seen == Some(number) && !is_due {
             return Ok(());
         }
@@ -212,7 +213,7 @@ impl ConnectionFollower {
                 continue;
             }
             match self.failed.get(&stored.uuid) {
-                Some(at) if *at > Instant::now() => {
+                Some(at) if *at > clock::timer_instant() => {
                     self.again_at = Some(self.again_at.map_or(*at, |earlier| earlier.min(*at)));
                 }
                 _ => {
@@ -300,7 +301,7 @@ impl ConnectionFollower {
                 );
             }
             Err(fault) => {
-                self.again_at = Some(Instant::now() + AGAIN_EVERY);
+                self.again_at = Some(clock::timer_instant() + AGAIN_EVERY);
                 let before = known.and_then(|known| known.handle.err());
                 if before.as_ref() != Some(fault) {
                     tracing::error!(

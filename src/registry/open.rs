@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use uuid::Uuid;
 
 use crate::check::{StepFailure, mapping_of};
+use crate::clock;
 use crate::config::ConnectionSettings;
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
 use crate::schedule::{ConnectionTimetable, ScheduledConnection};
 use crate::store::{AssetTarget, Store};
-use crate::sync::{Connector, RunError};
+use crate::sync::{Clock, Connector, RunError};
 use crate::upstream::QualysGateway;
 
 /// Registers a connection in the store, and returns it ready to run. All connections of a process
@@ -35,7 +35,7 @@ pub fn open_connection(
                 gateway: settings.upstream.gateway.clone(),
                 connector: settings.upstream.connector_uuid.clone(),
             },
-            Utc::now().timestamp(),
+            clock::unix_seconds(),
         )
         .map_err(RunError::from)?;
     let connector = Connector {
@@ -44,14 +44,12 @@ pub fn open_connection(
         id,
         settings: settings.clone(),
         bind_guard: bind_guard.for_connection(),
+        clock: Clock::default(),
         store: Arc::clone(store),
         revision: settings.stored.map(|stored| stored.revision),
         digest: settings.digest(),
     };
-    Ok(ScheduledConnection {
-        connector: Arc::new(connector),
-        timetable,
-    })
+    Ok(ScheduledConnection::new(Arc::new(connector), timetable))
 }
 
 /// Returns a random identity for a new connection (RFC 9562 section 5.4).

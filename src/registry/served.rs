@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::change::{ChangeError, ConnectionEditor};
 use super::open::open_connection;
 use super::stored::{state_of, stored_settings};
+use crate::clock;
 use crate::config::{Config, ConnectionOrigin};
 use crate::directory::BindGuard;
 use crate::exit_code::BUSY;
@@ -153,7 +154,7 @@ impl ConnectionRegistry {
         loop {
             let purged = self.edit(move |editor| editor.purge(uuid)).await;
             match purged {
-                Err(ChangeError::Held(_)) if Instant::now() < deadline => {
+                Err(ChangeError::Held(_)) if clock::timer_instant() < deadline => {
                     tokio::time::sleep(PURGE_AGAIN).await;
                 }
                 purged => return purged,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::answer::{self, ApiRefusal, Reaction};
 use super::error::ReviewError;
 use super::xml::{self, Element, XmlFault};
+use crate::clock;
 use crate::upstream::{ApiAnswer, ApiFault, ApiServer, FailureCause};
 
 /// Attempts at a call that fails, the first included.
@@ -101,7 +102,7 @@ impl Caller {
         body: &str,
         make: fn(&Element) -> T,
     ) -> Result<ListAnswer<T>, ReviewError> {
-        let started = Instant::now();
+        let started = clock::instant();
         let mut attempts = 0;
         let mut back_off = self.back_off;
         loop {
@@ -210,7 +211,7 @@ impl Caller {
         }
         let not_before = answer
             .is_last_call()
-            .then(|| pause.map(|pause| Instant::now() + pause))
+            .then(|| pause.map(|pause| clock::instant() + pause))
             .flatten();
         let answered = parsed(&mut answer, call.record, make).await?;
         self.not_before = not_before;

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::keys::{Key, comparable};
 use crate::config::{self, SearchScope};
-use crate::directory::{self, BindGuard, DirectoryError, Entry, LdapSearch, RootDse, Session};
+use crate::directory::{
+    self, BindGuard, DirectoryError, Entry, KnownControllers, LdapSearch, RootDse, Session,
+};
 use crate::identity::{DistinguishedName, Guid, Kind};
 use crate::mapping::Mapping;
 use crate::sync::ReadScope;
@@ -79,7 +81,8 @@ impl<'a> OpenDirectory<'a> {
     /// # Errors
     /// As a run.
     pub async fn connect(source: Source<'a>, attributes: &[String]) -> Result<Self, DirectoryError> {
-        let mut session = directory::connect(&source.settings.directory, source.bind_guard).await?;
+        let known = KnownControllers::default();
+        let mut session = directory::connect(&source.settings.directory, source.bind_guard, &known).await?;
         let root: RootDse = session.root_dse().await?;
         let mut wanted: Vec<String> = [
             "objectGUID",
@@ -211,13 +214,12 @@ impl<'a> OpenDirectory<'a> {
     pub async fn in_scope(&mut self, guids: &[Guid]) -> Result<BTreeSet<Guid>, DirectoryError> {
         let mut found = BTreeSet::new();
         for search in self.scope.with_guids(Kind::User, guids) {
-            let mut pages = self.session.search(LdapSearch {
+            let search = LdapSearch {
                 attributes: vec!["objectGUID".to_owned()],
                 ..search
-            });
-            while let Some(entries) = pages.next().await? {
-                found.extend(entries.iter().filter_map(guid_of));
-            }
+            };
+            let take = |entry: &Entry| found.extend(guid_of(entry));
+            self.session.each_entry(search, take).await?;
         }
         Ok(found)
     }
@@ -227,16 +229,15 @@ impl<'a> OpenDirectory<'a> {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pages = self.session.search(LdapSearch {
+        let search = LdapSearch {
             scope: SearchScope::Subtree,
             filter: format!("(&{PERSON}(|{terms}))"),
             attributes: self.attributes.clone(),
             ..self.scope.naming_context()
-        });
+        };
         let mut found = Vec::new();
-        while let Some(entries) = pages.next().await? {
-            found.extend(entries.iter().map(Entry::copied));
-        }
+        let take = |entry: &Entry| found.push(entry.copied());
+        self.session.each_entry(search, take).await?;
         Ok(found)
     }
 

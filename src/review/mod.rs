@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod finding;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/console.rs"]
 pub mod fuzzing;
 mod html;
 mod keys;

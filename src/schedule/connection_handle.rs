@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{ConnectionTimetable, ScheduledConnection};
+use crate::clock;
 use crate::store::{ConnectionId, KindCounts, RequestedRun, RunMode, RunPhases};
 use crate::sync::{BegunRun, Connector, DirectoryProgress, RunError, RunProgress, RunReport, RunRequest};
 
@@ -205,8 +206,8 @@ impl ConnectionHandle {
                 Ok(last.map(|run| run.id))
             })
             .await?;
-        let deadline = tokio::time::Instant::now() + BEGINS_WITHIN;
-        while tokio::time::Instant::now() < deadline {
+        let deadline = clock::timer_instant() + BEGINS_WITHIN;
+        while clock::timer_instant() < deadline {
             tokio::time::sleep(LOOK_EVERY).await;
             let by = asked_by.clone();
             let begun = connector

@@ -117,17 +117,19 @@ impl CronSchedule {
     /// `first`, and once more `second`.
     fn start_of_overlap(&self, first: DateTime<Tz>, second: DateTime<Tz>) -> NaiveDateTime {
         let offset = first.offset().fix();
-        let (mut before, mut after) = (first.to_utc(), second.to_utc());
-        while (after - before).num_seconds() > 1 {
+        // Changes are at whole seconds. Parts of a second would end beside the change, and the time
+        // that is shown at the change itself would be lost.
+        let (mut before, mut after) = (first.timestamp(), second.timestamp());
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        while after - before > 1 {
             let middle = before + (after - before) / 2;
-            if self.zone.offset_from_utc_datetime(&middle.naive_utc()).fix() == offset {
+            if self.zone.offset_from_utc_datetime(&at(middle).naive_utc()).fix() == offset {
                 before = middle;
             } else {
                 after = middle;
             }
         }
-        // Changes are at whole seconds, so the one lies in the second that `after` ends.
-        let change = DateTime::from_timestamp(after.timestamp(), 0).unwrap_or(after);
+        let change = at(after);
         change.with_timezone(&self.zone).naive_local()
     }
 
@@ -313,6 +315,21 @@ mod tests {
             next(chrono_tz::America::Havana, "0 0 * * *", "2026-03-08T00:00:00Z", 1),
             ["2026-03-08T05:00:00Z"]
         );
+    }
+
+    #[test]
+    fn r25_an_interval_is_due_at_the_change_of_the_clock_from_any_second_before() {
+        let lord_howe = CronSchedule::parse("*/30 * * * *", chrono_tz::Australia::Lord_Howe).unwrap();
+        for (cron, change) in [
+            (berlin("*/30 * * * *"), "2027-10-31T01:00:00Z"),
+            (lord_howe, "2027-04-03T15:00:00Z"),
+        ] {
+            let change = at(change);
+            for seconds in 1..1_800 {
+                let before = change - chrono::TimeDelta::seconds(seconds);
+                assert_eq!(cron.next_after(before), Some(change), "{before}");
+            }
+        }
     }
 
     proptest::proptest! {

@@ -11,6 +11,8 @@ mod run_times_tests;
 mod scheduled_connection;
 mod service;
 mod tenure;
+#[cfg(test)]
+mod tests;
 mod timetable;
 
 pub use connection_handle::{

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection_handle::RunCommand;
 use super::{ConnectionWorker, NextRuns, ScheduledConnection, tenure};
+use crate::clock;
 use crate::store::{RunMode, State, StoreError};
 use crate::sync::{RunError, warn_of_restore};
 
@@ -48,7 +49,7 @@ pub type Heartbeats = watch::Receiver<DateTime<Utc>>;
 /// # Errors
 /// The scheduler cannot start.
 pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
-    let (beat, beats) = watch::channel(Utc::now());
+    let (beat, beats) = watch::channel(clock::now());
     let beat = Arc::new(beat);
     tokio::spawn(fill_silence(Arc::clone(&beat)));
     let mut scheduler = JobScheduler::new().await?;
@@ -56,7 +57,7 @@ pub async fn heartbeat() -> Result<(JobScheduler, Heartbeats), ServiceError> {
         .add(Job::new_async(HEARTBEAT, move |_, _| {
             let beat = Arc::clone(&beat);
             Box::pin(async move {
-                beat.send_replace(Utc::now());
+                beat.send_replace(clock::now());
             })
         })?)
         .await?;
@@ -70,7 +71,7 @@ async fn fill_silence(beat: Arc<watch::Sender<DateTime<Utc>>>) {
     let mut beats = beat.subscribe();
     loop {
         if tokio::time::timeout(SILENCE, beats.changed()).await.is_err() {
-            beat.send_replace(Utc::now());
+            beat.send_replace(clock::now());
         }
     }
 }
@@ -114,7 +115,7 @@ async fn keep_while(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let connection = counter.connection.clone();
-    let (mut next, wanted) = at_start(&connection, Utc::now()).await?;
+    let (mut next, wanted) = at_start(&connection, connection.connector.clock.now()).await?;
     let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
     if next.first().is_some() {
@@ -144,7 +145,7 @@ async fn keep_while(
             }
             beat = beats.changed() => if beat.is_err() { return Ok(()) },
         }
-        let now = Utc::now();
+        let now = connection.connector.clock.now();
         next = follow_clock(&connection, next, now).await;
         wanted = due(&connection, &mut next, now).await;
         if wanted.is_none() && now.timestamp() % REQUESTS_EVERY == 0 {
@@ -262,7 +263,8 @@ async fn run_due(
 ) -> NextRuns {
     let connection = &counter.connection;
     let name = connection.connector.name();
-    let started = Utc::now();
+    let clock = &connection.connector.clock;
+    let started = clock.now();
     let mode = order.request.mode;
     let progress = Arc::clone(&order.request.progress);
     counter.begins(&progress);
@@ -280,7 +282,7 @@ async fn run_due(
             tracing::error!(connection = name, error = %error, advice = error.advice(), "The run could not begin.");
         }
     }
-    let ended = Utc::now();
+    let ended = clock.now();
     let complete = connection.complete().await.ok().flatten();
     let after = connection.timetable.following(next, mode, complete, ended);
     if mode == RunMode::Baseline

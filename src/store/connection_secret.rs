@@ -104,14 +104,6 @@ impl ConnectionSecret {
 }
 
 impl Store {
-    /// Returns the sealed secrets of a stored connection, by field.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn connection_secrets(&self, uuid: Uuid) -> Result<BTreeMap<String, ConnectionSecret>, StoreError> {
-        self.read(|sql| of(sql, uuid))
-    }
-
     /// Seals everything with the present key that is sealed with an older one. From then on every
     /// process needs that key to write secrets. Each secret is replaced only where it is still what
     /// was opened; it can be repeated, and other instances may work meanwhile.

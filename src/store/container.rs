@@ -3,17 +3,8 @@
 
 use super::error::StoreFault;
 use super::sql::{Sql, SqlRow, values};
-use super::{ConnectionId, ReadEnd, Store, StoreError};
+use super::{ConnectionId, Container, ReadEnd, Store, StoreError};
 use crate::identity::Guid;
-
-/// An organizational unit, a container, or whatever else has objects below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// objectGUID.
-    pub guid: Guid,
-    /// Its distinguished name, as the controller wrote it.
-    pub dn: String,
-}
 
 impl Store {
     /// Returns the containers within the base context as `controller` returned them when its

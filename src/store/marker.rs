@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{StoreFault, resolve};
 use super::sql::{Sql, values};
-use super::{Store, StoreError};
+use crate::clock;
 use crate::failpoint::Commit;
 
 /// Time between two writes in a run, at least.
@@ -45,24 +45,24 @@ struct WrittenMarker {
 }
 
 impl StateMarker {
-    /// Compares `store` with its marker, and notes at `now` if it is an older copy.
-    pub(super) fn of(store: &Store, now: i64) -> Result<Self, StoreError> {
-        let path = path_of(&resolve(store.path()));
-        // Before the number of the file: another process may raise both meanwhile.
-        let found = read(&path);
-        let (identity, last) = store.read(standing)?;
+    /// Returns the marker of the state file `state`, and the number of the one that was `found`
+    /// beside it where that is beyond the `last` number of the file: an older copy.
+    pub(super) fn compared(
+        state: &Path,
+        found: Option<(String, i64)>,
+        identity: String,
+        last: i64,
+    ) -> (Self, Option<i64>) {
         let number = found.and_then(|(of, number)| (of == identity).then_some(number));
-        if let Some(number) = number.filter(|number| *number > last) {
-            store.write(Commit::Create, |sql| note_restore(sql, number, now))?;
-        }
-        Ok(Self {
-            path,
+        let marker = Self {
+            path: path_of(state),
             identity,
             written: Mutex::new(WrittenMarker {
                 number,
                 ..WrittenMarker::default()
             }),
-        })
+        };
+        (marker, number.filter(|number| *number > last))
     }
 
     /// Brings the marker to where the file is after `commit`, if that is due.
@@ -84,7 +84,7 @@ impl StateMarker {
         // A file that cannot be read fails the next transaction, which reports it.
         let Ok((_, last)) = standing(sql) else { return };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.at = Some(Instant::now());
+        written.at = Some(clock::instant());
         if written.number == Some(last) {
             return;
         }
@@ -105,7 +105,7 @@ impl StateMarker {
 }
 
 /// Returns the identity of the state and the last number that it gave.
-fn standing(sql: &dyn Sql) -> Result<(String, i64), StoreFault> {
+pub(super) fn standing(sql: &dyn Sql) -> Result<(String, i64), StoreFault> {
     let standing = sql.first("SELECT identity, last FROM sequence", &[], |row| {
         let octets: [u8; 16] = row.get("identity")?;
         let mut identity = String::new();
@@ -119,7 +119,7 @@ fn standing(sql: &dyn Sql) -> Result<(String, i64), StoreFault> {
 
 /// Notes that everything sent with a number up to `number` is not known any more. Such a number is
 /// not given again: it identifies the version that an answer belongs to (R18).
-fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), StoreFault> {
+pub(super) fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), StoreFault> {
     // Unless another process just did.
     if sql.execute("UPDATE sequence SET last = $1 WHERE last < $1", values![number])? > 0 {
         sql.execute("UPDATE connection SET restored_at = $1", values![now])?;
@@ -128,15 +128,16 @@ fn note_restore(sql: &dyn Sql, number: i64, now: i64) -> Result<(), StoreFault> 
 }
 
 fn path_of(state: &Path) -> PathBuf {
-    let mut name = state.as_os_str().to_owned();
+    let mut name = resolve(state).into_os_string();
     name.push(".marker");
     PathBuf::from(name)
 }
 
-/// Reads identity and number; nothing where there is no marker that can be read.
-fn read(path: &Path) -> Option<(String, i64)> {
+/// Reads identity and number beside the state file `state`; nothing where there is no marker that
+/// can be read.
+pub(super) fn read(state: &Path) -> Option<(String, i64)> {
     let mut text = String::new();
-    let file = fs::File::open(path).ok()?;
+    let file = fs::File::open(path_of(state)).ok()?;
     file.take(LIMIT).read_to_string(&mut text).ok()?;
     let (identity, number) = text.trim().split_once(' ')?;
     Some((identity.to_owned(), number.parse().ok()?))

@@ -22,6 +22,7 @@
 //! The state is one SQLite file with a marker beside it, or a PostgreSQL database. Methods block on
 //! the disk: call them on a thread that may block. Times are Unix seconds and come in as arguments.
 
+mod access;
 mod advice;
 mod batch;
 mod bulk_tables;
@@ -50,6 +51,7 @@ mod ownership;
 mod page;
 mod page_statements;
 mod postgres;
+mod read_end;
 mod reading;
 mod recheck;
 mod registration;
@@ -69,6 +71,7 @@ mod sql;
 mod sqlite;
 mod stage_page;
 mod stored_connection;
+mod stored_types;
 mod tables;
 mod target;
 mod unfinished_read;
@@ -80,9 +83,9 @@ mod witness;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::Utc;
 use rusqlite::TransactionBehavior;
 
+use crate::clock;
 use crate::config::{Database, StateLocation};
 use crate::failpoint::{self, Commit, Point, Progress};
 use error::StoreFault;
@@ -90,11 +93,11 @@ use marker::StateMarker;
 use postgres::PostgresEngine;
 use sql::Sql;
 
+pub use access::StoreAccess;
 pub use batch::BatchLimits;
 pub use connection::ConnectionRow;
 pub use connection_refusal::ConnectionRefusal;
 pub use connection_secret::{ConnectionSecret, OpenedSecrets, RekeyedSecrets, SecretChange, UnopenedSecret};
-pub use container::Container;
 pub use cookie::Cookie;
 pub use copy::Copied;
 pub use error::StoreError;
@@ -109,8 +112,9 @@ pub use object::{HeldObject, first_value};
 pub use object_record::{AcceptedVersion, AssetClaim, FormerAsset, MissedObject, ObjectRecord};
 pub use open::{BUSY_TIMEOUT, SCHEMA_VERSION};
 pub use postgres::{DatabaseError, DatabaseProblem};
+pub use read_end::{Container, ReadEnd, Watermark};
 pub use reading::{ObjectReading, StagedAsset};
-pub use recheck::{CandidateSelection, LookupVerdict, ReadEnd, RemovalCandidate};
+pub use recheck::{CandidateSelection, LookupVerdict, RemovalCandidate};
 pub use rejections::{PendingCounts, RejectedObject, RejectionOrigin, UnidentifiedEntry};
 pub use removal_decision::{RemovalConclusion, RemovalDecision, RemovalExcess, RemovalLimits};
 pub use removed::RemovedObject;
@@ -124,19 +128,7 @@ pub use target::AssetTarget;
 pub use unfinished_read::{ReadSlice, SliceContent, UnfinishedRead};
 pub use unsent::UnsentAssets;
 pub use value::{ConnectionId, Fate, KindCounts, ObjectTotals, Outcome, RunId, RunMode, State};
-pub use watermark::{ReachedController, Watermark};
-
-/// Purpose for which the file is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreAccess {
-    /// Runs: the file is created or migrated when needed.
-    ReadWrite,
-    /// Looking: no file is an error, and so is one that would have to be migrated.
-    ReadOnly,
-    /// Dry runs: everything works as in [`StoreAccess::ReadWrite`], starting from what the file
-    /// holds (or from nothing), and nothing is stored. Other processes are not kept from writing.
-    Scratch,
-}
+pub use watermark::ReachedController;
 
 /// The state file, opened. Shared by reference between threads; one call at a time.
 #[derive(Debug)]
@@ -173,9 +165,21 @@ impl Store {
             marker: None,
         };
         if access == StoreAccess::ReadWrite {
-            store.marker = Some(StateMarker::of(&store, Utc::now().timestamp())?);
+            store.marker = Some(store.compared_marker(clock::unix_seconds())?);
         }
         Ok(store)
+    }
+
+    /// Compares the file with its marker, and notes at `now` if it is an older copy.
+    fn compared_marker(&self, now: i64) -> Result<StateMarker, StoreError> {
+        // Before the number of the file: another process may raise both meanwhile.
+        let found = marker::read(&self.path);
+        let (identity, last) = self.read(marker::standing)?;
+        let (marker, newer) = StateMarker::compared(&self.path, found, identity, last);
+        if let Some(number) = newer {
+            self.write(Commit::Create, |sql| marker::note_restore(sql, number, now))?;
+        }
+        Ok(marker)
     }
 
     fn open_database(database: &Database, access: StoreAccess) -> Result<Self, StoreError> {

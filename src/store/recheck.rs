@@ -5,37 +5,9 @@ use super::error::StoreFault;
 use super::run_basis::unchanged_run;
 use super::sql::{Class, Sql, SqlTable, values};
 use super::witness;
-use super::{ConnectionId, Container, RunId, Store, StoreError, Watermark};
+use super::{ConnectionId, ReadEnd, RunId, Store, StoreError};
 use crate::failpoint::Commit;
-use crate::identity::{Guid, GuidSet, Kind};
-
-/// Outcome of a read, beside the objects that it gave. All of it commits with the last page (R3):
-/// once the watermark has moved on, no other read would miss these objects again.
-#[derive(Debug, Clone)]
-pub struct ReadEnd {
-    /// Point up to which the directory is known now.
-    pub watermark: Watermark,
-    /// Under which name of `AD_HOST` the controller was reached.
-    pub host: String,
-    /// Which server that is: the distinguished name of its settings (rootDSE dsServiceName).
-    pub server: String,
-    /// Position from which the next DirSync search goes on; `None` when changes are not found that
-    /// way.
-    pub cookie: Option<Vec<u8>>,
-    /// The kinds that were read; only objects of these can be missed.
-    pub kinds: Vec<Kind>,
-    /// Known objects that changed, and were not found in scope.
-    pub missed: Vec<Guid>,
-    /// After a full read, everything that it met: every other known object is missed. `None` after
-    /// a delta, which says nothing about what it did not give (R4).
-    pub met: Option<GuidSet>,
-    /// Places of the containers now; after a full read these are all.
-    pub containers: Vec<Container>,
-    /// Containers that are no more.
-    pub containers_gone: Vec<Guid>,
-    /// End of the read, Unix seconds.
-    pub ended: i64,
-}
+use crate::identity::{Guid, Kind};
 
 /// An object that may be gone.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,8 @@
 //! `IS NOT DISTINCT FROM` replace the forms that one engine alone knows. Work on sets goes through
 //! a [`SqlTable`]: [`Sql::insert`] writes rows, and statements read them.
 
-use uuid::Uuid;
-
+use super::ConnectionId;
 use super::error::StoreFault;
-use super::{ConnectionId, RunId};
-use crate::identity::{Guid, Kind};
 
 /// Value of a parameter or of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,12 +247,9 @@ stored_as!(Integer, i64, |number| *number, Some);
 stored_as!(Integer, bool, |yes| i64::from(*yes), |number: i64| Some(
     number != 0
 ));
-stored_as!(Integer, ConnectionId, |id| id.0, |id| Some(ConnectionId(id)));
-stored_as!(Integer, RunId, |id| id.0, |id| Some(RunId(id)));
 stored_as!(Text, String, |text| text.as_str(), |text: &str| Some(
     text.to_owned()
 ));
-stored_as!(Text, Kind, |kind| kind.name(), Kind::from_name);
 stored_as!(Blob, Vec<u8>, |octets| octets.as_slice(), |octets: &[u8]| Some(
     octets.to_vec()
 ));
@@ -265,19 +259,6 @@ stored_as!(Blob, [u8; 16], |octets| octets.as_slice(), |octets: &[u8]| octets
 stored_as!(Blob, [u8; 32], |octets| octets.as_slice(), |octets: &[u8]| octets
     .try_into()
     .ok());
-stored_as!(
-    Blob,
-    Uuid,
-    |uuid| uuid.as_bytes().as_slice(),
-    |octets: &[u8]| { Uuid::from_slice(octets).ok() }
-);
-stored_as!(
-    Blob,
-    Guid,
-    |guid| guid.as_bytes().as_slice(),
-    |octets: &[u8]| { <[u8; 16]>::try_from(octets).ok().map(Guid::from) }
-);
-
 impl ToValue for str {
     fn to_value(&self) -> SqlValue<'_> {
         SqlValue::Text(self)

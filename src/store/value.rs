@@ -1,10 +1,9 @@
-//! Values of the domain as SQL stores them, and the counts of runs.
+//! Values of the domain, and the counts of runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 
-use super::sql::stored_as;
 use crate::identity::Kind;
 
 /// A registered connection. Valid in the file that gave it.
@@ -35,7 +34,7 @@ impl fmt::Display for RunId {
     }
 }
 
-/// A closed set of words, stored by name.
+/// A closed set of words, stored by name (`stored_types`).
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -64,8 +63,6 @@ macro_rules! words {
                 f.write_str(self.name())
             }
         }
-
-        stored_as!(Text, $type, |word| word.name(), $type::from_name);
     };
 }
 

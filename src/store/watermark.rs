@@ -4,25 +4,12 @@ use super::error::StoreFault;
 use super::open_run::open_run;
 use super::sql::{Sql, values};
 use super::value::stored;
-use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, cookie};
+use super::{ConnectionId, ReadEnd, RunId, Store, StoreError, Watermark, cookie};
 use crate::failpoint::Commit;
 use crate::identity::Guid;
 
 /// Digest of no scope.
 const NO_SCOPE: [u8; 32] = [0; 32];
-
-/// A point that a domain controller has been read up to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watermark {
-    /// The controller's invocationId.
-    pub controller: Guid,
-    /// Digest of what was read: base context, scope, filters, kinds and mapping.
-    pub scope: [u8; 32],
-    /// highestCommittedUSN from before the read (R1).
-    pub usn: u64,
-    /// Time when that was read, Unix seconds (R9).
-    pub read_at: i64,
-}
 
 /// Address of a controller that has a watermark. Empty texts where that is not known, of an older
 /// file.

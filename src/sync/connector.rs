@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::config;
-use crate::directory::BindGuard;
+use crate::directory::{BindGuard, KnownControllers};
 use crate::mapping::Mapping;
 use crate::store::{ConnectionId, RunBasis, RunLock, RunMode, Store, StoreError};
 use crate::upstream::QualysGateway;
 
-use super::{AssetOutput, RunError, RunProgress, scope};
+use super::{AssetOutput, Clock, RunError, RunProgress, kind_scope, known_controllers};
 
 /// One connection, ready to run: settings, mapping, upstream and store.
 pub struct Connector {
@@ -23,6 +23,8 @@ pub struct Connector {
     /// Decides whether a bind may be tried (R40); shares its record with the other connections of
     /// the process.
     pub bind_guard: BindGuard,
+    /// Clock of its schedule and its runs.
+    pub clock: Clock,
     /// The state file.
     pub store: Arc<Store>,
     /// Revision of the connection where it is stored; `None` where it is configured in a file or by
@@ -80,7 +82,7 @@ impl Connector {
     pub fn basis(&self) -> RunBasis {
         RunBasis {
             revision: self.revision,
-            digest: scope::profile_digest(&self.settings.profile, &self.mapping),
+            digest: kind_scope::profile_digest(&self.settings.profile, &self.mapping),
         }
     }
 
@@ -91,7 +93,7 @@ impl Connector {
     pub async fn lock(&self, purpose: &str) -> Result<RunLock, RunError> {
         let (store, id) = (Arc::clone(&self.store), self.id);
         let (purpose, digest) = (purpose.to_owned(), self.digest.clone());
-        let now = chrono::Utc::now().timestamp();
+        let now = self.clock.timestamp();
         match tokio::task::spawn_blocking(move || store.lock(id, &purpose, &digest, now)).await {
             Ok(locked) => Ok(locked?),
             Err(panic) => Err(RunError::Panicked {
@@ -99,6 +101,16 @@ impl Connector {
                 cause: panic.to_string(),
             }),
         }
+    }
+
+    /// Returns what earlier runs learnt about the controllers, for a run of `mode`.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn known_controllers(&self, mode: RunMode) -> Result<KnownControllers, RunError> {
+        let (id, delta) = (self.id, self.settings.directory.delta);
+        self.on_store(move |store| known_controllers(store, id, delta, mode))
+            .await
     }
 
     /// Runs `work` on the store away from the async threads, since SQLite waits for the disk.

@@ -18,23 +18,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::failpoint::{self, Point};
 use crate::identity::Guid;
 use crate::store::GatewayLimits;
-use crate::store::{self, BatchLimits, RejectionOrigin, RunId, SettledBatch};
-use crate::upstream::{
-    Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog, UpstreamError,
-};
+use crate::store::{self, RejectionOrigin, RunId, SettledBatch};
+use crate::upstream::{Batch, BatchDelivery, BatchItem, BatchOccasion, RunRecord, StagedBacklog};
 
 use super::late_send;
 use super::other_runs::{self, OtherRunsWait};
-use super::output::write_assets;
 use super::{Connector, RunError, RunRequest, gateway_limits};
 
 /// Rejections of earlier runs that are looked at. Further ones are sent together with the others.
@@ -93,48 +89,49 @@ pub(super) async fn deliver(
 }
 
 /// Assets that are posted together.
-struct BatchPosting {
-    items: Vec<store::HandedOutVersion>,
-    occasion: BatchOccasion,
+pub(super) struct BatchPosting {
+    pub(super) items: Vec<store::HandedOutVersion>,
+    pub(super) occasion: BatchOccasion,
     /// Requests that were made for them.
-    requests: u64,
+    pub(super) requests: u64,
 }
 
-struct Deliverer<'a> {
-    connector: &'a Connector,
-    request: &'a RunRequest,
-    run: RunId,
-    stop: &'a CancellationToken,
-    record: Arc<RunRecord>,
+/// Delivery of one run.
+pub(super) struct Deliverer<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) request: &'a RunRequest,
+    pub(super) run: RunId,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) record: Arc<RunRecord>,
     /// Lease under which the run sends (R34).
-    right: Option<i64>,
+    pub(super) right: Option<i64>,
     /// Objects whose waiting asset the gateway rejected in an earlier run.
-    rejected_before: BTreeSet<Guid>,
+    pub(super) rejected_before: BTreeSet<Guid>,
     /// Sequence number up to which everything in the stage was taken.
-    after: u64,
+    pub(super) after: u64,
     /// Assets taken in this run.
-    taken: u64,
+    pub(super) taken: u64,
     /// Assets that waited when the run began.
-    pending: u64,
+    pub(super) pending: u64,
     /// Assets that wait now.
-    backlog: StagedBacklog,
+    pub(super) backlog: StagedBacklog,
     /// Limits of the gateway, as stored.
-    limits: GatewayLimits,
+    pub(super) limits: GatewayLimits,
     /// Batches taken from the stage, to be posted next.
-    waiting: VecDeque<BatchPosting>,
+    pub(super) waiting: VecDeque<BatchPosting>,
     /// Batches to be posted again when nothing else is left.
-    postponed: VecDeque<BatchPosting>,
-    in_flight: JoinSet<(BatchPosting, BatchDelivery)>,
+    pub(super) postponed: VecDeque<BatchPosting>,
+    pub(super) in_flight: JoinSet<(BatchPosting, BatchDelivery)>,
     /// A postponed batch is in flight, by itself: it contains an older version of some asset, which
     /// must not arrive after a newer one (R18).
-    comparing: bool,
+    pub(super) comparing: bool,
     /// Results of batches that are not applied yet.
-    answered: Vec<(Vec<store::HandedOutVersion>, SettledBatch)>,
-    other_runs: OtherRunsWait,
+    pub(super) answered: Vec<(Vec<store::HandedOutVersion>, SettledBatch)>,
+    pub(super) other_runs: OtherRunsWait,
     /// Requests that repeated another.
-    retries: u64,
+    pub(super) retries: u64,
     /// Failure of one batch, which does not end the delivery.
-    failure: Option<RunError>,
+    pub(super) failure: Option<RunError>,
 }
 
 impl Deliverer<'_> {
@@ -223,7 +220,7 @@ impl Deliverer<'_> {
         let (limits, pending) = self.connector.on_store(known).await?;
         self.limits = limits;
         self.pending = pending.counts.values().sum();
-        gateway_limits::recall(self.connector, &self.limits, Utc::now().timestamp());
+        gateway_limits::recall(self.connector, &self.limits, self.connector.clock.timestamp());
         Ok(())
     }
 
@@ -233,7 +230,7 @@ impl Deliverer<'_> {
         if self.connector.upstream.call_takes().is_none() {
             return;
         }
-        let now = Utc::now().timestamp();
+        let now = self.connector.clock.timestamp();
         let limits = gateway_limits::learnt(&self.connector.upstream, &self.limits, now);
         let is_due = match at_end {
             true => limits != self.limits,
@@ -248,47 +245,6 @@ impl Deliverer<'_> {
             Ok(()) => self.limits = limits,
             Err(error) => tracing::debug!(%error, "The gateway's limits cannot be stored."),
         }
-    }
-
-    /// Applies the answers. Returns a further batch where one is wanted. On failure the answers are
-    /// kept.
-    async fn apply_answers(&mut self, takes: bool) -> Result<Vec<store::HandedOutVersion>, RunError> {
-        let assets = self.connector.upstream.sizing().assets();
-        let room = takes.then(|| BatchLimits {
-            after: self.after,
-            assets,
-            bytes: self.connector.upstream.sizing().max_asset_bytes(assets),
-            item_overhead: 0,
-        });
-        let (run, now) = (self.run, Utc::now().timestamp());
-        let answered = Arc::new(std::mem::take(&mut self.answered));
-        let stored = Arc::clone(&answered);
-        let turned = self
-            .connector
-            .on_store(move |store| store.turn(run, &stored, room, now))
-            .await;
-        let items = match turned {
-            Ok((_, items)) => items,
-            Err(error) => {
-                self.answered = Arc::unwrap_or_clone(answered);
-                return Err(error);
-            }
-        };
-        if let Some(last) = items.last() {
-            self.after = last.seq;
-            self.taken += items.len() as u64;
-        }
-        let sent = answered
-            .iter()
-            .flat_map(|(items, answered)| items.iter().filter(|item| answered.accepted.contains(&item.seq)));
-        if let Err(error) = write_assets(self.request.output.as_deref(), sent) {
-            // The batch returns to the stage: nothing of it was sent.
-            if !items.is_empty() {
-                self.answered.push((items, SettledBatch::default()));
-            }
-            return Err(error);
-        }
-        Ok(items)
     }
 
     /// Adds a batch to the queue; the assets of it that were rejected before follow by themselves,
@@ -340,50 +296,8 @@ impl Deliverer<'_> {
         self.in_flight.spawn(delivering.in_current_span());
     }
 
-    /// Records the result of a batch. Returns an error when it ends the delivery.
-    fn on_answer(&mut self, done: Result<(BatchPosting, BatchDelivery), JoinError>) -> Result<(), RunError> {
-        let (posting, delivery) = done.map_err(|error| RunError::Panicked {
-            task: "delivery",
-            cause: error.to_string(),
-        })?;
-        self.comparing = false;
-        self.retries += delivery.retries;
-        self.connector
-            .upstream
-            .adjust(delivery.accepted.len(), self.backlog);
-        self.log_rejected(&posting.items, &delivery);
-        let requests = posting.requests + delivery.requests;
-        if delivery.postponed {
-            self.postponed.push_back(BatchPosting {
-                occasion: BatchOccasion::Postponed,
-                requests,
-                ..posting
-            });
-        } else {
-            let answered = SettledBatch {
-                accepted: delivery.accepted,
-                rejected: delivery.rejected,
-                unclear: delivery.unclear,
-                requests,
-                ended_run: delivery
-                    .failure
-                    .as_ref()
-                    .is_some_and(UpstreamError::may_be_of_assets),
-            };
-            self.answered.push((posting.items, answered));
-        }
-        match delivery.failure {
-            Some(failure) if failure.is_of_one_batch() => {
-                self.failure.get_or_insert(failure.into());
-                Ok(())
-            }
-            Some(failure) => Err(failure.into()),
-            None => Ok(()),
-        }
-    }
-
     /// Logs the assets that the gateway rejected, with the reasons.
-    fn log_rejected(&self, items: &[store::HandedOutVersion], delivery: &BatchDelivery) {
+    pub(super) fn log_rejected(&self, items: &[store::HandedOutVersion], delivery: &BatchDelivery) {
         self.request.progress.add_accepted(delivery.accepted.len() as u64);
         self.request.progress.add_rejected(delivery.rejected.len() as u64);
         for (seq, reason) in &delivery.rejected {

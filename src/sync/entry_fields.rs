@@ -3,7 +3,8 @@
 use crate::directory::Entry;
 use crate::identity::Guid;
 
-use super::scope::OBJECT_GUID;
+/// Attribute that identifies an object (R7); always read, mapped or not.
+pub(super) const OBJECT_GUID: &str = "objectGUID";
 
 /// Returns the GUID of an entry, where it has a complete one.
 pub(super) fn guid_of(entry: &Entry) -> Option<Guid> {

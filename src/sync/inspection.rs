@@ -8,13 +8,14 @@ use crate::directory::{DirectoryError, Entry, LdapSearch, RootDse, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{Asset, Mapping, RowExplanation, RowOutcome};
 
+use super::entry_fields::OBJECT_GUID;
 use super::entry_fields::{guid_of, is_deleted};
 use super::entry_source::EntrySource;
 use super::filter_part::split_and;
 use super::object_name::filter_by_name;
 use super::read::SHOW_DELETED;
 use super::read::complete;
-use super::scope::{OBJECT_GUID, ReadScope};
+use super::scope::ReadScope;
 
 /// Beginning of the term that `AD_MEMBER_OF` adds.
 const MEMBER_OF: &str = "(memberOf:1.2.840.113556.1.4.1941:=";
@@ -150,29 +151,30 @@ pub async fn find_by_name(
     name: &str,
     most: usize,
 ) -> Result<(Vec<ObjectOfName>, usize), DirectoryError> {
-    let mut pages = session.search(LdapSearch {
+    let search = LdapSearch {
         filter: filter_by_name(name),
         attributes: [OBJECT_GUID, "objectSid", "objectClass"]
             .map(str::to_owned)
             .to_vec(),
         ..scope.naming_context()
-    });
+    };
     let (mut found, mut more) = (Vec::new(), 0);
-    while let Some(entries) = pages.next().await? {
-        let room = most - found.len();
-        found.extend(entries.iter().take(room).map(|entry| {
-            ObjectOfName {
-                guid: guid_of(entry),
-                dn: entry.dn.clone(),
-                class: class_of(entry),
-                sid: entry
-                    .first("objectSid")
-                    .and_then(|octets| Sid::from_bytes(octets).ok())
-                    .map(|sid| sid.to_string()),
-            }
-        }));
-        more += entries.len().saturating_sub(room);
-    }
+    let take = |entry: &Entry| {
+        if found.len() == most {
+            more += 1;
+            return;
+        }
+        found.push(ObjectOfName {
+            guid: guid_of(entry),
+            dn: entry.dn.clone(),
+            class: class_of(entry),
+            sid: entry
+                .first("objectSid")
+                .and_then(|octets| Sid::from_bytes(octets).ok())
+                .map(|sid| sid.to_string()),
+        });
+    };
+    session.each_entry(search, take).await?;
     Ok((found, more))
 }
 
@@ -190,10 +192,10 @@ pub async fn read_in_scope(
     let mut found = None;
     for kind in scope.kinds() {
         for search in scope.with_guids(kind, &[guid]) {
-            let mut pages = session.search(search);
-            while let Some(page) = pages.next().await? {
-                found = found.or(page.first().map(|entry| (kind, entry.copied())));
-            }
+            let take = |entry: &Entry| {
+                found.get_or_insert_with(|| (kind, entry.copied()));
+            };
+            session.each_entry(search, take).await?;
         }
     }
     if let Some((kind, entry)) = &mut found {
@@ -334,10 +336,7 @@ async fn matches(session: &Session, guid: Guid, filter: &str) -> Result<bool, Di
 async fn gives_any(session: &Session, searches: Vec<LdapSearch>) -> Result<bool, DirectoryError> {
     let mut any = false;
     for search in searches {
-        let mut pages = session.search(search);
-        while let Some(entries) = pages.next().await? {
-            any |= !entries.is_empty();
-        }
+        any |= session.each_entry(search, |_| ()).await?.entries > 0;
     }
     Ok(any)
 }

@@ -6,6 +6,7 @@
 
 mod connector;
 mod delivery;
+mod delivery_answers;
 mod dry_run;
 mod entry_fields;
 mod entry_source;
@@ -13,6 +14,8 @@ mod error;
 mod filter_part;
 mod gateway_limits;
 mod inspection;
+mod kind_scope;
+mod known_controllers;
 mod late_send;
 mod links;
 mod object_name;
@@ -29,6 +32,7 @@ mod scope;
 mod stager;
 mod trace;
 
+pub use crate::clock::Clock;
 pub use connector::{Connector, RunRequest};
 pub use entry_source::EntrySource;
 pub use error::RunError;
@@ -37,6 +41,7 @@ pub use inspection::{
     FilterPart, Inspection, KindMatch, LocatedObject, MappedObject, ObjectOfName, ObjectPlace, PartResult,
     PresentObject, find_by_name, inspect, read_in_scope,
 };
+pub use known_controllers::known_controllers;
 pub use object_name::filter_by_name;
 pub use output::AssetOutput;
 pub use plan::{Plan, PlanFacts, plan};

@@ -4,9 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::store::{RunId, UnsentAssets};
 
 use super::{Connector, RunError, RunRequest};
@@ -45,7 +45,7 @@ impl OtherRunsWait {
                 return Ok(true);
             }
             let is_first = self.since.is_none();
-            if self.since.get_or_insert_with(Instant::now).elapsed() >= LONGEST {
+            if self.since.get_or_insert_with(clock::instant).elapsed() >= LONGEST {
                 return Ok(false);
             }
             for unsent in &unsent {
@@ -61,7 +61,7 @@ impl OtherRunsWait {
                 }
             }
             if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
-                self.looked = Some(Instant::now());
+                self.looked = Some(clock::instant());
             }
             tokio::select! {
                 biased;
@@ -78,7 +78,7 @@ async fn close_if_dead(connector: &Connector, unsent: &UnsentAssets) -> Result<(
     let Some(holder) = unsent.in_flight else {
         return Ok(());
     };
-    let now = Utc::now().timestamp();
+    let now = connector.clock.timestamp();
     // The run has the lock as long as its process lives.
     connector
         .on_store(move |store| {

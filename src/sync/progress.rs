@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::directory::{Session, SessionCounters};
 use crate::store::{RunId, RunMode, RunPhases};
 
@@ -116,7 +117,7 @@ impl RunProgress {
 
     /// Enters a later phase; an earlier one does not return.
     pub(super) fn enter(&self, phase: RunPhase) {
-        let now = Instant::now();
+        let now = clock::instant();
         let mut course = self.course();
         if course.present.is_some_and(|(present, _)| present >= phase) {
             return;
@@ -177,7 +178,7 @@ impl RunProgress {
     /// Returns the durations of the phases so far.
     #[must_use]
     pub fn phases(&self) -> RunPhases {
-        self.course().until(Instant::now())
+        self.course().until(clock::instant())
     }
 
     /// Returns the operations on the directory over the connections that ended so far.
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn phases_follow_each_other_and_are_the_whole_run() {
-        let started = Instant::now();
+        let started = clock::instant();
         let at = |seconds| started + Duration::from_secs(seconds);
         let mut course = PhaseTimes {
             present: Some((RunPhase::Connecting, at(0))),

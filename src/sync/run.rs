@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use chrono::Utc;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::store::{Outcome, RemovalConclusion, RunEnd, RunId, RunMode};
 
 use super::report::RunReport;
@@ -43,7 +43,7 @@ pub async fn run(
             cause: panic.to_string(),
         })??;
     }
-    let (started, clock) = (Utc::now().timestamp(), Instant::now());
+    let (started, clock) = (connector.clock.timestamp(), clock::instant());
     let (id, mode, asked_by) = (connector.id, request.mode, request.asked_by.clone());
     let basis = connector.basis();
     let (run, row) = connector
@@ -211,9 +211,9 @@ async fn conclude(
             .or(list_changed)
             .or(ends.delivered.failure),
     };
-    let end = report.end();
+    let (end, now) = (report.end(), connector.clock.timestamp());
     connector
-        .on_store(move |store| store.end_run(run, &end, Utc::now().timestamp()))
+        .on_store(move |store| store.end_run(run, &end, now))
         .await?;
     report.log();
     Ok(report)

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock;
 use crate::directory::Entry;
 use crate::identity::Kind;
 use crate::store::{
@@ -159,7 +160,7 @@ impl CommitPortion {
 
 impl HeldReadings {
     fn add(&mut self, readings: Vec<ObjectReading>) {
-        if let Some(last_since) = self.last_since.replace(Instant::now()) {
+        if let Some(last_since) = self.last_since.replace(clock::timer_instant()) {
             self.since.get_or_insert(last_since);
             let last = std::mem::take(&mut self.last);
             let assets = last

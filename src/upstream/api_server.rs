@@ -3,7 +3,7 @@
 //!
 //! It is another host than the gateway, reached by the same proxy and with the same roots.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +17,7 @@ use super::client::{AGENT, GatewayClient, NoAnswer};
 use super::credentials::SecretTexts;
 use super::error::UpstreamError;
 use super::{retry_after, text};
+use crate::clock;
 use crate::config::{self, Secret};
 use crate::tls::PeerCertificate;
 
@@ -171,7 +172,7 @@ impl ApiAnswer<'_> {
     #[must_use]
     pub fn asked_pause(&self) -> Option<Duration> {
         let headers = self.response.headers();
-        retry_after::asked(headers, SystemTime::now())
+        retry_after::asked(headers, clock::system_time())
     }
 
     /// Returns `true` when the server announces that no call remains in this window.

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::clock;
 use tokio::time::Instant;
 
 /// Longest first back-off. Contract: 0.5 s … 60 s.
@@ -72,7 +73,7 @@ pub(super) struct PauseGate {
 impl PauseGate {
     /// Closes the gate for at least this long; never shortens a pause.
     pub(super) fn close(&self, pause: Duration) {
-        let until = Instant::now() + pause;
+        let until = clock::timer_instant() + pause;
         let mut opens = self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         *opens = Some(opens.map_or(until, |before| before.max(until)));
     }
@@ -81,7 +82,7 @@ impl PauseGate {
     pub(super) fn closed_for(&self) -> Option<Duration> {
         let opens = *self.opens.lock().unwrap_or_else(PoisonError::into_inner);
         opens
-            .map(|until| until.saturating_duration_since(Instant::now()))
+            .map(|until| until.saturating_duration_since(clock::timer_instant()))
             .filter(|left| !left.is_zero())
     }
 }

@@ -12,6 +12,7 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::retry_after;
+use crate::clock;
 
 /// Qualys: calls that a window allows, that remain in it, and its length.
 const LIMIT: &str = "x-ratelimit-limit";
@@ -77,7 +78,7 @@ impl CallHistory {
             return None;
         }
         let window = hurry(state.window.unwrap_or(USUAL_WINDOW) + MARGIN);
-        let now = Instant::now();
+        let now = clock::timer_instant();
         // In a sliding window the oldest call leaves it first, a fixed one has ended by then.
         let oldest_leaves = state.made.front().map(|(_, counted)| *counted + window);
         if let Some(free_at) = state.free_at.or(oldest_leaves)
@@ -112,7 +113,7 @@ impl CallHistory {
         state.in_flight += 1;
         state.taken += 1;
         let number = state.taken;
-        state.made.push_back((number, Instant::now()));
+        state.made.push_back((number, clock::timer_instant()));
         if state.made.len() > KEPT {
             state.made.pop_front();
         }
@@ -131,7 +132,7 @@ impl CallHistory {
         state.in_flight = state.in_flight.saturating_sub(1);
         let mut made = state.made.iter_mut();
         if let Some((_, counted)) = made.find(|(number, _)| *number == call.number) {
-            *counted = Instant::now();
+            *counted = clock::timer_instant();
         }
         let Some(headers) = headers else { return };
         let takes = state.takes.unwrap_or(took);
@@ -148,7 +149,8 @@ impl CallHistory {
                 _ => remaining.saturating_sub(state.in_flight),
             });
             let to_wait = number(retry_after::TO_WAIT).filter(|seconds| *seconds > 0);
-            state.free_at = to_wait.map(|seconds| Instant::now() + hurry(Duration::from_secs(seconds)));
+            state.free_at =
+                to_wait.map(|seconds| clock::timer_instant() + hurry(Duration::from_secs(seconds)));
             // The gateway counts no more calls than these: the older ones have left its window, and
             // free none later.
             if let (Some(limit), Some(left)) = (state.limit, state.left) {

@@ -180,18 +180,15 @@ impl GatewayClient {
 
 /// Classifies a failure. The libraries below have these faults only as text.
 fn cause(error: &reqwest::Error, connected: bool) -> FailureCause {
-    let mut chain = String::new();
-    let mut inner: Option<&dyn Error> = error.source();
-    while let Some(error) = inner {
-        chain.push_str(&error.to_string().to_ascii_lowercase());
-        chain.push('\n');
-        inner = error.source();
-    }
-    if chain.contains("proxy authorization required") {
+    let causes: Vec<String> = causes(error)
+        .map(|cause| cause.to_string().to_ascii_lowercase())
+        .collect();
+    let has = |text: &str| causes.iter().any(|cause| cause.contains(text));
+    if has("proxy authorization required") {
         FailureCause::ProxyLogin
-    } else if chain.contains("tunnel error") {
+    } else if has("tunnel error") {
         FailureCause::Proxy
-    } else if chain.contains("dns error") || chain.contains("failed to lookup") {
+    } else if has("dns error") || has("failed to lookup") {
         FailureCause::Name
     } else if connected && error.is_timeout() {
         FailureCause::TimedOut
@@ -201,9 +198,12 @@ fn cause(error: &reqwest::Error, connected: bool) -> FailureCause {
 }
 
 fn innermost(error: &reqwest::Error) -> String {
-    let mut innermost: Option<&dyn Error> = error.source();
-    while let Some(deeper) = innermost.and_then(Error::source) {
-        innermost = Some(deeper);
-    }
-    innermost.map_or_else(String::new, |error| text::line(&error.to_string(), 200))
+    causes(error)
+        .last()
+        .map_or_else(String::new, |cause| text::line(&cause.to_string(), 200))
+}
+
+/// Returns the causes of an error, from the outermost to the innermost.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
 }

@@ -131,13 +131,6 @@ impl UpstreamError {
         }
     }
 
-    /// Returns `true` when the delivery ended because the program was stopped, not because of the
-    /// gateway.
-    #[must_use]
-    pub const fn is_stop(&self) -> bool {
-        matches!(self, Self::Stopped { .. })
-    }
-
     /// Returns `true` when the error concerns one batch alone, so that the others are to be sent
     /// all the same.
     #[must_use]

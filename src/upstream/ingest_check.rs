@@ -1,13 +1,12 @@
 //! Check of the ingest path: a request without assets, of which nothing is stored.
 
-use std::time::SystemTime;
-
 use super::QualysGateway;
 use super::answer::{self, BatchDecision};
 use super::cause::FailureCause;
 use super::error::UpstreamError;
 use super::request::Batch;
 use super::text;
+use crate::clock;
 
 /// Octets of the answer that are read.
 const ANSWER: usize = 1 << 20;
@@ -48,7 +47,7 @@ async fn check(upstream: &QualysGateway) -> Result<IngestCheck, UpstreamError> {
         let exchanged = upstream.client.exchange(request, ANSWER).await;
         let mut answer = exchanged.map_err(|none| none.into_error(path))?;
         upstream.tokens.hide_in(&mut answer, Some(&token));
-        let decision = answer::decide(&answer, &[], SystemTime::now(), false);
+        let decision = answer::decide(&answer, &[], clock::system_time(), false);
         let is_page = text::is_page(&answer.body);
         match decision {
             BatchDecision::NewToken { .. } if !renewed => {

@@ -7,6 +7,7 @@
 mod answer;
 mod answer_counts;
 #[cfg(test)]
+#[path = "answer_table_tests.rs"]
 mod answer_table;
 mod api_server;
 mod asset_errors;
@@ -18,7 +19,9 @@ mod credentials;
 mod delivery;
 mod error;
 mod evidence;
+mod failed_request;
 #[cfg(any(test, fuzzing))]
+#[path = "../../tests/fuzz/bodies/answer.rs"]
 pub mod fuzzing;
 mod ingest_check;
 mod lesson;
@@ -28,6 +31,7 @@ mod retry;
 mod retry_after;
 mod run_record;
 mod search;
+mod search_evidence;
 mod sender;
 mod sizing;
 mod text;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::error::UpstreamError;
 use super::refusal::{RefusalKind, RequestRefusal};
 use super::request::BatchItem;
+use crate::clock;
 
 /// Refusals in a row after which the gateway counts as one that accepts nothing. With a new token
 /// (401) a run sends such a gateway 10 requests.
@@ -165,7 +166,7 @@ impl RunRecord {
 
     /// Counts the acceptance of an asset that was accepted before.
     pub(super) fn accepted_again(&self) {
-        let now = Instant::now();
+        let now = clock::timer_instant();
         let mut state = self.state();
         state.accepted += 1;
         state.in_a_row = 0;
@@ -276,7 +277,7 @@ impl RunRecord {
     /// count when nothing failed before. A pause to limit calls that an acceptance ended is no
     /// failure: the run makes progress.
     pub(super) fn failing_for(&self) -> Duration {
-        let now = Instant::now();
+        let now = clock::timer_instant();
         let mut state = self.state();
         let failing = now - *state.failing_since.get_or_insert(now);
         failing.max(state.lost + failing.saturating_sub(state.paused))

@@ -5,18 +5,18 @@
 //! neither list, so they stay staged.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, BatchDecision, GatewayAnswer};
 use super::cause::FailureCause;
 use super::client::NoAnswer;
 use super::error::UpstreamError;
+use super::failed_request::{PassingFailure, RequestLimits, failed, refused};
 use super::lesson::SizeLesson;
-use super::refusal::{RefusalKind, RequestRefusal};
+use super::refusal::RefusalKind;
 use super::request::Batch;
 use super::retry::{RequestAttempts, back_off, close_gate, no_token, pass_gate};
 use super::retry_after;
@@ -24,6 +24,7 @@ use super::run_record::RunRecord;
 use super::search::{BatchOccasion, BatchSearch, RequestOutcome};
 use super::token::BearerToken;
 use super::{BatchDelivery, QualysGateway};
+use crate::clock;
 
 /// Octets of the answer to a batch that are read at least …
 const ANSWER: usize = 1 << 20;
@@ -80,15 +81,6 @@ impl BatchDelivery {
     }
 }
 
-/// Limits of one request.
-#[derive(Debug, Clone, Copy)]
-struct RequestLimits {
-    /// Times that it is sent while it fails.
-    attempts: u32,
-    /// A refusal of its content proves nothing about the gateway.
-    expected: bool,
-}
-
 /// Sends one request until there is a decision that ends it. Sets `unclear` when a part of the
 /// batch may have arrived without an answer that confirmed it.
 async fn send(
@@ -143,7 +135,7 @@ async fn send(
         if !record.may_send() {
             return stopped("another instance may hold the connection");
         }
-        let started = Instant::now();
+        let started = clock::timer_instant();
         if progress.requests > 0 {
             delivery.retries += 1;
         }
@@ -168,7 +160,7 @@ async fn send(
         let decision = match answered {
             Ok(mut answer) => {
                 upstream.tokens.hide_in(&mut answer, Some(&token));
-                let now = SystemTime::now();
+                let now = clock::system_time();
                 let decision = answer::decide(&answer, &batch.items, now, upstream.accept_unknown);
                 *unclear |= leaves_unclear(&decision, answer.status);
                 keep_pause(
@@ -254,79 +246,6 @@ async fn send(
         if let Err(error) = next {
             return RequestOutcome::Failed(error);
         }
-    }
-}
-
-/// A failure that may pass.
-struct PassingFailure {
-    kind: RefusalKind,
-    /// Pause that the gateway asked for.
-    pause: Option<Duration>,
-    reason: String,
-}
-
-/// Counts a failure that may pass, and waits for the next attempt, unless there is none. A batch
-/// that was not answered in time is halved at once: the gateway needs too long for it.
-async fn failed(
-    upstream: &QualysGateway,
-    batch: &Batch,
-    limits: RequestLimits,
-    failure: PassingFailure,
-    stop: &CancellationToken,
-    progress: &mut RequestAttempts<'_>,
-) -> ControlFlow<RequestOutcome> {
-    let PassingFailure { kind, pause, reason } = failure;
-    progress.failures += 1;
-    let refusal = RequestRefusal { kind, reason };
-    // A gateway that states the time of the next attempt is not tried at random:
-    // `QUALYS_GIVE_UP_AFTER` is the limit.
-    if pause.is_none()
-        && let Err(error) = count(progress.record, limits, batch, &refusal)
-    {
-        return ControlFlow::Break(RequestOutcome::Failed(error));
-    }
-    let cause = match kind {
-        RefusalKind::TimedOut => FailureCause::TimedOut,
-        RefusalKind::NotUnderstood => FailureCause::NotUnderstood,
-        _ => FailureCause::Other,
-    };
-    let is_too_slow = kind == RefusalKind::TimedOut && batch.items.len() > 1;
-    match back_off(upstream, pause, cause, refusal.reason.clone(), stop, progress).await {
-        Err(error) => ControlFlow::Break(RequestOutcome::Failed(error)),
-        Ok(()) if is_too_slow => ControlFlow::Break(RequestOutcome::TooLarge(refusal.reason, None)),
-        Ok(()) if progress.failures >= limits.attempts => {
-            ControlFlow::Break(RequestOutcome::Refused(refusal))
-        }
-        Ok(()) => ControlFlow::Continue(()),
-    }
-}
-
-fn refused(
-    record: &RunRecord,
-    limits: RequestLimits,
-    batch: &Batch,
-    kind: RefusalKind,
-    reason: String,
-) -> RequestOutcome {
-    let refusal = RequestRefusal { kind, reason };
-    match count(record, limits, batch, &refusal) {
-        Ok(()) => RequestOutcome::Refused(refusal),
-        Err(error) => RequestOutcome::Failed(error),
-    }
-}
-
-/// Counts a refusal. A refusal of assets that were rejected before proves nothing about the
-/// gateway, unless it is about the way there; and each of them may be the cause of that, too.
-fn count(
-    record: &RunRecord,
-    limits: RequestLimits,
-    batch: &Batch,
-    refusal: &RequestRefusal,
-) -> Result<(), UpstreamError> {
-    match refusal.kind {
-        RefusalKind::Way { .. } if limits.expected => record.refused(refusal, 0),
-        _ if limits.expected => Ok(()),
-        _ => record.refused(refusal, batch.items.len()),
     }
 }
 

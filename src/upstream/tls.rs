@@ -18,20 +18,13 @@ use crate::tls::{HandshakeRecord, RecordingVerifier, TlsFault, TlsProblem};
 
 /// Returns the fault of TLS among the causes of an error, if it is one.
 pub(super) fn fault(record: &HandshakeRecord, error: &(dyn Error + 'static), host: &str) -> Option<TlsFault> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = rustls_error(error) {
-            let last = record.last();
-            let error = io::Error::other(error.clone());
-            let problem = TlsProblem::of(&error, host, last.shown.as_ref(), last.accepted);
-            return Some(TlsFault {
-                problem,
-                shown: last.shown.map(Box::new),
-            });
-        }
-        cause = error.source();
-    }
-    None
+    let error = std::iter::successors(Some(error), |&error| error.source()).find_map(rustls_error)?;
+    let last = record.last();
+    let error = io::Error::other(error.clone());
+    Some(TlsFault {
+        problem: TlsProblem::of(&error, host, last.shown.as_ref(), last.accepted),
+        shown: last.shown.map(Box::new),
+    })
 }
 
 /// Returns the error of the TLS library: this one, or one that it wraps. The source of an I/O error

@@ -19,6 +19,7 @@ use super::error::UpstreamError;
 use super::evidence;
 use super::retry_after;
 use super::text;
+use crate::clock;
 use crate::config;
 
 /// Longest token that is accepted. Servers limit a header to 8 KiB or so.
@@ -130,7 +131,7 @@ impl TokenSource {
     /// its result.
     pub(super) async fn current(&self) -> Result<BearerToken, NoToken> {
         let mut current = self.current.lock().await;
-        let asked_at = Instant::now();
+        let asked_at = clock::timer_instant();
         if let Some(token) = current.token.as_ref().filter(|token| asked_at < token.renew_at) {
             return Ok(token.clone());
         }
@@ -141,7 +142,7 @@ impl TokenSource {
         let request = credentials.request(&self.client, &self.gateway);
         let exchanged = self.client.exchange(request, 2 * LONGEST).await;
         let mut answer = exchanged.map_err(NoToken::NoAnswer)?;
-        let text = judge(&mut answer, &secrets, SystemTime::now())?;
+        let text = judge(&mut answer, &secrets, clock::system_time())?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", text.expose_secret()))
             .map_err(|_| NoToken::Unusable("the token cannot be sent as a header".to_owned()))?;
         header.set_sensitive(true);

@@ -23,6 +23,7 @@ pub fn setting() -> Setting {
         connections: 1,
         batch_assets: 50,
         concurrency: 1,
+        roles: false,
         ownership: None,
     }
 }

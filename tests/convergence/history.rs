@@ -46,6 +46,8 @@ pub struct Setting {
     pub batch_assets: usize,
     /// `QUALYS_CONCURRENCY`.
     pub concurrency: usize,
+    /// Groups whose description ends with an even digit are read as roles.
+    pub roles: bool,
     /// Profiles with one target, and ids that change. Only where there is one controller.
     pub ownership: Option<Ownership>,
 }
@@ -61,6 +63,8 @@ pub struct Choice {
     pub identity: Option<Identity>,
     /// No [`Refusal`].
     pub refuses_nothing: bool,
+    /// Roles in every history.
+    pub roles: bool,
 }
 
 /// One thing that happens.
@@ -256,6 +260,8 @@ impl History {
             connections: rng.usize(1..=2),
             batch_assets: pick(&mut rng, &[1, 2, 5, 50]),
             concurrency: pick(&mut rng, &[1, 1, 2, 3]),
+            // As above.
+            roles: choice.roles || Rng::with_seed(seed ^ 0x401E).u8(0..3) == 0,
             ownership: None,
         };
         if setting.controllers == 1 {

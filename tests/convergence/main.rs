@@ -4,6 +4,7 @@
 //! `CONVERGENCE_HISTORIES` says how many, `CONVERGENCE_SEED` from which seed on,
 //! `CONVERGENCE_CONTROLLERS` with how many controllers, `CONVERGENCE_PROFILES` and
 //! `CONVERGENCE_IDENTITY` with how many profiles for one target and with which source of the id;
+//! `CONVERGENCE_ROLES=1` with roles in all of them;
 //! `CONVERGENCE_LIST=1` to list all that fail; docs/testing.md says more.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 
@@ -38,7 +39,8 @@ const HISTORIES: u64 = 300;
 const FAILED: &str = "history failed";
 
 /// What so many histories must have met.
-const EXPECTED: [&str; 20] = [
+const EXPECTED: [&str; 21] = [
+    "became of another class",
     "batch kept without an answer",
     "connections side by side",
     "delta",
@@ -89,6 +91,7 @@ fn random_histories_converge() {
                 .unwrap_or_else(|| panic!("CONVERGENCE_IDENTITY is sid, mail or account, not {name}"))
         }),
         refuses_nothing: number("CONVERGENCE_REFUSALS", 1) == 0,
+        roles: number("CONVERGENCE_ROLES", 0) == 1,
     };
     let is_all = choice.controllers.is_none() && choice.profiles.is_none() && choice.identity.is_none();
     // Every history is played, and those that fail are listed, in place of shrinking the first one.

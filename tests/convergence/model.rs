@@ -66,8 +66,16 @@ pub fn user(table: Table, identity: Identity, of: &Attributes) -> Option<Value> 
     asset(identity, of, "userAssetClass", class)
 }
 
-/// The asset of a group.
-pub fn group(identity: Identity, of: &Attributes) -> Option<Value> {
+/// Classes that a group may be of.
+pub const GROUP: &str = "groupAssetClass";
+pub const ROLE: &str = "roleAssetClass";
+
+/// Filter of roles: a description that ends with an even digit.
+pub const ROLE_FILTER: &str =
+    "(|(description=*0)(description=*2)(description=*4)(description=*6)(description=*8))";
+
+/// The asset of a group, of which some are roles where there are `roles`.
+pub fn group(roles: bool, identity: Identity, of: &Attributes) -> Option<Value> {
     let mut class = Map::new();
     put(&mut class, "name", text(of, "name"));
     put(&mut class, "description", text(of, "description"));
@@ -76,7 +84,12 @@ pub fn group(identity: Identity, of: &Attributes) -> Option<Value> {
         "type",
         text(of, "groupType").map(|number| group_type(&number)),
     );
-    asset(identity, of, "groupAssetClass", class)
+    let last = text(of, "description").and_then(|text| text.chars().last());
+    let is_role = roles
+        && last
+            .and_then(|last| last.to_digit(10))
+            .is_some_and(|digit| digit.is_multiple_of(2));
+    asset(identity, of, if is_role { ROLE } else { GROUP }, class)
 }
 
 fn asset(identity: Identity, of: &Attributes, class: &str, values: Map<String, Value>) -> Option<Value> {
@@ -192,5 +205,13 @@ fn the_model_says_what_the_contract_says() {
     );
     of.insert("groupType".to_owned(), bytes("-2147483646"));
     let detail = json!({"groupAssetClass": {"name": "Ana", "type": "Security Group - Global"}});
-    assert_eq!(group(Identity::Sid, &of).unwrap()["asset"]["assetDetail"], detail);
+    let class =
+        |roles, of: &Attributes| group(roles, Identity::Sid, of).unwrap()["asset"]["assetDetail"].clone();
+    assert_eq!(class(false, &of), detail);
+    assert_eq!(class(true, &of), detail, "no description");
+    for (description, name) in [("v13", GROUP), ("v14", ROLE), ("", GROUP)] {
+        of.insert("description".to_owned(), bytes(description));
+        assert!(class(true, &of).get(name).is_some(), "{description}");
+        assert!(class(false, &of).get(GROUP).is_some(), "{description}");
+    }
 }

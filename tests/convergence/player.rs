@@ -256,6 +256,9 @@ impl Player {
             self.controller = numbers(on);
         }
         self.look_at(run, report.as_ref(), &unseen_before)?;
+        if let Some(report) = &report {
+            self.check_reclassified(report.run)?;
+        }
         let removed = self.newly_removed(&read_on)?;
         self.ran.push(Ran {
             first: before,

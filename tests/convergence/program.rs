@@ -12,14 +12,14 @@ use ad_connector::directory::BindGuard;
 use ad_connector::mapping::Mapping;
 use ad_connector::schedule::{ConnectionTimetable, RunTimes, ScheduledConnection};
 use ad_connector::store::{AssetTarget, RunMode, Store, StoreAccess};
-use ad_connector::sync::{Connector, RunError, RunReport, RunRequest};
+use ad_connector::sync::{Clock, Connector, RunError, RunReport, RunRequest};
 use ad_connector::upstream::{ClockPace, QualysGateway};
 use lab::receiver;
 use lab::simulator::{self, PASSWORD};
 use tokio_util::sync::CancellationToken;
 
 use super::history::{Identity, Mode, Run, Setting, Stop};
-use super::model::Table;
+use super::model::{ROLE_FILTER, Table};
 
 /// Seconds of waits become tenths of milliseconds.
 const HURRY: u32 = 10_000;
@@ -92,15 +92,14 @@ fn connection(
         ),
         settings: connection.clone(),
         bind_guard: BindGuard::default(),
+        clock: Clock::default(),
         store,
         revision: None,
         digest: connection.digest(),
     };
     let sync = RunTimes::new(&connection.schedule.sync);
-    Ok(ScheduledConnection {
-        connector: Arc::new(connector),
-        timetable: ConnectionTimetable::new(sync.map_err(text)?, None),
-    })
+    let timetable = ConnectionTimetable::new(sync.map_err(text)?, None);
+    Ok(ScheduledConnection::new(Arc::new(connector), timetable))
 }
 
 fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<String, String> {
@@ -157,6 +156,10 @@ fn environment(setting: &Setting, place: &Place, scope: &Scope) -> BTreeMap<Stri
     let mut more = |name: &str, value: String| environment.insert(name.to_owned(), value);
     if let Some(base) = &scope.base {
         more("AD_BASE_CONTEXT", base.clone());
+    }
+    if setting.roles {
+        more("AD_ASSETS", "users,groups,roles".to_owned());
+        more("AD_ROLE_FILTER", ROLE_FILTER.to_owned());
     }
     if scope.described {
         more("AD_USER_FILTER", "(displayName=*)".to_owned());

@@ -137,6 +137,7 @@ fn candidates(history: &History) -> Vec<History> {
     with(&|history| history.setting.tells_removals = false);
     with(&|history| history.setting.sees_deleted = false);
     with(&|history| history.setting.dirsync = false);
+    with(&|history| history.setting.roles = false);
     with(&|history| history.setting.removal_percent = 100);
     with(&|history| history.setting.page_size = 1000);
     with(&|history| history.setting.connections = 1);

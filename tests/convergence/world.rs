@@ -34,6 +34,7 @@ pub struct World {
     scopes: Vec<Scope>,
     sees_deleted: bool,
     tells_removals: bool,
+    roles: bool,
     units: Vec<Unit>,
     objects: Vec<Object>,
     /// Names and values are numbered, so that no two are the same.
@@ -79,6 +80,7 @@ impl World {
             scopes: scope::all(setting),
             sees_deleted: setting.sees_deleted,
             tells_removals: setting.tells_removals,
+            roles: setting.roles,
             units: Vec::new(),
             objects: Vec::new(),
             counter: 0,
@@ -414,7 +416,7 @@ impl World {
         if object.user {
             model::user(self.table, self.identity, &attributes)
         } else {
-            model::group(self.identity, &attributes)
+            model::group(self.roles, self.identity, &attributes)
         }
     }
 

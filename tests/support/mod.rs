@@ -10,6 +10,7 @@ pub mod http;
 pub mod secrets;
 pub mod service;
 pub mod simulated;
+pub mod sites;
 pub mod sums;
 
 use std::collections::BTreeMap;
@@ -125,12 +126,7 @@ impl Connector {
         let output = output
             .unwrap_or_else(|_| panic!("{arguments:?} did not end within {LIMIT:?}"))
             .unwrap();
-        Outcome {
-            command: arguments.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(&arguments.join(" "), output)
     }
 
     /// Runs one command that must end with 0.
@@ -215,6 +211,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Returns the outcome of a command that ended with this output.
+    pub fn of(command: &str, output: std::process::Output) -> Outcome {
+        Outcome {
+            command: command.to_owned(),
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Checks the exit code.
     #[track_caller]
     pub fn ended_with(self, code: i32) -> Outcome {

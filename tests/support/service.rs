@@ -77,12 +77,7 @@ impl Connector {
         let output = output
             .unwrap_or_else(|_| panic!("{arguments:?} did not end"))
             .unwrap();
-        let outcome = Outcome {
-            command: arguments.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
+        let outcome = Outcome::of(&arguments.join(" "), output);
         let kibibytes = std::fs::read_to_string(peak).unwrap().parse().unwrap();
         (outcome, started.elapsed(), kibibytes)
     }

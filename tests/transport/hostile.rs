@@ -266,7 +266,7 @@ async fn r04_entries_before_a_cut_are_not_handed_out() {
         pages.next().await.is_err(),
         "a broken search never says that it is complete"
     );
-    assert_eq!(pages.pages(), 0);
+    assert_eq!(pages.counts().pages, 0);
 }
 
 #[tokio::test]

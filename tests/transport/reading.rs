@@ -164,7 +164,7 @@ async fn r05_pages_repeat_the_request_with_the_cookie_as_it_came() {
     }
     assert_eq!(names, ["CN=0", "CN=1", "CN=2"]);
     assert_eq!(
-        (pages.pages(), pages.referrals()),
+        (pages.counts().pages, pages.counts().referrals),
         (3, 3),
         "r10: references are counted"
     );

@@ -1,11 +1,11 @@
 //! `connections delete`: a stored connection, with its history where that is asked for.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::Utc;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::config::Config;
 use crate::exit_code::USAGE;
 use crate::registry::{ChangeError, ConnectionEditor};
@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config, options: &ConnectionsDelete) -> Result<u8, Co
         Ok(stored) => {
             confirm(options)?;
             let uuid = editor
-                .delete(&options.name, stored.revision, Utc::now())
+                .delete(&options.name, stored.revision, clock::now())
                 .map_err(|error| refused(&error))?;
             say(format_args!("{name}: deleted; what it sent stays in ETM"))?;
             if options.purge {
@@ -98,7 +98,7 @@ fn confirm(options: &ConnectionsDelete) -> Result<(), CommandFailure> {
 
 /// Forgets what is stored of a connection that is deleted, as soon as no run of it goes on.
 fn purge(editor: &ConnectionEditor<'_>, uuid: Uuid, name: &str) -> Result<(), CommandFailure> {
-    let until = Instant::now() + RUN_ENDS_WITHIN;
+    let until = clock::instant() + RUN_ENDS_WITHIN;
     loop {
         // The store refuses it while a run of another process or instance holds the connection.
         match editor.purge(uuid).map_err(|error| refused(&error)) {
@@ -108,7 +108,7 @@ fn purge(editor: &ConnectionEditor<'_>, uuid: Uuid, name: &str) -> Result<(), Co
                 ))?;
                 return Ok(());
             }
-            Err(failure) if failure.exit_code() == crate::exit_code::BUSY && Instant::now() < until => {
+            Err(failure) if failure.exit_code() == crate::exit_code::BUSY && clock::instant() < until => {
                 std::thread::sleep(LOOK_AGAIN);
             }
             Err(failure) => {

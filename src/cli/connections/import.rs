@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::clock;
 use crate::config::{
     self, Config, FieldProblem, ForeignSetting, ImportedConnection, foreign_settings, variable_of_key,
 };
@@ -47,7 +48,7 @@ pub(super) fn run(config: &Config, options: &ConnectionsImport) -> Result<u8, Co
         stored: store.stored_connections()?,
         deleted: store.deleted_connections()?,
         replace: options.replace,
-        now: Utc::now(),
+        now: clock::now(),
     };
     let (mut planned, mut mistakes) = (Vec::new(), Vec::new());
     for imported in &read {

@@ -1,26 +1,17 @@
 //! `uuid` of a connection in the file: its identity, which a new name does not change.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use toml::Spanned;
 use toml::de::DeValue;
 use uuid::Uuid;
 
-use super::keys::{KeyPlace, PROFILE, UUID};
-use super::table::{TableReading, in_words};
+use super::keys::{KeyPlace, UUID};
+use super::reading::TableReading;
+use super::table::{GivenUuid, in_words};
 use super::value::EnvironmentReferences;
-use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;
-use crate::config::one_connection::derive_uuid;
-use crate::config::refused::{ConfigProblem, ValueFault, printable, quoted};
-
-/// Identity that a table gives.
-pub(super) struct GivenUuid {
-    /// `None` is a value that was complained about.
-    pub(super) uuid: Option<Uuid>,
-    pub(super) line: usize,
-}
+use crate::config::refused::{ValueFault, quoted};
 
 impl<V: Variables> TableReading<'_, V> {
     /// Reads the identity of a connection or a profile.
@@ -58,60 +49,5 @@ impl<V: Variables> TableReading<'_, V> {
             .ok()
             .filter(|uuid| uuid.to_string().eq_ignore_ascii_case(&text) && !uuid.is_nil());
         uuid.ok_or_else(|| ValueFault::new(format!("{} is not a UUID", quoted(&text)), ADVICE))
-    }
-}
-
-impl ConnectionsFile {
-    /// Returns the problems of identities: two connections with the same, and one of a connection
-    /// that is not read, since it has profiles.
-    pub(super) fn double_identities(&self) -> Vec<ConfigProblem> {
-        let mut problems: Vec<ConfigProblem> = self
-            .connections
-            .iter()
-            .filter_map(|connection| self.idle_identity(connection))
-            .collect();
-        let mut seen: BTreeMap<Uuid, String> = BTreeMap::new();
-        let nothing = BTreeMap::<String, String>::new();
-        for layered in self.connections(&nothing) {
-            let name = layered.connection().unwrap_or_default().to_owned();
-            let (uuid, line) = match layered.given_uuid() {
-                Some(GivenUuid { uuid: None, .. }) => continue,
-                Some(GivenUuid {
-                    uuid: Some(uuid),
-                    line,
-                }) => (*uuid, *line),
-                None if name.is_empty() => continue,
-                None => (derive_uuid(&name), layered.line()),
-            };
-            match seen.get(&uuid) {
-                // Two of the same name are another problem.
-                Some(first) if *first != name => {
-                    let cause = format!(
-                        "connection {}: {UUID}: is that of {} as well",
-                        printable(&name),
-                        quoted(first)
-                    );
-                    let fault = ValueFault::new(cause, "give each connection a UUID of its own");
-                    problems.push(fault.at(&self.name, line));
-                }
-                Some(_) => {}
-                None => {
-                    seen.insert(uuid, name);
-                }
-            }
-        }
-        problems
-    }
-
-    fn idle_identity(&self, connection: &FileConnection) -> Option<ConfigProblem> {
-        let given = connection.table.uuid.as_ref()?;
-        if connection.profiles.is_empty() {
-            return None;
-        }
-        let fault = ValueFault::new(
-            format!("{UUID}: is of one connection, and this one is read as its profiles"),
-            format!("write it in each [[connection.{PROFILE}]]"),
-        );
-        Some(fault.at(&self.name, given.line))
     }
 }

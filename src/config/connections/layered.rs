@@ -4,11 +4,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use super::ConnectionsFile;
-use super::identity_key::GivenUuid;
+use super::file::ConnectionsFile;
 use super::keys::{self, BASELINE, SCHEDULE, forms};
-use super::schedule_table::{self, GivenSchedule};
-use super::table::{ConnectionTable, in_words};
+use super::schedule_table::in_toml;
+use super::table::{ConnectionTable, GivenSchedule, GivenUuid, in_words};
 use crate::config::environment::Variables;
 use crate::config::refused::{ConfigProblem, ValueFault, printable};
 use crate::config::variables as v;
@@ -46,6 +45,42 @@ impl<V: Variables> Variables for WithoutName<'_, V> {
     }
 }
 
+impl ConnectionsFile {
+    /// Returns the variables of the process: the environment over the file's top level.
+    pub(in crate::config) fn process<'a, V: Variables>(
+        &'a self,
+        environment: &'a V,
+    ) -> ConnectionVariables<'a, V> {
+        ConnectionVariables::new(self, environment, Vec::new(), None)
+    }
+
+    /// Returns the variables of each connection that the file describes, in its order: one for
+    /// every profile, where a connection has profiles.
+    pub(in crate::config) fn connections<'a, V: Variables>(
+        &'a self,
+        environment: &'a V,
+    ) -> Vec<ConnectionVariables<'a, V>> {
+        let name =
+            |table: &ConnectionTable| table.text(v::CONNECTION_NAME.name).unwrap_or_default().to_owned();
+        self.connections
+            .iter()
+            .flat_map(|connection| {
+                let outer = &connection.table;
+                let whole = || ConnectionVariables::new(self, environment, vec![outer], Some(name(outer)));
+                let profile = |profile| {
+                    let name = format!("{}.{}", name(outer), name(profile));
+                    ConnectionVariables::new(self, environment, vec![profile, outer], Some(name))
+                };
+                if connection.profiles.is_empty() {
+                    vec![whole()]
+                } else {
+                    connection.profiles.iter().map(profile).collect()
+                }
+            })
+            .collect()
+    }
+}
+
 /// Source of the value of a variable.
 enum VariableSource<'a> {
     Table(&'a ConnectionTable),
@@ -54,7 +89,7 @@ enum VariableSource<'a> {
 }
 
 impl<'a, V: Variables> ConnectionVariables<'a, V> {
-    pub(super) fn new(
+    fn new(
         file: &'a ConnectionsFile,
         environment: &'a V,
         inner: Vec<&'a ConnectionTable>,
@@ -138,7 +173,7 @@ impl<'a, V: Variables> ConnectionVariables<'a, V> {
         };
         if let Some(schedule) = of_schedule {
             let cause = in_words(&in_words(&of_connection(), &name), &cause);
-            let advice = schedule_table::in_toml(&advice);
+            let advice = in_toml(&advice);
             return ValueFault::new(cause, advice).at(&self.file.name, schedule.line(&name));
         }
         let (line, label, key) = match self.said(&name) {

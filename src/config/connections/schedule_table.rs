@@ -2,49 +2,18 @@
 //! `"off"`.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{BASELINE, KeyPlace, SCHEDULE};
-use super::table::{ConnectionTable, TableReading, in_words};
+use super::keys::{KeyPlace, SCHEDULE};
+use super::reading::TableReading;
+use super::table::{GivenSchedule, SchedulePlaces, in_words};
 use super::value::EnvironmentReferences;
-use super::{ConnectionsFile, FileConnection};
 use crate::config::environment::Variables;
-use crate::config::refused::{ConfigProblem, ValueFault, printable, quoted};
+use crate::config::refused::{ValueFault, printable, quoted};
 use crate::config::schedule::OFF;
-use crate::config::variables as v;
-
-/// Schedule of a table, not checked yet.
-pub(super) struct GivenSchedule {
-    /// As the API would get it.
-    pub(super) value: Value,
-    places: SchedulePlaces,
-    /// Line of the schedule itself.
-    line: usize,
-}
-
-/// Keys of a schedule, by their path, such as `schedule.startDate`.
-#[derive(Default)]
-struct SchedulePlaces {
-    lines: BTreeMap<String, usize>,
-    /// Keys whose values were complained about.
-    bad: BTreeSet<String>,
-}
-
-impl GivenSchedule {
-    /// Returns the line of a key, else that of the schedule.
-    pub(super) fn line(&self, path: &str) -> usize {
-        self.places.lines.get(path).copied().unwrap_or(self.line)
-    }
-
-    /// Returns `true` when the value of a key was complained about.
-    pub(super) fn is_bad(&self, path: &str) -> bool {
-        self.places.bad.contains(path)
-    }
-}
 
 /// Returns `advice` about JSON as it is about TOML, which has no `null`.
 pub(super) fn in_toml(advice: &str) -> String {
@@ -152,66 +121,5 @@ impl<V: Variables> TableReading<'_, V> {
             places.bad.insert(path.to_owned());
             text.to_owned()
         })
-    }
-}
-
-impl ConnectionsFile {
-    /// Returns the problems of a connection that gives its times in both ways.
-    pub(super) fn double_schedules(&self, connection: &FileConnection) -> Vec<ConfigProblem> {
-        let outer = &connection.table;
-        let name = |table: &ConnectionTable| {
-            let name = table.text(v::CONNECTION_NAME.name).unwrap_or_default();
-            printable(name)
-        };
-        let mut problems = self.beside(outer, None, &name(outer));
-        for profile in &connection.profiles {
-            let label = format!("{}.{}", name(outer), name(profile));
-            problems.extend(self.beside(profile, outer.schedule.as_ref(), &label));
-        }
-        problems
-    }
-
-    /// Returns the problems of a table within one that has the schedule `outer`.
-    fn beside(
-        &self,
-        table: &ConnectionTable,
-        outer: Option<&GivenSchedule>,
-        name: &str,
-    ) -> Vec<ConfigProblem> {
-        let problem = |variable: &v::VariableDefinition, of: &GivenSchedule, advice: &str| {
-            let (key, line) = table.place(variable.name)?;
-            let cause = format!(
-                "connection {name}: {key}: stands beside the schedule of line {}",
-                of.line
-            );
-            Some(ValueFault::new(cause, advice).at(&self.name, line))
-        };
-        let baselines = table.baseline.as_ref().and_then(|own| {
-            let (key, line) = table.place(v::BASELINE_CRON.name)?;
-            let cause = format!(
-                "connection {name}: {key}: stands beside the {BASELINE} of line {}",
-                own.line
-            );
-            Some(ValueFault::new(cause, "keep one of the two").at(&self.name, line))
-        });
-        let mut problems: Vec<ConfigProblem> = match (&table.schedule, outer) {
-            (Some(own), _) => [&v::SYNC_CRON, &v::SYNC_TIMEZONE]
-                .into_iter()
-                .filter_map(|variable| {
-                    problem(
-                        variable,
-                        own,
-                        "keep one of the two; a schedule has a timezone of its own",
-                    )
-                })
-                .collect(),
-            (None, Some(outer)) if !table.has(v::SYNC_CRON.name) => {
-                let advice = "write a schedule with that timezone in the profile, or remove it";
-                problem(&v::SYNC_TIMEZONE, outer, advice).into_iter().collect()
-            }
-            _ => Vec::new(),
-        };
-        problems.extend(baselines);
-        problems
     }
 }

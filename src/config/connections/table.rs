@@ -1,18 +1,9 @@
-//! From TOML to tables of texts, with every mistake noted at its line.
+//! Content of one table of the file: texts, schedules and the identity, each with its line.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::identity_key::GivenUuid;
-use super::keys::{self, BASELINE, CONNECTION, KeyPlace, PROFILE, SCHEDULE, UUID};
-use super::schedule_table::GivenSchedule;
-use super::value::{self, EnvironmentReferences};
-use super::{ConnectionsFile, FileConnection};
-use crate::config::environment::Variables;
-use crate::config::refused::{ValueFault, nearest, printable};
+use serde_json::Value;
+use uuid::Uuid;
 
 /// The keys of one table, as the variables that they say.
 #[derive(Default)]
@@ -21,7 +12,7 @@ pub(super) struct ConnectionTable {
     pub(super) line: usize,
     /// By the name of the variable, or of its `_FILE` form. `None` is a value that was complained
     /// about.
-    keys: BTreeMap<String, GivenValue>,
+    pub(super) keys: BTreeMap<String, GivenValue>,
     /// Schedule in a form of the API, in place of `sync_cron`.
     pub(super) schedule: Option<GivenSchedule>,
     /// Baselines in the form of the API, in place of `baseline_cron`.
@@ -30,10 +21,12 @@ pub(super) struct ConnectionTable {
     pub(super) uuid: Option<GivenUuid>,
 }
 
-struct GivenValue {
-    key: String,
-    line: usize,
-    text: Option<String>,
+/// Value of one key.
+pub(super) struct GivenValue {
+    /// Key, as written.
+    pub(super) key: String,
+    pub(super) line: usize,
+    pub(super) text: Option<String>,
 }
 
 impl ConnectionTable {
@@ -58,202 +51,40 @@ impl ConnectionTable {
     }
 }
 
-/// Reads `text`, the contents of the file called `name`.
-pub(super) fn parse(name: &str, text: &str, environment: &impl Variables) -> ConnectionsFile {
-    let mut file = ConnectionsFile::empty(name);
-    // Editors on Windows begin a file with a byte order mark; a character in its place keeps the
-    // lines.
-    let text = text.trim_start_matches('\u{feff}');
-    let (document, mistakes) = DeTable::parse_recoverable(text);
-    let mut reading = TableReading {
-        text,
-        file: &mut file,
-        environment,
-    };
-    reading.file.is_whole = mistakes.is_empty();
-    for mistake in &mistakes {
-        let fault = ValueFault::new(
-            format!("is not TOML: {}", printable(mistake.message())),
-            "write KEY = \"VALUE\", and [[connection]] above the keys of each connection",
-        );
-        reading.note(&mistake.span().unwrap_or(0..0), "", fault);
-    }
-    let (defaults, connections) = reading.table(document.get_ref(), 1, KeyPlace::Top, "");
-    let connections: Vec<FileConnection> = connections
-        .into_iter()
-        .map(|(table, line)| {
-            let label = format!("connection {}", named(table));
-            let (table, profiles) = reading.table(table, line, KeyPlace::Inner, &label);
-            let profiles = profiles
-                .into_iter()
-                .map(|(profile, line)| {
-                    let label = format!("{label}, profile {}", named(profile));
-                    reading.profile(profile, line, &label)
-                })
-                .collect();
-            FileConnection { table, profiles }
-        })
-        .collect();
-    file.defaults = defaults;
-    file.connections = connections;
-    file
+/// Schedule of a table, not checked yet.
+pub(super) struct GivenSchedule {
+    /// As the API would get it.
+    pub(super) value: Value,
+    pub(super) places: SchedulePlaces,
+    /// Line of the schedule itself.
+    pub(super) line: usize,
 }
 
-/// Returns the name of a connection, or a profile, in a message about it.
-fn named(table: &DeTable<'_>) -> String {
-    let name = ["name", "connection_name"]
-        .iter()
-        .find_map(|key| table.get(*key)?.get_ref().as_str());
-    name.map_or_else(|| "without a name".to_owned(), printable)
+/// Keys of a schedule, by their path, such as `schedule.startDate`.
+#[derive(Default)]
+pub(super) struct SchedulePlaces {
+    pub(super) lines: BTreeMap<String, usize>,
+    /// Keys whose values were complained about.
+    pub(super) bad: BTreeSet<String>,
 }
 
-pub(super) struct TableReading<'a, V> {
-    text: &'a str,
-    pub(super) file: &'a mut ConnectionsFile,
-    pub(super) environment: &'a V,
+impl GivenSchedule {
+    /// Returns the line of a key, else that of the schedule.
+    pub(super) fn line(&self, path: &str) -> usize {
+        self.places.lines.get(path).copied().unwrap_or(self.line)
+    }
+
+    /// Returns `true` when the value of a key was complained about.
+    pub(super) fn is_bad(&self, path: &str) -> bool {
+        self.places.bad.contains(path)
+    }
 }
 
-type InnerTable<'t, 'i> = Vec<(&'t DeTable<'i>, usize)>;
-
-impl<V: Variables> TableReading<'_, V> {
-    /// Reads the keys of a table, and the tables that it holds: connections at the top level,
-    /// profiles in a connection.
-    fn table<'t, 'i>(
-        &mut self,
-        table: &'t DeTable<'i>,
-        line: usize,
-        place: KeyPlace,
-        label: &str,
-    ) -> (ConnectionTable, InnerTable<'t, 'i>) {
-        let inner = match place {
-            KeyPlace::Top => CONNECTION,
-            KeyPlace::Inner => PROFILE,
-        };
-        let mut read = ConnectionTable {
-            line,
-            ..ConnectionTable::default()
-        };
-        let mut tables = Vec::new();
-        for (key, value) in table {
-            if key.get_ref() == inner {
-                tables = self.tables(inner, value, label);
-            } else if key.get_ref() == SCHEDULE {
-                read.schedule = self.schedule(SCHEDULE, key, value, place, label);
-            } else if key.get_ref() == BASELINE {
-                read.baseline = self.schedule(BASELINE, key, value, place, label);
-            } else if key.get_ref() == UUID {
-                read.uuid = self.uuid(key, value, place, label);
-            } else {
-                self.key(&mut read, key, value, place, label);
-            }
-        }
-        (read, tables)
-    }
-
-    fn profile(&mut self, table: &DeTable<'_>, line: usize, label: &str) -> ConnectionTable {
-        let (read, deeper) = self.table(table, line, KeyPlace::Inner, label);
-        if let Some((_, line)) = deeper.first() {
-            let fault = ValueFault::new(
-                "a profile has no profiles",
-                "write [[connection.profile]] for each of them",
-            );
-            self.push(*line, label, fault);
-        }
-        read
-    }
-
-    fn tables<'t, 'i>(
-        &mut self,
-        inner: &str,
-        value: &'t Spanned<DeValue<'i>>,
-        label: &str,
-    ) -> InnerTable<'t, 'i> {
-        let rows = value
-            .get_ref()
-            .as_array()
-            .map(|rows| rows.iter().collect::<Vec<_>>());
-        let tables: Option<InnerTable<'t, 'i>> = rows.and_then(|rows| {
-            rows.into_iter()
-                .map(|row| Some((row.get_ref().as_table()?, self.line(&row.span()))))
-                .collect()
-        });
-        tables.unwrap_or_else(|| {
-            let path = if inner == PROFILE {
-                "connection.profile"
-            } else {
-                inner
-            };
-            let fault = ValueFault::new(
-                format!("`{inner}` is a list of tables"),
-                format!("write [[{path}]], in double brackets, above the keys of each"),
-            );
-            self.note(&value.span(), label, fault);
-            Vec::new()
-        })
-    }
-
-    fn key(
-        &mut self,
-        read: &mut ConnectionTable,
-        key: &Spanned<std::borrow::Cow<'_, str>>,
-        value: &Spanned<DeValue<'_>>,
-        place: KeyPlace,
-        label: &str,
-    ) {
-        let written = key.get_ref().as_ref();
-        let line = self.line(&key.span());
-        let said = in_words(label, &printable(written));
-        let Some((variable, name)) = keys::variable(written, place) else {
-            let known = keys::known(place);
-            let advice = match nearest(written, known.iter().map(String::as_str)) {
-                Some(near) => format!("did you mean {near}? Otherwise remove it"),
-                None => "remove it; the keys are the variables of docs/configure.md in lower case".to_owned(),
-            };
-            return self.push(line, &said, ValueFault::new("is not a key of this table", advice));
-        };
-        if let Some((cause, advice)) = keys::misplaced(variable, place) {
-            return self.push(line, &said, ValueFault::new(cause, advice));
-        }
-        let mut references = EnvironmentReferences::new(self.environment);
-        let text = value::text(variable, &name, value.get_ref(), &mut references);
-        self.file.references.append(&mut references.names);
-        let text = match text {
-            Ok(text) => Some(text),
-            Err(fault) => {
-                self.push(line, &said, fault);
-                None
-            }
-        };
-        let given = GivenValue {
-            key: written.to_owned(),
-            line,
-            text,
-        };
-        if let Some(other) = read.keys.insert(name, given) {
-            let cause = format!("says the same as {} in line {}", other.key, other.line);
-            self.push(line, &said, ValueFault::new(cause, "keep one of the two"));
-        }
-    }
-
-    fn note(&mut self, place: &Range<usize>, label: &str, fault: ValueFault) {
-        self.push(self.line(place), label, fault);
-    }
-
-    pub(super) fn push(&mut self, line: usize, label: &str, fault: ValueFault) {
-        let cause = in_words(label, &fault.cause);
-        let problem = ValueFault::new(cause, fault.advice).at(&self.file.name, line);
-        self.file.problems.push(problem);
-    }
-
-    /// Returns the line of a place, counted from 1.
-    pub(super) fn line(&self, place: &Range<usize>) -> usize {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..place.start)
-            .unwrap_or(self.text.as_bytes());
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
-    }
+/// Identity that a table gives.
+pub(super) struct GivenUuid {
+    /// `None` is a value that was complained about.
+    pub(super) uuid: Option<Uuid>,
+    pub(super) line: usize,
 }
 
 /// Joins the two texts: `connection emea: ad_host`.

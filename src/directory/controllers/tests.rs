@@ -1,6 +1,6 @@
 use super::*;
 use crate::directory::LdapResult;
-use crate::directory::guard::GuardFault;
+use crate::directory::guard_fault::GuardFault;
 
 fn controllers(hosts: &[&str]) -> Controllers {
     read_before(hosts, &[])

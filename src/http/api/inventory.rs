@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::search::{self, SearchPattern};
 use super::{limited, position};
+use crate::clock;
 use crate::http::extract::{NamedConnection, ServiceState, part};
 use crate::http::guards::NameReader;
 use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
@@ -167,9 +168,9 @@ pub(super) async fn list(
     let found = service
         .read(move |store| {
             let area = search::SearchArea { connection: id, kind };
-            let until = std::time::Instant::now() + SEARCH_FOR;
+            let until = clock::instant() + SEARCH_FOR;
             search::look(store, area, pattern.as_ref(), after, limit, || {
-                stop.is_cancelled() || std::time::Instant::now() >= until
+                stop.is_cancelled() || clock::instant() >= until
             })
         })
         .await?;

@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -13,6 +12,7 @@ use super::inventory::{ObjectGuid, raw};
 use super::mapping::MappingMistakeView;
 use super::trial::configuration;
 use crate::check::{self, PreviewOutcome};
+use crate::clock;
 use crate::config::{ConnectionDocument, MappingSource};
 use crate::directory::{self, DirectoryError, Entry};
 use crate::http::extract::{NamedConnection, ServiceState};
@@ -20,6 +20,7 @@ use crate::http::guards::{Changer, NameReader};
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
 use crate::identity::{Guid, Kind};
 use crate::mapping::{RowExplanation, RowOutcome};
+use crate::store::RunMode;
 use crate::sync::{self, Connector, EntrySource, ReadScope};
 
 /// An object of the directory.
@@ -117,7 +118,7 @@ pub(super) async fn one(
     })?;
     let id = connector.id;
     let accepted = service.read(move |store| store.object(id, guid)).await?;
-    let seen = EntrySource::new(&entry, Utc::now().timestamp());
+    let seen = EntrySource::new(&entry, clock::unix_seconds());
     let applied = connector.mapping.apply(kind, &seen);
     let rows = connector.mapping.explain(kind, &seen).into_iter().map(shown);
     let rows = rows.collect::<Result<_, _>>()?;
@@ -237,7 +238,9 @@ async fn find(connector: &Connector, guid: Guid) -> Result<Option<(Kind, Entry)>
     let settings = &connector.settings;
     // A handle of its own: a refusal that is shown here is still logged by the next run.
     let bind_guard = connector.bind_guard.for_connection();
-    let mut session = directory::connect(&settings.directory, &bind_guard).await?;
+    let known = connector.known_controllers(RunMode::Delta).await;
+    let known = known.unwrap_or_default();
+    let mut session = directory::connect(&settings.directory, &bind_guard, &known).await?;
     let root = session.root_dse().await?;
     let scope = ReadScope::new(&settings.profile, &connector.mapping, &root);
     let found = sync::read_in_scope(&session, &scope, &connector.mapping, guid).await?;

@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::http::header::{IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
-use chrono::Utc;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::connections::{TaggedConnection, shown};
+use crate::clock;
 use crate::config::{ConnectionDocument, ConnectionOrigin, FieldProblem};
 use crate::http::access::RequestRights;
 use crate::http::extract::{ConnectionName, ServiceState, unknown_connection};
@@ -112,7 +112,7 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, HttpProblem> {
     let change = service
         .registry
-        .edit(move |editor| editor.create(&body, Utc::now()))
+        .edit(move |editor| editor.create(&body, clock::now()))
         .await?;
     service.registry.settle().await;
     tracing::info!(
@@ -152,7 +152,7 @@ pub(super) async fn replace(
     let condition = RevisionCondition::required(&headers)?;
     let edit = service.registry.edit(move |editor| {
         let expected = condition.expected(&editor, &name)?;
-        editor.replace(&name, expected, &body, Utc::now())
+        editor.replace(&name, expected, &body, clock::now())
     });
     let change = edit.await?;
     service.registry.settle().await;
@@ -198,7 +198,7 @@ pub(super) async fn delete(
     headers: HeaderMap,
     CheckedQuery(DeletionQuery { purge }): CheckedQuery<DeletionQuery>,
 ) -> Result<StatusCode, HttpProblem> {
-    let deadline = tokio::time::Instant::now() + DELETED_WITHIN;
+    let deadline = clock::timer_instant() + DELETED_WITHIN;
     if purge && purge_deleted(&service, &name, deadline).await? {
         tracing::info!(
             connection = name,
@@ -212,7 +212,7 @@ pub(super) async fn delete(
     let deleted = name.clone();
     let edit = service.registry.edit(move |editor| {
         let expected = condition.expected(&editor, &deleted)?;
-        editor.delete(&deleted, expected, Utc::now())
+        editor.delete(&deleted, expected, clock::now())
     });
     let uuid = edit.await?;
     // Purged when no run of it uses the rows any more.
@@ -302,7 +302,7 @@ async fn set_disabled(
     let condition = RevisionCondition::read(headers)?;
     let edit = service.registry.edit(move |editor| {
         let expected = condition.map(|condition| condition.expected(&editor, &name));
-        editor.set_disabled(&name, is_disabled, expected.transpose()?, Utc::now())
+        editor.set_disabled(&name, is_disabled, expected.transpose()?, clock::now())
     });
     let change = edit.await?;
     service.registry.settle().await;
@@ -391,28 +391,4 @@ impl From<ChangeError> for HttpProblem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &'static str) -> Result<Option<Vec<i64>>, ()> {
-        let mut headers = HeaderMap::new();
-        headers.insert(IF_MATCH, HeaderValue::from_static(text));
-        match RevisionCondition::read(&headers) {
-            Ok(Some(RevisionCondition::OneOf(revisions))) => Ok(Some(revisions)),
-            Ok(_) => Ok(None),
-            Err(_) => Err(()),
-        }
-    }
-
-    #[test]
-    fn an_entity_tag_is_compared_strongly() {
-        assert_eq!(read("\"7\""), Ok(Some(vec![7])));
-        assert_eq!(read("\"7\", \"8\""), Ok(Some(vec![7, 8])));
-        assert_eq!(read("*"), Ok(None));
-        assert_eq!(read("W/\"7\""), Ok(Some(vec![])), "a weak one matches nothing");
-        assert_eq!(read("\"abc\""), Ok(Some(vec![])));
-        for malformed in ["7", "\"7", "\"7\" \"8\"", ""] {
-            assert_eq!(read(malformed), Err(()), "{malformed}");
-        }
-    }
-}
+mod tests;

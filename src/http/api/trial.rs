@@ -16,7 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use crate::check::{self, CheckStep};
+use crate::clock;
 use crate::config::{ConnectionDocument, ConnectionSettings, in_the_body_s_words, parse_schedule};
+use crate::directory::KnownControllers;
 use crate::http::extract::{ConnectionName, ServiceState};
 use crate::http::guards::Changer;
 use crate::http::problem::{ChangeRefusals, CheckedBody, HttpProblem, RefusalResponses};
@@ -86,8 +88,8 @@ pub(super) async fn configuration(
     body: Value,
 ) -> Result<ConnectionSettings, HttpProblem> {
     let check = service.registry.edit(move |editor| match of {
-        Some(name) => editor.check_replacement(&name, &body, Utc::now()),
-        None => editor.check_new(&body, Utc::now()),
+        Some(name) => editor.check_replacement(&name, &body, clock::now()),
+        None => editor.check_new(&body, clock::now()),
     });
     Ok(check.await?.settings)
 }
@@ -106,7 +108,9 @@ fn steps(
     );
     let bind_guard = service.registry.bind_guard();
     let (sender, receiver) = mpsc::channel(STEPS_AHEAD);
-    tokio::spawn(async move { check::run(&settings, &bind_guard, sender).await });
+    // It may lead to other controllers than those that the stored one knows.
+    let known = KnownControllers::default();
+    tokio::spawn(async move { check::run(&settings, &bind_guard, &known, sender).await });
     let stream = unfold(StepLines::new(receiver, permit), |mut lines| async move {
         let line = lines.next().await?;
         Some((Ok::<Bytes, Infallible>(line), lines))
@@ -205,7 +209,7 @@ pub(super) async fn schedule(
     _: Changer,
     CheckedBody(ScheduleTrial { schedule }): CheckedBody<ScheduleTrial>,
 ) -> Result<Json<NextRunsView>, HttpProblem> {
-    let now = Utc::now();
+    let now = clock::now();
     let sync = parse_schedule(&schedule, now).map_err(ChangeError::Invalid)?;
     let times = RunTimes::new(&sync).map_err(HttpProblem::invalid)?;
     let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);

@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::Utc;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::clock;
 use crate::http::extract::{NamedConnection, ServiceState};
 use crate::http::guards::NameReader;
 use crate::http::problem::{CheckedQuery, HttpProblem, RefusalResponses};
@@ -54,7 +54,7 @@ pub(super) async fn one(
         // A handle of its own: a refusal that is shown here is still logged by the next run.
         bind_guard: &connector.bind_guard.for_connection(),
         store: Some((&service.store, connector.id)),
-        now: Utc::now().timestamp(),
+        now: clock::unix_seconds(),
     };
     let trace = tracer.trace(&wanted.object).await?;
     Ok(Json(ObjectTrace::new(connector.name(), &trace)))

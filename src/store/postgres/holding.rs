@@ -61,7 +61,8 @@ impl Leases {
             name: &self.database.instance,
         };
         let before = clock();
-        if let Some((epoch, takeovers)) = statements::take(&session, connection, identity, purpose, digest)? {
+        let sql = &Statements::reading(&session);
+        if let Some((epoch, takeovers)) = statements::take(sql, connection, identity, purpose, digest)? {
             let mut inner = self.inner();
             inner
                 .takeovers
@@ -75,7 +76,7 @@ impl Leases {
             inner.held.insert(connection, held);
             return Ok(Ok(()));
         }
-        let holder = statements::holder(&Statements::reading(&session), connection)?;
+        let holder = statements::holder(sql, connection)?;
         Ok(Err(holder.map_or_else(
             || "another instance".to_owned(),
             |holder| {
@@ -110,7 +111,9 @@ impl Leases {
             // What cannot be resigned ends by itself.
             let resigned = DatabaseSession::open(&self.database, ANSWERS_WITHIN)
                 .map_err(StoreFault::from)
-                .and_then(|session| statements::resign(&session, connection, &id, held.epoch));
+                .and_then(|session| {
+                    statements::resign(&Statements::reading(&session), connection, &id, held.epoch)
+                });
             if resigned.is_err() {
                 tracing::debug!("A lease could not be resigned; it ends by itself.");
             }
@@ -140,10 +143,11 @@ impl Leases {
         let left = DatabaseSession::open(&self.database, ANSWERS_WITHIN)
             .map_err(StoreFault::from)
             .and_then(|session| {
+                let sql = &Statements::reading(&session);
                 for (connection, held) in &held {
-                    statements::resign(&session, *connection, &id, held.epoch)?;
+                    statements::resign(sql, *connection, &id, held.epoch)?;
                 }
-                statements::leave(&session, &id)
+                statements::leave(sql, &id)
             });
         if left.is_err() {
             tracing::debug!("The leases could not be resigned; they end by themselves.");

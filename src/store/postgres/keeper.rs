@@ -2,39 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use super::lease_statements::{self as statements, InstanceIdentity, LeaseStanding};
 use super::leases::{ANSWERS_WITHIN, HeldLease, Leases, clock};
 use super::session::DatabaseSession;
+use super::statements::Statements;
 use crate::store::ConnectionId;
 use crate::store::error::StoreFault;
+use crate::store::sql::Sql;
 
 /// Pause between two looks: less than a third of the time that a lease holds, so that two renewals
 /// may fail.
 const BEAT: Duration = Duration::from_secs(3);
-
-/// Wakes the keeper before its time.
-#[derive(Debug, Default)]
-pub(super) struct Nudge {
-    asked: Mutex<bool>,
-    signal: Condvar,
-}
-
-impl Nudge {
-    pub(super) fn now(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.signal.notify_all();
-    }
-
-    fn wait(&self, limit: Duration) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.signal.wait_timeout_while(asked, limit, |asked| !*asked);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
-    }
-}
 
 /// Starts the thread, where there is none. It ends with the leases.
 pub(super) fn start(leases: &Arc<Leases>) {
@@ -80,10 +62,11 @@ impl Keeper {
             Some(session) => session,
             None => DatabaseSession::open(&leases.database, ANSWERS_WITHIN)?,
         };
+        let sql = &Statements::reading(&session);
         let id = leases.id(&session)?;
         let candidates = leases.inner().candidates.clone();
         if let Some(candidates) = &candidates {
-            self.resign_others(leases, &session, &id, candidates)?;
+            self.resign_others(leases, sql, &id, candidates)?;
         }
         let held: Vec<(ConnectionId, i64)> = {
             let inner = leases.inner();
@@ -94,7 +77,7 @@ impl Keeper {
             let mut candidates = candidates.iter().flatten();
             let digest = candidates.find(|(of, _)| *of == connection);
             let digest = digest.map_or("", |(_, digest)| digest.as_str());
-            if !statements::renew(&session, connection, &id, epoch, digest)? {
+            if !statements::renew(sql, connection, &id, epoch, digest)? {
                 if leases.lose(connection, Some(epoch)) {
                     tracing::warn!("The lease of a connection was lost to another instance.");
                 }
@@ -107,7 +90,7 @@ impl Keeper {
             }
         }
         if let Some(candidates) = candidates {
-            self.take_turns(leases, &session, &id, &candidates)?;
+            self.take_turns(leases, sql, &id, &candidates)?;
         }
         self.session = Some(session);
         Ok(())
@@ -117,7 +100,7 @@ impl Keeper {
     fn take_turns(
         &mut self,
         leases: &Leases,
-        session: &DatabaseSession,
+        sql: &dyn Sql,
         id: &str,
         candidates: &[(ConnectionId, String)],
     ) -> Result<(), StoreFault> {
@@ -125,8 +108,8 @@ impl Keeper {
             id,
             name: &leases.database.instance,
         };
-        statements::announce(session, identity, candidates)?;
-        let standings = statements::standings(session, id)?;
+        statements::announce(sql, identity, candidates)?;
+        let standings = statements::standings(sql, id)?;
         let share = share(&standings);
         let mut count = leases.inner().held.len();
         for standing in standings.iter().filter(|standing| !standing.is_held) {
@@ -141,7 +124,7 @@ impl Keeper {
                 continue;
             }
             let before = clock();
-            let taken = statements::take(session, *connection, identity, "service", digest)?;
+            let taken = statements::take(sql, *connection, identity, "service", digest)?;
             let Some((epoch, takeovers)) = taken else { continue };
             count += 1;
             let held = HeldLease {
@@ -155,7 +138,7 @@ impl Keeper {
                 if inner.candidates.is_none() {
                     // It left meanwhile.
                     drop(inner);
-                    return statements::resign(session, *connection, id, epoch);
+                    return statements::resign(sql, *connection, id, epoch);
                 }
                 inner.held.insert(*connection, held);
                 inner
@@ -165,7 +148,7 @@ impl Keeper {
             leases.changed();
         }
         if count > share {
-            self.resign_one(leases, session, id)?;
+            self.resign_one(leases, sql, id)?;
         }
         Ok(())
     }
@@ -174,7 +157,7 @@ impl Keeper {
     fn resign_others(
         &self,
         leases: &Leases,
-        session: &DatabaseSession,
+        sql: &dyn Sql,
         id: &str,
         candidates: &[(ConnectionId, String)],
     ) -> Result<(), StoreFault> {
@@ -187,14 +170,14 @@ impl Keeper {
         };
         for (connection, epoch) in others {
             if leases.lose(connection, Some(epoch)) {
-                statements::resign(session, connection, id, epoch)?;
+                statements::resign(sql, connection, id, epoch)?;
             }
         }
         Ok(())
     }
 
     /// Resigns one connection that no run uses: the others take it with their next look.
-    fn resign_one(&self, leases: &Leases, session: &DatabaseSession, id: &str) -> Result<(), StoreFault> {
+    fn resign_one(&self, leases: &Leases, sql: &dyn Sql, id: &str) -> Result<(), StoreFault> {
         let free = {
             let mut inner = leases.inner();
             let free = inner
@@ -205,7 +188,7 @@ impl Keeper {
             free.and_then(|connection| Some((connection, inner.held.remove(&connection)?)))
         };
         if let Some((connection, held)) = free {
-            statements::resign(session, connection, id, held.epoch)?;
+            statements::resign(sql, connection, id, held.epoch)?;
             leases.changed();
         }
         Ok(())

@@ -2,7 +2,6 @@
 //! the database.
 
 use super::session::DatabaseSession;
-use super::statements::Statements;
 use crate::store::ConnectionId;
 use crate::store::error::StoreFault;
 use crate::store::sql::{Sql, values};
@@ -90,13 +89,12 @@ pub(super) fn new_id(session: &DatabaseSession) -> Result<String, StoreFault> {
 /// Takes the lease of a connection where it has ended; returns its epoch, and how often one ended
 /// without being resigned.
 pub(super) fn take(
-    session: &DatabaseSession,
+    sql: &dyn Sql,
     connection: ConnectionId,
     identity: InstanceIdentity<'_>,
     purpose: &str,
     digest: &str,
 ) -> Result<Option<(i64, i64)>, StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(ENSURE, values![connection])?;
     sql.first(
         TAKE,
@@ -108,36 +106,33 @@ pub(super) fn take(
 /// Renews a lease; `false` when it is another's. An empty `digest` leaves that of the lease as it
 /// is.
 pub(super) fn renew(
-    session: &DatabaseSession,
+    sql: &dyn Sql,
     connection: ConnectionId,
     id: &str,
     epoch: i64,
     digest: &str,
 ) -> Result<bool, StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
     Ok(sql.execute(RENEW, values![connection, id, epoch, digest])? > 0)
 }
 
 /// Ends a lease.
 pub(super) fn resign(
-    session: &DatabaseSession,
+    sql: &dyn Sql,
     connection: ConnectionId,
     id: &str,
     epoch: i64,
 ) -> Result<(), StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(RESIGN, values![connection, id, epoch])?;
     Ok(())
 }
 
 /// Returns whether a lease is held, within a transaction that writes.
 pub(super) fn prove(
-    sql: &Statements<'_>,
+    sql: &dyn Sql,
     connection: ConnectionId,
     id: &str,
     epoch: i64,
 ) -> Result<bool, StoreFault> {
-    let sql: &dyn Sql = sql;
     let row = sql.first(PROVE, values![connection, id, epoch], |_| Ok(()))?;
     Ok(row.is_some())
 }
@@ -160,11 +155,10 @@ pub(super) fn holder(sql: &dyn Sql, connection: ConnectionId) -> Result<Option<L
 /// digests; forgets instances that do not live. A connection that was purged meanwhile is passed
 /// over.
 pub(super) fn announce(
-    session: &DatabaseSession,
+    sql: &dyn Sql,
     identity: InstanceIdentity<'_>,
     candidates: &[(ConnectionId, String)],
 ) -> Result<(), StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
     sql.execute(
         "INSERT INTO instance (holder, name, started_at, seen_at)
          VALUES ($1, $2, clock_timestamp(), clock_timestamp())
@@ -200,8 +194,7 @@ pub(super) fn announce(
 }
 
 /// Forgets an instance.
-pub(super) fn leave(session: &DatabaseSession, id: &str) -> Result<(), StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
+pub(super) fn leave(sql: &dyn Sql, id: &str) -> Result<(), StoreFault> {
     sql.execute("DELETE FROM instance WHERE holder = $1", values![id])?;
     Ok(())
 }
@@ -222,8 +215,7 @@ pub(super) struct LeaseStanding {
 }
 
 /// Returns the leases of the connections that an instance could run.
-pub(super) fn standings(session: &DatabaseSession, id: &str) -> Result<Vec<LeaseStanding>, StoreFault> {
-    let sql: &dyn Sql = &Statements::reading(session);
+pub(super) fn standings(sql: &dyn Sql, id: &str) -> Result<Vec<LeaseStanding>, StoreFault> {
     sql.rows(
         &format!(
             "SELECT c.connection,

@@ -12,12 +12,12 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
-use super::keeper::Nudge;
 use super::lease_statements::{self as statements, TTL};
+use super::nudge::Nudge;
 use super::session::DatabaseSession;
-use super::statements::Statements;
 use crate::config::Database;
 use crate::store::error::StoreFault;
+use crate::store::sql::Sql;
 use crate::store::{ConnectionId, StoreError};
 
 /// Time before the end of a lease from which on nothing is handed out and nothing sent.
@@ -150,7 +150,7 @@ impl Leases {
     }
 
     /// Proves a lease within a transaction that writes.
-    pub(super) fn prove(&self, sql: &Statements<'_>, connection: ConnectionId) -> Result<(), StoreFault> {
+    pub(super) fn prove(&self, sql: &dyn Sql, connection: ConnectionId) -> Result<(), StoreFault> {
         let (id, held) = {
             let inner = self.inner();
             (inner.id.clone(), inner.held.get(&connection).copied())
@@ -166,11 +166,7 @@ impl Leases {
 
     /// Refuses to go on while another instance holds a connection: its settings are not changed
     /// while it runs.
-    pub(super) fn refuse_if_held(
-        &self,
-        sql: &Statements<'_>,
-        connection: ConnectionId,
-    ) -> Result<(), StoreFault> {
+    pub(super) fn refuse_if_held(&self, sql: &dyn Sql, connection: ConnectionId) -> Result<(), StoreFault> {
         if self.inner().held.contains_key(&connection) {
             return self.prove(sql, connection);
         }

@@ -10,6 +10,7 @@ mod holding;
 mod keeper;
 mod lease_statements;
 mod leases;
+mod nudge;
 mod parameters;
 mod schema;
 mod session;

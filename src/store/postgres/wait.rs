@@ -1,12 +1,13 @@
 //! Waiting for a future on a thread that may block, of whatever kind: also one of an asynchronous
 //! runtime, on which the runtime's own functions panic.
 
+use crate::clock;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Wakes the thread that waits.
 struct Unpark(Thread);
@@ -23,12 +24,12 @@ pub(super) fn wait<F: Future>(future: F, limit: Duration) -> Option<F::Output> {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let end = Instant::now() + limit;
+    let end = clock::instant() + limit;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return Some(output);
         }
-        let left = end.saturating_duration_since(Instant::now());
+        let left = end.saturating_duration_since(clock::instant());
         if left.is_zero() {
             return None;
         }

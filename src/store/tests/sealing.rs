@@ -137,9 +137,8 @@ fn r35_everything_is_sealed_anew_beside_other_instances() {
     ));
     // A secret that was set while it was being sealed anew stays.
     let stale = &b.secrets[FIELD];
-    let sealed = room.store.connection_secrets(a.uuid).unwrap()[FIELD]
-        .sealed
-        .clone();
+    let changed = room.store.stored_connection(a.uuid).unwrap().unwrap();
+    let sealed = changed.secrets[FIELD].sealed.clone();
     assert!(!room.store.replace_sealed(stale, &sealed).unwrap());
 }
 

@@ -1,11 +1,10 @@
 //! State of a read, and the operations that every kind of read uses.
 
-use std::ops::AddAssign;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::directory::{LdapSearch, Pages, Session};
+use crate::directory::{LdapSearch, SearchCounts, Session};
 use crate::identity::{Guid, GuidSet, Kind};
 use crate::store::{RunId, RunMode, RunPlan};
 use crate::sync::links::MappingLinks;
@@ -99,30 +98,15 @@ impl ReadContext<'_> {
                 .await;
         }
         let mut pages = session.search(search);
-        let mut entry_count = 0;
         while let Some(entries) = pages.next().await? {
-            entry_count += entries.len() as u64;
             self.request.progress.add_read(entries.len() as u64);
             in_scope.record(kind, &entries, self.containers.record_parents_of(&entries));
             self.send(ReadPiece::Page(kind, entries)).await?;
         }
-        Ok(SearchCounts {
-            entries: entry_count,
-            pages: pages.pages(),
-            referrals: pages.referrals(),
-        })
+        Ok(pages.counts())
     }
 
     /// Adds the cost of a search that came to its end.
-    pub(super) fn count(&mut self, pages: &Pages) {
-        self.count_answers(pages.pages(), pages.referrals());
-    }
-
-    pub(super) fn count_answers(&mut self, answers: u64, referrals: u64) {
-        self.pages += answers;
-        self.referrals += referrals;
-    }
-
     pub(super) fn add(&mut self, searched: SearchCounts) {
         self.pages += searched.pages;
         self.referrals += searched.referrals;
@@ -185,30 +169,6 @@ async fn record_plan(
     connector
         .on_store(move |store| store.plan_run(run, &planned))
         .await
-}
-
-/// Counts of one or several searches.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct SearchCounts {
-    pub(super) entries: u64,
-    pub(super) pages: u64,
-    pub(super) referrals: u64,
-}
-
-impl SearchCounts {
-    /// Adds the cost of a search that came to its end, except its entries.
-    pub(super) fn count(&mut self, pages: &Pages) {
-        self.pages += pages.pages();
-        self.referrals += pages.referrals();
-    }
-}
-
-impl AddAssign for SearchCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.entries += more.entries;
-        self.pages += more.pages;
-        self.referrals += more.referrals;
-    }
 }
 
 /// Returns the error of a run whose stager ended first; the stager's own error is the better one.

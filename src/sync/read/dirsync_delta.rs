@@ -137,7 +137,7 @@ impl ReadContext<'_> {
                 learnt.created.clear();
             }
         }
-        self.count_answers(changes.answers(), changes.referrals());
+        self.add(changes.counts());
         learnt.cookie = changes.into_cookie().unwrap_or_default();
         Ok(learnt)
     }
@@ -152,11 +152,11 @@ impl ReadContext<'_> {
     ) -> Result<WatchedChanges, RunError> {
         let mut watched = WatchedChanges::default();
         for search in self.scope.anywhere(&changed) {
-            let filter = search.filter;
-            let mut pages = self.session.search(LdapSearch {
-                filter,
+            let search = LdapSearch {
+                filter: search.filter,
                 ..self.watching()
-            });
+            };
+            let mut pages = self.session.search(search);
             while let Some(entries) = pages.next().await? {
                 for entry in &entries {
                     if let Some(guid) = guid_of(entry) {
@@ -164,7 +164,7 @@ impl ReadContext<'_> {
                     }
                 }
             }
-            self.count(&pages);
+            self.add(pages.counts());
         }
         watched.moved = self.settle_containers(in_scope).await?;
         // An object that is not returned at all counts as well: a tombstone that the account may

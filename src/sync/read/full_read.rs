@@ -8,11 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::{try_join, try_join_all};
 
-use crate::directory::{RootDse, Session};
+use crate::directory::{RootDse, SearchCounts, Session};
 use crate::identity::GuidSet;
 use crate::store::{ReadSlice, UnfinishedRead};
 
-use super::context::{CompletedRead, ReadContext, SearchCounts};
+use super::context::{CompletedRead, ReadContext};
 use super::found::FoundInScope;
 use super::piece::ReadPiece;
 use super::resumption;

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use crate::directory::LdapSearch;
 use crate::identity::{Guid, Kind, LinkState, LinkedName, NamedObject, object_number};
 use crate::sync::RunError;
+use crate::sync::entry_fields::OBJECT_GUID;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, ChangedObjects};
-use crate::sync::scope::OBJECT_GUID;
 
 use super::context::ReadContext;
 use super::found::FoundInScope;
-use super::memberships::each_entry;
 
 /// Members of changed groups that are compared with the stored links at a time: 16 octets each,
 /// besides the members of the last group.
@@ -133,10 +132,11 @@ impl ReadContext<'_> {
         };
         let by_guid = self.session.asks_for_extended_names();
         let mut groups = Vec::new();
-        each_entry(&self.session, search, |entry| {
-            groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
-        })
-        .await?;
+        self.session
+            .each_entry(search, |entry| {
+                groups.extend(guid_of(entry).map(|guid| links::named(entry, guid, by_guid)));
+            })
+            .await?;
         groups.sort_unstable();
         Ok(groups)
     }

@@ -135,19 +135,14 @@ impl ReadContext<'_> {
     async fn locate(&mut self, guids: &[Guid]) -> Result<BTreeMap<Guid, Entry>, RunError> {
         let mut found = BTreeMap::new();
         for search in self.scope.anywhere(guids) {
-            let mut pages = self.session.search(LdapSearch {
+            let search = LdapSearch {
                 attributes: ["objectGUID", "isDeleted"].map(str::to_owned).to_vec(),
                 show_deleted: self.shows_deleted,
                 ..search
-            });
-            while let Some(entries) = pages.next().await? {
-                for entry in entries {
-                    if let Some(guid) = guid_of(&entry) {
-                        found.insert(guid, entry.copied());
-                    }
-                }
-            }
-            self.count(&pages);
+            };
+            let take = |entry: &Entry| found.extend(guid_of(entry).map(|guid| (guid, entry.copied())));
+            let searched = self.session.each_entry(search, take).await?;
+            self.add(searched);
         }
         Ok(found)
     }

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use crate::directory::{Entry, LdapSearch, Session};
+use crate::directory::{Entry, LdapSearch, SearchCounts, Session};
 use crate::identity::Kind;
 use crate::sync::RunError;
 
-use super::context::{ReadContext, SearchCounts};
+use super::context::ReadContext;
 use super::found::FoundInScope;
 use super::memberships::{IncompleteEntries, add_members, primary_members};
 use super::piece::ReadPiece;
@@ -38,7 +38,7 @@ impl ReadContext<'_> {
                     self.membership.resolve(session, &self.scope, sids).await?;
                 }
             }
-            searched.count(&pages);
+            searched += pages.counts();
             searches.extend(self.scope.with_guids(kind, &late.guids));
             groups.append(&mut late.groups);
         }
@@ -53,7 +53,7 @@ impl ReadContext<'_> {
                     }
                     searched.entries += self.send_page(kind, entries).await?;
                 }
-                searched.count(&pages);
+                searched += pages.counts();
             }
         }
         Ok(searched)

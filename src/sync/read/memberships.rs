@@ -18,9 +18,10 @@ use crate::directory::{DirectoryError, Entry, LdapSearch, Session};
 use crate::identity::{Guid, Kind, Sid};
 use crate::mapping::{GROUPS, MEMBER_COUNT, MEMBERS, Mapping};
 
+use crate::sync::entry_fields::OBJECT_GUID;
 use crate::sync::entry_fields::guid_of;
 use crate::sync::links::{self, PRIMARY};
-use crate::sync::scope::{OBJECT_GUID, ReadScope};
+use crate::sync::scope::ReadScope;
 
 /// Primary groups that a domain has from its first day, as RIDs (MS-ADTS 3.1.1.6: users, guests,
 /// computers, domain controllers, read-only domain controllers), in order.
@@ -106,11 +107,12 @@ impl Membership {
                 ..scope.naming_context()
             };
             let mut sids = BTreeSet::new();
-            each_entry(session, domain, |entry| {
-                let domain = entry.first("objectSid").unwrap_or_default();
-                sids.extend(USUAL.map(|rid| [domain, &rid.to_le_bytes()].concat()));
-            })
-            .await?;
+            session
+                .each_entry(domain, |entry| {
+                    let domain = entry.first("objectSid").unwrap_or_default();
+                    sids.extend(USUAL.map(|rid| [domain, &rid.to_le_bytes()].concat()));
+                })
+                .await?;
             // The count of sub-authorities is the second octet (MS-DTYP 2.4.2.2).
             let one_more = |mut sid: Vec<u8>| {
                 sid.get_mut(1).into_iter().for_each(|count| *count += 1);
@@ -135,12 +137,13 @@ impl Membership {
             let mut found = BTreeMap::new();
             let mut search = scope.with_sids(chunk);
             search.attributes.push(OBJECT_GUID.to_owned());
-            each_entry(session, search, |entry| {
-                if let Some((sid, guid)) = entry.first("objectSid").zip(guid_of(entry)) {
-                    found.insert(sid.to_vec(), (guid, entry.dn.clone()));
-                }
-            })
-            .await?;
+            session
+                .each_entry(search, |entry| {
+                    if let Some((sid, guid)) = entry.first("objectSid").zip(guid_of(entry)) {
+                        found.insert(sid.to_vec(), (guid, entry.dn.clone()));
+                    }
+                })
+                .await?;
             let mut primaries = self.primaries();
             for sid in chunk {
                 primaries.insert(sid.clone(), found.remove(sid));
@@ -205,19 +208,6 @@ pub async fn complete(
     Ok(())
 }
 
-/// Passes every entry of a search to `take`.
-pub(super) async fn each_entry(
-    session: &Session,
-    search: LdapSearch,
-    mut take: impl FnMut(&Entry),
-) -> Result<(), DirectoryError> {
-    let mut pages = session.search(search);
-    while let Some(entries) = pages.next().await? {
-        entries.iter().for_each(&mut take);
-    }
-    Ok(())
-}
-
 /// Returns the RIDs of all groups that may be primary groups: the usual ones, and those of any
 /// object.
 async fn rids(session: &Session, scope: &ReadScope) -> Result<BTreeSet<u32>, DirectoryError> {
@@ -227,7 +217,9 @@ async fn rids(session: &Session, scope: &ReadScope) -> Result<BTreeSet<u32>, Dir
         ..scope.naming_context()
     };
     let mut rids = BTreeSet::from(USUAL);
-    each_entry(session, unusual, |entry| rids.extend(primary_rid(entry))).await?;
+    session
+        .each_entry(unusual, |entry| rids.extend(primary_rid(entry)))
+        .await?;
     Ok(rids)
 }
 
@@ -243,10 +235,11 @@ pub(super) async fn primary_members(
         ..scope.naming_context()
     };
     let mut members = Vec::new();
-    each_entry(session, search, |entry| {
-        members.extend(guid_of(entry).map(|guid| (guid, entry.dn.clone())));
-    })
-    .await?;
+    session
+        .each_entry(search, |entry| {
+            members.extend(guid_of(entry).map(|guid| (guid, entry.dn.clone())));
+        })
+        .await?;
     Ok(members)
 }
 

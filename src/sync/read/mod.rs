@@ -24,7 +24,6 @@ mod watch;
 
 use std::sync::Mutex;
 
-use chrono::Utc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::directory::{Controllers, FaultOf, NextController, RootDse, Session};
@@ -63,7 +62,7 @@ pub(super) async fn read(
     planned: &Mutex<Option<Plan>>,
 ) -> Result<ReadSummary, RunError> {
     let settings = &connector.settings.directory;
-    let known = nearest::known_controllers(connector, request).await?;
+    let known = connector.known_controllers(request.mode).await?;
     let mut controllers = Controllers::find(settings, &connector.bind_guard, &known).await?;
     loop {
         let session = controllers.connect(settings).await?;
@@ -229,7 +228,7 @@ impl ReadContext<'_> {
             met: known.in_scope,
             containers,
             containers_gone,
-            ended: Utc::now().timestamp(),
+            ended: self.connector.clock.timestamp(),
         };
         let (stored, when_stored) = oneshot::channel();
         self.send(ReadPiece::Complete(Box::new(end), stored)).await?;

@@ -1,33 +1,7 @@
-//! Knowledge of earlier runs about the controllers, and what the history keeps of the one that a
-//! run reads.
+//! Facts about the controller that a run reads, for the log and the history.
 
-use crate::config::DeltaMethod;
-use crate::directory::{KnownControllers, Session};
-use crate::store::{RunController, RunMode};
-use crate::sync::{Connector, RunError, RunRequest};
-
-/// Returns what earlier runs learnt about the controllers.
-///
-/// # Errors
-/// When the state cannot be read.
-pub(super) async fn known_controllers(
-    connector: &Connector,
-    request: &RunRequest,
-) -> Result<KnownControllers, RunError> {
-    let id = connector.id;
-    // A full read is the same on every controller, so none is better because it was read before.
-    let reads_changes =
-        request.mode == RunMode::Delta && connector.settings.directory.delta != DeltaMethod::Off;
-    let reached = if reads_changes {
-        connector.on_store(move |store| store.reached(id)).await?
-    } else {
-        Vec::new()
-    };
-    Ok(KnownControllers {
-        read_before: reached.into_iter().map(|one| one.host).collect(),
-        site: connector.on_store(move |store| store.client_site(id)).await?,
-    })
-}
+use crate::directory::Session;
+use crate::store::RunController;
 
 /// Logs the site of this computer where it is another one than `before`, as the last run that knew
 /// it recorded it: once, and not in each run.

@@ -52,7 +52,7 @@ impl ReadContext<'_> {
                 .missed
                 .extend(self.known_and_unmet(guids, in_scope).await?);
         }
-        self.count(&pages);
+        self.add(pages.counts());
         watched.moved = self.settle_containers(in_scope).await?;
         Ok(watched)
     }
@@ -119,11 +119,9 @@ impl ReadContext<'_> {
     ) -> Result<BTreeSet<Guid>, RunError> {
         let mut guids = BTreeSet::new();
         for search in searches {
-            let mut pages = self.session.search(search);
-            while let Some(entries) = pages.next().await? {
-                guids.extend(entries.iter().filter_map(guid_of));
-            }
-            self.count(&pages);
+            let take = |entry: &Entry| guids.extend(guid_of(entry));
+            let searched = self.session.each_entry(search, take).await?;
+            self.add(searched);
         }
         Ok(guids)
     }
@@ -145,17 +143,14 @@ impl ReadContext<'_> {
         } else {
             self.scope.within_base()
         };
-        let mut pages = self.session.search(LdapSearch {
+        let search = LdapSearch {
             filter: containers::FILTER.to_owned(),
             attributes: containers::ATTRIBUTES.map(str::to_owned).to_vec(),
             ..frame
-        });
-        while let Some(entries) = pages.next().await? {
-            for entry in &entries {
-                self.containers.found(entry);
-            }
-        }
-        self.count(&pages);
+        };
+        let found = |entry: &Entry| self.containers.found(entry);
+        let searched = self.session.each_entry(search, found).await?;
+        self.add(searched);
         Ok(())
     }
 
@@ -167,24 +162,24 @@ impl ReadContext<'_> {
     ) -> Result<Option<String>, RunError> {
         self.containers = Containers::begun(&unfinished.containers);
         let since = unfinished.highest;
-        let mut pages = self.session.search(LdapSearch {
+        let search = LdapSearch {
             filter: format!(
                 "(&(uSNChanged>={}){})",
                 since.saturating_add(1),
                 containers::FILTER
             ),
             ..self.watching()
-        });
-        while let Some(entries) = pages.next().await? {
-            for entry in &entries {
-                let Some(guid) = guid_of(entry) else { continue };
-                let created = is_newer(entry, since);
+        };
+        let observe = |entry: &Entry| {
+            if let Some(guid) = guid_of(entry) {
                 // Everything below is read again at the end of the read, which finds the same
                 // containers.
-                self.containers.observe(entry, guid, created, false);
+                self.containers
+                    .observe(entry, guid, is_newer(entry, since), false);
             }
-        }
-        self.count(&pages);
+        };
+        let searched = self.session.each_entry(search, observe).await?;
+        self.add(searched);
         self.settle_containers(&FoundInScope::default()).await
     }
 

@@ -5,6 +5,8 @@
 //! part of the answer, which then comes from the store alone.
 
 mod conclude;
+mod known;
+mod not_known;
 mod phrases;
 mod scope_reason;
 mod steps;
@@ -18,11 +20,13 @@ use crate::config;
 use crate::directory::{self, BindGuard, DirectoryError, RootDse, Session};
 use crate::identity::Guid;
 use crate::mapping::Mapping;
-use crate::store::{ConnectionId, ConnectionRow, KnownObject, ObjectRecord, RunRow, Store, StoreError};
+use crate::store::{
+    ConnectionId, ConnectionRow, KnownObject, ObjectRecord, RunMode, RunRow, Store, StoreError,
+};
 
-use super::RunError;
 use super::inspection::{Inspection, LocatedObject, ObjectOfName, PresentObject, find_by_name, inspect};
 use super::scope::ReadScope;
+use super::{RunError, known_controllers};
 
 pub use steps::{StepResult, TracedStep};
 pub use verdict::{TraceConclusion, TraceVerdict};
@@ -138,7 +142,14 @@ impl Tracer<'_> {
     }
 
     async fn connect(&self) -> Result<TraceSession<'_>, DirectoryError> {
-        let mut session = directory::connect(&self.settings.directory, self.bind_guard).await?;
+        let settings = &self.settings.directory;
+        let delta = settings.delta;
+        // A state that cannot be read is reported with what it was to say of the object.
+        let known = self
+            .on_store(move |store, id| known_controllers(store, id, delta, RunMode::Delta))
+            .await;
+        let known = known.ok().flatten().unwrap_or_default();
+        let mut session = directory::connect(settings, self.bind_guard, &known).await?;
         let root = session.root_dse().await?;
         let scope = ReadScope::new(&self.settings.profile, self.mapping, &root);
         Ok(TraceSession {

@@ -26,6 +26,9 @@ impl fmt::Display for Choice {
         if let Some(identity) = self.identity {
             write!(f, "CONVERGENCE_IDENTITY={} ", identity.name())?;
         }
+        if self.roles {
+            f.write_str("CONVERGENCE_ROLES=1 ")?;
+        }
         if self.refuses_nothing {
             f.write_str("CONVERGENCE_REFUSALS=0 ")?;
         }

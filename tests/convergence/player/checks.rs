@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ad_connector::store::RunMode;
+use ad_connector::store::{Fate, RunId, RunMode};
 use ad_connector::sync::{RunError, RunReport};
 
 use super::super::history::{Mode, Run};
@@ -46,7 +46,8 @@ impl Player {
         let (mut ledger, unread) = self.receiver.books().of(UUID);
         // A removal is counted as of the kind of the object that had the id last, and made of the
         // last asset that was accepted under it, which may be that of an object of another kind.
-        if self.setting.ownership.is_some() && self.setting.tells_removals {
+        let kinds_differ = self.setting.ownership.is_some() || self.setting.roles;
+        if kinds_differ && self.setting.tells_removals {
             for by_class in [&mut ledger.accepted, &mut ledger.rejected] {
                 *by_class = [("?".to_owned(), by_class.values().sum())].into();
             }
@@ -75,6 +76,24 @@ impl Player {
         *self.met.entry("object removed").or_default() += removed.len();
         world.watch();
         Ok(removed)
+    }
+
+    /// What the run lists as of another class was of both at some time.
+    pub(super) fn check_reclassified(&mut self, run: RunId) -> Result<(), String> {
+        let connector = Arc::clone(&self.program()?.connector);
+        let objects = connector.store.run_objects(run, None, usize::MAX).map_err(text)?;
+        let world = lock(&self.world);
+        for object in objects.iter().filter(|object| object.fate == Fate::Reclassified) {
+            let guid = object.guid.map(|guid| guid.to_string()).unwrap_or_default();
+            if !world.was_of_both_classes(&guid) {
+                return Err(format!(
+                    "{} {}, and never was of another class",
+                    object.dn, object.reason
+                ));
+            }
+            *self.met.entry("became of another class").or_default() += 1;
+        }
+        Ok(())
     }
 
     /// Compares the report with what the history let happen.

@@ -97,6 +97,16 @@ impl World {
         })
     }
 
+    /// Returns `true` when the object with this GUID was a group and a role.
+    pub fn was_of_both_classes(&self, guid: &str) -> bool {
+        let object = self.objects.iter().find(|object| self.guid(object) == guid);
+        let was = |class: &str, object: &Object| {
+            let mut details = object.versions.iter().map(|asset| &asset["asset"]["assetDetail"]);
+            details.any(|detail| detail.get(class).is_some())
+        };
+        object.is_some_and(|object| was(model::GROUP, object) && was(model::ROLE, object))
+    }
+
     /// From here on it is noted what no read could find at some moment.
     pub fn watch(&mut self) {
         self.away = (0..self.replicas.len()).map(|on| self.absent(on)).collect();

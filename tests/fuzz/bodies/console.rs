@@ -33,7 +33,10 @@ pub fn run(bytes: &[u8]) {
             }
             Err(fault) => {
                 assert!(fault.to_string().len() < 4096, "{fault}");
-                let declares = bytes.windows(9).any(|window| window == b"<!DOCTYPE");
+                // The parser takes the word in any case.
+                let declares = bytes
+                    .windows(9)
+                    .any(|window| window.eq_ignore_ascii_case(b"<!DOCTYPE"));
                 assert!(fault != XmlFault::Declarations || declares);
             }
         }

@@ -1,0 +1,5 @@
+//! Tests of the service loop.
+
+mod executor;
+mod model;
+mod year;
