@@ -25,8 +25,8 @@ pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode
     }
 }
 
-/// Reports whether the service is ready: alive, and the state can be used: a file read, a database also
-/// written.
+/// Reports whether the service is ready: alive, and the state can be used: a file read, a database
+/// also written.
 pub(super) async fn ready(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
     match read(&service.health, Store::check_usable).await {
         Ok(()) if !service.registry.is_hindered() => live(State(service)).await,

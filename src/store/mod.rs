@@ -234,8 +234,8 @@ impl Store {
         }
     }
 
-    /// Returns whether a database keeps runs from being made, as far as this process noticed: leases
-    /// cannot be renewed, or there was no space for the last run.
+    /// Returns whether a database keeps runs from being made, as far as this process noticed:
+    /// leases cannot be renewed, or there was no space for the last run.
     #[must_use]
     pub fn is_hindered(&self) -> bool {
         match &self.engine {

@@ -54,11 +54,11 @@ pub(super) const IS_LISTED: &str = "EXISTS (SELECT 1 FROM removed AS m WHERE m.a
 /// Objects that leave in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaving {
-    /// All that are gone.
+    /// Everything that is gone.
     All,
-    /// Those that the threshold held back.
+    /// Only the ones that the threshold held back.
     Held,
-    /// Those that are listed as removed already.
+    /// Only the ones that are listed as removed already.
     Listed,
 }
 

@@ -56,7 +56,7 @@ pub struct Pair {
     client: reqwest::Client,
 }
 
-/// What an instance has logged.
+/// Log of an instance.
 pub struct LogText(String);
 
 impl LogText {

@@ -13,10 +13,10 @@ use crate::pair::{ARRIVES_WITHIN, NAMES, Pair, REMOVED_AT_ONCE};
 use crate::score::Score;
 use crate::world::{Since, World};
 
-/// How long a round waits for a request that may not come.
+/// Time that a round waits for a request that may not come.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// What is under way when a fault comes.
+/// Work that is under way when a fault comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Both start with an empty database and an empty gateway.

@@ -12,7 +12,7 @@ use crate::round::Phase;
 pub struct Score {
     /// Time from a fault until a change that was made at its beginning had arrived, by kind.
     pub times: BTreeMap<FaultKind, Vec<Duration>>,
-    /// How often each phase was met.
+    /// Number of times that each phase was met.
     pub met: BTreeMap<Phase, usize>,
 }
 

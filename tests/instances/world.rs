@@ -1,4 +1,4 @@
-//! What happens in the directory of a pair, and what the gateway must hold of it.
+//! Changes in the directory of a pair, and what the gateway must hold of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ pub struct World {
     /// `externalAssetId` → last asset with the mark.
     pub gone: Assets,
     deleted: Vec<ObjectId>,
-    /// What may arrive in this round, and what the program knew nothing of before.
+    /// Ids of the assets that may arrive in this round.
     pub touched: BTreeSet<String>,
     names: u64,
 }

@@ -89,7 +89,7 @@ impl Service {
         self.child.id().unwrap()
     }
 
-    /// How it ended, where it has.
+    /// Its exit status, where it has ended.
     pub fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().unwrap()
     }

@@ -291,7 +291,8 @@ impl Server {
         self.control(&["restart", "-w", "-m", "fast"]);
     }
 
-    /// Starts the server again without TLS. It demands a password of everybody who comes by its port.
+    /// Starts the server again without TLS. It demands a password of everybody who comes by its
+    /// port.
     ///
     /// # Panics
     /// When it does not start so.
