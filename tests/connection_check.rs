@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ad_connector::check::{self, BrowsedContainers, CheckStep, ContainerKind, PreviewOutcome};
 use ad_connector::config::{ConnectionSettings, MappingSource, ReachLimits, ReachPolicy};
-use ad_connector::directory::BindGuard;
+use ad_connector::directory::{BindGuard, KnownControllers};
 use ad_connector::identity::Kind;
 use ad_connector::mapping::Mapping;
 use lab::simulator::{self, Action, Directory, On};
@@ -27,7 +27,11 @@ async fn steps(settings: &ConnectionSettings) -> Vec<CheckStep> {
         steps
     };
     let guard = BindGuard::default();
-    tokio::join!(check::run(settings, &guard, sender), collect).1
+    tokio::join!(
+        check::run(settings, &guard, &KnownControllers::default(), sender),
+        collect
+    )
+    .1
 }
 
 async fn browse(settings: &ConnectionSettings, dn: Option<&str>) -> BrowsedContainers {
@@ -95,7 +99,10 @@ async fn the_steps_end_when_nobody_takes_them() {
     lab.simulator.faults().at(On::RootDse, 1, Action::Silence);
     let (sender, mut receiver) = mpsc::channel(1);
     let guard = BindGuard::default();
-    let test = tokio::spawn(async move { check::run(&settings, &guard, sender).await });
+    let test =
+        tokio::spawn(
+            async move { check::run(&settings, &guard, &KnownControllers::default(), sender).await },
+        );
     loop {
         let step = receiver.recv().await.unwrap();
         if step.step == "certificate" {

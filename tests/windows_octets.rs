@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 
 use ad_connector::config::{LdapTransport, SearchScope};
 use ad_connector::directory::{
-    BindGuard, DIRSYNC, DirectoryError, GuardFault, LdapSearch, MESSAGE_ID, Pages, Session, connect, replay,
+    BindGuard, DIRSYNC, DirectoryError, GuardFault, KnownControllers, LdapSearch, MESSAGE_ID, Pages, Session,
+    connect, replay,
 };
 use compare::{assert_entries, assert_outcome, assert_root_dse};
 use peer::{Peer, Turn, each_message};
@@ -137,7 +138,13 @@ async fn exercise(file: &Recorded, size: usize) -> Way {
 async fn session(mut turns: Vec<Turn>, size: usize) -> (Session, Peer) {
     turns.insert(0, Turn::Answer(read("messages/binds/gc-simple-success.bin")));
     let peer = Peer::start(turns, size).await;
-    let session = connect(&peer.settings, &BindGuard::default()).await.unwrap();
+    let session = connect(
+        &peer.settings,
+        &BindGuard::default(),
+        &KnownControllers::default(),
+    )
+    .await
+    .unwrap();
     (session, peer)
 }
 
@@ -255,7 +262,12 @@ async fn assert_bound(file: &Recorded, size: usize) {
     ];
     let peer = Peer::start(turns, size).await;
     match (
-        connect(&peer.settings, &BindGuard::default()).await,
+        connect(
+            &peer.settings,
+            &BindGuard::default(),
+            &KnownControllers::default(),
+        )
+        .await,
         message["code"].as_u64(),
     ) {
         (Ok(mut session), Some(0)) => {
@@ -285,7 +297,15 @@ async fn assert_start_tls(file: &Recorded, size: usize) {
     let mut peer = Peer::start(turns, size).await;
     peer.settings.transport = LdapTransport::StartTls;
     peer.settings.timeout = std::time::Duration::from_millis(300);
-    let error = only(connect(&peer.settings, &BindGuard::default()).await.unwrap_err());
+    let error = only(
+        connect(
+            &peer.settings,
+            &BindGuard::default(),
+            &KnownControllers::default(),
+        )
+        .await
+        .unwrap_err(),
+    );
     let requests = peer.requests().await;
     match (error, message["code"].as_u64()) {
         (DirectoryError::StartTls { outcome, .. }, Some(52)) => assert_outcome(&outcome, message),

@@ -18,6 +18,8 @@ pub struct StepFailure {
     pub message: String,
     /// The next step, as a clause after «what to do:»; may be empty.
     pub advice: String,
+    /// The database of the state cannot be used, which may be over in a moment.
+    pub is_of_database: bool,
 }
 
 impl StepFailure {
@@ -28,6 +30,7 @@ impl StepFailure {
             exit_code,
             message: message.to_string(),
             advice: as_clause(&advice.to_string()),
+            is_of_database: false,
         }
     }
 }
@@ -70,7 +73,10 @@ impl fmt::Display for StepFailure {
 
 impl From<RunError> for StepFailure {
     fn from(error: RunError) -> Self {
-        Self::new(error.exit_code(), &error, error.advice())
+        Self {
+            is_of_database: error.is_of_database(),
+            ..Self::new(error.exit_code(), &error, error.advice())
+        }
     }
 }
 

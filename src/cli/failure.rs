@@ -12,6 +12,7 @@ pub(super) struct CommandFailure {
     code: u8,
     message: String,
     advice: String,
+    is_of_database: bool,
 }
 
 impl CommandFailure {
@@ -29,7 +30,10 @@ impl CommandFailure {
 
     /// Returns the failure of a run, in the words of any other failure.
     pub(super) fn of_run(error: &RunError) -> Self {
-        Self::new(error.exit_code(), error, error.advice())
+        Self {
+            is_of_database: error.is_of_database(),
+            ..Self::new(error.exit_code(), error, error.advice())
+        }
     }
 
     /// Returns the failure with the name of the connection, where there are several.
@@ -59,6 +63,11 @@ impl CommandFailure {
 
     pub(super) fn exit_code(&self) -> u8 {
         self.code
+    }
+
+    /// Reports whether the database of the state cannot be used, which may be over in a moment.
+    pub(super) fn is_of_database(&self) -> bool {
+        self.is_of_database
     }
 
     /// Returns the thing and the cause; several lines where there are several causes.
@@ -134,6 +143,7 @@ impl From<StepFailure> for CommandFailure {
             code: failure.exit_code,
             message: failure.message,
             advice: failure.advice,
+            is_of_database: failure.is_of_database,
         }
     }
 }

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, ConnectionSettings, SecretFile};
 use crate::directory::BindGuard;
 use crate::exit_code::USAGE;
-use crate::http;
+use crate::http::{self, StateReaders};
 use crate::notify;
 use crate::registry::{ConnectionFollower, RegistryParts};
-use crate::schedule::{self, ConnectionSet};
-use crate::store::{Store, StoreAccess, StoreError};
+use crate::schedule::{self, ConnectionSet, ScheduledConnection};
+use crate::store::{Store, StoreAccess};
 use crate::upstream::Webhook;
 
 use super::failure::CommandFailure;
@@ -45,17 +45,18 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
             files.extend(followed.get().map(stored_files).unwrap_or_default());
             renew_secrets(&files);
         })?;
-        let Some(store) = store(&config, &stop).await? else {
+        let bind_guard = BindGuard::default();
+        let open = || OpenedState::open(&config, connection, &chosen, &bind_guard);
+        let Some(opened) = waited_for(&config, &stop, open).await? else {
             return Ok(());
         };
+        let OpenedState {
+            store,
+            connections,
+            readers,
+        } = opened;
         end_with_older_schema(Arc::clone(&store), stop.clone());
         let state = Arc::clone(&store);
-        setup::refuse_configured_twice(&config, &store)?;
-        if let Some(name) = connection.filter(|_| chosen.is_empty()) {
-            setup::refuse_unknown(&config, &store, name)?;
-        }
-        let bind_guard = BindGuard::default();
-        let connections = setup::connectors(&config, &chosen, &store, &bind_guard)?;
         let (mut scheduler, beats) = schedule::heartbeat().await.map_err(CommandFailure::internal)?;
         let count = connections.len();
         let parts = RegistryParts {
@@ -79,18 +80,15 @@ pub(super) fn run(connection: Option<&str>) -> Result<u8, CommandFailure> {
         if let Some(reviews) = review::schedule(&config, &chosen, set)? {
             tokio::spawn(reviews.serve(beats.clone(), stop.clone()));
         }
-        let http = match config.http.listen {
-            Some(address) => {
-                let served = http::serve(
-                    address,
-                    &config.http,
-                    &config.state,
-                    Arc::clone(&registry),
-                    beats.clone(),
-                    stop.clone(),
-                );
-                served.await?
-            }
+        let http = match config.http.listen.zip(readers) {
+            Some((address, readers)) => http::serve(
+                address,
+                &config.http,
+                readers,
+                Arc::clone(&registry),
+                beats.clone(),
+                stop.clone(),
+            ),
             None => None,
         };
         tracing::info!(
@@ -152,26 +150,55 @@ fn no_gateway() -> CommandFailure {
     )
 }
 
+/// State, opened, with everything that the service stores in it and reads from it before it starts.
+struct OpenedState {
+    store: Arc<Store>,
+    connections: Vec<ScheduledConnection>,
+    /// Where it answers over HTTP.
+    readers: Option<StateReaders>,
+}
+
+impl OpenedState {
+    fn open(
+        config: &Config,
+        connection: Option<&str>,
+        chosen: &[&ConnectionSettings],
+        bind_guard: &BindGuard,
+    ) -> Result<Self, CommandFailure> {
+        let store = setup::store(config, StoreAccess::ReadWrite)?;
+        setup::refuse_configured_twice(config, &store)?;
+        if let Some(name) = connection.filter(|_| chosen.is_empty()) {
+            setup::refuse_unknown(config, &store, name)?;
+        }
+        let readers = config.http.listen.map(|_| StateReaders::open(&config.state));
+        Ok(Self {
+            connections: setup::connectors(config, chosen, &store, bind_guard)?,
+            readers: readers.transpose()?,
+            store,
+        })
+    }
+}
+
 /// Opens the state. While a database cannot be used, it waits: the database may be started after
-/// this service, or repaired meanwhile. `None` at `stop`.
-async fn store(config: &Config, stop: &CancellationToken) -> Result<Option<Arc<Store>>, CommandFailure> {
+/// this service, may fail in the middle, or be repaired meanwhile. `None` at `stop`.
+async fn waited_for(
+    config: &Config,
+    stop: &CancellationToken,
+    open: impl Fn() -> Result<OpenedState, CommandFailure>,
+) -> Result<Option<OpenedState>, CommandFailure> {
     let waiting = stop.child_token();
     let mut answering = None;
     let mut is_first = true;
     loop {
-        let opened = tokio::task::block_in_place(|| Store::open(&config.state, StoreAccess::ReadWrite));
-        let failure = match opened {
-            // Tables of a newer version stay so.
-            Err(error) if config.state.file().is_none() && !matches!(error, StoreError::Newer { .. }) => {
-                CommandFailure::from(error)
-            }
+        let failure = match tokio::task::block_in_place(&open) {
+            Err(failure) if failure.is_of_database() => failure,
             opened => {
                 waiting.cancel();
                 if let Some(answering) = answering {
                     // The port is needed again. A task that panicked has released it.
                     let _: Result<(), tokio::task::JoinError> = answering.await;
                 }
-                return Ok(Some(Arc::new(opened?)));
+                return opened.map(Some);
             }
         };
         if std::mem::take(&mut is_first) {

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use super::service::{HttpService, read};
 use crate::clock;
+use crate::store::Store;
 
 /// Seconds without a heartbeat after which the schedule counts as stuck; it beats every second.
 const STUCK_AFTER: i64 = 60;
@@ -24,14 +25,15 @@ pub(super) async fn live(State(service): State<Arc<HttpService>>) -> (StatusCode
     }
 }
 
-/// Reports whether the service is ready: alive, and the state file can be read.
+/// Reports whether the service is ready: alive, and the state can be used: a file read, a database
+/// also written.
 pub(super) async fn ready(State(service): State<Arc<HttpService>>) -> (StatusCode, String) {
-    match read(&service.health, |store| store.connections()).await {
-        Ok(_) => live(State(service)).await,
+    match read(&service.health, Store::check_usable).await {
+        Ok(()) if !service.registry.is_hindered() => live(State(service)).await,
         // The cause may hold a path; it is in the log of the run that fails over it.
-        Err(_) => (
+        _ => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the state file cannot be read\n".to_owned(),
+            "the state cannot be used\n".to_owned(),
         ),
     }
 }

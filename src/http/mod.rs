@@ -85,26 +85,43 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// State as the answers read it, over connections of their own.
+#[derive(Debug)]
+pub struct StateReaders {
+    requests: Arc<Store>,
+    /// For `/ready`, which waits for no other reader.
+    health: Arc<Store>,
+}
+
+impl StateReaders {
+    /// Opens the state.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(state: &StateLocation) -> Result<Self, StoreError> {
+        let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
+        Ok(Self {
+            requests: opened()?,
+            health: opened()?,
+        })
+    }
+}
+
 /// Listens on `address` until `stop`, and returns the address as the system chose it. One that
 /// cannot be listened on is no reason to stop synchronising: it is tried again every
 /// [`LISTEN_AGAIN`], and none is returned.
-///
-/// # Errors
-/// When the state file cannot be read.
-pub async fn serve(
+pub fn serve(
     address: SocketAddr,
     http: &HttpSettings,
-    state: &StateLocation,
+    state: StateReaders,
     registry: Arc<ConnectionRegistry>,
     beats: Heartbeats,
     stop: CancellationToken,
-) -> Result<Option<SocketAddr>, StoreError> {
-    let opened = || Store::open(state, Opened::ReadOnly).map(Arc::new);
-    let (store, health) = (opened()?, opened()?);
+) -> Option<SocketAddr> {
     let service = Arc::new(HttpService {
         registry,
-        store,
-        health,
+        store: state.requests,
+        health: state.health,
         beats,
         access: AccessPolicy::new(address, http),
         counts: CountCache::default(),
@@ -118,7 +135,7 @@ pub async fn serve(
         Ok(listener) => {
             let local = listener.local_addr().unwrap_or(address);
             tokio::spawn(server::serve(listener, routes, stop));
-            Ok(Some(local))
+            Some(local)
         }
         Err(error) => {
             tracing::error!(
@@ -128,7 +145,7 @@ pub async fn serve(
                 "Nothing can be answered over HTTP; the connections run, and it is tried again."
             );
             tokio::spawn(serve_later(address, routes, stop));
-            Ok(None)
+            None
         }
     }
 }

@@ -12,7 +12,7 @@ use super::server;
 /// Answers `/live` and `/ready` until `stop`. The service itself reports later an address that
 /// cannot be listened on.
 pub async fn serve_waiting(address: SocketAddr, stop: CancellationToken) {
-    let waiting = || async { (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be read yet\n") };
+    let waiting = || async { (StatusCode::SERVICE_UNAVAILABLE, "the state cannot be used yet\n") };
     let routes = Router::new()
         .route("/live", get(|| async { "alive\n" }))
         .route("/ready", get(waiting))

@@ -203,6 +203,12 @@ impl ConnectionRegistry {
         }
     }
 
+    /// Returns whether the database of the state keeps runs from being made.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        self.parts.store.is_hindered()
+    }
+
     /// Notes in the store which connections exist: objects of the others yield their assets (R37).
     pub(super) async fn configure(&self) -> Result<(), RunError> {
         let served = self.set.all();

@@ -227,6 +227,27 @@ impl Store {
         })
     }
 
+    /// Makes sure that the state can be used now: a file read, a database also written.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check_usable(&self) -> Result<(), StoreError> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.connections().map(drop),
+            Engine::Postgres(engine) => engine.check_writable().map_err(|fault| fault.at(&self.path)),
+        }
+    }
+
+    /// Returns whether a database keeps runs from being made, as far as this process noticed:
+    /// leases cannot be renewed, or there was no space for the last run.
+    #[must_use]
+    pub fn is_hindered(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(_) => false,
+            Engine::Postgres(engine) => engine.leases.is_hindered(),
+        }
+    }
+
     fn read<T>(&self, read: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>) -> Result<T, StoreError> {
         let value = match &self.engine {
             Engine::Sqlite(sqlite) => read(&*locked(sqlite)),

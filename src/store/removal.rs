@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::error::StoreFault;
-use super::removal_decision::{RemovalConclusion, RemovalDecision, RemovalExcess, RemovalLimits, is_gone};
+use super::removal_decision::{
+    IS_LISTED, Leaving, RemovalConclusion, RemovalDecision, RemovalExcess, RemovalLimits, is_gone,
+};
 use super::run_basis::unchanged_run;
 use super::sql::{Sql, values};
 use super::{ConnectionId, KindCounts, RunId, Store, StoreError, history, ownership, remove};
@@ -45,17 +47,24 @@ impl Store {
                         || remove::held_list(sql, connection)?.as_deref() != Some(list);
                 }
             }
-            if !conclusion.excess.is_empty() {
+            let is_held = !conclusion.excess.is_empty();
+            if is_held {
                 hold(sql, connection, run, &gone, now, &mut conclusion.counts)?;
-            } else if !conclusion.refused && !gone.is_empty() {
+            }
+            let leaving = match decision {
+                RemovalDecision::Approved(_) => Leaving::Held,
+                RemovalDecision::Threshold(_) if is_held => Leaving::Listed,
+                RemovalDecision::Threshold(_) => Leaving::All,
+            };
+            let is_any = is_any_listed(sql, connection, run)? || (!is_held && !gone.is_empty());
+            if !conclusion.refused && is_any {
                 let removing = remove::RemovalTransaction {
                     sql,
                     connection,
                     run,
                     now,
                 };
-                let only_held = matches!(decision, RemovalDecision::Approved(_));
-                removing.remove(only_held, &marked, &mut conclusion)?;
+                removing.remove(leaving, &marked, &mut conclusion)?;
             }
             if let RemovalDecision::Threshold(_) = decision {
                 ownership::record_conflicts(sql, connection, run, &mut conclusion.counts)?;
@@ -66,11 +75,27 @@ impl Store {
     }
 }
 
+/// Returns whether removals were sent late, which count for no threshold: they were let through
+/// before.
+fn is_any_listed(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<bool, StoreFault> {
+    if !sql.is_shared() {
+        return Ok(false);
+    }
+    let count: i64 = sql.value(
+        &format!(
+            "SELECT count(*) FROM recheck AS r WHERE {} AND {IS_LISTED}",
+            is_gone("$1", "$2")
+        ),
+        values![connection, run],
+    )?;
+    Ok(count > 0)
+}
+
 /// Counts what is gone, by kind.
 fn gone(sql: &dyn Sql, connection: ConnectionId, run: RunId) -> Result<BTreeMap<Kind, u64>, StoreFault> {
     let gone = sql.rows(
         &format!(
-            "SELECT r.kind, count(*) AS objects FROM recheck AS r WHERE {} GROUP BY r.kind",
+            "SELECT r.kind, count(*) AS objects FROM recheck AS r WHERE {} AND NOT {IS_LISTED} GROUP BY r.kind",
             is_gone("$1", "$2")
         ),
         values![connection, run],
@@ -101,7 +126,7 @@ fn hold(
     sql.execute(
         &format!(
             "UPDATE recheck SET held_at = $1 WHERE held_at IS NULL
-                 AND id IN (SELECT r.id FROM recheck AS r WHERE {})",
+                 AND id IN (SELECT r.id FROM recheck AS r WHERE {} AND NOT {IS_LISTED})",
             is_gone("$2", "$3")
         ),
         values![now, connection, run],

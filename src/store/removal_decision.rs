@@ -47,6 +47,21 @@ pub struct RemovalConclusion {
     pub refused: bool,
 }
 
+/// Condition on a row `r` of `recheck` that its asset is listed as removed already: its removal may
+/// have been sent late, and is only sent once more (R34).
+pub(super) const IS_LISTED: &str = "EXISTS (SELECT 1 FROM removed AS m WHERE m.asset = r.asset)";
+
+/// Objects that leave in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// Everything that is gone.
+    All,
+    /// Only the ones that the threshold held back.
+    Held,
+    /// Only the ones that are listed as removed already.
+    Listed,
+}
+
 /// Returns the condition on a row `r` of `recheck` that it is gone, for the parameters with the
 /// connection and the run. The verdict of an earlier run does not count.
 pub(super) fn is_gone(connection: &str, run: &str) -> String {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::bulk_tables::{DOCUMENT, STAGE};
 use super::error::StoreFault;
 use super::reading::fingerprint;
-use super::removal_decision::{RemovalConclusion, is_gone};
+use super::removal_decision::{IS_LISTED, Leaving, RemovalConclusion, is_gone};
 use super::sql::{Sql, SqlTable, values};
 use super::{ConnectionId, RunId, ownership, witness};
 use crate::identity::Kind;
@@ -84,11 +84,11 @@ pub(super) struct RemovalTransaction<'a> {
 }
 
 impl RemovalTransaction<'_> {
-    /// Removes the objects that are gone, or only those of them that are held back, and stages the
-    /// assets that report that to upstream.
+    /// Removes the objects that are gone, or only some of them, and stages the assets that report
+    /// that to upstream.
     pub(super) fn remove(
         &self,
-        only_held: bool,
+        leaving: Leaving,
         marked: &dyn Fn(Kind, &str) -> Option<String>,
         conclusion: &mut RemovalConclusion,
     ) -> Result<(), StoreFault> {
@@ -100,16 +100,21 @@ impl RemovalTransaction<'_> {
         } = *self;
         sql.clear(&LEAVING)?;
         sql.clear(&ownership::RELEASED)?;
+        let which = match leaving {
+            Leaving::All => "",
+            Leaving::Held => " AND r.held_at IS NOT NULL",
+            Leaving::Listed => &format!(" AND {IS_LISTED}"),
+        };
         sql.execute(
             &format!(
                 "INSERT INTO leaving (recheck, guid, kind, dn, object, asset, reason)
                  SELECT r.id, r.guid, r.kind, coalesce(o.dn, r.dn), o.id, coalesce(r.asset, o.asset), r.reason
                  FROM recheck AS r LEFT JOIN object AS o
                      ON r.asset IS NULL AND o.connection = r.connection AND o.guid = r.guid
-                 WHERE {} AND ($3 = 0 OR r.held_at IS NOT NULL)",
+                 WHERE {}{which}",
                 is_gone("$1", "$2")
             ),
-            values![connection, run, only_held],
+            values![connection, run],
         )?;
         self.note_removed_by()?;
         sql.execute(LEAVE_CONTEST, &[])?;

@@ -108,6 +108,12 @@ impl RunError {
         }
     }
 
+    /// Returns `true` where the database of the state cannot be used.
+    #[must_use]
+    pub const fn is_of_database(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Database(_)))
+    }
+
     /// Returns the remedy for the operator.
     #[must_use]
     pub fn advice(&self) -> String {

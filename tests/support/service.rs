@@ -89,6 +89,11 @@ impl Service {
         self.child.id().unwrap()
     }
 
+    /// Its exit status, where it has ended.
+    pub fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// What it has said so far on standard error.
     pub fn log(&self) -> String {
         self.stderr.borrow().clone()

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ad_connector::config::{DeltaMethod, DirectoryAuth, DirectorySettings, LdapTransport, ReachPolicy};
-use ad_connector::directory::{self, BindGuard, DirectoryError, LdapSearch, Session};
+use ad_connector::directory::{self, BindGuard, DirectoryError, KnownControllers, LdapSearch, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -242,7 +242,7 @@ impl Server {
 
 /// Connects as a process of its own does, which knows of no earlier attempt to bind.
 pub async fn connect(settings: &DirectorySettings) -> Result<Session, DirectoryError> {
-    directory::connect(settings, &BindGuard::default()).await
+    directory::connect(settings, &BindGuard::default(), &KnownControllers::default()).await
 }
 
 /// Settings for a plain connection to `port`, with a time limit that a healthy exchange never meets.

@@ -26,6 +26,8 @@ pub(in crate::store) enum PostgresFault {
     Other(String),
     /// The server is a standby.
     Standby,
+    /// Transactions only read, by a setting of the database, the user or the server.
+    ReadOnly,
     /// The connection broke while the transaction was committed, and its outcome is unknown.
     Undecided,
 }
@@ -48,6 +50,11 @@ impl PostgresFault {
         }
     }
 
+    /// Returns whether the server has no space for what was written.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Answered(error) if error.code() == Some(&SqlState::DISK_FULL))
+    }
+
     /// Returns the error as the operator sees it.
     pub(in crate::store) fn of(self, database: &str) -> DatabaseError {
         let (problem, cause) = match &self {
@@ -60,6 +67,10 @@ impl PostgresFault {
             Self::Thread(cause) => (DatabaseProblem::Failed, cause.to_string()),
             Self::Other(cause) => (DatabaseProblem::Failed, cause.clone()),
             Self::Standby => (DatabaseProblem::ReadOnly, "the server is in recovery".to_owned()),
+            Self::ReadOnly => (
+                DatabaseProblem::ReadOnly,
+                "default_transaction_read_only is on".to_owned(),
+            ),
             Self::Undecided => (
                 DatabaseProblem::Unreachable,
                 "the connection broke during a commit".to_owned(),
@@ -187,7 +198,8 @@ impl DatabaseError {
                  tables"
             }
             DatabaseProblem::ReadOnly => {
-                "point STATE_URL to the primary server; after a failover, wait until the new one is promoted"
+                "point STATE_URL to the primary server; after a failover, wait until the new one is promoted; \
+                 nothing was lost, the next run goes on"
             }
             DatabaseProblem::Full => {
                 "free space on the server's disk; nothing read or staged was lost, the next run goes on"

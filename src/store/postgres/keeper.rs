@@ -1,6 +1,7 @@
 //! Thread that renews the leases of a process, and for an instance takes and resigns them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
@@ -38,7 +39,7 @@ fn keep(watched: &Weak<Leases>) {
     loop {
         let Some(leases) = watched.upgrade() else { return };
         match keeper.beat(&leases) {
-            Ok(()) => keeper.recover(),
+            Ok(()) => recover(&leases),
             Err(fault) => keeper.fail(&leases, fault),
         }
         leases.let_uncertain_go();
@@ -52,8 +53,6 @@ fn keep(watched: &Weak<Leases>) {
 #[derive(Default)]
 struct Keeper {
     session: Option<DatabaseSession>,
-    /// It has failed, which is logged once.
-    is_failing: bool,
     /// Connections whose settings differ from the holder's, which is logged once.
     refused: BTreeSet<ConnectionId>,
 }
@@ -218,16 +217,17 @@ impl Keeper {
 
     fn fail(&mut self, leases: &Leases, fault: StoreFault) {
         self.session = None;
-        if !std::mem::replace(&mut self.is_failing, true) {
+        // Logged once.
+        if !leases.is_failing.swap(true, Ordering::Relaxed) {
             let error = fault.at(leases.database.to_string().as_ref());
             tracing::warn!(%error, advice = error.advice(), "The leases cannot be renewed.");
         }
     }
+}
 
-    fn recover(&mut self) {
-        if std::mem::take(&mut self.is_failing) {
-            tracing::info!("The leases are renewed again.");
-        }
+fn recover(leases: &Leases) {
+    if leases.is_failing.swap(false, Ordering::Relaxed) {
+        tracing::info!("The leases are renewed again.");
     }
 }
 

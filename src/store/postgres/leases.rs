@@ -5,6 +5,7 @@
 //! sleeps: a process that wakes up after the end of a lease notices that before it acts.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,10 @@ pub(crate) struct Leases {
     /// Counts the changes of what is held.
     changes: watch::Sender<u64>,
     pub(super) nudge: Nudge,
+    /// Renewing fails.
+    pub(super) is_failing: AtomicBool,
+    /// There was no space for a transaction, and no read was completed since.
+    pub(super) lacks_space: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +90,8 @@ impl Leases {
             inner: Mutex::default(),
             changes: watch::Sender::new(0),
             nudge: Nudge::default(),
+            is_failing: AtomicBool::new(false),
+            lacks_space: AtomicBool::new(false),
         }
     }
 
@@ -121,6 +128,11 @@ impl Leases {
     pub(crate) fn sending_right(&self, connection: ConnectionId) -> Option<i64> {
         let held = self.inner().held.get(&connection).copied()?;
         held.is_certain(clock()).then_some(held.epoch)
+    }
+
+    /// Returns whether the database keeps runs from being made, as far as was noticed.
+    pub(crate) fn is_hindered(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed) || self.lacks_space.load(Ordering::Relaxed)
     }
 
     /// Returns the age of the last renewal of a lease that is held.

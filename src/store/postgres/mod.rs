@@ -19,6 +19,7 @@ mod tls;
 mod wait;
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -52,6 +53,10 @@ const BEGIN: &str = "BEGIN;
     SELECT pg_advisory_xact_lock(7017227083353583973);
     SELECT CASE WHEN pg_is_in_recovery() THEN 0 ELSE txid_current() END";
 
+/// Reads whether the server is a standby, and whether transactions only read.
+const READ_ONLY: &str = "
+    SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::boolean";
+
 /// Tries to find out what became of a transaction whose commit was not answered, and the pause
 /// before each.
 const DECIDES: (u32, Duration) = (8, Duration::from_secs(1));
@@ -69,12 +74,26 @@ impl fmt::Debug for PostgresEngine {
     }
 }
 
+/// Refuses a standby, and a database that is set to be read only.
+fn check_writable(session: &DatabaseSession) -> Result<(), PostgresFault> {
+    let row = session.batch(READ_ONLY)?;
+    let is = |place: usize| row.get(place).and_then(Option::as_deref) == Some("t");
+    match (is(0), is(1)) {
+        (true, _) => Err(PostgresFault::Standby),
+        (false, true) => Err(PostgresFault::ReadOnly),
+        (false, false) => Ok(()),
+    }
+}
+
 impl PostgresEngine {
     /// Connects, and creates or migrates the schema where `access` allows it.
     pub(super) fn open(database: &Database, access: StoreAccess) -> Result<Self, StoreFault> {
         let session = DatabaseSession::open(database, ANSWERS_WITHIN)?;
         match access {
-            StoreAccess::ReadWrite => schema::migrate(&session, &database.to_string(), BEGIN)?,
+            StoreAccess::ReadWrite => {
+                schema::migrate(&session, &database.to_string(), BEGIN)?;
+                check_writable(&session)?;
+            }
             StoreAccess::ReadOnly | StoreAccess::Scratch => schema::check(&session, &database.to_string())?,
         }
         Ok(Self {
@@ -82,6 +101,15 @@ impl PostgresEngine {
             session: Mutex::new(Some(session)),
             leases: Arc::new(Leases::new(database)),
         })
+    }
+
+    /// Makes sure that the database can be written, as far as the server knows that.
+    pub(super) fn check_writable(&self) -> Result<(), StoreFault> {
+        let mut place = self.place();
+        let session = self.opened(place.take())?;
+        check_writable(&session)?;
+        *place = Some(session);
+        Ok(())
     }
 
     /// Returns the place of the session. It is empty while the session is in use, so that one that
@@ -126,6 +154,25 @@ impl PostgresEngine {
 
     /// Runs `write` in the transaction `commit`.
     pub(super) fn write<T>(
+        &self,
+        commit: Commit,
+        write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,
+    ) -> Result<T, StoreFault> {
+        let written = self.transact(commit, write);
+        match &written {
+            Err(StoreFault::Postgres(fault)) if fault.is_full() => {
+                self.leases.lacks_space.store(true, Ordering::Relaxed);
+            }
+            // Small rows find a place for long where those of a page do not.
+            Ok(_) if commit == Commit::CompleteRead => {
+                self.leases.lacks_space.store(false, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        written
+    }
+
+    fn transact<T>(
         &self,
         commit: Commit,
         write: impl FnOnce(&dyn Sql) -> Result<T, StoreFault>,

@@ -132,6 +132,73 @@ fn r34_what_was_sent_late_is_sent_once_more() {
 }
 
 #[test]
+fn r34_removals_that_were_sent_late_are_sent_once_more_and_count_for_no_threshold() {
+    let Some((room, other)) = two() else { return };
+    engines::hold(&room.store, room.connection);
+    let marked = |_: Kind, text: &str| Some(text.replace("}}", r#","gone":true}}"#));
+    let limit = |max_count| {
+        RemovalDecision::Threshold(RemovalLimits {
+            max_count,
+            max_percent: 100,
+            empty: Vec::new(),
+        })
+    };
+    let find_gone = |store: &Store, run: RunId, numbers: &[u8]| {
+        let watermark = Watermark {
+            controller: guid(200),
+            scope: [1; 32],
+            usn: 7,
+            read_at: NOW,
+        };
+        let end = ReadEnd {
+            missed: numbers.iter().copied().map(guid).collect(),
+            ..end_at(watermark)
+        };
+        store.complete_read(run, &[], false, &end, NOW).unwrap();
+        let verdict = || LookupVerdict::Gone("deleted".to_owned());
+        let verdicts: Vec<_> = end.missed.iter().map(|guid| (*guid, verdict())).collect();
+        store.note_verdicts(run, &verdicts, NOW).unwrap();
+    };
+    let deliver = |store: &Store, run: RunId| {
+        let out = store.next_batch(run, 0, 9, ANY, 0).unwrap();
+        let all = answered(&seqs(&out), &[], &[]);
+        store.settle(run, &out, &all, NOW).unwrap();
+        out
+    };
+    let run = room.run();
+    room.stage(run, &[user(1, "a"), user(2, "b"), user(3, "c")]);
+    deliver(&room.store, run);
+    find_gone(&room.store, run, &[1, 2]);
+    let concluded = room.store.conclude_removals(run, &limit(9), marked, NOW).unwrap();
+    assert_eq!(concluded.staged, 2, "{concluded:?}");
+    let late = room.store.next_batch(run, 0, 9, ANY, 0).unwrap();
+    assert_eq!(late.len(), 2);
+    engines::hold(&other, room.connection);
+    let run = begin(&other, room.connection);
+    assert_eq!(deliver(&other, run).len(), 2);
+    other.end_run(run, &RunEnd::default(), NOW).unwrap();
+    // The first wakes up; and now a third object is gone, which is more than may go unasked.
+    room.store.note_late_send(room.connection, &late).unwrap();
+    let run = begin(&other, room.connection);
+    find_gone(&other, run, &[3]);
+    let concluded = other.conclude_removals(run, &limit(0), marked, NOW).unwrap();
+    let excess: Vec<u64> = concluded.excess.iter().map(|excess| excess.gone).collect();
+    assert_eq!((excess, concluded.staged), (vec![1], 2), "{concluded:?}");
+    let list = other.held_list(room.connection).unwrap();
+    assert_eq!(assets(&deliver(&other, run)), assets(&late));
+    other.end_run(run, &RunEnd::default(), NOW).unwrap();
+    // What is held is the third one alone, and nothing is sent once more again.
+    let run = begin(&other, room.connection);
+    find_gone(&other, run, &[3]);
+    let concluded = other.conclude_removals(run, &limit(0), marked, NOW).unwrap();
+    assert_eq!(concluded.staged, 0);
+    assert_eq!(other.held_list(room.connection).unwrap(), list);
+    let approved = RemovalDecision::Approved(list.unwrap());
+    let concluded = other.conclude_removals(run, &approved, marked, NOW).unwrap();
+    assert_eq!((concluded.refused, concluded.staged), (false, 1));
+}
+
+#[test]
 fn r34_instances_share_the_connections_and_take_over_what_is_free() {
     let Some((room, other)) = two() else { return };
     let connections: Vec<(ConnectionId, String)> = (0..4)

@@ -10,18 +10,27 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::certificates::ServerCertificate;
 
+mod bouncer;
+
+pub use bouncer::Bouncer;
+
 /// Where Debian puts the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
 /// Role that owns everything.
 pub const ROLE: &str = "ad_connector";
 
-/// Starts the server and holds it until its standard input ends.
+/// Starts the server, or with `$6` a standby of the server in that folder at the port `$7`, and
+/// holds it until its standard input ends.
 const HOLD: &str = r#"
 set -e
 cd "$1"
 export PATH="$2:$PATH" LC_ALL=C.UTF-8
-initdb -D data -U ad_connector --auth=trust -N >log 2>&1
+if [ -z "$6" ]; then
+    initdb -D data -U ad_connector --auth=trust -N >log 2>&1
+else
+    pg_basebackup -D data -U ad_connector -h "$6" -p "$7" -R -c fast >log 2>&1
+fi
 {
     echo "listen_addresses = '$3'"
     echo "port = $4"
@@ -35,14 +44,6 @@ echo ready
 cat >/dev/null || true
 pg_ctl stop -m immediate -D "$1/data" >/dev/null 2>&1 || true
 rm -rf data log .s.*
-"#;
-
-/// The same for the pooler.
-const HOLD_BOUNCER: &str = r#"
-/usr/sbin/pgbouncer -q "$1" &
-pid=$!
-cat >/dev/null || true
-kill $pid
 "#;
 
 /// Server that runs.
@@ -93,6 +94,19 @@ impl Server {
     /// When PostgreSQL is not installed, or does not start.
     #[must_use]
     pub fn start(durable: bool) -> Self {
+        Self::held(durable, None)
+    }
+
+    /// Starts a standby of this server, which follows it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        Self::held(true, Some(self))
+    }
+
+    fn held(durable: bool, primary: Option<&Self>) -> Self {
         let programs = programs().expect("PostgreSQL is installed (Debian: postgresql)");
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
         // Whoever runs the server is not whoever created the folder.
@@ -110,6 +124,8 @@ impl Server {
             .arg(&programs)
             .args([address.to_string(), port.to_string()])
             .arg(if durable { "on" } else { "off" })
+            .arg(primary.map_or(Path::new(""), Self::folder))
+            .arg(primary.map_or(0, |primary| primary.port).to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -179,19 +195,36 @@ impl Server {
     /// When they fail.
     #[must_use]
     pub fn query(&self, database: &str, statements: &str) -> String {
+        let output = self.begin_query(database, statements);
+        let output = output.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{statements}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The same, with the messages of what fails in the text.
+    ///
+    /// # Panics
+    /// When `psql` does not start.
+    #[must_use]
+    pub fn try_query(&self, database: &str, statements: &str) -> String {
+        let output = self.begin_query(database, statements);
+        let output = output.wait_with_output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Begins to run statements, and does not wait for their end.
+    ///
+    /// # Panics
+    /// When `psql` does not start.
+    #[must_use]
+    pub fn begin_query(&self, database: &str, statements: &str) -> Child {
         let mut psql = Command::new(self.programs.join("psql"))
-            .args([
-                "-X",
-                "-q",
-                "-A",
-                "-t",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                ROLE,
-                "-d",
-                database,
-            ])
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"])
+            .args(["-U", ROLE, "-d", database])
             .arg("-h")
             .arg(self.folder.path())
             .args(["-p", &self.port.to_string()])
@@ -200,18 +233,9 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        psql.stdin
-            .take()
-            .unwrap()
-            .write_all(statements.as_bytes())
-            .unwrap();
-        let output = psql.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "{statements}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        // It may end before it has read everything.
+        let _ = psql.stdin.take().unwrap().write_all(statements.as_bytes());
+        psql
     }
 
     /// Runs statements.
@@ -267,67 +291,36 @@ impl Server {
         self.control(&["restart", "-w", "-m", "fast"]);
     }
 
+    /// Starts the server again without TLS. It demands a password of everybody who comes by its
+    /// port.
+    ///
+    /// # Panics
+    /// When it does not start so.
+    pub fn refuse_tls(&self) {
+        self.sql("postgres", "ALTER SYSTEM SET ssl = off");
+        let rules = "local all all trust\nhost all all all scram-sha-256\n";
+        std::fs::write(self.folder.path().join("data/pg_hba.conf"), rules).unwrap();
+        self.control(&["restart", "-w", "-m", "fast"]);
+    }
+
+    /// Makes a standby a primary server.
+    pub fn promote(&self) {
+        self.control(&["promote", "-w"]);
+    }
+
     /// Lets the server crash and start again.
     pub fn crash(&self) {
         self.control(&["restart", "-w", "-m", "immediate"]);
     }
-}
 
-/// PgBouncer in transaction mode before a server; it ends with this value.
-#[derive(Debug)]
-pub struct Bouncer {
-    /// Its port, at the address of the server.
-    pub port: u16,
-    process: Child,
-}
-
-impl Server {
-    /// Starts a PgBouncer that gives each transaction any of a few sessions.
-    ///
-    /// # Panics
-    /// When it is not installed, or does not start.
-    #[must_use]
-    pub fn pooled(&self) -> Bouncer {
-        let port = TcpListener::bind((self.address, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let settings = self.folder.path().join("pgbouncer.ini");
-        let text = format!(
-            "[databases]\n* = host={address} port={} user={ROLE}\n[pgbouncer]\nlisten_addr = {address}\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-             default_pool_size = 4\nserver_login_retry = 1\nlogfile = {}\n",
-            self.port,
-            self.folder.path().join("pgbouncer.log").display(),
-            address = self.address,
-        );
-        std::fs::write(&settings, text).unwrap();
-        std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let mut process = unprivileged("/bin/sh")
-            .args(["-c", HOLD_BOUNCER, "sh"])
-            .arg(&settings)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        for _ in 0..100 {
-            if std::net::TcpStream::connect((self.address, port)).is_ok() {
-                return Bouncer { port, process };
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        let _ = process.kill();
-        let _ = process.wait();
-        panic!("PgBouncer does not listen (Debian: pgbouncer)");
+    /// Lets the server crash; [`Self::start_again`] starts it.
+    pub fn crash_only(&self) {
+        self.control(&["stop", "-w", "-m", "immediate"]);
     }
-}
 
-impl Drop for Bouncer {
-    fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
+    /// Starts the server, which recovers from its log.
+    pub fn start_again(&self) {
+        self.control(&["start", "-w"]);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Way to a server that a test can cut and open again.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     is_open: Arc<watch::Sender<bool>>,
+    server: Arc<Mutex<SocketAddr>>,
 }
 
 impl Proxy {
@@ -24,12 +25,29 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let is_open = Arc::new(watch::Sender::new(true));
         let opened = is_open.subscribe();
+        let server = Arc::new(Mutex::new(server));
+        let led = Arc::clone(&server);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                let server = *led.lock().unwrap();
                 tokio::spawn(carry(stream, server, opened.clone()));
             }
         });
-        Self { address, is_open }
+        Self {
+            address,
+            is_open,
+            server,
+        }
+    }
+
+    /// Cuts every connection, and leads new ones to another server.
+    ///
+    /// # Panics
+    /// When a thread panicked that used the proxy.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.cut();
+        *self.server.lock().unwrap() = server;
+        self.restore();
     }
 
     /// Cuts every connection, and lets none through until [`Self::restore`].

@@ -9,6 +9,7 @@ mod form;
 mod ledger;
 mod pages;
 mod server;
+mod span;
 mod state;
 mod tls;
 mod wire;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, ErrorForm, Rule};
 pub use ledger::{Books, Ledger};
+pub use span::Span;
 pub use state::{Delivery, Request, Summary};
 pub use tls::throwaway_certificate;
 
@@ -129,6 +131,22 @@ impl Receiver {
     /// Every ingest request whose body was read, in order of arrival, whatever the answer was.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.lock().requests.clone()
+    }
+
+    /// The latest accepted asset of one `externalAssetId`.
+    pub fn asset(&self, external_id: &str) -> Option<Value> {
+        self.shared.lock().assets.get(external_id).cloned()
+    }
+
+    /// The deliveries after the first `known` ones.
+    pub fn deliveries_after(&self, known: usize) -> Vec<Delivery> {
+        self.shared.lock().deliveries[known..].to_vec()
+    }
+
+    /// Begin and end of every ingest request since the start or the last [`Receiver::reset`], in
+    /// order of arrival; none where deliveries are not kept.
+    pub fn spans(&self) -> Vec<Span> {
+        self.shared.lock().spans.values().cloned().collect()
     }
 
     /// How often each `requestId` was seen.

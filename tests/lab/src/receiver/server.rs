@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, ErrorForm};
 use super::form::{self, Parsed};
+use super::span::OpenSpan;
 use super::wire::{Listener, Wire};
 use super::{Shared, pages};
 
@@ -149,6 +150,7 @@ async fn answer_ingest(
     ConnectInfo(wire): ConnectInfo<Wire>,
     request: Request,
 ) -> Response {
+    let span = OpenSpan::begin(&shared);
     let scripted = shared.lock().ingest_script.pop_front();
     shared.arrivals.send_modify(|arrived| *arrived += 1);
     let answer = scripted.clone().unwrap_or(Answer::Accept);
@@ -193,6 +195,9 @@ async fn answer_ingest(
             return (StatusCode::BAD_REQUEST, text).into_response();
         }
     };
+    if let Some(span) = &span {
+        span.name(&parsed);
+    }
     let answer = match &scripted {
         Some(_) => answer,
         None => shared.lock().ruled(&parsed).unwrap_or(answer),

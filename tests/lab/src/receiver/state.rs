@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::answer::{Answer, Rule};
 use super::form::Parsed;
 use super::ledger::Ledger;
+use super::span::Span;
 
 /// One batch of which something was kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,6 +90,10 @@ pub(super) struct State {
     pub(super) ledgers: BTreeMap<String, Ledger>,
     /// Requests whose body was not read, since the start: nobody knows whose.
     pub(super) unread: u64,
+    /// Ingest requests in the order of their arrival.
+    pub(super) spans: BTreeMap<u64, Span>,
+    /// Number of the last of them, which never goes back.
+    pub(super) span_number: u64,
     /// `requestId` → what came under it, to see that a retry repeats it.
     digests: BTreeMap<String, u64>,
     /// Never goes back, so that a token is never given out twice.
@@ -224,6 +229,7 @@ impl State {
         *self = Self {
             tokens,
             token_number: self.token_number,
+            span_number: self.span_number,
             ledgers: std::mem::take(&mut self.ledgers),
             unread: self.unread,
             rule: self.rule.take(),
