@@ -26,12 +26,8 @@ async fn steps(settings: &ConnectionSettings) -> Vec<CheckStep> {
         }
         steps
     };
-    let guard = BindGuard::default();
-    tokio::join!(
-        check::run(settings, &guard, &KnownControllers::default(), sender),
-        collect
-    )
-    .1
+    let (guard, known) = (BindGuard::default(), KnownControllers::default());
+    tokio::join!(check::run(settings, &guard, &known, sender), collect).1
 }
 
 async fn browse(settings: &ConnectionSettings, dn: Option<&str>) -> BrowsedContainers {
