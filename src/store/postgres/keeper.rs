@@ -19,6 +19,9 @@ use crate::store::sql::Sql;
 /// may fail.
 const BEAT: Duration = Duration::from_secs(3);
 
+/// Longest time by which a pause is shorter, so that the instances do not all come at once.
+const JITTER: Duration = Duration::from_millis(500);
+
 /// Starts the thread, where there is none. It ends with the leases.
 pub(super) fn start(leases: &Arc<Leases>) {
     if !leases.needs_keeper() {
@@ -43,8 +46,7 @@ fn keep(watched: &Weak<Leases>) {
             Err(fault) => keeper.fail(&leases, fault),
         }
         leases.let_uncertain_go();
-        // A random pause, so that the instances do not all come at once.
-        let pause = BEAT - Duration::from_millis(fastrand::u64(0..500));
+        let pause = BEAT - JITTER.mul_f64(fastrand::f64());
         // The nudge belongs to the leases, which live as long as this round.
         leases.nudge.wait(pause);
     }
@@ -53,6 +55,8 @@ fn keep(watched: &Weak<Leases>) {
 #[derive(Default)]
 struct Keeper {
     session: Option<DatabaseSession>,
+    /// Time of the first look as an instance, by [`clock`].
+    announced: Option<Duration>,
     /// Connections whose settings differ from the holder's, which is logged once.
     refused: BTreeSet<ConnectionId>,
 }
@@ -115,6 +119,11 @@ impl Keeper {
         let standings = statements::standings(sql, id)?;
         let share = share(&standings);
         let mut count = leases.inner().held.len();
+        // Instances that start together know of each other from their second look on. Until then
+        // each takes one: a run in progress would keep it from giving the others back.
+        let announced = *self.announced.get_or_insert_with(clock);
+        let is_new = clock().saturating_sub(announced) < BEAT - JITTER;
+        let wanted = if is_new { share.min(count + 1) } else { share };
         for standing in standings.iter().filter(|standing| !standing.is_held) {
             let digest = candidates.iter().find(|(of, _)| *of == standing.connection);
             let Some((connection, digest)) = digest else {
@@ -122,7 +131,7 @@ impl Keeper {
             };
             if leases.inner().held.contains_key(connection)
                 || !self.agrees(standing, digest)
-                || count >= share
+                || count >= wanted
             {
                 continue;
             }

@@ -198,28 +198,40 @@ fn r34_removals_that_were_sent_late_are_sent_once_more_and_count_for_no_threshol
     assert_eq!((concluded.refused, concluded.staged), (false, 1));
 }
 
+/// Registers four connections.
+fn four(store: &Store) -> Vec<(ConnectionId, String)> {
+    let register = |name: String| store.register(derive_uuid(&name), &name, "", &target(""), NOW);
+    let named = (0..4).map(|number| register(format!("c{number}")).unwrap());
+    named.map(|id| (id, "same".to_owned())).collect()
+}
+
+/// Counts the connections that an instance holds.
+fn count_held(store: &Store, connections: &[(ConnectionId, String)]) -> usize {
+    let held = |(id, _): &&(ConnectionId, String)| store.sending_right(*id).is_some();
+    connections.iter().filter(held).count()
+}
+
+#[test]
+fn r34_instances_that_start_together_share_from_the_start() {
+    let Some((room, other)) = two() else { return };
+    let connections = four(&room.store);
+    room.store.join(connections.clone());
+    other.join(connections.clone());
+    eventually("two hold half each", || {
+        [&room.store, &other].map(|store| count_held(store, &connections)) == [2, 2]
+    });
+    let epoch: Option<i64> = room
+        .store
+        .read(|sql| sql.first("SELECT max(epoch) FROM lease", values![], |row| row.get(0)))
+        .unwrap();
+    assert_eq!(epoch, Some(1), "no lease had two holders");
+}
+
 #[test]
 fn r34_instances_share_the_connections_and_take_over_what_is_free() {
     let Some((room, other)) = two() else { return };
-    let connections: Vec<(ConnectionId, String)> = (0..4)
-        .map(|number| {
-            let id = room
-                .store
-                .register(
-                    derive_uuid(&format!("c{number}")),
-                    &format!("c{number}"),
-                    "",
-                    &target(""),
-                    NOW,
-                )
-                .unwrap();
-            (id, "same".to_owned())
-        })
-        .collect();
-    let held = |store: &Store| {
-        let ids = connections.iter();
-        ids.filter(|(id, _)| store.sending_right(*id).is_some()).count()
-    };
+    let connections = four(&room.store);
+    let held = |store: &Store| count_held(store, &connections);
     room.store.join(connections.clone());
     eventually("the only one holds all", || held(&room.store) == 4);
     other.join(connections.clone());
