@@ -116,7 +116,8 @@ impl Connector {
 
     /// Where its state is: the file, or the database of `STATE_URL`.
     pub fn location(&self) -> StateLocation {
-        if self.environment["STATE_URL"].starts_with("postgres:") {
+        let url = self.environment.get("STATE_URL");
+        if url.is_some_and(|url| url.starts_with("postgres:")) {
             ad_connector::config::parse(&self.environment).unwrap().state
         } else {
             (&self.state()).into()
