@@ -145,8 +145,11 @@ fn path_of(state: &Path, connection: ConnectionId) -> PathBuf {
 impl Drop for FileLock {
     fn drop(&mut self) {
         failpoint::pass(Point::Unlocking);
-        // So the file does not name a holder that is gone. Closing the file releases the lock.
+        // So the file does not name a holder that is gone.
         let _ = self.file.set_len(0);
+        // Closing the file would not be enough: a process that is forked at this moment has it open
+        // too, until it executes its program (flock(2)).
+        let _ = self.file.unlock();
     }
 }
 
@@ -159,5 +162,21 @@ fn named_in(file: &mut File) -> String {
     match text.trim() {
         "" => "another process".to_owned(),
         text => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r21_a_lock_is_released_although_a_forked_process_has_its_file_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.db");
+        let lock = FileLock::acquire(&state, ConnectionId(1), "run", 0).unwrap();
+        // Shares the open file as a fork does.
+        let _forked = lock.file.try_clone().unwrap();
+        drop(lock);
+        FileLock::acquire(&state, ConnectionId(1), "sync", 0).unwrap();
     }
 }
