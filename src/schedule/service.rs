@@ -115,7 +115,8 @@ async fn keep_while(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let connection = counter.connection.clone();
-    let (mut next, wanted) = at_start(&connection, connection.connector.clock.now()).await?;
+    let mut looked = connection.connector.clock.now();
+    let (mut next, wanted) = at_start(&connection, looked).await?;
     let mut wanted = wanted.map(|(mode, asked_by)| RunCommand::due(mode, &asked_by));
     connection.schedule(next).await?;
     if next.first().is_some() {
@@ -147,9 +148,13 @@ async fn keep_while(
         }
         let now = connection.connector.clock.now();
         next = follow_clock(&connection, next, now).await;
-        wanted = due(&connection, &mut next, now).await;
-        if wanted.is_none() && now.timestamp() % REQUESTS_EVERY == 0 {
+        // Before the schedule, whose runs may leave no pause.
+        if (now - looked).num_seconds().abs() >= REQUESTS_EVERY {
+            looked = now;
             wanted = requested(&connection).await;
+        }
+        if wanted.is_none() {
+            wanted = due(&connection, &mut next, now).await;
         }
     }
 }
