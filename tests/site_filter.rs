@@ -1,5 +1,5 @@
-//! The nearest controller behind a packet filter, which drops and does not refuse. Each case runs in
-//! a network namespace of its own, with rules of nftables.
+//! The nearest controller behind a packet filter, which drops and does not refuse. Each case runs
+//! in a network namespace of its own, with rules of nftables.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing check may panic")]
 

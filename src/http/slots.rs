@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::clock;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::clock;
 
 /// Time that a holder has its slot at least: enough to send the head of a request.
 const HELD_FOR: Duration = Duration::from_millis(500);

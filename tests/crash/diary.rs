@@ -1,5 +1,6 @@
-//! What happened before a failure, and what the state and the directory say of the object: kills do not happen twice at
-//! the same instruction, so the message of a failure must be enough to understand it.
+//! Events before a failure, and what the state and the directory say of the object: kills do not
+//! happen twice at the same instruction, so the message of a failure must be enough to understand
+//! it.
 
 use ad_connector::store::{Store, StoreAccess};
 use lab::simulator::{Directory, Kind};

@@ -12,12 +12,13 @@ use crate::state::StateEngine;
 use crate::support::simulated::Simulated;
 use crate::world::{World, died};
 
-/// What runs with every `cargo test`, by engine.
+/// Kills in each `cargo test`, by engine.
 const KILLS: u64 = 25;
 const KILLS_ON_POSTGRES: u64 = 8;
 
-/// Kills of one world; then a fresh one takes its place, so that a failure needs a short replay and nothing grows. On
-/// PostgreSQL fewer, so that more worlds go on while one waits for the end of a lease.
+/// Kills of one world; then a fresh one takes its place, so that a failure needs a short replay and
+/// nothing grows. On PostgreSQL fewer, so that more worlds go on while one waits for the end of a
+/// lease.
 const KILLS_A_WORLD: u64 = 50;
 const KILLS_A_WORLD_ON_POSTGRES: u64 = 25;
 

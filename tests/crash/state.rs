@@ -1,5 +1,5 @@
-//! The state of a world: a file, or a database of a real PostgreSQL server, and what must be true of it whenever no process
-//! works on it.
+//! The state of a world: a file, or a database of a real PostgreSQL server, and what must be true
+//! of it whenever no process works on it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,10 +11,12 @@ use ad_connector::store::{Store, StoreAccess};
 use lab::postgres::Server;
 use rusqlite::Connection;
 
-/// Server of this process, which ends with it. Its commits wait for the disk, as those of a real one do.
+/// Server of this process, which ends with it. Its commits wait for the disk, as those of a real
+/// one do.
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(true));
 
-/// Time after which a lease has ended, whatever its holder did before (docs/high-availability.md), with time for a slow machine.
+/// Time after which a lease has ended, whatever its holder did before (docs/high-availability.md),
+/// with time for a slow machine.
 const LEASE_ENDS_WITHIN: Duration = Duration::from_secs(25);
 
 /// Each selects what contradicts an invariant of the store (`src/store/mod.rs`), as one text a row.
@@ -110,8 +112,8 @@ impl WorldState {
         }
     }
 
-    /// Returns what contradicts that which must be true after every transaction. Before the schema was made there is
-    /// nothing.
+    /// Returns what contradicts that which must be true after every transaction. Before the schema
+    /// was made there is nothing.
     pub fn contradictions(&self) -> Vec<String> {
         match Store::open(self.location(), StoreAccess::ReadOnly) {
             Ok(_) => self.texts(&WRONG.join(" UNION ALL "), ""),
@@ -120,7 +122,8 @@ impl WorldState {
         }
     }
 
-    /// Seconds for which the lease of somebody who may be dead still holds; of a file there is none.
+    /// Seconds for which the lease of somebody who may be dead still holds; of a file there is
+    /// none.
     pub fn held_for(&self) -> Option<f64> {
         let Self::Database(name) = self else { return None };
         let seconds = SERVER.query(
@@ -146,8 +149,9 @@ impl WorldState {
         }
     }
 
-    /// Lets the lease of a holder that died end now, as if its time were over: `FOR UPDATE` waits for a transaction of that
-    /// holder which the server has not ended yet, as whoever takes the lease over would.
+    /// Lets the lease of a holder that died end now, as if its time were over: `FOR UPDATE` waits
+    /// for a transaction of that holder which the server has not ended yet, as whoever takes the
+    /// lease over would.
     pub fn end_lease(&self) {
         if let Self::Database(name) = self
             && self.held_for().is_some()

@@ -144,7 +144,7 @@ impl World {
         usize::try_from(self.lab.receiver.summary().deliveries).unwrap()
     }
 
-    /// What the state lists as removed; it must be intact.
+    /// Returns what the state lists as removed; it must be intact.
     #[track_caller]
     fn removed(&self) -> BTreeSet<String> {
         let contradictions = self.state.contradictions();
@@ -169,8 +169,9 @@ impl World {
         });
     }
 
-    /// The lease of a process that was killed ends: the first time the next command is refused with the name of the holder,
-    /// and it is waited for; later, since that takes 15 seconds, mostly not.
+    /// The lease of a process that was killed ends: the first time the next command is refused with
+    /// the name of the holder, and it is waited for; later, since that takes 15 seconds, mostly
+    /// not.
     pub async fn outlive(&mut self) {
         if self.state.held_for().is_some() && (!self.has_outlived || self.rng.u8(0..16) == 0) {
             self.has_outlived = true;

@@ -2,8 +2,8 @@
 //!
 //! The first third of the time, at most ten minutes of it, is the warm-up, in which caches fill and
 //! threads begin. The rest is cut into two halves, and the medians of both are compared. A median
-//! is not moved by the peak of a baseline. Growth from half to half may be what memory measures differ by in any case,
-//! and what [`A_DAY`] makes of the time between the middles of the halves.
+//! is not moved by the peak of a baseline. Growth from half to half may be what memory measures
+//! differ by in any case, and what [`A_DAY`] makes of the time between the middles of the halves.
 
 use std::time::Duration;
 

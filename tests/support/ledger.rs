@@ -53,7 +53,8 @@ impl Ledger {
     }
 }
 
-/// `externalAssetId`s of what the state lists as removed. It must be intact; before its schema was made it lists nothing.
+/// `externalAssetId`s of what the state lists as removed. It must be intact; before its schema was
+/// made it lists nothing.
 #[track_caller]
 pub fn removed(state: impl Into<StateLocation>) -> BTreeSet<String> {
     let store = match Store::open(state, StoreAccess::ReadOnly) {

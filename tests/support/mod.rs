@@ -185,8 +185,8 @@ impl Drop for Connector {
 /// `QUALYS_BATCH_ASSETS=auto` hold, one request at a time.
 const IN_FLIGHT: u64 = 500;
 
-/// Checks the state, where there is one that can be read. `unread` is how many requests came of which
-/// the receiver read nothing.
+/// Checks the state, where there is one that can be read. `unread` is how many requests came of
+/// which the receiver read nothing.
 #[track_caller]
 fn assert_agree(state: StateLocation, ledger: &Ledger, unread: u64) {
     let Ok(store) = Store::open(&state, StoreAccess::ReadOnly) else {

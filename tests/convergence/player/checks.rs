@@ -78,7 +78,7 @@ impl Player {
         Ok(removed)
     }
 
-    /// What the run lists as of another class was of both at some time.
+    /// Checks that objects which the run lists as reclassified were of both classes at some time.
     pub(super) fn check_reclassified(&mut self, run: RunId) -> Result<(), String> {
         let connector = Arc::clone(&self.program()?.connector);
         let objects = connector.store.run_objects(run, None, usize::MAX).map_err(text)?;

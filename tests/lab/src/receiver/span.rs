@@ -32,7 +32,8 @@ impl Span {
     }
 }
 
-/// Span that ends when this is dropped: also when the client hangs up, since that drops the handler.
+/// Span that ends when this is dropped: also when the client hangs up, since that drops the
+/// handler.
 pub(super) struct OpenSpan {
     shared: Shared,
     number: u64,
