@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ad_connector::store::{Store, StoreAccess};
+use fastrand::Rng;
 use lab::certificates::{Authority, Shape};
 use lab::receiver::Receiver;
 use lab::simulator::{self, Account, Action, Directory, Kind, ObjectId, On, People, Simulator, Tls};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::Random;
 use crate::support::http::TOKEN;
 use crate::support::{Assets, Connector, assert_same, expected};
 
@@ -109,7 +109,7 @@ impl Forests {
     }
 
     /// Changes, creates, deletes and restores objects until `stop`.
-    pub async fn change(&self, mut random: Random, stop: &CancellationToken) {
+    pub async fn change(&self, mut random: Rng, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             self.change_one(&mut random);
             *self.changes.borrow_mut() += 1;
@@ -117,19 +117,19 @@ impl Forests {
         }
     }
 
-    fn change_one(&self, random: &mut Random) {
-        let number = random.below(self.simulators.len());
+    fn change_one(&self, random: &mut Rng) {
+        let number = random.usize(..self.simulators.len());
         let directory = self.simulators[number].directory();
         let deleted = &mut self.deleted.borrow_mut()[number];
-        let kind = if random.below(5) == 0 {
+        let kind = if random.usize(..5) == 0 {
             Kind::Group
         } else {
             Kind::User
         };
         let all = directory.all(kind);
-        let object = all[random.below(all.len())];
-        let text = format!("Name {}", random.below(1 << 30));
-        match random.below(10) {
+        let object = all[random.usize(..all.len())];
+        let text = format!("Name {}", random.usize(..1 << 30));
+        match random.usize(..10) {
             0 | 1 if all.len() >= size_of(kind) => {
                 let id = expected::external_id(directory, object);
                 directory.delete(object);
@@ -141,7 +141,7 @@ impl Forests {
                 let parent = format!("OU={parent}");
                 let gone = deleted.iter().find(|(_, (of, _))| *of == kind);
                 match (gone.map(|(object, _)| *object), kind) {
-                    (Some(object), _) if random.below(2) == 0 => {
+                    (Some(object), _) if random.usize(..2) == 0 => {
                         directory.restore(object);
                         deleted.remove(&object);
                     }
@@ -161,10 +161,10 @@ impl Forests {
     }
 
     /// Lets something go wrong at one of the controllers.
-    pub fn break_one(&self, random: &mut Random) {
-        let simulator = &self.simulators[random.below(self.simulators.len())];
-        let nth = 1 + random.below(4);
-        match random.below(4) {
+    pub fn break_one(&self, random: &mut Rng) {
+        let simulator = &self.simulators[random.usize(..self.simulators.len())];
+        let nth = 1 + random.usize(..4);
+        match random.usize(..4) {
             0 => simulator.cut_connections(),
             1 => simulator.faults().at(On::Search, nth, Action::Cut),
             2 => simulator

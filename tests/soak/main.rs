@@ -21,6 +21,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use lab::receiver::{self, Answer, Receiver};
 use support::http::Served;
 use tokio::time::sleep;
@@ -40,19 +41,6 @@ const MEASUREMENTS: u32 = 120;
 
 /// Runs that the history keeps of a connection: with more, it is not the whole of what was sent.
 const KEPT_RUNS: u64 = 1000;
-
-/// Numbers that look random: a linear congruential generator (Knuth, MMIX).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r18_a_long_run_of_the_service_loses_nothing_and_does_not_grow() {
@@ -89,8 +77,8 @@ async fn r18_a_long_run_of_the_service_loses_nothing_and_does_not_grow() {
     let state = forests.connector.state();
     let (samples, (), (), asked) = tokio::join!(
         measure(process, &state, length, &stop),
-        forests.change(Random(seed), &stop),
-        stumble(&forests, &receiver, Random(seed ^ 0xF417), &stop),
+        forests.change(Rng::with_seed(seed), &stop),
+        stumble(&forests, &receiver, Rng::with_seed(seed ^ 0xF417), &stop),
         client::visit(&served, &forests, &stop),
     );
     settle(&served, &forests, &receiver).await;
@@ -139,18 +127,18 @@ async fn measure(
 }
 
 /// Lets controllers and gateway fail now and then, until `stop`.
-async fn stumble(forests: &Forests, receiver: &Receiver, mut random: Random, stop: &CancellationToken) {
+async fn stumble(forests: &Forests, receiver: &Receiver, mut random: Rng, stop: &CancellationToken) {
     while !stop.is_cancelled() {
-        let pause = Duration::from_millis(500 + random.below(3_000) as u64);
+        let pause = Duration::from_millis(500 + random.usize(..3_000) as u64);
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep(pause) => {}
         }
-        if random.below(2) == 0 {
+        if random.usize(..2) == 0 {
             forests.break_one(&mut random);
             continue;
         }
-        receiver.script([match random.below(4) {
+        receiver.script([match random.usize(..4) {
             0 => Answer::status(500),
             1 => Answer::with_header(429, "X-RateLimit-ToWait-Sec", "1"),
             2 => Answer::RevokeToken,
