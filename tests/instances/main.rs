@@ -15,6 +15,7 @@ mod fault;
 mod outcome;
 mod pair;
 mod refusing;
+mod requested;
 mod round;
 mod score;
 mod shown;

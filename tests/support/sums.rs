@@ -106,7 +106,7 @@ pub fn check_sums(runs: &[RunRow], ledger: &Ledger, unread: u64, in_flight: u64)
     between(
         "rejected",
         total.rejected,
-        rejected.saturating_sub(lost),
+        rejected.saturating_sub(lost + ledger.rejected_again),
         rejected + refused,
     )?;
     if ledger.unclear > 0 || lost > 0 {
@@ -131,7 +131,7 @@ pub fn check_sums(runs: &[RunRow], ledger: &Ledger, unread: u64, in_flight: u64)
             between(
                 class,
                 mine.rejected,
-                of(&ledger.rejected),
+                of(&ledger.rejected).saturating_sub(ledger.rejected_again),
                 of(&ledger.rejected) + refused,
             )?;
         }

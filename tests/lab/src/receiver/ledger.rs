@@ -24,6 +24,9 @@ pub struct Ledger {
     pub repeated: u64,
     /// Assets rejected one by one, and the answer said which.
     pub rejected: ByClass,
+    /// Of the rejected, single assets that were kept before as they are. The connector does not
+    /// count them either where it sent them to see whether the gateway accepts anything (R32).
+    pub rejected_again: u64,
     /// Assets kept, but the connector cannot have learned it.
     pub untold: u64,
     /// Assets kept, and whether the connector learned it depends on how it reads the answer, or how long it waits.
@@ -55,7 +58,13 @@ impl Ledger {
         answer: &Answer,
         is_known: bool,
     ) {
-        self.repeated += u64::from(is_known && rejected.is_empty() && assets.len() == 1);
+        if is_known && assets.len() == 1 {
+            let again = match rejected.is_empty() {
+                true => &mut self.repeated,
+                false => &mut self.rejected_again,
+            };
+            *again += 1;
+        }
         for (id, asset) in assets {
             let counts = if rejected.contains_key(id) {
                 &mut self.rejected
