@@ -15,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::support::http::TOKEN;
 use crate::support::{Assets, Connector, assert_same, expected};
 
-/// Seconds between two deltas of a connection.
-pub const DELTA_SECONDS: u64 = 5;
-
 /// `groupType` of a global security group (MS-ADTS 2.2.12).
 const GLOBAL_SECURITY_GROUP: i32 = -2_147_483_646;
 
@@ -32,8 +29,8 @@ const CHANGE_EVERY: Duration = Duration::from_millis(150);
 pub enum Pace {
     /// A delta every 2 s, a baseline every 5 s.
     Short,
-    /// A delta every 5 s, a baseline every 3 minutes.
-    Long,
+    /// A delta every so many seconds (1 to 59), a baseline every 3 minutes.
+    Long(u64),
 }
 
 /// Directories, one a connection, and the program set up to read them all.
@@ -239,8 +236,8 @@ fn table(number: usize, simulator: &Simulator, pace: Pace) -> String {
     let delta = if number % 3 == 2 { "dirsync" } else { "usn" };
     let (sync, baseline) = match pace {
         Pace::Short => ("*/2 * * * * *".to_owned(), "*/5 * * * * *".to_owned()),
-        Pace::Long => (
-            format!("{}-59/{DELTA_SECONDS} * * * * *", number as u64 % DELTA_SECONDS),
+        Pace::Long(seconds) => (
+            format!("{}-59/{seconds} * * * * *", number as u64 % seconds),
             format!("{} */3 * * * *", number * 6 % 60),
         ),
     };

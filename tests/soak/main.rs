@@ -2,8 +2,8 @@
 //! is lost, while directories change, controllers and gateway fail, and a client asks over HTTP.
 //!
 //! `SOAK_MINUTES` is how long (without it a few seconds, in which memory cannot be judged),
-//! `SOAK_CONNECTIONS` with how many connections, `SOAK_SEED` from which seed. docs/testing.md has
-//! the rule.
+//! `SOAK_CONNECTIONS` with how many connections, `SOAK_SEED` from which seed, `SOAK_PACE` how many
+//! seconds lie between two deltas of a connection (5). docs/testing.md has the rule.
 
 #![allow(
     clippy::unwrap_used,
@@ -56,8 +56,9 @@ async fn r18_a_long_run_of_the_service_loses_nothing_and_does_not_grow() {
     let default = if minutes.is_some() { 10 } else { 3 };
     let count = usize::try_from(number("SOAK_CONNECTIONS").unwrap_or(default)).unwrap();
     let seed = number("SOAK_SEED").unwrap_or(1);
+    let seconds = number("SOAK_PACE").unwrap_or(5).clamp(1, 59);
     let pace = if minutes.is_some() {
-        Pace::Long
+        Pace::Long(seconds)
     } else {
         Pace::Short
     };
@@ -69,7 +70,7 @@ async fn r18_a_long_run_of_the_service_loses_nothing_and_does_not_grow() {
     };
     let receiver = Receiver::start(gateway).await;
     let mut forests = Forests::new(count, seed, pace, &receiver);
-    if length.as_secs() / forests::DELTA_SECONDS > KEPT_RUNS * 8 / 10 {
+    if length.as_secs() / seconds > KEPT_RUNS * 8 / 10 {
         forests.connector.unaudited("its history keeps fewer runs");
     }
     let served = Served::start(&forests.connector).await;
