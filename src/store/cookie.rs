@@ -4,6 +4,7 @@
 use super::error::StoreFault;
 use super::sql::{Sql, values};
 use super::{ConnectionId, ReadEnd, Store, StoreError};
+use crate::identity::Guid;
 
 /// Answer of a controller at the end of a DirSync search (MS-ADTS 3.1.1.3.4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Cookie {
     pub octets: Vec<u8>,
     /// Beginning of the read that it belongs to, Unix seconds (R9).
     pub read_at: i64,
+    /// invocationId of the controller that gave it.
+    pub controller: Guid,
 }
 
 impl Store {
@@ -24,13 +27,14 @@ impl Store {
     pub fn cookie(&self, connection: ConnectionId) -> Result<Option<Cookie>, StoreError> {
         self.read(|sql| {
             sql.first(
-                "SELECT scope, cookie, read_at FROM dirsync_cookie WHERE connection = $1",
+                "SELECT scope, cookie, read_at, controller FROM dirsync_cookie WHERE connection = $1",
                 values![connection],
                 |row| {
                     Ok(Cookie {
                         scope: row.get("scope")?,
                         octets: row.get("cookie")?,
                         read_at: row.get("read_at")?,
+                        controller: row.get("controller")?,
                     })
                 },
             )

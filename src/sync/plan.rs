@@ -218,6 +218,7 @@ mod tests {
             scope: [scope; 32],
             octets: b"xy".to_vec(),
             read_at: NOW - age_days * DAY,
+            controller: Guid::from([1; 16]),
         }
     }
 

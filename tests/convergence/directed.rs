@@ -74,6 +74,28 @@ fn r08_a_unit_that_was_recorded_elsewhere_is_news_on_a_controller_that_gets_it_l
     );
 }
 
+/// A cookie covers the move of a unit on the controller that gave it; another controller does not
+/// have the move yet, and returns a user below the unit.
+#[test]
+fn r08_a_unit_whose_move_the_cookie_covers_is_news_on_a_controller_that_lags() {
+    let empty = Setting {
+        objects: 0,
+        dirsync: true,
+        ..setting()
+    };
+    for (moved_on, created_on, read_first) in [(0, 1, 0), (1, 0, 1)] {
+        assert_converges(
+            empty.clone(),
+            vec![
+                change(moved_on, Change::MoveUnit(UNIT_OUTSIDE, UNIT_CORP)),
+                change(created_on, Change::CreateUser(UNIT_OUTSIDE)),
+                run(read_first, Mode::Delta),
+                run(1 - read_first, Mode::Delta),
+            ],
+        );
+    }
+}
+
 #[test]
 fn r02_an_older_version_elsewhere_and_back_again_leaves_the_newer_one() {
     for dirsync in [false, true] {

@@ -91,6 +91,33 @@ impl Containers {
         this
     }
 
+    /// Records that those of the `former` containers that are not known are gone.
+    pub(super) fn take_the_place_of(&mut self, former: &[Container]) {
+        let gone = former.iter().map(|container| container.guid);
+        self.gone
+            .extend(gone.filter(|guid| !self.known.contains_key(guid)));
+    }
+
+    /// Returns the containers that only one of the lists has, or that have another name there, with
+    /// the name in `recorded`.
+    pub(super) fn differing<'a>(
+        recorded: &'a [Container],
+        present: &[Container],
+    ) -> BTreeMap<Guid, Option<&'a String>> {
+        let mut others: BTreeMap<Guid, &String> = present
+            .iter()
+            .map(|container| (container.guid, &container.dn))
+            .collect();
+        let mut differing = BTreeMap::new();
+        for container in recorded {
+            if others.remove(&container.guid) != Some(&container.dn) {
+                differing.insert(container.guid, Some(&container.dn));
+            }
+        }
+        differing.extend(others.into_keys().map(|guid| (guid, None)));
+        differing
+    }
+
     /// Adds a container found by a full read.
     pub(super) fn found(&mut self, entry: &Entry) {
         if let Some(guid) = guid_of(entry) {

@@ -9,10 +9,11 @@
 use std::collections::BTreeSet;
 
 use crate::config::DeltaMethod;
-use crate::directory::{DirectoryError, FaultOf, LdapSearch, RootDse};
+use crate::directory::{DirectoryError, Entry, FaultOf, LdapSearch, RootDse};
 use crate::identity::{Guid, Kind};
 use crate::store::Cookie;
 
+use super::containers::Containers;
 use super::context::{CompletedRead, ReadContext};
 use super::found::FoundInScope;
 use super::watch::WatchedChanges;
@@ -64,8 +65,11 @@ impl ReadContext<'_> {
             let reason = format!("more than {MOST} objects changed since the DirSync cookie");
             return self.read_everything(reason, root).await;
         }
+        let giver = cookie.controller;
         self.publish_plan(&Plan::DirSync { cookie }).await?;
-        self.recall_containers().await?;
+        if let Some(reason) = self.recall_containers_of(giver, &learnt.changed).await? {
+            return self.read_everything(reason, root).await;
+        }
         let changed: Vec<Guid> = learnt.changed.iter().copied().collect();
         let in_scope = FoundInScope::default();
         for kind in self.kinds() {
@@ -93,6 +97,50 @@ impl ReadContext<'_> {
             in_scope: None,
             empty: Vec::new(),
         })
+    }
+
+    /// Loads the containers as the controller that gave the cookie returned them. Where that is
+    /// another one, returns the reason for a full read unless the containers are the same here,
+    /// those apart that `changed`. The cookie covers a move that this controller may not have yet,
+    /// so the move would never be returned when it arrives; and what changed here below the
+    /// container is not in scope before, and covered by the next cookie (R8).
+    async fn recall_containers_of(
+        &mut self,
+        giver: Guid,
+        changed: &BTreeSet<Guid>,
+    ) -> Result<Option<String>, RunError> {
+        if giver == self.controller {
+            self.recall_containers().await?;
+            return Ok(None);
+        }
+        let (id, controller) = (self.connector.id, self.controller);
+        let (recorded, former) = self
+            .connector
+            .on_store(move |store| Ok((store.containers(id, giver)?, store.containers(id, controller)?)))
+            .await?;
+        self.load_containers().await?;
+        let present = std::mem::replace(&mut self.containers, Containers::begun(&recorded));
+        self.containers.take_the_place_of(&former);
+        let (present, _) = present.changes();
+        let mut differing = Containers::differing(&recorded, &present);
+        differing.retain(|guid, _| !changed.contains(guid));
+        // Parents that are no container by class are among the recorded ones alone.
+        let guids: Vec<Guid> = differing.keys().copied().collect();
+        for search in self.scope.anywhere(&guids) {
+            let compare = |entry: &Entry| {
+                if let Some(guid) = guid_of(entry)
+                    && differing.get(&guid).is_some_and(|dn| *dn == Some(&entry.dn))
+                {
+                    differing.remove(&guid);
+                }
+            };
+            let searched = self.session.each_entry(search, compare).await?;
+            self.add(searched);
+        }
+        Ok(differing.into_values().next().map(|dn| {
+            let dn = dn.map_or("a container", String::as_str);
+            format!("{dn} is not at the same place on the controller that gave the DirSync cookie")
+        }))
     }
 
     /// Returns the cookie with which a DirSync search finds the changes from this moment on; `None`
