@@ -153,11 +153,7 @@ impl DirSyncPages {
         let ending = line.end(*answer).await?;
         self.counts.referrals += ending.references;
         if !ending.outcome.is_success() {
-            return Err(DirectoryError::Search {
-                host: line.host.clone(),
-                base: self.base.clone(),
-                outcome: ending.outcome,
-            });
+            return Err(line.refused(&self.base, ending.outcome));
         }
         let unsound = |what: &str| line.unsound(what.to_owned());
         let (more, cookie) = response(&ending.controls).map_err(unsound)?;

@@ -66,11 +66,7 @@ impl SessionLine {
                 "the server gives neither \"{dn}\" nor says that there is no such object"
             ))),
             (32, _) => Ok(None),
-            _ => Err(DirectoryError::Search {
-                host: self.host.clone(),
-                base: dn.to_owned(),
-                outcome,
-            }),
+            _ => Err(self.refused(dn, outcome)),
         }
     }
 

@@ -299,11 +299,7 @@ async fn part(
         // operationsError: the range begins beyond the end, because values were removed in the
         // meantime.
         (1, _) => Ok(RangeAnswer::BeyondTheEnd),
-        _ => Err(DirectoryError::Search {
-            host: line.host.clone(),
-            base: object.to_owned(),
-            outcome,
-        }),
+        _ => Err(line.refused(object, outcome)),
     }
 }
 

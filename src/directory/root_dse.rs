@@ -1,6 +1,8 @@
 //! RootDSE: the attributes by which a controller describes itself (MS-ADTS 3.1.1.3.2).
 
 use super::entry::Entry;
+use super::result_code::without;
+use crate::config::Secret;
 use crate::text::printable;
 
 /// Attributes that are read.
@@ -76,6 +78,16 @@ pub enum ControllerDefect {
 }
 
 impl ControllerDefect {
+    /// Returns the defect without the password, should the controller repeat it (R27).
+    #[must_use]
+    pub(super) fn hiding(self, secret: &Secret) -> Self {
+        match self {
+            Self::NoNtdsSettings(name) => Self::NoNtdsSettings(without(&name, secret)),
+            Self::NoInvocationId(name) => Self::NoInvocationId(without(&name, secret)),
+            other => other,
+        }
+    }
+
     /// Returns the next step.
     #[must_use]
     pub const fn advice(&self) -> &'static str {

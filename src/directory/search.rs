@@ -209,11 +209,7 @@ impl Pages {
             return Ok((entries, SearchState::Reading(Vec::new())));
         }
         if !ending.outcome.is_success() {
-            return Err(DirectoryError::Search {
-                host: line.host.clone(),
-                base: self.search.base.clone(),
-                outcome: ending.outcome,
-            });
+            return Err(line.refused(&self.search.base, ending.outcome));
         }
         self.note_cost(&ending.controls);
         let unsound = |what: &str| line.unsound(what.to_owned());

@@ -7,6 +7,7 @@ use ldap3::controls::RawControl;
 use tokio::sync::Mutex;
 
 use super::error::DirectoryError;
+use super::result_code::{LdapResult, without};
 use super::root_dse::ControllerDefect;
 use super::transport::ControllerLink;
 use crate::config;
@@ -69,7 +70,7 @@ impl SessionLine {
     pub fn unusable(&self, defect: ControllerDefect) -> DirectoryError {
         DirectoryError::Unusable {
             host: self.host.clone(),
-            defect,
+            defect: defect.hiding(&self.password),
         }
     }
 
@@ -87,12 +88,22 @@ impl SessionLine {
         })
     }
 
+    /// Returns the error of a search that the server did not carry out. The server may have named
+    /// the base.
+    pub fn refused(&self, base: &str, outcome: LdapResult) -> DirectoryError {
+        DirectoryError::Search {
+            host: self.host.clone(),
+            base: without(base, &self.password),
+            outcome,
+        }
+    }
+
     /// Returns the error for an unsound answer of the server, on one line whatever the answer
     /// holds.
     pub fn unsound(&self, what: String) -> DirectoryError {
         DirectoryError::Answer {
             host: self.host.clone(),
-            what: printable(&what),
+            what: printable(&without(&what, &self.password)),
         }
     }
 }
