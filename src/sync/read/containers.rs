@@ -92,7 +92,7 @@ impl Containers {
     }
 
     /// Records that those of the `former` containers that are not known are gone.
-    pub(super) fn take_the_place_of(&mut self, former: &[Container]) {
+    pub(super) fn mark_gone(&mut self, former: &[Container]) {
         let gone = former.iter().map(|container| container.guid);
         self.gone
             .extend(gone.filter(|guid| !self.known.contains_key(guid)));

@@ -120,7 +120,7 @@ impl ReadContext<'_> {
             .await?;
         self.load_containers().await?;
         let present = std::mem::replace(&mut self.containers, Containers::begun(&recorded));
-        self.containers.take_the_place_of(&former);
+        self.containers.mark_gone(&former);
         let (present, _) = present.changes();
         let mut differing = Containers::differing(&recorded, &present);
         differing.retain(|guid, _| !changed.contains(guid));
